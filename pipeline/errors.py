@@ -1,0 +1,25 @@
+"""Errors a user can act on. Each message names the value, the expectation and the next step."""
+
+
+class PipelineError(Exception):
+    """Base of every error this package raises on purpose; the command line exits with 2."""
+
+
+class ConfigError(PipelineError):
+    """The configuration cannot work: wrong type, missing column, unusable combination."""
+
+
+class SourceError(PipelineError):
+    """A source cannot be read at all (single bad rows go to quarantine instead)."""
+
+
+class EncoderError(PipelineError):
+    """An encoder cannot be loaded or its files are not the ones expected."""
+
+
+class CatalogError(PipelineError):
+    """The catalog is damaged, locked by another run, or does not hold what was asked for."""
+
+
+class CheckFailed(PipelineError):
+    """A check or gate of a run did not hold; the command line exits with 1."""

@@ -1,0 +1,150 @@
+"""Arrow schemas of every table, and `conform`, which holds a table to its schema."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from pipeline.errors import PipelineError
+
+STRINGS = pa.map_(pa.string(), pa.string())
+WHEN = pa.timestamp("us", tz="UTC")
+
+# What a source yields for every row it could read (`pipeline.sources`).
+ROWS = pa.schema(
+    [
+        pa.field("key", pa.string()),  # the source's own id; null or empty is quarantined later
+        pa.field("text", pa.string()),  # serialised text columns, not yet normalised
+        pa.field("image_uri", pa.string()),  # path or URL of the picture, absolute
+        pa.field("image_bytes", pa.binary()),  # the encoded picture, when it sits in the row
+        pa.field("fields", STRINGS),  # the text columns one by one, by column name
+        pa.field("attributes", STRINGS),  # every other mapped column, by name
+        pa.field("timestamp", WHEN),
+        pa.field("location", pa.string(), nullable=False),  # file:row, 1-based, header not counted
+    ]
+)
+
+QUARANTINE = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("location", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("raw", pa.string()),  # at most 2,000 characters of the row, for the eye
+    ]
+)
+
+RECORDS = pa.schema(
+    [
+        pa.field("record_id", pa.string(), nullable=False),  # "source:key"
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("location", pa.string(), nullable=False),
+        pa.field("text", pa.string()),  # normalised
+        pa.field("image_uri", pa.string()),
+        pa.field("text_hash", pa.string()),  # 32 hex digits
+        pa.field("image_hash", pa.string()),  # 32 hex digits, of decoded pixels
+        pa.field("text_tokens", pa.int32()),  # words of the normalised text
+        pa.field("image_width", pa.int32()),
+        pa.field("image_height", pa.int32()),
+        pa.field("image_detail", pa.float32()),  # 0 blank … 1 rich; see pipeline.images.detail
+        pa.field("thumbnail", pa.binary()),  # JPEG
+        pa.field("fields", STRINGS),
+        pa.field("attributes", STRINGS),
+        pa.field("timestamp", WHEN),
+        pa.field("first_seen", WHEN),
+        pa.field("last_seen", WHEN),
+        pa.field("deleted", pa.bool_()),
+    ]
+)
+
+
+def vector_schema(dimension: int) -> pa.Schema:
+    """Schema of one encoder's vector parts: unit-norm float32 rows keyed by content hash."""
+    return pa.schema(
+        [
+            pa.field("content_hash", pa.string(), nullable=False),
+            pa.field("vector", pa.list_(pa.float32(), dimension), nullable=False),
+            pa.field("chunks", pa.int32(), nullable=False),  # windows pooled; 1 = not chunked
+        ]
+    )
+
+
+PAIRS = pa.schema(
+    [
+        pa.field("left_id", pa.string(), nullable=False),
+        pa.field("right_id", pa.string(), nullable=False),
+        pa.field("text_cosine", pa.float32()),
+        pa.field("image_cosine", pa.float32()),
+        pa.field("lexical", pa.float32()),  # exact Jaccard of word shingles, long texts only
+        pa.field("token_overlap", pa.float32()),  # idf-weighted share of common tokens, 0 … 1
+        pa.field("edit_similarity", pa.float32()),  # normalised indel similarity, 0 … 1
+        pa.field("length_ratio", pa.float32()),  # shorter over longer, 0 … 1
+        pa.field("code_agreement", pa.float32()),  # numbers and model codes: -1 conflict … 1 equal
+        pa.field("exact_text", pa.bool_(), nullable=False),
+        pa.field("exact_image", pa.bool_(), nullable=False),
+        pa.field("probability", pa.float32(), nullable=False),
+        pa.field("decision", pa.string(), nullable=False),  # duplicate / review / distinct
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("stage", pa.string(), nullable=False),  # what proposed it: exact, text, image …
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("threshold", pa.float32(), nullable=False),
+        pa.field("run", pa.string(), nullable=False),
+    ]
+)
+
+CLUSTERS = pa.schema(
+    [
+        pa.field("record_id", pa.string(), nullable=False),
+        pa.field("cluster_id", pa.string(), nullable=False),
+        pa.field("size", pa.int32(), nullable=False),
+        pa.field("representative", pa.string(), nullable=False),
+        pa.field("probability_to_representative", pa.float32(), nullable=False),
+        pa.field("cohesion", pa.float32(), nullable=False),  # weakest link to the representative
+        pa.field("status", pa.string(), nullable=False),  # confirmed / review
+        pa.field("evidence", pa.string(), nullable=False),  # single, exact, text, image, text+image
+        pa.field("keeper_reason", pa.string(), nullable=False),
+    ]
+)
+
+CUT_LINKS = pa.schema(
+    [
+        pa.field("left_id", pa.string(), nullable=False),
+        pa.field("right_id", pa.string(), nullable=False),
+        pa.field("probability", pa.float32(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+    ]
+)
+
+RUNS = pa.schema(
+    [
+        pa.field("run", pa.string(), nullable=False),
+        pa.field("started", WHEN, nullable=False),
+        pa.field("finished", WHEN, nullable=False),
+        pa.field("status", pa.string(), nullable=False),  # published / held / failed
+        pa.field("config", pa.string(), nullable=False),  # resolved, JSON
+        pa.field("versions", pa.string(), nullable=False),  # table -> version, JSON
+        pa.field("summary", pa.string(), nullable=False),  # counts, rates, recall, gates, JSON
+    ]
+)
+
+TABLES: dict[str, pa.Schema] = {
+    "records": RECORDS,
+    "quarantine": QUARANTINE,
+    "pairs": PAIRS,
+    "clusters": CLUSTERS,
+    "cut_links": CUT_LINKS,
+    "runs": RUNS,
+}
+
+
+def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return `table` with exactly the columns, order and types of `schema`.
+
+    Raises:
+        PipelineError: a column is missing, or does not cast without loss.
+    """
+    missing = [name for name in schema.names if name not in table.column_names]
+    if missing:
+        raise PipelineError(f"table lacks the columns {missing}; it has {table.column_names}")
+    try:
+        return table.select(schema.names).cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        raise PipelineError(f"table does not fit its schema: {error}") from error
