@@ -1,4 +1,4 @@
-"""Configuration: frozen pydantic models, and `load_config`, whose errors name field, value and fix."""
+"""Frozen pydantic settings, and `load_config`, whose errors name field, value and fix."""
 
 from __future__ import annotations
 

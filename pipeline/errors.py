@@ -21,5 +21,5 @@ class CatalogError(PipelineError):
     """The catalog is damaged, locked by another run, or does not hold what was asked for."""
 
 
-class CheckFailed(PipelineError):
+class CheckError(PipelineError):
     """A check or gate of a run did not hold; the command line exits with 1."""
