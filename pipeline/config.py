@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -343,6 +344,9 @@ class RunConfig(Frozen):
     labels: str | None = Field(
         None, description="Parquet, CSV or JSONL with left_id, right_id, label (1 or 0) to score."
     )
+    labels_complete: bool = Field(
+        False, description="True: every pair not labelled 1 is a non-duplicate."
+    )
     text: TextSettings = TextSettings()
     images: ImageSettings = ImageSettings()
     text_encoder: TextEncoderConfig = MiniLmEncoder()
@@ -416,7 +420,7 @@ def _anchor(config: RunConfig, folder: Path) -> RunConfig:
     def absolute(value: str | None) -> str | None:
         if value is None or "://" in value:
             return value
-        return str(folder / Path(value).expanduser())
+        return os.path.normpath(folder / Path(value).expanduser())
 
     def anchored(item: Any, *names: str) -> Any:
         return item.model_copy(

@@ -1,0 +1,17 @@
+"""The catalog: everything Gemel keeps. The only room that knows names of files.
+
+tables/<table>/           Delta Lake, one commit per write; a run names the versions it published
+vectors/<encoder>/*.parquet   append-only, keyed by content hash
+indexes/<modality>/<encoder>/ the FAISS index of the last run, with its ids
+models/                   the registry's versions
+runs/<run>/               resolved configuration, summary, report, exports of a run
+work/<run>/               scratch of a run under way, removed when it is published
+writer.lock               held by the run under way
+"""
+
+from pipeline.catalog.catalog import Catalog
+from pipeline.catalog.tables import Tables
+from pipeline.catalog.vectors import VectorStore
+from pipeline.catalog.work import Work
+
+__all__ = ["Catalog", "Tables", "VectorStore", "Work"]

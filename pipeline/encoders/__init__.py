@@ -1,0 +1,70 @@
+"""Encoders: one file per member, opened by `open_encoder`; heavy libraries load only then."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from pipeline.config import (
+    EfficientNetLite0,
+    ImageEncoderConfig,
+    ImageSettings,
+    MiniLmEncoder,
+    OnnxImage,
+    SentenceTransformersImage,
+    SentenceTransformersText,
+    TextEncoderConfig,
+    TorchScriptImage,
+    ToyImage,
+    ToyText,
+)
+from pipeline.encoders.contract import Encoded, Encoder, ImageRef
+
+__all__ = ["Encoded", "Encoder", "ImageRef", "open_encoder"]
+
+
+def open_encoder(
+    config: TextEncoderConfig | ImageEncoderConfig,
+    *,
+    images: ImageSettings,
+    threads: int | None,
+) -> Encoder:
+    """Load the encoder that `config` describes; `threads` None uses every available core.
+
+    Raises:
+        EncoderError: its files are absent, damaged, not the expected ones, or a library is missing.
+    """
+    match config:
+        case MiniLmEncoder():
+            from pipeline.encoders.minilm import open_minilm
+
+            return open_minilm(config, threads=threads)
+        case SentenceTransformersText():
+            from pipeline.encoders.sentence_transformers_text import open_text_folder
+
+            return open_text_folder(config, threads=threads)
+        case ToyText():
+            from pipeline.encoders.toy import ToyTextEncoder
+
+            return ToyTextEncoder(dimension=config.dimension)
+        case EfficientNetLite0():
+            from pipeline.encoders.efficientnet import open_efficientnet
+
+            return open_efficientnet(config, images=images, threads=threads)
+        case SentenceTransformersImage():
+            from pipeline.encoders.sentence_transformers_image import open_image_folder
+
+            return open_image_folder(config, images=images, threads=threads)
+        case TorchScriptImage():
+            from pipeline.encoders.torchscript import open_torchscript
+
+            return open_torchscript(config, images=images, threads=threads)
+        case OnnxImage():
+            from pipeline.encoders.onnx_file import open_onnx
+
+            return open_onnx(config, images=images, threads=threads)
+        case ToyImage():
+            from pipeline.encoders.toy_image import open_toy_image
+
+            return open_toy_image(config, images=images)
+        case _:
+            assert_never(config)

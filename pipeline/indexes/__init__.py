@@ -1,0 +1,53 @@
+"""Indexes: near pairs of unit vectors, down to a floor, without a top-k cap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol, assert_never
+
+from pipeline.config import ExactIndex, FaissIndex, IndexConfig
+from pipeline.indexes.blocks import Pairs, Vectors
+
+
+class Index(Protocol):
+    """What `build_index` returns. Row numbers are those of the vectors it was built from."""
+
+    description: str
+
+    def self_join(self, floor: float) -> Iterator[Pairs]:
+        """Yield (left < right) row pairs with exact cosine >= `floor`, each pair once."""
+        ...
+
+    def search(self, queries: Vectors, floor: float) -> Iterator[Pairs]:
+        """Yield (query row, row) pairs with exact cosine >= `floor`, each pair once."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the index below `folder`."""
+        ...
+
+
+def build_index(config: IndexConfig, vectors: Vectors, *, floor: float, seed: int = 0) -> Index:
+    """Build the configured index.
+
+    Args:
+        config: which member of the room, and its settings.
+        vectors: (n, d) unit-norm float32, possibly memory-mapped; must outlive the index.
+        floor: cosine the index is tuned for.
+        seed: of every random choice.
+
+    Raises:
+        ConfigError: the factory string is not one FAISS knows.
+    """
+    match config:
+        case ExactIndex():
+            from pipeline.indexes.exact import BruteForce
+
+            return BruteForce(vectors)
+        case FaissIndex():
+            from pipeline.indexes.faiss_index import build_faiss
+
+            return build_faiss(config, vectors, floor=floor, seed=seed)
+        case _:
+            assert_never(config)

@@ -1,0 +1,105 @@
+"""Sources: rows out of files, in bounded batches, every bad row with its reason.
+
+A new source is one file here, one member of `config.SourceConfig` and one arm of `open_source`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, assert_never
+
+import pyarrow as pa
+
+from pipeline.config import (
+    CsvSource,
+    ImageFolderSource,
+    JsonlSource,
+    ParquetSource,
+    SourceConfig,
+)
+from pipeline.schemas import ROWS
+
+
+@dataclass(frozen=True)
+class SourceBatch:
+    """What became of some input rows: each is in exactly one of the two tables."""
+
+    rows: pa.Table  # schemas.ROWS
+    rejected: pa.Table  # schemas.QUARANTINE
+
+    @classmethod
+    def of_rejected(cls, rejected: pa.Table) -> SourceBatch:
+        """Make a batch in which no row was good."""
+        return cls(ROWS.empty_table(), rejected)
+
+    @property
+    def rows_in(self) -> int:
+        """Input rows this batch accounts for."""
+        return int(self.rows.num_rows + self.rejected.num_rows)
+
+
+class Source(Protocol):
+    """Where records come from."""
+
+    @property
+    def name(self) -> str:
+        """Prefix of the record ids."""
+
+    def check(self) -> None:
+        """Look before any work that the files are there and have the columns named.
+
+        Raises:
+            ConfigError: a column is missing, has the wrong type, or appears twice.
+            SourceError: nothing can be read under the path.
+        """
+
+    def batches(self, *, rows: int) -> Iterator[SourceBatch]:
+        """Yield the input in its own order, at most `rows` input rows at a time, memory bounded.
+
+        An empty source yields nothing. A file that fails half-way gives the rows before the
+        failure and one quarantine entry for the failure.
+        """
+
+
+def gathered(pieces: Iterator[SourceBatch], *, rows: int) -> Iterator[SourceBatch]:
+    """Join small pieces, in order, into batches of at most `rows` input rows; none is empty."""
+    held: list[SourceBatch] = []
+    for piece in pieces:
+        if held and sum(batch.rows_in for batch in (*held, piece)) > rows:
+            yield _joined(held)
+            held = []
+        if piece.rows_in:
+            held.append(piece)
+    if held:
+        yield _joined(held)
+
+
+def _joined(batches: list[SourceBatch]) -> SourceBatch:
+    return SourceBatch(
+        pa.concat_tables([batch.rows for batch in batches]),
+        pa.concat_tables([batch.rejected for batch in batches]),
+    )
+
+
+def open_source(config: SourceConfig) -> Source:
+    """Return the source a configuration describes; nothing is read yet."""
+    match config:
+        case CsvSource():
+            from pipeline.sources.csv_file import CsvFiles
+
+            return CsvFiles(config)
+        case JsonlSource():
+            from pipeline.sources.jsonl import JsonlFiles
+
+            return JsonlFiles(config)
+        case ParquetSource():
+            from pipeline.sources.parquet import ParquetFiles
+
+            return ParquetFiles(config)
+        case ImageFolderSource():
+            from pipeline.sources.image_folder import ImageFolder
+
+            return ImageFolder(config)
+        case _:
+            assert_never(config)

@@ -1,0 +1,40 @@
+# Everything runs in .venv; `make run` and `make test` set it up from a bare Python 3.11 to 3.13.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test bench lint format clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "Gemel needs Python 3.11 to 3.13; name one: make PYTHON=python3.12 …"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(STAMP)
+
+install: $(STAMP) ## Create .venv and install what constraints.txt pins
+
+run: $(STAMP) ## Write the bundled sample and run the nightly flow on it
+	$(BIN)/python -m pipeline.sample .gemel/sample-data
+	$(BIN)/gemel run configs/sample.yaml
+
+test: $(STAMP) ## Lint, types and tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q
+
+bench: $(STAMP) ## Long checks: figures of the README, on real data where DATA names it
+	$(BIN)/python -m pytest -q -s -p no:cacheprovider tests/bench
+
+format: $(STAMP) ## Format the code
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+clean: ## Remove the environment and everything the sample wrote
+	rm -rf $(VENV) .gemel build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

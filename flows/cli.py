@@ -1,0 +1,234 @@
+"""The command line: parse, call, print. Exit code 0 done, 1 a gate or check failed, 2 bad input."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from pipeline.errors import CheckError, PipelineError
+
+app = App(
+    name="gemel",
+    help="Find duplicate and near-duplicate records of text and images, night after night.",
+    help_format="markdown",
+)
+runs_app = App(name="runs", help="What happened in the runs of a catalog.")
+app.command(runs_app)
+
+CatalogOption = Annotated[
+    Path, Parameter(name="--catalog", help="Folder of the catalog.", env_var="GEMEL_CATALOG")
+]
+JsonOption = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
+DEFAULT_CATALOG = Path(".gemel/catalog")
+
+
+@app.command
+def run(
+    config: Path,
+    *,
+    catalog: Annotated[Path | None, Parameter(help="Use this catalog instead.")] = None,
+    dry_run: Annotated[
+        bool, Parameter(negative="", help="Check everything, change nothing.")
+    ] = False,
+    plain: Annotated[
+        bool, Parameter(negative="", help="Run the stages in a loop, without Prefect.")
+    ] = False,
+    verbose: Annotated[bool, Parameter(negative="", help="Show Prefect's log.")] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Run the nightly flow once: ingest, embed, search, judge, cluster, publish, report.
+
+    Example: `gemel run configs/sample.yaml`
+    """
+    from flows.running import dry, run_once
+    from pipeline.config import load_config
+    from pipeline.reporting.terminal import summary_lines
+
+    chosen = str(catalog.resolve()) if catalog else None
+    settings = load_config(config, catalog=chosen)
+    if dry_run:
+        plan = dry(settings)
+        _print(plan, [f"{name}: {value}" for name, value in plan.items()], as_json=as_json)
+        return 0
+    summary = run_once(settings, plain=plain, verbose=verbose, quiet=as_json)
+    _print(summary, summary_lines(summary), as_json=as_json)
+    return 0 if summary["status"] == "published" else 1
+
+
+@runs_app.command(name="list")
+def list_runs(*, catalog: CatalogOption = DEFAULT_CATALOG, as_json: JsonOption = False) -> int:
+    """List the runs of a catalog, the newest first.
+
+    Example: `gemel runs list --catalog .gemel/sample`
+    """
+    found = _catalog(catalog).runs()
+    rows = [
+        {
+            "run": item.run,
+            "status": item.status,
+            **{
+                name: item.summary["counts"][name]
+                for name in ("records", "duplicate_clusters", "removable")
+            },
+            "seconds": round(item.summary["seconds"], 1),
+        }
+        for item in found
+    ]
+    lines = [f"{'run':<24}{'status':<11}{'records':>12}{'clusters>1':>12}{'removable':>11}{'s':>9}"]
+    lines += [
+        f"{r['run']:<24}{r['status']:<11}{r['records']:>12,}{r['duplicate_clusters']:>12,}"
+        f"{r['removable']:>11,}{r['seconds']:>9}"
+        for r in rows
+    ]
+    _print(rows, lines if rows else [f"no runs in {catalog}"], as_json=as_json)
+    return 0
+
+
+@runs_app.command(name="show")
+def show_run(
+    name: str | None = None,
+    *,
+    catalog: CatalogOption = DEFAULT_CATALOG,
+    as_json: JsonOption = False,
+) -> int:
+    """Show the summary of a run (default: the newest published one).
+
+    Example: `gemel runs show --catalog .gemel/sample`
+    """
+    from pipeline.reporting.terminal import summary_lines
+
+    kept = _catalog(catalog)
+    found = kept.run(name)
+    summary = {**found.summary, "report": str(kept.run_folder(found.run) / "report.html")}
+    _print(summary, summary_lines(summary), as_json=as_json)
+    return 0
+
+
+@app.command
+def export(
+    *,
+    out: Annotated[Path, Parameter(help="File to write.")],
+    what: Annotated[
+        Literal["clusters", "pairs", "survivors", "removals"], Parameter(help="What to write.")
+    ] = "clusters",
+    format: Annotated[  # noqa: A002 - the option's name
+        Literal["parquet", "csv", "jsonl"] | None, Parameter(help="Default: by the file's ending.")
+    ] = None,
+    catalog: CatalogOption = DEFAULT_CATALOG,
+    run_name: Annotated[str | None, Parameter(name="--run", help="Default: the newest.")] = None,
+    min_probability: Annotated[float | None, Parameter(help="Leave out what is less sure.")] = None,
+    merge_attributes: Annotated[
+        bool, Parameter(negative="", help="Fill a survivor's gaps from its copies.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Export duplicate clusters, scored pairs, survivors or removals. Nothing is ever deleted.
+
+    Example: `gemel export --what removals --out removals.csv --catalog .gemel/sample`
+    """
+    from pydantic import ValidationError
+
+    from pipeline.config import ExportSettings, explain
+    from pipeline.errors import ConfigError
+    from pipeline.outcome import write_export
+
+    chosen = format or out.suffix.removeprefix(".")
+    try:
+        settings = ExportSettings.model_validate(
+            {
+                "what": what,
+                "format": chosen,
+                "path": str(out),
+                "min_probability": min_probability,
+                "merge_attributes": merge_attributes,
+            }
+        )
+    except ValidationError as error:
+        raise ConfigError(explain(error, origin="gemel export")) from error
+    kept = _catalog(catalog)
+    found = kept.run(run_name)
+    rows = write_export(kept, found, settings)
+    facts = {"run": found.run, "what": what, "format": chosen, "rows": rows, "path": str(out)}
+    _print(facts, [f"{rows:,} rows of {what} of run {found.run} written to {out}"], as_json=as_json)
+    return 0
+
+
+@app.command
+def report(
+    *,
+    catalog: CatalogOption = DEFAULT_CATALOG,
+    run_name: Annotated[str | None, Parameter(name="--run", help="Default: the newest.")] = None,
+    open_: Annotated[
+        bool, Parameter(name="--open", negative="", help="Open it in the browser.")
+    ] = False,
+) -> int:
+    """Write the HTML report of a run again and print its path.
+
+    Example: `gemel report --catalog .gemel/sample`
+    """
+    from pipeline.outcome import write_report
+
+    kept = _catalog(catalog)
+    path = write_report(kept, kept.run(run_name))
+    print(path)
+    if open_:
+        import webbrowser
+
+        webbrowser.open(f"file://{path}")
+    return 0
+
+
+@app.command
+def doctor(*, catalog: CatalogOption = DEFAULT_CATALOG, as_json: JsonOption = False) -> int:
+    """Check versions, encoder files and their hashes, writable paths, and what is slow here.
+
+    Example: `gemel doctor`
+    """
+    from flows.doctor import examine
+
+    checks = examine(catalog)
+    width = max(len(check["check"]) for check in checks)
+    lines = [
+        f"{'ok  ' if check['ok'] else 'FAIL'}  {check['check']:<{width}}  {check['found']}"
+        for check in checks
+    ]
+    _print(checks, lines, as_json=as_json)
+    return 0 if all(check["ok"] for check in checks) else 1
+
+
+def _catalog(path: Path) -> Any:
+    from pipeline.catalog import Catalog
+
+    return Catalog(path, create=False)
+
+
+def _print(data: Any, lines: list[str], *, as_json: bool) -> None:
+    print(json.dumps(data, indent=2, default=str) if as_json else "\n".join(lines))
+
+
+def main() -> None:
+    """Entry point of the `gemel` command."""
+    import flows  # noqa: F401 - sets the environment before Prefect is imported
+
+    try:
+        code = app(exit_on_error=False, result_action="return_value")
+    except CycloptsError:
+        sys.exit(2)  # cyclopts has printed what was wrong
+    except CheckError as error:
+        print(f"check failed: {error}", file=sys.stderr)
+        sys.exit(1)
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped; what was published before is still published", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

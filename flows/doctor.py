@@ -1,0 +1,88 @@
+"""What `gemel doctor` looks at."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import EfficientNetLite0, ImageSettings, MiniLmEncoder
+from pipeline.errors import PipelineError
+
+PROVED = ("prefect", "fastapi", "sqlalchemy", "torch", "sentence-transformers", "faiss-cpu",
+          "pyarrow", "deltalake", "pillow")  # fmt: skip
+# Versions that install and then fail; see the comments in pyproject.toml.
+CEILINGS = {"fastapi": (0, 151), "sqlalchemy": (2, 1)}
+
+
+def examine(catalog: Path) -> list[dict[str, Any]]:
+    """Run every check; each is {check, ok, found}."""
+    checks = [_check("python", True, f"{platform.python_version()} on {platform.platform()}")]
+    checks += [_package(name) for name in PROVED]
+    checks += [_encoder(MiniLmEncoder()), _encoder(EfficientNetLite0())]
+    checks += [_writable(catalog), _cores(), _bfloat16(), *_formats()]
+    return checks
+
+
+def _check(name: str, ok: bool, found: str) -> dict[str, Any]:
+    return {"check": name, "ok": ok, "found": found}
+
+
+def _package(name: str) -> dict[str, Any]:
+    try:
+        found = version(name)
+    except PackageNotFoundError:
+        return _check(name, False, "not installed: run `make install`")
+    numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
+    ceiling = CEILINGS.get(name)
+    if ceiling and numbers >= ceiling:
+        wanted = ".".join(map(str, ceiling))
+        return _check(name, False, f"{found} breaks Prefect 3.8; install {name}<{wanted}")
+    return _check(name, True, found)
+
+
+def _encoder(config: MiniLmEncoder | EfficientNetLite0) -> dict[str, Any]:
+    from pipeline.encoders import open_encoder
+
+    try:
+        encoder = open_encoder(config, images=ImageSettings(), threads=None)
+    except PipelineError as error:
+        return _check(f"encoder {config.type}", False, str(error))
+    return _check(
+        f"encoder {config.type}",
+        True,
+        f"{encoder.name}, {encoder.dimension} dimensions, fingerprint {encoder.fingerprint}, "
+        "file hash verified",
+    )
+
+
+def _writable(catalog: Path) -> dict[str, Any]:
+    folder = catalog.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    return _check("catalog", os.access(folder, os.W_OK), f"{catalog} (below {folder})")
+
+
+def _cores() -> dict[str, Any]:
+    return _check("cores", True, f"{os.cpu_count()}; embedding text takes the most of a first run")
+
+
+def _bfloat16() -> dict[str, Any]:
+    from pipeline.encoders.torch_runtime import has_native_bfloat16
+
+    native = has_native_bfloat16()
+    slow = "not native here: texts are embedded in float32, about half as fast"
+    return _check("bfloat16", True, "native" if native else slow)
+
+
+def _formats() -> list[dict[str, Any]]:
+    from PIL import features
+
+    import pipeline.images  # noqa: F401 - registers the optional HEIF reader
+
+    known = {name: features.check(name) for name in ("webp", "avif")}
+    missing = [name for name, there in known.items() if not there]
+    found = "JPEG, PNG, GIF, BMP, TIFF" + "".join(f", {n.upper()}" for n in known if known[n])
+    return [_check("picture formats", True, found + (f" (not: {missing})" if missing else ""))]

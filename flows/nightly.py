@@ -1,0 +1,40 @@
+"""The nightly run as a Prefect flow: it reads like the list of stages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow, get_run_logger
+from prefect.states import Failed
+
+from flows import tasks
+from pipeline import nightly as plain
+from pipeline.catalog import Catalog
+from pipeline.config import RunConfig
+
+
+@flow(name="gemel-nightly", validate_parameters=True)
+def nightly(config: RunConfig) -> Any:
+    """Ingest, embed, search, judge, cluster, check and publish; return the run's summary.
+
+    A run that fails a gate ends in the state *Held*: last night's result stays published.
+    """
+    with Catalog(config.catalog).writer():
+        context = tasks.begin(config)
+        progress = tasks.StageProgress(9)
+        progress.step(tasks.ingest(context))
+        progress.step(tasks.embed_text(context))
+        progress.step(tasks.embed_images(context))
+        progress.step(tasks.candidates(context))
+        progress.step(tasks.score(context))
+        progress.step(tasks.cluster(context))
+        progress.step(tasks.publish(context))
+        progress.step(tasks.report(context))
+        progress.step(tasks.export(context))
+        summary = plain.finish(context)
+    tasks.show(summary)
+    if summary["status"] != "published":
+        failed = [gate["gate"] for gate in summary["gates"] if not gate["passed"]]
+        return Failed(name="Held", message=f"run {summary['run']} is held: {', '.join(failed)}")
+    get_run_logger().info("run %s is published", summary["run"])
+    return summary

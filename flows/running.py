@@ -1,0 +1,109 @@
+"""Run the flow from the command line, with live progress."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, cast
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from pipeline import progress
+from pipeline.config import RunConfig
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
+
+
+class RateColumn(ProgressColumn):
+    """Units per second of a stage."""
+
+    def render(self, task: Task) -> Text:
+        """Show the speed once there is one."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed else "", style="dim")
+
+
+class LiveProgress:
+    """One line per stage: done of total, rate, time spent and left."""
+
+    def __init__(self, console: Console) -> None:
+        self.bars = Progress(
+            TextColumn("{task.description:<13}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            RateColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=False,
+        )
+        self.tasks: dict[str, Any] = {}
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        """Listen to `pipeline.progress`."""
+        name = {"embed_image": "embed_images"}.get(stage, stage)
+        if name not in self.tasks:
+            self.tasks[name] = self.bars.add_task(name.replace("_", " "), total=None)
+        self.bars.update(self.tasks[name], completed=done, total=total)
+        if total is not None and done >= total:
+            self.bars.stop_task(self.tasks[name])
+
+
+def run_once(config: RunConfig, *, plain: bool, verbose: bool, quiet: bool) -> dict[str, Any]:
+    """Run the nightly flow (or its plain loop) and return the summary."""
+    console = Console(stderr=True, quiet=quiet)
+    if not verbose:
+        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
+    if not plain:
+        console.print("starting Prefect …", style="dim")
+        from flows import nightly as _loaded  # noqa: F401 - seconds of imports, before the bars
+    live = LiveProgress(console)
+    with live.bars, progress.listening(live):
+        return _plain(config) if plain else _flow(config)
+
+
+def _plain(config: RunConfig) -> dict[str, Any]:
+    from pipeline.nightly import run
+
+    return run(config)
+
+
+def _flow(config: RunConfig) -> dict[str, Any]:
+    from flows.nightly import nightly
+    from pipeline.catalog import Catalog
+
+    state = cast("State[Any]", nightly(config, return_state=True))
+    if state.name == "Held":
+        catalog = Catalog(config.catalog)
+        run = catalog.runs()[0]
+        return {**run.summary, "report": str(catalog.run_folder(run.run) / "report.html")}
+    summary: dict[str, Any] = state.result()
+    return summary
+
+
+def dry(config: RunConfig) -> dict[str, Any]:
+    """Check everything a run checks before any work, and say what it would do."""
+    from pipeline.nightly import check
+
+    check(config)
+    return {
+        "configuration": "complete",
+        "sources": ", ".join(f"{s.name} ({s.type})" for s in config.sources),
+        "text encoder": config.text_encoder.type,
+        "image encoder": config.image_encoder.type,
+        "accept at probability": config.judge.accept,
+        "review at probability": config.judge.review,
+        "gates": config.gates.model_dump(),
+        "catalog": config.catalog,
+    }

@@ -1,0 +1,193 @@
+"""Candidate pairs: near contents by vector, near-verbatim long texts by shingles, and how many
+of the true near pairs were found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binomtest
+
+from pipeline.config import CandidateSettings, IndexConfig
+from pipeline.indexes import Index, build_index
+from pipeline.indexes.blocks import Pairs, Positions, Vectors, block_hits, cosines
+
+CROWD_SAMPLE = 2048
+
+
+@dataclass(frozen=True)
+class Crowds:
+    """Contents with so many near copies that listing every pair would be quadratic.
+
+    Attributes:
+        member, leader: (m,) row numbers; each member's exact cosine to its leader is at least the
+            collapse cosine, and a leader is never a member.
+        kept: (k,) ascending row numbers that go on to the search: everything but the members.
+
+    A near pair of a collapsed member with anything outside its crowd is represented by the
+    leader's pair: by the triangle inequality for angles the leader is at most arccos(collapse
+    cosine) farther away.
+    """
+
+    member: Positions
+    leader: Positions
+    kept: Positions
+
+
+def collapse_crowds(vectors: Vectors, *, crowd: int, cosine: float) -> Crowds:
+    """Replace crowds by their leaders, in time linear in the crowd.
+
+    Rows whose estimated number of near copies (counted against an evenly spaced sample) exceeds
+    `crowd` are grouped greedily around leaders in row order; groups that turn out smaller than
+    `crowd` are left as they were.
+    """
+    count = len(vectors)
+    empty = np.zeros(0, np.int64)
+    if count <= crowd:
+        return Crowds(empty, empty, np.arange(count))
+    sample = np.unique(np.linspace(0, count - 1, CROWD_SAMPLE).astype(np.int64))
+    hits = np.zeros(count, np.int64)
+    for row, _ in block_hits(vectors, np.ascontiguousarray(vectors[sample]), cosine):
+        hits += np.bincount(row, minlength=count)
+    dense = np.flatnonzero(hits * (count / len(sample)) > crowd)
+    members, leaders = _greedy_leaders(vectors, dense, crowd=crowd, cosine=cosine)
+    return Crowds(members, leaders, np.setdiff1d(np.arange(count), members))
+
+
+def _greedy_leaders(
+    vectors: Vectors, dense: Positions, *, crowd: int, cosine: float
+) -> tuple[Positions, Positions]:
+    left = dense
+    members, leaders = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    while len(left) > crowd:
+        block = np.ascontiguousarray(vectors[left])
+        open_rows = np.ones(len(left), bool)
+        # One pass over a contiguous copy; it is compacted when half of it has been assigned.
+        for position in range(len(left)):
+            if not open_rows[position]:
+                continue
+            near = open_rows & (block @ block[position] >= cosine)
+            near[position] = True
+            group = left[near]
+            open_rows &= ~near
+            others = group[group != left[position]]
+            exact = cosines(vectors, others, np.full(len(others), left[position])) >= cosine
+            if exact.sum() >= crowd:
+                members.append(others[exact])
+                leaders.append(np.full(int(exact.sum()), left[position]))
+            if open_rows.sum() * 2 < len(left):
+                break
+        left = left[open_rows]
+    return np.concatenate(members), np.concatenate(leaders)
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Share of the true near pairs of a sample that the index found, with a 95 % interval.
+
+    The interval is Wilson's over the sampled records that have a near pair: the pairs of one record
+    are not independent, so the record is the unit.
+    """
+
+    recall: float
+    low: float
+    high: float
+    pairs: int
+    sampled: int
+
+
+@dataclass(frozen=True)
+class NearPairs:
+    """What the vector search of one modality produced; rows are those of the vectors given."""
+
+    left: Positions
+    right: Positions
+    crowds: Crowds
+    recall: Recall
+    index: Index | None
+
+
+def near_pairs(
+    vectors: Vectors,
+    *,
+    floor: float,
+    index: IndexConfig,
+    settings: CandidateSettings,
+    seed: int,
+) -> NearPairs:
+    """Find every pair with cosine >= `floor`, crowds collapsed first, recall measured after.
+
+    Args:
+        vectors: (n, d) unit-norm float32, possibly memory-mapped, in an order that does not depend
+            on the input's (content hash).
+
+    Returns:
+        Pairs (left < right), each once, sorted; crowd members appear only with their leader.
+    """
+    crowds = collapse_crowds(vectors, crowd=settings.crowd, cosine=settings.crowd_cosine)
+    kept = vectors if not len(crowds.member) else np.ascontiguousarray(vectors[crowds.kept])
+    if len(kept) < 2:
+        nothing = Recall(1.0, 0.0, 1.0, 0, len(kept))
+        return NearPairs(crowds.leader, crowds.member, crowds, nothing, None)
+    built = build_index(index, kept, floor=floor, seed=seed)
+    keys = _keys(built.self_join(floor), len(kept))
+    recall = measure_recall(kept, keys, floor=floor, sample=settings.recall_sample, seed=seed)
+    left, right = np.divmod(keys, len(kept))
+    left = np.concatenate([crowds.kept[left], np.minimum(crowds.leader, crowds.member)])
+    right = np.concatenate([crowds.kept[right], np.maximum(crowds.leader, crowds.member)])
+    order = np.lexsort((right, left))
+    return NearPairs(left[order], right[order], crowds, recall, built)
+
+
+def _keys(pairs: Iterator[Pairs], count: int) -> npt.NDArray[np.int64]:
+    """Pairs as sorted, distinct keys left * count + right."""
+    parts = [left * count + right for left, right in pairs]
+    return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
+
+
+def measure_recall(
+    vectors: Vectors, keys: npt.NDArray[np.int64], *, floor: float, sample: int, seed: int
+) -> Recall:
+    """Search a random sample of records by brute force and count what `keys` contains.
+
+    Args:
+        vectors: (n, d) unit-norm float32.
+        keys: sorted pair keys left * n + right that the index found.
+        floor: cosine.
+        sample: records drawn without replacement; all when there are fewer.
+    """
+    count = len(vectors)
+    drawn = np.random.default_rng(seed).permutation(count)[:sample]
+    queries = np.ascontiguousarray(vectors[np.sort(drawn)])
+    rows = np.sort(drawn)
+    true = np.zeros(len(rows), np.int64)
+    found = np.zeros(len(rows), np.int64)
+    for row, column in block_hits(queries, vectors, floor):
+        query = rows[row]
+        real = (query != column) & (cosines(vectors, query, column) >= floor)
+        row, query, column = row[real], query[real], column[real]
+        key = np.minimum(query, column) * count + np.maximum(query, column)
+        true += np.bincount(row, minlength=len(rows))
+        found += np.bincount(row[_contains(keys, key)], minlength=len(rows))
+    return _recall(true, found)
+
+
+def _contains(keys: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    if not len(keys):
+        return np.zeros(len(wanted), bool)
+    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.asarray(keys[place] == wanted)
+
+
+def _recall(true: Positions, found: Positions) -> Recall:
+    pairs, units = int(true.sum()), int((true > 0).sum())
+    if not pairs:
+        return Recall(1.0, 0.0, 1.0, 0, len(true))
+    share = float(found.sum() / pairs)
+    interval = binomtest(round(share * units), units).proportion_ci(method="wilson")
+    return Recall(
+        share, min(share, float(interval.low)), max(share, float(interval.high)), pairs, len(true)
+    )

@@ -1,0 +1,158 @@
+"""One catalog: where its parts are, its runs, and its single writer."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from filelock import FileLock, Timeout
+
+from pipeline.catalog.tables import Tables
+from pipeline.catalog.vectors import VectorStore
+from pipeline.catalog.work import Work
+from pipeline.errors import CatalogError
+from pipeline.schemas import RUNS
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row of the runs table, its JSON decoded."""
+
+    run: str
+    started: datetime
+    finished: datetime
+    status: str
+    config: dict[str, Any]
+    versions: dict[str, int]
+    summary: dict[str, Any]
+
+
+class Catalog:
+    """A catalog on a local folder, made when absent unless `create` is false.
+
+    Raises:
+        CatalogError: the folder cannot be written, or is absent and must not be made.
+    """
+
+    def __init__(self, root: str | Path, *, create: bool = True) -> None:
+        self.root = Path(root)
+        if not create and not self.root.is_dir():
+            raise CatalogError(f"there is no catalog at {self.root}; check --catalog")
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CatalogError(
+                f"cannot make the catalog folder {self.root}: {error.strerror}"
+            ) from error
+        if create and not os.access(self.root, os.W_OK):
+            raise CatalogError(f"the catalog folder {self.root} is not writable")
+        self.tables = Tables(self.root / "tables")
+
+    def vectors(self, fingerprint: str) -> VectorStore:
+        """The vectors of one encoder."""
+        return VectorStore(self.root / "vectors" / fingerprint)
+
+    def work(self, run: str) -> Work:
+        """The scratch of a run."""
+        return Work(self.root / "work" / run)
+
+    def run_folder(self, run: str) -> Path:
+        """Where a run's configuration, summary, report and exports are kept."""
+        folder = self.root / "runs" / run
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def index_folder(self, modality: str, fingerprint: str) -> Path:
+        """Where the index over one encoder's vectors is kept."""
+        folder = self.root / "indexes" / modality / fingerprint
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @contextmanager
+    def writer(self) -> Iterator[None]:
+        """Hold the catalog's only write lock; the system frees it when the process dies.
+
+        Raises:
+            CatalogError: another run holds it.
+        """
+        lock = FileLock(str(self.root / "writer.lock"), timeout=0, thread_local=False)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise CatalogError(
+                f"another run is writing to {self.root}; wait for it to end, or give this run a "
+                "catalog of its own"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def publish(self, run: Run) -> None:
+        """Add one row to `runs`: the atomic step that makes a run's tables the current ones."""
+        row = {
+            "run": [run.run],
+            "started": [run.started],
+            "finished": [run.finished],
+            "status": [run.status],
+            "config": [json.dumps(run.config, sort_keys=True)],
+            "versions": [json.dumps(run.versions, sort_keys=True)],
+            "summary": [json.dumps(run.summary, sort_keys=True)],
+        }
+        self.tables.append("runs", pa.table(row, schema=RUNS))
+
+    def runs(self) -> list[Run]:
+        """Every run, the newest first."""
+        if not self.tables.exists("runs"):
+            return []
+        rows = self.tables.read("runs").sort_by([("started", "descending"), ("run", "descending")])
+        decoded = ("config", "versions", "summary")
+        return [
+            Run(**{k: json.loads(v) if k in decoded else v for k, v in row.items()})
+            for row in rows.to_pylist()
+        ]
+
+    def run(self, name: str | None = None) -> Run:
+        """The run called `name`, or the newest published one.
+
+        Raises:
+            CatalogError: there is none.
+        """
+        runs = self.runs()
+        for run in runs:
+            if run.run == name or (name is None and run.status == "published"):
+                return run
+        known = ", ".join(run.run for run in runs[:5]) or "none"
+        wanted = f"run {name!r}" if name else "published run"
+        raise CatalogError(f"the catalog {self.root} has no {wanted}; its runs: {known}")
+
+    def read(self, table: str, *, run: Run, columns: list[str] | None = None) -> pa.Table:
+        """A table as `run` published it."""
+        return self.tables.read(table, version=run.versions[table], columns=columns)
+
+    def first_seen(self) -> pa.Table | None:
+        """record_id and first_seen of the published records; None before the first run."""
+        try:
+            run = self.run()
+        except CatalogError:
+            return None
+        return self.read("records", run=run, columns=["record_id", "first_seen"])
+
+
+def carry_first_seen(records: pa.Table, known: pa.Table | None) -> pa.Table:
+    """Give records that were seen before the time they were first seen."""
+    if known is None or not len(known):
+        return records
+    place = pc.index_in(records["record_id"], value_set=known["record_id"].combine_chunks())
+    earlier = known["first_seen"].combine_chunks().take(place.combine_chunks())
+    values = pc.coalesce(earlier, records["first_seen"].combine_chunks())
+    at = records.schema.get_field_index("first_seen")
+    return records.set_column(at, records.schema.field(at), values)

@@ -1,0 +1,76 @@
+"""One run's references and small settings: what every stage is given instead of tables."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline import progress
+from pipeline.catalog import Catalog, Work
+from pipeline.config import RunConfig
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """A run under way.
+
+    Attributes:
+        run: name of the run, its start in UTC.
+        config: the resolved configuration.
+        started: start of the run.
+    """
+
+    run: str
+    config: RunConfig
+    started: datetime
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog the run writes to."""
+        return Catalog(self.config.catalog)
+
+    @property
+    def work(self) -> Work:
+        """The run's scratch."""
+        return self.catalog.work(self.run)
+
+    @property
+    def threads(self) -> int:
+        """CPU threads to use."""
+        return self.config.threads or os.cpu_count() or 1
+
+
+def new_context(config: RunConfig, *, started: datetime | None = None) -> RunContext:
+    """Name a run after the moment it starts."""
+    started = started or datetime.now(UTC)
+    return RunContext(started.strftime("%Y%m%dT%H%M%S.%fZ"), config, started)
+
+
+Stage = Callable[[RunContext], dict[str, Any]]
+
+
+def stage(name: str) -> Callable[[Stage], Stage]:
+    """Time a stage, hold it to the run's threads, and keep its facts in the run's scratch."""
+
+    def wrap(function: Stage) -> Stage:
+        @functools.wraps(function)
+        def run_stage(context: RunContext) -> dict[str, Any]:
+            from threadpoolctl import threadpool_limits
+
+            began = time.perf_counter()
+            progress.report(name, 0)
+            with threadpool_limits(limits=context.threads):
+                facts = function(context)
+            facts = {"rows": 0, "bytes": 0, **facts, "seconds": time.perf_counter() - began}
+            context.work.note(name, facts)
+            progress.report(name, facts["rows"], facts["rows"])
+            return facts
+
+        return run_stage
+
+    return wrap

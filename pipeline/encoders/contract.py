@@ -1,0 +1,84 @@
+"""What every encoder promises, and the small values that pass through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Failure = tuple[int, str]
+
+
+@dataclass(frozen=True)
+class ImageRef:
+    """One picture to embed: where it is, or its encoded bytes (which win when both are given)."""
+
+    uri: str | None = None
+    data: bytes | None = None
+    storage_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Some embedded items, in no particular order.
+
+    positions: int64 (n,), places in the input. vectors: float32 (n, dimension), unit norm.
+    chunks: int32 (n,), windows pooled per item, 1 = not chunked. failed: (position, reason).
+    """
+
+    positions: NDArray[np.int64]
+    vectors: Floats
+    chunks: NDArray[np.int32]
+    failed: tuple[Failure, ...] = ()
+
+
+class Encoder(Protocol):
+    """Turns texts (`str`) or pictures (`ImageRef`) into unit vectors.
+
+    A vector depends on the item and the fingerprint alone: bit for bit the same in any order,
+    company, batch size or thread count on one machine. `fingerprint` is 16 hex digits over the
+    model's files and every setting that changes vectors.
+    """
+
+    @property
+    def modality(self) -> Literal["text", "image"]: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def dimension(self) -> int: ...
+
+    def encode(self, items: Iterable[Any]) -> Iterator[Encoded]:
+        """Yield every position exactly once, among `positions` or in `failed`."""
+        ...
+
+
+def normalised(
+    positions: Sequence[int],
+    raw: NDArray[Any],
+    *,
+    chunks: Sequence[int] | None = None,
+    failed: Iterable[Failure] = (),
+) -> Encoded:
+    """Scale rows to unit norm; rows that have no direction become failures.
+
+    raw: float (n, dimension). Norms are taken in float64, row by row, so that a row's bits do not
+    depend on its neighbours.
+    """
+    where = np.asarray(positions, dtype=np.int64)
+    counts = np.ones(len(where), np.int32) if chunks is None else np.asarray(chunks, np.int32)
+    wide = np.asarray(raw, dtype=np.float64)
+    finite = np.asarray(np.isfinite(wide).all(axis=1))
+    norms = np.sqrt(np.square(np.where(finite[:, None], wide, 0.0)).sum(axis=1))
+    good = finite & (norms > np.finfo(np.float32).tiny)
+    reasons = [
+        (int(where[row]), "the vector is zero" if finite[row] else "the vector is not finite")
+        for row in np.flatnonzero(~good)
+    ]
+    vectors = (wide[good] / norms[good, None]).astype(np.float32)
+    return Encoded(where[good], vectors, counts[good], (*failed, *reasons))

@@ -1,0 +1,155 @@
+"""Pictures from disk, object storage or rows to small RGB squares, in processes of their own.
+
+A plain process pool rather than torch's DataLoader: it streams any iterable, its workers need no
+torch, and a worker that dies (a decoder's crash, the kernel's memory killer) costs one picture.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.config import ImageSettings
+from pipeline.encoders.contract import Failure, ImageRef
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Pixels = NDArray[np.uint8]
+Outcome = Pixels | str  # the picture, or why there is none
+Work = Callable[[Sequence[ImageRef]], list[Outcome]]
+
+_FEWEST = 64  # below this, starting workers takes longer than decoding
+_CHUNK = 4  # pictures per message to a worker
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """positions: places in the input. pixels: uint8 (n, 3, s, s), RGB. failed: the others."""
+
+    positions: list[int]
+    pixels: Pixels
+    failed: list[Failure]
+
+
+def load_pictures(
+    items: Iterable[ImageRef], *, size: int, batch_size: int, settings: ImageSettings
+) -> Iterator[Pictures]:
+    """Yield batches of `batch_size` items in order, decoded ahead by `settings.workers` processes.
+
+    No picture raises: what cannot be read or decoded is in `failed` with its reason.
+    """
+    work = partial(_load_chunk, size=size, settings=settings)
+    outcomes = enumerate(_outcomes(items, work=work, workers=settings.workers))
+    while batch := list(islice(outcomes, batch_size)):
+        good = [(at, outcome) for at, outcome in batch if not isinstance(outcome, str)]
+        pixels = np.stack([p for _, p in good]) if good else np.empty((0, 3, size, size), np.uint8)
+        failed = [(at, outcome) for at, outcome in batch if isinstance(outcome, str)]
+        yield Pictures([at for at, _ in good], pixels, failed)
+
+
+def prepare(image: Image, *, size: int) -> Pixels:
+    """Squash an RGB picture to uint8 (3, size, size), antialiased (bicubic).
+
+    Squashing keeps all content; on real copies it beats a centre crop (micro average precision
+    on augly_copies_open, EfficientNet-Lite0 with GeM).
+    """
+    from PIL.Image import Resampling
+
+    small = image.resize((size, size), Resampling.BICUBIC, reducing_gap=3.0)
+    return np.ascontiguousarray(np.asarray(small, dtype=np.uint8).transpose(2, 0, 1))
+
+
+def _load_chunk(refs: Sequence[ImageRef], *, size: int, settings: ImageSettings) -> list[Outcome]:
+    return [_load(ref, size=size, settings=settings) for ref in refs]
+
+
+def _load(ref: ImageRef, *, size: int, settings: ImageSettings) -> Outcome:
+    from pipeline.images import ImageError, decode
+
+    try:
+        return prepare(decode(_read(ref), settings=settings), size=size)
+    except ImageError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 - each storage client has errors of its own
+        return f"cannot read the picture: {type(error).__name__}: {error}"
+
+
+def _read(ref: ImageRef) -> bytes:
+    if ref.data is not None:
+        return ref.data
+    if ref.uri is None:
+        raise ValueError("it has neither bytes nor a path")
+    import fsspec
+
+    with fsspec.open(ref.uri, "rb", **ref.storage_options) as stream:
+        return bytes(stream.read())
+
+
+def _outcomes(items: Iterable[ImageRef], *, work: Work, workers: int) -> Iterator[Outcome]:
+    """Yield one outcome per item, in order, in this process or from a pool."""
+    remaining = iter(items)
+    first = list(islice(remaining, _FEWEST))
+    # A daemonic process (a Dask worker, say) may not have children.
+    alone = workers == 0 or len(first) < _FEWEST or multiprocessing.current_process().daemon
+    chunks = _chunks(chain(first, remaining))
+    if alone:
+        return chain.from_iterable(map(work, chunks))
+    return _pooled(chunks, work=work, workers=workers)
+
+
+def _pooled(chunks: Iterable[list[ImageRef]], *, work: Work, workers: int) -> Iterator[Outcome]:
+    """Keep every worker busy with a bounded number of chunks in flight."""
+    pool = _pool(workers)
+    waiting: deque[tuple[list[ImageRef], Future[list[Outcome]]]] = deque()
+    remaining = iter(chunks)
+    try:
+        while True:
+            for chunk in islice(remaining, 4 * workers - len(waiting)):
+                waiting.append((chunk, pool.submit(work, chunk)))
+            if not waiting:
+                return
+            chunk, future = waiting.popleft()
+            try:
+                yield from future.result()
+            except BrokenProcessPool:
+                pool.shutdown(cancel_futures=True)
+                for lost in (chunk, *(lost for lost, _ in waiting)):
+                    yield from _one_by_one(lost, work=work)
+                waiting.clear()
+                pool = _pool(workers)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _one_by_one(refs: Sequence[ImageRef], *, work: Work) -> Iterator[Outcome]:
+    """Load each picture in a process it may kill."""
+    for ref in refs:
+        with _pool(1) as pool:
+            try:
+                yield from pool.submit(work, [ref]).result()
+            except BrokenProcessPool:
+                yield "the decoder's process died on this picture"
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    # A plain fork of a process with threads (Prefect, torch) can deadlock.
+    methods = multiprocessing.get_all_start_methods()
+    method = "forkserver" if "forkserver" in methods else "spawn"
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(method))
+
+
+def _chunks(items: Iterable[ImageRef]) -> Iterator[list[ImageRef]]:
+    remaining = iter(items)
+    while chunk := list(islice(remaining, _CHUNK)):
+        yield chunk

@@ -1,0 +1,69 @@
+"""A file that appears under its name only once it is complete."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from pipeline.errors import PipelineError
+
+
+@contextmanager
+def replacing(path: str) -> Iterator[IO[bytes]]:
+    """Yield a binary file that becomes `path` when the block ends without an exception.
+
+    Local files are renamed in one step. Object stores have no rename: there the finished file is
+    copied and the temporary one removed, and each single object is complete or absent.
+
+    Raises:
+        PipelineError: the folder or file cannot be made or replaced.
+    """
+    filesystem, target = fsspec.url_to_fs(path)
+    temporary = f"{target}.{uuid.uuid4().hex}.part"
+    try:
+        sink = _opened(filesystem, temporary, path=path)
+        with sink:
+            yield sink
+            _flush(sink)
+        _move(filesystem, temporary, target=target, path=path)
+    except BaseException:
+        # The first error is the one to see; a temporary file that never came to be is no second.
+        with suppress(OSError):
+            filesystem.rm(temporary)
+        raise
+
+
+def _opened(filesystem: Any, temporary: str, *, path: str) -> IO[bytes]:
+    try:
+        filesystem.makedirs(filesystem._parent(temporary), exist_ok=True)
+        return filesystem.open(temporary, "wb")  # type: ignore[no-any-return]
+    except OSError as error:
+        raise _cannot(path, error) from error
+
+
+def _flush(sink: IO[bytes]) -> None:
+    """Bring a local file to the disk before the rename makes it visible."""
+    sink.flush()
+    with suppress(OSError, AttributeError):  # object stores have no descriptor to sync
+        os.fsync(sink.fileno())
+
+
+def _move(filesystem: Any, temporary: str, *, target: str, path: str) -> None:
+    try:
+        if isinstance(filesystem, LocalFileSystem):
+            os.replace(temporary, target)
+        else:
+            filesystem.mv(temporary, target)
+    except OSError as error:
+        raise _cannot(path, error) from error
+
+
+def _cannot(path: str, error: OSError) -> PipelineError:
+    cause = error.strerror or error
+    return PipelineError(f"cannot write {path}: {cause}; choose a writable place for the export")

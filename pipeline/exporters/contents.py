@@ -1,0 +1,190 @@
+"""What an export holds: clusters, pairs, survivors or removals, as (schema, batches).
+
+Rows are sorted by id and batched the same way whatever the order of the tables given, so equal
+results are equal files, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.exporters.columns import named_columns
+
+BATCH_ROWS = 65_536
+EVIDENCE = (
+    "text_cosine", "image_cosine", "lexical", "token_overlap", "edit_similarity", "length_ratio",
+    "code_agreement", "exact_text", "exact_image", "decision", "stage", "model", "threshold",
+)  # fmt: skip
+_OWN = ["record_id", "source", "timestamp", "image_uri"]
+Contents = tuple[pa.Schema, Iterator[pa.RecordBatch]]
+
+
+def clusters(clusters: pa.Table, min_probability: float | None = None) -> Contents:
+    """Members of clusters with more than one record, by record_id.
+
+    With `min_probability`, members less probable to be their representative's duplicate are left
+    out, clusters left with one record too, and `size` and `cohesion` describe what is exported.
+    """
+    table = clusters.filter(pc.greater(clusters["size"], 1))
+    if min_probability is not None:
+        table = _narrowed(table, min_probability)
+    return _batched(table, by=("record_id",))
+
+
+def pairs(pairs: pa.Table, min_probability: float | None = None) -> Contents:
+    """Scored pairs, rejected ones too unless `min_probability` leaves them out, by ids."""
+    table = pairs
+    if min_probability is not None:
+        table = table.filter(_at_least(table["probability"], min_probability))
+    return _batched(table, by=("left_id", "right_id"))
+
+
+def survivors(records: pa.Table, clusters: pa.Table, *, merge_attributes: bool = False) -> Contents:
+    """One record per cluster, its representative, in the shape of the source, by record_id.
+
+    Columns: record_id, source, key, every field and attribute by name, timestamp, image_uri,
+    cluster_id, size. A name met twice gets a suffix: see `named_columns`. With
+    `merge_attributes`, empty fields and attributes are filled from the other members, the most
+    probable duplicate first, then by record_id; timestamp and image_uri stay the record's own.
+    """
+    members = clusters if merge_attributes else _representatives(clusters)
+    members = _ordered_members(members)
+    at = pc.index_in(members["record_id"], value_set=records["record_id"].combine_chunks())
+    members, at = members.filter(at.is_valid()), at.drop_null()
+    starts = _starts(members["representative"])
+    kept, own = members.take(starts), records.select(_OWN).take(at.take(starts))
+    table = {
+        "record_id": own["record_id"],
+        "source": own["source"],
+        "key": _key(own["record_id"]),
+        **named_columns(records, rows=at, starts=starts),
+        "timestamp": own["timestamp"],
+        "image_uri": own["image_uri"],
+        "cluster_id": kept["cluster_id"],
+        "size": kept["size"],
+    }
+    # Without its own row a representative has no survivor: another member must not pass for it.
+    present = pc.equal(kept["record_id"], kept["representative"])
+    return _batched(pa.table(table).filter(present), by=("record_id",))
+
+
+def removals(records: pa.Table, clusters: pa.Table, pairs: pa.Table) -> Contents:
+    """Every record whose cluster keeps another one, with the evidence for it, by record_id.
+
+    Nothing is removed by this list: it is a suggestion to act on. A record tied to the kept one
+    through an identical third has no pair row: its scores are null and `reason` says so.
+    """
+    away = pc.not_equal(clusters["record_id"], clusters["representative"])
+    gone = clusters.filter(pc.and_(pc.greater(clusters["size"], 1), away))
+    table = _with_evidence(gone, pairs)
+    paired = pc.is_valid(table["reason"])
+    same = {
+        name: pc.if_else(paired, table[name], _same(table, records, column=column))
+        for name, column in (("exact_text", "text_hash"), ("exact_image", "image_hash"))
+    }
+    link = pc.if_else(
+        pc.or_(same["exact_text"], same["exact_image"]),
+        "identical to the kept record; no pair row of its own",
+        "tied to the kept record through an identical record; no pair row of its own",
+    )
+    reason = pc.if_else(paired, table["reason"], link)
+    columns = {
+        "record_id": table["record_id"],
+        "source": _source(table["record_id"]),
+        "key": _key(table["record_id"]),
+        "cluster_id": table["cluster_id"],
+        "kept": table["representative"],
+        "reason": pc.binary_join_element_wise(table["keeper_reason"], reason, "; "),
+        "probability_to_representative": table["probability_to_representative"],
+        **{name: same.get(name, table[name]) for name in EVIDENCE},
+    }
+    return _batched(pa.table(columns), by=("record_id",))
+
+
+def _narrowed(table: pa.Table, min_probability: float) -> pa.Table:
+    """Keep probable members only, with size and cohesion of what is left."""
+    table = table.filter(_at_least(table["probability_to_representative"], min_probability))
+    left = table.group_by("cluster_id").aggregate(
+        [("record_id", "count"), ("probability_to_representative", "min")]
+    )
+    at = pc.index_in(table["cluster_id"], value_set=left["cluster_id"].combine_chunks())
+    size = left["record_id_count"].cast(pa.int32()).take(at)
+    cohesion = left["probability_to_representative_min"].take(at)
+    names = table.column_names
+    table = table.set_column(names.index("size"), table.schema.field("size"), size)
+    table = table.set_column(names.index("cohesion"), table.schema.field("cohesion"), cohesion)
+    return table.filter(pc.greater(size, 1))
+
+
+def _at_least(probability: pa.ChunkedArray, least: float) -> pa.ChunkedArray:
+    """Compare in float32: a stored 0.9 is at least 0.9."""
+    return pc.greater_equal(probability, pa.scalar(np.float32(least), pa.float32()))
+
+
+def _representatives(clusters: pa.Table) -> pa.Table:
+    return clusters.filter(pc.equal(clusters["record_id"], clusters["representative"]))
+
+
+def _ordered_members(members: pa.Table) -> pa.Table:
+    """Clusters together, the representative first, then by probability and record_id."""
+    first = pc.equal(members["record_id"], members["representative"])
+    return members.append_column("first", first).sort_by(
+        [
+            ("representative", "ascending"),
+            ("first", "descending"),
+            ("probability_to_representative", "descending"),
+            ("record_id", "ascending"),
+        ]
+    )
+
+
+def _starts(groups: pa.ChunkedArray) -> np.ndarray:
+    """Positions (int64) where a new group starts in a column sorted by group."""
+    if len(groups) == 0:
+        return np.zeros(0, np.int64)
+    changes = pc.not_equal(groups[1:], groups[:-1]).to_numpy()
+    return np.concatenate([[0], np.flatnonzero(changes) + 1]).astype(np.int64)
+
+
+def _with_evidence(gone: pa.Table, pairs: pa.Table) -> pa.Table:
+    """Join each member with the row of its pair to the representative, null where there is none."""
+    member, kept = gone["record_id"], gone["representative"]
+    before = pc.less(member, kept)
+    gone = gone.append_column("left_id", pc.if_else(before, member, kept))
+    gone = gone.append_column("right_id", pc.if_else(before, kept, member))
+    evidence = pairs.select(["left_id", "right_id", "reason", *EVIDENCE])
+    return gone.join(evidence, keys=["left_id", "right_id"], join_type="left outer")
+
+
+def _same(table: pa.Table, records: pa.Table, *, column: str) -> pa.ChunkedArray:
+    """Whether member and representative have the same content; false when one has none."""
+    ids = records["record_id"].combine_chunks()
+    hashes = [
+        records[column].take(pc.index_in(table[name], value_set=ids))
+        for name in ("record_id", "representative")
+    ]
+    return pc.fill_null(pc.equal(*hashes), False)
+
+
+def _source(ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.replace_substring_regex(ids, pattern="(?s):.*", replacement="", max_replacements=1)
+
+
+def _key(ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The id without its 'source:' prefix; source names hold no colon."""
+    return pc.replace_substring_regex(ids, pattern="^[^:]*:", replacement="", max_replacements=1)
+
+
+def _batched(table: pa.Table, *, by: tuple[str, ...]) -> Contents:
+    """Sort, and cut into batches that do not depend on how the input was chunked."""
+    order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in by])
+    table = table.take(order).combine_chunks()
+    # What needed 64-bit offsets as a whole does not batch by batch.
+    schema = pa.schema(
+        [f.with_type(pa.string()) if f.type == pa.large_string() else f for f in table.schema]
+    )
+    return schema, (batch.cast(schema) for batch in table.to_batches(max_chunksize=BATCH_ROWS))

@@ -1,0 +1,189 @@
+"""Every candidate pair, judged in bulk: evidence from arrays, one batch of pairs at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.evidence import TextComparer
+from pipeline.indexes.blocks import Positions, Vectors, cosines
+from pipeline.schemas import PAIRS
+from pipeline.scoring import DUPLICATE, Evidence, Judge, Judgement
+from pipeline.units import LEXICAL, STAGES, Candidates, Units
+
+Floats = npt.NDArray[np.float64]
+
+BATCH = 100_000
+# Scores are kept to this many decimals: what the report shows is what was decided on.
+DECIMALS = 4
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The contents behind the units.
+
+    Attributes:
+        units: which content each unit has.
+        text_vectors, image_vectors: (t, d) and (i, d) float32, rows as the units' hashes; NaN-free
+            rows of zeros where a content could not be embedded.
+        comparer: over the texts, rows likewise; None without texts.
+    """
+
+    units: Units
+    text_vectors: Vectors
+    image_vectors: Vectors
+    comparer: TextComparer | None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A batch of judged pairs of units."""
+
+    left: Positions
+    right: Positions
+    evidence: Evidence
+    judgement: Judgement
+    stage: npt.NDArray[np.uint8]
+
+    @property
+    def accepted(self) -> npt.NDArray[np.bool_]:
+        """(p,) true where the decision is *duplicate*."""
+        return np.asarray(self.judgement.decision == DUPLICATE)
+
+
+def judge_candidates(candidates: Candidates, contents: Contents, judge: Judge) -> Iterator[Scored]:
+    """Judge every candidate in batches of bounded size, in the order of the candidates."""
+    count = len(contents.units.rows)
+    for start in range(0, len(candidates.key), BATCH):
+        part = slice(start, start + BATCH)
+        left, right = np.divmod(candidates.key[part], count)
+        stage = candidates.stage[part]
+        evidence = _evidence(contents, left, right, candidates.lexical[part])
+        yield Scored(left, right, evidence, judge.decide(evidence), stage)
+
+
+def _evidence(
+    contents: Contents, left: Positions, right: Positions, lexical: npt.NDArray[np.float32]
+) -> Evidence:
+    units = contents.units
+    text = units.text[left], units.text[right]
+    image = units.image[left], units.image[right]
+    both = (text[0] >= 0) & (text[1] >= 0)
+    words = {name: np.full(len(left), np.nan) for name in WORDS}
+    if contents.comparer is not None and both.any():
+        compared = contents.comparer.compare(text[0][both], text[1][both])
+        for name in WORDS:
+            words[name][both] = getattr(compared, name)
+    return Evidence(
+        text_cosine=_cosine(contents.text_vectors, *text),
+        image_cosine=_cosine(contents.image_vectors, *image),
+        lexical=np.asarray(np.round(lexical, DECIMALS), np.float64),
+        exact_text=both & (text[0] == text[1]),
+        exact_image=(image[0] >= 0) & (image[0] == image[1]),
+        short_text=both & (units.short[left] | units.short[right]),
+        **words,
+    )
+
+
+WORDS = ("token_overlap", "edit_similarity", "length_ratio", "code_agreement")
+
+
+def _cosine(vectors: Vectors, left: Positions, right: Positions) -> Floats:
+    """Exact cosine where both sides have the content, else NaN; equal contents have 1."""
+    out = np.full(len(left), np.nan)
+    both = np.flatnonzero((left >= 0) & (right >= 0))
+    if len(both):
+        out[both] = np.round(cosines(vectors, left[both], right[both]), DECIMALS)
+        out[both[left[both] == right[both]]] = 1.0
+    return out
+
+
+def pairs_batch(
+    scored: Scored, *, ids: pa.Array, units: Units, judge: Judge, run: str
+) -> pa.RecordBatch:
+    """The scored pairs as rows of the pairs table; `ids` are the record ids by row."""
+    evidence, judgement = scored.evidence, scored.judgement
+    count = len(scored.left)
+    columns = {
+        "left_id": ids.take(pa.array(units.rows[scored.left])),
+        "right_id": ids.take(pa.array(units.rows[scored.right])),
+        **{name: _nullable(getattr(evidence, name)) for name in NUMBERS},
+        "exact_text": pa.array(evidence.exact_text),
+        "exact_image": pa.array(evidence.exact_image),
+        "probability": pa.array(judgement.probability.astype(np.float32)),
+        "decision": pa.array(judgement.decision, pa.string()),
+        "reason": pa.array(judgement.reason, pa.string()),
+        "stage": pa.array(np.array(STAGES)[scored.stage], pa.string()),
+        **_signed(judge, run, count),
+    }
+    return pa.record_batch(columns, schema=PAIRS)
+
+
+NUMBERS = ("text_cosine", "image_cosine", "lexical", *WORDS)
+
+
+def exact_batch(
+    leader: Positions,
+    *,
+    ids: pa.Array,
+    has: dict[str, npt.NDArray[np.bool_]],
+    judge: Judge,
+    run: str,
+) -> pa.RecordBatch:
+    """The star of every exact group: (leader, member) rows with probability 1.
+
+    Args:
+        leader: (n,) row of each record's leader.
+        has: 'text' and 'image': (n,) whether the record has the modality.
+    """
+    member = np.flatnonzero(leader != np.arange(len(leader)))
+    count = len(member)
+    text, image = has["text"][member], has["image"][member]
+    one = np.ones(count)
+    phrase = np.select(
+        [text & image, text], ["identical text and picture", "identical text"], "identical picture"
+    )
+    exact = {
+        "text_cosine": np.where(text, one, np.nan),
+        "image_cosine": np.where(image, one, np.nan),
+    }
+    exact |= {name: np.where(text, one, np.nan) for name in WORDS[:3]}
+    blank = np.full(count, np.nan)
+    columns = {
+        "left_id": ids.take(pa.array(leader[member])),
+        "right_id": ids.take(pa.array(member)),
+        **{name: _nullable(exact.get(name, blank)) for name in NUMBERS},
+        "exact_text": pa.array(text),
+        "exact_image": pa.array(image),
+        "probability": pa.array(one.astype(np.float32)),
+        "decision": pa.array([DUPLICATE] * count, pa.string()),
+        "reason": pa.array(phrase, pa.string()),
+        "stage": pa.array(["exact"] * count, pa.string()),
+        **_signed(judge, run, count),
+    }
+    return pa.record_batch(columns, schema=PAIRS)
+
+
+def _signed(judge: Judge, run: str, count: int) -> dict[str, pa.Array]:
+    """The columns that say who decided."""
+    accept = np.full(count, judge.settings.accept, np.float32)
+    return {
+        "model": pa.array([judge.name] * count, pa.string()),
+        "threshold": pa.array(accept),
+        "run": pa.array([run] * count, pa.string()),
+    }
+
+
+def _nullable(values: Floats) -> pa.Array:
+    return pa.array(values.astype(np.float32), mask=np.isnan(values))
+
+
+def says(stage: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Which modalities proposed each pair: bit 1 text (or its shingles), bit 2 image."""
+    text = (stage & (1 | LEXICAL)) > 0
+    image = (stage & 4) > 0
+    return (text * 1 + image * 2).astype(np.uint8)

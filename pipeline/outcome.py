@@ -1,0 +1,276 @@
+"""What became of a run: its summary, its gates, its publication, its report and exports."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.catalog.catalog import Catalog, Run
+from pipeline.config import ExportSettings
+from pipeline.context import RunContext, stage
+from pipeline.defaults import image_default, text_default
+from pipeline.evaluation import Labels, pair_metrics, read_labels, rows_of
+from pipeline.gates import as_rows, check_gates
+from pipeline.stages import make_judge, record_ids, units_of
+
+STAGES = ("ingest", "embed_text", "embed_images", "candidates", "score", "cluster")
+PACKAGES = ("torch", "sentence-transformers", "faiss-cpu", "pyarrow", "deltalake", "prefect")
+
+
+@stage("publish")
+def publish(context: RunContext) -> dict[str, Any]:
+    """Check the gates, then publish or hold: one row in `runs` is the atomic step."""
+    summary = summarise(context)
+    run = Run(
+        run=context.run,
+        started=context.started,
+        finished=datetime.fromisoformat(summary["finished"]),
+        status=summary["status"],
+        config=context.config.model_dump(mode="json"),
+        versions=_versions(context),
+        summary=summary,
+    )
+    folder = context.catalog.run_folder(context.run)
+    (folder / "config.json").write_text(json.dumps(run.config, indent=2, sort_keys=True))
+    (folder / "summary.json").write_text(json.dumps(summary, indent=2, sort_keys=True))
+    context.catalog.publish(run)
+    return {"rows": summary["counts"]["records"], "status": summary["status"]}
+
+
+def _versions(context: RunContext) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name in STAGES:
+        found |= context.work.facts(name).get("versions", {})
+    return found
+
+
+def summarise(context: RunContext) -> dict[str, Any]:
+    """Everything the report, the terminal and the runs table say of a run."""
+    facts = {name: context.work.facts(name) for name in STAGES}
+    counts = _counts(facts, context)
+    recall = {
+        modality: (facts["candidates"][modality] or {}).get("recall")
+        for modality in ("text", "image")
+    }
+    gates = check_gates(counts, recall, context.config.gates)
+    finished = datetime.now(UTC)
+    judge = make_judge(context)
+    return {
+        "run": context.run,
+        "name": context.config.name,
+        "status": "published" if all(gate.passed for gate in gates) else "held",
+        "started": context.started.isoformat(),
+        "finished": finished.isoformat(),
+        "seconds": (finished - context.started).total_seconds(),
+        "calibrated": judge.calibrated,
+        "model": {**_models(facts, context), "judge": judge.name},
+        "thresholds": {"accept": judge.settings.accept, "review": judge.settings.review},
+        "counts": counts,
+        "candidate_recall": recall,
+        "index": {
+            modality: (facts["candidates"][modality] or {}).get("index")
+            for modality in ("text", "image")
+        },
+        "stages": [
+            {"stage": name, **{key: fact.get(key, 0) for key in ("seconds", "rows", "bytes")}}
+            for name, fact in facts.items()
+        ],
+        "gates": as_rows(gates),
+        "histogram": {
+            "edges": np.linspace(0, 1, 51).round(4).tolist(),
+            "counts": facts["score"]["histogram"],
+        },
+        "cluster_sizes": facts["cluster"]["cluster_sizes"],
+        "quarantine_reasons": facts["ingest"]["quarantine_reasons"],
+        "versions": {"gemel": version("gemel"), **{name: version(name) for name in PACKAGES}},
+        **({"labels": _label_metrics(context)} if context.config.labels else {}),
+    }
+
+
+def _counts(facts: dict[str, dict[str, Any]], context: RunContext) -> dict[str, int]:
+    ingest, score, cluster = facts["ingest"], facts["score"], facts["cluster"]
+    text, images = facts["embed_text"], facts["embed_images"]
+    decisions = score["decisions"]
+    units = units_of(context)
+    poor = context.catalog.tables.read(
+        "records", version=ingest["versions"]["records"], columns=["image_hash", "image_detail"]
+    )
+    low_detail = pc.less(pc.drop_null(poor["image_detail"]), context.config.images.min_detail)
+    return {
+        "rows": ingest["rows"],
+        **{name: ingest[name] for name in ("records", "quarantined", "with_text", "with_image")},
+        "exact_duplicates": score["exact_duplicates"],
+        "texts_embedded": text["embedded"],
+        "images_embedded": images["embedded"],
+        "embedding_failed": text["failed"] + images["failed"],
+        "texts_chunked": text["chunked"],
+        "short_texts": int(units.short[units.of_record][units.text[units.of_record] >= 0].sum()),
+        "low_detail_images": pc.sum(low_detail).as_py() or 0,
+        "crowded": facts["candidates"]["crowded"],
+        "lexical_pairs": facts["candidates"]["lexical_pairs"],
+        "candidates": facts["candidates"]["rows"],
+        **{
+            plural: decisions.get(name, 0)
+            for plural, name in (
+                ("duplicates", "duplicate"),
+                ("review", "review"),
+                ("distinct", "distinct"),
+            )
+        },
+        **{
+            name: cluster[name]
+            for name in (
+                "clusters",
+                "duplicate_clusters",
+                "removable",
+                "largest_cluster",
+                "cut_links",
+            )
+        },
+    }
+
+
+def _models(facts: dict[str, dict[str, Any]], context: RunContext) -> dict[str, Any]:
+    config = context.config
+    floors = {
+        "text": (config.candidates.text_floor, text_default(config.text_encoder, config.judge)),
+        "image": (config.candidates.image_floor, image_default(config.image_encoder, config.judge)),
+    }
+    models: dict[str, Any] = {}
+    for modality, name in (("text", "embed_text"), ("image", "embed_images")):
+        stated, default = floors[modality]
+        fact = facts[name]
+        models[modality] = fact.get("fingerprint") and {
+            "name": fact["name"],
+            "fingerprint": fact["fingerprint"],
+            "floor": default.floor if stated is None else stated,
+        }
+    return models
+
+
+def _label_metrics(context: RunContext) -> dict[str, float]:
+    """Precision and recall on the configured labels; see `labels_complete`."""
+    assert context.config.labels is not None
+    labels, ids = read_labels(context.config.labels), record_ids(context)
+    versions = _versions(context)
+    tables = context.catalog.tables
+    clusters = tables.read(
+        "clusters", version=versions["clusters"], columns=["record_id", "cluster_id"]
+    )
+    cluster = pc.rank(clusters["cluster_id"].combine_chunks(), tiebreaker="dense").to_numpy()
+    pairs = tables.read(
+        "pairs", version=versions["pairs"], columns=["left_id", "right_id", "probability"]
+    )
+    scored = _keys(pairs["left_id"].combine_chunks(), pairs["right_id"].combine_chunks(), ids)
+    if context.config.labels_complete:
+        labels = _completed(labels, ids, scored, cluster)
+    left, right = rows_of(labels.left, ids), rows_of(labels.right, ids)
+    leader = units_of(context).leader
+    # Copies of one content have no pair of their own: their leaders' pair speaks for them.
+    key = _key(leader[np.maximum(left, 0)], leader[np.maximum(right, 0)], len(ids))
+    order = np.argsort(scored)
+    place = np.minimum(np.searchsorted(scored[order], key), max(len(order) - 1, 0))
+    found = scored[order][place] == key if len(order) else np.zeros(len(key), bool)
+    probability = pairs["probability"].to_numpy()[order[place]] if len(order) else np.zeros(0)
+    same_content = leader[left] == leader[right]
+    score = np.where(same_content, 1.0, np.where(found, probability, 0.0))
+    return pair_metrics(
+        labels,
+        left=left,
+        right=right,
+        cluster=cluster,
+        score=score,
+        candidate=found | same_content,
+    )
+
+
+def _key(left: Any, right: Any, count: int) -> Any:
+    return np.minimum(left, right) * count + np.maximum(left, right)
+
+
+def _keys(left: pa.Array, right: pa.Array, ids: pa.Array) -> Any:
+    return _key(rows_of(left, ids), rows_of(right, ids), len(ids))
+
+
+def _completed(labels: Labels, ids: pa.Array, scored: Any, cluster: Any) -> Labels:
+    """Add every scored or clustered pair that is not labelled, as different."""
+    order = np.argsort(cluster, kind="stable")
+    ends = np.flatnonzero(np.diff(cluster[order], append=-1)) + 1
+    inside = [np.zeros(0, np.int64)]
+    for members in np.split(order, ends[:-1]):
+        first, second = np.triu_indices(len(members), 1)
+        inside.append(_key(members[first], members[second], len(ids)))
+    known = _keys(labels.left, labels.right, ids)
+    extra = np.setdiff1d(np.concatenate([scored, *inside]), known)
+    left, right = np.divmod(extra, len(ids))
+    return Labels(
+        pa.concat_arrays([labels.left, ids.take(pa.array(left))]),
+        pa.concat_arrays([labels.right, ids.take(pa.array(right))]),
+        np.concatenate([labels.same, np.zeros(len(extra), bool)]),
+    )
+
+
+@stage("report")
+def report(context: RunContext) -> dict[str, Any]:
+    """Write the HTML report of the run."""
+    path = write_report(context.catalog, context.catalog.run(context.run))
+    return {"path": path}
+
+
+def write_report(catalog: Catalog, run: Run) -> str:
+    """Write a run's HTML report into its folder and return the path."""
+    from pipeline.config import ReportSettings
+    from pipeline.reporting.data import build_report
+    from pipeline.reporting.html import render_report
+
+    tables = {
+        name: catalog.read(name, run=run)
+        for name in ("records", "pairs", "clusters", "cut_links", "quarantine")
+    }
+    data = build_report(
+        summary=run.summary,
+        **tables,
+        settings=ReportSettings.model_validate(run.config["report"]),
+        seed=run.config["seed"],
+    )
+    path = catalog.run_folder(run.run) / "report.html"
+    path.write_text(render_report(data), encoding="utf-8")
+    return str(path)
+
+
+@stage("export")
+def export(context: RunContext) -> dict[str, Any]:
+    """Write the configured exports of a published run."""
+    run = context.catalog.run(context.run)
+    written = {}
+    if run.status == "published":
+        for settings in context.config.exports:
+            written[settings.path] = write_export(context.catalog, run, settings)
+    return {"rows": sum(written.values()), "exports": written}
+
+
+def write_export(catalog: Catalog, run: Run, settings: ExportSettings) -> int:
+    """Write one export of a run; return its number of rows."""
+    from pipeline.exporters import contents, open_exporter
+
+    def table(name: str) -> pa.Table:
+        return catalog.read(name, run=run)
+
+    match settings.what:
+        case "clusters":
+            schema, batches = contents.clusters(table("clusters"), settings.min_probability)
+        case "pairs":
+            schema, batches = contents.pairs(table("pairs"), settings.min_probability)
+        case "survivors":
+            schema, batches = contents.survivors(
+                table("records"), table("clusters"), merge_attributes=settings.merge_attributes
+            )
+        case "removals":
+            schema, batches = contents.removals(table("records"), table("clusters"), table("pairs"))
+    return open_exporter(settings.format).write(batches, schema, settings.path)

@@ -1,0 +1,146 @@
+"""From the run's tables to what its report shows. Only sampled rows ever become Python objects."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.config import ReportSettings
+from pipeline.reporting import gallery, sample
+from pipeline.reporting.members import Row, Thumbnails, show_evidence, show_side
+from pipeline.reporting.view import Cut, Pair, Reason, ReportData
+from pipeline.reporting.visible import visible
+
+RECORD_COLUMNS = [
+    "record_id", "source", "text", "text_hash", "image_hash", "image_width", "image_height",
+    "thumbnail", "attributes",
+]  # fmt: skip
+CUTS = 300  # cut links listed
+REASONS = 40  # quarantine reasons listed
+RANKED = 8  # clusters in the lists of the largest and the weakest
+
+
+def build_report(
+    *,
+    summary: dict[str, Any],
+    records: pa.Table,
+    pairs: pa.Table,
+    clusters: pa.Table,
+    cut_links: pa.Table,
+    quarantine: pa.Table,
+    settings: ReportSettings,
+    seed: int,
+) -> ReportData:
+    """Choose what the report shows of a run, and count what it leaves out.
+
+    The tables have the schemas of `pipeline.schemas`; `summary` is the run's. The same tables in
+    any row order, with the same seed, give the same report.
+    """
+    chosen = sample.choose_clusters(clusters, n=settings.clusters, seed=seed)
+    members = sample.leading_members(clusters, ids=list(chosen.groups), n=settings.members)
+    borderline = _borderline(pairs, thresholds=summary["thresholds"], n=settings.pairs)
+    rows = _records(records, ids=_ids(members, borderline))
+    thumbnails = Thumbnails(max_bytes=settings.max_bytes)
+    shown = gallery.show_clusters(
+        members,
+        chosen=chosen,
+        rows=rows,
+        evidence=gallery.evidence_to_representative(pairs, members),
+        cuts=gallery.cuts_by_cluster(cut_links, clusters, ids=list(chosen.groups)),
+        thumbnails=thumbnails,
+    )
+    return ReportData(
+        summary=summary,
+        clusters=shown,
+        clusters_total=chosen.total,
+        sampling=tuple((group, chosen.count(group)) for group in ("largest", "weakest", "random")),
+        largest=tuple(c for c in shown if "largest" in c.groups)[:RANKED],
+        weakest=tuple(
+            sorted((c for c in shown if "weakest" in c.groups), key=lambda c: c.cohesion)
+        )[:RANKED],
+        pairs=tuple(_pair(*item, rows=rows, thumbnails=thumbnails) for item in borderline),
+        pairs_total=pairs.num_rows,
+        cuts=_cuts(cut_links),
+        cuts_total=cut_links.num_rows,
+        quarantine=_quarantine(quarantine, n=settings.quarantine),
+        quarantine_total=quarantine.num_rows,
+        thumbnails=thumbnails.shown,
+        thumbnails_left_out=thumbnails.left_out,
+        seed=seed,
+    )
+
+
+def _ids(members: pa.Table, borderline: list[tuple[str, str, Row]]) -> pa.Array:
+    ids = set(members["record_id"].to_pylist()) | set(members["representative"].to_pylist())
+    ids |= {row[side] for _, _, row in borderline for side in ("left_id", "right_id")}
+    return pa.array(sorted(ids), pa.string())
+
+
+def _records(records: pa.Table, *, ids: pa.Array) -> dict[str, Row]:
+    found = records.select(RECORD_COLUMNS).filter(pc.is_in(records["record_id"], value_set=ids))
+    return {row["record_id"]: row for row in found.to_pylist()}
+
+
+def _borderline(
+    pairs: pa.Table, *, thresholds: dict[str, float], n: int
+) -> list[tuple[str, str, Row]]:
+    """(threshold, side, pair row): for each pair its nearer threshold, a quarter of `n` a side."""
+    accept, review = thresholds["accept"], thresholds["review"]
+    middle = (accept + review) / 2
+    sides = (
+        ("accept", "above", accept, (accept, math.inf)),
+        ("accept", "below", accept, (middle, accept)),
+        ("review", "above", review, (review, middle)),
+        ("review", "below", review, (-math.inf, review)),
+    )
+    return [
+        (name, side, row)
+        for name, side, threshold, between in sides
+        for row in sample.nearest_pairs(
+            pairs, threshold=threshold, between=between, n=max(n // 4, 1)
+        ).to_pylist()
+    ]
+
+
+def _pair(
+    threshold: str, side: str, row: Row, *, rows: dict[str, Row], thumbnails: Thumbnails
+) -> Pair:
+    left, right = rows.get(row["left_id"]), rows.get(row["right_id"])
+    return Pair(
+        threshold=threshold,
+        side=side,
+        distance=f"{row['distance']:.4f}",
+        left=show_side(left, record_id=row["left_id"], beside=right, thumbnails=thumbnails),
+        right=show_side(right, record_id=row["right_id"], beside=left, thumbnails=thumbnails),
+        evidence=show_evidence(row),
+    )
+
+
+def _cuts(cut_links: pa.Table) -> tuple[Cut, ...]:
+    keys = [("probability", "descending"), ("left_id", "ascending"), ("right_id", "ascending")]
+    at = pc.sort_indices(cut_links, sort_keys=keys)[:CUTS]
+    return tuple(gallery.show_cut(row) for row in cut_links.take(at).to_pylist())
+
+
+def _quarantine(quarantine: pa.Table, *, n: int) -> tuple[Reason, ...]:
+    """The most frequent reasons first, the rows shown shared out evenly among them."""
+    counts = pc.value_counts(quarantine["reason"].combine_chunks()).to_pylist()
+    counts = sorted(counts, key=lambda item: (-item["counts"], item["values"]))
+    listed = counts[: min(REASONS, n)]
+    each = max(n // max(len(listed), 1), 1)
+    found = []
+    for item in listed:
+        rows = sample.quarantine_rows(quarantine, reason=item["values"], n=each).to_pylist()
+        shown = tuple(
+            (
+                visible(row["source"]),
+                visible(row["location"], limit=200),
+                visible(row["raw"] or "", limit=300),
+            )
+            for row in rows
+        )
+        found.append(Reason(visible(item["values"], limit=300), item["counts"], shown))
+    return tuple(found)

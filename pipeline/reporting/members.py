@@ -1,0 +1,128 @@
+"""One record, or one pair, as the report shows it."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from typing import Any
+
+from pipeline.reporting.diff import differences, plain
+from pipeline.reporting.view import Attribute, Evidence, Member
+from pipeline.reporting.visible import visible
+
+Row = dict[str, Any]
+SCORES = {
+    "text_cosine": "text cosine",
+    "image_cosine": "image cosine",
+    "lexical": "shared shingles",
+    "token_overlap": "token overlap",
+    "edit_similarity": "edit similarity",
+    "length_ratio": "length ratio",
+    "code_agreement": "code agreement",
+}
+ATTRIBUTES = 24  # shown per record; the rest is counted
+VALUE = 160  # characters shown of one attribute
+
+
+class Thumbnails:
+    """Turns thumbnails into data: URIs until a number of bytes is spent, and counts the rest."""
+
+    def __init__(self, *, max_bytes: int) -> None:
+        """Start with the whole budget, in bytes of base64 text."""
+        self.left = max_bytes
+        self.shown = 0
+        self.left_out = 0
+
+    def uri(self, thumbnail: bytes) -> str | None:
+        """A data: URI, or None when it does not fit any more."""
+        size = (len(thumbnail) + 2) // 3 * 4
+        if size > self.left:
+            self.left_out += 1
+            return None
+        self.left -= size
+        self.shown += 1
+        return "data:image/jpeg;base64," + base64.b64encode(thumbnail).decode()
+
+
+def show_member(
+    row: Row | None,
+    *,
+    record_id: str,
+    beside: Row | None,
+    thumbnails: Thumbnails,
+    evidence: Evidence | None = None,
+    probability: str = "",
+    note: str | None = None,
+) -> Member:
+    """Show a record, its text and attributes against the record `beside` it.
+
+    `row` is None when the record is not in the catalog any more; the report says so.
+    """
+    row = row or {}
+    image, image_note = _image(row, thumbnails)
+    text, other = row.get("text"), (beside or {}).get("text")
+    segments = () if not text else differences(text, other=other) if other else plain(text)
+    return Member(
+        record_id=visible(record_id, limit=200),
+        source=visible(row.get("source") or ""),
+        text=segments,
+        image=image,
+        image_note=image_note,
+        attributes=_attributes(row, beside),
+        probability=probability,
+        evidence=evidence,
+        note=note if row else "this record is not in the records table",
+    )
+
+
+def show_side(
+    row: Row | None, *, record_id: str, beside: Row | None, thumbnails: Thumbnails
+) -> Member:
+    """Show one side of a pair: its own words only, as the other side shows the others."""
+    member = show_member(row, record_id=record_id, beside=beside, thumbnails=thumbnails)
+    return replace(member, text=tuple(s for s in member.text if s.kind != "gone"))
+
+
+def show_evidence(row: Row) -> Evidence:
+    """Show a scored pair, exact equality before the scores."""
+    exact = [
+        (name, "identical")
+        for column, name in (("exact_text", "text"), ("exact_image", "image"))
+        if row[column]
+    ]
+    scores = [
+        (name, f"{row[column]:.3f}") for column, name in SCORES.items() if row[column] is not None
+    ]
+    return Evidence(
+        scores=(*exact, *scores),
+        probability=f"{row['probability']:.4f}",
+        decision=visible(row["decision"]),
+        reason=visible(row["reason"], limit=300),
+        stage=visible(row["stage"]),
+    )
+
+
+def _image(row: Row, thumbnails: Thumbnails) -> tuple[str | None, str | None]:
+    thumbnail = row.get("thumbnail")
+    if not thumbnail:
+        return None, "picture without a preview" if row.get("image_hash") else None
+    # The pipeline writes JPEG; anything else did not come from it and is not handed to a browser.
+    if not thumbnail.startswith(b"\xff\xd8\xff"):
+        return None, "the preview is not a JPEG"
+    size = f"{row['image_width']} × {row['image_height']} px" if row.get("image_width") else None
+    uri = thumbnails.uri(thumbnail)
+    return (uri, size) if uri else (None, "preview left out: the report's size limit is reached")
+
+
+def _attributes(row: Row, beside: Row | None) -> tuple[Attribute, ...]:
+    mine, theirs = dict(row.get("attributes") or ()), dict((beside or {}).get("attributes") or ())
+    shown = tuple(
+        Attribute(
+            name=visible(name, limit=60),
+            value=visible(mine[name] or "", limit=VALUE),
+            differs=beside is not None and mine[name] != theirs.get(name),
+        )
+        for name in sorted(mine)[:ATTRIBUTES]
+    )
+    more = len(mine) - len(shown)
+    return (*shown, Attribute("…", f"{more} more", differs=False)) if more > 0 else shown

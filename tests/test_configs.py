@@ -1,0 +1,72 @@
+"""Configurations: wrong ones fail with field, value and fix; shipped ones load."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.config import load_config
+from pipeline.errors import ConfigError
+
+ROOT = Path(__file__).parent.parent
+GOOD = {
+    "catalog": "c",
+    "sources": [
+        {"name": "a", "type": "csv", "path": "a.csv", "columns": {"id": "id", "text": "t"}}
+    ],
+}
+
+
+def write(tmp_path: Path, data: object) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(data))
+    return path
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
+def test_shipped_configurations_load(path: Path) -> None:
+    assert load_config(path).sources
+
+
+def test_paths_start_from_the_configuration(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, GOOD))
+    assert config.catalog == str(tmp_path / "c")
+    assert config.sources[0].path == str(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        ({"treshold": 1}, ["treshold", "no such setting"]),
+        ({"judge": {"accept": 7}}, ["judge.accept", "less than or equal to 1", "7"]),
+        ({"judge": {"accept": 0.4, "review": 0.6}}, ["judge", "review must not exceed accept"]),
+        ({"sources": []}, ["sources"]),
+        ({"sources": GOOD["sources"] * 2}, ["used twice: a"]),
+        ({"text_encoder": {"type": "bert"}}, ["text_encoder", "bert"]),
+        ({"shard_rows": "many"}, ["shard_rows", "integer", "many"]),
+    ],
+)
+def test_errors_name_field_value_and_fix(
+    tmp_path: Path, change: dict[str, object], parts: list[str]
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config(write(tmp_path, {**GOOD, **change}))
+    for part in parts:
+        assert part in str(error.value)
+
+
+def test_a_source_needs_content(tmp_path: Path) -> None:
+    source = {**GOOD["sources"][0], "columns": {"id": "id"}}  # type: ignore[index]
+    with pytest.raises(ConfigError, match="at least one of text, image"):
+        load_config(write(tmp_path, {**GOOD, "sources": [source]}))
+
+
+def test_unreadable_files_are_said_plainly(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read"):
+        load_config(tmp_path / "absent.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [")
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        load_config(tmp_path / "bad.yaml")
+    (tmp_path / "list.yaml").write_text("- 1")
+    with pytest.raises(ConfigError, match="mapping"):
+        load_config(tmp_path / "list.yaml")
