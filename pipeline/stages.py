@@ -7,6 +7,7 @@ that any orchestrator can call them one after another, in any process.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -33,6 +34,7 @@ from pipeline.units import Candidates, Units, make_units, propose
 
 # Pictures are decoded a bounded batch at a time.
 IMAGE_ROWS = 1024
+GATHERED_ROWS = 16_384
 
 
 @stage("ingest")
@@ -81,7 +83,7 @@ def _settle_records(context: RunContext, rows: int) -> dict[str, Any]:
     """Resolve duplicate ids and write both tables; the count of rows must come out even."""
     work, tables = context.work, context.catalog.tables
     records, repeated = drop_duplicate_ids(work.read_shards("records", RECORDS))
-    records = carry_first_seen(records.sort_by("record_id"), context.catalog.first_seen())
+    records = carry_first_seen(records, context.catalog.first_seen())
     quarantine = pa.concat_tables([work.read_shards("quarantine", QUARANTINE), repeated])
     quarantine = quarantine.sort_by([("source", "ascending"), ("location", "ascending")])
     if rows != len(records) + len(quarantine):
@@ -102,10 +104,24 @@ def _settle_records(context: RunContext, rows: int) -> dict[str, Any]:
         "with_image": len(records) - records["image_hash"].null_count,
         "quarantine_reasons": {entry["values"]: entry["counts"] for entry in reasons},
         "versions": {
-            "records": tables.replace("records", records),
+            "records": tables.replace("records", _by_id(records)),
             "quarantine": tables.replace("quarantine", quarantine),
         },
     }
+
+
+def _by_id(records: pa.Table) -> Iterator[pa.RecordBatch]:
+    """The records in the order of their ids, gathered a bounded batch at a time.
+
+    A whole table cannot be gathered at once: thumbnails pass Arrow's 2 GB per column.
+    """
+    order = pc.sort_indices(records["record_id"])
+    at = records.schema.get_field_index("thumbnail")
+    thumbnails = records["thumbnail"].cast(pa.large_binary()).combine_chunks()
+    wide = records.set_column(at, "thumbnail", thumbnails).combine_chunks()
+    for start in range(0, len(order), GATHERED_ROWS):
+        rows = wide.take(order.slice(start, GATHERED_ROWS)).cast(RECORDS)
+        yield from rows.combine_chunks().to_batches()
 
 
 @stage("embed_text")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.config import EfficientNetLite0, ImageSettings
 from pipeline.encoders.fingerprint import fingerprint, require_digest
 from pipeline.encoders.picture_encoder import PictureEncoder, standardised
-from pipeline.encoders.picture_loader import Pixels
+from pipeline.encoders.picture_loader import PREPARED, Pixels
 from pipeline.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -64,7 +64,11 @@ def open_efficientnet(
         image_size=config.image_size,
         name=f"efficientnet-lite0-gem{config.gem_power:g}",
         fingerprint=fingerprint(
-            weights=SHA256, image_size=config.image_size, gem=config.gem_power, version=1
+            weights=SHA256,
+            image_size=config.image_size,
+            gem=config.gem_power,
+            prepared=PREPARED,
+            version=1,
         ),
         dimension=1280,
         batch_size=config.batch_size,

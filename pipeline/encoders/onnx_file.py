@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.config import ImageSettings, OnnxImage
 from pipeline.encoders.fingerprint import file_digest, fingerprint
 from pipeline.encoders.picture_encoder import ROWS, PictureEncoder, standardised
-from pipeline.encoders.picture_loader import Pixels
+from pipeline.encoders.picture_loader import PREPARED, Pixels
 from pipeline.errors import EncoderError
 
 
@@ -40,7 +40,12 @@ def open_onnx(config: OnnxImage, *, images: ImageSettings, threads: int | None) 
         image_size=config.image_size,
         name=path.stem,
         fingerprint=fingerprint(
-            onnx=digest, size=config.image_size, mean=config.mean, std=config.std, version=1
+            onnx=digest,
+            size=config.image_size,
+            mean=config.mean,
+            std=config.std,
+            prepared=PREPARED,
+            version=1,
         ),
         dimension=trial.shape[1],
         batch_size=config.batch_size,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.config import ImageSettings, SentenceTransformersImage
 from pipeline.encoders.fingerprint import fingerprint, folder_digest
 from pipeline.encoders.picture_encoder import PictureEncoder
-from pipeline.encoders.picture_loader import Pixels
+from pipeline.encoders.picture_loader import PREPARED, Pixels
 from pipeline.encoders.sentence_transformers_folder import load_model
 from pipeline.errors import EncoderError
 
@@ -35,7 +35,9 @@ def open_image_folder(
         network=_network(model),
         image_size=size,
         name=folder.name,
-        fingerprint=fingerprint(files=folder_digest(folder), size=size, version=1),
+        fingerprint=fingerprint(
+            files=folder_digest(folder), size=size, prepared=PREPARED, version=1
+        ),
         dimension=int(model.get_embedding_dimension()),
         batch_size=config.batch_size,
         images=images,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline.config import ImageSettings, TorchScriptImage
 from pipeline.encoders.fingerprint import file_digest, fingerprint
 from pipeline.encoders.picture_encoder import ROWS, PictureEncoder, standardised
-from pipeline.encoders.picture_loader import Pixels
+from pipeline.encoders.picture_loader import PREPARED, Pixels
 from pipeline.errors import EncoderError
 
 
@@ -54,7 +54,12 @@ def open_torchscript(
         image_size=config.image_size,
         name=path.stem,
         fingerprint=fingerprint(
-            torchscript=digest, size=config.image_size, mean=config.mean, std=config.std, version=1
+            torchscript=digest,
+            size=config.image_size,
+            mean=config.mean,
+            std=config.std,
+            prepared=PREPARED,
+            version=1,
         ),
         dimension=trial.shape[1],
         batch_size=config.batch_size,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pipeline.config import ImageSettings, ToyImage
 from pipeline.encoders.fingerprint import fingerprint
 from pipeline.encoders.picture_encoder import PictureEncoder
-from pipeline.encoders.picture_loader import Pixels
+from pipeline.encoders.picture_loader import PREPARED, Pixels
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _FLAT = 0.05  # keeps blank pictures from having no direction; they are all alike
@@ -27,7 +27,9 @@ def open_toy_image(config: ToyImage, *, images: ImageSettings) -> PictureEncoder
         network=luminance_grid,
         image_size=config.grid,
         name="toy-luminance",
-        fingerprint=fingerprint(encoder="toy_image", grid=config.grid, version=1),
+        fingerprint=fingerprint(
+            encoder="toy_image", grid=config.grid, prepared=PREPARED, version=1
+        ),
         dimension=config.grid**2 + 1,
         batch_size=256,
         images=images,

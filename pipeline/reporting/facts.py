@@ -8,11 +8,6 @@ from typing import Any
 from pipeline.reporting import formats
 
 Summary = dict[str, Any]
-UNCALIBRATED = (
-    "No labelled pairs set these thresholds: they are the encoder's stated defaults, so the "
-    "probabilities are estimates and the precision on your data is unknown. Check a sample "
-    "before acting on the duplicates."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +48,17 @@ def verdict(summary: Summary) -> Verdict:
     return Verdict(False, "Held", detail, commands)
 
 
+def uncalibrated(summary: Summary) -> str:
+    """What it means that a run is not calibrated, in a sentence or two."""
+    stated = (
+        "No labelled pairs set these thresholds: they are the encoders' stated defaults, and the "
+        "probabilities are estimates."
+    )
+    if summary.get("labels"):
+        return f"{stated} What they achieve on your labelled pairs is shown below."
+    return f"{stated} The precision on your data is unknown: check a sample before acting on it."
+
+
 def removable_share(summary: Summary) -> float:
     """Records that a removal list would name, as a share of all records."""
     counts = summary["counts"]
@@ -87,7 +93,7 @@ def run_facts(summary: Summary) -> list[Fact]:
 def recalls(summary: Summary) -> list[tuple[str, dict[str, Any]]]:
     """Candidate recall of the modalities that were measured."""
     measured = summary["candidate_recall"]
-    return [(kind, measured[kind]) for kind in ("text", "image") if measured[kind] is not None]
+    return [(kind, measured[kind]) for kind in ("text", "image") if measured[kind]]
 
 
 def models(summary: Summary) -> list[Fact]:
@@ -101,7 +107,7 @@ def models(summary: Summary) -> list[Fact]:
             f"index {index[kind] or 'none'}",
         )
         for kind in ("text", "image")
-        if model[kind] is not None
+        if model[kind]
     ]
     limits = summary["thresholds"]
     thresholds = f"duplicate from {limits['accept']:g}, review from {limits['review']:g}"

@@ -46,7 +46,7 @@ def render_report(data: ReportData) -> str:
                 summary["cluster_sizes"]["size"], summary["cluster_sizes"]["clusters"]
             ),
             plot=figures,
-            uncalibrated=facts.UNCALIBRATED,
+            uncalibrated=facts.uncalibrated(summary),
             # Both are files of this package, the only text that is not escaped.
             script=Markup(script),
             style=Markup(style),

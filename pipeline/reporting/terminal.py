@@ -45,7 +45,8 @@ def _verdict(summary: dict[str, Any]) -> list[str]:
     took = formats.duration(summary["seconds"])
     lines = [f"{found.title.upper()}   run {summary['run']}   {took}{mark}"]
     if not summary["calibrated"]:
-        lines.append(_line("", "thresholds are stated defaults; precision here is unknown"))
+        known = "measured on the labels below" if summary.get("labels") else "unknown here"
+        lines.append(_line("", f"thresholds are stated defaults; precision is {known}"))
     return lines
 
 

@@ -143,6 +143,12 @@ SETS: dict[str, tuple[Callable[[Path], list[dict[str, Any]]], Callable[[Path], T
     "apache_jira": (text_set("summary", "description"), linked),
     "debian_descriptions": (text_set("summary", "description"), clustered("exact_group")),
     "er_dblp_acm": (text_set("title", "authors", "venue", "year"), clean_clean),
+    "er_restaurants": (text_set("name", "street", "phone_number"), clean_clean),
+    "chicago_early_childhood": (
+        text_set("Site name", "Address", "Zip", "Phone", "Program Name"),
+        clustered("cluster_id"),
+    ),
+    "pdq_regression": (image_set("images", "image_id"), image_groups),
     "minhash_articles": (text_set("text"), linked),
     "augly_copies_open": (augly_sources, augly_truth),
     "debian_wallpapers": (image_set("images", "image_id"), image_groups),
@@ -173,24 +179,14 @@ def measure(name: str, data: Path, catalogs: Path, overrides: dict[str, Any]) ->
     seconds = time.perf_counter() - began
     catalog = Catalog(config.catalog)
     found = catalog.runs()[0]
-    pairs = catalog.read("pairs", run=found, columns=["left_id", "right_id", "probability"])
+    columns = ["left_id", "right_id", "probability", "stage"]
+    pairs = catalog.read("pairs", run=found, columns=columns)
     clusters = catalog.read("clusters", run=found, columns=["record_id", "cluster_id"])
     truth = truth_of(folder)
     known = set(strip(clusters["record_id"]))
     positive = {pair for pair in truth.positive if pair[0] in known and pair[1] in known}
-    score = dict(
-        zip(
-            zip(strip(pairs["left_id"]), strip(pairs["right_id"]), strict=True),
-            pairs["probability"].to_pylist(),
-            strict=True,
-        )
-    )
-    score = {(min(k), max(k)): v for k, v in score.items()}
+    score = every_pair(pairs)
     clustered_pairs = grouped(strip(clusters["record_id"]), clusters["cluster_id"].to_pylist())
-    # Members of an exact group have a pair with their leader only; together they score 1.
-    leaders = {pair for pair, value in score.items() if value == 1.0}
-    exact = closed(leaders & clustered_pairs)
-    score |= dict.fromkeys(exact, 1.0)
     recall = summary["candidate_recall"]
     measured = recall["text"] or recall["image"]
     return {
@@ -207,12 +203,23 @@ def measure(name: str, data: Path, catalogs: Path, overrides: dict[str, Any]) ->
     }
 
 
-def closed(pairs: Keys) -> Keys:
-    """Transitive closure of exact links."""
-    import networkx as nx
-
-    parts = nx.connected_components(nx.Graph(list(pairs)))
-    return ordered((a, b) for part in parts for a in part for b in part if len(part) <= 2000)
+def every_pair(pairs: pa.Table) -> dict[tuple[str, str], float]:
+    """Scores by pair of keys; what a leader's pair says holds for its exact copies too."""
+    left, right = strip(pairs["left_id"]), strip(pairs["right_id"])
+    probability, stage = pairs["probability"].to_pylist(), pairs["stage"].to_pylist()
+    copies: dict[str, list[str]] = {}
+    for leader, member, how in zip(left, right, stage, strict=True):
+        if how == "exact":
+            copies.setdefault(leader, [leader]).append(member)
+    score = {}
+    for first, second, value, how in zip(left, right, probability, stage, strict=True):
+        if how != "exact":
+            for a in copies.get(first, [first]):
+                for b in copies.get(second, [second]):
+                    score[min(a, b), max(a, b)] = value
+    for group in copies.values():
+        score |= dict.fromkeys(ordered((a, b) for a in group for b in group), 1.0)
+    return score
 
 
 def quality(truth: Truth, positive: Keys, score: dict[tuple[str, str], float], same: Keys) -> Any:
