@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from scipy.sparse import csr_matrix
 
 from pipeline.indexes.blocks import Positions
+from pipeline.wording import conflicting_words
 
 Scores = npt.NDArray[np.float32]
 
@@ -53,6 +54,9 @@ class TextComparer:
         # Words that every text has (column names, boilerplate) weigh next to nothing.
         self.idf = np.log((1 + len(texts)) / (1 + frequency)) + 0.1
         self.weight = np.asarray(self.words @ self.idf)
+        self.word_count = np.asarray(
+            pc.list_value_length(pc.utf8_split_whitespace(texts)), np.int64
+        )
         self.codes = _counts(texts, r"(?u)\b(?=\w*\d)\w+\b", joined=True)
         self.code_count = np.diff(self.codes.indptr).astype(np.float64)
 
@@ -70,6 +74,11 @@ class TextComparer:
             length_ratio=_rounded(np.minimum(*lengths) / np.maximum(np.maximum(*lengths), 1)),
             code_agreement=_rounded((shared - conflict) / known),
         )
+
+    def conflicts(self, left: Positions, right: Positions) -> npt.NDArray[np.int64]:
+        """Conflicting words of each pair of rows; see `pipeline.wording`."""
+        texts = [self.texts.take(pa.array(rows)).to_pylist() for rows in (left, right)]
+        return np.array([conflicting_words(a, b) for a, b in zip(*texts, strict=True)], np.int64)
 
     def _edit(self, left: Positions, right: Positions) -> Scores:
         from rapidfuzz import fuzz, process

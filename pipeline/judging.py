@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,12 @@ class Contents:
     image_vectors: Vectors
     comparer: TextComparer | None
 
+    def words_of(self, rows: Positions) -> npt.NDArray[np.int64]:
+        """Words of each text, 0 for row -1."""
+        if self.comparer is None:
+            return np.zeros(len(rows), np.int64)
+        return np.where(rows >= 0, self.comparer.word_count[np.maximum(rows, 0)], 0)
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -63,6 +69,7 @@ def judge_candidates(candidates: Candidates, contents: Contents, judge: Judge) -
         left, right = np.divmod(candidates.key[part], count)
         stage = candidates.stage[part]
         evidence = _evidence(contents, left, right, candidates.lexical[part])
+        evidence = _with_wording(evidence, contents, (left, right), judge.likely(evidence))
         yield Scored(left, right, evidence, judge.decide(evidence), stage)
 
 
@@ -85,8 +92,26 @@ def _evidence(
         exact_text=both & (text[0] == text[1]),
         exact_image=(image[0] >= 0) & (image[0] == image[1]),
         short_text=both & (units.short[left] | units.short[right]),
+        word_conflicts=np.full(len(left), np.nan),
+        words=np.where(both, np.minimum(*(contents.words_of(rows) for rows in text)), 0),
         **words,
     )
+
+
+def _with_wording(
+    evidence: Evidence,
+    contents: Contents,
+    pair: tuple[Positions, Positions],
+    likely: npt.NDArray[np.bool_],
+) -> Evidence:
+    """Count the conflicting words of the pairs that the scores alone would accept."""
+    text = contents.units.text[pair[0]], contents.units.text[pair[1]]
+    chosen = np.flatnonzero(likely & (text[0] >= 0) & (text[1] >= 0))
+    if contents.comparer is None or not len(chosen):
+        return evidence
+    counts = evidence.word_conflicts.copy()
+    counts[chosen] = contents.comparer.conflicts(text[0][chosen], text[1][chosen])
+    return replace(evidence, word_conflicts=counts)
 
 
 WORDS = ("token_overlap", "edit_similarity", "length_ratio", "code_agreement")
@@ -112,6 +137,7 @@ def pairs_batch(
         "left_id": ids.take(pa.array(units.rows[scored.left])),
         "right_id": ids.take(pa.array(units.rows[scored.right])),
         **{name: _nullable(getattr(evidence, name)) for name in NUMBERS},
+        "word_conflicts": _nullable(evidence.word_conflicts).cast(pa.int32()),
         "exact_text": pa.array(evidence.exact_text),
         "exact_image": pa.array(evidence.exact_image),
         "probability": pa.array(judgement.probability.astype(np.float32)),
@@ -157,6 +183,7 @@ def exact_batch(
         "left_id": ids.take(pa.array(leader[member])),
         "right_id": ids.take(pa.array(member)),
         **{name: _nullable(exact.get(name, blank)) for name in NUMBERS},
+        "word_conflicts": pa.nulls(count, pa.int32()),
         "exact_text": pa.array(text),
         "exact_image": pa.array(image),
         "probability": pa.array(one.astype(np.float32)),

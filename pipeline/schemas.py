@@ -78,6 +78,9 @@ PAIRS = pa.schema(
         pa.field("edit_similarity", pa.float32()),  # normalised indel similarity, 0 … 1
         pa.field("length_ratio", pa.float32()),  # shorter over longer, 0 … 1
         pa.field("code_agreement", pa.float32()),  # numbers and model codes: -1 conflict … 1 equal
+        # Words each side has that nothing on the other accounts for (the smaller side's number);
+        # looked at only where everything else says duplicate.
+        pa.field("word_conflicts", pa.int32()),
         pa.field("exact_text", pa.bool_(), nullable=False),
         pa.field("exact_image", pa.bool_(), nullable=False),
         pa.field("probability", pa.float32(), nullable=False),

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from pipeline.config import JudgeSettings
 from pipeline.defaults import LogisticRule
+from pipeline.wording import allowed_conflicts
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -27,6 +28,8 @@ class Evidence:
         code_agreement: float, ranges as in `pipeline.schemas.PAIRS`.
         exact_text, exact_image: equal content hashes.
         short_text: either side's text is too short for its embedding to decide.
+        word_conflicts: words that each side has and the other cannot account for; NaN: not counted.
+        words: words of the shorter text, 0 without text.
     """
 
     text_cosine: Floats
@@ -39,6 +42,8 @@ class Evidence:
     exact_text: Flags
     exact_image: Flags
     short_text: Flags
+    word_conflicts: Floats
+    words: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,10 @@ class Judge:
     def decide(self, evidence: Evidence) -> Judgement:
         """Judge every pair.
 
-        Where both sides have both modalities the two log-odds are averaged; where one of them
-        alone would say *distinct*, or only a very short text's embedding speaks for the pair, the
-        probability is held below the accept threshold, so that a person looks first.
+        Where both sides have both modalities the two log-odds are averaged. The probability is
+        held below the accept threshold, so that a person looks first, where one modality alone
+        would say *distinct*, where only a very short text's embedding speaks for the pair, and
+        where each text has words or numbers that the other cannot account for.
         """
         text = self._text(evidence)
         image = self._image(evidence)
@@ -75,15 +81,24 @@ class Judge:
         disagree &= ~np.isnan(text) & ~np.isnan(image)
         alone = evidence.short_text & ~evidence.exact_text & np.isnan(image)
         alone &= ~(evidence.edit_similarity >= SHORT_TEXT_EDIT)
-        held = (disagree | alone) & (probability >= accept)
-        probability = np.where(held, (review + accept) / 2, probability)
+        variant = evidence.word_conflicts > allowed_conflicts(evidence.words)
+        held = (disagree | alone | variant) & (probability >= accept)
+        # Held pairs keep their order among themselves, all below the threshold.
+        probability = np.where(held, review + 0.999 * (accept - review) * probability, probability)
         # Rounded before it is compared, so that the number shown is the number that decided.
         probability = np.round(probability, 4)
         decision = np.where(
             probability >= accept, DUPLICATE, np.where(probability >= review, REVIEW, DISTINCT)
         )
-        reason = _reasons(evidence, text, image, decision, disagree=disagree, alone=alone & held)
+        reason = _reasons(
+            evidence, text, image, decision, disagree=disagree, alone=alone & held, variant=variant
+        )
         return Judgement(probability, decision, reason)
+
+    def likely(self, evidence: Evidence) -> Flags:
+        """Pairs (p,) that the scores alone would accept: those whose wording must be looked at."""
+        probability = _combined(self._text(evidence), self._image(evidence))
+        return np.asarray((probability >= self.settings.accept) & ~evidence.exact_text)
 
     def _text(self, evidence: Evidence) -> Floats:
         if self.text is None:
@@ -133,6 +148,7 @@ def _reasons(
     *,
     disagree: Flags,
     alone: Flags,
+    variant: Flags,
 ) -> npt.NDArray[np.str_]:
     """One plain phrase per pair, the first that applies."""
     has_text, has_image = ~np.isnan(text), ~np.isnan(image)
@@ -146,6 +162,8 @@ def _reasons(
         (evidence.exact_text, "identical text"),
         (evidence.exact_image, "identical picture"),
         (alone, "very short text: an embedding alone does not decide"),
+        (variant & (evidence.code_agreement < 1), "numbers or model codes differ"),
+        (variant, "alike, but each text has words the other lacks"),
         (accepted & has_text & has_image, "texts and pictures agree"),
         (accepted & has_image, "pictures agree"),
         (accepted & (np.nan_to_num(evidence.lexical) >= 0.8), "long texts share most passages"),

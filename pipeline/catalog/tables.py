@@ -35,7 +35,9 @@ class Tables:
         path = self.root / table
         path.mkdir(parents=True, exist_ok=True)
         reader = pa.RecordBatchReader.from_batches(schema, data)
-        write_deltalake(str(path), reader, mode=mode)  # type: ignore[call-overload]
+        # A newer Gemel may have more columns: old versions keep theirs.
+        evolve = {"overwrite": "overwrite", "append": "merge"}[mode]
+        write_deltalake(str(path), reader, mode=mode, schema_mode=evolve)  # type: ignore[call-overload]
         return int(DeltaTable(str(path)).version())
 
     def dataset(self, table: str, version: int | None = None) -> ds.Dataset:
