@@ -44,7 +44,7 @@ class EncoderDefault:
 
 
 MINILM = EncoderDefault(
-    floor=0.7,
+    floor=0.65,
     rule=LogisticRule(bias=-14.14, cosine=12.49, token_overlap=6.07, code_agreement=1.26),
 )
 # Half at cosine 0.80 and nine tenths at 0.90: on AugLy copies no two different photographs reached

@@ -1,0 +1,116 @@
+"""The flow under Prefect's own temporary server: same tables, artifacts, states."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import flows  # noqa: F401 - telemetry off before Prefect is imported
+from pipeline import run
+from pipeline.catalog import Catalog
+from pipeline.config import ExportSettings, RunConfig
+from pipeline.errors import CatalogError
+from pipeline.outcome import write_export
+
+pytestmark = pytest.mark.flow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prefect() -> Iterator[None]:
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=180):
+        yield
+
+
+def config(folder: Path, **changes: Any) -> RunConfig:
+    source = folder / "in.jsonl"
+    texts = [f"{name} walked along the long river with {name} and a dog" for name in
+             ("anna", "bert", "carl", "dora")]  # fmt: skip
+    lines = [{"id": str(n), "text": text} for n, text in enumerate(texts)]
+    lines += [{"id": f"{n}b", "text": f"{text}."} for n, text in enumerate(texts)]
+    source.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return RunConfig.model_validate(
+        {
+            "catalog": str(folder / "catalog"),
+            "sources": [
+                {"type": "jsonl", "name": "s", "path": str(source),
+                 "columns": {"id": "id", "text": "text"}}
+            ],
+            "text_encoder": {"type": "toy"},
+            "image_encoder": {"type": "toy_image"},
+            **changes,
+        }
+    )  # fmt: skip
+
+
+def exported(settings: RunConfig, out: Path) -> bytes:
+    catalog = Catalog(settings.catalog)
+    export = ExportSettings.model_validate({"what": "clusters", "format": "csv", "path": str(out)})
+    write_export(catalog, catalog.run(), export)
+    return out.read_bytes()
+
+
+def test_the_flow_writes_what_the_plain_loop_writes(tmp_path: Path) -> None:
+    from flows.nightly import nightly
+
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "flow").mkdir()
+    plain, flow = config(tmp_path / "plain"), config(tmp_path / "flow")
+    run(plain)
+    summary = nightly(flow)
+    assert summary["status"] == "published"
+    assert exported(plain, tmp_path / "a.csv") == exported(flow, tmp_path / "b.csv")
+    assert not (tmp_path / "flow" / "catalog" / "work" / summary["run"]).exists()
+
+
+def test_artifacts_are_left_for_the_operator(tmp_path: Path) -> None:
+    from prefect.artifacts import Artifact
+
+    from flows.nightly import nightly
+
+    summary = nightly(config(tmp_path))
+    table = Artifact.get("gemel-summary")
+    assert table is not None
+    assert {row["what"]: row["count"] for row in json.loads(str(table.data))}["records"] == 8
+    link = Artifact.get("gemel-report")
+    assert link is not None
+    assert summary["report"] in str(link.data)
+    progress = Artifact.get("gemel-progress")
+    assert progress is not None
+    assert float(str(progress.data)) == 100.0
+
+
+def test_a_held_run_ends_in_a_state_of_its_own(tmp_path: Path) -> None:
+    from flows.nightly import nightly
+
+    settings = config(tmp_path, gates={"max_quarantined": 0.1})
+    source = tmp_path / "in.jsonl"
+    source.write_text(source.read_text() + "broken\n" * 3)
+    state: Any = nightly(settings, return_state=True)
+    assert state.name == "Held"
+    assert state.is_failed()
+    assert "share of rows quarantined" in state.message
+    with pytest.raises(CatalogError):
+        Catalog(settings.catalog).run()
+
+
+def test_wrong_parameters_are_refused_before_a_stage_runs(tmp_path: Path) -> None:
+    from prefect.exceptions import ParameterTypeError
+
+    from flows.nightly import nightly
+
+    good = config(tmp_path).model_dump()
+    with pytest.raises(ParameterTypeError, match="treshold"):
+        nightly({**good, "treshold": 1})
+    assert not (tmp_path / "catalog").exists()
+
+
+def test_telemetry_is_off() -> None:
+    from prefect.settings import get_current_settings
+
+    assert get_current_settings().server.analytics_enabled is False
