@@ -15,9 +15,9 @@ from pipeline.catalog.catalog import Catalog, Run
 from pipeline.config import ExportSettings
 from pipeline.context import RunContext, stage
 from pipeline.defaults import image_default, text_default
-from pipeline.evaluation import Labels, pair_metrics, read_labels, rows_of
 from pipeline.gates import as_rows, check_gates
-from pipeline.stages import make_judge, record_ids, units_of
+from pipeline.scorecard import label_metrics
+from pipeline.state import make_judge, units_of
 
 STAGES = ("ingest", "embed_text", "embed_images", "candidates", "score", "cluster")
 PACKAGES = ("torch", "sentence-transformers", "faiss-cpu", "pyarrow", "deltalake", "prefect")
@@ -89,7 +89,7 @@ def summarise(context: RunContext) -> dict[str, Any]:
         "cluster_sizes": facts["cluster"]["cluster_sizes"],
         "quarantine_reasons": facts["ingest"]["quarantine_reasons"],
         "versions": {"gemel": version("gemel"), **{name: version(name) for name in PACKAGES}},
-        **({"labels": _label_metrics(context)} if context.config.labels else {}),
+        **({"labels": label_metrics(context, _versions(context))} if context.config.labels else {}),
     }
 
 
@@ -152,68 +152,6 @@ def _models(facts: dict[str, dict[str, Any]], context: RunContext) -> dict[str, 
             "floor": default.floor if stated is None else stated,
         }
     return models
-
-
-def _label_metrics(context: RunContext) -> dict[str, float]:
-    """Precision and recall on the configured labels; see `labels_complete`."""
-    assert context.config.labels is not None
-    labels, ids = read_labels(context.config.labels), record_ids(context)
-    versions = _versions(context)
-    tables = context.catalog.tables
-    clusters = tables.read(
-        "clusters", version=versions["clusters"], columns=["record_id", "cluster_id"]
-    )
-    cluster = pc.rank(clusters["cluster_id"].combine_chunks(), tiebreaker="dense").to_numpy()
-    pairs = tables.read(
-        "pairs", version=versions["pairs"], columns=["left_id", "right_id", "probability"]
-    )
-    scored = _keys(pairs["left_id"].combine_chunks(), pairs["right_id"].combine_chunks(), ids)
-    if context.config.labels_complete:
-        labels = _completed(labels, ids, scored, cluster)
-    left, right = rows_of(labels.left, ids), rows_of(labels.right, ids)
-    leader = units_of(context).leader
-    # Copies of one content have no pair of their own: their leaders' pair speaks for them.
-    key = _key(leader[np.maximum(left, 0)], leader[np.maximum(right, 0)], len(ids))
-    order = np.argsort(scored)
-    place = np.minimum(np.searchsorted(scored[order], key), max(len(order) - 1, 0))
-    found = scored[order][place] == key if len(order) else np.zeros(len(key), bool)
-    probability = pairs["probability"].to_numpy()[order[place]] if len(order) else np.zeros(0)
-    same_content = leader[left] == leader[right]
-    score = np.where(same_content, 1.0, np.where(found, probability, 0.0))
-    return pair_metrics(
-        labels,
-        left=left,
-        right=right,
-        cluster=cluster,
-        score=score,
-        candidate=found | same_content,
-    )
-
-
-def _key(left: Any, right: Any, count: int) -> Any:
-    return np.minimum(left, right) * count + np.maximum(left, right)
-
-
-def _keys(left: pa.Array, right: pa.Array, ids: pa.Array) -> Any:
-    return _key(rows_of(left, ids), rows_of(right, ids), len(ids))
-
-
-def _completed(labels: Labels, ids: pa.Array, scored: Any, cluster: Any) -> Labels:
-    """Add every scored or clustered pair that is not labelled, as different."""
-    order = np.argsort(cluster, kind="stable")
-    ends = np.flatnonzero(np.diff(cluster[order], append=-1)) + 1
-    inside = [np.zeros(0, np.int64)]
-    for members in np.split(order, ends[:-1]):
-        first, second = np.triu_indices(len(members), 1)
-        inside.append(_key(members[first], members[second], len(ids)))
-    known = _keys(labels.left, labels.right, ids)
-    extra = np.setdiff1d(np.concatenate([scored, *inside]), known)
-    left, right = np.divmod(extra, len(ids))
-    return Labels(
-        pa.concat_arrays([labels.left, ids.take(pa.array(left))]),
-        pa.concat_arrays([labels.right, ids.take(pa.array(right))]),
-        np.concatenate([labels.same, np.zeros(len(extra), bool)]),
-    )
 
 
 @stage("report")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SHELL = {"stages", "outcome", "nightly", "contents", "context"}
+SHELL = {"stages", "outcome", "nightly", "contents", "context", "state", "ingestion", "proposals",
+         "scorecard"}  # fmt: skip
 ROOMS = {"sources", "encoders", "indexes", "exporters"}
 
 

@@ -19,6 +19,7 @@ SCORES = {
     "edit_similarity": "edit similarity",
     "length_ratio": "length ratio",
     "code_agreement": "code agreement",
+    "word_conflicts": "words on each side the other lacks",
 }
 ATTRIBUTES = 24  # shown per record; the rest is counted
 VALUE = 160  # characters shown of one attribute
@@ -91,7 +92,9 @@ def show_evidence(row: Row) -> Evidence:
         if row[column]
     ]
     scores = [
-        (name, f"{row[column]:.3f}") for column, name in SCORES.items() if row[column] is not None
+        (name, str(value) if isinstance(value, int) else f"{value:.3f}")
+        for column, name in SCORES.items()
+        if (value := row[column]) is not None
     ]
     return Evidence(
         scores=(*exact, *scores),

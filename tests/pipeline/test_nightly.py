@@ -30,7 +30,7 @@ def rows(count: int = 60, seed: int = 1) -> list[dict[str, Any]]:
         text = " ".join(generator.choices(WORDS, k=14)) + f" case {number * 7919}"
         out.append({"id": f"r{number}", "text": text})
         if number % 3 == 0:
-            out.append({"id": f"n{number}", "text": text.replace("e", "3", 1)})
+            out.append({"id": f"n{number}", "text": text.replace("e", "", 1)})
         if number % 5 == 0:
             out.append({"id": f"x{number}", "text": "  " + text.replace(" ", "   ", 2)})
     return out
@@ -166,7 +166,7 @@ def test_a_run_that_fails_a_gate_is_held_and_last_night_stays(first: Any, tmp_pa
 
 
 def photograph(seed: int, size: int = 96) -> Image.Image:
-    grid = np.random.default_rng(seed).integers(0, 255, (6, 6, 3), dtype=np.uint8)
+    grid = np.random.default_rng(seed).integers(0, 255, (24, 24, 3), dtype=np.uint8)
     return Image.fromarray(grid).resize((size, size), Image.Resampling.BICUBIC)
 
 

@@ -18,17 +18,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.config import ImageSettings
+from pipeline.decoding import Decoder, image_reader
 from pipeline.errors import PipelineError
 from pipeline.images import ImageError
 from pipeline.records import (
     IMAGE_BYTES,
-    Decoder,
     build_records,
     content_hash,
     count_words,
     drop_duplicate_ids,
     exact_groups,
-    image_reader,
     normalise_text,
 )
 from pipeline.schemas import QUARANTINE, RECORDS, ROWS
