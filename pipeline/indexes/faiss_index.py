@@ -21,7 +21,7 @@ from pipeline.indexes.exact import BruteForce
 
 TRAINING_POINTS_PER_LIST = 48
 TUNING_SAMPLE = 1000
-MAX_PROBES = 128
+MAX_PROBES = 64
 CHUNK = 65_536
 
 
@@ -58,19 +58,24 @@ class FlatIndex(BruteForce):
 
 
 class ListIndex:
-    """Inverted lists over the vectors, with as many probes as the target recall needs."""
+    """Inverted lists over the vectors; each vector probes the lists nearly as near as its own.
+
+    A vector in the middle of its list has no near pair elsewhere, one at the border does. So the
+    number of probes is not fixed: a list is probed when its centroid's score is within `gap` of the
+    best one. The gap is the smallest that finds the target share of a sample's true pairs.
+    """
 
     def __init__(self, vectors: Vectors, *, floor: float, target_recall: float, seed: int) -> None:
         self.vectors = vectors
         self.lists = 1 << round(np.log2(2 * np.sqrt(len(vectors))))
         self.centroids = _train(vectors, self.lists, seed=seed)
-        self.probes = self._tune(floor, target_recall)
-        self.nearest = self._assign(vectors, self.probes)
-        self.order = np.argsort(self.nearest[:, 0], kind="stable")
-        self.bounds = np.searchsorted(self.nearest[self.order, 0], np.arange(self.lists + 1))
+        self.gap = self._tune(floor, target_recall)
+        self.own, self.probes = self._assign(vectors)
+        self.order = np.argsort(self.own, kind="stable")
+        self.bounds = np.searchsorted(self.own[self.order], np.arange(self.lists + 1))
         self.description = (
-            f"faiss IVF{self.lists},SQfp16 joined by list, {self.probes} probes, "
-            f"{len(vectors)} vectors"
+            f"faiss IVF{self.lists},SQfp16 joined by list, "
+            f"{len(self.probes) / len(vectors):.1f} probes on average, {len(vectors)} vectors"
         )
 
     def self_join(self, floor: float) -> Iterator[Pairs]:
@@ -78,14 +83,8 @@ class ListIndex:
         return exact_pairs(self.vectors, self._by_list(floor), floor)
 
     def _by_list(self, floor: float) -> Iterator[Pairs]:
-        flat = self.nearest.ravel()
-        by_list = np.argsort(flat, kind="stable")
-        ends = np.searchsorted(flat[by_list], np.arange(self.lists + 1))
-        for number in range(self.lists):
+        for number, probing in self._probing(self.probes):
             members = self.order[self.bounds[number] : self.bounds[number + 1]]
-            if not len(members):
-                continue
-            probing = by_list[ends[number] : ends[number + 1]] // self.probes
             base = self.vectors[members]
             for row, column in block_hits(self.vectors[probing], base, floor):
                 query, member = probing[row], members[column]
@@ -93,63 +92,83 @@ class ListIndex:
                 if kept.any():
                     yield query[kept], member[kept]
 
+    def _probing(self, probes: Positions) -> Iterator[tuple[int, Positions]]:
+        """Each list that has members, with the rows that probe it."""
+        row, number = np.divmod(probes, self.lists)
+        by_list = np.argsort(number, kind="stable")
+        ends = np.searchsorted(number[by_list], np.arange(self.lists + 1))
+        for at in range(self.lists):
+            if self.bounds[at] < self.bounds[at + 1] and ends[at] < ends[at + 1]:
+                yield at, row[by_list[ends[at] : ends[at + 1]]]
+
     def _first_finding(self, query: Positions, member: Positions) -> npt.NDArray[np.bool_]:
         """Mark one of the two ways in which a pair can be found, so that it is yielded once."""
         kept = query < member
         later = np.flatnonzero(query > member)
-        probed_back = self.nearest[member[later]] == self.nearest[query[later], 0][:, None]
-        kept[later] = ~probed_back.any(axis=1)
+        back = member[later] * self.lists + self.own[query[later]]
+        place = np.minimum(np.searchsorted(self.probes, back), len(self.probes) - 1)
+        kept[later] = self.probes[place] != back
         return kept
 
     def search(self, queries: Vectors, floor: float) -> Iterator[Pairs]:
         """See `Index.search`; approximate like `self_join`, one-sided."""
-        nearest = self._assign(queries, self.probes)
-        for number in np.unique(nearest):
+        for number, rows in self._probing(self._assign(queries)[1]):
             members = self.order[self.bounds[number] : self.bounds[number + 1]]
-            rows = np.flatnonzero((nearest == number).any(axis=1))
-            if len(members):
-                exact = BruteForce(self.vectors[members])
-                for row, column in exact.search(queries[rows], floor):
-                    yield rows[row], members[column]
+            exact = BruteForce(self.vectors[members])
+            for row, column in exact.search(queries[rows], floor):
+                yield rows[row], members[column]
 
-    def _assign(self, vectors: Vectors, probes: int) -> npt.NDArray[np.int32]:
+    def _assign(self, vectors: Vectors) -> tuple[Positions, Positions]:
+        """Own list of each vector (n,), and all probes as sorted keys row * lists + list."""
+        own, keys = np.empty(len(vectors), np.int64), []
+        for start in range(0, len(vectors), CHUNK):
+            score, near = self._nearest(vectors[start : start + CHUNK])
+            own[start : start + len(near)] = near[:, 0]
+            row, column = np.nonzero(score >= score[:, :1] - self.gap)
+            keys.append(np.sort((row + start) * self.lists + near[row, column]))
+        return own, np.concatenate(keys)
+
+    def _nearest(self, vectors: Vectors) -> tuple[Vectors, Positions]:
+        """The nearest lists of each vector, at most MAX_PROBES: scores and numbers."""
         import faiss
 
         quantizer = faiss.IndexFlatIP(self.centroids.shape[1])
         quantizer.add(self.centroids)
-        out = np.empty((len(vectors), probes), np.int32)
-        for start in range(0, len(vectors), CHUNK):
-            block = np.ascontiguousarray(vectors[start : start + CHUNK])
-            out[start : start + CHUNK] = quantizer.search(block, probes)[1]
-        return out
+        found: tuple[Vectors, Positions] = quantizer.search(
+            np.ascontiguousarray(vectors), min(MAX_PROBES, self.lists)
+        )
+        return found
 
-    def _tune(self, floor: float, target: float) -> int:
-        """Smallest power of two of probes that finds `target` of a sample's true pairs.
+    def _tune(self, floor: float, target: float) -> float:
+        """Smallest gap at which `target` of a sample's true pairs meet in a probed list.
 
-        A pair is found when either side probes the other's list, so the rank of the nearer of the
-        two lists is all that has to be known; nothing is searched twice.
+        A pair is found when either side probes the other's list, so the smaller of the two gaps is
+        all that has to be known of it; nothing is searched twice.
         """
         count = len(self.vectors)
         sample = np.unique(np.linspace(0, count - 1, TUNING_SAMPLE).astype(np.int64))
-        limit = min(MAX_PROBES, self.lists)
-        ranks: list[npt.NDArray[np.int64]] = []
+        gaps: list[npt.NDArray[np.float32]] = [np.zeros(0, np.float32)]
         for row, column in block_hits(self.vectors[sample], self.vectors, floor):
             query = sample[row]
             other = query != column
-            ranks.append(self._ranks(query[other][:CHUNK], column[other][:CHUNK], limit))
-        rank = np.concatenate(ranks) if ranks else np.zeros(0, np.int64)
-        probes = 1
-        while probes < limit and len(rank) and np.mean(rank < probes) < target:
-            probes *= 2
-        return int(max(2, min(probes, limit)))
+            gaps.append(self._gaps(query[other][:CHUNK], column[other][:CHUNK]))
+        gap = np.sort(np.concatenate(gaps))
+        if not len(gap):
+            return 0.0
+        wanted = gap[min(int(np.ceil(target * len(gap))), len(gap)) - 1]
+        # Beyond MAX_PROBES lists nothing is probed; what that costs is in the measured recall.
+        return float(min(wanted, 2.0))
 
-    def _ranks(self, query: Positions, other: Positions, limit: int) -> npt.NDArray[np.int64]:
+    def _gaps(self, query: Positions, other: Positions) -> npt.NDArray[np.float32]:
         if not len(query):
-            return np.zeros(0, np.int64)
+            return np.zeros(0, np.float32)
         rows, inverse = np.unique(np.concatenate([query, other]), return_inverse=True)
-        nearest = self._assign(self.vectors[rows], limit)
-        left, right = nearest[inverse[: len(query)]], nearest[inverse[len(query) :]]
-        return np.minimum(_rank_of(left, right[:, 0]), _rank_of(right, left[:, 0]))
+        score, near = self._nearest(self.vectors[rows])
+        left, right = inverse[: len(query)], inverse[len(query) :]
+        return np.minimum(
+            _gap(score[left], near[left], near[right, 0]),
+            _gap(score[right], near[right], near[left, 0]),
+        )
 
     def save(self, folder: Path) -> None:
         """Write `index.faiss` (half-precision lists), readable by any FAISS."""
@@ -165,11 +184,11 @@ class ListIndex:
             faiss.ScalarQuantizer.QT_fp16,
             faiss.METRIC_INNER_PRODUCT,
         )
-        index.nprobe = self.probes
+        index.nprobe = max(1, round(len(self.probes) / len(self.vectors)))
         index.train(self.centroids)
         for start in range(0, len(self.vectors), CHUNK):
             block = np.ascontiguousarray(self.vectors[start : start + CHUNK])
-            lists = self.nearest[start : start + CHUNK, 0].astype(np.int64)
+            lists = np.ascontiguousarray(self.own[start : start + CHUNK])
             ids = np.arange(start, start + len(block), dtype=np.int64)
             pointers = [faiss.swig_ptr(array) for array in (block, ids, lists)]
             index.add_core(len(block), *pointers)
@@ -239,15 +258,11 @@ def _train(vectors: Vectors, lists: int, *, seed: int) -> Vectors:
     return np.asarray(kmeans.centroids, np.float32)
 
 
-def _rank_of(
-    nearest: npt.NDArray[np.int32], wanted: npt.NDArray[np.int32]
-) -> npt.NDArray[np.int64]:
-    """Position of `wanted` in each row of `nearest`, or the row's length when absent."""
-    same = nearest == wanted[:, None]
-    rank: npt.NDArray[np.int64] = np.where(
-        same.any(axis=1), same.argmax(axis=1), nearest.shape[1]
-    ).astype(np.int64)
-    return rank
+def _gap(score: Vectors, near: Positions, wanted: Positions) -> npt.NDArray[np.float32]:
+    """How far the score of list `wanted` is below the best; infinite when it is not among them."""
+    same = near == wanted[:, None]
+    gap = score[:, 0] - score[np.arange(len(score)), same.argmax(axis=1)]
+    return np.where(same.any(axis=1), gap, np.float32(np.inf)).astype(np.float32)
 
 
 def _write(index: Any, folder: Path) -> None:

@@ -1,0 +1,128 @@
+"""The clusters table: representatives and their reasons, ids, cohesion, status, cut links."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline.config import ClusterSettings
+from pipeline.membership import Links, cluster_tables
+from pipeline.units import Units
+
+
+def units(count: int, leader: list[int] | None = None) -> Units:
+    leaders = np.array(leader if leader is not None else range(count))
+    rows = np.unique(leaders)
+    nothing = np.full(len(rows), -1)
+    none = pa.array([], pa.string())
+    return Units(leaders, rows, nothing, nothing, none, none, np.zeros(len(rows), bool))
+
+
+def records(
+    texts: list[str], sizes: list[int] | None = None, days: list[int | None] | None = None,
+    sources: list[str] | None = None,
+) -> pa.Table:  # fmt: skip
+    count = len(texts)
+    when = [day and datetime(2026, 1, day, tzinfo=UTC) for day in days or [None] * count]
+    return pa.table(
+        {
+            "record_id": [f"s:{n}" for n in range(count)],
+            "source": sources or ["s"] * count,
+            "text": texts,
+            "image_width": pa.array(sizes or [None] * count, pa.int32()),
+            "image_height": pa.array(sizes or [None] * count, pa.int32()),
+            "timestamp": pa.array(when, pa.timestamp("us", tz="UTC")),
+        }
+    )
+
+
+def links(
+    *given: tuple[int, int, float], found_by: int = 1, refused: tuple[int, int] | None = None
+) -> Links:
+    left, right, probability = (np.array(column) for column in zip(*given, strict=True))
+    no, other = ([refused[0]], [refused[1]]) if refused else ([], [])
+    return Links(
+        left, right, probability, np.full(len(left), found_by, np.uint8),
+        np.array(no, np.int64), np.array(other, np.int64),
+    )  # fmt: skip
+
+
+TRIANGLE = ((0, 1, 0.9), (0, 2, 0.95), (1, 2, 0.99))
+
+
+@pytest.mark.parametrize(
+    ("policy", "extra", "kept", "reason"),
+    [
+        (("longest_text",), {}, "s:2", "longest text"),
+        (("highest_resolution",), {"sizes": [9, 99, 10]}, "s:1", "highest resolution"),
+        (("newest",), {"days": [3, None, 1]}, "s:0", "newest"),
+        (("oldest",), {"days": [3, None, 1]}, "s:2", "oldest"),
+        (("most_central",), {}, "s:2", "most central"),
+        (("source_priority",), {"sources": ["b", "a", "c"]}, "s:1", "preferred source"),
+        (("highest_resolution", "newest"), {}, "s:0", "first by record id: every rule ties"),
+    ],
+)  # fmt: skip
+def test_keeper_policies(policy: tuple[str, ...], extra: dict[str, list[int]], kept: str,
+                         reason: str) -> None:  # fmt: skip
+    settings = ClusterSettings.model_validate({"keeper": policy, "source_priority": ("a", "b")})
+    table = records(["aa", "bbb", "cccc"], **extra)  # type: ignore[arg-type]
+    clusters, cut = cluster_tables(table, units(3), links(*TRIANGLE), settings)
+    assert set(clusters["representative"].to_pylist()) == {kept}
+    assert set(clusters["keeper_reason"].to_pylist()) == {reason}
+    assert len(cut) == 0
+
+
+def test_cohesion_is_the_weakest_link_to_the_representative() -> None:
+    clusters, _ = cluster_tables(
+        records(["aa", "bbb", "cccc"]), units(3), links(*TRIANGLE), ClusterSettings()
+    )
+    rows = clusters.to_pylist()
+    assert [round(r["probability_to_representative"], 4) for r in rows] == [0.95, 0.99, 1.0]
+    assert {round(r["cohesion"], 4) for r in rows} == {0.95}
+    assert {(r["size"], r["status"], r["evidence"]) for r in rows} == {(3, "confirmed", "text")}
+
+
+def test_a_refused_pair_inside_a_cluster_asks_for_review() -> None:
+    given = links((0, 2, 0.95), (1, 2, 0.95), refused=(0, 1), found_by=3)
+    clusters, _ = cluster_tables(records(["a", "b", "cc"]), units(3), given, ClusterSettings())
+    assert {(r["status"], r["evidence"]) for r in clusters.to_pylist()} == {
+        ("review", "text+image")
+    }
+
+
+def test_a_chain_is_cut_and_the_cut_is_kept() -> None:
+    chain = links((0, 1, 0.9), (1, 2, 0.95), (2, 3, 0.9), (3, 4, 0.95))
+    clusters, cut = cluster_tables(records(list("abcde")), units(5), chain, ClusterSettings())
+    rows = {r["record_id"]: r for r in clusters.to_pylist()}
+    assert rows["s:0"]["cluster_id"] != rows["s:4"]["cluster_id"]
+    assert {r["status"] for r in rows.values()} == {"review"}
+    kept = {tuple(sorted((r["record_id"], r["representative"]))) for r in rows.values()}
+    every = {("s:0", "s:1"), ("s:1", "s:2"), ("s:2", "s:3"), ("s:3", "s:4")}
+    lost = {(c["left_id"], c["right_id"]) for c in cut.to_pylist()}
+    assert lost <= every
+    assert {k for k in kept if k[0] != k[1]} | lost == every
+
+
+def test_exact_copies_rejoin_their_leader_and_may_be_kept() -> None:
+    # 1 is an exact copy of 0; 2 is near 0. The newest of the copies stays.
+    policy = ClusterSettings.model_validate({"keeper": ("newest",)})
+    table = records(["same", "same", "near"], days=[1, 9, 5])
+    clusters, _ = cluster_tables(table, units(3, [0, 0, 2]), links((0, 1, 0.93)), policy)
+    assert set(clusters["representative"].to_pylist()) == {"s:1"}
+    scores = [round(p, 4) for p in clusters["probability_to_representative"].to_pylist()]
+    assert scores == [1.0, 1.0, 0.93]
+
+
+def test_singletons_are_clusters_too_and_ids_depend_on_members_only() -> None:
+    alone = links((0, 1, 0.9))
+    clusters, _ = cluster_tables(records(list("abc")), units(3), alone, ClusterSettings())
+    rows = clusters.to_pylist()
+    assert (rows[2]["size"], rows[2]["evidence"], rows[2]["keeper_reason"]) == (
+        1,
+        "single",
+        "single",
+    )
+    assert len({row["cluster_id"] for row in rows}) == 2
+    two, _ = cluster_tables(records(list("ab")), units(2), alone, ClusterSettings())
+    assert two["cluster_id"][0].as_py() == rows[0]["cluster_id"]
