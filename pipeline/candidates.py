@@ -16,6 +16,9 @@ from pipeline.indexes import Index, build_index
 from pipeline.indexes.blocks import Pairs, Positions, Vectors, block_hits, cosines
 
 CROWD_SAMPLE = 2048
+# An estimate from fewer hits in the sample than this is noise, and raises nothing.
+CROWD_HITS = 8
+LADDER = 8
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,10 @@ class Crowds:
         member, leader: (m,) row numbers; each member's exact cosine to its leader is at least the
             collapse cosine, and a leader is never a member.
         kept: (k,) ascending row numbers that go on to the search: everything but the members.
+        floor: (k,) search floor of each kept row: the common one, or a higher one at which a row
+            in a crowd has about as many near copies as may be listed. A pair is listed when it
+            reaches the lower of its two rows' floors, so the nearest copies are always there.
+        raised: kept rows whose floor was raised.
 
     A near pair of a collapsed member with anything outside its crowd is represented by the
     leader's pair: by the triangle inequality for angles the leader is at most arccos(collapse
@@ -35,26 +42,44 @@ class Crowds:
     member: Positions
     leader: Positions
     kept: Positions
+    floor: npt.NDArray[np.float64]
+    raised: int
+
+    @property
+    def crowded(self) -> int:
+        """Rows that are not searched down to the common floor."""
+        return len(self.member) + self.raised
 
 
-def collapse_crowds(vectors: Vectors, *, crowd: int, cosine: float) -> Crowds:
-    """Replace crowds by their leaders, in time linear in the crowd.
+def find_crowds(vectors: Vectors, *, floor: float, crowd: int, cosine: float) -> Crowds:
+    """Bound the pairs of every row: raise floors inside crowds, collapse what is nearly identical.
 
-    Rows whose estimated number of near copies (counted against an evenly spaced sample) exceeds
-    `crowd` are grouped greedily around leaders in row order; groups that turn out smaller than
-    `crowd` are left as they were.
+    How many near copies a row has is estimated against an evenly spaced sample. Where there are
+    more than `crowd` at the floor, the row's floor rises by steps towards `cosine` until there are
+    not. Where there are more even at `cosine`, rows are grouped around leaders in row order, in
+    time linear in the crowd; groups that turn out smaller than `crowd` are left as they were.
     """
     count = len(vectors)
+    floors = np.full(count, floor)
     empty = np.zeros(0, np.int64)
     if count <= crowd:
-        return Crowds(empty, empty, np.arange(count))
-    sample = np.unique(np.linspace(0, count - 1, CROWD_SAMPLE).astype(np.int64))
-    hits = np.zeros(count, np.int64)
-    for row, _ in block_hits(vectors, np.ascontiguousarray(vectors[sample]), cosine):
-        hits += np.bincount(row, minlength=count)
-    dense = np.flatnonzero(hits * (count / len(sample)) > crowd)
+        return Crowds(empty, empty, np.arange(count), floors, 0)
+    rows = np.unique(np.linspace(0, count - 1, CROWD_SAMPLE).astype(np.int64))
+    sample = np.ascontiguousarray(vectors[rows])
+    limit = max(crowd * len(rows) / count, CROWD_HITS)
+    dense = np.arange(count)
+    for step in np.linspace(floor, max(cosine, floor), LADDER):
+        hits = np.zeros(len(dense), np.int64)
+        searched = vectors if len(dense) == count else vectors[dense]
+        for row, _ in block_hits(searched, sample, float(step)):
+            hits += np.bincount(row, minlength=len(dense))
+        dense = dense[hits > limit]
+        if not len(dense):
+            break
+        floors[dense] = min(step + (cosine - floor) / (LADDER - 1), cosine)
     members, leaders = _greedy_leaders(vectors, dense, crowd=crowd, cosine=cosine)
-    return Crowds(members, leaders, np.setdiff1d(np.arange(count), members))
+    kept = np.setdiff1d(np.arange(count), members)
+    return Crowds(members, leaders, kept, floors[kept], int((floors[kept] > floor).sum()))
 
 
 def _greedy_leaders(
@@ -127,19 +152,34 @@ def near_pairs(
     Returns:
         Pairs (left < right), each once, sorted; crowd members appear only with their leader.
     """
-    crowds = collapse_crowds(vectors, crowd=settings.crowd, cosine=settings.crowd_cosine)
+    crowds = find_crowds(vectors, floor=floor, crowd=settings.crowd, cosine=settings.crowd_cosine)
     kept = vectors if not len(crowds.member) else np.ascontiguousarray(vectors[crowds.kept])
     if len(kept) < 2:
         nothing = Recall(1.0, 0.0, 1.0, 0, len(kept))
         return NearPairs(crowds.leader, crowds.member, crowds, nothing, None)
     built = build_index(index, kept, floor=floor, seed=seed)
-    keys = _keys(built.self_join(floor), len(kept))
-    recall = measure_recall(kept, keys, floor=floor, sample=settings.recall_sample, seed=seed)
+    keys = _keys(_listed(built.self_join(floor), kept, crowds), len(kept))
+    recall = measure_recall(
+        kept, keys, floor=crowds.floor, sample=settings.recall_sample, seed=seed
+    )
     left, right = np.divmod(keys, len(kept))
     left = np.concatenate([crowds.kept[left], np.minimum(crowds.leader, crowds.member)])
     right = np.concatenate([crowds.kept[right], np.maximum(crowds.leader, crowds.member)])
     order = np.lexsort((right, left))
     return NearPairs(left[order], right[order], crowds, recall, built)
+
+
+def _listed(pairs: Iterator[Pairs], vectors: Vectors, crowds: Crowds) -> Iterator[Pairs]:
+    """Leave out the pairs below both rows' raised floors."""
+    for left, right in pairs:
+        if crowds.raised:
+            wanted = np.minimum(crowds.floor[left], crowds.floor[right])
+            checked = np.flatnonzero(wanted > crowds.floor.min())
+            kept = np.ones(len(left), bool)
+            scores = cosines(vectors, left[checked], right[checked])
+            kept[checked] = scores >= wanted[checked].astype(np.float32)
+            left, right = left[kept], right[kept]
+        yield left, right
 
 
 def _keys(pairs: Iterator[Pairs], count: int) -> npt.NDArray[np.int64]:
@@ -149,14 +189,19 @@ def _keys(pairs: Iterator[Pairs], count: int) -> npt.NDArray[np.int64]:
 
 
 def measure_recall(
-    vectors: Vectors, keys: npt.NDArray[np.int64], *, floor: float, sample: int, seed: int
+    vectors: Vectors,
+    keys: npt.NDArray[np.int64],
+    *,
+    floor: npt.NDArray[np.float64],
+    sample: int,
+    seed: int,
 ) -> Recall:
     """Search a random sample of records by brute force and count what `keys` contains.
 
     Args:
         vectors: (n, d) unit-norm float32.
         keys: sorted pair keys left * n + right that the index found.
-        floor: cosine.
+        floor: (n,) cosine each row is searched down to.
         sample: records drawn without replacement; all when there are fewer.
     """
     count = len(vectors)
@@ -165,9 +210,10 @@ def measure_recall(
     rows = np.sort(drawn)
     true = np.zeros(len(rows), np.int64)
     found = np.zeros(len(rows), np.int64)
-    for row, column in block_hits(queries, vectors, floor):
+    for row, column in block_hits(queries, vectors, float(floor.min())):
         query = rows[row]
-        real = (query != column) & (cosines(vectors, query, column) >= floor)
+        wanted = np.minimum(floor[query], floor[column]).astype(np.float32)
+        real = (query != column) & (cosines(vectors, query, column) >= wanted)
         row, query, column = row[real], query[real], column[real]
         key = np.minimum(query, column) * count + np.maximum(query, column)
         true += np.bincount(row, minlength=len(rows))

@@ -256,9 +256,11 @@ class CandidateSettings(Frozen):
     )
     lexical: LexicalSettings = LexicalSettings()
     crowd: int = Field(
-        1000, ge=2, description="A content with more near copies than this is collapsed to leaders."
+        1000, ge=2, description="Near copies listed of one content; in a crowd the floor rises."
     )
-    crowd_cosine: Share = Field(0.95, description="Members are collapsed at or above this cosine.")
+    crowd_cosine: Share = Field(
+        0.98, description="Crowds that are denser than this cosine are collapsed to leaders."
+    )
     recall_sample: int = Field(500, ge=1, description="Records searched by brute force each run.")
 
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from scipy.sparse import csr_matrix
 
 from pipeline.indexes.blocks import Positions
-from pipeline.wording import conflicting_words
+from pipeline.wording import Wording, conflicting_words
 
 Scores = npt.NDArray[np.float32]
 
@@ -77,8 +77,10 @@ class TextComparer:
 
     def conflicts(self, left: Positions, right: Positions) -> npt.NDArray[np.int64]:
         """Conflicting words of each pair of rows; see `pipeline.wording`."""
-        texts = [self.texts.take(pa.array(rows)).to_pylist() for rows in (left, right)]
-        return np.array([conflicting_words(a, b) for a, b in zip(*texts, strict=True)], np.int64)
+        rows, place = np.unique(np.concatenate([left, right]), return_inverse=True)
+        wording = [Wording.of(text) for text in self.texts.take(pa.array(rows)).to_pylist()]
+        pairs = zip(place[: len(left)].tolist(), place[len(left) :].tolist(), strict=True)
+        return np.array([conflicting_words(wording[a], wording[b]) for a, b in pairs], np.int64)
 
     def _edit(self, left: Positions, right: Positions) -> Scores:
         from rapidfuzz import fuzz, process

@@ -102,7 +102,7 @@ def candidates(context: RunContext) -> dict[str, Any]:
     )
     return {
         "rows": len(proposed.key),
-        "crowded": len(text.crowds.member) + len(image.crowds.member),
+        "crowded": text.crowds.crowded + image.crowds.crowded,
         "lexical_pairs": len(lexical[0]),
         "text": described(text),
         "image": described(image),

@@ -7,8 +7,8 @@ The difference is that each side has a word that nothing on the other side accou
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -25,29 +25,56 @@ SHORT_TEXT = 40
 WORDS_PER_EDIT = 12
 
 
-def conflicting_words(left: str, right: str) -> int:
-    """Words without a counterpart, on the side that has fewer of them.
+@dataclass(frozen=True)
+class Wording:
+    """The words of one text, looked at once however many pairs it is in."""
+
+    words: tuple[str, ...]
+
+    @classmethod
+    def of(cls, text: str) -> Wording:
+        """The case-folded words of a text."""
+        return cls(tuple(WORD.findall(text.casefold())))
+
+    @cached_property
+    def distinct(self) -> frozenset[str]:
+        """Each word once."""
+        return frozenset(self.words)
+
+    @cached_property
+    def joined(self) -> frozenset[str]:
+        """Every two neighbouring words written as one."""
+        return frozenset(a + b for a, b in pairwise(self.words))
+
+
+def conflicting_words(left: Wording, right: Wording) -> int:
+    """Distinct words without a counterpart, on the side that has fewer of them.
 
     A word has a counterpart when the other text has the same word, or, words with a digit aside,
     one that differs by a typo or that it abbreviates (three letters at least), or when it is two
     neighbouring words of the other text written as one. 0 when one text only adds to the other.
     """
-    first, second = WORD.findall(left.casefold()), WORD.findall(right.casefold())
-    counts = Counter(first), Counter(second)
-    alone = _alone(counts[0] - counts[1], second), _alone(counts[1] - counts[0], first)
-    if not alone[0] or not alone[1]:
+    first = left.distinct - right.distinct
+    if not first:
         return 0
-    unmatched = [word for word in alone[0] if not _take_typo(word, alone[1])]
-    return min(len(unmatched), len(alone[1]))
+    second = right.distinct - left.distinct
+    if not second:
+        return 0
+    first, second = _alone(first, left, right), _alone(second, right, left)
+    if not first or not second:
+        return 0
+    open_words = sorted(second)
+    unmatched = [word for word in sorted(first) if not _take_typo(word, open_words)]
+    return min(len(unmatched), len(open_words))
 
 
-def _alone(words: Counter[str], other: Sequence[str]) -> list[str]:
-    """Words left over once those that are two of the other text's written as one are gone."""
-    if not words:
-        return []
-    joined = {a + b for a, b in pairwise(other)}
-    split = {word for word in words if word in joined}
-    return [word for word in words.elements() if word not in split]
+def _alone(words: frozenset[str], own: Wording, other: Wording) -> frozenset[str]:
+    """Words left once those are gone that one text writes as one word and the other as two."""
+    halves = other.distinct & own.joined
+    split = frozenset(
+        word for a, b in pairwise(own.words) if a + b in halves for word in (a, b)
+    ) if halves else frozenset()  # fmt: skip
+    return words - other.joined - split
 
 
 def _take_typo(word: str, others: list[str]) -> bool:

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.wording import allowed_conflicts, conflicting_words
+from pipeline.wording import Wording, allowed_conflicts
+from pipeline.wording import conflicting_words as conflicts_of
+
+
+def conflicting_words(left: str, right: str) -> int:
+    return conflicts_of(Wording.of(left), Wording.of(right))
+
 
 SAME = [
     ("portable SSD 1 TB, USB-C", "Portable SSD 1 TB USB-C"),
