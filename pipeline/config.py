@@ -231,7 +231,7 @@ class FaissIndex(Frozen):
     factory: str = Field("auto", description="FAISS factory string, or auto for the rule.")
     exact_below: int = Field(100_000, ge=0, description="Up to this many contents search exactly.")
     target_recall: Share = Field(
-        0.998, description="Probes are tuned on a sample until this share of near pairs is found."
+        0.995, description="Probes are tuned on a sample until this share of near pairs is found."
     )
 
 

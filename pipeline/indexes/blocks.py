@@ -17,6 +17,7 @@ BLOCK_SCORES = 1 << 24
 # BLAS sums in an order that depends on the block's shape. Searching this much below the floor and
 # filtering by `cosines` afterwards makes the pairs found independent of blocks and threads.
 ROUNDING = 1e-5
+DECIMALS = 5
 
 
 def block_hits(queries: Vectors, base: Vectors, floor: float) -> Iterator[Pairs]:
@@ -47,7 +48,7 @@ def cosines(vectors: Vectors, left: Positions, right: Positions) -> npt.NDArray[
         left, right: (p,) row numbers.
 
     Returns:
-        (p,) float32 in [-1, 1], summed in float64 row by row and rounded to 6 decimals.
+        (p,) float32 in [-1, 1], summed row by row and rounded to 5 decimals.
     """
     out = np.empty(len(left), np.float32)
     for start in range(0, len(left), 65_536):

@@ -16,13 +16,15 @@ import numpy.typing as npt
 
 from pipeline.config import FaissIndex
 from pipeline.errors import ConfigError
-from pipeline.indexes.blocks import Pairs, Positions, Vectors, block_hits, exact_pairs
+from pipeline.indexes.blocks import DECIMALS, Pairs, Positions, Vectors, block_hits, exact_pairs
 from pipeline.indexes.exact import BruteForce
 
 TRAINING_POINTS_PER_LIST = 48
 TUNING_SAMPLE = 1000
 MAX_PROBES = 64
+TUNING_PAIRS = 8192
 CHUNK = 65_536
+ROWS = 8192
 
 
 def build_faiss(
@@ -120,30 +122,21 @@ class ListIndex:
 
     def _assign(self, vectors: Vectors) -> tuple[Positions, Positions]:
         """Own list of each vector (n,), and all probes as sorted keys row * lists + list."""
-        own, keys = np.empty(len(vectors), np.int64), []
-        for start in range(0, len(vectors), CHUNK):
-            score, near = self._nearest(vectors[start : start + CHUNK])
-            own[start : start + len(near)] = near[:, 0]
-            row, column = np.nonzero(score >= score[:, :1] - self.gap)
-            keys.append(np.sort((row + start) * self.lists + near[row, column]))
+        own, keys = np.empty(len(vectors), np.int64), [np.zeros(0, np.int64)]
+        for start in range(0, len(vectors), ROWS):
+            score = vectors[start : start + ROWS] @ self.centroids.T
+            best = score.max(axis=1, keepdims=True)
+            own[start : start + ROWS] = score.argmax(axis=1)
+            row, number = np.nonzero(score >= best - self.gap)
+            keys.append((row + start) * self.lists + number)
         return own, np.concatenate(keys)
-
-    def _nearest(self, vectors: Vectors) -> tuple[Vectors, Positions]:
-        """The nearest lists of each vector, at most MAX_PROBES: scores and numbers."""
-        import faiss
-
-        quantizer = faiss.IndexFlatIP(self.centroids.shape[1])
-        quantizer.add(self.centroids)
-        found: tuple[Vectors, Positions] = quantizer.search(
-            np.ascontiguousarray(vectors), min(MAX_PROBES, self.lists)
-        )
-        return found
 
     def _tune(self, floor: float, target: float) -> float:
         """Smallest gap at which `target` of a sample's true pairs meet in a probed list.
 
         A pair is found when either side probes the other's list, so the smaller of the two gaps is
-        all that has to be known of it; nothing is searched twice.
+        all that has to be known of it; nothing is searched twice. The gap stops where a vector
+        would probe MAX_PROBES lists on average: what that costs is in the measured recall.
         """
         count = len(self.vectors)
         sample = np.unique(np.linspace(0, count - 1, TUNING_SAMPLE).astype(np.int64))
@@ -151,24 +144,30 @@ class ListIndex:
         for row, column in block_hits(self.vectors[sample], self.vectors, floor):
             query = sample[row]
             other = query != column
-            gaps.append(self._gaps(query[other][:CHUNK], column[other][:CHUNK]))
+            gaps.append(self._gaps(query[other][:TUNING_PAIRS], column[other][:TUNING_PAIRS]))
         gap = np.sort(np.concatenate(gaps))
         if not len(gap):
             return 0.0
         wanted = gap[min(int(np.ceil(target * len(gap))), len(gap)) - 1]
-        # Beyond MAX_PROBES lists nothing is probed; what that costs is in the measured recall.
-        return float(min(wanted, 2.0))
+        below = self._below_best(sample)
+        most = np.partition(below.ravel(), min(MAX_PROBES * len(sample), below.size - 1))
+        # A hair more: a pair exactly at the gap must not fall to the rounding of a product.
+        return float(min(wanted, most[min(MAX_PROBES * len(sample), below.size - 1)])) + 1e-5
 
     def _gaps(self, query: Positions, other: Positions) -> npt.NDArray[np.float32]:
+        """For each pair, how far the other's list is below the best, on the better side."""
         if not len(query):
             return np.zeros(0, np.float32)
         rows, inverse = np.unique(np.concatenate([query, other]), return_inverse=True)
-        score, near = self._nearest(self.vectors[rows])
+        below = self._below_best(rows)
+        own = below.argmin(axis=1)
         left, right = inverse[: len(query)], inverse[len(query) :]
-        return np.minimum(
-            _gap(score[left], near[left], near[right, 0]),
-            _gap(score[right], near[right], near[left, 0]),
-        )
+        return np.minimum(below[left, own[right]], below[right, own[left]])
+
+    def _below_best(self, rows: Positions) -> npt.NDArray[np.float32]:
+        """(r, lists) how far each list's score is below the row's best."""
+        score = self.vectors[rows] @ self.centroids.T
+        return np.asarray(score.max(axis=1, keepdims=True) - score, np.float32)
 
     def save(self, folder: Path) -> None:
         """Write `index.faiss` (half-precision lists), readable by any FAISS."""
@@ -230,8 +229,9 @@ class FactoryIndex:
                 np.int64
             )
             row = np.repeat(np.arange(len(block)), counts)
-            scores = np.einsum("ij,ij->i", block[row], self.vectors[found], dtype=np.float64)
-            kept = np.round(scores, 6) >= floor
+            kept = (
+                np.round(np.einsum("ij,ij->i", block[row], self.vectors[found]), DECIMALS) >= floor
+            )
             yield row[kept] + start, found[kept]
 
     def save(self, folder: Path) -> None:
@@ -256,13 +256,6 @@ def _train(vectors: Vectors, lists: int, *, seed: int) -> Vectors:
     )
     kmeans.train(np.ascontiguousarray(vectors[rows]))
     return np.asarray(kmeans.centroids, np.float32)
-
-
-def _gap(score: Vectors, near: Positions, wanted: Positions) -> npt.NDArray[np.float32]:
-    """How far the score of list `wanted` is below the best; infinite when it is not among them."""
-    same = near == wanted[:, None]
-    gap = score[:, 0] - score[np.arange(len(score)), same.argmax(axis=1)]
-    return np.where(same.any(axis=1), gap, np.float32(np.inf)).astype(np.float32)
 
 
 def _write(index: Any, folder: Path) -> None:

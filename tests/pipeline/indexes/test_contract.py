@@ -35,7 +35,7 @@ def vectors() -> np.ndarray:
 @pytest.fixture(scope="module")
 def oracle(vectors: np.ndarray) -> set[tuple[int, int]]:
     scores = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
-    left, right = np.nonzero(np.triu(np.round(scores, 6) >= FLOOR, 1))
+    left, right = np.nonzero(np.triu(np.round(scores, 5) >= FLOOR, 1))
     return set(zip(left.tolist(), right.tolist(), strict=True))
 
 
@@ -64,7 +64,7 @@ def test_search_finds_what_brute_force_finds(name: str, vectors: np.ndarray) -> 
     queries = vectors[:200] + 0.0
     scores = queries.astype(np.float64) @ vectors.T.astype(np.float64)
     expected = set(
-        zip(*map(np.ndarray.tolist, np.nonzero(np.round(scores, 6) >= FLOOR)), strict=True)
+        zip(*map(np.ndarray.tolist, np.nonzero(np.round(scores, 5) >= FLOOR)), strict=True)
     )
     pairs = found(build_index(config, vectors, floor=FLOOR).search(queries, FLOOR))
     assert len(pairs) == len(set(pairs))
