@@ -57,7 +57,10 @@ class Tables:
                 + (f" at version {version}" if version is not None else "")
                 + f" below {self.root}: run `gemel run` first, or check --catalog"
             ) from error
-        return delta.to_pyarrow_dataset()
+        # Arrow reads the files itself: Delta's own file system runs threads that can outlive the
+        # interpreter and abort a finished command.
+        schema = pa.schema(delta.schema().to_arrow())
+        return ds.dataset(delta.file_uris(), schema=schema, format="parquet")
 
     def read(
         self, table: str, *, version: int | None = None, columns: list[str] | None = None

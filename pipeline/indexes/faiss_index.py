@@ -167,7 +167,8 @@ class ListIndex:
     def _below_best(self, rows: Positions) -> npt.NDArray[np.float32]:
         """(r, lists) how far each list's score is below the row's best."""
         score = self.vectors[rows] @ self.centroids.T
-        return np.asarray(score.max(axis=1, keepdims=True) - score, np.float32)
+        below: npt.NDArray[np.float32] = score.max(axis=1, keepdims=True) - score
+        return below
 
     def save(self, folder: Path) -> None:
         """Write `index.faiss` (half-precision lists), readable by any FAISS."""
