@@ -162,7 +162,8 @@ class ListIndex:
         below = self._below_best(rows)
         own = below.argmin(axis=1)
         left, right = inverse[: len(query)], inverse[len(query) :]
-        return np.minimum(below[left, own[right]], below[right, own[left]])
+        gap: npt.NDArray[np.float32] = np.minimum(below[left, own[right]], below[right, own[left]])
+        return gap
 
     def _below_best(self, rows: Positions) -> npt.NDArray[np.float32]:
         """(r, lists) how far each list's score is below the row's best."""
