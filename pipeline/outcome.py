@@ -167,12 +167,13 @@ def write_report(catalog: Catalog, run: Run) -> str:
     from pipeline.reporting.data import build_report
     from pipeline.reporting.html import render_report
 
-    tables = {
-        name: catalog.read(name, run=run)
-        for name in ("records", "pairs", "clusters", "cut_links", "quarantine")
+    # The two long tables are streamed, the others are read.
+    tables = {name: catalog.dataset(name, run=run) for name in ("records", "pairs")}
+    tables |= {
+        name: catalog.read(name, run=run) for name in ("clusters", "cut_links", "quarantine")
     }
     data = build_report(
-        summary=run.summary,
+        summary={**run.summary, "status": run.status},
         **tables,
         settings=ReportSettings.model_validate(run.config["report"]),
         seed=run.config["seed"],

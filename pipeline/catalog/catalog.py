@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 from filelock import FileLock, Timeout
 
 from pipeline.catalog.tables import Tables
@@ -137,6 +138,10 @@ class Catalog:
     def read(self, table: str, *, run: Run, columns: list[str] | None = None) -> pa.Table:
         """A table as `run` published it."""
         return self.tables.read(table, version=run.versions[table], columns=columns)
+
+    def dataset(self, table: str, *, run: Run) -> ds.Dataset:
+        """A table as `run` published it, not yet read."""
+        return self.tables.dataset(table, run.versions[table])
 
     def first_seen(self) -> pa.Table | None:
         """record_id and first_seen of the published records; None before the first run."""

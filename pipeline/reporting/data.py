@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from pipeline.config import ReportSettings
 from pipeline.reporting import gallery, sample
@@ -26,8 +27,8 @@ RANKED = 8  # clusters in the lists of the largest and the weakest
 def build_report(
     *,
     summary: dict[str, Any],
-    records: pa.Table,
-    pairs: pa.Table,
+    records: pa.Table | ds.Dataset,
+    pairs: pa.Table | ds.Dataset,
     clusters: pa.Table,
     cut_links: pa.Table,
     quarantine: pa.Table,
@@ -37,18 +38,20 @@ def build_report(
     """Choose what the report shows of a run, and count what it leaves out.
 
     The tables have the schemas of `pipeline.schemas`; `summary` is the run's. The same tables in
-    any row order, with the same seed, give the same report.
+    any row order, with the same seed, give the same report. `records` and `pairs`, the long ones,
+    may be datasets: they are streamed.
     """
     chosen = sample.choose_clusters(clusters, n=settings.clusters, seed=seed)
     members = sample.leading_members(clusters, ids=list(chosen.groups), n=settings.members)
-    borderline = _borderline(pairs, thresholds=summary["thresholds"], n=settings.pairs)
+    kept, pairs_total = _kept_pairs(pairs, members, summary["thresholds"], n=settings.pairs)
+    borderline = _borderline(kept, thresholds=summary["thresholds"], n=settings.pairs)
     rows = _records(records, ids=_ids(members, borderline))
     thumbnails = Thumbnails(max_bytes=settings.max_bytes)
     shown = gallery.show_clusters(
         members,
         chosen=chosen,
         rows=rows,
-        evidence=gallery.evidence_to_representative(pairs, members),
+        evidence=gallery.evidence_to_representative(kept, members),
         cuts=gallery.cuts_by_cluster(cut_links, clusters, ids=list(chosen.groups)),
         thumbnails=thumbnails,
     )
@@ -62,7 +65,7 @@ def build_report(
             sorted((c for c in shown if "weakest" in c.groups), key=lambda c: c.cohesion)
         )[:RANKED],
         pairs=tuple(_pair(*item, rows=rows, thumbnails=thumbnails) for item in borderline),
-        pairs_total=pairs.num_rows,
+        pairs_total=pairs_total,
         cuts=_cuts(cut_links),
         cuts_total=cut_links.num_rows,
         quarantine=_quarantine(quarantine, n=settings.quarantine),
@@ -79,8 +82,25 @@ def _ids(members: pa.Table, borderline: list[tuple[str, str, Row]]) -> pa.Array:
     return pa.array(sorted(ids), pa.string())
 
 
-def _records(records: pa.Table, *, ids: pa.Array) -> dict[str, Row]:
-    found = records.select(RECORD_COLUMNS).filter(pc.is_in(records["record_id"], value_set=ids))
+def _kept_pairs(
+    pairs: pa.Table | ds.Dataset, members: pa.Table, thresholds: dict[str, float], *, n: int
+) -> tuple[pa.Table, int]:
+    """The pairs that can be shown, and how many there are: one batch at a time."""
+    total, kept = 0, []
+    for batch in pairs.to_batches():
+        part = pa.Table.from_batches([batch])
+        total += len(part)
+        near = [row for _, _, row in _borderline(part, thresholds=thresholds, n=n)]
+        direct = gallery.evidence_to_representative(part, members).values()
+        rows = {(row["left_id"], row["right_id"]): row for row in (*near, *direct)}
+        kept += [{name: row[name] for name in part.column_names} for row in rows.values()]
+    schema = pairs.schema
+    return pa.Table.from_pylist(kept, schema=schema), total
+
+
+def _records(records: pa.Table | ds.Dataset, *, ids: pa.Array) -> dict[str, Row]:
+    source = records if isinstance(records, ds.Dataset) else ds.dataset(records)
+    found = source.to_table(columns=RECORD_COLUMNS, filter=ds.field("record_id").isin(ids))
     return {row["record_id"]: row for row in found.to_pylist()}
 
 

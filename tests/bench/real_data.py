@@ -141,7 +141,8 @@ SETS: dict[str, tuple[Callable[[Path], list[dict[str, Any]]], Callable[[Path], T
     ),
     "gitbugs": (text_set("summary", "description"), linked),
     "apache_jira": (text_set("summary", "description"), linked),
-    "debian_descriptions": (text_set("summary", "description"), clustered("exact_group")),
+    # A weak label: packages built from one source share a paragraph, not always the meaning.
+    "debian_descriptions": (text_set("summary", "description"), clustered("source_package")),
     "er_dblp_acm": (text_set("title", "authors", "venue", "year"), clean_clean),
     "er_restaurants": (text_set("name", "street", "phone_number"), clean_clean),
     "chicago_early_childhood": (
