@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test bench lint format clean
@@ -30,8 +31,9 @@ test: $(STAMP) ## Lint, types and tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q
 
-bench: $(STAMP) ## Long checks: figures of the README, on real data where DATA names it
-	$(BIN)/python -m pytest -q -s -p no:cacheprovider tests/bench
+bench: $(STAMP) ## The README's figures, on the labelled sets in the folder DATA
+	$(BIN)/python tests/bench/real_data.py --data $(DATA)
+	$(BIN)/python tests/bench/million.py --data $(DATA)
 
 format: $(STAMP) ## Format the code
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
