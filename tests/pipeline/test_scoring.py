@@ -23,6 +23,8 @@ def evidence(**given: float | bool) -> Evidence:
     return Evidence(
         **{name: np.array([given.get(name, NAN)], float) for name in numbers},
         **{name: np.array([given.get(name, False)], bool) for name in flags},
+        word_conflicts=np.array([given.get("word_conflicts", NAN)], float),
+        words=np.array([int(given.get("words", 12))]),
     )
 
 
@@ -64,6 +66,23 @@ def test_very_short_texts_need_more_than_an_embedding() -> None:
     assert "very short" in reason
     assert probability < JUDGE.settings.accept
     assert decide(**{**near, "edit_similarity": 0.95}, short_text=True)[1] == "duplicate"
+
+
+def test_words_that_each_side_lacks_are_left_to_a_person() -> None:
+    assert decide(**TEXT, word_conflicts=0)[1] == "duplicate"
+    held = decide(**TEXT, word_conflicts=1)
+    assert held[1:] == ("review", "alike, but each text has words the other lacks")
+    assert JUDGE.settings.review < held[0] < JUDGE.settings.accept
+    number = decide(**{**TEXT, "code_agreement": 0.0}, word_conflicts=1)
+    assert number[1:] == ("review", "numbers or model codes differ")
+    assert decide(**TEXT, word_conflicts=5, words=100)[1] == "duplicate"
+    assert decide(**TEXT, word_conflicts=6, words=100)[1] == "review"
+
+
+def test_held_pairs_keep_their_order() -> None:
+    likely = decide(**TEXT, word_conflicts=2)[0]
+    less = decide(**{**TEXT, "text_cosine": 0.95}, word_conflicts=2)[0]
+    assert less < likely
 
 
 def test_text_and_picture_must_not_contradict_each_other() -> None:
