@@ -159,8 +159,6 @@ def torchscript_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def onnx_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
     import torch
 
     path = tmp_path_factory.mktemp("onnx") / "copies.onnx"
