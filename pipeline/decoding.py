@@ -91,7 +91,7 @@ class Decoder:
         if self.workers == 0 or not uris:
             return [work(uri, item) for uri, item in zip(uris, data, strict=True)]
         try:
-            self._pool = self._pool or _start_pool(self.workers)
+            self._pool = self._pool or start_pool(self.workers)
             return list(self._pool.map(work, uris, data, chunksize=8))
         except BrokenProcessPool as error:
             self._pool = None
@@ -102,7 +102,7 @@ class Decoder:
             ) from error
 
 
-def _start_pool(workers: int) -> ProcessPoolExecutor:
+def start_pool(workers: int) -> ProcessPoolExecutor:
     """Start all processes now, while they cannot see the main module.
 
     They need nothing of it, and importing it again would run a script that has no

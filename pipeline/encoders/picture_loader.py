@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
@@ -113,7 +113,9 @@ def _outcomes(items: Iterable[ImageRef], *, work: Work, workers: int) -> Iterato
 
 def _pooled(chunks: Iterable[list[ImageRef]], *, work: Work, workers: int) -> Iterator[Outcome]:
     """Keep every worker busy with a bounded number of chunks in flight."""
-    pool = _pool(workers)
+    from pipeline.decoding import start_pool
+
+    pool = start_pool(workers)
     waiting: deque[tuple[list[ImageRef], Future[list[Outcome]]]] = deque()
     remaining = iter(chunks)
     try:
@@ -130,26 +132,21 @@ def _pooled(chunks: Iterable[list[ImageRef]], *, work: Work, workers: int) -> It
                 for lost in (chunk, *(lost for lost, _ in waiting)):
                     yield from _one_by_one(lost, work=work)
                 waiting.clear()
-                pool = _pool(workers)
+                pool = start_pool(workers)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _one_by_one(refs: Sequence[ImageRef], *, work: Work) -> Iterator[Outcome]:
     """Load each picture in a process it may kill."""
+    from pipeline.decoding import start_pool
+
     for ref in refs:
-        with _pool(1) as pool:
+        with start_pool(1) as pool:
             try:
                 yield from pool.submit(work, [ref]).result()
             except BrokenProcessPool:
                 yield "the decoder's process died on this picture"
-
-
-def _pool(workers: int) -> ProcessPoolExecutor:
-    # A plain fork of a process with threads (Prefect, torch) can deadlock.
-    methods = multiprocessing.get_all_start_methods()
-    method = "forkserver" if "forkserver" in methods else "spawn"
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(method))
 
 
 def _chunks(items: Iterable[ImageRef]) -> Iterator[list[ImageRef]]:
