@@ -158,7 +158,8 @@ def near_pairs(
         nothing = Recall(1.0, 0.0, 1.0, 0, len(kept))
         return NearPairs(crowds.leader, crowds.member, crowds, nothing, None)
     built = build_index(index, kept, floor=floor, seed=seed)
-    keys = _keys(_listed(built.self_join(floor), kept, crowds), len(kept))
+    lowest = float(crowds.floor.min())
+    keys = _keys(_listed(built.self_join(lowest), kept, crowds), len(kept))
     recall = measure_recall(
         kept, keys, floor=crowds.floor, sample=settings.recall_sample, seed=seed
     )

@@ -79,12 +79,13 @@ def _star_cover(count: int, left: Nodes, right: Nodes, weight: Weights, preferen
     size = np.bincount(component, minlength=parts)
     # In a component's own order: most links first, then the keeper policy.
     order = np.lexsort((preference, -degree, component))
-    first = order[np.searchsorted(component[order], np.arange(parts))]
+    starts = np.searchsorted(component[order], np.arange(parts))
+    first = order[starts]
     whole = degree[first] == size - 1
     simple = whole[component]
     centre[simple] = first[component[simple]]
     for number in np.flatnonzero(~whole & (size > 1)):
-        start = np.searchsorted(component[order], number)
+        start = starts[number]
         _cover_component(graph, order[start : start + size[number]], preference, centre)
     return centre
 

@@ -33,7 +33,7 @@ class TextEvidence:
         length_ratio: characters of the shorter over the longer, 0 … 1.
         code_agreement: words with a digit, (common - conflicting) / (common + conflicting), where
             conflicting = the smaller of the two sides' unmatched; 1 when one side's codes are all
-            in the other's, -1 when none are; 0 when a side has none.
+            in the other's, -1 when none are; NaN when a side has none.
     """
 
     token_overlap: Scores
@@ -66,13 +66,14 @@ class TextComparer:
         union = self.weight[left] + self.weight[right] - common
         shared = np.asarray(self.codes[left].multiply(self.codes[right]).sum(axis=1)).ravel()
         conflict = np.minimum(self.code_count[left], self.code_count[right]) - shared
-        known = np.maximum(shared + conflict, 1)
+        known = shared + conflict
+        agreement = np.where(known > 0, (shared - conflict) / np.maximum(known, 1), np.nan)
         lengths = self.lengths[left], self.lengths[right]
         return TextEvidence(
             token_overlap=_rounded(np.asarray(common) / np.maximum(union, 1e-9)),
             edit_similarity=_rounded(self._edit(left, right)),
             length_ratio=_rounded(np.minimum(*lengths) / np.maximum(np.maximum(*lengths), 1)),
-            code_agreement=_rounded((shared - conflict) / known),
+            code_agreement=_rounded(agreement),
         )
 
     def conflicts(self, left: Positions, right: Positions) -> npt.NDArray[np.int64]:

@@ -34,7 +34,9 @@ def settle_records(context: RunContext, rows: int) -> dict[str, Any]:
             f"none of the {rows} rows could be used; the first reason: "
             f"{quarantine['reason'][0].as_py() if len(quarantine) else 'no rows'}"
         )
-    reasons = pc.value_counts(quarantine["reason"].combine_chunks()).to_pylist()
+    # What follows the colon names one row or file; the kinds of reason are few.
+    kinds = pc.list_element(pc.split_pattern(quarantine["reason"], ":", max_splits=1), 0)
+    reasons = pc.value_counts(kinds.combine_chunks()).to_pylist()
     return {
         "records": len(records),
         "quarantined": len(quarantine),

@@ -29,7 +29,7 @@ class Links:
         left, right: (m,) unit numbers, left < right, each once, sorted.
         probability: (m,) judge's probability.
         found_by: (m,) bit 1 text, bit 2 image.
-        refused_left, refused_right: (r,) pairs of units that were judged distinct.
+        refused_left, refused_right: (r,) pairs of units that were not accepted.
     """
 
     left: Positions
@@ -146,7 +146,7 @@ def _cluster_ids(ids: pa.Array, cluster: Positions) -> pa.Array:
 
 
 def _status(grouping: Grouping, links: Links) -> npt.NDArray[np.str_]:
-    """'review' where the chain guard split, or where a pair inside was judged distinct."""
+    """'review' where the chain guard split, or where a pair inside was not accepted."""
     doubted = np.zeros(int(grouping.cluster.max(initial=-1)) + 1, bool)
     doubted[grouping.cluster[grouping.split]] = True
     one, other = grouping.cluster[links.refused_left], grouping.cluster[links.refused_right]

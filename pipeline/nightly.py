@@ -31,6 +31,7 @@ def begin(config: RunConfig) -> RunContext:
     """Check the configuration and name the run."""
     check(config)
     context = new_context(config)
+    context.catalog.clear_work()
     context.catalog.run_folder(context.run)
     return context
 

@@ -110,7 +110,7 @@ class Judge:
             + rule.token_overlap * evidence.token_overlap
             + rule.edit_similarity * evidence.edit_similarity
             + rule.length_ratio * evidence.length_ratio
-            + rule.code_agreement * evidence.code_agreement
+            + rule.code_agreement * np.nan_to_num(evidence.code_agreement)
             + rule.lexical * np.nan_to_num(evidence.lexical)
         )
         return np.where(evidence.exact_text, 1.0, _sigmoid(odds))

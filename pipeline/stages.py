@@ -24,7 +24,6 @@ from pipeline.judging import Scored, exact_batch, judge_candidates, pairs_batch,
 from pipeline.membership import Links, cluster_tables
 from pipeline.proposals import described, nearby, verbatim
 from pipeline.records import build_records
-from pipeline.scoring import REVIEW
 from pipeline.sources import open_source
 from pipeline.state import make_judge, modalities, record_ids, units_of
 from pipeline.units import Candidates, propose
@@ -149,14 +148,13 @@ def score(context: RunContext) -> dict[str, Any]:
 
 
 def _decided(scored: Scored) -> tuple[Any, ...]:
-    """What clustering needs of a batch: the pairs that were accepted or refused outright."""
-    sure = scored.judgement.decision != REVIEW
+    """What clustering needs of a batch: the links, and the pairs that were not accepted."""
     return (
-        scored.left[sure],
-        scored.right[sure],
-        scored.judgement.probability[sure],
-        says(scored.stage[sure]),
-        scored.accepted[sure],
+        scored.left,
+        scored.right,
+        scored.judgement.probability,
+        says(scored.stage),
+        scored.accepted,
     )
 
 

@@ -20,8 +20,8 @@ TEXT, LEXICAL, IMAGE = 1, 2, 4
 STAGES = ("exact", "text", "lexical", "text+lexical", "image", "text+image", "image+lexical",
           "text+lexical+image")  # fmt: skip
 
-# Two contents shared by so many units that their product exceeds this meet through their first
-# units only; the units of one content are tied to its first unit in any case.
+# Two contents shared by so many units that their product exceeds this meet through their hubs: each
+# side's hub with every unit of the other.
 EXPAND_LIMIT = 64
 
 
@@ -36,6 +36,7 @@ class Units:
             too poor to match by embedding.
         text_hashes, image_hashes: distinct hashes, sorted.
         short: (u,) the text is too short for its embedding to decide.
+        pictured: (u,) there is a picture, poor or not.
     """
 
     leader: Positions
@@ -45,6 +46,7 @@ class Units:
     text_hashes: pa.Array
     image_hashes: pa.Array
     short: npt.NDArray[np.bool_]
+    pictured: npt.NDArray[np.bool_]
 
     @property
     def of_record(self) -> Positions:
@@ -65,9 +67,9 @@ def make_units(
     text_hashes, text = _numbered(unit["text_hash"])
     image_hashes, image = _numbered(images)
     short = pc.less(pc.fill_null(unit["text_tokens"], 0), min_tokens)
-    return Units(
-        leader, rows, text, image, text_hashes, image_hashes, short.to_numpy().astype(bool)
-    )
+    pictured = pc.is_valid(unit["image_hash"]).to_numpy().astype(bool)
+    small = short.to_numpy().astype(bool)
+    return Units(leader, rows, text, image, text_hashes, image_hashes, small, pictured)
 
 
 def _numbered(hashes: pa.ChunkedArray) -> tuple[pa.Array, Positions]:
@@ -102,10 +104,13 @@ def propose(
     image: tuple[Positions, Positions],
 ) -> Candidates:
     """Turn pairs of contents into pairs of units and merge what several sources propose."""
-    texts, images = _Sharing(units.text), _Sharing(units.image)
+    # The hub of a shared content has the other modality too, so that a record with this content
+    # alone cannot tie together what the other modality tells apart.
+    texts = _Sharing(units.text, fuller=units.image >= 0)
+    images = _Sharing(units.image, fuller=units.text >= 0)
     left, right = texts.siblings()
     # Equal but tiny texts ("n/a") under different pictures say nothing; the pictures decide.
-    telling = ~(units.short[left] & (units.image[left] >= 0) & (units.image[right] >= 0))
+    telling = ~(units.short[left] & units.pictured[left] & units.pictured[right])
     parts = [
         _proposed(left[telling], right[telling], TEXT),
         _proposed(*images.siblings(), IMAGE),
@@ -145,9 +150,9 @@ def _merged(parts: list[Part], count: int) -> Candidates:
 class _Sharing:
     """Which units share a content."""
 
-    def __init__(self, content: Positions) -> None:
+    def __init__(self, content: Positions, *, fuller: npt.NDArray[np.bool_]) -> None:
         having = np.flatnonzero(content >= 0)
-        order = having[np.argsort(content[having], kind="stable")]
+        order = having[np.lexsort((having, ~fuller[having], content[having]))]
         self.units = order
         count = int(content.max(initial=-1)) + 1
         self.bounds = np.searchsorted(content[order], np.arange(count + 1))
@@ -165,14 +170,22 @@ class _Sharing:
         single = np.flatnonzero(product == 1)
         small = np.flatnonzero((product > 1) & (product <= EXPAND_LIMIT))
         large = np.flatnonzero(product > EXPAND_LIMIT)
-        spread = np.repeat(small, product[small])
-        within = np.arange(len(spread)) - np.repeat(
-            np.cumsum(product[small]) - product[small], product[small]
-        )
+        spread, within = _counted(small, product[small])
         row, column = np.divmod(within, self.sizes[right[spread]])
-        source = np.concatenate([single, spread, large])
-        offset_left = np.concatenate([np.zeros_like(single), row, np.zeros_like(large)])
-        offset_right = np.concatenate([np.zeros_like(single), column, np.zeros_like(large)])
+        # Large products: each side's first unit with every unit of the other, which is linear.
+        by_left, at_left = _counted(large, self.sizes[left[large]])
+        by_right, at_right = _counted(large, self.sizes[right[large]])
+        source = np.concatenate([single, spread, by_left, by_right])
+        offset_left = np.concatenate([np.zeros_like(single), row, at_left, np.zeros_like(at_right)])
+        offset_right = np.concatenate(
+            [np.zeros_like(single), column, np.zeros_like(at_left), at_right]
+        )
         first = self.units[self.bounds[left[source]] + offset_left]
         second = self.units[self.bounds[right[source]] + offset_right]
         return first, second, source
+
+
+def _counted(values: Positions, counts: Positions) -> tuple[Positions, Positions]:
+    """Each value repeated as often as its count says, and 0, 1, 2 … within each repetition."""
+    repeated = np.repeat(values, counts)
+    return repeated, np.arange(len(repeated)) - np.repeat(np.cumsum(counts) - counts, counts)

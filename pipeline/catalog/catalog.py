@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,6 +65,10 @@ class Catalog:
     def work(self, run: str) -> Work:
         """The scratch of a run."""
         return Work(self.root / "work" / run)
+
+    def clear_work(self) -> None:
+        """Delete the scratch of runs that did not finish; only for who holds the write lock."""
+        shutil.rmtree(self.root / "work", ignore_errors=True)
 
     def run_folder(self, run: str) -> Path:
         """Where a run's configuration, summary, report and exports are kept."""

@@ -16,7 +16,8 @@ def units(count: int, leader: list[int] | None = None) -> Units:
     rows = np.unique(leaders)
     nothing = np.full(len(rows), -1)
     none = pa.array([], pa.string())
-    return Units(leaders, rows, nothing, nothing, none, none, np.zeros(len(rows), bool))
+    no = np.zeros(len(rows), bool)
+    return Units(leaders, rows, nothing, nothing, none, none, no, no)
 
 
 def records(
