@@ -113,7 +113,7 @@ def cluster_tables(
             "representative": ids.take(pa.array(kept)),
             "probability_to_representative": pa.array(to_kept[of_record].astype(np.float32)),
             "cohesion": pa.array(cohesion[cluster].astype(np.float32)),
-            "status": pa.array(_status(grouping, links)[cluster], pa.string()),
+            "status": pa.array(_status(grouping, links, units)[cluster], pa.string()),
             "evidence": pa.array(_evidence(grouping, links, cluster, size)[cluster], pa.string()),
             "keeper_reason": pa.array(_reasons(kept, cluster, rules, rank), pa.string()),
         },
@@ -145,12 +145,17 @@ def _cluster_ids(ids: pa.Array, cluster: Positions) -> pa.Array:
     return pc.utf8_slice_codeunits(names, 0, 17).take(pa.array(cluster))
 
 
-def _status(grouping: Grouping, links: Links) -> npt.NDArray[np.str_]:
-    """'review' where the chain guard split, or where a pair inside was not accepted."""
+def _status(grouping: Grouping, links: Links, units: Units) -> npt.NDArray[np.str_]:
+    """'review' where the chain guard split, a pair inside was not accepted, or the copies only
+    share a very short text.
+    """
     doubted = np.zeros(int(grouping.cluster.max(initial=-1)) + 1, bool)
     doubted[grouping.cluster[grouping.split]] = True
     one, other = grouping.cluster[links.refused_left], grouping.cluster[links.refused_right]
     doubted[one[one == other]] = True
+    # Two equal tiny texts ("n/a") are one text, and not surely one record.
+    copies = np.bincount(units.of_record, minlength=len(units.rows)) > 1
+    doubted[grouping.cluster[copies & units.short & (units.text >= 0) & ~units.pictured]] = True
     return np.where(doubted, "review", "confirmed")
 
 

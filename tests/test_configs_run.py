@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from pipeline import run
-from pipeline.catalog import Catalog
 from pipeline.config import ToyImage, ToyText, load_config
 from pipeline.sample import EXPECTED, write_sample
 
@@ -42,13 +41,3 @@ def test_no_two_configurations_share_a_catalog_or_a_file() -> None:
     loaded = [load_config(path) for path in CONFIGS]
     paths = [c.catalog for c in loaded] + [e.path for c in loaded for e in c.exports]
     assert len(set(paths)) == len(paths)
-
-
-def test_configurations_keep_catalogs_apart(home: Path) -> None:
-    """A catalog holds the runs of its own configuration only."""
-    for path in CONFIGS:
-        config = load_config(home / "configs" / path.name)
-        if Path(config.catalog).exists():
-            assert {found.config["name"] for found in Catalog(config.catalog).runs()} == {
-                config.name
-            }

@@ -247,3 +247,17 @@ def test_all_identical_and_tiny_texts_do_not_break_anything(tmp_path: Path) -> N
     assert summary["counts"]["largest_cluster"] == 300
     assert summary["counts"]["duplicate_clusters"] == 1
     assert summary["counts"]["short_texts"] == 320
+    catalog = Catalog(str(tmp_path / "catalog"))
+    table = catalog.read("clusters", run=catalog.run())
+    assert set(table.filter(pc.greater(table["size"], 1))["status"].to_pylist()) == {"review"}
+
+
+def test_the_names_of_columns_are_no_words(tmp_path: Path) -> None:
+    lines = [{"id": "a", "title": "red", "brand": "x"}, {"id": "b", "title": "red", "brand": None}]
+    path = write_jsonl(tmp_path / "in.jsonl", lines)
+    source = {"type": "jsonl", "name": "s", "path": str(path),
+              "columns": {"id": "id", "text": ["title", "brand"]}}  # fmt: skip
+    made = config(tmp_path, path, sources=[source])
+    assert run(made)["counts"]["short_texts"] == 2
+    records = Catalog(made.catalog).read("records", run=Catalog(made.catalog).run())
+    assert records["text_tokens"].to_pylist() == [2, 1]
