@@ -229,7 +229,10 @@ def main() -> None:
         sys.exit(130)
     except Exception as error:  # noqa: BLE001 - the last resort: one line, never a traceback
         print(f"unexpected {type(error).__name__}: {error}"[:2000], file=sys.stderr)
-        print("nothing was published; if this repeats, please report it", file=sys.stderr)
+        print(
+            "see `gemel runs list` for what is published; if this repeats, please report it",
+            file=sys.stderr,
+        )
         sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -44,7 +44,7 @@ def verdict(summary: Summary) -> Verdict:
     if published:
         return Verdict(False, "Published despite failed gates", f"{count}. Readers see this run.")
     detail = f"{count}. Nothing was published: readers still see the last published run."
-    commands = (f"gemel runs release {summary['run']}", f"gemel runs discard {summary['run']}")
+    commands = (f"gemel runs show {summary['run']}",)
     return Verdict(False, "Held", detail, commands)
 
 

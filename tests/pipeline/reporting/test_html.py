@@ -93,7 +93,7 @@ def test_held_run_says_why_and_what_to_do(held, tables):
             file.write(html)
     text = Page(html).text
     assert "1 of 2 gates failed" in text
-    assert "gemel runs release" in text
+    assert "gemel runs show" in text
     assert "UNCALIBRATED" not in text
     assert "at least 97.8 % with 95 % confidence" in text
 

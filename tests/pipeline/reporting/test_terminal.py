@@ -23,7 +23,7 @@ def test_held_run_shows_failed_gates_first_and_report_last(held):
     assert "UNCALIBRATED" not in lines[0]
     assert lines[1].startswith("gate FAILED quarantined: 0.31 (limit 0.2)")
     assert any("precision 99.1 % (≥ 97.8 %)" in line for line in lines)
-    assert any("gemel runs release" in line for line in lines)
+    assert any("gemel runs show" in line for line in lines)
     assert lines[-1].split() == ["report", "/data/catalog/reports/r.html"]
 
 
