@@ -46,7 +46,6 @@ def run(
     """
     from flows.running import dry, run_once
     from pipeline.config import load_config
-    from pipeline.reporting.terminal import summary_lines
 
     chosen = str(catalog.resolve()) if catalog else None
     settings = load_config(config, catalog=chosen)
@@ -55,7 +54,7 @@ def run(
         _print(plan, [f"{name}: {value}" for name, value in plan.items()], as_json=as_json)
         return 0
     summary = run_once(settings, plain=plain, verbose=verbose, quiet=as_json)
-    _print(summary, summary_lines(summary), as_json=as_json)
+    _print_summary(summary, as_json=as_json)
     return 0 if summary["status"] == "published" else 1
 
 
@@ -99,12 +98,10 @@ def show_run(
 
     Example: `gemel runs show --catalog .gemel/sample`
     """
-    from pipeline.reporting.terminal import summary_lines
-
     kept = _catalog(catalog)
     found = kept.run(name)
     summary = {**found.summary, "report": str(kept.run_folder(found.run) / "report.html")}
-    _print(summary, summary_lines(summary), as_json=as_json)
+    _print_summary(summary, as_json=as_json)
     return 0
 
 
@@ -208,6 +205,17 @@ def _catalog(path: Path) -> Any:
 
 def _print(data: Any, lines: list[str], *, as_json: bool) -> None:
     print(json.dumps(data, indent=2, default=str) if as_json else "\n".join(lines))
+
+
+def _print_summary(summary: dict[str, Any], *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from pipeline.reporting.terminal import print_summary
+
+    if as_json:
+        _print(summary, [], as_json=True)
+    else:
+        print_summary(summary, Console())
 
 
 def main() -> None:

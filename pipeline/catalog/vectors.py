@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.embeddings import WRITE_OPTIONS
 from pipeline.errors import CatalogError
 from pipeline.schemas import vector_schema
 
@@ -57,17 +58,7 @@ class VectorStore:
         first, last = table["content_hash"][0].as_py(), table["content_hash"][-1].as_py()
         path = self.folder / f"part-{first}-{last}-{len(table)}.parquet"
         partial = path.with_suffix(".partial")
-        pq.write_table(
-            table.cast(vector_schema(dimension)),
-            partial,
-            compression="zstd",
-            use_dictionary=False,
-            column_encoding={
-                "content_hash": "PLAIN",
-                "vector.list.element": "BYTE_STREAM_SPLIT",
-                "chunks": "PLAIN",
-            },
-        )
+        pq.write_table(table.cast(vector_schema(dimension)), partial, **WRITE_OPTIONS)
         os.replace(partial, path)
         return path.stat().st_size
 

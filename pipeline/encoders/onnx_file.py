@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import ImageSettings, OnnxImage
-from pipeline.encoders.fingerprint import file_digest, fingerprint
-from pipeline.encoders.picture_encoder import ROWS, PictureEncoder, standardised
-from pipeline.encoders.picture_loader import PREPARED, Pixels
+from pipeline.encoders.fingerprint import file_digest
+from pipeline.encoders.network_file import from_network
+from pipeline.encoders.picture_encoder import PictureEncoder, standardised
+from pipeline.encoders.picture_loader import Pixels
 from pipeline.errors import EncoderError
 
 
@@ -34,24 +35,8 @@ def open_onnx(config: OnnxImage, *, images: ImageSettings, threads: int | None) 
         batch = standardised(pixels, mean=config.mean, std=config.std)
         return np.asarray(session.run([target], {source: batch})[0], dtype=np.float32)
 
-    trial = _trial(network, config=config)
-    return PictureEncoder(
-        network=network,
-        image_size=config.image_size,
-        name=path.stem,
-        fingerprint=fingerprint(
-            onnx=digest,
-            size=config.image_size,
-            mean=config.mean,
-            std=config.std,
-            prepared=PREPARED,
-            version=1,
-        ),
-        dimension=trial.shape[1],
-        batch_size=config.batch_size,
-        images=images,
-        threads=threads,
-        prepare_thread=int,
+    return from_network(
+        network, config, digest=digest, images=images, threads=threads, prepare_thread=int
     )
 
 
@@ -71,18 +56,3 @@ def _session(path: Path) -> Any:
         )
     except Exception as error:  # onnxruntime's errors share no public base
         raise EncoderError(f"{path} is not a usable ONNX file: {error}") from error
-
-
-def _trial(network: Any, *, config: OnnxImage) -> NDArray[np.float32]:
-    size = config.image_size
-    try:
-        trial: NDArray[np.float32] = network(np.zeros((ROWS, 3, size, size), np.uint8))
-    except Exception as error:  # as above
-        raise EncoderError(
-            f"{config.path} does not take {ROWS} pictures of {size} pixels: {error}"
-        ) from error
-    if trial.ndim != 2 or len(trial) != ROWS:
-        raise EncoderError(
-            f"{config.path} returned {trial.shape} for {ROWS} pictures, expected (n, d)"
-        )
-    return trial

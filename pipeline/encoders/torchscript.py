@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import ImageSettings, TorchScriptImage
-from pipeline.encoders.fingerprint import file_digest, fingerprint
-from pipeline.encoders.picture_encoder import ROWS, PictureEncoder, standardised
-from pipeline.encoders.picture_loader import PREPARED, Pixels
+from pipeline.encoders.fingerprint import file_digest
+from pipeline.encoders.network_file import from_network
+from pipeline.encoders.picture_encoder import PictureEncoder, standardised
+from pipeline.encoders.picture_loader import Pixels
 from pipeline.errors import EncoderError
 
 
@@ -41,28 +42,4 @@ def open_torchscript(
             vectors: NDArray[np.float32] = module(batch).float().numpy()
         return vectors
 
-    try:
-        trial = network(np.zeros((ROWS, 3, config.image_size, config.image_size), np.uint8))
-    except (RuntimeError, AttributeError) as error:
-        raise EncoderError(
-            f"{path} does not take pictures of {config.image_size} pixels: {error}"
-        ) from error
-    if trial.ndim != 2 or len(trial) != ROWS:
-        raise EncoderError(f"{path} returned {trial.shape} for {ROWS} pictures, expected (n, d)")
-    return PictureEncoder(
-        network=network,
-        image_size=config.image_size,
-        name=path.stem,
-        fingerprint=fingerprint(
-            torchscript=digest,
-            size=config.image_size,
-            mean=config.mean,
-            std=config.std,
-            prepared=PREPARED,
-            version=1,
-        ),
-        dimension=trial.shape[1],
-        batch_size=config.batch_size,
-        images=images,
-        threads=threads,
-    )
+    return from_network(network, config, digest=digest, images=images, threads=threads)

@@ -11,9 +11,16 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from pipeline.config import CsvSource
-from pipeline.errors import ConfigError, SourceError
+from pipeline.errors import ConfigError
 from pipeline.sources import SourceBatch, gathered
-from pipeline.sources.files import READ_ERRORS, DataFile, find_files, open_binary, plain
+from pipeline.sources.files import (
+    READ_ERRORS,
+    DataFile,
+    check_files,
+    find_files,
+    open_binary,
+    plain,
+)
 from pipeline.sources.tabular import build, check_columns, rejected
 
 # Python's own limit of 131,072 characters a field would refuse honest long texts. The limit also
@@ -30,15 +37,10 @@ class CsvFiles:
 
     def check(self) -> None:
         """See `Source.check`."""
-        problems: list[str] = []
-        files = self._files()
-        for file in files:
-            try:
-                self._header(file)
-            except READ_ERRORS as error:
-                problems.append(f"{file.path}: {plain(error)}")
-        if len(problems) == len(files):
-            raise SourceError(f"source {self.name}: no file can be read; {problems[0]}")
+        check_files(self.name, self._files(), self._look)
+
+    def _look(self, file: DataFile) -> None:
+        self._header(file)
 
     def batches(self, *, rows: int) -> Iterator[SourceBatch]:
         """See `Source.batches`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
@@ -120,3 +120,26 @@ def plain(error: BaseException) -> str:
     """Say an error in a few plain words, without its traceback or error number."""
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(words.split())[:300] or type(error).__name__
+
+
+def check_files(
+    name: str, files: Sequence[DataFile], look: Callable[[DataFile], str | None]
+) -> None:
+    """Look at every file of a source; one that can be read is enough.
+
+    Args:
+        look: says what is wrong with a file, or raises one of READ_ERRORS.
+
+    Raises:
+        SourceError: no file can be read.
+    """
+    problems: list[str] = []
+    for file in files:
+        try:
+            problem = look(file)
+        except READ_ERRORS as error:
+            problem = plain(error)
+        if problem:
+            problems.append(f"{file.path}: {problem}")
+    if len(problems) == len(files):
+        raise SourceError(f"source {name}: no file can be read; {problems[0]}")

@@ -12,10 +12,17 @@ import orjson
 import pyarrow as pa
 
 from pipeline.config import JsonlSource
-from pipeline.errors import ConfigError, SourceError
+from pipeline.errors import ConfigError
 from pipeline.schemas import STRINGS
 from pipeline.sources import SourceBatch, gathered
-from pipeline.sources.files import READ_ERRORS, DataFile, find_files, open_binary, plain
+from pipeline.sources.files import (
+    READ_ERRORS,
+    DataFile,
+    check_files,
+    find_files,
+    open_binary,
+    plain,
+)
 from pipeline.sources.tabular import RAW_LIMIT, build, check_columns, needed, printable, rejected
 
 _PROBE = 1000  # lines in which `check` looks for the columns
@@ -43,14 +50,7 @@ class JsonlFiles:
 
     def check(self) -> None:
         """See `Source.check`; columns are looked for in the first 1,000 lines of each file."""
-        problems: list[str] = []
-        files = self._files()
-        for file in files:
-            problem = self._probe(file)
-            if problem:
-                problems.append(f"{file.path}: {problem}")
-        if len(problems) == len(files):
-            raise SourceError(f"source {self.name}: no file can be read; {problems[0]}")
+        check_files(self.name, self._files(), self._probe)
 
     def batches(self, *, rows: int) -> Iterator[SourceBatch]:
         """See `Source.batches`."""

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.config import ParquetSource
-from pipeline.errors import ConfigError, SourceError
+from pipeline.errors import ConfigError
 from pipeline.sources import SourceBatch, gathered
-from pipeline.sources.files import READ_ERRORS, DataFile, find_files, plain
+from pipeline.sources.files import READ_ERRORS, DataFile, check_files, find_files, plain
 from pipeline.sources.tabular import attribute_names, build, check_columns, needed, rejected
 
 _BINARY = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
@@ -31,16 +31,11 @@ class ParquetFiles:
 
     def check(self) -> None:
         """See `Source.check`."""
-        problems: list[str] = []
-        files = find_files(self.config, suffixes=_SUFFIXES)
-        for file in files:
-            try:
-                with _opened(file) as parquet:
-                    self._check_schema(parquet.schema_arrow, where=file.path)
-            except READ_ERRORS as error:
-                problems.append(f"{file.path}: {plain(error)}")
-        if len(problems) == len(files):
-            raise SourceError(f"source {self.name}: no file can be read; {problems[0]}")
+        check_files(self.name, find_files(self.config, suffixes=_SUFFIXES), self._look)
+
+    def _look(self, file: DataFile) -> None:
+        with _opened(file) as parquet:
+            self._check_schema(parquet.schema_arrow, where=file.path)
 
     def batches(self, *, rows: int) -> Iterator[SourceBatch]:
         """See `Source.batches`."""
