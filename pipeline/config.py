@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -377,8 +377,11 @@ class RunConfig(Frozen):
 # --- loading -----------------------------------------------------------------------------------
 
 
-def load_config(path: str | Path, **overrides: Any) -> RunConfig:
-    """Read a run configuration; relative paths in it start from the file's own folder.
+Settings = TypeVar("Settings", bound=Frozen)
+
+
+def read_settings(path: str | Path, model: type[Settings], **overrides: Any) -> Settings:
+    """Read a YAML file of settings; overrides that are not None win.
 
     Raises:
         ConfigError: the file is missing, is not YAML, or a field does not fit. The message has
@@ -395,10 +398,44 @@ def load_config(path: str | Path, **overrides: Any) -> RunConfig:
         raise ConfigError(f"{path} must hold a mapping of settings, found {type(data).__name__}")
     data = {**data, **{name: value for name, value in overrides.items() if value is not None}}
     try:
-        config = RunConfig.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
         raise ConfigError(explain(error, origin=str(path))) from error
-    return _anchor(config, path.resolve().parent)
+
+
+def load_config(path: str | Path, **overrides: Any) -> RunConfig:
+    """Read a run configuration; relative paths in it start from the file's own folder.
+
+    Raises:
+        ConfigError: see `read_settings`.
+    """
+    config = read_settings(path, RunConfig, **overrides)
+    folder = Path(path).resolve().parent
+    return config.model_copy(
+        update={
+            "catalog": absolute(folder, config.catalog),
+            "labels": absolute(folder, config.labels),
+            "sources": tuple(
+                anchored(folder, source, "path", "image_root") for source in config.sources
+            ),
+            "text_encoder": anchored(folder, config.text_encoder, "path"),
+            "image_encoder": anchored(folder, config.image_encoder, "path"),
+            "exports": tuple(anchored(folder, export, "path") for export in config.exports),
+        }
+    )
+
+
+def absolute(folder: Path, value: str | None) -> str | None:
+    """A local path, started from `folder`; URLs and None stay as they are."""
+    if value is None or "://" in value:
+        return value
+    return os.path.normpath(folder / Path(value).expanduser())
+
+
+def anchored(folder: Path, item: Settings, *names: str) -> Settings:
+    """Settings whose path fields `names`, those they have, start from `folder`."""
+    update = {name: absolute(folder, getattr(item, name)) for name in names if hasattr(item, name)}
+    return item.model_copy(update=update)
 
 
 def explain(error: ValidationError, *, origin: str) -> str:
@@ -414,28 +451,3 @@ def explain(error: ValidationError, *, origin: str) -> str:
             case _:
                 lines.append(f"  {field}: {item['msg']} (found {item['input']!r:.80})")
     return "\n".join(lines)
-
-
-def _anchor(config: RunConfig, folder: Path) -> RunConfig:
-    """Make every local path absolute, starting from the configuration's folder."""
-
-    def absolute(value: str | None) -> str | None:
-        if value is None or "://" in value:
-            return value
-        return os.path.normpath(folder / Path(value).expanduser())
-
-    def anchored(item: Any, *names: str) -> Any:
-        return item.model_copy(
-            update={name: absolute(getattr(item, name)) for name in names if hasattr(item, name)}
-        )
-
-    return config.model_copy(
-        update={
-            "catalog": absolute(config.catalog),
-            "labels": absolute(config.labels),
-            "sources": tuple(anchored(source, "path", "image_root") for source in config.sources),
-            "text_encoder": anchored(config.text_encoder, "path"),
-            "image_encoder": anchored(config.image_encoder, "path"),
-            "exports": tuple(anchored(export, "path") for export in config.exports),
-        }
-    )

@@ -1,0 +1,286 @@
+"""Settings of one fine-tune, complete in one YAML file, and `load_train_config`.
+
+A configuration whose declared purpose is to identify people or to decide on access is refused.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from pipeline.config import (
+    Frozen,
+    ImageSettings,
+    MiniLmEncoder,
+    SentenceTransformersImage,
+    SentenceTransformersText,
+    Share,
+    SourceConfig,
+    TextSettings,
+    ToyText,
+    absolute,
+    anchored,
+    read_settings,
+)
+
+# --- labels ------------------------------------------------------------------------------------
+
+
+class LabelFile(Frozen):
+    """A file of labels: CSV, JSONL or Parquet, by its ending."""
+
+    path: str
+    split: str | None = Field(
+        None, description="Column with train, valid or test; a given split is honoured and checked."
+    )
+
+
+class PairLabels(LabelFile):
+    """Pairs by record id. Ids are 'source:key', or keys when there is one source."""
+
+    type: Literal["pairs"]
+    left: str = "left_id"
+    right: str = "right_id"
+    label: str = Field("label", description="1 or same, 0 or different, between: graded.")
+
+
+class InlineLabels(LabelFile):
+    """Pairs whose texts or pictures stand in the row itself."""
+
+    type: Literal["inline"]
+    left_text: tuple[str, ...] = Field((), description="Text columns of the left side.")
+    right_text: tuple[str, ...] = Field((), description="The right side's, in the same order.")
+    left_json: str | None = Field(None, description="Column with the left fields as JSON object.")
+    right_json: str | None = Field(None, description="The right side's.")
+    left_image: str | None = Field(None, description="Column with the path of the left picture.")
+    right_image: str | None = Field(None, description="The right side's.")
+    names: tuple[str, ...] = Field((), description="Field names of the texts; default: the left's.")
+    label: str = "label"
+    attributes: tuple[str, ...] = Field((), description="Columns kept as slices of the pair.")
+
+    @model_validator(mode="after")
+    def _both_sides(self) -> InlineLabels:
+        sides = [
+            (len(self.left_text), len(self.right_text), "left_text and right_text"),
+            (self.left_json is None, self.right_json is None, "left_json and right_json"),
+            (self.left_image is None, self.right_image is None, "left_image and right_image"),
+        ]
+        for left, right, name in sides:
+            if left != right:
+                raise ValueError(f"{name} belong together; name as many columns on both sides")
+        if not self.left_text and not self.left_json and not self.left_image:
+            raise ValueError("name left_text, left_json or left_image, and the right side's")
+        if self.left_text and self.left_json:
+            raise ValueError("left_text and left_json exclude each other; keep one")
+        return self
+
+
+class ClusterLabels(LabelFile):
+    """Records with the entity each belongs to; members of one entity are duplicates."""
+
+    type: Literal["clusters"]
+    id: str = "record_id"
+    cluster: str = "cluster_id"
+
+
+class VerdictLabels(Frozen):
+    """The verdicts already in the catalog's labels table."""
+
+    type: Literal["verdicts"]
+
+
+LabelConfig = Annotated[
+    PairLabels | InlineLabels | ClusterLabels | VerdictLabels, Field(discriminator="type")
+]
+
+
+class SplitSettings(Frozen):
+    """How entities are shared out where the labels name no split."""
+
+    valid: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    test: Annotated[float, Field(ge=0, lt=1)] = 0.2
+
+    @model_validator(mode="after")
+    def _leaves_training(self) -> SplitSettings:
+        if self.valid + self.test >= 1:
+            raise ValueError("valid + test must leave a share for training")
+        return self
+
+
+class NegativeSettings(Frozen):
+    """Where pairs of different records come from beside the given ones."""
+
+    mined: int = Field(
+        4, ge=0, description="Hard negatives per record, the nearest in the encoder's own index."
+    )
+    remine_every: int = Field(1, ge=1, description="Epochs between two minings.")
+    suspect_cosine: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.95, description="Nearer unlabelled records are suspected duplicates: no negatives."
+    )
+    closed_world: bool = Field(
+        False,
+        description="True: every pair not labelled same is different (complete clusters), so mined "
+        "pairs enter the evaluation too.",
+    )
+
+
+# --- the encoder -------------------------------------------------------------------------------
+
+Objective = Literal[
+    "contrastive", "online_contrastive", "triplet", "info_nce", "cached_info_nce",
+    "supervised_contrastive", "cosent", "supervised_contrastive+cosent",
+]  # fmt: skip
+
+
+class CharacterCnn(Frozen):
+    """A Siamese time-delay network over characters, from scratch (Bromley et al., 1993)."""
+
+    type: Literal["character_cnn"]
+    dimension: int = Field(128, ge=16)
+    channels: int = Field(256, ge=16)
+    layers: int = Field(4, ge=1, le=12)
+    kernel: int = Field(5, ge=2, le=15)
+    max_characters: int = Field(256, ge=16)
+
+
+StartConfig = Annotated[
+    MiniLmEncoder | CharacterCnn | SentenceTransformersText | SentenceTransformersImage | ToyText,
+    Field(discriminator="type"),
+]
+
+
+class EncoderTraining(Frozen):
+    """How the Siamese encoder is fine-tuned."""
+
+    train: bool = Field(True, description="False: keep the encoder, train the judge alone.")
+    start: StartConfig = Field(MiniLmEncoder(), description="What training starts from.")
+    objective: Objective = "supervised_contrastive+cosent"
+    margin: float = Field(0.5, gt=0, description="Of the contrastive losses and triplets.")
+    temperature: float = Field(0.07, gt=0, description="Of the softmax losses.")
+    epochs: int = Field(5, ge=1)
+    batch_size: int = Field(64, ge=2, description="Pairs per step.")
+    mini_batch_size: int = Field(32, ge=1, description="Of cached_info_nce: texts at a time.")
+    learning_rate: float = Field(5e-5, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    warmup: Share = Field(0.1, description="Share of the steps with a rising learning rate.")
+    max_tokens: int = Field(128, ge=8, description="Longer texts are cut in training only.")
+    patience: int = Field(2, ge=1, description="Epochs without a better validation until the end.")
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    max_minutes: float | None = Field(None, gt=0, description="Stop training after so long.")
+    checkpoint_minutes: float = Field(5.0, gt=0, description="What a kill loses at most.")
+    folds: int = Field(
+        1,
+        ge=1,
+        le=10,
+        description="Above 1: as many encoders more, each blind to its fold, whose vectors the "
+        "judge learns from. 1: the judge and the encoder are joined on the validation pairs.",
+    )
+
+
+# --- the judge ---------------------------------------------------------------------------------
+
+
+class JudgeTraining(Frozen):
+    """How evidence becomes a probability, and where the decisions fall."""
+
+    kind: Literal["auto", "similarity", "boosted", "mlp"] = Field(
+        "auto", description="auto: the best on validation."
+    )
+    target_precision: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    target_recall: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.95, description="Share of the duplicates at or above the review threshold."
+    )
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    on_unreachable: Literal["error", "best"] = Field(
+        "best",
+        description="best: accept at the highest lower bound that is reachable, and say so; error: "
+        "stop. `gemel calibrate` always stops.",
+    )
+    background: int = Field(
+        0, ge=0, description="Neighbours that normalise each cosine; 0: chosen on validation."
+    )
+
+
+class GateTraining(Frozen):
+    """When a candidate replaces the champion."""
+
+    metric: Literal["average_precision", "f1", "recall_at_precision_95"] = "average_precision"
+    min_gain: float = Field(0.0, description="Least gain over the champion, same held-out pairs.")
+    max_slice_loss: Share = Field(0.05, description="Most F1 a slice with enough pairs may lose.")
+    promote: bool = Field(True, description="False: register only; `gemel models promote` later.")
+
+
+# Uses that are out of scope, refused by name.
+REFUSED_PURPOSES = {
+    "identification": "identifying people",
+    "identify": "identifying people",
+    "biometric": "identifying people",
+    "face": "identifying people",
+    "surveillance": "identifying people",
+    "access_control": "access control",
+    "access control": "access control",
+    "access-control": "access control",
+    "admission": "admitting people",
+    "authentication": "access control",
+}
+
+
+class TrainConfig(Frozen):
+    """One fine-tune, complete."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the model.")
+    purpose: str = Field(
+        "deduplication", description="What the model is for; enters its card and is checked."
+    )
+    catalog: str = Field(description="Folder of the catalog whose registry takes the model.")
+    labels: tuple[LabelConfig, ...] = Field(min_length=1)
+    sources: tuple[SourceConfig, ...] = Field(
+        (), description="Records that labels by id name; default: the catalog's published ones."
+    )
+    text: TextSettings = TextSettings()
+    images: ImageSettings = ImageSettings()
+    split: SplitSettings = SplitSettings()
+    negatives: NegativeSettings = NegativeSettings()
+    min_positives: int = Field(10, ge=2, description="Fewer labelled duplicates are refused.")
+    encoder: EncoderTraining = EncoderTraining()
+    judge: JudgeTraining = JudgeTraining()
+    slices: tuple[str, ...] = Field((), description="Attributes whose failures are told apart.")
+    min_slice: int = Field(30, ge=1, description="Pairs below which a slice is too small to tell.")
+    gate: GateTraining = GateTraining()
+    threads: int | None = Field(None, ge=1)
+    seed: int = 0
+
+    @field_validator("purpose")
+    @classmethod
+    def _in_scope(cls, purpose: str) -> str:
+        words = purpose.casefold()
+        for word, use in REFUSED_PURPOSES.items():
+            if word in words:
+                raise ValueError(
+                    f"{use} is out of scope: a score says that two records are alike, never that "
+                    "two persons are one; state another purpose, such as 'deduplication'"
+                )
+        return purpose
+
+
+def load_train_config(path: str | Path) -> TrainConfig:
+    """Read a fine-tune's configuration; relative paths in it start from the file's own folder.
+
+    Raises:
+        ConfigError: as `pipeline.config.load_config`.
+    """
+    config = read_settings(path, TrainConfig)
+    folder = Path(path).resolve().parent
+    start = anchored(folder, config.encoder.start, "path")
+    return config.model_copy(
+        update={
+            "catalog": absolute(folder, config.catalog),
+            "encoder": config.encoder.model_copy(update={"start": start}),
+            "labels": tuple(anchored(folder, label, "path") for label in config.labels),
+            "sources": tuple(
+                anchored(folder, source, "path", "image_root") for source in config.sources
+            ),
+        }
+    )
