@@ -7,7 +7,10 @@ decision they make is marked uncalibrated: labels of your own are better.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
 
 from pipeline.config import (
     CosineRule,
@@ -20,6 +23,9 @@ from pipeline.config import (
     ToyText,
 )
 from pipeline.errors import ConfigError
+from pipeline.scoring import Evidence
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,31 @@ class LogisticRule:
     length_ratio: float = 0.0
     code_agreement: float = 0.0
     lexical: float = 0.0
+    accept: float = 0.9
+    review: float = 0.5
+    calibrated: bool = False
+
+    def text_probability(self, evidence: Evidence) -> Floats:
+        """See `pipeline.scoring.Rule`; equal texts have 1."""
+        odds = (
+            self.bias
+            + self.cosine * evidence.text_cosine
+            + self.token_overlap * evidence.token_overlap
+            + self.edit_similarity * evidence.edit_similarity
+            + self.length_ratio * evidence.length_ratio
+            + self.code_agreement * np.nan_to_num(evidence.code_agreement)
+            + self.lexical * np.nan_to_num(evidence.lexical)
+        )
+        return np.where(evidence.exact_text, 1.0, _sigmoid(odds))
+
+    def image_probability(self, evidence: Evidence) -> Floats:
+        """See `pipeline.scoring.Rule`; equal pictures have 1."""
+        odds = self.bias + self.cosine * evidence.image_cosine
+        return np.where(evidence.exact_image, 1.0, _sigmoid(odds))
+
+
+def _sigmoid(odds: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-np.clip(odds, -50, 50))))
 
 
 @dataclass(frozen=True)
@@ -41,6 +72,11 @@ class EncoderDefault:
 
     floor: float
     rule: LogisticRule
+
+    def at(self, judge: JudgeSettings) -> EncoderDefault:
+        """The same with the thresholds of `judge`."""
+        rule = replace(self.rule, accept=judge.accept, review=judge.review)
+        return replace(self, rule=rule)
 
 
 MINILM = EncoderDefault(
@@ -61,12 +97,12 @@ def text_default(encoder: TextEncoderConfig, judge: JudgeSettings) -> EncoderDef
         ConfigError: a thresholdless encoder of the user's own.
     """
     if judge.text is not None:
-        return _stated(judge.text, judge)
+        return _stated(judge.text, judge).at(judge)
     match encoder:
         case MiniLmEncoder():
-            return MINILM
+            return MINILM.at(judge)
         case ToyText():
-            return TOY_TEXT
+            return TOY_TEXT.at(judge)
         case _:
             raise ConfigError(_no_default("text", encoder.type))
 
@@ -78,12 +114,12 @@ def image_default(encoder: ImageEncoderConfig, judge: JudgeSettings) -> EncoderD
         ConfigError: a thresholdless encoder of the user's own.
     """
     if judge.image is not None:
-        return _stated(judge.image, judge)
+        return _stated(judge.image, judge).at(judge)
     match encoder:
         case EfficientNetLite0():
-            return EFFICIENTNET
+            return EFFICIENTNET.at(judge)
         case ToyImage():
-            return TOY_IMAGE
+            return TOY_IMAGE.at(judge)
         case _:
             raise ConfigError(_no_default("image", encoder.type))
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.evidence import TextComparer
+from pipeline.features import TextFeatures
 from pipeline.indexes.blocks import Positions, Vectors, cosines
 from pipeline.schemas import PAIRS
 from pipeline.scoring import DUPLICATE, Evidence, Judge, Judgement
@@ -31,12 +32,14 @@ class Contents:
         text_vectors, image_vectors: (t, d) and (i, d) float32, rows as the units' hashes; NaN-free
             rows of zeros where a content could not be embedded.
         comparer: over the texts, rows likewise; None without texts.
+        features: over the units, for a learned judge; None: the judge needs none.
     """
 
     units: Units
     text_vectors: Vectors
     image_vectors: Vectors
     comparer: TextComparer | None
+    features: TextFeatures | None = None
 
     def words_of(self, rows: Positions) -> npt.NDArray[np.int64]:
         """Words of each text, 0 for row -1."""
@@ -94,6 +97,7 @@ def _evidence(
         short_text=both & (units.short[left] | units.short[right]),
         word_conflicts=np.full(len(left), np.nan),
         words=np.where(both, np.minimum(*(contents.words_of(rows) for rows in text)), 0),
+        features=contents.features.compare(left, right) if contents.features else None,
         **words,
     )
 
@@ -132,7 +136,6 @@ def pairs_batch(
 ) -> pa.RecordBatch:
     """The scored pairs as rows of the pairs table; `ids` are the record ids by row."""
     evidence, judgement = scored.evidence, scored.judgement
-    count = len(scored.left)
     columns = {
         "left_id": ids.take(pa.array(units.rows[scored.left])),
         "right_id": ids.take(pa.array(units.rows[scored.right])),
@@ -144,7 +147,7 @@ def pairs_batch(
         "decision": pa.array(judgement.decision, pa.string()),
         "reason": pa.array(judgement.reason, pa.string()),
         "stage": pa.array(np.array(STAGES)[scored.stage], pa.string()),
-        **_signed(judge, run, count),
+        **_signed(judge, run, judgement.threshold),
     }
     return pa.record_batch(columns, schema=PAIRS)
 
@@ -190,18 +193,17 @@ def exact_batch(
         "decision": pa.array([DUPLICATE] * count, pa.string()),
         "reason": pa.array(phrase, pa.string()),
         "stage": pa.array(["exact"] * count, pa.string()),
-        **_signed(judge, run, count),
+        **_signed(judge, run, np.full(count, judge.accept)),
     }
     return pa.record_batch(columns, schema=PAIRS)
 
 
-def _signed(judge: Judge, run: str, count: int) -> dict[str, pa.Array]:
+def _signed(judge: Judge, run: str, threshold: Floats) -> dict[str, pa.Array]:
     """The columns that say who decided."""
-    accept = np.full(count, judge.settings.accept, np.float32)
     return {
-        "model": pa.array([judge.name] * count, pa.string()),
-        "threshold": pa.array(accept),
-        "run": pa.array([run] * count, pa.string()),
+        "model": pa.array([judge.name] * len(threshold), pa.string()),
+        "threshold": pa.array(threshold.astype(np.float32)),
+        "run": pa.array([run] * len(threshold), pa.string()),
     }
 
 

@@ -70,7 +70,7 @@ def summarise(context: RunContext) -> dict[str, Any]:
         "seconds": (finished - context.started).total_seconds(),
         "calibrated": judge.calibrated,
         "model": {**_models(facts, context), "judge": judge.name},
-        "thresholds": {"accept": judge.settings.accept, "review": judge.settings.review},
+        "thresholds": {"accept": judge.accept, "review": judge.review},
         "counts": counts,
         "candidate_recall": recall,
         "index": {

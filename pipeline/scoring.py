@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config import JudgeSettings
-from pipeline.defaults import LogisticRule
 from pipeline.wording import allowed_conflicts
 
 Floats = npt.NDArray[np.float64]
@@ -30,6 +29,7 @@ class Evidence:
         short_text: either side's text is too short for its embedding to decide.
         word_conflicts: words that each side has and the other cannot account for; NaN: not counted.
         words: words of the shorter text, 0 without text.
+        features: (p, f) what a learned judge sees beside the above; None: it was not asked for.
     """
 
     text_cosine: Floats
@@ -44,44 +44,91 @@ class Evidence:
     short_text: Flags
     word_conflicts: Floats
     words: npt.NDArray[np.int64]
+    features: npt.NDArray[np.float32] | None = None
+
+
+class Rule(Protocol):
+    """What makes a probability of one modality's evidence, and its own thresholds.
+
+    `calibrated`: learned from labels, so that words that differ and texts that are short have had
+    their say already.
+    """
+
+    @property
+    def accept(self) -> float: ...
+    @property
+    def review(self) -> float: ...
+    @property
+    def calibrated(self) -> bool: ...
+
+    def text_probability(self, evidence: Evidence) -> Floats:
+        """(p,) from the texts, NaN where a side has none."""
+        ...
+
+    def image_probability(self, evidence: Evidence) -> Floats:
+        """(p,) from the pictures, NaN where a side has none."""
+        ...
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """Probability (p,) in 0 … 1, decision (p,) and reason (p,) of a batch of pairs."""
+    """Probability (p,) in 0 … 1, decision, reason and accept threshold (p,) of a batch of pairs."""
 
     probability: Floats
+    threshold: Floats
     decision: npt.NDArray[np.str_]
     reason: npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True)
 class Judge:
-    """The default judge: one logistic rule per modality, both must agree where both exist."""
+    """One rule per modality; both must agree where a pair has both.
 
-    text: LogisticRule | None
-    image: LogisticRule | None
-    settings: JudgeSettings
+    A pair with one modality is decided by that modality's thresholds; a pair with both by the
+    text's, after the log-odds of each, counted from its own accept threshold, have been averaged.
+    """
+
+    text: Rule
+    image: Rule
     name: str
-    calibrated: bool = False
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether any decision rests on labels."""
+        return self.text.calibrated or self.image.calibrated
+
+    @property
+    def accept(self) -> float:
+        """The threshold that is shown: the learned rule's where there is one."""
+        return self._shown.accept
+
+    @property
+    def review(self) -> float:
+        """The review threshold that is shown."""
+        return self._shown.review
+
+    @property
+    def _shown(self) -> Rule:
+        return self.image if self.image.calibrated and not self.text.calibrated else self.text
 
     def decide(self, evidence: Evidence) -> Judgement:
         """Judge every pair.
 
-        Where both sides have both modalities the two log-odds are averaged. The probability is
-        held below the accept threshold, so that a person looks first, where one modality alone
-        would say *distinct*, where only a very short text's embedding speaks for the pair, and
-        where each text has words or numbers that the other cannot account for.
+        The probability is held below the accept threshold, so that a person looks first, where
+        one modality alone would say *distinct*, and, unless the rule for texts was learned from
+        labels, where only a very short text's embedding speaks for the pair, or where each text
+        has words or numbers that the other cannot account for.
         """
-        text = self._text(evidence)
-        image = self._image(evidence)
-        probability = _combined(text, image)
-        review, accept = self.settings.review, self.settings.accept
-        disagree = (text < review) | (image < review)
-        disagree &= ~np.isnan(text) & ~np.isnan(image)
-        alone = evidence.short_text & ~evidence.exact_text & np.isnan(image)
+        text = self.text.text_probability(evidence)
+        image = self.image.image_probability(evidence)
+        probability = self._combined(text, image)
+        accept, review = self._thresholds(text)
+        both = ~np.isnan(text) & ~np.isnan(image)
+        disagree = both & ((text < self.text.review) | (image < self.image.review))
+        unsure = not self.text.calibrated
+        alone = evidence.short_text & ~evidence.exact_text & np.isnan(image) & unsure
         alone &= ~(evidence.edit_similarity >= SHORT_TEXT_EDIT)
-        variant = evidence.word_conflicts > allowed_conflicts(evidence.words)
+        variant = (evidence.word_conflicts > allowed_conflicts(evidence.words)) & unsure
         held = (disagree | alone | variant) & (probability >= accept)
         # Held pairs keep their order among themselves, all below the threshold.
         probability = np.where(held, review + 0.999 * (accept - review) * probability, probability)
@@ -93,33 +140,27 @@ class Judge:
         reason = _reasons(
             evidence, text, image, decision, disagree=disagree, alone=alone & held, variant=variant
         )
-        return Judgement(probability, decision, reason)
+        return Judgement(probability, accept, decision, reason)
 
     def likely(self, evidence: Evidence) -> Flags:
         """Pairs (p,) that the scores alone would accept: those whose wording must be looked at."""
-        probability = _combined(self._text(evidence), self._image(evidence))
-        return np.asarray((probability >= self.settings.accept) & ~evidence.exact_text)
+        text = self.text.text_probability(evidence)
+        probability = self._combined(text, self.image.image_probability(evidence))
+        return np.asarray((probability >= self._thresholds(text)[0]) & ~evidence.exact_text)
 
-    def _text(self, evidence: Evidence) -> Floats:
-        if self.text is None:
-            return np.full(len(evidence.text_cosine), np.nan)
-        rule = self.text
-        odds = (
-            rule.bias
-            + rule.cosine * evidence.text_cosine
-            + rule.token_overlap * evidence.token_overlap
-            + rule.edit_similarity * evidence.edit_similarity
-            + rule.length_ratio * evidence.length_ratio
-            + rule.code_agreement * np.nan_to_num(evidence.code_agreement)
-            + rule.lexical * np.nan_to_num(evidence.lexical)
-        )
-        return np.where(evidence.exact_text, 1.0, _sigmoid(odds))
+    def _thresholds(self, text: Floats) -> tuple[Floats, Floats]:
+        """(p,) accept and review thresholds: the text's where there is text evidence."""
+        alone = np.isnan(text)
+        accept = np.where(alone, self.image.accept, self.text.accept)
+        return accept, np.where(alone, self.image.review, self.text.review)
 
-    def _image(self, evidence: Evidence) -> Floats:
-        if self.image is None:
-            return np.full(len(evidence.image_cosine), np.nan)
-        odds = self.image.bias + self.image.cosine * evidence.image_cosine
-        return np.where(evidence.exact_image, 1.0, _sigmoid(odds))
+    def _combined(self, text: Floats, image: Floats) -> Floats:
+        shift = _logit(np.array(self.text.accept)), _logit(np.array(self.image.accept))
+        both = _sigmoid((_logit(text) - shift[0] + _logit(image) - shift[1]) / 2 + shift[0])
+        certain = (text == 1.0) & (image == 1.0)
+        single = np.nan_to_num(np.where(np.isnan(text), image, text))
+        combined = np.where(np.isnan(text) | np.isnan(image), single, both)
+        return np.where(certain, 1.0, combined)
 
 
 def _sigmoid(odds: Floats) -> Floats:
@@ -129,15 +170,6 @@ def _sigmoid(odds: Floats) -> Floats:
 def _logit(probability: Floats) -> Floats:
     clipped = np.clip(probability, 1e-4, 1 - 1e-4)
     return np.asarray(np.log(clipped / (1 - clipped)))
-
-
-def _combined(text: Floats, image: Floats) -> Floats:
-    both = _sigmoid((_logit(text) + _logit(image)) / 2)
-    certain = (text == 1.0) & (image == 1.0)
-    single = np.where(np.isnan(text), image, text)
-    single = np.nan_to_num(single)
-    combined = np.where(np.isnan(text) | np.isnan(image), single, both)
-    return np.where(certain, 1.0, combined)
 
 
 def _reasons(

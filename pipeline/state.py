@@ -25,7 +25,6 @@ def make_judge(context: RunContext) -> Judge:
     return Judge(
         text=text_default(config.text_encoder, config.judge).rule,
         image=image_default(config.image_encoder, config.judge).rule,
-        settings=config.judge,
         name="+".join(["default-judge-1 (uncalibrated)", *prints]),
     )
 

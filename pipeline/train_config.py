@@ -185,7 +185,7 @@ class EncoderTraining(Frozen):
 class JudgeTraining(Frozen):
     """How evidence becomes a probability, and where the decisions fall."""
 
-    kind: Literal["auto", "similarity", "boosted", "mlp"] = Field(
+    kind: Literal["auto", "similarity", "linear", "boosted", "blend", "mlp"] = Field(
         "auto", description="auto: the best on validation."
     )
     target_precision: Annotated[float, Field(gt=0, lt=1)] = 0.95

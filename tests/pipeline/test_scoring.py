@@ -8,7 +8,7 @@ from pipeline.defaults import EFFICIENTNET, MINILM, text_default
 from pipeline.errors import ConfigError
 from pipeline.scoring import Evidence, Judge
 
-JUDGE = Judge(MINILM.rule, EFFICIENTNET.rule, JudgeSettings(), "test")
+JUDGE = Judge(MINILM.rule, EFFICIENTNET.rule, "test")
 NAN = float("nan")
 TEXT = {"text_cosine": 0.99, "token_overlap": 0.97, "edit_similarity": 0.98, "length_ratio": 0.99,
         "code_agreement": 1.0}  # fmt: skip
@@ -64,7 +64,7 @@ def test_very_short_texts_need_more_than_an_embedding() -> None:
     probability, decision, reason = decide(**near, short_text=True)
     assert decision == "review"
     assert "very short" in reason
-    assert probability < JUDGE.settings.accept
+    assert probability < JUDGE.accept
     assert decide(**{**near, "edit_similarity": 0.95}, short_text=True)[1] == "duplicate"
 
 
@@ -72,7 +72,7 @@ def test_words_that_each_side_lacks_are_left_to_a_person() -> None:
     assert decide(**TEXT, word_conflicts=0)[1] == "duplicate"
     held = decide(**TEXT, word_conflicts=1)
     assert held[1:] == ("review", "alike, but each text has words the other lacks")
-    assert JUDGE.settings.review < held[0] < JUDGE.settings.accept
+    assert JUDGE.review < held[0] < JUDGE.accept
     number = decide(**{**TEXT, "code_agreement": 0.0}, word_conflicts=1)
     assert number[1:] == ("review", "numbers or model codes differ")
     assert decide(**TEXT, word_conflicts=5, words=100)[1] == "duplicate"
@@ -102,7 +102,7 @@ def test_a_foreign_encoder_needs_thresholds_of_its_own() -> None:
         text_default(foreign, JudgeSettings())
     stated = JudgeSettings(text=CosineRule(accept=0.9, review=0.8))
     rule = text_default(foreign, stated).rule
-    judge = Judge(rule, None, stated, "stated")
+    judge = Judge(rule, EFFICIENTNET.rule, "stated")
     for cosine, decision in (
         (0.9, "duplicate"),
         (0.8999, "review"),
