@@ -24,6 +24,21 @@ DECIMALS = 4
 
 
 @dataclass(frozen=True)
+class Learning:
+    """What a learned judge of one modality looks at.
+
+    Attributes:
+        features: over the units; None: none.
+        background: (contents,) level of each content's background; None: not normalised.
+        interactions: whether |u - v| and u * v of the vectors are wanted.
+    """
+
+    features: TextFeatures | None = None
+    background: npt.NDArray[np.float32] | None = None
+    interactions: bool = False
+
+
+@dataclass(frozen=True)
 class Contents:
     """The contents behind the units.
 
@@ -32,14 +47,15 @@ class Contents:
         text_vectors, image_vectors: (t, d) and (i, d) float32, rows as the units' hashes; NaN-free
             rows of zeros where a content could not be embedded.
         comparer: over the texts, rows likewise; None without texts.
-        features: over the units, for a learned judge; None: the judge needs none.
+        text_judge, image_judge: what a learned judge needs beside the above.
     """
 
     units: Units
     text_vectors: Vectors
     image_vectors: Vectors
     comparer: TextComparer | None
-    features: TextFeatures | None = None
+    text_judge: Learning = Learning()
+    image_judge: Learning = Learning()
 
     def words_of(self, rows: Positions) -> npt.NDArray[np.int64]:
         """Words of each text, 0 for row -1."""
@@ -83,6 +99,7 @@ def _evidence(
     text = units.text[left], units.text[right]
     image = units.image[left], units.image[right]
     both = (text[0] >= 0) & (text[1] >= 0)
+    text_judge = contents.text_judge
     words = {name: np.full(len(left), np.nan) for name in WORDS}
     if contents.comparer is not None and both.any():
         compared = contents.comparer.compare(text[0][both], text[1][both])
@@ -97,9 +114,38 @@ def _evidence(
         short_text=both & (units.short[left] | units.short[right]),
         word_conflicts=np.full(len(left), np.nan),
         words=np.where(both, np.minimum(*(contents.words_of(rows) for rows in text)), 0),
-        features=contents.features.compare(left, right) if contents.features else None,
+        features=text_judge.features.compare(left, right) if text_judge.features else None,
+        interactions=_interactions(contents, text, image),
+        text_background=_background(text_judge.background, *text),
+        image_background=_background(contents.image_judge.background, *image),
         **words,
     )
+
+
+def _background(level: npt.NDArray[np.float32] | None, left: Positions, right: Positions) -> Floats:
+    """Mean level of both sides' backgrounds; NaN without, or where a side lacks the content."""
+    out = np.full(len(left), np.nan)
+    if level is not None:
+        both = (left >= 0) & (right >= 0)
+        out[both] = (level[left[both]].astype(np.float64) + level[right[both]]) / 2
+    return out
+
+
+def _interactions(
+    contents: Contents, text: tuple[Positions, Positions], image: tuple[Positions, Positions]
+) -> npt.NDArray[np.float32] | None:
+    """|u - v| and u * v of the modality whose judge wants them; zeros where a side lacks it."""
+    if contents.text_judge.interactions:
+        vectors, (left, right) = contents.text_vectors, text
+    elif contents.image_judge.interactions:
+        vectors, (left, right) = contents.image_vectors, image
+    else:
+        return None
+    both = np.flatnonzero((left >= 0) & (right >= 0))
+    out = np.zeros((len(left), 2 * vectors.shape[1]), np.float32)
+    first, second = np.asarray(vectors[left[both]]), np.asarray(vectors[right[both]])
+    out[both] = np.concatenate([np.abs(first - second), first * second], axis=1)
+    return out
 
 
 def _with_wording(

@@ -29,7 +29,10 @@ class Evidence:
         short_text: either side's text is too short for its embedding to decide.
         word_conflicts: words that each side has and the other cannot account for; NaN: not counted.
         words: words of the shorter text, 0 without text.
-        features: (p, f) what a learned judge sees beside the above; None: it was not asked for.
+        features: (p, f) float32 of the texts, for a learned judge; None: not asked for.
+        interactions: (p, 2 d) float32, |u - v| and u * v of the embeddings; None: not asked for.
+        text_background, image_background: (p,) mean cosine of both sides to their neighbours in
+            the learned judge's background sample; NaN without one.
     """
 
     text_cosine: Floats
@@ -44,7 +47,10 @@ class Evidence:
     short_text: Flags
     word_conflicts: Floats
     words: npt.NDArray[np.int64]
+    text_background: Floats
+    image_background: Floats
     features: npt.NDArray[np.float32] | None = None
+    interactions: npt.NDArray[np.float32] | None = None
 
 
 class Rule(Protocol):

@@ -25,6 +25,8 @@ def evidence(**given: float | bool) -> Evidence:
         **{name: np.array([given.get(name, False)], bool) for name in flags},
         word_conflicts=np.array([given.get("word_conflicts", NAN)], float),
         words=np.array([int(given.get("words", 12))]),
+        text_background=np.array([NAN]),
+        image_background=np.array([NAN]),
     )
 
 

@@ -1,0 +1,253 @@
+"""A judge learned from labels: features → head → fusion with the cosines → calibrated probability.
+
+`JudgeModel` is what a registered model's `judge/` folder holds; `LearnedRule` is it at work, with
+the calibration and thresholds that belong to its version.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.calibration import Calibration
+from pipeline.errors import ModelError
+from pipeline.features import TextFeatures, WordWeights, feature_names
+from pipeline.heads import Head, load_head, save_head
+from pipeline.scoring import Evidence
+
+Floats = npt.NDArray[np.float64]
+Modality = Literal["text", "image"]
+
+# Evidence that is not of words: name of the column → what it is.
+COSINE, NORMALISED = "cosine", "cosine above background"
+EXTRAS = ("text: cosine", "text: cosine above background", "image: cosine",
+          "image: cosine above background", "image: exact", "text: shingles")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Background:
+    """A sample of the user's own corpus against which cosines are normalised.
+
+    A record whose neighbourhood is dense has high cosines with strangers; what counts is how far
+    a pair stands above that (score normalisation, as in copy detection: Pizzi et al., "A
+    Self-Supervised Descriptor for Image Copy Detection", CVPR 2022, section 5).
+
+    Attributes:
+        vectors: (b, d) float16 unit-norm sample.
+        neighbours: how many nearest of the sample are averaged.
+        nearer: cosines from here on are the record's own duplicates and are left out.
+    """
+
+    vectors: npt.NDArray[np.float16]
+    neighbours: int
+    nearer: float
+
+    def level(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """(n,) mean cosine of each (n, d) vector to its nearest background neighbours."""
+        sample = self.vectors.astype(np.float32)
+        out = np.zeros(len(vectors), np.float32)
+        step = 4096
+        count = min(self.neighbours, len(sample))
+        for start in range(0, len(vectors), step):
+            cosine = np.asarray(vectors[start : start + step]) @ sample.T
+            cosine[cosine >= self.nearer] = -1.0
+            nearest = np.partition(cosine, len(sample) - count, axis=1)[:, -count:]
+            out[start : start + step] = np.round(nearest.mean(axis=1), 4)
+        return out
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """Log-odds = bias + head · score + Σ weight · cosine; weights are not negative.
+
+    The way a fine-tuned encoder joins the judge: its cosines of training pairs are too good to
+    learn from, so the two meet on the validation pairs, with few weights.
+    """
+
+    bias: float
+    head: float
+    columns: tuple[str, ...]
+    weights: tuple[float, ...]
+
+    def __call__(self, score: Floats, columns: dict[str, Floats]) -> Floats:
+        """(p,) scores and the columns of (p,) cosines, NaN counts as 0 → (p,) log-odds."""
+        total = self.bias + self.head * score
+        for name, weight in zip(self.columns, self.weights, strict=True):
+            total = total + weight * np.nan_to_num(columns[name])
+        return np.asarray(np.round(total, 6))
+
+
+@dataclass(frozen=True)
+class JudgeModel:
+    """What the judge has learned.
+
+    Attributes:
+        modality: whose probability it gives.
+        blocks: word weights by block; empty for pictures.
+        extras: columns beside the blocks that the head sees, in order, of `EXTRAS`.
+        vectors: whether the head also sees |u - v| and u * v of the embeddings, last.
+        head, fusion: see their modules; without fusion the head's score is the score.
+        background: for the normalised cosines; None: not used.
+        floor: cosine down to which candidates are searched.
+    """
+
+    modality: Modality
+    blocks: dict[str, WordWeights]
+    extras: tuple[str, ...]
+    vectors: bool
+    head: Head
+    fusion: Fusion | None
+    background: Background | None
+    floor: float
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the head's columns, those of the vectors left out."""
+        return (*feature_names(tuple(self.blocks)), *self.extras)
+
+    def features(
+        self, texts: Sequence[str], fields: dict[str, Sequence[str]], *, threads: int
+    ) -> TextFeatures | None:
+        """Make the texts of some records ready to compare; None for pictures."""
+        if not self.blocks:
+            return None
+        return TextFeatures(texts, fields, weights=self.blocks, threads=threads)
+
+    def score(self, evidence: Evidence) -> Floats:
+        """(p,) log-odds before calibration."""
+        columns = extra_columns(evidence)
+        score = self.head.score(assembled(evidence, self.extras, vectors=self.vectors))
+        return score if self.fusion is None else self.fusion(score, columns)
+
+    def save(self, folder: Path) -> None:
+        """Write judge.json, weights.safetensors and the head below `folder`."""
+        from safetensors.numpy import save_file
+
+        save_head(self.head, folder)
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        for number, weights in enumerate(self.blocks.values()):
+            arrays |= {
+                f"block.{number}.words": weights.words,
+                f"block.{number}.grams": weights.grams,
+            }
+        if self.background is not None:
+            arrays["background"] = self.background.vectors
+        if arrays:
+            save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()},
+                      folder / "weights.safetensors")  # fmt: skip
+        facts = {
+            "modality": self.modality,
+            "blocks": [{"name": n, "texts": w.texts} for n, w in self.blocks.items()],
+            "extras": self.extras,
+            "vectors": self.vectors,
+            "fusion": self.fusion and vars(self.fusion),
+            "background": self.background
+            and {"neighbours": self.background.neighbours, "nearer": self.background.nearer},
+            "floor": self.floor,
+        }
+        (folder / "judge.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> JudgeModel:
+        """Read what `save` wrote.
+
+        Raises:
+            ModelError: a file is missing or damaged.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            facts = json.loads((folder / "judge.json").read_text())
+            path = folder / "weights.safetensors"
+            arrays = load_file(path) if path.exists() else {}
+            fusion, background = facts["fusion"], facts["background"]
+            return cls(
+                modality=facts["modality"],
+                blocks={
+                    block["name"]: WordWeights(
+                        block["texts"], arrays[f"block.{n}.words"], arrays[f"block.{n}.grams"]
+                    )
+                    for n, block in enumerate(facts["blocks"])
+                },
+                extras=tuple(facts["extras"]),
+                vectors=facts["vectors"],
+                head=load_head(folder),
+                fusion=fusion
+                and Fusion(
+                    fusion["bias"],
+                    fusion["head"],
+                    tuple(fusion["columns"]),
+                    tuple(fusion["weights"]),
+                ),
+                background=background and Background(arrays["background"], **background),
+                floor=facts["floor"],
+            )
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            raise ModelError(f"the judge in {folder} cannot be read: {error!r}") from error
+
+
+def extra_columns(evidence: Evidence) -> dict[str, Floats]:
+    """The columns of `EXTRAS` for p pairs, NaN where unknown."""
+    known = ~np.isnan(evidence.image_cosine)
+    return {
+        "text: cosine": evidence.text_cosine,
+        "text: cosine above background": evidence.text_cosine - evidence.text_background,
+        "image: cosine": evidence.image_cosine,
+        "image: cosine above background": evidence.image_cosine - evidence.image_background,
+        "image: exact": np.where(known, evidence.exact_image.astype(np.float64), np.nan),
+        "text: shingles": evidence.lexical,
+    }
+
+
+def assembled(
+    evidence: Evidence, extras: Sequence[str], *, vectors: bool
+) -> npt.NDArray[np.float32]:
+    """The head's matrix: features of the texts, the extras, and the vectors' interactions."""
+    columns = extra_columns(evidence)
+    parts = [] if evidence.features is None else [evidence.features]
+    parts += [columns[name][:, None].astype(np.float32) for name in extras]
+    if vectors:
+        assert evidence.interactions is not None
+        parts.append(evidence.interactions)
+    return np.concatenate(parts, axis=1)
+
+
+@dataclass(frozen=True)
+class LearnedRule:
+    """A judge model at work; see `pipeline.scoring.Rule`."""
+
+    model: JudgeModel
+    calibration: Calibration
+    reference: str
+    calibrated: bool = field(default=True, init=False)
+
+    @property
+    def accept(self) -> float:
+        """The accept threshold of this version."""
+        return self.calibration.accept.value
+
+    @property
+    def review(self) -> float:
+        """The review threshold of this version, at most the accept threshold."""
+        return min(self.calibration.review.value, self.accept)
+
+    def text_probability(self, evidence: Evidence) -> Floats:
+        """See `pipeline.scoring.Rule`; equal texts have 1."""
+        return self._probability(evidence, ~np.isnan(evidence.text_cosine), evidence.exact_text)
+
+    def image_probability(self, evidence: Evidence) -> Floats:
+        """See `pipeline.scoring.Rule`; equal pictures have 1."""
+        return self._probability(evidence, ~np.isnan(evidence.image_cosine), evidence.exact_image)
+
+    def _probability(
+        self, evidence: Evidence, known: npt.NDArray[np.bool_], exact: npt.NDArray[np.bool_]
+    ) -> Floats:
+        probability = self.calibration.calibrator(self.model.score(evidence))
+        return np.where(exact, 1.0, np.where(known, probability, np.nan))
