@@ -87,14 +87,15 @@ def judge_candidates(candidates: Candidates, contents: Contents, judge: Judge) -
         part = slice(start, start + BATCH)
         left, right = np.divmod(candidates.key[part], count)
         stage = candidates.stage[part]
-        evidence = _evidence(contents, left, right, candidates.lexical[part])
+        evidence = evidence_of(contents, left, right, candidates.lexical[part])
         evidence = _with_wording(evidence, contents, (left, right), judge.likely(evidence))
         yield Scored(left, right, evidence, judge.decide(evidence), stage)
 
 
-def _evidence(
+def evidence_of(
     contents: Contents, left: Positions, right: Positions, lexical: npt.NDArray[np.float32]
 ) -> Evidence:
+    """Evidence of pairs of units, their conflicting words not counted; `lexical` is passed on."""
     units = contents.units
     text = units.text[left], units.text[right]
     image = units.image[left], units.image[right]

@@ -24,10 +24,9 @@ from pipeline.scoring import Evidence
 Floats = npt.NDArray[np.float64]
 Modality = Literal["text", "image"]
 
-# Evidence that is not of words: name of the column → what it is.
-COSINE, NORMALISED = "cosine", "cosine above background"
+# Evidence that is not of words.
 EXTRAS = ("text: cosine", "text: cosine above background", "image: cosine",
-          "image: cosine above background", "image: exact", "text: shingles")  # fmt: skip
+          "image: cosine above background", "image: exact")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -202,7 +201,6 @@ def extra_columns(evidence: Evidence) -> dict[str, Floats]:
         "image: cosine": evidence.image_cosine,
         "image: cosine above background": evidence.image_cosine - evidence.image_background,
         "image: exact": np.where(known, evidence.exact_image.astype(np.float64), np.nan),
-        "text: shingles": evidence.lexical,
     }
 
 

@@ -35,11 +35,24 @@ class Pairs:
         features: (p, f), NaN where unknown.
         same: (p,) true for duplicates.
         group: (p,) entity of the pair; pairs of one entity are never split.
+        interactions: (p, 2 d) |u - v| and u * v of the embeddings, for the perceptron; None where
+            the encoder was trained on these very pairs, or there is none.
     """
 
     features: Features
     same: Flags
     group: Groups
+    interactions: Features | None = None
+
+    def seen_by(self, kind: str) -> Features:
+        """The columns a head of `kind` is given."""
+        if kind != "mlp" or self.interactions is None:
+            return self.features
+        return np.concatenate([self.features, self.interactions], axis=1)
+
+    def part(self, rows: Groups, kind: str = "") -> Pairs:
+        """Some of the pairs, as a head of `kind` sees them."""
+        return Pairs(self.seen_by(kind)[rows], self.same[rows], self.group[rows])
 
 
 @dataclass(frozen=True)
@@ -79,7 +92,9 @@ def fit_head(
     fits = _fits(train, names=names, cosine=cosine, kind=kind, seed=seed)
     tried = {
         name: {
-            "validation": float(average_precision_score(valid.same, head.score(valid.features))),
+            "validation": float(
+                average_precision_score(valid.same, head.score(valid.seen_by(name)))
+            ),
             "out_of_fold": float(average_precision_score(train.same, scores)),
         }
         for name, (head, scores) in fits.items()
@@ -100,7 +115,7 @@ def _fits(
         similarity = _similarity(train, cosine)
         fits["similarity"] = similarity, similarity.score(train.features)
     if wanted & {"linear", "blend"}:
-        fits["linear"] = _crossfitted(train, folds, _linear)
+        fits["linear"] = _crossfitted(train, folds, _linear, "linear")
     if wanted & {"boosted", "blend"}:
         fits["boosted"] = _boosted(train, folds, seed)
     if "blend" in wanted:
@@ -113,7 +128,7 @@ def _fits(
         def perceptron(part: Pairs) -> Network:
             return fit_perceptron(part.features, part.same, seed=seed)
 
-        fits["mlp"] = _crossfitted(train, folds, perceptron)
+        fits["mlp"] = _crossfitted(train, folds, perceptron, "mlp")
     chosen = {name: fit for name, fit in fits.items() if name in wanted}
     if not chosen:
         raise TrainingError("judge.kind similarity needs an encoder; choose another kind")
@@ -136,10 +151,6 @@ def _folds(train: Pairs, seed: int) -> list[tuple[Groups, Groups]]:
     return [(fit, held) for fit, held in folds if 0 < train.same[fit].sum() < len(fit)]
 
 
-def _part(pairs: Pairs, rows: Groups) -> Pairs:
-    return Pairs(pairs.features[rows], pairs.same[rows], pairs.group[rows])
-
-
 def _similarity(train: Pairs, cosine: int) -> Similarity:
     from sklearn.linear_model import LogisticRegression
 
@@ -152,12 +163,13 @@ def _crossfitted(
     train: Pairs,
     folds: list[tuple[Groups, Groups]],
     fit: Callable[[Pairs], Network],
+    kind: str,
 ) -> tuple[Head, Floats]:
     scores = np.zeros(len(train.same))
     models = []
     for rows, held in folds:
-        models.append(fit(_part(train, rows)))
-        scores[held] = models[-1].score(train.features[held])
+        models.append(fit(train.part(rows, kind)))
+        scores[held] = models[-1].score(train.part(held, kind).features)
     return Networks(tuple(models)), scores
 
 

@@ -1,0 +1,165 @@
+"""Labelled records as a run would see them: contents, vectors, evidence of every labelled pair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import progress
+from pipeline.catalog import VectorStore
+from pipeline.embeddings import gather, missing, to_table
+from pipeline.encoders import Encoder, ImageRef
+from pipeline.evidence import TextComparer
+from pipeline.indexes.blocks import Positions, Vectors
+from pipeline.judging import Contents, Learning, evidence_of
+from pipeline.learned import JudgeModel
+from pipeline.scoring import Evidence
+from pipeline.units import Units, make_units
+
+SHARD = 8192
+NOTHING = np.zeros((0, 1), np.float32)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Some records with everything that judging asks of them; every record is its own unit.
+
+    Attributes:
+        records: schemas.RECORDS, sorted by record_id.
+        units: unit i is record i.
+        text_vectors, image_vectors: rows as the units' distinct hashes.
+        threads: CPU threads to use.
+    """
+
+    records: pa.Table
+    units: Units
+    text_vectors: Vectors
+    image_vectors: Vectors
+    threads: int
+
+    @classmethod
+    def of(cls, records: pa.Table, *, min_tokens: int, min_detail: float, threads: int) -> Study:
+        """Number the contents of `records`; nothing is embedded yet."""
+        units = make_units(
+            records,
+            np.arange(len(records)),
+            min_tokens=min_tokens,
+            min_detail=min_detail,
+        )
+        return cls(records, units, NOTHING, NOTHING, threads)
+
+    @property
+    def texts(self) -> list[str]:
+        """The text of each record, '' without."""
+        return [text or "" for text in self.records["text"].to_pylist()]
+
+    @property
+    def fields(self) -> dict[str, list[str]]:
+        """Every field by name, '' where a record lacks it."""
+        return fields_of(self.records)
+
+    def embedded(self, encoder: Encoder, store: VectorStore) -> Study:
+        """The same with the vectors of `encoder`, those that `store` lacks made and kept there."""
+        hashes = self.units.text_hashes if encoder.modality == "text" else self.units.image_hashes
+        vectors = embed(hashes, self._items(encoder.modality, hashes), encoder, store)
+        if encoder.modality == "text":
+            return replace(self, text_vectors=vectors)
+        return replace(self, image_vectors=vectors)
+
+    def vectors(self, modality: str) -> npt.NDArray[np.float32]:
+        """(n, d) the vector of each record, zeros without the content."""
+        place = self.units.text if modality == "text" else self.units.image
+        rows = self.text_vectors if modality == "text" else self.image_vectors
+        out = np.zeros((len(place), rows.shape[1]), np.float32)
+        out[place >= 0] = rows[place[place >= 0]]
+        return out
+
+    def items(self, modality: str) -> list[Any]:
+        """The content of each record as an encoder takes it."""
+        if modality == "text":
+            return list(self.texts)
+        return [ImageRef(uri=uri) for uri in self.records["image_uri"].to_pylist()]
+
+    def evidence(self, left: Positions, right: Positions, judge: JudgeModel | None) -> Evidence:
+        """Evidence of pairs of records, with what `judge` wants beside."""
+        contents = Contents(
+            self.units,
+            self.text_vectors,
+            self.image_vectors,
+            self._comparer(),
+            **learning(judge, self.texts, self.fields, self._levels(judge), threads=self.threads),
+        )
+        return evidence_of(contents, left, right, np.full(len(left), np.nan, np.float32))
+
+    def _levels(self, judge: JudgeModel | None) -> npt.NDArray[np.float32] | None:
+        if judge is None or judge.background is None:
+            return None
+        return judge.background.level(
+            self.text_vectors if judge.modality == "text" else self.image_vectors
+        )
+
+    def _comparer(self) -> TextComparer | None:
+        if not len(self.units.text_hashes):
+            return None
+        first = pc.index_in(
+            self.units.text_hashes, value_set=self.records["text_hash"].combine_chunks()
+        )
+        return TextComparer(self.records["text"].combine_chunks().take(first), threads=self.threads)
+
+    def _items(self, modality: str, hashes: pa.Array) -> list[Any]:
+        column = self.records[f"{modality}_hash"].combine_chunks()
+        rows = pc.index_in(hashes, value_set=column).to_numpy()
+        items = self.items(modality)
+        return [items[row] for row in rows]
+
+
+def fields_of(records: pa.Table) -> dict[str, list[str]]:
+    """Every text field by name over all records, '' where a record lacks it."""
+    rows = records["fields"].to_pylist()
+    names = sorted({name for row in rows if row for name, _ in row})
+    out = {name: [""] * len(rows) for name in names}
+    for place, row in enumerate(rows):
+        for name, value in row or ():
+            out[name][place] = " ".join(str(value or "").split())
+    return out
+
+
+def learning(
+    judge: JudgeModel | None,
+    texts: Sequence[str],
+    fields: dict[str, list[str]],
+    level: npt.NDArray[np.float32] | None,
+    *,
+    threads: int,
+) -> dict[str, Learning]:
+    """What a learned judge needs of the contents, as keywords of `Contents`."""
+    if judge is None:
+        return {}
+    features = judge.features(texts, dict(fields), threads=threads)
+    return {f"{judge.modality}_judge": Learning(features, level, judge.vectors)}
+
+
+def embed(
+    hashes: pa.Array, items: Sequence[Any], encoder: Encoder, store: VectorStore
+) -> npt.NDArray[np.float32]:
+    """(n, d) the vector of each distinct hash; zeros where its content could not be embedded."""
+    wanted = missing(hashes, store.hashes())
+    for start in range(0, len(wanted), SHARD):
+        places = wanted[start : start + SHARD]
+        part = hashes.take(pa.array(places))
+        tables = []
+        for encoded in encoder.encode([items[place] for place in places]):
+            tables.append(to_table(part, encoded))
+            progress.report("embed", start + len(encoded.positions), len(wanted))
+        table = pa.concat_tables(tables)
+        if len(table):
+            store.append(table.sort_by("content_hash"))
+    out = np.zeros((len(hashes), encoder.dimension), np.float32)
+    gather(store.parts(), hashes=hashes, out=out)
+    return out

@@ -1,0 +1,214 @@
+"""From labelled pairs and their evidence to a judge: word weights, head, fusion, floor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.features import learn_weights
+from pipeline.heads import Similarity
+from pipeline.learned import Background, Fusion, JudgeModel, Modality, assembled, extra_columns
+from pipeline.scoring import Evidence
+from pipeline.train_config import JudgeTraining
+from pipeline.training.judge import Fitted, Pairs, fit_head
+
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
+
+BACKGROUND_SAMPLE = 4096
+NEIGHBOURS = 10
+# Normalised cosines are used when they raise validation's average precision by this much.
+WORTH_IT = 0.002
+# Neighbours a record may have on average at the search floor: what bounds the candidates.
+CROWDED = 50
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What is fixed before the judge is fitted.
+
+    Attributes:
+        modality: of the encoder.
+        settings: of the judge.
+        trained: the encoder has seen the training pairs, so its cosines of them are no evidence.
+        seed: of every draw.
+    """
+
+    modality: Modality
+    settings: JudgeTraining
+    trained: bool
+    seed: int
+
+
+def blank_judge(
+    learner: Learner,
+    texts: list[str],
+    fields: dict[str, list[str]],
+    *,
+    vectors: npt.NDArray[np.float32],
+) -> JudgeModel:
+    """A judge that has learned word weights and a background, and nothing else yet.
+
+    Args:
+        texts, fields: of the training records; vectors: (n, d) theirs.
+    """
+    blocks = learn_weights(texts, dict(fields)) if learner.modality == "text" else {}
+    return JudgeModel(
+        modality=learner.modality,
+        blocks=blocks,
+        extras=(),
+        vectors=not learner.trained,
+        head=Similarity(0, 1.0, 0.0),
+        fusion=None,
+        background=_background(vectors, learner),
+        floor=-1.0,
+    )
+
+
+def _background(vectors: npt.NDArray[np.float32], learner: Learner) -> Background | None:
+    distinct = np.unique(vectors.astype(np.float16), axis=0)
+    if len(distinct) < 4 * NEIGHBOURS:
+        return None
+    rng = np.random.default_rng(learner.seed)
+    rows = np.sort(rng.permutation(len(distinct))[:BACKGROUND_SAMPLE])
+    neighbours = learner.settings.background or NEIGHBOURS
+    return Background(distinct[rows], neighbours, nearer=0.98)
+
+
+@dataclass(frozen=True)
+class Evident:
+    """Labelled pairs with their evidence.
+
+    Attributes:
+        evidence: of p pairs. same, group: as `training.judge.Pairs`.
+        blind_cosine: (p,) cosines by encoders that have not seen the pair's fold; None: those in
+            the evidence are honest.
+    """
+
+    evidence: Evidence
+    same: npt.NDArray[np.bool_]
+    group: Rows
+    blind_cosine: Floats | None = None
+
+    def pairs(self, extras: tuple[str, ...], learner: Learner) -> Pairs:
+        """As a head sees them."""
+        evidence = self.evidence
+        if self.blind_cosine is not None:
+            evidence = (
+                replace(evidence, text_cosine=self.blind_cosine)
+                if learner.modality == "text"
+                else replace(evidence, image_cosine=self.blind_cosine)
+            )
+        features = assembled(evidence, extras, vectors=False)
+        wanted = not learner.trained and evidence.interactions is not None
+        interactions = evidence.interactions if wanted else None
+        return Pairs(features, self.same, self.group, interactions)
+
+
+def learn_judge(
+    blank: JudgeModel, train: Evident, valid: Evident, learner: Learner
+) -> tuple[JudgeModel, dict[str, Any]]:
+    """Fit the head, and decide on validation whether normalised cosines are worth their cost.
+
+    Returns:
+        The judge without a floor, and what was tried, JSON-able.
+    """
+    plain = (f"{learner.modality}: cosine",)
+    normalised = (*plain, f"{learner.modality}: cosine above background")
+    options: list[tuple[str, ...]] = [plain]
+    if blank.background is not None:
+        options.append(normalised)
+    tried = [_fitted(blank, train, valid, learner, columns) for columns in options]
+    best = 0
+    if len(tried) > 1 and tried[1][1] >= tried[0][1] + WORTH_IT:
+        best = 1
+    judge, precision, fit = tried[best]
+    if not best:
+        judge = replace(judge, background=None)
+    return judge, {
+        "kind": fit.head.kind,
+        "tried": fit.tried,
+        "validation_average_precision": precision,
+        "background": {
+            "used": bool(best),
+            "average_precision": [value for _, value, _ in tried],
+            "rule": f"used when it gains {WORTH_IT}",
+        },
+        "features": len(judge.names),
+        "fusion": judge.fusion and vars(judge.fusion),
+    }
+
+
+def _fitted(
+    blank: JudgeModel, train: Evident, valid: Evident, learner: Learner, columns: tuple[str, ...]
+) -> tuple[JudgeModel, float, Fitted]:
+    """One way to use the cosines: as features, or, of a trained encoder, in a fusion."""
+    from sklearn.metrics import average_precision_score
+
+    fused = learner.trained and train.blind_cosine is None and bool(blank.blocks)
+    extras = () if fused else columns
+    fit = fit_head(
+        train.pairs(extras, learner),
+        valid.pairs(extras, learner),
+        names=(*blank.names, *extras),
+        cosine=len(blank.names) if extras else -1,
+        kind=learner.settings.kind,
+        seed=learner.seed,
+    )
+    used = fit.head.kind == "mlp" and train.pairs(extras, learner).interactions is not None
+    judge = replace(blank, extras=extras, head=fit.head, vectors=used)
+    if fused:
+        judge = replace(judge, fusion=_fusion(judge, valid, columns))
+    precision = average_precision_score(valid.same, judge.score(valid.evidence))
+    return judge, float(precision), fit
+
+
+def _fusion(judge: JudgeModel, valid: Evident, columns: tuple[str, ...]) -> Fusion:
+    """Non-negative logistic weights of the head's score and the cosines, on validation pairs."""
+    from scipy.optimize import minimize
+
+    known = extra_columns(valid.evidence)
+    parts = [judge.score(valid.evidence), *(np.nan_to_num(known[name]) for name in columns)]
+    values = np.stack(parts, axis=1)
+    scale = np.maximum(values.std(axis=0), 1e-6)
+    middle = values.mean(axis=0)
+    x = (values - middle) / scale
+    y = valid.same.astype(np.float64)
+
+    def loss(theta: Floats) -> tuple[float, Floats]:
+        odds = x @ theta[:-1] + theta[-1]
+        slip = 1 / (1 + np.exp(-odds)) - y
+        # A whisper of a penalty keeps separable validation sets finite.
+        value = (np.logaddexp(0, odds) - y * odds).sum() + 0.01 * (theta[:-1] ** 2).sum()
+        return float(value), np.append(x.T @ slip + 0.02 * theta[:-1], slip.sum())
+
+    bounds = [(0.0, None)] * x.shape[1] + [(None, None)]
+    theta = minimize(loss, np.append(np.ones(x.shape[1]), 0.0), jac=True, bounds=bounds).x
+    weights = theta[:-1] / scale
+    bias = float(theta[-1] - (weights * middle).sum())
+    return Fusion(bias, float(weights[0]), columns, tuple(float(w) for w in weights[1:]))
+
+
+def search_floor(
+    cosine: Floats, same: npt.NDArray[np.bool_], vectors: npt.NDArray[np.float32], *, seed: int
+) -> dict[str, float]:
+    """The cosine down to which a run searches with this encoder.
+
+    One in a hundred labelled duplicates may lie below it; but it never is so low that a record
+    would have more than CROWDED neighbours on average in the corpus at hand.
+
+    Returns:
+        floor, and the share of the labelled duplicates that lie at or above it.
+    """
+    near = cosine[same & ~np.isnan(cosine)]
+    wanted = float(np.quantile(near, 0.01)) if len(near) else -1.0
+    rng = np.random.default_rng(seed)
+    sample = vectors[np.sort(rng.permutation(len(vectors))[:1000])]
+    levels = np.sort((sample @ vectors.T).ravel())
+    share = min(CROWDED / max(len(vectors), 1), 1.0)
+    crowded = float(levels[int((1 - share) * (len(levels) - 1))])
+    floor = round(min(max(wanted, crowded), 0.95), 4)
+    return {"floor": floor, "duplicates_above": float((near >= floor).mean()) if len(near) else 1.0}
