@@ -1,0 +1,274 @@
+"""A fine-tune from labels to a registered model: SHELL, one short function per step.
+
+labels → leak-free split → Siamese training → evidence → judge → calibration → evaluation on the
+held-out pairs → comparison with the champion → registry → gate → promotion
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline import progress
+from pipeline.calibration import Calibration, calibrate
+from pipeline.catalog import Catalog
+from pipeline.config import SentenceTransformersImage, SentenceTransformersText
+from pipeline.encoders import Encoder, open_encoder
+from pipeline.encoders.fingerprint import fingerprint, folder_digest
+from pipeline.errors import CatalogError, TrainingError
+from pipeline.labelled import LabelledPairs
+from pipeline.labels import read_labelled
+from pipeline.learned import JudgeModel, Modality
+from pipeline.mined import with_mined
+from pipeline.splits import check_leaks, entities, record_splits, split_pairs
+from pipeline.study import Study
+from pipeline.train_config import CharacterCnn, TrainConfig
+
+PACKAGES = ("torch", "pytorch-lightning", "sentence-transformers", "lightgbm", "scikit-learn")
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a fine-tune learns from.
+
+    Attributes:
+        pairs: labelled pairs, every one with a split; mined ones among them.
+        entity: (n,) entity of each record.
+        leaks: the leak check's result.
+        study: the records, embedded by the encoder at hand.
+        usable: split -> rows of the records that may be used in it.
+    """
+
+    pairs: LabelledPairs
+    entity: Rows
+    leaks: dict[str, Any]
+    study: Study
+    usable: dict[str, Rows]
+
+    @property
+    def group(self) -> Rows:
+        """(p,) entity of each pair, its left record's."""
+        return self.entity[self.pairs.left]
+
+
+def threads_of(config: TrainConfig) -> int:
+    """CPU threads a fine-tune uses."""
+    return config.threads or os.cpu_count() or 1
+
+
+def modality_of(config: TrainConfig) -> Modality:
+    """What the configured encoder takes."""
+    images = config.encoder.start.type == "sentence_transformers_image"
+    return "image" if images else "text"
+
+
+def read(config: TrainConfig) -> Lesson:
+    """Read the labels and share their entities out.
+
+    Raises:
+        ConfigError: the labels cannot be used; nothing has been written.
+    """
+    catalog = Catalog(config.catalog)
+    pairs = read_labelled(
+        config,
+        published=_published(catalog),
+        verdicts=_verdicts(catalog),
+        now=datetime.now(UTC),
+    )
+    pairs = split_pairs(pairs, config.split, seed=config.seed)
+    study = Study.of(
+        pairs.records,
+        min_tokens=config.text.min_tokens,
+        min_detail=config.images.min_detail,
+        threads=threads_of(config),
+    )
+    usable = record_splits(pairs, config.split, seed=config.seed)
+    progress.report("labels", len(pairs.left), len(pairs.left))
+    return Lesson(pairs, entities(pairs), check_leaks(pairs), study, usable)
+
+
+def _published(catalog: Catalog) -> pa.Table | None:
+    try:
+        return catalog.read("records", run=catalog.run())
+    except CatalogError:
+        return None
+
+
+def _verdicts(catalog: Catalog) -> pa.Table | None:
+    return catalog.tables.read("labels") if catalog.tables.exists("labels") else None
+
+
+# --- the encoder -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An encoder for the judge to build on.
+
+    Attributes:
+        settings: opens it: `encoders.open_encoder`.
+        folder: where its files are; None for a packaged one that was not trained.
+        facts, history: of the training; empty when there was none.
+    """
+
+    settings: Any
+    folder: Path | None
+    facts: dict[str, Any]
+    history: list[dict[str, Any]]
+
+    def open(self, config: TrainConfig) -> Encoder:
+        """Load it."""
+        return open_encoder(self.settings, images=config.images, threads=config.threads)
+
+
+def start(config: TrainConfig) -> Trained:
+    """The encoder that training starts from, as it is."""
+    settings = config.encoder.start
+    if isinstance(settings, CharacterCnn):
+        if not config.encoder.train:
+            raise TrainingError(
+                "encoder.start character_cnn has random weights: set encoder.train: true"
+            )
+        return Trained(None, None, {}, [])
+    path = getattr(settings, "path", None)
+    return Trained(settings, Path(path) if path else None, {}, [])
+
+
+def train(config: TrainConfig, lesson: Lesson, *, work: Path, name: str = "encoder") -> Trained:
+    """Fine-tune the encoder on the training pairs; the best epoch by validation is kept."""
+    from pipeline.training.fit import TrainingData, train_encoder
+
+    pairs = lesson.pairs
+    fit, valid = pairs.part("train"), pairs.part("valid")
+    minable = np.zeros(len(lesson.entity), bool)
+    minable[lesson.usable["train"]] = True
+    found = train_encoder(
+        TrainingData(
+            items=lesson.study.items(modality_of(config)),
+            left=pairs.left[fit],
+            right=pairs.right[fit],
+            grade=pairs.grade[fit],
+            valid_left=pairs.left[valid],
+            valid_right=pairs.right[valid],
+            valid_grade=pairs.grade[valid],
+            entity=lesson.entity,
+            minable=minable,
+        ),
+        config.encoder,
+        config.negatives,
+        folder=work / name,
+        work=work / f"{name}-training",
+        seed=config.seed,
+        threads=config.threads,
+    )
+    return Trained(_settings(config, found.folder), found.folder, found.facts, found.history)
+
+
+def _settings(config: TrainConfig, folder: Path) -> Any:
+    if modality_of(config) == "image":
+        return SentenceTransformersImage(type="sentence_transformers_image", path=str(folder))
+    return SentenceTransformersText(type="sentence_transformers", path=str(folder), dtype="float32")
+
+
+def embed(config: TrainConfig, lesson: Lesson, trained: Trained) -> tuple[Lesson, str]:
+    """Embed the records, and mine the pairs that labels alone do not give.
+
+    Returns:
+        The lesson with vectors, and the encoder's fingerprint.
+    """
+    encoder = trained.open(config)
+    store = Catalog(config.catalog).vectors(encoder.fingerprint)
+    study = lesson.study.embedded(encoder, store)
+    return replace(lesson, study=study), encoder.fingerprint
+
+
+def mine(config: TrainConfig, lesson: Lesson) -> Lesson:
+    """Add mined negatives where the labels give none, or the world is declared closed."""
+    pairs = with_mined(
+        lesson.pairs,
+        lesson.study.vectors(modality_of(config)),
+        lesson.entity,
+        lesson.usable,
+        config.negatives,
+    )
+    return replace(lesson, pairs=pairs)
+
+
+# --- the judge ---------------------------------------------------------------------------------
+
+
+def judge(
+    config: TrainConfig, lesson: Lesson, *, trained: bool, blind: npt.NDArray[np.float64] | None
+) -> tuple[JudgeModel, dict[str, Any]]:
+    """Fit the judge on training pairs, choose on validation pairs, set the search floor."""
+    from pipeline.training.learn import Evident, Learner, blank_judge, learn_judge, search_floor
+
+    modality, pairs, study = modality_of(config), lesson.pairs, lesson.study
+    learner = Learner(modality, config.judge, trained and blind is None, config.seed)
+    rows = lesson.usable["train"]
+    texts, fields = study.texts, study.fields
+    vectors = study.vectors(modality)
+    blank = blank_judge(
+        learner,
+        [texts[row] for row in rows],
+        {name: [values[row] for row in rows] for name, values in fields.items()},
+        vectors=vectors[rows],
+    )
+
+    def evident(split: str, cosines: npt.NDArray[np.float64] | None = None) -> Evident:
+        part = pairs.part(split)
+        evidence = study.evidence(pairs.left[part], pairs.right[part], blank)
+        return Evident(evidence, pairs.same[part], lesson.group[part], cosines)
+
+    fitted, facts = learn_judge(blank, evident("train", blind), evident("valid"), learner)
+    part = np.concatenate([pairs.part("train"), pairs.part("valid")])
+    cosine = (vectors[pairs.left[part]] * vectors[pairs.right[part]]).sum(axis=1)
+    floor = search_floor(
+        cosine.astype(np.float64), pairs.same[part], vectors[rows], seed=config.seed
+    )
+    return replace(fitted, floor=floor["floor"]), {**facts, "search_floor": floor}
+
+
+def scores(lesson: Lesson, fitted: JudgeModel, split: str) -> npt.NDArray[np.float64]:
+    """Log-odds of a split's pairs."""
+    part = lesson.pairs.part(split)
+    return fitted.score(
+        lesson.study.evidence(lesson.pairs.left[part], lesson.pairs.right[part], fitted)
+    )
+
+
+def blind_cosines(
+    config: TrainConfig, lesson: Lesson, *, work: Path
+) -> npt.NDArray[np.float64] | None:
+    """Cosines of the training pairs by encoders each blind to its fold; None for one fold."""
+    if config.encoder.folds == 1 or not config.encoder.train:
+        return None
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    pairs, part = lesson.pairs, lesson.pairs.part("train")
+    out = np.zeros(len(part))
+    splitter = StratifiedGroupKFold(config.encoder.folds, shuffle=True, random_state=config.seed)
+    folds = splitter.split(part, pairs.same[part], lesson.group[part])
+    for number, (_, held) in enumerate(folds):
+        split = pairs.split.copy()
+        split[part[held]] = "held"
+        blinded = replace(lesson, pairs=replace(pairs, split=split))
+        fold = train(config, blinded, work=work, name=f"fold-{number}")
+        seen, _ = embed(config, lesson, fold)
+        vectors = seen.study.vectors(modality_of(config))
+        rows = part[held]
+        out[held] = (vectors[pairs.left[rows]] * vectors[pairs.right[rows]]).sum(axis=1)
+        shutil.rmtree(work / f"fold-{number}", ignore_errors=True)
+    return out
