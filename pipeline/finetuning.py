@@ -1,18 +1,14 @@
-"""A fine-tune from labels to a registered model: SHELL, one short function per step.
+"""The steps of a fine-tune up to a fitted judge: labels, split, Siamese training, evidence, judge.
 
-labels → leak-free split → Siamese training → evidence → judge → calibration → evaluation on the
-held-out pairs → comparison with the champion → registry → gate → promotion
+What follows (calibration, evaluation, registry, gate) is in `pipeline.registration`.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +17,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline import progress
-from pipeline.calibration import Calibration, calibrate
 from pipeline.catalog import Catalog
-from pipeline.config import SentenceTransformersImage, SentenceTransformersText
+from pipeline.config import SentenceTransformersImage, SentenceTransformersText, ToyText
 from pipeline.encoders import Encoder, open_encoder
-from pipeline.encoders.fingerprint import fingerprint, folder_digest
-from pipeline.errors import CatalogError, TrainingError
+from pipeline.errors import CatalogError
 from pipeline.labelled import LabelledPairs
 from pipeline.labels import read_labelled
 from pipeline.learned import JudgeModel, Modality
@@ -35,7 +29,6 @@ from pipeline.splits import check_leaks, entities, record_splits, split_pairs
 from pipeline.study import Study
 from pipeline.train_config import CharacterCnn, TrainConfig
 
-PACKAGES = ("torch", "pytorch-lightning", "sentence-transformers", "lightgbm", "scikit-learn")
 Rows = npt.NDArray[np.int64]
 
 
@@ -137,10 +130,6 @@ def start(config: TrainConfig) -> Trained:
     """The encoder that training starts from, as it is."""
     settings = config.encoder.start
     if isinstance(settings, CharacterCnn):
-        if not config.encoder.train:
-            raise TrainingError(
-                "encoder.start character_cnn has random weights: set encoder.train: true"
-            )
         return Trained(None, None, {}, [])
     path = getattr(settings, "path", None)
     return Trained(settings, Path(path) if path else None, {}, [])
@@ -192,18 +181,6 @@ def embed(config: TrainConfig, lesson: Lesson, trained: Trained) -> tuple[Lesson
     store = Catalog(config.catalog).vectors(encoder.fingerprint)
     study = lesson.study.embedded(encoder, store)
     return replace(lesson, study=study), encoder.fingerprint
-
-
-def mine(config: TrainConfig, lesson: Lesson) -> Lesson:
-    """Add mined negatives where the labels give none, or the world is declared closed."""
-    pairs = with_mined(
-        lesson.pairs,
-        lesson.study.vectors(modality_of(config)),
-        lesson.entity,
-        lesson.usable,
-        config.negatives,
-    )
-    return replace(lesson, pairs=pairs)
 
 
 # --- the judge ---------------------------------------------------------------------------------
@@ -272,3 +249,27 @@ def blind_cosines(
         out[held] = (vectors[pairs.left[rows]] * vectors[pairs.right[rows]]).sum(axis=1)
         shutil.rmtree(work / f"fold-{number}", ignore_errors=True)
     return out
+
+
+def zero_shot(config: TrainConfig, lesson: Lesson) -> tuple[Study, str]:
+    """The records embedded by the encoder that training starts from.
+
+    A network from scratch knows nothing at its start: hashed character trigrams stand in.
+    """
+    begun = start(config)
+    settings = begun.settings or ToyText(type="toy")
+    encoder = open_encoder(settings, images=config.images, threads=config.threads)
+    store = Catalog(config.catalog).vectors(encoder.fingerprint)
+    return lesson.study.embedded(encoder, store), encoder.fingerprint
+
+
+def with_negatives(config: TrainConfig, lesson: Lesson) -> Lesson:
+    """Add mined negatives where the labels give none, or the world is declared closed."""
+    parts = [lesson.pairs.part(split) for split in ("train", "valid", "test")]
+    lacking = any(len(part) and lesson.pairs.same[part].all() for part in parts)
+    if not lacking and not config.negatives.closed_world:
+        return lesson
+    study, _ = zero_shot(config, lesson)
+    vectors = study.vectors(modality_of(config))
+    pairs = with_mined(lesson.pairs, vectors, lesson.entity, lesson.usable, config.negatives)
+    return replace(lesson, pairs=pairs)

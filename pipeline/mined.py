@@ -57,8 +57,8 @@ def with_mined(
     facts = {**pairs.facts, "mined": counts}
     if not parts:
         return replace(pairs, facts=facts)
-    left, right, split = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return _joined(replace(pairs, facts=facts), left, right, split)
+    lefts, rights, splits = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return _joined(replace(pairs, facts=facts), lefts, rights, splits)
 
 
 def _nearest(

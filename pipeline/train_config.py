@@ -154,6 +154,12 @@ StartConfig = Annotated[
 class EncoderTraining(Frozen):
     """How the Siamese encoder is fine-tuned."""
 
+    @model_validator(mode="after")
+    def _starts_somewhere(self) -> EncoderTraining:
+        if not self.train and self.start.type == "character_cnn":
+            raise ValueError("character_cnn starts from random weights: set train: true")
+        return self
+
     train: bool = Field(True, description="False: keep the encoder, train the judge alone.")
     start: StartConfig = Field(MiniLmEncoder(), description="What training starts from.")
     objective: Objective = "supervised_contrastive+cosent"

@@ -1,0 +1,69 @@
+"""A registered model made ready to judge: its encoder's settings and its calibrated rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.calibration import Calibration
+from pipeline.catalog import Catalog
+from pipeline.catalog.models import Model, Registry
+from pipeline.encoders.fingerprint import fingerprint, folder_digest
+from pipeline.errors import ModelError
+from pipeline.learned import JudgeModel, LearnedRule
+
+JUDGE, CALIBRATION = "judge", "calibration.json"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A version opened and verified.
+
+    Attributes:
+        model: of the registry.
+        rule: its judge with its own calibration.
+    """
+
+    model: Model
+    rule: LearnedRule
+
+    @property
+    def modality(self) -> str:
+        """'text' or 'image'."""
+        return self.rule.model.modality
+
+    @property
+    def encoder(self) -> Any:
+        """Settings that open its encoder."""
+        return self.model.encoder
+
+
+def registry_of(catalog: Catalog) -> Registry:
+    """The registry of a catalog."""
+    return Registry(catalog.root / "models")
+
+
+def open_registered(model: Model) -> Registered:
+    """Load the judge of a verified version.
+
+    Raises:
+        ModelError: a file is missing or damaged, or the calibration belongs to another judge.
+    """
+    judge = JudgeModel.load(model.folder / JUDGE)
+    try:
+        text = (model.folder / CALIBRATION).read_text()
+    except OSError as error:
+        raise ModelError(f"{model.reference} has no {CALIBRATION}: {error.strerror}") from error
+    calibration = Calibration.from_json(text)
+    calibration.require_model(scorer(model.facts["encoder_fingerprint"], model.folder))
+    return Registered(model, LearnedRule(judge, calibration, model.reference))
+
+
+def scorer(encoder_fingerprint: str, folder: Any) -> str:
+    """What a calibration is bound to: the encoder and the judge's files, 16 hex digits."""
+    return fingerprint(encoder=encoder_fingerprint, judge=folder_digest(folder / JUDGE))
+
+
+def champion_purpose(purpose: str, modality: str) -> str:
+    """The registry's name for what a champion is champion of; texts need no mention."""
+    return purpose if modality == "text" else f"{purpose}, {modality}s"

@@ -1,0 +1,404 @@
+"""The second half of a fine-tune: calibrate, evaluate once, compare, register, gate, promote."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock, Timeout
+
+from pipeline import finetuning as steps
+from pipeline.calibration import Calibration, calibrate
+from pipeline.catalog import Catalog
+from pipeline.catalog.models import Model
+from pipeline.encoders import open_encoder
+from pipeline.encoders.fingerprint import fingerprint
+from pipeline.errors import CatalogError
+from pipeline.evaluation import compare, evaluate_pairs
+from pipeline.finetuning import Lesson, Trained
+from pipeline.governance import governance_markdown, governance_report, model_card
+from pipeline.learned import JudgeModel
+from pipeline.model_facts import governance, split_sizes, start_name, versions
+from pipeline.promotion import as_rows, check_promotion, passes
+from pipeline.registered import (
+    CALIBRATION,
+    JUDGE,
+    champion_purpose,
+    open_registered,
+    registry_of,
+    scorer,
+)
+from pipeline.train_config import TrainConfig
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A fitted model that is not registered yet.
+
+    Attributes:
+        trained: its encoder. judge, calibration: its judge.
+        fingerprint: of the encoder.
+        held: split that it is evaluated on, and probability (p,) of its pairs.
+        facts: how the judge was fitted, JSON-able.
+    """
+
+    trained: Trained
+    judge: JudgeModel
+    calibration: Calibration
+    fingerprint: str
+    held: str
+    probability: Floats
+    facts: dict[str, Any]
+
+
+def finetune(config: TrainConfig, *, dry_run: bool = False) -> dict[str, Any]:
+    """Fine-tune, calibrate, evaluate, register and, when the gate passes, promote.
+
+    Args:
+        dry_run: read and check the labels, say what would be done, write nothing.
+
+    Returns:
+        The summary, JSON-able.
+
+    Raises:
+        PipelineError: nothing was registered.
+    """
+    lesson = steps.read(config)
+    if dry_run:
+        return plan(config, lesson)
+    catalog = Catalog(config.catalog)
+    with training_lock(catalog):
+        work = catalog.root / "training" / _task(config, lesson)
+        candidate, lesson = learn(config, lesson, work=work)
+        summary = register(config, lesson, candidate, catalog)
+        shutil.rmtree(work, ignore_errors=True)
+    return summary
+
+
+@contextmanager
+def training_lock(catalog: Catalog) -> Iterator[None]:
+    """Hold the only right to train in a catalog; nightly runs are not kept waiting.
+
+    Raises:
+        CatalogError: another fine-tune holds it.
+    """
+    lock = FileLock(str(catalog.root / "training.lock"), timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise CatalogError(
+            f"another fine-tune is under way in {catalog.root}; wait for it to end"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _task(config: TrainConfig, lesson: Lesson) -> str:
+    """Name of the scratch folder: the same settings and labels go on where they were killed."""
+    pairs = lesson.pairs
+    data = [pairs.records["text_hash"].to_pylist(), pairs.records["image_hash"].to_pylist()]
+    rows = [array.tolist() for array in (pairs.left, pairs.right, pairs.grade, pairs.split)]
+    return (
+        f"{config.name}-{fingerprint(config=config.model_dump(mode='json'), data=data, rows=rows)}"
+    )
+
+
+def plan(config: TrainConfig, lesson: Lesson) -> dict[str, Any]:
+    """What a fine-tune would work on."""
+    pairs = lesson.pairs
+    return {
+        "name": config.name,
+        "purpose": config.purpose,
+        "records": len(pairs.records),
+        "splits": split_sizes(lesson),
+        "leaks": lesson.leaks,
+        "labels": pairs.facts,
+        "encoder": config.encoder.start.type,
+        "trains_encoder": config.encoder.train,
+        "catalog": config.catalog,
+    }
+
+
+def learn(config: TrainConfig, lesson: Lesson, *, work: Path) -> tuple[Candidate, Lesson]:
+    """Train, fit and calibrate; the test pairs are scored once, at the end."""
+    lesson = steps.with_negatives(config, lesson)
+    trained = (
+        steps.train(config, lesson, work=work) if config.encoder.train else steps.start(config)
+    )
+    blind = steps.blind_cosines(config, lesson, work=work)
+    lesson, print_ = steps.embed(config, lesson, trained)
+    fitted, facts = steps.judge(config, lesson, trained=config.encoder.train, blind=blind)
+    fitted.save(work / JUDGE)
+    bound = scorer(print_, work)
+    valid = lesson.pairs.part("valid")
+    calibration = calibrate(
+        steps.scores(lesson, fitted, "valid"),
+        lesson.pairs.same[valid],
+        model=config.name,
+        version=bound,
+        fingerprint=bound,
+        target_precision=config.judge.target_precision,
+        target_recall=config.judge.target_recall,
+        confidence=config.judge.confidence,
+        on_unreachable=config.judge.on_unreachable,
+        seed=config.seed,
+        group=lesson.group[valid],
+    )
+    held = "test" if len(lesson.pairs.part("test")) else "valid"
+    probability = calibration.calibrator(steps.scores(lesson, fitted, held))
+    return Candidate(trained, fitted, calibration, print_, held, probability, facts), lesson
+
+
+def measure(config: TrainConfig, lesson: Lesson, candidate: Candidate) -> dict[str, Any]:
+    """Metrics on the held-out pairs, at the accept threshold and at the balanced one."""
+    pairs, part = lesson.pairs, lesson.pairs.part(candidate.held)
+    same, slices = pairs.same[part], {n: v[part] for n, v in pairs.slices.items()}
+    sides = np.stack([lesson.entity[pairs.left[part]], lesson.entity[pairs.right[part]]], axis=1)
+    accept = candidate.calibration.accept.value
+    valid = candidate.calibration.calibrator(steps.scores(lesson, candidate.judge, "valid"))
+    balanced = balanced_threshold(valid)
+    vectors = lesson.study.vectors(candidate.judge.modality)
+    cosine = (vectors[pairs.left[part]] * vectors[pairs.right[part]]).sum(axis=1)
+
+    def measured(probability: Floats, threshold: float) -> dict[str, Any]:
+        return evaluate_pairs(
+            same, probability, threshold, sides, seed=config.seed, slices=slices,
+            min_slice=config.min_slice,
+        )  # fmt: skip
+
+    at_accept = measured(candidate.probability, accept)
+    at_balanced = measured(candidate.probability, balanced)
+    similar = measured(np.clip(cosine.astype(np.float64), 0, 1), 0.5)["metrics"]
+    return {
+        "split": candidate.held,
+        **at_accept,
+        "balanced": {"threshold": balanced, "metrics": at_balanced["metrics"]},
+        "cosine": {name: similar[name] for name in ("average_precision",)},
+    }
+
+
+def balanced_threshold(probability: Floats) -> float:
+    """The threshold with the greatest expected F1 on calibrated probabilities.
+
+    F1 of accepting the k likeliest pairs is expected to be 2 Σ p(accepted) / (k + Σ p): smoother
+    than the best F1 on the labels themselves, and as honest.
+    """
+    ranked = np.sort(probability)[::-1]
+    expected = 2 * np.cumsum(ranked) / (np.arange(1, len(ranked) + 1) + ranked.sum())
+    # Equal probabilities are accepted together.
+    ends = np.append(ranked[:-1] != ranked[1:], True)
+    return float(ranked[np.flatnonzero(ends)[expected[ends].argmax()]])
+
+
+# --- against the rival -------------------------------------------------------------------------
+
+
+def rival_scores(
+    config: TrainConfig, lesson: Lesson, held: str, catalog: Catalog
+) -> tuple[str | None, Floats, float]:
+    """The champion's probabilities of the held-out pairs and its threshold, or zero-shot's.
+
+    Returns:
+        (reference, None for zero-shot; (p,) probabilities; accept threshold).
+    """
+    pairs, part = lesson.pairs, lesson.pairs.part(held)
+    modality = steps.modality_of(config)
+    champion = registry_of(catalog).champion(champion_purpose(config.purpose, modality))
+    if champion is not None:
+        rival = open_registered(champion)
+        encoder = open_encoder(rival.encoder, images=config.images, threads=config.threads)
+        study = lesson.study.embedded(encoder, catalog.vectors(encoder.fingerprint))
+        evidence = study.evidence(pairs.left[part], pairs.right[part], rival.rule.model)
+        probability = rival.rule.calibration.calibrator(rival.rule.model.score(evidence))
+        return champion.reference, probability, rival.rule.accept
+    study, _ = steps.zero_shot(config, lesson)
+    vectors = study.vectors(modality)
+    cosine = (vectors[pairs.left[part]] * vectors[pairs.right[part]]).sum(axis=1)
+    probability = np.clip((cosine.astype(np.float64) + 1) / 2, 0, 1)
+    valid = pairs.part("valid")
+    known = (vectors[pairs.left[valid]] * vectors[pairs.right[valid]]).sum(axis=1)
+    return None, probability, _best_f1((known + 1) / 2, pairs.same[valid])
+
+
+def _best_f1(score: npt.NDArray[np.floating[Any]], same: npt.NDArray[np.bool_]) -> float:
+    from sklearn.metrics import precision_recall_curve
+
+    precision, recall, thresholds = precision_recall_curve(same, score)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    return float(thresholds[f1[:-1].argmax()])
+
+
+# --- registry ----------------------------------------------------------------------------------
+
+
+def register(
+    config: TrainConfig, lesson: Lesson, candidate: Candidate, catalog: Catalog
+) -> dict[str, Any]:
+    """Measure, compare with the rival, register, check the gate, promote when it passes."""
+    registry = registry_of(catalog)
+    metrics = measure(config, lesson, candidate)
+    pairs, part = lesson.pairs, lesson.pairs.part(candidate.held)
+    reference, rival, threshold = rival_scores(config, lesson, candidate.held, catalog)
+    compared = compare(
+        pairs.same[part],
+        (rival, threshold),
+        (candidate.probability, candidate.calibration.accept.value),
+        lesson.group[part],
+        seed=config.seed,
+    )
+    comparison = {
+        "against": reference or "zero-shot",
+        "metric": config.gate.metric,
+        **compared[config.gate.metric],
+    }
+    slices = _slice_f1(lesson, part, candidate.probability, candidate.calibration.accept.value)
+    against = reference and {
+        "reference": reference,
+        "slices": _slice_f1(lesson, part, rival, threshold),
+    }
+    checks = check_promotion(
+        _for_gate(config, candidate, slices),
+        against or None,
+        comparison,
+        config.gate,
+        min_slice=config.min_slice,
+    )
+    facts = governance(config, lesson, candidate, metrics, comparison, as_rows(checks))
+    model = registry.register(
+        config.name, lambda folder: _fill(folder, config, lesson, candidate, metrics, facts)
+    )
+    promoted = passes(checks) and config.gate.promote
+    if promoted:
+        registry.promote(
+            model.name,
+            model.version,
+            by="gemel finetune",
+            reason=f"passed the gate against {comparison['against']}",
+            gate=as_rows(checks),
+        )
+    return _summary(model, candidate, metrics, compared, comparison, as_rows(checks), promoted)
+
+
+def _summary(
+    model: Model,
+    candidate: Candidate,
+    metrics: dict[str, Any],
+    compared: dict[str, Any],
+    comparison: dict[str, Any],
+    gate: Sequence[dict[str, Any]],
+    promoted: bool,
+) -> dict[str, Any]:
+    return {
+        "model": model.reference,
+        "folder": str(model.folder),
+        "promoted": promoted,
+        "gate": list(gate),
+        "held": candidate.held,
+        "metrics": metrics["metrics"],
+        "balanced": metrics["balanced"],
+        "calibration": metrics["calibration"],
+        "errors": metrics["errors"],
+        "thresholds": {
+            "accept": candidate.calibration.accept.to_json(),
+            "review": candidate.calibration.review.to_json(),
+            "unreachable": candidate.calibration.chosen["unreachable"],
+        },
+        "judge": candidate.facts,
+        "comparison": comparison,
+        "compared": compared,
+        "encoder": candidate.trained.facts,
+        "report": str(model.folder / "governance.html"),
+    }
+
+
+def _for_gate(config: TrainConfig, candidate: Candidate, slices: dict[str, Any]) -> dict[str, Any]:
+    accept = candidate.calibration.accept
+    bound = candidate.calibration.fingerprint
+    return {
+        "reference": config.name,
+        "scorer": bound,
+        "slices": slices,
+        "calibration": {
+            "scorer": bound,
+            "accept": accept.value,
+            "target_precision": config.judge.target_precision,
+            "precision_low": accept.precision_low,
+            "reachable": accept.met,
+        },
+    }
+
+
+def _slice_f1(
+    lesson: Lesson, part: npt.NDArray[np.int64], probability: Floats, accept: float
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Attribute → value → number of pairs and F1 at the threshold."""
+    same, yes = lesson.pairs.same[part], probability >= accept
+    out: dict[str, dict[str, dict[str, float]]] = {}
+    for name, values in lesson.pairs.slices.items():
+        out[name] = {}
+        for value in np.unique(values[part]):
+            here = values[part] == value
+            hits, all_ = int((same & yes & here).sum()), int((same & here).sum())
+            f1 = 2 * hits / max(all_ + int((yes & here).sum()), 1)
+            out[name][str(value) or "(unknown)"] = {"n": int(here.sum()), "f1": f1}
+    return out
+
+
+def _fill(
+    folder: Path,
+    config: TrainConfig,
+    lesson: Lesson,
+    candidate: Candidate,
+    metrics: dict[str, Any],
+    facts: dict[str, Any],
+) -> dict[str, Any]:
+    """Write a version's files; return what model.json says."""
+    from pipeline.reporting.governance import render_governance
+
+    settings = candidate.trained.settings
+    if candidate.trained.folder is not None:
+        shutil.copytree(candidate.trained.folder, folder / "encoder")
+        settings = settings.model_copy(update={"path": "encoder"})
+    candidate.judge.save(folder / JUDGE)
+    (folder / CALIBRATION).write_text(candidate.calibration.to_json() + "\n")
+    _write(folder / "metrics.json", metrics)
+    _write(
+        folder / "training.json",
+        {
+            "config": config.model_dump(mode="json"),
+            "labels": lesson.pairs.facts,
+            "splits": split_sizes(lesson),
+            "leaks": lesson.leaks,
+            "encoder": candidate.trained.facts,
+            "history": candidate.trained.history,
+            "judge": candidate.facts,
+            "seed": config.seed,
+            "versions": versions(),
+        },
+    )
+    report = governance_report(facts)
+    _write(folder / "governance.json", report)
+    (folder / "governance.md").write_text(governance_markdown(report))
+    (folder / "governance.html").write_text(render_governance(report))
+    (folder / "card.md").write_text(model_card(facts))
+    return {
+        "purpose": champion_purpose(config.purpose, candidate.judge.modality),
+        "parent": start_name(config),
+        "encoder": settings.model_dump(mode="json"),
+        "encoder_fingerprint": candidate.fingerprint,
+        "modality": candidate.judge.modality,
+    }
+
+
+def _write(path: Path, data: dict[str, Any]) -> None:
+    path.write_text(json.dumps(data, indent=2, sort_keys=True, default=str) + "\n")
