@@ -116,6 +116,20 @@ CUT_LINKS = pa.schema(
     ]
 )
 
+# Verdicts of persons, append-only: the latest on a pair wins. *different* is a cannot-link, *same*
+# a must-link; *related* and *unsure* are neither.
+LABELS = pa.schema(
+    [
+        pa.field("left_id", pa.string(), nullable=False),
+        pa.field("right_id", pa.string(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),  # same / different / related / unsure
+        pa.field("by", pa.string(), nullable=False),
+        pa.field("at", WHEN, nullable=False),
+        pa.field("origin", pa.string(), nullable=False),  # import / review / audit
+        pa.field("note", pa.string()),
+    ]
+)
+
 RUNS = pa.schema(
     [
         pa.field("run", pa.string(), nullable=False),
@@ -134,6 +148,7 @@ TABLES: dict[str, pa.Schema] = {
     "pairs": PAIRS,
     "clusters": CLUSTERS,
     "cut_links": CUT_LINKS,
+    "labels": LABELS,
     "runs": RUNS,
 }
 
