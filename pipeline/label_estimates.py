@@ -65,8 +65,8 @@ def estimate_precision(
     low, high = _wilson(value, _effective(known, covered), confidence=confidence)
     low, high = low * covered / pairs, (high * covered + pairs - covered) / pairs
     sentence = (
-        f"Of about {pairs:,.0f} accepted pairs {value:.1%} are the same "
-        f"({low:.1%} to {high:.1%}, from {answered:,} labels)."
+        f"Of about {pairs:,.0f} accepted pairs {100 * value:.1f} % are the same "
+        f"({100 * low:.1f} to {100 * high:.1f} %, from {answered:,} labels)."
     )
     return {"precision": value, "low": low, "high": high, **facts, "sentence": sentence}
 
