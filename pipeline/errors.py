@@ -21,6 +21,10 @@ class CatalogError(PipelineError):
     """The catalog is damaged, locked by another run, or does not hold what was asked for."""
 
 
+class ModelError(PipelineError):
+    """A model of the registry is absent, incomplete or altered, or the registry is damaged."""
+
+
 class CheckError(PipelineError):
     """A check or gate of a run did not hold; the command line exits with 1."""
 

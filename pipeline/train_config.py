@@ -233,6 +233,12 @@ REFUSED_PURPOSES = {
 }
 
 
+def refused_use(purpose: str) -> str | None:
+    """Name the out-of-scope use that a purpose states, or None when it is in scope."""
+    words = purpose.casefold()
+    return next((use for word, use in REFUSED_PURPOSES.items() if word in words), None)
+
+
 class TrainConfig(Frozen):
     """One fine-tune, complete."""
 
@@ -261,13 +267,11 @@ class TrainConfig(Frozen):
     @field_validator("purpose")
     @classmethod
     def _in_scope(cls, purpose: str) -> str:
-        words = purpose.casefold()
-        for word, use in REFUSED_PURPOSES.items():
-            if word in words:
-                raise ValueError(
-                    f"{use} is out of scope: a score says that two records are alike, never that "
-                    "two persons are one; state another purpose, such as 'deduplication'"
-                )
+        if use := refused_use(purpose):
+            raise ValueError(
+                f"{use} is out of scope: a score says that two records are alike, never that "
+                "two persons are one; state another purpose, such as 'deduplication'"
+            )
         return purpose
 
 

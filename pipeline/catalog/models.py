@@ -1,0 +1,273 @@
+"""The registry: immutable versions of models, and the champion of each purpose.
+
+<root>/<name>/<version>/   one version; model.json has the sha256 of every other file
+<root>/registry.json       promotions and rollbacks; registry.previous.json: before the last one
+<root>/.staging/           versions being filled; those whose process died are removed later
+<root>/registry.lock       held for moments, by whoever changes something
+
+Each change is one rename, so a process killed at any moment leaves the state before or after it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.catalog.champions import Change, champions, read_history, write_history
+from pipeline.catalog.durable import sync, sync_tree, write_json
+from pipeline.catalog.model import (
+    MANIFEST,
+    NAME,
+    VERSION,
+    Model,
+    digest,
+    encoder_settings,
+    file_digest,
+    files_of,
+    load_model,
+)
+from pipeline.catalog.staging import locked, staged
+from pipeline.errors import ModelError
+from pipeline.train_config import refused_use
+
+__all__ = ["Model", "Registry"]
+
+_OWN_FACTS = {"name", "version", "created", "files", "sha256"}
+
+
+class Registry:
+    """The models below one folder; nothing is made before something is registered."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def register(self, name: str, fill: Callable[[Path], Mapping[str, Any]]) -> Model:
+        """Make the next version of `name` out of what `fill` writes.
+
+        Args:
+            fill: writes the version's files into the empty folder it is given and returns
+                model.json's facts, JSON-able: `purpose` and `encoder` at least. When it raises,
+                nothing is registered.
+
+        Raises:
+            ModelError: the name, the purpose, the facts or the files cannot be registered.
+        """
+        _check_name(name)
+        with staged(self.root) as staging:
+            facts = dict(fill(staging))
+            _check_facts(facts, staging)
+            facts["files"] = {path: file_digest(staging / path) for path in files_of(staging)}
+            sync_tree(staging)
+            with locked(self.root):
+                folder = self._settle(staging, name=name, facts=facts)
+        return load_model(folder)
+
+    def open(self, name: str, version: str | None = None) -> Model:
+        """Open a version, the newest by default, and verify every file of it.
+
+        Raises:
+            ModelError: there is none, or a file is altered, missing or not of this version.
+        """
+        _check_name(name)
+        known = self._versions(name)
+        if not known or (version is not None and version not in known):
+            wanted = name if version is None else f"{name}/{version}"
+            there = ", ".join(f"{name}/{v}" for v in known[-5:]) or ", ".join(self._names())
+            raise ModelError(
+                f"the registry {self.root} has no model {wanted}; it has: {there or 'none'}"
+            )
+        model = load_model(self.root / name / (version or known[-1]))
+        model.verify()
+        return model
+
+    def find(self, reference: str) -> Model:
+        """Open 'name/v0003', or the newest version of 'name'.
+
+        Raises:
+            ModelError: as `open`.
+        """
+        name, _, version = reference.partition("/")
+        return self.open(name, version or None)
+
+    def list(self) -> Sequence[Model]:
+        """Every version with a sound model.json, by name and version; `problems` has the others."""
+        models, _ = self._survey()
+        return models
+
+    def problems(self) -> dict[str, str]:
+        """Verify every version; return what is wrong, by reference."""
+        models, problems = self._survey()
+        for model in models:
+            try:
+                model.verify()
+            except ModelError as error:
+                problems[model.reference] = str(error)
+        return problems
+
+    def champion(self, purpose: str = "deduplication") -> Model | None:
+        """Open the version in use for `purpose`; None before the first promotion.
+
+        Raises:
+            ModelError: the registry or the version is damaged.
+        """
+        stack = champions(read_history(self.root)).get(purpose)
+        return self._promoted(stack[-1]) if stack else None
+
+    def history(self, purpose: str | None = None) -> Sequence[Change]:
+        """Every promotion and rollback, the oldest first."""
+        changes = read_history(self.root)
+        return [change for change in changes if purpose in (None, change.purpose)]
+
+    def promote(
+        self,
+        name: str,
+        version: str,
+        *,
+        purpose: str | None = None,
+        by: str,
+        reason: str,
+        gate: Sequence[Mapping[str, Any]] = (),
+    ) -> Model:
+        """Make a version the champion of its purpose, in one step; the present one stays below.
+
+        Promoting the champion again changes nothing.
+
+        Args:
+            purpose: must be the one the model was registered for; default: that one.
+            gate: the rows of the gate's checks, kept with the promotion.
+
+        Raises:
+            ModelError: the version is not sound, or was registered for another purpose.
+        """
+        model = self.open(name, version)
+        purpose = model.purpose if purpose is None else purpose
+        if purpose != model.purpose:
+            raise ModelError(
+                f"{model.reference} was registered for {model.purpose!r}, not for {purpose!r}; "
+                "fine-tune a model for that purpose"
+            )
+        with locked(self.root):
+            history = read_history(self.root)
+            stack = champions(history).get(purpose, [])
+            before = stack[-1].after if stack else None
+            if before != model.reference:
+                change = Change(
+                    at=_now(),
+                    action="promote",
+                    purpose=purpose,
+                    before=before,
+                    after=model.reference,
+                    fingerprint=model.fingerprint,
+                    by=by,
+                    reason=reason,
+                    gate=tuple(dict(row) for row in gate),
+                )
+                write_history(self.root, [*history, change])
+        return model
+
+    def rollback(
+        self, purpose: str = "deduplication", *, by: str = "", reason: str = ""
+    ) -> Model | None:
+        """Go back one champion, in one step; None when the first promotion was taken back.
+
+        Raises:
+            ModelError: there is no champion, or the one before is not sound.
+        """
+        with locked(self.root):
+            history = read_history(self.root)
+            stack = champions(history).get(purpose)
+            if not stack:
+                raise ModelError(f"there is no champion for {purpose!r} to roll back from")
+            below = stack[-2] if len(stack) > 1 else None
+            model = self._promoted(below) if below else None
+            change = Change(
+                at=_now(),
+                action="rollback",
+                purpose=purpose,
+                before=stack[-1].after,
+                after=below.after if below else None,
+                fingerprint=below.fingerprint if below else None,
+                by=by,
+                reason=reason,
+            )
+            write_history(self.root, [*history, change])
+        return model
+
+    def _promoted(self, change: Change) -> Model:
+        model = self.find(str(change.after))
+        if model.fingerprint != change.fingerprint:
+            raise ModelError(
+                f"{model.reference} has the fingerprint {model.fingerprint}, but "
+                f"{change.fingerprint} was promoted on {change.at}: its folder was exchanged; put "
+                "the promoted one back, or promote another version"
+            )
+        return model
+
+    def _survey(self) -> tuple[Sequence[Model], dict[str, str]]:
+        models, problems = [], {}
+        for name in self._names():
+            for version in self._versions(name):
+                try:
+                    models.append(load_model(self.root / name / version))
+                except ModelError as error:
+                    problems[f"{name}/{version}"] = str(error)
+        return models, problems
+
+    def _names(self) -> Sequence[str]:
+        return sorted(path.name for path in self.root.glob("*") if NAME.fullmatch(path.name))
+
+    def _versions(self, name: str) -> Sequence[str]:
+        found = (path.name for path in (self.root / name).glob("v*"))
+        return sorted(
+            (version for version in found if VERSION.fullmatch(version)),
+            key=lambda version: int(version[1:]),
+        )
+
+    def _settle(self, staging: Path, *, name: str, facts: dict[str, Any]) -> Path:
+        """Move a staged version to its place under the next free number."""
+        home = self.root / name
+        home.mkdir(exist_ok=True)
+        last = max((int(version[1:]) for version in self._versions(name)), default=0)
+        version = f"v{last + 1:04d}"
+        facts = {**facts, "name": name, "version": version, "created": _now()}
+        write_json(staging / MANIFEST, {**facts, "sha256": digest(facts)})
+        sync(staging)
+        # A folder that is not empty is never replaced: with a lock that does not hold (some
+        # network file systems) the slower process gets an error, not the other's place.
+        os.rename(staging, home / version)
+        sync(home)
+        sync(self.root)
+        return home / version
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise ModelError(
+            f"{name!r} is no name of a model: lower-case letters, digits, - and _ only"
+        )
+
+
+def _check_facts(facts: dict[str, Any], folder: Path) -> None:
+    """Refuse facts that could not be used later."""
+    if own := sorted(_OWN_FACTS & set(facts)):
+        raise ModelError(f"the facts {own} of a model are the registry's to set; leave them out")
+    if missing := sorted({"purpose", "encoder"} - set(facts)):
+        raise ModelError(f"a model's facts lack {missing}")
+    if use := refused_use(str(facts["purpose"])):
+        raise ModelError(
+            f"the purpose {facts['purpose']!r} is out of scope ({use}); such a model is refused"
+        )
+    if (folder / MANIFEST).exists():
+        raise ModelError(f"{MANIFEST} is written by the registry; return the facts instead")
+    encoder_settings(facts["encoder"], folder)
+    try:
+        digest(facts)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"a model's facts must be JSON without NaN: {error}") from error
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,144 @@
+"""The gate between a trained model and the nightly run: what must hold before it is champion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline.errors import ModelError
+from pipeline.train_config import GateTraining
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One condition: its value, the limit in the config, and what it means."""
+
+    name: str
+    passed: bool
+    value: float
+    limit: float
+    message: str
+
+
+def check_promotion(
+    candidate: Facts,
+    champion: Facts | None,
+    comparison: Facts | None,
+    settings: GateTraining,
+    *,
+    min_slice: int = 30,
+) -> list[Check]:
+    """Check a candidate against the champion, or against zero-shot when there is none.
+
+    Args:
+        candidate: `reference`; `scorer`, the identity of its encoder and judge; `slices`,
+            attribute -> value -> {n, f1} on the held-out pairs; `calibration`, with `scorer`,
+            `accept`, `target_precision`, `precision_low` (one-sided bound) and `reachable`.
+        champion: `reference` and `slices` on the same held-out pairs; None: the first champion.
+        comparison: paired bootstrap on the same held-out pairs, candidate minus champion (minus
+            zero-shot when there is none): `difference`, `low`, `high`, and `metric`, which must
+            be the configured one. None: not compared, which fails.
+        min_slice: pairs below which a slice is too small to tell.
+
+    Raises:
+        ModelError: the comparison is of another metric than the configured one.
+    """
+    return [
+        _gain(champion, comparison, settings),
+        *_slice_losses(candidate, champion, settings, min_slice=min_slice),
+        _bound(candidate),
+        _target(candidate),
+    ]
+
+
+def passes(checks: list[Check]) -> bool:
+    """Whether every check holds."""
+    return all(check.passed for check in checks)
+
+
+def as_rows(checks: list[Check]) -> list[dict[str, Any]]:
+    """The checks as plain dictionaries."""
+    return [asdict(check) for check in checks]
+
+
+def _gain(champion: Facts | None, comparison: Facts | None, settings: GateTraining) -> Check:
+    rival = f"the champion {champion['reference']}" if champion else "zero-shot"
+    name = f"gain in {settings.metric.replace('_', ' ')}"
+    if comparison is None:
+        message = f"not compared with {rival} on the same held-out pairs; evaluate both"
+        return Check(name, False, 0.0, settings.min_gain, message)
+    if comparison.get("metric", settings.metric) != settings.metric:
+        raise ModelError(
+            f"the comparison is of {comparison['metric']}, the gate asks for {settings.metric}; "
+            "compare the models by the configured metric"
+        )
+    gain, low, high = (float(comparison[key]) for key in ("difference", "low", "high"))
+    # Without a gain asked for, a tie does not replace a champion; a negative min_gain allows it.
+    passed = gain >= settings.min_gain and (gain > 0 or settings.min_gain < 0)
+    message = f"{gain:+.4f} against {rival}, interval {low:+.4f} to {high:+.4f}"
+    if low <= 0 <= high:
+        message += "; the pairs are too few to tell it from no difference"
+    return Check(name, passed, gain, settings.min_gain, message)
+
+
+def _slice_losses(
+    candidate: Facts, champion: Facts | None, settings: GateTraining, *, min_slice: int
+) -> Iterator[Check]:
+    """One check per attribute the champion was measured on, by its worst slice."""
+    for attribute, before in (champion or {}).get("slices", {}).items():
+        after = candidate.get("slices", {}).get(attribute, {})
+        enough = {value for value, facts in before.items() if facts["n"] >= min_slice}
+        name = f"loss of F1 by {attribute}"
+        if missing := sorted(enough - set(after)):
+            message = f"the candidate was not measured on {_listed(missing)}"
+            yield Check(name, False, 1.0, settings.max_slice_loss, message)
+            continue
+        losses = {value: before[value]["f1"] - after[value]["f1"] for value in enough}
+        if not losses:
+            message = f"no slice has {min_slice} pairs: too small to tell"
+            yield Check(name, True, 0.0, settings.max_slice_loss, message)
+            continue
+        worst = max(sorted(losses), key=lambda value: losses[value])
+        loss = float(losses[worst])
+        message = (
+            f"worst of {len(losses)} slices: {worst!r}, F1 {before[worst]['f1']:.3f} to "
+            f"{after[worst]['f1']:.3f} over {before[worst]['n']:,} pairs"
+        )
+        # Rounded: 0.90 - 0.85 must not exceed 0.05.
+        passed = round(loss, 9) <= settings.max_slice_loss
+        yield Check(name, passed, loss, settings.max_slice_loss, message)
+
+
+def _bound(candidate: Facts) -> Check:
+    """A threshold belongs to one model: the calibration must name this encoder and judge."""
+    calibration = candidate.get("calibration")
+    name = "calibration bound to this model"
+    if not calibration:
+        return Check(name, False, 0.0, 1.0, "the model is not calibrated")
+    if calibration.get("scorer") != candidate["scorer"]:
+        found = calibration.get("scorer")
+        message = f"calibrated for {found!r}, but the model's encoder and judge are "
+        return Check(name, False, 0.0, 1.0, f"{message}{candidate['scorer']!r}")
+    return Check(name, True, 1.0, 1.0, f"calibrated for {candidate['scorer']}")
+
+
+def _target(candidate: Facts) -> Check:
+    calibration = candidate.get("calibration") or {}
+    name = "precision bound at the accept threshold"
+    if "precision_low" not in calibration:
+        return Check(name, False, 0.0, 0.0, "the accept threshold has no precision bound")
+    low, target = float(calibration["precision_low"]), float(calibration["target_precision"])
+    at = f"at {float(calibration['accept']):.4f} the precision is at least {low:.3f}"
+    if low >= target:
+        return Check(name, True, low, target, at)
+    if calibration.get("reachable") is False:
+        return Check(name, True, low, target, f"{at}; the target is marked unreachable")
+    return Check(name, False, low, target, f"{at}: below the target, and not marked unreachable")
+
+
+def _listed(values: list[str]) -> str:
+    shown = ", ".join(repr(value) for value in values[:3])
+    return shown if len(values) <= 3 else f"{shown} and {len(values) - 3} more"

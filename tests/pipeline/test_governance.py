@@ -1,0 +1,321 @@
+"""The governance report: complete, honest about small slices, the same in every format."""
+
+import copy
+import json
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from scipy.stats import binomtest
+
+from pipeline.errors import PipelineError
+from pipeline.governance import drift, governance_markdown, governance_report, model_card
+from pipeline.reporting.governance import render_governance
+from pipeline.train_config import REFUSED_PURPOSES
+
+EDGES = [0.0, 0.25, 0.5, 0.75, 1.0]
+FACTS = {
+    "model": {
+        "name": "products", "version": "v0003", "purpose": "deduplication of products",
+        "encoder": "MiniLM, fine-tuned", "judge": "gradient boosting, isotonic",
+    },
+    "labels": {
+        "rows": 9600,
+        "unknown_ids": {"rows": 12, "ids": 7, "examples": ["shop:991"]},
+        "conflicts": {
+            "rule": "the latest verdict wins",
+            "direct": {"count": 2, "examples": [{"left": "a:1", "right": "a:2", "kept": None}]},
+        },
+        "entries": [{"rows": 9600}],
+    },
+    "pairs": {
+        "positives": {"given": 616},
+        "negatives": {"given": 5127, "in_batch": 372000, "mined": 8692},
+        "excluded": {"known_duplicate": 616, "suspected_duplicate": 77},
+    },
+    "split": {
+        "how": "by entity", "parts": {"train": {"pairs": 5743, "positives": 616}},
+        "leaks": {"records": {"count": 0}, "entities": {"count": 0}, "clean": True},
+    },
+    "threshold": {
+        "accept": 0.8125, "review": 0.2217, "target_precision": 0.95, "confidence": 0.95,
+        "precision": 0.978, "precision_low": 0.9512, "pairs": 184, "reachable": True,
+    },
+    "failures": {"overall": {"false_matches": 8, "different": 1710, "missed": 23, "same": 206}},
+}  # fmt: skip
+WHOLE = {
+    **FACTS,
+    "training": {
+        "settings": {"objective": "info_nce", "learning_rate": 5e-5}, "seed": 4,
+        "curves": {"train_loss": [1.9, 0.9, 0.5], "valid_average_precision": [0.8, 0.9, 0.88]},
+        "best_epoch": 2, "seconds": 1240.2, "versions": {"torch": "2.13.0"},
+    },
+    "threshold": {
+        **FACTS["threshold"], "method": "isotonic", "brier": 0.018,
+        "reliability": [{"mean": 0.1, "share": 0.12, "pairs": 90},
+                        {"mean": 1, "share": 1, "pairs": 9}],
+    },
+    "quality": {
+        "metrics": {"f1": {"value": 0.921, "low": 0.89, "high": 0.946},
+                    "precision": {"value": 0.9}},
+        "curve": [[0.1 * n, 1 - 0.04 * n] for n in range(1, 11)],
+        "comparison": {"against": "products/v0002", "metric": "f1", "difference": 0.02,
+                       "low": 0.01, "high": 0.03},
+        "gate": [{"passed": False, "name": "gain", "message": "too small"}],
+    },
+    "failures": {
+        **FACTS["failures"],
+        "slices": {"language": {
+            "en": {"false_matches": 3, "different": 1100, "missed": 8, "same": 120},
+            "fr": {"false_matches": 5, "different": 500, "missed": 14, "same": 50},
+            "lv": {"false_matches": 0, "different": 110, "missed": 1, "same": 6},
+        }},
+    },
+    "errors": {
+        "false_matches": [{"left_id": "a:1", "right_id": "b:9", "left_text": "lamp 40",
+                           "right_text": "lamp 46", "probability": 0.97}],
+        "missed": [{"left_id": "a:7", "right_id": "b:2", "left_text": "w" * 300,
+                    "probability": 0.01}],
+    },
+    "scores": {"edges": EDGES, "same": [0, 3, 9, 90], "different": [1200, 40, 8, 2]},
+    "drift": {"train": {"edges": EDGES, "counts": [1200, 40, 20, 90]},
+              "tonight": {"edges": EDGES, "counts": [600, 40, 200, 900]}},
+    "limits": ["Only two languages have enough labels."],
+}  # fmt: skip
+
+
+class Words(HTMLParser):
+    """The page's words, and its tags with their attributes."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.words, self.inside = [], [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.inside = tag
+
+    def handle_endtag(self, tag):
+        self.inside = ""
+
+    def handle_data(self, data):
+        if self.inside not in ("style", "script"):
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join("".join(self.words).split())
+
+
+def in_markdown(report):
+    page = MarkdownIt("commonmark").enable("table").render(governance_markdown(report))
+    return Words(page)
+
+
+def strings(report):
+    for part in report["sections"]:
+        yield part["title"]
+        for block in part["blocks"]:
+            yield from [block[key] for key in ("text", "title") if key in block]
+            yield from block.get("items", [])
+            yield from block.get("columns", [])
+            yield from (cell for row in block.get("rows", []) for cell in row if cell)
+
+
+def with_facts(**parts):
+    return {**copy.deepcopy(WHOLE), **parts}
+
+
+# --- content -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("facts", [FACTS, WHOLE], ids=["mandatory", "whole"])
+def test_the_three_formats_say_the_same(facts):
+    report = governance_report(facts)
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    markdown, page = in_markdown(report).text, Words(render_governance(report)).text
+    for words in strings(report):
+        assert words in markdown, words
+        assert words in page, words
+
+
+def test_what_an_auditor_looks_for_is_there():
+    text = in_markdown(governance_report(WHOLE)).text
+    for words in (
+        "the latest verdict wins", "kept none", "372,000", "suspected duplicate",
+        "no record, content", "lower bound 0.9512", "184 labelled pairs", "info_nce", "20 min 40 s", "paired bootstrap",
+        "7.6 % to 16.2 %", "lv (too small to tell)", "worst slice fr, best en, ratio 4.20",
+        "lamp 46", "(+100 characters)", "calibrate again", "Only two languages",
+    ):  # fmt: skip
+        assert words in text, words
+
+
+def test_uses_out_of_scope_are_refused_by_name_in_report_and_card():
+    for text in (governance_markdown(governance_report(FACTS)), model_card(FACTS)):
+        for words in ("Identification of people", "Access control", "Admission"):
+            assert words in text
+    from pipeline.governance_sections import REFUSALS
+
+    assert set(REFUSALS) == set(REFUSED_PURPOSES.values())
+
+
+def test_the_card_is_a_part_of_the_report():
+    card, report = model_card(WHOLE), governance_markdown(governance_report(WHOLE))
+    assert card.startswith("# Model card: products/v0003")
+    assert all(line in report for line in card.splitlines()[1:])
+    assert "The worst errors" not in card
+    assert "lamp 40" not in card
+
+
+def test_an_unreachable_target_is_a_warning():
+    threshold = {**FACTS["threshold"], "reachable": False, "precision_low": 0.9}
+    warnings = governance_report({**FACTS, "threshold": threshold})["warnings"]
+    assert len(warnings) == 1
+    assert "is not reachable" in warnings[0]
+
+
+def test_a_leak_is_a_warning():
+    leaks = {"records": {"count": 4}, "entities": {"count": 0}, "clean": False}
+    report = governance_report({**FACTS, "split": {**FACTS["split"], "leaks": leaks}})
+    assert report["warnings"] == [
+        "Leak check: 4 records in two splits; the held-out figures may be too good."
+    ]
+
+
+def test_drift_is_a_warning_only_when_scores_have_moved():
+    calm = {"train": WHOLE["drift"]["train"], "tonight": WHOLE["drift"]["train"]}
+    moved, still = governance_report(WHOLE), governance_report(with_facts(drift=calm))
+    assert moved["drift"] == drift(WHOLE["drift"]["train"], WHOLE["drift"]["tonight"])
+    assert moved["drift"]["words"] in moved["warnings"]
+    assert still["drift"]["words"] not in still["warnings"]
+
+
+# --- failures ----------------------------------------------------------------------------------
+
+COUNTS = st.tuples(
+    st.integers(0, 200), st.integers(0, 200), st.integers(0, 200), st.integers(0, 200)
+)
+
+
+def counts(numbers):
+    a, b, c, d = numbers
+    return {
+        "false_matches": min(a, b), "different": max(a, b), "missed": min(c, d), "same": max(c, d),
+    }  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from("abcde"), COUNTS, min_size=1))
+def test_rates_intervals_and_ratios_against_the_definitions(slices):
+    slices = {name: counts(numbers) for name, numbers in slices.items()}
+    facts = {"overall": counts((1, 9, 2, 8)), "slices": {"group": slices}, "min_slice": 30}
+    report = governance_report({**FACTS, "failures": facts})
+    rates = report["failures"]["slices"]["group"]
+    for name, count in slices.items():
+        rate = rates[name]["false_match_rate"]
+        assert rate["small"] == (count["different"] < 30)
+        if count["different"]:
+            oracle = binomtest(count["false_matches"], count["different"])
+            interval = oracle.proportion_ci(method="wilson")
+            assert rate["value"] == pytest.approx(count["false_matches"] / count["different"])
+            assert (rate["low"], rate["high"]) == pytest.approx((interval.low, interval.high))
+        else:
+            assert rate["value"] is None
+    told = {n: c["missed"] / c["same"] for n, c in slices.items() if c["same"] >= 30}
+    ratio = report["failures"]["ratios"]["group"]["false_non_match_rate"]
+    if len(told) < 2 or not min(told.values()):
+        assert ratio["ratio"] is None
+    else:
+        assert ratio["ratio"] == pytest.approx(max(told.values()) / min(told.values()))
+    small = [n for n, c in slices.items() if c["same"] < 30]
+    warned = [w for w in report["warnings"] if "false non-match" in w and "too small" in w]
+    assert bool(small) == bool(warned)
+    assert all(name in warned[0] for name in small)
+
+
+def test_a_slice_that_fails_more_than_the_rest_is_a_warning():
+    warnings = governance_report(WHOLE)["warnings"]
+    assert any(w.startswith("language fr: the false non-match rate is 28.0 %") for w in warnings)
+    assert not any(w.startswith("language en") for w in warnings)
+
+
+# --- input -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", sorted(FACTS))
+def test_a_mandatory_part_that_is_missing_is_named(part):
+    with pytest.raises(PipelineError, match=f"{part}: Field required"):
+        governance_report({name: value for name, value in FACTS.items() if name != part})
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({"slice": {}}, "slice: Extra inputs"),
+        ({"threshold": {**FACTS["threshold"], "accept": float("nan")}}, "threshold.accept"),
+        ({"failures": {"overall": counts((5, 9, 2, 8)) | {"missed": 9}}}, "more failures than"),
+        ({"scores": {"edges": EDGES, "same": [1], "different": [1]}}, "edges must be one more"),
+    ],
+)
+def test_facts_that_do_not_fit_are_named(parts, words):
+    with pytest.raises(PipelineError, match=words):
+        governance_report({**FACTS, **parts})
+
+
+# --- hostile texts -----------------------------------------------------------------------------
+
+HOSTILE = [
+    "</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", '" onmouseover="alert(1)',
+    "</style><style>*{display:none}", "{{ 7*7 }}{% raw %}", "-->]]><svg onload=alert(1)>",
+    "[x](javascript:alert(1)) ![y](http://evil/z.png)", "a | b\n\n# heading\n- item `code`",
+    "abc\u202egpj.exe\x00\x1b[31m\u2066",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", HOSTILE)
+def test_no_text_becomes_markup(words):
+    calm, hostile = (
+        with_facts(
+            model={**FACTS["model"], "purpose": w, "encoder": w},
+            labels={"examples": [w], w: 3},
+            limits=[w],
+            failures={**FACTS["failures"], "slices": {w: {w: counts((1, 90, 2, 80))}}},
+            errors={"missed": [
+                {"left_id": w, "right_id": w, "left_text": w, "right_text": w, "probability": 0.1}
+            ]},
+            training={**WHOLE["training"], "curves": {w: [1.0, 2.0]}},
+        )
+        for w in ("calm", words)
+    )  # fmt: skip
+    for render in (lambda f: Words(render_governance(governance_report(f))),
+                   lambda f: in_markdown(governance_report(f))):  # fmt: skip
+        expected, found = render(calm), render(hostile)
+        assert [tag for tag, _ in found.tags] == [tag for tag, _ in expected.tags]
+        assert [set(attrs) for _, attrs in found.tags] == [set(attrs) for _, attrs in expected.tags]
+        assert "\u202e" not in found.text
+        assert "\x1b" not in found.text
+
+
+def test_the_page_fetches_and_runs_nothing():
+    page = render_governance(governance_report(WHOLE))
+    tags = Words(page).tags
+    assert not {tag for tag, _ in tags} & {"script", "img", "link", "iframe", "object", "base"}
+    assert not [value for _, attrs in tags for key, value in attrs.items()
+                if key in ("src", "href") and not value.startswith("#")]  # fmt: skip
+    assert "default-src 'none'" in page
+    assert "url(" not in page
+    assert page == render_governance(governance_report(WHOLE))
+
+
+def test_every_figure_is_drawn():
+    page = Words(render_governance(governance_report(WHOLE)))
+    drawn = [attrs["aria-label"] for tag, attrs in page.tags if tag == "svg" and "role" in attrs]
+    assert drawn == [
+        "Training: train loss", "Training: valid average precision",
+        "Reliability of the probabilities", "Precision and recall", "Scores by class",
+    ]  # fmt: skip
+    shapes = [tag for tag, _ in page.tags]
+    assert shapes.count("polyline") == 5
+    assert shapes.count("circle") == 3 + 3 + 2
