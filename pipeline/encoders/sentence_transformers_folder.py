@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.encoders.windows import WindowCutter
 from pipeline.errors import EncoderError
 
+if TYPE_CHECKING:
+    from pipeline.encoders.character_cnn import CharacterCutter
+
 _NO_LIMIT = 1_000_000  # tokenizers say "no limit" with a huge number
+_OWN = "pipeline.encoders.character_cnn.CharacterCnn"
 
 
 def load_model(folder: Path) -> Any:
@@ -23,20 +28,37 @@ def load_model(folder: Path) -> Any:
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
+        if _module_types(folder) == [_OWN]:
+            # Our own class, out of this package: named by a folder it would need the permission
+            # to run any code (trust_remote_code), so it is put in place by hand.
+            from pipeline.encoders.character_cnn import CharacterCnn
+
+            own = CharacterCnn.load(str(folder))
+            return SentenceTransformer(modules=[own], device="cpu").eval()
         model = SentenceTransformer(
             str(folder), device="cpu", trust_remote_code=False, local_files_only=True
         )
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+    except (TypeError, OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
         raise EncoderError(f"cannot open the model in {folder}: {error}") from error
     return model.eval()
 
 
-def text_cutter(model: Any, folder: Path) -> tuple[WindowCutter | None, int]:
+def _module_types(folder: Path) -> list[str]:
+    """Return the classes that modules.json names, in order."""
+    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    return [module["type"] for module in modules]
+
+
+def text_cutter(model: Any, folder: Path) -> tuple[WindowCutter | CharacterCutter | None, int]:
     """Return what cuts texts for the model's text module, and the tokens added to a window."""
     from sentence_transformers.base.modules import Transformer
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
+    from pipeline.encoders.character_cnn import CharacterCnn, CharacterCutter
+
     module = text_module(model)
+    if isinstance(module, CharacterCnn):
+        return CharacterCutter(module.max_characters), 0
     if isinstance(module, StaticEmbedding):
         return None, 0
     if not isinstance(module, Transformer) or "text" not in module.modalities:

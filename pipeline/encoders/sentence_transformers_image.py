@@ -30,7 +30,7 @@ def open_image_folder(
     model = load_model(folder)
     if not model.supports("image"):
         raise EncoderError(f"{folder} does not take pictures, only {model.modalities}")
-    size = _input_size(_image_module(model))
+    size = input_size(model)
     return PictureEncoder(
         network=_network(model),
         image_size=size,
@@ -59,20 +59,9 @@ def _network(model: Any) -> Any:
     return network
 
 
-def _image_module(model: Any) -> Any:
-    """Return the module that reads pictures: the first, or the first of a router's route."""
-    from sentence_transformers.base.modules import Router
-
-    module = model[0]
-    if not isinstance(module, Router):
-        return module
-    submodules: Any = module.sub_modules
-    return submodules[module.route_mappings.get((None, "image"), "image")][0]
-
-
-def _input_size(module: Any) -> int:
+def input_size(model: Any) -> int:
     """Return the side in pixels that the model's processor crops or scales to, else 224."""
-    processor = getattr(module, "processor", None)
+    processor = getattr(_image_module(model), "processor", None)
     processor = getattr(processor, "image_processor", processor)
     for setting in ("crop_size", "size"):
         value = getattr(processor, setting, None)
@@ -83,3 +72,14 @@ def _input_size(module: Any) -> int:
             if side:
                 return int(side)
     return 224
+
+
+def _image_module(model: Any) -> Any:
+    """Return the module that reads pictures: the first, or the first of a router's route."""
+    from sentence_transformers.base.modules import Router
+
+    module = model[0]
+    if not isinstance(module, Router):
+        return module
+    submodules: Any = module.sub_modules
+    return submodules[module.route_mappings.get((None, "image"), "image")][0]

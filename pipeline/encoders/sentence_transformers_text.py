@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ from pipeline.encoders.sentence_transformers_folder import (
 from pipeline.encoders.torch_runtime import in_threads, resolved_dtype
 from pipeline.encoders.windows import Window, WindowCutter
 
+if TYPE_CHECKING:
+    from pipeline.encoders.character_cnn import CharacterCutter
+
 _TOKENS_PER_PASS = 512  # measured best of 256 … 2048 on two cores, one thread per pass
 _LENGTH_STEP = 8  # texts are padded to a multiple of this many tokens
 _BLOCK_CHARACTERS = 4_000_000  # bounds the memory of one block of long texts
@@ -38,7 +41,8 @@ class TextFolderEncoder:
     """A loaded text model. Blocks of 64 x `batch_size` texts are sorted by length and yielded."""
 
     model: Any
-    cutter: WindowCutter | None  # None: the model has no window and no padding (StaticEmbedding)
+    # None: the model has no window and no padding (StaticEmbedding)
+    cutter: WindowCutter | CharacterCutter | None
     overhead: int  # special and prompt tokens of every window
     routed: bool  # the model starts with a router, which asks for the modality
     name: str

@@ -37,14 +37,14 @@ class WindowCutter:
 
     def cut(self, texts: Sequence[str], *, start: int) -> list[Window]:
         """Return the windows of all texts in order; the first text has position `start`."""
-        encodings = self._tokenise(texts)
+        encodings = self.tokenise(texts)
         return [
             window
             for row, (text, encoding) in enumerate(zip(texts, encodings, strict=True))
             for window in self._windows(start + row, text, encoding)
         ]
 
-    def _tokenise(self, texts: Sequence[str]) -> list[Any]:
+    def tokenise(self, texts: Sequence[str]) -> list[Any]:
         """Tokenise without truncation, padding or special tokens."""
         batch = self.tokenizer(
             list(texts),
@@ -65,7 +65,7 @@ class WindowCutter:
         # A piece read alone may make more tokens than it made in its place, hence again.
         return [
             window
-            for piece, again in zip(pieces, self._tokenise(pieces), strict=True)
+            for piece, again in zip(pieces, self.tokenise(pieces), strict=True)
             if len(again)
             for window in self._windows(position, piece, again)
         ]

@@ -1,0 +1,1 @@
+"""Fine-tuning the Siamese encoder on labelled pairs; imported when training only."""
