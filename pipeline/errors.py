@@ -31,11 +31,3 @@ class ModelError(PipelineError):
 
 class CheckError(PipelineError):
     """A check or gate of a run did not hold; the command line exits with 1."""
-
-
-class ModelError(PipelineError):
-    """A model of the registry is missing, damaged, or belongs to something else."""
-
-
-class TrainingError(PipelineError):
-    """A fine-tune cannot go on; nothing was registered."""

@@ -103,7 +103,7 @@ def governance(
             "reachable": accept.met,
             "target_recall": config.judge.target_recall,
             "recall": review.recall,
-            "recall_low": review.low,
+            "recall_low": review.recall_low,
             "method": candidate.calibration.calibrator.kind,
             "brier": metrics["calibration"]["brier"],
             "calibration_error": metrics["calibration"]["ece_equal_mass"],

@@ -22,8 +22,9 @@ BACKGROUND_SAMPLE = 4096
 NEIGHBOURS = 10
 # Normalised cosines are used when they raise validation's average precision by this much.
 WORTH_IT = 0.002
-# Neighbours a record may have on average at the search floor: what bounds the candidates.
-CROWDED = 50
+# What bounds the candidates of a run at the search floor: neighbours of a record on average, or,
+# in a small corpus, pairs in all.
+CROWDED, FEW_PAIRS = 50, 4_000_000
 
 
 @dataclass(frozen=True)
@@ -197,8 +198,8 @@ def search_floor(
 ) -> dict[str, float]:
     """The cosine down to which a run searches with this encoder.
 
-    One in a hundred labelled duplicates may lie below it; but it never is so low that a record
-    would have more than CROWDED neighbours on average in the corpus at hand.
+    One in a hundred labelled duplicates may lie below it; but it never is so low that the corpus
+    at hand would have more than CROWDED neighbours a record and FEW_PAIRS pairs.
 
     Returns:
         floor, and the share of the labelled duplicates that lie at or above it.
@@ -208,7 +209,8 @@ def search_floor(
     rng = np.random.default_rng(seed)
     sample = vectors[np.sort(rng.permutation(len(vectors))[:1000])]
     levels = np.sort((sample @ vectors.T).ravel())
-    share = min(CROWDED / max(len(vectors), 1), 1.0)
+    count = max(len(vectors), 1)
+    share = min(max(CROWDED / count, FEW_PAIRS / count**2), 1.0)
     crowded = float(levels[int((1 - share) * (len(levels) - 1))])
     floor = round(min(max(wanted, crowded), 0.95), 4)
     return {"floor": floor, "duplicates_above": float((near >= floor).mean()) if len(near) else 1.0}

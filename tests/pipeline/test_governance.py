@@ -146,7 +146,8 @@ def test_what_an_auditor_looks_for_is_there():
     text = in_markdown(governance_report(WHOLE)).text
     for words in (
         "the latest verdict wins", "kept none", "372,000", "suspected duplicate",
-        "no record, content", "lower bound 0.9512", "184 labelled pairs", "info_nce", "20 min 40 s", "paired bootstrap",
+        "no record, content", "lower bound 0.9512", "184 labelled pairs", "info_nce", "20 min 40 s",
+        "paired bootstrap",
         "7.6 % to 16.2 %", "lv (too small to tell)", "worst slice fr, best en, ratio 4.20",
         "lamp 46", "(+100 characters)", "calibrate again", "Only two languages",
     ):  # fmt: skip
