@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline import governance_results as results
-from pipeline import governance_sections as sections
-from pipeline.document import cleaned
 from pipeline.drift import drift
 from pipeline.governance_facts import GovernanceFacts, validated
-from pipeline.markdown import to_markdown
+from pipeline.reporting import governance_results as results
+from pipeline.reporting import governance_sections as sections
+from pipeline.reporting.document import cleaned
+from pipeline.reporting.markdown import to_markdown
 
 __all__ = ["drift", "governance_markdown", "governance_report", "model_card"]
 
@@ -32,8 +32,8 @@ def governance_report(facts: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         JSON-able: format, title, model (reference), warnings (every one of the sections),
-        sections (`pipeline.document`), drift (`drift.drift` or None), and the facts it was made
-        of, texts clipped.
+        sections (`pipeline.reporting.document`), drift (`drift.drift` or None), and the facts it
+        was made of, texts clipped.
 
     Raises:
         PipelineError: a mandatory part is missing, or a value does not fit; names it.

@@ -1,4 +1,4 @@
-"""A figure of a document (`pipeline.document.figure`) in pixels."""
+"""A figure of a document (`pipeline.reporting.document.figure`) in pixels."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ import json
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from scipy.stats import binomtest
@@ -200,7 +200,7 @@ def test_uses_out_of_scope_are_refused_by_name_in_report_and_card():
     for text in (governance_markdown(governance_report(FACTS)), model_card(FACTS)):
         for words in ("Identification of people", "Access control", "Admission"):
             assert words in text
-    from pipeline.governance_sections import REFUSALS
+    from pipeline.reporting.governance_sections import REFUSALS
 
     assert set(REFUSALS) == set(REFUSED_PURPOSES.values())
 
@@ -247,6 +247,7 @@ def test_drift_is_a_warning_only_when_scores_have_moved():
 # --- failures ----------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from("abcde"),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as relaxed
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
@@ -56,6 +57,7 @@ def test_the_first_champion_must_beat_zero_shot():
     assert failed(candidate(), None, None) == ["gain in average precision"]
 
 
+@relaxed(deadline=None)
 @given(gain=st.floats(-1, 1), least=st.floats(-1, 1))
 def test_the_gain_is_the_least_asked_for_and_a_tie_is_none(gain, least):
     settings = GateTraining(min_gain=least)

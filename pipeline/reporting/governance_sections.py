@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline import governance_figures as figures
-from pipeline.document import bullets, section, table, text, warning
 from pipeline.governance_facts import ModelFacts, PairFacts, SplitFacts, TrainingFacts
 from pipeline.reporting import formats
+from pipeline.reporting import governance_figures as figures
+from pipeline.reporting.document import bullets, section, table, text, warning
 from pipeline.train_config import REFUSED_PURPOSES
 
 Section = dict[str, Any]
@@ -126,7 +126,9 @@ def split(facts: SplitFacts, leaks: Mapping[str, Any]) -> Section:
     return section(
         "splits",
         "Splits and leak check",
-        text("Pairs are divided by entity, so that no record of one entity is in two splits."),
+        text(
+            "Splits that the labels name are kept and checked; other pairs are divided by entity."
+        ),
         table(("Split", "Pairs", "Duplicates"), rows),
         table(("How", "Value"), others) if others else None,
         warning(f"Leak check: {listed} in two splits; the held-out figures may be too good.")
@@ -141,7 +143,7 @@ def training(facts: TrainingFacts | None) -> Section:
         return section("training", "Training", text("The encoder was not trained, only the judge."))
     rows = [
         (
-            ", ".join(path).replace("_", " "),
+            ", ".join(path).replace("_", " ").replace("seconds", "time"),
             formats.duration(value) if path[-1] == "seconds" else shown(value),
         )
         for path, value in _flat(facts.facts)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline import governance_figures as figures
-from pipeline.document import Block, bullets, section, table, text, warning
 from pipeline.governance_facts import (
     CalibrationFacts,
     ComparisonFacts,
@@ -23,6 +21,8 @@ from pipeline.governance_facts import (
     ThresholdFacts,
 )
 from pipeline.reporting import formats
+from pipeline.reporting import governance_figures as figures
+from pipeline.reporting.document import Block, bullets, section, table, text, warning
 
 Section = dict[str, Any]
 
@@ -78,7 +78,7 @@ def quality(
         "quality",
         "Quality on held-out pairs",
         text(
-            f"Measured once on {formats.count(facts.pairs)} pairs that took no part in training or "
+            f"Measured on {formats.count(facts.pairs)} pairs held out from training and "
             f"calibration, {formats.count(facts.positives)} of them duplicates."
         ),
         table(("Metric", "Value", "95 % interval"), measured),

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.document import Block, figure
 from pipeline.governance_facts import CurvePoint, ReliabilityBin, ScoreFacts
 from pipeline.reporting import formats
+from pipeline.reporting.document import Block, figure
 
 ROWS = 21  # of the tables that stand for a curve
 
 
 def precision_recall(curve: Sequence[CurvePoint]) -> Block:
     """Precision over recall, each point one threshold."""
-    points = sorted((point.recall, point.precision) for point in curve)
+    points = sorted(((c.recall, c.precision) for c in curve), key=lambda p: (p[0], -p[1]))
     return figure(
         "Precision and recall",
         x="recall",
