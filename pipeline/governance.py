@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline import governance_sections as sections
-from pipeline.document import cleaned
 from pipeline.drift import drift
-from pipeline.failures import failure_rates
 from pipeline.governance_facts import GovernanceFacts, validated
-from pipeline.markdown import to_markdown
+from pipeline.reporting import governance_results as results
+from pipeline.reporting import governance_sections as sections
+from pipeline.reporting.document import cleaned
+from pipeline.reporting.markdown import to_markdown
 
 __all__ = ["drift", "governance_markdown", "governance_report", "model_card"]
 
@@ -32,16 +32,15 @@ def governance_report(facts: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         JSON-able: format, title, model (reference), warnings (every one of the sections),
-        sections (`pipeline.document`), failures (`failures.failure_rates`), drift
-        (`drift.drift` or None), and the facts it was made of.
+        sections (`pipeline.reporting.document`), drift (`drift.drift` or None), and the facts it
+        was made of, texts clipped.
 
     Raises:
         PipelineError: a mandatory part is missing, or a value does not fit; names it.
     """
     checked = validated(facts)
-    failures = failure_rates(checked.failures)
     moved = drift(checked.drift["train"], checked.drift["tonight"]) if checked.drift else None
-    parts = cleaned(_sections(checked, failures, moved))
+    parts = cleaned(_sections(checked, moved))
     return {
         "format": FORMAT,
         "title": f"Governance report: {cleaned(_reference(checked))}",
@@ -53,7 +52,6 @@ def governance_report(facts: Mapping[str, Any]) -> dict[str, Any]:
             if block["kind"] == "warning"
         ],
         "sections": parts,
-        "failures": cleaned(failures),
         "drift": moved,
         "facts": cleaned(checked.model_dump(mode="json")),
     }
@@ -80,21 +78,19 @@ def _reference(facts: GovernanceFacts) -> str:
     return f"{facts.model.name}/{version}" if version else facts.model.name
 
 
-def _sections(
-    facts: GovernanceFacts, failures: dict[str, Any], moved: dict[str, Any] | None
-) -> list[dict[str, Any]]:
+def _sections(facts: GovernanceFacts, moved: dict[str, Any] | None) -> list[dict[str, Any]]:
     return [
         sections.model(facts.model),
         sections.use(facts.model),
         sections.out_of_scope(),
         sections.data(facts.labels),
         sections.pairs(facts.pairs),
-        sections.split(facts.split),
+        sections.split(facts.split, facts.leaks),
         sections.training(facts.training),
-        sections.threshold(facts.threshold),
-        sections.quality(facts.quality),
-        sections.failures(failures, facts.failures),
-        sections.errors(facts.errors),
-        sections.scores(facts.scores, facts.threshold, moved),
-        sections.limits(facts),
+        results.thresholds(facts.calibration, facts.evaluation.calibration),
+        results.quality(facts.evaluation, facts.comparison, facts.gate),
+        results.failures(facts.evaluation.errors),
+        results.errors(facts.errors),
+        results.scores(facts.scores, facts.calibration, moved),
+        results.limits(facts.limits),
     ]

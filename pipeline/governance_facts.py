@@ -54,106 +54,149 @@ class PairFacts(Facts):
     note: str | None = None
 
 
-class SplitPart(Facts):
-    """Size of one split."""
+class Given(Facts):
+    """Base of what other modules state: what the report does not use of it is left out."""
 
-    pairs: Count
-    positives: Count
-    records: Count | None = None
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class SplitFacts(Facts):
-    """How pairs were divided, and `pipeline.splits.check_leaks`."""
+    """`LabelledPairs.facts['split']`: parts (name -> pairs, positives) and counts of the rest."""
 
-    how: str = Field(description="By entity, given, or given with valid taken from train.")
-    parts: dict[str, SplitPart]
-    leaks: dict[str, Any] = Field(
-        description="clean, and per kind (records, contents, entities): count, of, examples."
-    )
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+    parts: dict[str, dict[str, Count]]
 
 
 class TrainingFacts(Facts):
-    """How the encoder was trained; absent when it was not."""
+    """`TrainedEncoder.facts` and `.history`; absent when the encoder was not trained."""
 
-    settings: dict[str, Any] = {}
-    curves: dict[str, list[float]] = Field({}, description="Name -> value per epoch.")
-    best_epoch: Count | None = Field(None, description="From 1.")
-    seconds: float | None = None
-    seed: int
-    device: str | None = None
-    versions: dict[str, str] = {}
+    facts: dict[str, Any]
+    history: list[dict[str, Any]] = Field([], description="Per epoch, 0 the start; may hold None.")
 
 
-class ReliabilityBin(Facts):
+class ThresholdFacts(Given):
+    """One threshold on the probability, on the calibration pairs; bounds are one-sided."""
+
+    value: float
+    precision: Share
+    precision_low: Share
+    recall: Share
+    recall_low: Share
+    accepted: Count
+    positives: Count
+    n: Count
+    target: Share
+    confidence: Share
+    met: bool
+
+
+class CalibrationFacts(Given):
+    """`Calibration.to_json`, read back; `chosen` says how, and in words what was unreachable."""
+
+    accept: ThresholdFacts
+    review: ThresholdFacts
+    chosen: dict[str, Any] = {}
+
+
+class Rate(Given):
+    """Errors among n pairs with Wilson's 95 % interval; the note says where n is too small."""
+
+    value: Share
+    low: Share
+    high: Share
+    errors: Count
+    n: Count
+    note: str = ""
+
+
+class Rates(Given):
+    """Both rates of one group of pairs."""
+
+    false_match_rate: Rate
+    false_non_match_rate: Rate
+
+
+class Ratio(Given):
+    """Worst to best of the slices that are large enough; no ratio where the best has no error."""
+
+    worst: str
+    best: str
+    ratio: float | None
+
+
+class SliceFacts(Given):
+    """One attribute's slices."""
+
+    values: dict[str, Rates]
+    worst_to_best: dict[str, Ratio | None]
+
+
+class FailureFacts(Given):
+    """`pipeline.error_rates`: failures at the accept threshold."""
+
+    overall: Rates
+    slices: dict[str, SliceFacts] = {}
+    min_slice: Count
+
+
+class Measure(Given):
+    """A figure with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class ReliabilityBin(Given):
     """Pairs of like probability: what was said, and the share that are the same."""
 
-    mean: Share
-    share: Share
+    probability: Share
+    same: Share
     pairs: Count
 
 
-class ThresholdFacts(Facts):
-    """Where the decisions fall and why, on the calibration pairs."""
+class ReliabilityFacts(Given):
+    """How far the probabilities are from the truth."""
 
-    accept: float
-    review: float
-    target_precision: Share
-    confidence: Share
-    precision: Share
-    precision_low: Share = Field(description="One-sided lower bound.")
-    pairs: Count = Field(description="Calibration pairs at or above the accept threshold.")
-    reachable: bool
-    target_recall: Share | None = None
-    recall: Share | None = None
-    recall_low: Share | None = None
-    method: str | None = Field(None, description="isotonic, Platt, …")
-    brier: float | None = None
-    calibration_error: float | None = Field(None, description="Expected calibration error.")
+    brier: float
+    ece_equal_mass: float
     reliability: list[ReliabilityBin] = []
-    note: str | None = None
 
 
-class Measure(Facts):
-    """A figure with its 95 % interval, where it has one."""
+class CurvePoint(Given):
+    """One threshold of the precision-recall curve."""
 
-    value: float
-    low: float | None = None
-    high: float | None = None
+    precision: Share
+    recall: Share
 
 
-class QualityFacts(Facts):
-    """Metrics on the held-out pairs; `curve` is (recall, precision) from high scores to low."""
+class EvaluationFacts(Given):
+    """`pipeline.evaluation.evaluate_pairs` on the held-out pairs."""
 
-    split: str = "test"
+    pairs: Count
+    positives: Count
     metrics: dict[str, Measure]
-    curve: list[tuple[Share, Share]] = []
-    comparison: dict[str, Any] | None = Field(
-        None, description="against, metric, difference, low, high: the paired bootstrap."
-    )
-    gate: list[dict[str, Any]] = Field([], description="`pipeline.promotion.as_rows`.")
+    errors: FailureFacts
+    calibration: ReliabilityFacts
+    curve: list[CurvePoint] = []
 
 
-class Counts(Facts):
-    """Decisions at the accept threshold against the labels."""
+class Difference(Given):
+    """One metric of two models on the same pairs: second minus first, by paired bootstrap."""
 
-    false_matches: Count
-    different: Count = Field(description="Labelled different.")
-    missed: Count
-    same: Count = Field(description="Labelled the same.")
-
-    @model_validator(mode="after")
-    def _within(self) -> Counts:
-        if self.false_matches > self.different or self.missed > self.same:
-            raise ValueError("more failures than labelled pairs")
-        return self
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
 
 
-class FailureFacts(Facts):
-    """Failures at the operating threshold, overall and attribute -> value -> counts."""
+class ComparisonFacts(Facts):
+    """`against` what, and `pipeline.evaluation.compare` with this model as the second."""
 
-    overall: Counts
-    slices: dict[str, dict[str, Counts]] = {}
-    min_slice: Count = 30
+    against: str
+    metrics: dict[str, Difference]
 
 
 class ErrorPair(Facts):
@@ -192,6 +235,9 @@ class GovernanceFacts(Facts):
 
     Attributes:
         labels: `LabelledPairs.facts` as they stand.
+        leaks: `pipeline.splits.check_leaks`: per kind (records, contents, entities) a count.
+        evaluation: on held-out pairs; its errors are the failure rates.
+        gate: `pipeline.promotion.as_rows`.
         drift: `train` and `tonight`, as `pipeline.drift.drift` takes them.
         limits: limits of this model, beside those that hold for every one.
     """
@@ -200,10 +246,12 @@ class GovernanceFacts(Facts):
     labels: dict[str, Any]
     pairs: PairFacts
     split: SplitFacts
-    threshold: ThresholdFacts
-    failures: FailureFacts
+    leaks: dict[str, Any]
+    calibration: CalibrationFacts
+    evaluation: EvaluationFacts
     training: TrainingFacts | None = None
-    quality: QualityFacts | None = None
+    comparison: ComparisonFacts | None = None
+    gate: list[dict[str, Any]] = []
     errors: ErrorFacts | None = None
     scores: ScoreFacts | None = None
     drift: dict[str, Any] | None = None

@@ -74,7 +74,8 @@ def estimate_precision(
 def enough(same: Flags, *, target: float, confidence: float = 0.95) -> dict[str, Any]:
     """Say whether more labels would move the precision's lower bound much.
 
-    The bound is the exact one-sided one (Clopper and Pearson, 1934).
+    The bound is the exact one-sided one (Clopper and Pearson, 1934), for a threshold that was not
+    chosen on these labels; calibration, which chooses one, states a little less.
 
     Args:
         same: (n,) verdicts of the labelled pairs at or above the accept threshold.

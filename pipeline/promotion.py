@@ -34,9 +34,9 @@ def check_promotion(
     """Check a candidate against the champion, or against zero-shot when there is none.
 
     Args:
-        candidate: `reference`; `scorer`, the identity of its encoder and judge; `slices`,
-            attribute -> value -> {n, f1} on the held-out pairs; `calibration`, with `scorer`,
-            `accept`, `target_precision`, `precision_low` (one-sided bound) and `reachable`.
+        candidate: `reference`; `fingerprint` of its encoder and judge; `slices`, see `slice_f1`;
+            `calibration`, as `Calibration.to_json` has it: `fingerprint` and `accept` with `value`,
+            `precision_low` (one-sided bound), `target` and `met`.
         champion: `reference` and `slices` on the same held-out pairs; None: the first champion.
         comparison: paired bootstrap on the same held-out pairs, candidate minus champion (minus
             zero-shot when there is none): `difference`, `low`, `high`, and `metric`, which must
@@ -54,6 +54,14 @@ def check_promotion(
     ]
 
 
+def slice_f1(errors: Facts) -> dict[str, dict[str, dict[str, float]]]:
+    """F1 and pairs of each slice, attribute -> value -> {n, f1}, from `error_rates`."""
+    return {
+        attribute: {value: _f1(rates) for value, rates in facts["values"].items()}
+        for attribute, facts in errors["slices"].items()
+    }
+
+
 def passes(checks: list[Check]) -> bool:
     """Whether every check holds."""
     return all(check.passed for check in checks)
@@ -62,6 +70,14 @@ def passes(checks: list[Check]) -> bool:
 def as_rows(checks: list[Check]) -> list[dict[str, Any]]:
     """The checks as plain dictionaries."""
     return [asdict(check) for check in checks]
+
+
+def _f1(rates: Facts) -> dict[str, float]:
+    wrong, missed = rates["false_match_rate"], rates["false_non_match_rate"]
+    hits = missed["n"] - missed["errors"]
+    of = 2 * hits + wrong["errors"] + missed["errors"]
+    # Nothing to find and nothing found is no failure.
+    return {"n": wrong["n"] + missed["n"], "f1": 2 * hits / of if of else 1.0}
 
 
 def _gain(champion: Facts | None, comparison: Facts | None, settings: GateTraining) -> Check:
@@ -118,25 +134,24 @@ def _bound(candidate: Facts) -> Check:
     name = "calibration bound to this model"
     if not calibration:
         return Check(name, False, 0.0, 1.0, "the model is not calibrated")
-    if calibration.get("scorer") != candidate["scorer"]:
-        found = calibration.get("scorer")
+    if calibration.get("fingerprint") != candidate["fingerprint"]:
+        found = calibration.get("fingerprint")
         message = f"calibrated for {found!r}, but the model's encoder and judge are "
-        return Check(name, False, 0.0, 1.0, f"{message}{candidate['scorer']!r}")
-    return Check(name, True, 1.0, 1.0, f"calibrated for {candidate['scorer']}")
+        return Check(name, False, 0.0, 1.0, f"{message}{candidate['fingerprint']!r}")
+    return Check(name, True, 1.0, 1.0, f"calibrated for {candidate['fingerprint']}")
 
 
 def _target(candidate: Facts) -> Check:
-    calibration = candidate.get("calibration") or {}
+    accept = (candidate.get("calibration") or {}).get("accept") or {}
     name = "precision bound at the accept threshold"
-    if "precision_low" not in calibration:
+    if "precision_low" not in accept:
         return Check(name, False, 0.0, 0.0, "the accept threshold has no precision bound")
-    low, target = float(calibration["precision_low"]), float(calibration["target_precision"])
-    at = f"at {float(calibration['accept']):.4f} the precision is at least {low:.3f}"
-    if low >= target:
-        return Check(name, True, low, target, at)
-    if calibration.get("reachable") is False:
+    low, target = float(accept["precision_low"]), float(accept["target"])
+    at = f"at {float(accept['value']):.4f} the precision is at least {low:.3f}"
+    if accept.get("met") is False:
+        # The best that these labels can show, and every report says so.
         return Check(name, True, low, target, f"{at}; the target is marked unreachable")
-    return Check(name, False, low, target, f"{at}: below the target, and not marked unreachable")
+    return Check(name, low >= target, low, target, at if low >= target else f"{at}, too low")
 
 
 def _listed(values: list[str]) -> str:

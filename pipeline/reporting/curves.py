@@ -1,4 +1,4 @@
-"""A figure of a document (`pipeline.document.figure`) in pixels."""
+"""A figure of a document (`pipeline.reporting.document.figure`) in pixels."""
 
 from __future__ import annotations
 
@@ -81,6 +81,7 @@ class _Axis:
         self, low: float, high: float, *, start: float, end: float, log: bool = False
     ) -> None:
         self.low, self.high, self.start, self.end, self.log = low, high, start, end, log
+        self.whole = isinstance(low, int) and isinstance(high, int) and high > 1
         self.top = max(1, math.ceil(math.log10(max(high, 1)))) if log else 0
 
     def at(self, value: float) -> float:
@@ -96,7 +97,7 @@ class _Axis:
         if self.log:
             return tuple(Mark(self.at(10**n), f"{10**n:,}") for n in range(self.top + 1))
         step = _round_step((self.high - self.low) / 5)
-        if self.low == 1:  # epochs are whole
+        if self.whole:
             step = max(1.0, round(step))
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
@@ -16,6 +16,7 @@ def histogram(values):
     return {"edges": EDGES, "counts": np.histogram(values, EDGES)[0].tolist()}
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 500), min_size=10, max_size=10).filter(any))
 def test_equal_histograms_have_not_moved(counts):
     same = {"edges": EDGES, "counts": counts}

@@ -5,7 +5,7 @@ import json
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from scipy.stats import binomtest
@@ -16,6 +16,33 @@ from pipeline.reporting.governance import render_governance
 from pipeline.train_config import REFUSED_PURPOSES
 
 EDGES = [0.0, 0.25, 0.5, 0.75, 1.0]
+MIN_SLICE = 30
+
+
+def rate(errors, n):
+    low, high = binomtest(errors, n).proportion_ci(method="wilson") if n else (0, 1)
+    return {
+        "value": errors / n if n else 0.0, "low": low, "high": high, "errors": errors, "n": n,
+        "note": "too small to tell" if n < MIN_SLICE else "",
+    }  # fmt: skip
+
+
+def rates(false_matches, different, missed, same):
+    return {
+        "pairs": different + same,
+        "false_match_rate": rate(false_matches, different),
+        "false_non_match_rate": rate(missed, same),
+    }
+
+
+def threshold(value, measure, **facts):
+    return {
+        "value": value, "measure": measure, "precision": 0.978, "precision_low": 0.9512,
+        "recall": 0.966, "recall_low": 0.951, "accepted": 184, "positives": 206, "n": 1916,
+        "target": 0.95, "confidence": 0.95, "met": True, **facts,
+    }  # fmt: skip
+
+
 FACTS = {
     "model": {
         "name": "products", "version": "v0003", "purpose": "deduplication of products",
@@ -35,44 +62,59 @@ FACTS = {
         "negatives": {"given": 5127, "in_batch": 372000, "mined": 8692},
         "excluded": {"known_duplicate": 616, "suspected_duplicate": 77},
     },
-    "split": {
-        "how": "by entity", "parts": {"train": {"pairs": 5743, "positives": 616}},
-        "leaks": {"records": {"count": 0}, "entities": {"count": 0}, "clean": True},
+    "split": {"parts": {"train": {"pairs": 5743, "positives": 616}}, "given": 9575,
+              "valid_taken_from_train": False},
+    "leaks": {"records": {"count": 0}, "entities": {"count": 0}, "clean": True},
+    "calibration": {
+        "model": "products", "accept": threshold(0.8125, "precision"),
+        "review": threshold(0.2217, "recall"), "chosen": {"chosen": "isotonic", "unreachable": []},
     },
-    "threshold": {
-        "accept": 0.8125, "review": 0.2217, "target_precision": 0.95, "confidence": 0.95,
-        "precision": 0.978, "precision_low": 0.9512, "pairs": 184, "reachable": True,
+    "evaluation": {
+        "pairs": 1916, "positives": 206,
+        "metrics": {"f1": {"value": 0.921, "low": 0.89, "high": 0.946}},
+        "errors": {"overall": rates(8, 1710, 23, 206), "slices": {}, "min_slice": MIN_SLICE},
+        "calibration": {
+            "brier": 0.018, "ece_equal_mass": 0.012,
+            "reliability": [{"probability": 0.1, "same": 0.12, "pairs": 90},
+                            {"probability": 1, "same": 1, "pairs": 9}],
+        },
+        "curve": [{"threshold": 0.5, "recall": 0.1 * n, "precision": 1 - 0.04 * n}
+                  for n in range(1, 11)],
     },
-    "failures": {"overall": {"false_matches": 8, "different": 1710, "missed": 23, "same": 206}},
 }  # fmt: skip
+LANGUAGES = {
+    "values": {
+        "en": rates(3, 1100, 8, 120),
+        "fr": rates(5, 500, 14, 50),
+        "lv": rates(0, 110, 1, 6),
+    },
+    "worst_to_best": {
+        "false_match_rate": {"worst": "fr", "best": "lv", "ratio": None, "gap": 0.01},
+        "false_non_match_rate": {"worst": "fr", "best": "en", "ratio": 4.2, "gap": 0.2},
+    },
+}
+
+
+def with_slices(**slices):
+    errors = {**FACTS["evaluation"]["errors"], "slices": slices}
+    return {**FACTS["evaluation"], "errors": errors}
+
+
 WHOLE = {
     **FACTS,
     "training": {
-        "settings": {"objective": "info_nce", "learning_rate": 5e-5}, "seed": 4,
-        "curves": {"train_loss": [1.9, 0.9, 0.5], "valid_average_precision": [0.8, 0.9, 0.88]},
-        "best_epoch": 2, "seconds": 1240.2, "versions": {"torch": "2.13.0"},
+        "facts": {"objective": "info_nce", "seconds": 1240.2, "versions": {"torch": "2.13.0"}},
+        "history": [
+            {"epoch": 0, "train_loss": None, "valid_average_precision": 0.8},
+            {"epoch": 1, "train_loss": 1.9, "valid_average_precision": 0.9},
+            {"epoch": 2, "train_loss": 0.5, "valid_average_precision": 0.88},
+        ],
     },
-    "threshold": {
-        **FACTS["threshold"], "method": "isotonic", "brier": 0.018,
-        "reliability": [{"mean": 0.1, "share": 0.12, "pairs": 90},
-                        {"mean": 1, "share": 1, "pairs": 9}],
-    },
-    "quality": {
-        "metrics": {"f1": {"value": 0.921, "low": 0.89, "high": 0.946},
-                    "precision": {"value": 0.9}},
-        "curve": [[0.1 * n, 1 - 0.04 * n] for n in range(1, 11)],
-        "comparison": {"against": "products/v0002", "metric": "f1", "difference": 0.02,
-                       "low": 0.01, "high": 0.03},
-        "gate": [{"passed": False, "name": "gain", "message": "too small"}],
-    },
-    "failures": {
-        **FACTS["failures"],
-        "slices": {"language": {
-            "en": {"false_matches": 3, "different": 1100, "missed": 8, "same": 120},
-            "fr": {"false_matches": 5, "different": 500, "missed": 14, "same": 50},
-            "lv": {"false_matches": 0, "different": 110, "missed": 1, "same": 6},
-        }},
-    },
+    "evaluation": with_slices(language=LANGUAGES),
+    "comparison": {"against": "products/v0002", "metrics": {
+        "f1": {"first": 0.9, "second": 0.92, "difference": 0.02, "low": 0.01, "high": 0.03}
+    }},
+    "gate": [{"passed": False, "name": "gain", "message": "too small"}],
     "errors": {
         "false_matches": [{"left_id": "a:1", "right_id": "b:9", "left_text": "lamp 40",
                            "right_text": "lamp 46", "probability": 0.97}],
@@ -146,8 +188,8 @@ def test_what_an_auditor_looks_for_is_there():
     text = in_markdown(governance_report(WHOLE)).text
     for words in (
         "the latest verdict wins", "kept none", "372,000", "suspected duplicate",
-        "no record, content", "lower bound 0.9512", "184 labelled pairs", "info_nce", "20 min 40 s",
-        "paired bootstrap",
+        "no record, content", "lower bound 0.9512", "184 labelled pairs", "info_nce",
+        "20 min 40 s", "paired bootstrap",
         "7.6 % to 16.2 %", "lv (too small to tell)", "worst slice fr, best en, ratio 4.20",
         "lamp 46", "(+100 characters)", "calibrate again", "Only two languages",
     ):  # fmt: skip
@@ -158,7 +200,7 @@ def test_uses_out_of_scope_are_refused_by_name_in_report_and_card():
     for text in (governance_markdown(governance_report(FACTS)), model_card(FACTS)):
         for words in ("Identification of people", "Access control", "Admission"):
             assert words in text
-    from pipeline.governance_sections import REFUSALS
+    from pipeline.reporting.governance_sections import REFUSALS
 
     assert set(REFUSALS) == set(REFUSED_PURPOSES.values())
 
@@ -172,15 +214,23 @@ def test_the_card_is_a_part_of_the_report():
 
 
 def test_an_unreachable_target_is_a_warning():
-    threshold = {**FACTS["threshold"], "reachable": False, "precision_low": 0.9}
-    warnings = governance_report({**FACTS, "threshold": threshold})["warnings"]
+    accept = threshold(0.9, "precision", met=False)
+    calibration = {**FACTS["calibration"], "accept": accept}
+    warnings = governance_report({**FACTS, "calibration": calibration})["warnings"]
     assert len(warnings) == 1
     assert "is not reachable" in warnings[0]
 
 
+def test_a_recall_that_too_few_labels_show_is_a_warning():
+    review = threshold(0.1, "recall", met=False)
+    calibration = {**FACTS["calibration"], "review": review}
+    (words,) = governance_report({**FACTS, "calibration": calibration})["warnings"]
+    assert "to show the target recall" in words
+
+
 def test_a_leak_is_a_warning():
     leaks = {"records": {"count": 4}, "entities": {"count": 0}, "clean": False}
-    report = governance_report({**FACTS, "split": {**FACTS["split"], "leaks": leaks}})
+    report = governance_report({**FACTS, "leaks": leaks})
     assert report["warnings"] == [
         "Leak check: 4 records in two splits; the held-out figures may be too good."
     ]
@@ -196,44 +246,31 @@ def test_drift_is_a_warning_only_when_scores_have_moved():
 
 # --- failures ----------------------------------------------------------------------------------
 
-COUNTS = st.tuples(
-    st.integers(0, 200), st.integers(0, 200), st.integers(0, 200), st.integers(0, 200)
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from("abcde"),
+        st.tuples(*[st.integers(0, 40)] * 2, *[st.integers(41, 200)] * 2),
+        min_size=1,
+    ),
+    st.integers(0, 60),
 )
-
-
-def counts(numbers):
-    a, b, c, d = numbers
-    return {
-        "false_matches": min(a, b), "different": max(a, b), "missed": min(c, d), "same": max(c, d),
-    }  # fmt: skip
-
-
-@given(st.dictionaries(st.sampled_from("abcde"), COUNTS, min_size=1))
-def test_rates_intervals_and_ratios_against_the_definitions(slices):
-    slices = {name: counts(numbers) for name, numbers in slices.items()}
-    facts = {"overall": counts((1, 9, 2, 8)), "slices": {"group": slices}, "min_slice": 30}
-    report = governance_report({**FACTS, "failures": facts})
-    rates = report["failures"]["slices"]["group"]
-    for name, count in slices.items():
-        rate = rates[name]["false_match_rate"]
-        assert rate["small"] == (count["different"] < 30)
-        if count["different"]:
-            oracle = binomtest(count["false_matches"], count["different"])
-            interval = oracle.proportion_ci(method="wilson")
-            assert rate["value"] == pytest.approx(count["false_matches"] / count["different"])
-            assert (rate["low"], rate["high"]) == pytest.approx((interval.low, interval.high))
-        else:
-            assert rate["value"] is None
-    told = {n: c["missed"] / c["same"] for n, c in slices.items() if c["same"] >= 30}
-    ratio = report["failures"]["ratios"]["group"]["false_non_match_rate"]
-    if len(told) < 2 or not min(told.values()):
-        assert ratio["ratio"] is None
-    else:
-        assert ratio["ratio"] == pytest.approx(max(told.values()) / min(told.values()))
-    small = [n for n, c in slices.items() if c["same"] < 30]
-    warned = [w for w in report["warnings"] if "false non-match" in w and "too small" in w]
-    assert bool(small) == bool(warned)
-    assert all(name in warned[0] for name in small)
+def test_a_warning_for_every_slice_that_is_small_or_fails_more_than_all(slices, less):
+    values = {v: rates(a, max(c - less, a), b, max(d - less, b))
+              for v, (a, b, c, d) in slices.items()}  # fmt: skip
+    part = {"values": values, "worst_to_best": {"false_match_rate": None}}
+    report = governance_report({**FACTS, "evaluation": with_slices(group=part)})
+    for name, words in (("false_match_rate", "false match"),
+                        ("false_non_match_rate", "false non-match")):  # fmt: skip
+        said = [w for w in report["warnings"] if f"the {words} rate" in w]
+        small = {value for value, both in values.items() if both[name]["n"] < MIN_SLICE}
+        general = FACTS["evaluation"]["errors"]["overall"][name]["value"]
+        worse = {v for v, both in values.items() if v not in small and both[name]["low"] > general}
+        assert {w.split()[1].rstrip(":") for w in said if w.startswith("group ")} == worse
+        few = [w for w in said if w.startswith("group:")]
+        assert len(few) == bool(small)
+        assert all(set(w.split(" ha")[0][7:].split(", ")) == small for w in few)
 
 
 def test_a_slice_that_fails_more_than_the_rest_is_a_warning():
@@ -255,8 +292,16 @@ def test_a_mandatory_part_that_is_missing_is_named(part):
     ("parts", "words"),
     [
         ({"slice": {}}, "slice: Extra inputs"),
-        ({"threshold": {**FACTS["threshold"], "accept": float("nan")}}, "threshold.accept"),
-        ({"failures": {"overall": counts((5, 9, 2, 8)) | {"missed": 9}}}, "more failures than"),
+        (
+            {
+                "calibration": {
+                    **FACTS["calibration"],
+                    "accept": threshold(float("nan"), "precision"),
+                }
+            },
+            "calibration.accept.value",
+        ),
+        ({"evaluation": {**FACTS["evaluation"], "errors": {}}}, "evaluation.errors.overall"),
         ({"scores": {"edges": EDGES, "same": [1], "different": [1]}}, "edges must be one more"),
     ],
 )
@@ -282,11 +327,16 @@ def test_no_text_becomes_markup(words):
             model={**FACTS["model"], "purpose": w, "encoder": w},
             labels={"examples": [w], w: 3},
             limits=[w],
-            failures={**FACTS["failures"], "slices": {w: {w: counts((1, 90, 2, 80))}}},
+            evaluation=with_slices(**{w: {
+                "values": {w: rates(1, 90, 2, 80)},
+                "worst_to_best": {"false_match_rate": {"worst": w, "best": w, "ratio": 1.0}},
+            }}),
+            comparison={**WHOLE["comparison"], "against": w},
+            gate=[{"passed": False, "name": w, "message": w}],
             errors={"missed": [
                 {"left_id": w, "right_id": w, "left_text": w, "right_text": w, "probability": 0.1}
             ]},
-            training={**WHOLE["training"], "curves": {w: [1.0, 2.0]}},
+            training={"facts": {w: w, "list": [w]}, "history": []},
         )
         for w in ("calm", words)
     )  # fmt: skip
@@ -319,4 +369,4 @@ def test_every_figure_is_drawn():
     ]  # fmt: skip
     shapes = [tag for tag, _ in page.tags]
     assert shapes.count("polyline") == 5
-    assert shapes.count("circle") == 3 + 3 + 2
+    assert shapes.count("circle") == 2 + 3 + 2

@@ -140,6 +140,7 @@ def test_a_request_that_makes_no_sense_is_refused(values):
         suggested(uniform(5), **values)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.integers(0, 200))
 def test_shares_are_even_and_lose_nothing(sizes, count):
     shares = even_shares(sizes, count)
@@ -299,6 +300,7 @@ def test_a_file_without_weights_is_refused():
         estimate_precision(zero, accept=ACCEPT)
 
 
+@settings(deadline=None)
 @given(right=st.integers(0, 60), wrong=st.integers(0, 60))
 def test_the_bound_is_the_exact_binomial_one(right, wrong):
     same = np.array([True] * right + [False] * wrong)

@@ -1,25 +1,25 @@
 """The gate: better on the same pairs, no slice much worse, calibrated for itself."""
 
+import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as relaxed
 from hypothesis import strategies as st
+from sklearn.metrics import f1_score
 
 from pipeline.errors import ModelError
-from pipeline.promotion import as_rows, check_promotion, passes
+from pipeline.promotion import as_rows, check_promotion, passes, slice_f1
 from pipeline.train_config import GateTraining
 
-CALIBRATION = {
-    "scorer": "abc", "accept": 0.8, "target_precision": 0.95, "precision_low": 0.96,
-    "reachable": True,
-}  # fmt: skip
+ACCEPT = {"value": 0.8, "target": 0.95, "precision_low": 0.96, "met": True}
 
 
-def candidate(f1=0.9, n=100, **calibration):
+def candidate(f1=0.9, n=100, fingerprint="abc", **accept):
     return {
         "reference": "products/v0002",
-        "scorer": "abc",
+        "fingerprint": "abc",
         "slices": {"language": {"de": {"n": n, "f1": f1}, "en": {"n": 500, "f1": 0.9}}},
-        "calibration": {**CALIBRATION, **calibration},
+        "calibration": {"fingerprint": fingerprint, "accept": {**ACCEPT, **accept}},
     }
 
 
@@ -57,6 +57,7 @@ def test_the_first_champion_must_beat_zero_shot():
     assert failed(candidate(), None, None) == ["gain in average precision"]
 
 
+@relaxed(deadline=None)
 @given(gain=st.floats(-1, 1), least=st.floats(-1, 1))
 def test_the_gain_is_the_least_asked_for_and_a_tie_is_none(gain, least):
     settings = GateTraining(min_gain=least)
@@ -94,7 +95,7 @@ def test_a_slice_too_small_to_tell_does_not_count_and_a_missing_one_does():
 
 def test_a_threshold_of_another_model_or_none_fails():
     bound = "calibration bound to this model"
-    assert failed(candidate(scorer="old"), CHAMPION, better()) == [bound]
+    assert failed(candidate(fingerprint="old"), CHAMPION, better()) == [bound]
     assert failed({**candidate(), "calibration": None}, CHAMPION, better()) == [
         bound, "precision bound at the accept threshold",
     ]  # fmt: skip
@@ -103,4 +104,17 @@ def test_a_threshold_of_another_model_or_none_fails():
 def test_an_unmet_target_passes_only_when_it_is_marked_unreachable():
     target = ["precision bound at the accept threshold"]
     assert failed(candidate(precision_low=0.9), CHAMPION, better()) == target
-    assert failed(candidate(precision_low=0.9, reachable=False), CHAMPION, better()) == []
+    assert failed(candidate(precision_low=0.9, met=False), CHAMPION, better()) == []
+
+
+def test_f1_of_a_slice_is_that_of_its_decisions():
+    rng = np.random.default_rng(0)
+    same, accepted = rng.random(80) < 0.4, rng.random(80) < 0.5
+    rates = {
+        "false_match_rate": {"errors": int((accepted & ~same).sum()), "n": int((~same).sum())},
+        "false_non_match_rate": {"errors": int((~accepted & same).sum()), "n": int(same.sum())},
+    }
+    none = {name: {"errors": 0, "n": 0} for name in rates}
+    found = slice_f1({"slices": {"x": {"values": {"a": rates, "b": none}}}})["x"]
+    assert found["a"] == {"n": 80, "f1": pytest.approx(f1_score(same, accepted))}
+    assert found["b"] == {"n": 0, "f1": 1.0}

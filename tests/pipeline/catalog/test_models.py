@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from pipeline.catalog import durable
 from pipeline.catalog.models import Registry
 from pipeline.config import SentenceTransformersText, ToyText
 from pipeline.errors import ModelError
@@ -258,7 +259,11 @@ STEPS = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "fcntl.flock"
 
 
 def killed_at(step, action):
-    """Run `action` in a fork that kills itself at its step-th touch of the disk; was it killed?"""
+    """Run `action` in a fork that kills itself at its step-th touch of the disk; was it killed?
+
+    A touch is a call that changes the disk, before it happens and, for fsync, after it; and every
+    line of the module that writes files, so that half-written ones are met.
+    """
     child = os.fork()
     if child == 0:
         left = step
@@ -276,7 +281,15 @@ def killed_at(step, action):
             plain(descriptor)
             touch()
 
+        def trace(frame, event, _):
+            if frame.f_code.co_filename != durable.__file__:
+                return None
+            if event == "line":
+                touch()
+            return trace
+
         os.fsync = fsync
+        sys.settrace(trace)
         sys.addaudithook(lambda event, _: touch() if event in STEPS else None)
         try:
             action()

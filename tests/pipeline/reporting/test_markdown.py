@@ -4,12 +4,12 @@ import html
 import re
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from pipeline.document import bullets, cleaned, section, table, text, warning
-from pipeline.markdown import to_markdown
+from pipeline.reporting.document import bullets, cleaned, section, table, text, warning
+from pipeline.reporting.markdown import to_markdown
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 NASTY = [
@@ -42,6 +42,7 @@ def test_markup_stays_text(words):
 
 @example("0. 0")
 @example("_0_ *0*|")
+@settings(deadline=None)
 @given(
     st.text(st.sampled_from("ab1.) #*_-+=`~|\\<>[]()!&;:/$@{}\"'\n\t"), min_size=1).filter(
         str.strip

@@ -1,4 +1,4 @@
-"""Sections of blocks (`pipeline.document`) as Markdown that no text of a record can change."""
+"""Sections of blocks (see `document`) as Markdown that no text of a record can change."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, assert_never
 
-from pipeline.document import Block
+from pipeline.reporting.document import Block
 
 # Whatever starts markup inside a line in CommonMark, GitHub's tables, strike-through and formulas.
 _INSIDE = re.compile(r"([\\`*_\[\]<>&|~$]|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=\w)(?=@))")

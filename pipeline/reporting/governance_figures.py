@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from pipeline.document import Block, figure
-from pipeline.governance_facts import ReliabilityBin, ScoreFacts, ThresholdFacts
+from pipeline.governance_facts import CurvePoint, ReliabilityBin, ScoreFacts
 from pipeline.reporting import formats
+from pipeline.reporting.document import Block, figure
 
 ROWS = 21  # of the tables that stand for a curve
 
 
-def precision_recall(curve: Sequence[tuple[float, float]]) -> Block:
-    """Precision over recall, from the highest scores to the lowest."""
+def precision_recall(curve: Sequence[CurvePoint]) -> Block:
+    """Precision over recall, each point one threshold."""
+    points = sorted(((c.recall, c.precision) for c in curve), key=lambda p: (p[0], -p[1]))
     return figure(
         "Precision and recall",
         x="recall",
         y="precision",
-        series=[{"name": "held-out pairs", "kind": "line", "points": [list(p) for p in curve]}],
+        series=[{"name": "held-out pairs", "kind": "line", "points": [list(p) for p in points]}],
         columns=("Recall", "Precision"),
-        rows=[(f"{r:.3f}", f"{p:.3f}") for r, p in _thinned(curve)],
+        rows=[(f"{r:.3f}", f"{p:.3f}") for r, p in _thinned(points)],
     )
 
 
@@ -31,36 +33,39 @@ def reliability(bins: Sequence[ReliabilityBin]) -> Block:
         y="share that are duplicates",
         series=[
             {"name": "perfect", "kind": "guide", "points": [[0, 0], [1, 1]]},
-            {"name": "measured", "kind": "line", "points": [[b.mean, b.share] for b in bins]},
-            {"name": "", "kind": "points", "points": [[b.mean, b.share] for b in bins]},
+            {"name": "measured", "kind": "line", "points": [[b.probability, b.same] for b in bins]},
+            {"name": "", "kind": "points", "points": [[b.probability, b.same] for b in bins]},
         ],
         columns=("Stated", "Duplicates", "Pairs"),
-        rows=[(f"{b.mean:.3f}", f"{b.share:.3f}", formats.count(b.pairs)) for b in bins],
+        rows=[(f"{b.probability:.3f}", f"{b.same:.3f}", formats.count(b.pairs)) for b in bins],
     )
 
 
-def training_curve(name: str, values: Sequence[float]) -> Block:
-    """One value per epoch."""
+def training_curve(name: str, history: Sequence[Mapping[str, Any]]) -> Block | None:
+    """One value per epoch; None where there are fewer than two."""
+    points = [[row["epoch"], row[name]] for row in history if row.get(name) is not None]
+    if len(points) < 2:
+        return None
+    epochs, values = zip(*points, strict=True)
     low, high = min(values), max(values)
     room = (high - low) * 0.1 or abs(high) * 0.1 or 1.0
-    points = [[epoch, value] for epoch, value in enumerate(values, start=1)]
     words = name.replace("_", " ")
     return figure(
         f"Training: {words}",
         x="epoch",
         y=words,
-        x_range=(1, max(len(values), 2)),
+        x_range=(epochs[0], epochs[-1]),
         y_range=(low - room, high + room),
         series=[
             {"name": words, "kind": "line", "points": points},
             {"name": "", "kind": "points", "points": points},
         ],
         columns=("Epoch", words),
-        rows=[(str(epoch), f"{value:.4f}") for epoch, value in _thinned(points)],
+        rows=[(f"{epoch:g}", f"{value:.4f}") for epoch, value in _thinned(points)],
     )
 
 
-def score_histograms(facts: ScoreFacts, thresholds: ThresholdFacts) -> Block:
+def score_histograms(facts: ScoreFacts, *, accept: float, review: float) -> Block:
     """Held-out pairs per probability, both classes side by side."""
     bins = list(zip(facts.edges[:-1], facts.edges[1:], strict=True))
     bars = []
@@ -79,8 +84,8 @@ def score_histograms(facts: ScoreFacts, thresholds: ThresholdFacts) -> Block:
         log=True,
         series=bars,
         marks=[
-            {"at": thresholds.review, "label": f"review {thresholds.review:.2f}"},
-            {"at": thresholds.accept, "label": f"accept {thresholds.accept:.2f}"},
+            {"at": review, "label": f"review {review:.2f}"},
+            {"at": accept, "label": f"accept {accept:.2f}"},
         ],
         columns=("Probability", "Same", "Different"),
         rows=[
