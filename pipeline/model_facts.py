@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -56,10 +57,7 @@ def governance(
 ) -> dict[str, Any]:
     """The facts of the governance report; see `pipeline.governance_facts`."""
     pairs, part = lesson.pairs, lesson.pairs.part(candidate.held)
-    accept, review = candidate.calibration.accept, candidate.calibration.review
-    training = candidate.trained.facts
-    quality = {name: {k: m[k] for k in ("value", "low", "high")}
-               for name, m in metrics["metrics"].items()}  # fmt: skip
+    training = candidate.trained
     return {
         "model": {
             "name": config.name,
@@ -69,96 +67,47 @@ def governance(
             "parent": start_name(config),
         },
         "labels": pairs.facts,
-        "pairs": {
-            "positives": _origins(pairs.origin[pairs.same]),
-            "negatives": {
-                **_origins(pairs.origin[~pairs.same]),
-                **{k: int(v) for k, v in training.get("negatives", {}).items()},
-            },
-            "excluded": training.get("excluded", {}),
-        },
-        "split": {
-            "how": "by entity, or as given by the labels; see the leak check",
-            "parts": split_sizes(lesson),
-            "leaks": lesson.leaks,
-        },
-        "training": {
-            "settings": config.encoder.model_dump(mode="json"),
-            "curves": _curves(candidate.trained.history),
-            "seconds": training.get("seconds"),
-            "seed": config.seed,
-            "device": training.get("device"),
-            "versions": versions(),
-        }
-        if config.encoder.train
+        "pairs": _made(lesson, candidate),
+        "split": {"parts": split_sizes(lesson), **_but_parts(pairs.facts["split"])},
+        "leaks": lesson.leaks,
+        "calibration": json.loads(candidate.calibration.to_json()),
+        "evaluation": metrics,
+        "training": {"facts": training.facts, "history": training.history}
+        if training.facts
         else None,
-        "threshold": {
-            "accept": accept.value,
-            "review": review.value,
-            "target_precision": config.judge.target_precision,
-            "confidence": config.judge.confidence,
-            "precision": accept.precision,
-            "precision_low": accept.precision_low,
-            "pairs": accept.accepted,
-            "reachable": accept.met,
-            "target_recall": config.judge.target_recall,
-            "recall": review.recall,
-            "recall_low": review.recall_low,
-            "method": candidate.calibration.calibrator.kind,
-            "brier": metrics["calibration"]["brier"],
-            "calibration_error": metrics["calibration"]["ece_equal_mass"],
-            "reliability": [
-                {"mean": row["probability"], "share": row["same"], "pairs": row["pairs"]}
-                for row in metrics["calibration"]["reliability"]
-            ],
-        },
-        "quality": {
-            "split": candidate.held,
-            "metrics": quality,
-            "curve": [(p["recall"], p["precision"]) for p in metrics["curve"]],
-            "comparison": comparison,
-            "gate": gate,
-        },
-        "failures": _failures(config, lesson, candidate, part),
+        "comparison": comparison,
+        "gate": gate,
         "errors": _errors(lesson, candidate, part),
         "scores": _histogram(pairs.same[part], candidate.probability),
+    }
+
+
+def _but_parts(facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if name != "parts"}
+
+
+def _made(lesson: Lesson, candidate: Candidate) -> dict[str, Any]:
+    """How pairs were made: labelled and mined ones, and those that training made for itself."""
+    pairs, history = lesson.pairs, candidate.trained.history
+    negatives = _origins(pairs.origin[~pairs.same])
+    for name in ("mined", "in_batch"):
+        made = sum(int(row.get(name) or 0) for row in history)
+        if made:
+            negatives[f"{name}, in training"] = made
+    excluded = {
+        name: sum(int(row.get(f"excluded_{name}") or 0) for row in history)
+        for name in ("known", "suspected")
+    }
+    return {
+        "positives": _origins(pairs.origin[pairs.same]),
+        "negatives": negatives,
+        "excluded": {name: count for name, count in excluded.items() if count},
     }
 
 
 def _origins(origin: npt.NDArray[np.str_]) -> dict[str, int]:
     names, counts = np.unique(origin, return_counts=True)
     return dict(zip(names.tolist(), counts.tolist(), strict=True))
-
-
-def _curves(history: list[dict[str, Any]]) -> dict[str, list[float]]:
-    names = ("train_loss", "valid_average_precision")
-    return {n: [float(row[n]) for row in history if row.get(n) is not None] for n in names}
-
-
-def _counts(same: npt.NDArray[np.bool_], yes: npt.NDArray[np.bool_]) -> dict[str, int]:
-    return {
-        "false_matches": int((yes & ~same).sum()),
-        "different": int((~same).sum()),
-        "missed": int((~yes & same).sum()),
-        "same": int(same.sum()),
-    }
-
-
-def _failures(
-    config: TrainConfig, lesson: Lesson, candidate: Candidate, part: npt.NDArray[np.int64]
-) -> dict[str, Any]:
-    same = lesson.pairs.same[part]
-    yes = candidate.probability >= candidate.calibration.accept.value
-    slices = {
-        name: {
-            str(value) or "(unknown)": _counts(
-                same[values[part] == value], yes[values[part] == value]
-            )
-            for value in np.unique(values[part])
-        }
-        for name, values in lesson.pairs.slices.items()
-    }
-    return {"overall": _counts(same, yes), "slices": slices, "min_slice": config.min_slice}
 
 
 def _errors(

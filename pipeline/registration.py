@@ -21,12 +21,12 @@ from pipeline.catalog.models import Model
 from pipeline.encoders import open_encoder
 from pipeline.encoders.fingerprint import fingerprint
 from pipeline.errors import CatalogError
-from pipeline.evaluation import compare, evaluate_pairs
+from pipeline.evaluation import compare, error_rates, evaluate_pairs
 from pipeline.finetuning import Lesson, Trained
 from pipeline.governance import governance_markdown, governance_report, model_card
 from pipeline.learned import JudgeModel
 from pipeline.model_facts import governance, split_sizes, start_name, versions
-from pipeline.promotion import as_rows, check_promotion, passes
+from pipeline.promotion import as_rows, check_promotion, passes, slice_f1
 from pipeline.registered import (
     CALIBRATION,
     JUDGE,
@@ -257,24 +257,29 @@ def register(
         lesson.group[part],
         seed=config.seed,
     )
-    comparison = {
-        "against": reference or "zero-shot",
-        "metric": config.gate.metric,
-        **compared[config.gate.metric],
-    }
-    slices = _slice_f1(lesson, part, candidate.probability, candidate.calibration.accept.value)
+    comparison = {"metric": config.gate.metric, **compared[config.gate.metric]}
     against = reference and {
         "reference": reference,
-        "slices": _slice_f1(lesson, part, rival, threshold),
+        "slices": slice_f1(
+            error_rates(
+                pairs.same[part],
+                rival >= threshold,
+                slices={name: values[part] for name, values in pairs.slices.items()},
+                min_slice=config.min_slice,
+            )
+        ),
+    }
+    gate = {
+        "reference": config.name,
+        "fingerprint": candidate.calibration.fingerprint,
+        "slices": slice_f1(metrics["errors"]),
+        "calibration": json.loads(candidate.calibration.to_json()),
     }
     checks = check_promotion(
-        _for_gate(config, candidate, slices),
-        against or None,
-        comparison,
-        config.gate,
-        min_slice=config.min_slice,
+        gate, against or None, comparison, config.gate, min_slice=config.min_slice
     )
-    facts = governance(config, lesson, candidate, metrics, comparison, as_rows(checks))
+    compared = {"against": reference or "zero-shot", "metrics": compared}
+    facts = governance(config, lesson, candidate, metrics, compared, as_rows(checks))
     model = registry.register(
         config.name, lambda folder: _fill(folder, config, lesson, candidate, metrics, facts)
     )
@@ -284,10 +289,10 @@ def register(
             model.name,
             model.version,
             by="gemel finetune",
-            reason=f"passed the gate against {comparison['against']}",
+            reason=f"passed the gate against {compared['against']}",
             gate=as_rows(checks),
         )
-    return _summary(model, candidate, metrics, compared, comparison, as_rows(checks), promoted)
+    return _summary(model, candidate, metrics, compared, as_rows(checks), promoted)
 
 
 def _summary(
@@ -295,7 +300,6 @@ def _summary(
     candidate: Candidate,
     metrics: dict[str, Any],
     compared: dict[str, Any],
-    comparison: dict[str, Any],
     gate: Sequence[dict[str, Any]],
     promoted: bool,
 ) -> dict[str, Any]:
@@ -315,44 +319,10 @@ def _summary(
             "unreachable": candidate.calibration.chosen["unreachable"],
         },
         "judge": candidate.facts,
-        "comparison": comparison,
-        "compared": compared,
+        "comparison": compared,
         "encoder": candidate.trained.facts,
         "report": str(model.folder / "governance.html"),
     }
-
-
-def _for_gate(config: TrainConfig, candidate: Candidate, slices: dict[str, Any]) -> dict[str, Any]:
-    accept = candidate.calibration.accept
-    bound = candidate.calibration.fingerprint
-    return {
-        "reference": config.name,
-        "scorer": bound,
-        "slices": slices,
-        "calibration": {
-            "scorer": bound,
-            "accept": accept.value,
-            "target_precision": config.judge.target_precision,
-            "precision_low": accept.precision_low,
-            "reachable": accept.met,
-        },
-    }
-
-
-def _slice_f1(
-    lesson: Lesson, part: npt.NDArray[np.int64], probability: Floats, accept: float
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Attribute → value → number of pairs and F1 at the threshold."""
-    same, yes = lesson.pairs.same[part], probability >= accept
-    out: dict[str, dict[str, dict[str, float]]] = {}
-    for name, values in lesson.pairs.slices.items():
-        out[name] = {}
-        for value in np.unique(values[part]):
-            here = values[part] == value
-            hits, all_ = int((same & yes & here).sum()), int((same & here).sum())
-            f1 = 2 * hits / max(all_ + int((yes & here).sum()), 1)
-            out[name][str(value) or "(unknown)"] = {"n": int(here.sum()), "f1": f1}
-    return out
 
 
 def _fill(

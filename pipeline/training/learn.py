@@ -119,10 +119,12 @@ def learn_judge(
     """
     plain = (f"{learner.modality}: cosine",)
     normalised = (*plain, f"{learner.modality}: cosine above background")
-    options: list[tuple[str, ...]] = [plain]
+    tried = [_fitted(blank, train, valid, learner, plain)]
     if blank.background is not None:
-        options.append(normalised)
-    tried = [_fitted(blank, train, valid, learner, columns) for columns in options]
+        # The kind is chosen already: only the cosines differ.
+        chosen = learner.settings.model_copy(update={"kind": tried[0][2].head.kind})
+        again = replace(learner, settings=chosen)
+        tried.append(_fitted(blank, train, valid, again, normalised))
     best = 0
     if len(tried) > 1 and tried[1][1] >= tried[0][1] + WORTH_IT:
         best = 1
