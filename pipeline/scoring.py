@@ -48,11 +48,16 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Judgement:
-    """Probability (p,) in 0 … 1, decision (p,) and reason (p,) of a batch of pairs."""
+    """Probability (p,) in 0 … 1, decision (p,) and reason (p,) of a batch of pairs.
+
+    Attributes:
+        contradicts: (p,) one of text and picture alone says *distinct*, whatever both say together.
+    """
 
     probability: Floats
     decision: npt.NDArray[np.str_]
     reason: npt.NDArray[np.str_]
+    contradicts: Flags
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ class Judge:
         reason = _reasons(
             evidence, text, image, decision, disagree=disagree, alone=alone & held, variant=variant
         )
-        return Judgement(probability, decision, reason)
+        return Judgement(probability, decision, reason, disagree)
 
     def likely(self, evidence: Evidence) -> Flags:
         """Pairs (p,) that the scores alone would accept: those whose wording must be looked at."""

@@ -24,6 +24,7 @@ from pipeline.judging import Scored, exact_batch, judge_candidates, pairs_batch,
 from pipeline.membership import Links, cluster_tables
 from pipeline.proposals import described, nearby, verbatim
 from pipeline.records import build_records
+from pipeline.scoring import DISTINCT
 from pipeline.sources import open_source
 from pipeline.state import make_judge, modalities, record_ids, units_of
 from pipeline.units import Candidates, propose
@@ -133,8 +134,8 @@ def score(context: RunContext) -> dict[str, Any]:
         done += len(scored.left)
         progress.report("score", done, len(kept.key))
     version = context.catalog.tables.replace("pairs", work.iter_shards("pairs"))
-    names = ("left", "right", "probability", "found_by", "accepted")
-    empty = [np.zeros(0, kind) for kind in (np.int64, np.int64, float, np.uint8, bool)]
+    names = ("left", "right", "probability", "found_by", "accepted", "apart")
+    empty = [np.zeros(0, kind) for kind in (np.int64, np.int64, float, np.uint8, bool, bool)]
     columns = zip(*links, strict=True) if links else ([column] for column in empty)
     work.save("links", **{n: np.concatenate(c) for n, c in zip(names, columns, strict=True)})
     return {
@@ -155,6 +156,7 @@ def _decided(scored: Scored) -> tuple[Any, ...]:
         scored.judgement.probability,
         says(scored.stage),
         scored.accepted,
+        (scored.judgement.decision == DISTINCT) | scored.judgement.contradicts,
     )
 
 
@@ -176,6 +178,7 @@ def cluster(context: RunContext) -> dict[str, Any]:
         stored["found_by"][yes],
         stored["left"][~yes],
         stored["right"][~yes],
+        stored["apart"][~yes],
     )
     clusters, cut = cluster_tables(records, units_of(context), links, context.config.clustering)
     tables = context.catalog.tables
