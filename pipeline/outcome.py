@@ -129,6 +129,7 @@ def _counts(facts: dict[str, dict[str, Any]], context: RunContext) -> dict[str, 
                 "clusters",
                 "duplicate_clusters",
                 "removable",
+                "removable_in_review",
                 "largest_cluster",
                 "cut_links",
             )
@@ -201,15 +202,24 @@ def write_export(catalog: Catalog, run: Run, settings: ExportSettings) -> int:
     def table(name: str) -> pa.Table:
         return catalog.read(name, run=run)
 
+    least = settings.min_probability
+    chosen: dict[str, Any] = {"include_review": settings.include_review, "min_probability": least}
     match settings.what:
         case "clusters":
-            schema, batches = contents.clusters(table("clusters"), settings.min_probability)
+            schema, batches = contents.clusters(
+                table("clusters"), min_size=settings.min_size, min_probability=least
+            )
         case "pairs":
-            schema, batches = contents.pairs(table("pairs"), settings.min_probability)
+            schema, batches = contents.pairs(table("pairs"), min_probability=least)
         case "survivors":
             schema, batches = contents.survivors(
-                table("records"), table("clusters"), merge_attributes=settings.merge_attributes
+                table("records"),
+                table("clusters"),
+                merge_attributes=settings.merge_attributes,
+                **chosen,
             )
         case "removals":
-            schema, batches = contents.removals(table("records"), table("clusters"), table("pairs"))
+            schema, batches = contents.removals(
+                table("records"), table("clusters"), table("pairs"), **chosen
+            )
     return open_exporter(settings.format).write(batches, schema, settings.path)

@@ -19,6 +19,7 @@ from pipeline.context import RunContext, stage
 from pipeline.decoding import Decoder
 from pipeline.defaults import image_default, text_default
 from pipeline.errors import SourceError
+from pipeline.exporters.contents import removed
 from pipeline.ingestion import settle_records
 from pipeline.judging import Scored, exact_batch, judge_candidates, pairs_batch, says
 from pipeline.membership import Links, cluster_tables
@@ -185,11 +186,13 @@ def cluster(context: RunContext) -> dict[str, Any]:
     heads = clusters.filter(pc.equal(clusters["record_id"], clusters["representative"]))
     sizes = pc.value_counts(heads["size"].combine_chunks()).to_pylist()
     sizes.sort(key=lambda entry: entry["values"])
+    removable = pc.sum(removed(clusters)).as_py() or 0
     return {
         "rows": len(clusters),
         "clusters": len(heads),
         "duplicate_clusters": sum(e["counts"] for e in sizes if e["values"] > 1),
-        "removable": len(clusters) - len(heads),
+        "removable": removable,
+        "removable_in_review": len(clusters) - len(heads) - removable,
         "largest_cluster": max((e["values"] for e in sizes), default=0),
         "cut_links": len(cut),
         "cluster_sizes": {
