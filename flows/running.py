@@ -81,21 +81,22 @@ def _plain(config: RunConfig) -> dict[str, Any]:
 
 def _flow(config: RunConfig) -> dict[str, Any]:
     from flows.nightly import nightly
-    from pipeline.catalog import Catalog
 
     state = cast("State[Any]", nightly(config, return_state=True))
-    if state.name == "Held":
-        catalog = Catalog(config.catalog)
-        run = catalog.runs()[0]
-        return {**run.summary, "report": str(catalog.run_folder(run.run) / "report.html")}
-    summary: dict[str, Any] = state.result()
+    # A run that is held, or published and not all written, fails for Prefect and has its summary.
+    found = state.result(raise_on_failure=False)
+    if isinstance(found, BaseException):
+        raise found
+    summary: dict[str, Any] = found
     return summary
 
 
 def dry(config: RunConfig) -> dict[str, Any]:
     """Check everything a run checks before any work, and say what it would do."""
+    from pipeline.exporters import check_exports
     from pipeline.nightly import check
 
+    check_exports(config.exports)
     check(config)
     return {
         "configuration": "complete",
@@ -105,5 +106,6 @@ def dry(config: RunConfig) -> dict[str, Any]:
         "accept at probability": config.judge.accept,
         "review at probability": config.judge.review,
         "gates": config.gates.model_dump(),
+        "exports": ", ".join(f"{e.what} to {e.path}" for e in config.exports) or "none",
         "catalog": config.catalog,
     }
