@@ -19,6 +19,7 @@ app = App(
     name="gemel",
     help="Find duplicate and near-duplicate records of text and images, night after night.",
     help_format="markdown",
+    suppress_keyboard_interrupt=False,  # `main` says what it left behind
 )
 runs_app = App(name="runs", help="What happened in the runs of a catalog.")
 app.command(runs_app)

@@ -42,12 +42,16 @@ def begin(config: RunConfig) -> RunContext:
 
 @contextmanager
 def recorded(context: RunContext) -> Iterator[None]:
-    """Leave a row in `runs` when the block does not come to its end; what it raised goes on."""
+    """Leave a row in `runs` when the block does not come to its end; what it raised goes on.
+
+    How the run is recorded is added to the error as a note.
+    """
     try:
         yield
     except BaseException as error:
         try:
-            outcome.fail(context, error)
+            status = outcome.fail(context, error)
+            error.add_note(f"recorded as {status}: gemel runs show {context.run}")
         except Exception as second:  # noqa: BLE001 - the first error is the one to see
             error.add_note(f"the failed run could not be recorded: {second}")
         raise

@@ -31,15 +31,16 @@ def publish(context: RunContext) -> dict[str, Any]:
     return {"rows": summary["counts"]["records"], "status": summary["status"]}
 
 
-def fail(context: RunContext, error: BaseException) -> None:
-    """Record that a run did not come to its end; readers still see the last published one.
+def fail(context: RunContext, error: BaseException) -> str:
+    """Record that a run did not come to its end, and return its status.
 
-    A run that was published or held before it was stopped keeps that status, with the error noted.
+    Readers still see the last published run. A run that was published or held before it was stopped
+    keeps that status, with the error noted.
     """
     for run in context.catalog.runs():
         if run.run == context.run:
             context.catalog.amend({**run.summary, "error": _reason(error)})
-            return
+            return run.status
     finished = {name: fact for name in STAGES if (fact := context.work.facts(name))}
     summary = {
         **_heading(context),
@@ -51,6 +52,7 @@ def fail(context: RunContext, error: BaseException) -> None:
         "stages": _stage_rows(finished),
     }
     _record(context, summary, {})
+    return "failed"
 
 
 def _reason(error: BaseException) -> str:

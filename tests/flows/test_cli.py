@@ -136,6 +136,31 @@ def test_bad_input_exits_with_2_and_says_why(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
+def test_who_stops_a_run_is_told_what_is_left(
+    night: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import flows.nightly
+    from flows.cli import main
+
+    def stop(*_given: object, **_options: object) -> None:
+        """What Prefect raises when its temporary server has heard the interrupt too."""
+        try:
+            error = KeyboardInterrupt()
+            error.add_note("recorded as failed: gemel runs show X")
+            raise error
+        finally:
+            raise ConnectionError("the server is gone")
+
+    monkeypatch.setattr(flows.nightly, "nightly", stop)
+    monkeypatch.setattr(sys, "argv", ["gemel", "run", str(night / "config.yaml")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    said = capsys.readouterr().err
+    assert "stopped; what was published before is still published\nrecorded as failed" in said
+
+
 @pytest.fixture(scope="module")
 def morning(night: Path) -> Path:
     """A folder whose one catalog has a published run, and then a failed one."""
@@ -148,6 +173,7 @@ def morning(night: Path) -> Path:
     done = gemel("run", "empty.yaml", "--plain", cwd=folder)
     assert done.returncode == 2
     assert "source 'a' has no rows" in done.stderr
+    assert "recorded as failed: gemel runs show 2" in done.stderr
     return folder
 
 
