@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from pipeline.errors import CatalogError, CheckError, PipelineError
-
-if TYPE_CHECKING:
-    from pipeline.catalog import Catalog
-    from pipeline.catalog.catalog import Run
+from flows.choice import DEFAULT_CATALOG, chosen_catalog, chosen_run, likely_catalog
+from pipeline.errors import CheckError, PipelineError
 
 app = App(
     name="gemel",
@@ -24,7 +21,6 @@ app = App(
 runs_app = App(name="runs", help="What happened in the runs of a catalog.")
 app.command(runs_app)
 
-DEFAULT_CATALOG = Path(".gemel/catalog")
 CatalogOption = Annotated[
     Path | None,
     Parameter(
@@ -75,34 +71,12 @@ def list_runs(*, catalog: CatalogOption = None, as_json: JsonOption = False) -> 
 
     Example: `gemel runs list --catalog .gemel/sample`
     """
-    from pipeline.reporting import facts
-    from pipeline.reporting.visible import visible
+    from pipeline.reporting.terminal import run_lines, run_row
 
-    kept = _catalog(catalog)
-    rows = [
-        {
-            "run": item.run,
-            "status": item.status,
-            **{name: item.summary["counts"].get(name) for name in LISTED_COUNTS},
-            "seconds": round(item.summary["seconds"], 1),
-            "reason": facts.in_short(item.summary),
-        }
-        for item in kept.runs()
-    ]
-    lines = [f"{'run':<24}{'status':<10}" + "".join(f"{head:>12}" for head in HEADS)]
-    for row in rows:
-        counts = [row[name] for name in LISTED_COUNTS]
-        shown = ["" if count is None else f"{count:,}" for count in counts]
-        numbers = "".join(f"{cell:>12}" for cell in (*shown, f"{row['seconds']:,.1f}"))
-        reason = visible(" ".join(row["reason"].split()), limit=REASON)
-        lines.append(f"{row['run']:<24}{row['status']:<10}{numbers}  {reason}".rstrip())
-    _print(rows, lines if rows else [f"no runs in {kept.root}"], as_json=as_json)
+    kept = chosen_catalog(catalog)
+    rows = [run_row(found.summary) for found in kept.runs()]
+    _print(rows, run_lines(rows) if rows else [f"no runs in {kept.root}"], as_json=as_json)
     return 0
-
-
-HEADS = ("records", "clusters>1", "removable", "in review", "s")
-LISTED_COUNTS = ("records", "duplicate_clusters", "removable", "removable_in_review")
-REASON = 120  # characters of a reason in a list
 
 
 @runs_app.command(name="show")
@@ -117,8 +91,8 @@ def show_run(
 
     Example: `gemel runs show --catalog .gemel/sample`
     """
-    kept = _catalog(catalog)
-    found = _chosen_run(kept, name)
+    kept = chosen_catalog(catalog)
+    found = chosen_run(kept, name)
     path = kept.run_folder(found.run) / "report.html"
     summary = {**found.summary, "report": str(path) if path.exists() else None}
     _print_summary(summary, as_json=as_json)
@@ -182,8 +156,8 @@ def export(
         )
     except ValidationError as error:
         raise ConfigError(explain(error, origin="gemel export")) from error
-    kept = _catalog(catalog)
-    found = _chosen_run(kept, run_name)
+    kept = chosen_catalog(catalog)
+    found = chosen_run(kept, run_name)
     rows = write_export(kept, found, settings)
     facts = {"run": found.run, "what": what, "format": chosen, "rows": rows, "path": str(out)}
     _print(facts, [f"{rows:,} rows of {what} of run {found.run} written to {out}"], as_json=as_json)
@@ -207,8 +181,8 @@ def report(
     """
     from pipeline.outcome import write_report
 
-    kept = _catalog(catalog)
-    path = write_report(kept, _chosen_run(kept, run_name))
+    kept = chosen_catalog(catalog)
+    path = write_report(kept, chosen_run(kept, run_name))
     print(path)
     if open_:
         import webbrowser
@@ -225,8 +199,7 @@ def doctor(*, catalog: CatalogOption = None, as_json: JsonOption = False) -> int
     """
     from flows.doctor import examine
 
-    beside = _beside()
-    checks = examine(catalog or (beside[0] if len(beside) == 1 else DEFAULT_CATALOG))
+    checks = examine(likely_catalog(catalog))
     width = max(len(check["check"]) for check in checks)
     lines = [
         f"{'ok  ' if check['ok'] else 'FAIL'}  {check['check']:<{width}}  {check['found']}"
@@ -234,45 +207,6 @@ def doctor(*, catalog: CatalogOption = None, as_json: JsonOption = False) -> int
     ]
     _print(checks, lines, as_json=as_json)
     return 0 if all(check["ok"] for check in checks) else 1
-
-
-def _catalog(given: Path | None) -> Catalog:
-    """The catalog named, else the default one, else the only one beside it.
-
-    Raises:
-        CatalogError: there is none, or there are several.
-    """
-    from pipeline.catalog import Catalog
-
-    beside = [] if given else _beside()
-    if len(beside) > 1:
-        raise CatalogError(
-            f"there is no catalog at {DEFAULT_CATALOG}, and several beside it: "
-            f"{', '.join(map(str, beside))}; choose one with --catalog"
-        )
-    if beside:
-        print(f"using the catalog {beside[0]}; --catalog names another", file=sys.stderr)
-    return Catalog(given or next(iter(beside), DEFAULT_CATALOG), create=False)
-
-
-def _beside() -> list[Path]:
-    """The catalogs beside an absent default one."""
-    if DEFAULT_CATALOG.exists():
-        return []
-    return sorted(runs.parent.parent for runs in DEFAULT_CATALOG.parent.glob("*/tables/runs"))
-
-
-def _chosen_run(kept: Catalog, name: str | None) -> Run:
-    """The run named, else the newest published one; a newer one that is not goes to stderr."""
-    found = kept.run(name)
-    newest = kept.runs()[0]
-    if name is None and newest.run != found.run:
-        print(
-            f"note: the newer run {newest.run} is {newest.status}: this is the last published one; "
-            f"see `gemel runs show {newest.run}`",
-            file=sys.stderr,
-        )
-    return found
 
 
 def _print(data: Any, lines: list[str], *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.reporting import formats
 
 Summary = dict[str, Any]
+LAST = "Readers still see the last published run."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,8 @@ def verdict(summary: Summary) -> Verdict:
         case "failed":
             detail = f"Stopped in {summary['stage']}: {summary['error']}. {LAST}"
             return Verdict(False, "Failed", detail)
-    detail = f"{_failed_count(summary)}. Nothing was published: {LAST}"
+    detail = f"{_failed_count(summary)}. Nothing was published. {LAST}"
     return Verdict(False, "Held", detail, (f"gemel runs show {summary['run']}",))
-
-
-LAST = "readers still see the last published run."
 
 
 def _published(summary: Summary) -> Verdict:

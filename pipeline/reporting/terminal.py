@@ -12,6 +12,13 @@ from pipeline.reporting.visible import visible
 LINES = 30
 LABEL = 12  # columns of the label
 LISTED = 5  # failures of one kind listed
+REASON = 120  # characters of a reason in a list of runs
+COLUMNS = {
+    "records": "records",
+    "duplicate_clusters": "clusters>1",
+    "removable": "removable",
+    "removable_in_review": "in review",
+}
 
 
 def summary_lines(summary: dict[str, Any]) -> list[str]:
@@ -24,6 +31,29 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     lines = [*head, *_stages(summary, room=room), *report]
     # One line each, whatever line feeds a message carries.
     return [visible(" ".join(line.splitlines())) for line in lines]
+
+
+def run_row(summary: dict[str, Any]) -> dict[str, Any]:
+    """A run in one row: what `gemel runs list` shows; a run that failed has no counts."""
+    return {
+        "run": summary["run"],
+        "status": summary["status"],
+        **{name: summary["counts"].get(name) for name in COLUMNS},
+        "seconds": round(summary["seconds"], 1),
+        "reason": facts.in_short(summary),
+    }
+
+
+def run_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """The rows of `run_row` below a header, in columns."""
+    heads = "".join(f"{head:>12}" for head in (*COLUMNS.values(), "s"))
+    lines = [f"{'run':<24}{'status':<10}{heads}"]
+    for row in rows:
+        counts = ["" if row[name] is None else f"{row[name]:,}" for name in COLUMNS]
+        numbers = "".join(f"{cell:>12}" for cell in (*counts, f"{row['seconds']:,.1f}"))
+        reason = visible(" ".join(row["reason"].split()), limit=REASON)
+        lines.append(f"{row['run']:<24}{row['status']:<10}{numbers}  {reason}".rstrip())
+    return lines
 
 
 def print_summary(summary: dict[str, Any], console: Console) -> None:

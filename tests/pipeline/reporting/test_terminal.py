@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from pipeline.reporting.facts import in_short, verdict
-from pipeline.reporting.terminal import print_summary, summary_lines
+from pipeline.reporting.terminal import print_summary, run_lines, run_row, summary_lines
 
 
 def test_published_run_fits_a_screen(summary):
@@ -71,6 +71,19 @@ def test_reasons_in_short(summary, held, failed, unwritten):
     assert in_short(held) == "quarantined"
     assert in_short(failed) == "score: OSError: [Errno 28] No space left"
     assert in_short(unwritten).startswith("not written: /out/removals.csv: cannot write")
+
+
+def test_runs_in_columns(summary, failed):
+    rows = [run_row(failed), run_row(summary)]
+    assert (rows[0]["removable"], rows[1]["removable_in_review"]) == (None, 215)
+    head, stopped, fine = run_lines(rows)
+    assert fine.split()[1:] == ["published", "120,342", "7,420", "9,342", "215", "702.4"]
+    assert stopped.split()[1:3] == ["failed", "702.4"]
+    assert stopped.endswith("702.4  score: OSError: [Errno 28] No space left")
+    assert head.index("in review") + len("in review") == fine.index("215") + 3
+    long = run_row(failed | {"error": "a\nb\x1b[2J" * 400})
+    assert len(run_lines([long])[1]) < 350
+    assert "\x1b" not in run_lines([long])[1]
 
 
 def test_many_stages_and_gates_still_fit(held):
