@@ -9,21 +9,27 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
+from flows.choice import DEFAULT_CATALOG, chosen_catalog, chosen_run, likely_catalog
 from pipeline.errors import CheckError, PipelineError
 
 app = App(
     name="gemel",
     help="Find duplicate and near-duplicate records of text and images, night after night.",
     help_format="markdown",
+    suppress_keyboard_interrupt=False,  # `main` says what it left behind
 )
 runs_app = App(name="runs", help="What happened in the runs of a catalog.")
 app.command(runs_app)
 
 CatalogOption = Annotated[
-    Path, Parameter(name="--catalog", help="Folder of the catalog.", env_var="GEMEL_CATALOG")
+    Path | None,
+    Parameter(
+        name="--catalog",
+        help=f"Folder of the catalog. Default: {DEFAULT_CATALOG}, else the only one below .gemel.",
+        env_var="GEMEL_CATALOG",
+    ),
 ]
 JsonOption = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
-DEFAULT_CATALOG = Path(".gemel/catalog")
 
 
 @app.command
@@ -46,6 +52,7 @@ def run(
     """
     from flows.running import dry, run_once
     from pipeline.config import load_config
+    from pipeline.reporting import facts
 
     chosen = str(catalog.resolve()) if catalog else None
     settings = load_config(config, catalog=chosen)
@@ -55,35 +62,20 @@ def run(
         return 0
     summary = run_once(settings, plain=plain, verbose=verbose, quiet=as_json)
     _print_summary(summary, as_json=as_json)
-    return 0 if summary["status"] == "published" else 1
+    return 0 if facts.verdict(summary).fine else 1
 
 
 @runs_app.command(name="list")
-def list_runs(*, catalog: CatalogOption = DEFAULT_CATALOG, as_json: JsonOption = False) -> int:
+def list_runs(*, catalog: CatalogOption = None, as_json: JsonOption = False) -> int:
     """List the runs of a catalog, the newest first.
 
     Example: `gemel runs list --catalog .gemel/sample`
     """
-    found = _catalog(catalog).runs()
-    rows = [
-        {
-            "run": item.run,
-            "status": item.status,
-            **{
-                name: item.summary["counts"][name]
-                for name in ("records", "duplicate_clusters", "removable")
-            },
-            "seconds": round(item.summary["seconds"], 1),
-        }
-        for item in found
-    ]
-    lines = [f"{'run':<24}{'status':<11}{'records':>12}{'clusters>1':>12}{'removable':>11}{'s':>9}"]
-    lines += [
-        f"{r['run']:<24}{r['status']:<11}{r['records']:>12,}{r['duplicate_clusters']:>12,}"
-        f"{r['removable']:>11,}{r['seconds']:>9}"
-        for r in rows
-    ]
-    _print(rows, lines if rows else [f"no runs in {catalog}"], as_json=as_json)
+    from pipeline.reporting.terminal import run_lines, run_row
+
+    kept = chosen_catalog(catalog)
+    rows = [run_row(found.summary) for found in kept.runs()]
+    _print(rows, run_lines(rows) if rows else [f"no runs in {kept.root}"], as_json=as_json)
     return 0
 
 
@@ -91,16 +83,18 @@ def list_runs(*, catalog: CatalogOption = DEFAULT_CATALOG, as_json: JsonOption =
 def show_run(
     name: str | None = None,
     *,
-    catalog: CatalogOption = DEFAULT_CATALOG,
+    catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Show the summary of a run (default: the newest published one).
+    """Show the summary of a run (default: the newest published one, with a note on stderr when a
+    newer one was held or failed).
 
     Example: `gemel runs show --catalog .gemel/sample`
     """
-    kept = _catalog(catalog)
-    found = kept.run(name)
-    summary = {**found.summary, "report": str(kept.run_folder(found.run) / "report.html")}
+    kept = chosen_catalog(catalog)
+    found = chosen_run(kept, name)
+    path = kept.run_folder(found.run) / "report.html"
+    summary = {**found.summary, "report": str(path) if path.exists() else None}
     _print_summary(summary, as_json=as_json)
     return 0
 
@@ -115,15 +109,29 @@ def export(
     format: Annotated[  # noqa: A002 - the option's name
         Literal["parquet", "csv", "jsonl"] | None, Parameter(help="Default: by the file's ending.")
     ] = None,
-    catalog: CatalogOption = DEFAULT_CATALOG,
-    run_name: Annotated[str | None, Parameter(name="--run", help="Default: the newest.")] = None,
-    min_probability: Annotated[float | None, Parameter(help="Leave out what is less sure.")] = None,
+    catalog: CatalogOption = None,
+    run_name: Annotated[
+        str | None, Parameter(name="--run", help="Default: the newest published one.")
+    ] = None,
+    min_probability: Annotated[
+        float | None, Parameter(help="Leave out what is less sure; a removal left out survives.")
+    ] = None,
+    min_size: Annotated[
+        int, Parameter(help="Clusters: records it must have; 2: no singletons.")
+    ] = 1,
+    include_review: Annotated[
+        bool,
+        Parameter(negative="", help="Survivors, removals: clusters in review may go too."),
+    ] = False,
     merge_attributes: Annotated[
-        bool, Parameter(negative="", help="Fill a survivor's gaps from its copies.")
+        bool, Parameter(negative="", help="Survivors: fill gaps from the copies that go.")
     ] = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Export duplicate clusters, scored pairs, survivors or removals. Nothing is ever deleted.
+    """Export clusters, scored pairs, survivors or removals. Nothing is ever deleted.
+
+    Survivors and removals are each other's complement: with the same options every record is in one
+    of them. Only members of confirmed clusters are listed as removals, unless you include review.
 
     Example: `gemel export --what removals --out removals.csv --catalog .gemel/sample`
     """
@@ -141,13 +149,15 @@ def export(
                 "format": chosen,
                 "path": str(out),
                 "min_probability": min_probability,
+                "min_size": min_size,
+                "include_review": include_review,
                 "merge_attributes": merge_attributes,
             }
         )
     except ValidationError as error:
         raise ConfigError(explain(error, origin="gemel export")) from error
-    kept = _catalog(catalog)
-    found = kept.run(run_name)
+    kept = chosen_catalog(catalog)
+    found = chosen_run(kept, run_name)
     rows = write_export(kept, found, settings)
     facts = {"run": found.run, "what": what, "format": chosen, "rows": rows, "path": str(out)}
     _print(facts, [f"{rows:,} rows of {what} of run {found.run} written to {out}"], as_json=as_json)
@@ -157,8 +167,10 @@ def export(
 @app.command
 def report(
     *,
-    catalog: CatalogOption = DEFAULT_CATALOG,
-    run_name: Annotated[str | None, Parameter(name="--run", help="Default: the newest.")] = None,
+    catalog: CatalogOption = None,
+    run_name: Annotated[
+        str | None, Parameter(name="--run", help="Default: the newest published one.")
+    ] = None,
     open_: Annotated[
         bool, Parameter(name="--open", negative="", help="Open it in the browser.")
     ] = False,
@@ -169,8 +181,8 @@ def report(
     """
     from pipeline.outcome import write_report
 
-    kept = _catalog(catalog)
-    path = write_report(kept, kept.run(run_name))
+    kept = chosen_catalog(catalog)
+    path = write_report(kept, chosen_run(kept, run_name))
     print(path)
     if open_:
         import webbrowser
@@ -180,14 +192,14 @@ def report(
 
 
 @app.command
-def doctor(*, catalog: CatalogOption = DEFAULT_CATALOG, as_json: JsonOption = False) -> int:
+def doctor(*, catalog: CatalogOption = None, as_json: JsonOption = False) -> int:
     """Check versions, encoder files and their hashes, writable paths, and what is slow here.
 
     Example: `gemel doctor`
     """
     from flows.doctor import examine
 
-    checks = examine(catalog)
+    checks = examine(likely_catalog(catalog))
     width = max(len(check["check"]) for check in checks)
     lines = [
         f"{'ok  ' if check['ok'] else 'FAIL'}  {check['check']:<{width}}  {check['found']}"
@@ -195,12 +207,6 @@ def doctor(*, catalog: CatalogOption = DEFAULT_CATALOG, as_json: JsonOption = Fa
     ]
     _print(checks, lines, as_json=as_json)
     return 0 if all(check["ok"] for check in checks) else 1
-
-
-def _catalog(path: Path) -> Any:
-    from pipeline.catalog import Catalog
-
-    return Catalog(path, create=False)
 
 
 def _print(data: Any, lines: list[str], *, as_json: bool) -> None:
@@ -218,6 +224,11 @@ def _print_summary(summary: dict[str, Any], *, as_json: bool) -> None:
         print_summary(summary, Console())
 
 
+def _say(line: str, error: BaseException) -> None:
+    """Print an error, and below it what came on top of it."""
+    print("\n".join([line, *getattr(error, "__notes__", [])]), file=sys.stderr)
+
+
 def main() -> None:
     """Entry point of the `gemel` command."""
     import flows  # noqa: F401 - sets the environment before Prefect is imported
@@ -227,16 +238,16 @@ def main() -> None:
     except CycloptsError:
         sys.exit(2)  # cyclopts has printed what was wrong
     except CheckError as error:
-        print(f"check failed: {error}", file=sys.stderr)
+        _say(f"check failed: {error}", error)
         sys.exit(1)
     except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}", error)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped; what was published before is still published", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        _say("stopped; what was published before is still published", error)
         sys.exit(130)
     except Exception as error:  # noqa: BLE001 - the last resort: one line, never a traceback
-        print(f"unexpected {type(error).__name__}: {error}"[:2000], file=sys.stderr)
+        _say(f"unexpected {type(error).__name__}: {error}"[:2000], error)
         print(
             "see `gemel runs list` for what is published; if this repeats, please report it",
             file=sys.stderr,

@@ -11,30 +11,37 @@ from flows import tasks
 from pipeline import nightly as plain
 from pipeline.catalog import Catalog
 from pipeline.config import RunConfig
+from pipeline.reporting.facts import in_short
 
 
 @flow(name="gemel-nightly", validate_parameters=True)
 def nightly(config: RunConfig) -> Any:
     """Ingest, embed, search, judge, cluster, check and publish; return the run's summary.
 
-    A run that fails a gate ends in the state *Held*: last night's result stays published.
+    A run that fails a gate ends in the state *Held*: last night's result stays published. One that
+    is published and could not write its report or an export ends in *Unwritten*. Both carry the
+    summary. A run that raises is recorded as failed and ends as Prefect ends it.
     """
     with Catalog(config.catalog).writer():
         context = tasks.begin(config)
-        progress = tasks.StageProgress(9)
-        progress.step(tasks.ingest(context))
-        progress.step(tasks.embed_text(context))
-        progress.step(tasks.embed_images(context))
-        progress.step(tasks.candidates(context))
-        progress.step(tasks.score(context))
-        progress.step(tasks.cluster(context))
-        progress.step(tasks.publish(context))
-        progress.step(tasks.report(context))
-        progress.step(tasks.export(context))
-        summary = plain.finish(context)
+        with plain.recorded(context):
+            progress = tasks.StageProgress(9)
+            progress.step(tasks.ingest(context))
+            progress.step(tasks.embed_text(context))
+            progress.step(tasks.embed_images(context))
+            progress.step(tasks.candidates(context))
+            progress.step(tasks.score(context))
+            progress.step(tasks.cluster(context))
+            progress.step(tasks.publish(context))
+            progress.step(tasks.report(context))
+            progress.step(tasks.export(context))
+            summary = plain.finish(context)
     tasks.show(summary)
+    reason = in_short(summary)
     if summary["status"] != "published":
-        failed = [gate["gate"] for gate in summary["gates"] if not gate["passed"]]
-        return Failed(name="Held", message=f"run {summary['run']} is held: {', '.join(failed)}")
+        return Failed(name="Held", message=f"run {summary['run']} is held: {reason}", data=summary)
+    if reason:
+        message = f"run {summary['run']} is published; {reason}"
+        return Failed(name="Unwritten", message=message, data=summary)
     get_run_logger().info("run %s is published", summary["run"])
     return summary

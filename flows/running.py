@@ -64,7 +64,8 @@ def run_once(config: RunConfig, *, plain: bool, verbose: bool, quiet: bool) -> d
     """Run the nightly flow (or its plain loop) and return the summary."""
     console = Console(stderr=True, quiet=quiet)
     if not verbose:
-        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
+        # The command line says what went wrong itself; a server still gets the whole log.
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     if not plain:
         console.print("starting Prefect …", style="dim")
         from flows import nightly as _loaded  # noqa: F401 - seconds of imports, before the bars
@@ -81,21 +82,38 @@ def _plain(config: RunConfig) -> dict[str, Any]:
 
 def _flow(config: RunConfig) -> dict[str, Any]:
     from flows.nightly import nightly
-    from pipeline.catalog import Catalog
 
-    state = cast("State[Any]", nightly(config, return_state=True))
-    if state.name == "Held":
-        catalog = Catalog(config.catalog)
-        run = catalog.runs()[0]
-        return {**run.summary, "report": str(catalog.run_folder(run.run) / "report.html")}
-    summary: dict[str, Any] = state.result()
+    try:
+        state = cast("State[Any]", nightly(config, return_state=True))
+    except Exception as error:
+        stopped = _interrupt_below(error)
+        if stopped:
+            raise stopped from error
+        raise
+    # A run that is held, or published and not all written, fails for Prefect and has its summary.
+    found = state.result(raise_on_failure=False)
+    if isinstance(found, BaseException):
+        raise found
+    summary: dict[str, Any] = found
     return summary
+
+
+def _interrupt_below(error: BaseException) -> KeyboardInterrupt | None:
+    """The interrupt that an error came on top of: Ctrl-C stops Prefect's temporary server too."""
+    below: BaseException | None = error
+    while below:
+        if isinstance(below, KeyboardInterrupt):
+            return below
+        below = below.__context__
+    return None
 
 
 def dry(config: RunConfig) -> dict[str, Any]:
     """Check everything a run checks before any work, and say what it would do."""
+    from pipeline.exporters import check_exports
     from pipeline.nightly import check
 
+    check_exports(config.exports)
     check(config)
     return {
         "configuration": "complete",
@@ -105,5 +123,6 @@ def dry(config: RunConfig) -> dict[str, Any]:
         "accept at probability": config.judge.accept,
         "review at probability": config.judge.review,
         "gates": config.gates.model_dump(),
+        "exports": ", ".join(f"{e.what} to {e.path}" for e in config.exports) or "none",
         "catalog": config.catalog,
     }

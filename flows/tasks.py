@@ -84,6 +84,9 @@ def show(summary: dict[str, Any]) -> None:
     create_table_artifact(
         table=rows, key="gemel-summary", description=f"Run {summary['run']}: {summary['status']}"
     )
-    create_link_artifact(
-        link=f"file://{summary['report']}", key="gemel-report", description="The run's HTML report"
-    )
+    if summary["report"]:
+        create_link_artifact(
+            link=f"file://{summary['report']}",
+            key="gemel-report",
+            description="The run's HTML report",
+        )

@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from pipeline.errors import ConfigError
 
@@ -317,14 +325,40 @@ class GateSettings(Frozen):
 # --- outputs -----------------------------------------------------------------------------------
 
 
+# Which exports each option means something for; elsewhere it is refused, never ignored.
+EXPORT_OPTIONS: dict[str, tuple[str, ...]] = {
+    "min_size": ("clusters",),
+    "include_review": ("survivors", "removals"),
+    "merge_attributes": ("survivors",),
+}
+
+
 class ExportSettings(Frozen):
     """One file written after every published run."""
 
     what: Literal["clusters", "pairs", "survivors", "removals"] = "clusters"
     format: Literal["parquet", "csv", "jsonl"] = "csv"
     path: str
-    min_probability: Share | None = None
-    merge_attributes: bool = False
+    min_probability: Share | None = Field(
+        None, description="Leave out what is less sure; a removal left out survives."
+    )
+    min_size: int = Field(1, ge=1, description="Records a cluster must have; 2: no singletons.")
+    include_review: bool = Field(
+        False, description="Let members of clusters in review be removed too."
+    )
+    merge_attributes: bool = Field(
+        False, description="Fill a survivor's empty fields from the copies it stands for."
+    )
+
+    @field_validator(*EXPORT_OPTIONS)
+    @classmethod
+    def _applies(cls, value: Any, info: ValidationInfo) -> Any:
+        name, what = str(info.field_name), info.data.get("what")
+        places = EXPORT_OPTIONS[name]
+        if what and what not in places and value != cls.model_fields[name].default:
+            only = " and ".join(places)
+            raise ValueError(f"applies to {only} only, this one is {what}; leave it out")
+        return value
 
 
 class ReportSettings(Frozen):
@@ -449,5 +483,6 @@ def explain(error: ValidationError, *, origin: str) -> str:
             case "missing":
                 lines.append(f"  {field}: required but absent; add it")
             case _:
-                lines.append(f"  {field}: {item['msg']} (found {item['input']!r:.80})")
+                said = item["msg"].removeprefix("Value error, ")
+                lines.append(f"  {field}: {said} (found {item['input']!r:.80})")
     return "\n".join(lines)

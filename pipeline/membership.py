@@ -15,9 +15,11 @@ from pipeline.indexes.blocks import Positions
 from pipeline.records import content_hash
 from pipeline.schemas import CLUSTERS, CUT_LINKS
 from pipeline.units import Units
+from pipeline.wording import Wording, added_words
 
 Floats = npt.NDArray[np.float64]
 
+TEXTS = 10_000  # texts read at a time
 EVIDENCE = ("exact", "text", "image", "text+image")
 
 
@@ -30,6 +32,7 @@ class Links:
         probability: (m,) judge's probability.
         found_by: (m,) bit 1 text, bit 2 image.
         refused_left, refused_right: (r,) pairs of units that were not accepted.
+        apart: (r,) true where such a pair was judged distinct, or text and picture contradict.
     """
 
     left: Positions
@@ -38,6 +41,7 @@ class Links:
     found_by: npt.NDArray[np.uint8]
     refused_left: Positions
     refused_right: Positions
+    apart: npt.NDArray[np.bool_]
 
 
 def preference(
@@ -113,7 +117,9 @@ def cluster_tables(
             "representative": ids.take(pa.array(kept)),
             "probability_to_representative": pa.array(to_kept[of_record].astype(np.float32)),
             "cohesion": pa.array(cohesion[cluster].astype(np.float32)),
-            "status": pa.array(_status(grouping, links, units)[cluster], pa.string()),
+            "status": pa.array(
+                _status(grouping, links, units, records["text"])[cluster], pa.string()
+            ),
             "evidence": pa.array(_evidence(grouping, links, cluster, size)[cluster], pa.string()),
             "keeper_reason": pa.array(_reasons(kept, cluster, rules, rank), pa.string()),
         },
@@ -145,18 +151,67 @@ def _cluster_ids(ids: pa.Array, cluster: Positions) -> pa.Array:
     return pc.utf8_slice_codeunits(names, 0, 17).take(pa.array(cluster))
 
 
-def _status(grouping: Grouping, links: Links, units: Units) -> npt.NDArray[np.str_]:
-    """'review' where the chain guard split, a pair inside was not accepted, or the copies only
-    share a very short text.
+def _status(
+    grouping: Grouping, links: Links, units: Units, texts: pa.ChunkedArray
+) -> npt.NDArray[np.str_]:
+    """(c,) 'review' where a removal list should wait for a person, else 'confirmed'.
+
+    In review are clusters
+    - that the chain guard split off a larger component,
+    - with a pair inside that was judged distinct, or whose text and picture contradict each other,
+    - with a pair inside that was not accepted and whose two texts each have a word that the
+      representative lacks: "EM-5, black" and "EM-5, white" are both near copies of "EM-5", and
+      keeping "EM-5" alone would lose both,
+    - whose copies share nothing but a very short text ("n/a").
+
+    Any other pair in the review band is no doubt: both members have accepted evidence of their own
+    to the representative. Measured (2026-11) over (member, representative) pairs, the confirmed
+    ones and the wrong among them: where every pair that was not accepted asks for review, where
+    only *distinct* ones do, and by this rule.
+      Cora                                 276 (2)          422 (2)           385 (2)
+      WDC's product offers                 272 (5)          348 (8)           299 (5)
+      Chicago's early childhood sites      569 (2)          625 (2)           579 (2)
+      AugLy's copies of pictures            95 (0)          118 (0)           118 (0)
+      Debian's descriptions, weak labels 7,603 (20.8 %)  12,692 (26.2 %)    7,745 (20.9 %)
+    The list grows where the data are clean and is as right as before where they hold variants;
+    with *distinct* alone it is not.
     """
     doubted = np.zeros(int(grouping.cluster.max(initial=-1)) + 1, bool)
     doubted[grouping.cluster[grouping.split]] = True
-    one, other = grouping.cluster[links.refused_left], grouping.cluster[links.refused_right]
-    doubted[one[one == other]] = True
+    left, right = links.refused_left, links.refused_right
+    inside = grouping.cluster[left] == grouping.cluster[right]
+    doubted[grouping.cluster[left[inside & links.apart]]] = True
+    inside &= ~doubted[grouping.cluster[left]]
+    left, right = left[inside], right[inside]
+    adds = _adding(np.union1d(left, right), grouping.representative, units.rows, texts)
+    doubted[grouping.cluster[left[adds[left] & adds[right]]]] = True
     # Two equal tiny texts ("n/a") are one text, and not surely one record.
     copies = np.bincount(units.of_record, minlength=len(units.rows)) > 1
     doubted[grouping.cluster[copies & units.short & (units.text >= 0) & ~units.pictured]] = True
     return np.where(doubted, "review", "confirmed")
+
+
+def _adding(
+    members: Positions, representative: Positions, rows: Positions, texts: pa.ChunkedArray
+) -> npt.NDArray[np.bool_]:
+    """(u,) which of `members` have a word that their representative cannot account for.
+
+    Args:
+        rows: (u,) row of each unit in `texts`.
+    """
+    adds = np.zeros(len(representative), bool)
+    # By representative, so that each one's words are looked at once, and few are held at a time.
+    members = members[np.argsort(representative[members], kind="stable")]
+    last, kept = -1, Wording(())
+    for start in range(0, len(members), TEXTS):
+        part = members[start : start + TEXTS]
+        heads = representative[part]
+        text, head_text = (texts.take(pa.array(rows[units])).to_pylist() for units in (part, heads))
+        for unit, head, own, head_own in zip(part, heads, text, head_text, strict=True):
+            if head != last:
+                last, kept = head, Wording.of(head_own or "")
+            adds[unit] = added_words(Wording.of(own or ""), kept) > 0
+    return adds
 
 
 def _evidence(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pipeline import outcome, stages
@@ -9,6 +11,7 @@ from pipeline.config import RunConfig
 from pipeline.context import RunContext, new_context
 from pipeline.defaults import image_default, text_default
 from pipeline.evaluation import read_labels
+from pipeline.exporters import check_exports
 from pipeline.sources import open_source
 
 
@@ -29,6 +32,7 @@ def check(config: RunConfig) -> None:
 
 def begin(config: RunConfig) -> RunContext:
     """Check the configuration and name the run."""
+    check_exports(config.exports)
     check(config)
     context = new_context(config)
     context.catalog.clear_work()
@@ -36,11 +40,34 @@ def begin(config: RunConfig) -> RunContext:
     return context
 
 
+@contextmanager
+def recorded(context: RunContext) -> Iterator[None]:
+    """Leave a row in `runs` when the block does not come to its end; what it raised goes on.
+
+    How the run is recorded is added to the error as a note.
+    """
+    try:
+        yield
+    except BaseException as error:
+        try:
+            status = outcome.fail(context, error)
+            error.add_note(f"recorded as {status}: gemel runs show {context.run}")
+        except Exception as second:  # noqa: BLE001 - the first error is the one to see
+            error.add_note(f"the failed run could not be recorded: {second}")
+        raise
+
+
 def finish(context: RunContext) -> dict[str, Any]:
-    """The summary of a finished run; its scratch is removed."""
-    summary = context.catalog.run(context.run).summary
-    summary["report"] = context.work.facts("report").get("path")
-    summary["exports"] = context.work.facts("export").get("exports", {})
+    """The summary of a finished run, kept in its row; its scratch is removed."""
+    report, export = context.work.facts("report"), context.work.facts("export")
+    summary = {
+        **context.catalog.run(context.run).summary,
+        "report": report.get("path"),
+        "exports": export.get("exports", {}),
+        "exports_failed": export.get("failed", {}),
+        **({"report_failed": report["failed"]} if report.get("failed") else {}),
+    }
+    context.catalog.amend(summary)
     context.work.remove()
     return summary
 
@@ -55,13 +82,14 @@ def run(config: RunConfig) -> dict[str, Any]:
 
     with Catalog(config.catalog).writer():
         context = begin(config)
-        stages.ingest(context)
-        stages.embed_text(context)
-        stages.embed_images(context)
-        stages.candidates(context)
-        stages.score(context)
-        stages.cluster(context)
-        outcome.publish(context)
-        outcome.report(context)
-        outcome.export(context)
-        return finish(context)
+        with recorded(context):
+            stages.ingest(context)
+            stages.embed_text(context)
+            stages.embed_images(context)
+            stages.candidates(context)
+            stages.score(context)
+            stages.cluster(context)
+            outcome.publish(context)
+            outcome.report(context)
+            outcome.export(context)
+            return finish(context)

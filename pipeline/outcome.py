@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -15,6 +14,7 @@ from pipeline.catalog.catalog import Catalog, Run
 from pipeline.config import ExportSettings
 from pipeline.context import RunContext, stage
 from pipeline.defaults import image_default, text_default
+from pipeline.errors import PipelineError
 from pipeline.gates import as_rows, check_gates
 from pipeline.scorecard import label_metrics
 from pipeline.state import make_judge, units_of
@@ -27,20 +27,73 @@ PACKAGES = ("torch", "sentence-transformers", "faiss-cpu", "pyarrow", "deltalake
 def publish(context: RunContext) -> dict[str, Any]:
     """Check the gates, then publish or hold: one row in `runs` is the atomic step."""
     summary = summarise(context)
+    _record(context, summary, _versions(context))
+    return {"rows": summary["counts"]["records"], "status": summary["status"]}
+
+
+def fail(context: RunContext, error: BaseException) -> str:
+    """Record that a run did not come to its end, and return its status.
+
+    Readers still see the last published run. A run that was published or held before it was stopped
+    keeps that status, with the error noted.
+    """
+    for run in context.catalog.runs():
+        if run.run == context.run:
+            context.catalog.amend({**run.summary, "error": _reason(error)})
+            return run.status
+    finished = {name: fact for name in STAGES if (fact := context.work.facts(name))}
+    summary = {
+        **_heading(context),
+        "status": "failed",
+        "error": _reason(error),
+        "stage": next((name for name in STAGES if name not in finished), "publish"),
+        "counts": {},
+        "gates": [],
+        "stages": _stage_rows(finished),
+    }
+    _record(context, summary, {})
+    return "failed"
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, as a run keeps it: an error of ours speaks for itself."""
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped by hand (KeyboardInterrupt)"
+    said = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
+    return said[:2000]
+
+
+def _record(context: RunContext, summary: dict[str, Any], versions: dict[str, int]) -> None:
+    """Add the run's row to `runs`: what it says is final."""
     run = Run(
         run=context.run,
         started=context.started,
         finished=datetime.fromisoformat(summary["finished"]),
         status=summary["status"],
         config=context.config.model_dump(mode="json"),
-        versions=_versions(context),
+        versions=versions,
         summary=summary,
     )
-    folder = context.catalog.run_folder(context.run)
-    (folder / "config.json").write_text(json.dumps(run.config, indent=2, sort_keys=True))
-    (folder / "summary.json").write_text(json.dumps(summary, indent=2, sort_keys=True))
     context.catalog.publish(run)
-    return {"rows": summary["counts"]["records"], "status": summary["status"]}
+
+
+def _heading(context: RunContext) -> dict[str, Any]:
+    """Which run, from when to now."""
+    finished = datetime.now(UTC)
+    return {
+        "run": context.run,
+        "name": context.config.name,
+        "started": context.started.isoformat(),
+        "finished": finished.isoformat(),
+        "seconds": (finished - context.started).total_seconds(),
+    }
+
+
+def _stage_rows(facts: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {"stage": name, **{key: fact.get(key, 0) for key in ("seconds", "rows", "bytes")}}
+        for name, fact in facts.items()
+    ]
 
 
 def _versions(context: RunContext) -> dict[str, int]:
@@ -59,15 +112,10 @@ def summarise(context: RunContext) -> dict[str, Any]:
         for modality in ("text", "image")
     }
     gates = check_gates(counts, recall, context.config.gates)
-    finished = datetime.now(UTC)
     judge = make_judge(context)
     return {
-        "run": context.run,
-        "name": context.config.name,
+        **_heading(context),
         "status": "published" if all(gate.passed for gate in gates) else "held",
-        "started": context.started.isoformat(),
-        "finished": finished.isoformat(),
-        "seconds": (finished - context.started).total_seconds(),
         "calibrated": judge.calibrated,
         "model": {**_models(facts, context), "judge": judge.name},
         "thresholds": {"accept": judge.accept, "review": judge.review},
@@ -77,10 +125,7 @@ def summarise(context: RunContext) -> dict[str, Any]:
             modality: (facts["candidates"][modality] or {}).get("index")
             for modality in ("text", "image")
         },
-        "stages": [
-            {"stage": name, **{key: fact.get(key, 0) for key in ("seconds", "rows", "bytes")}}
-            for name, fact in facts.items()
-        ],
+        "stages": _stage_rows(facts),
         "gates": as_rows(gates),
         "histogram": {
             "edges": np.linspace(0, 1, 51).round(4).tolist(),
@@ -129,6 +174,7 @@ def _counts(facts: dict[str, dict[str, Any]], context: RunContext) -> dict[str, 
                 "clusters",
                 "duplicate_clusters",
                 "removable",
+                "removable_in_review",
                 "largest_cluster",
                 "cut_links",
             )
@@ -156,8 +202,11 @@ def _models(facts: dict[str, dict[str, Any]], context: RunContext) -> dict[str, 
 
 @stage("report")
 def report(context: RunContext) -> dict[str, Any]:
-    """Write the HTML report of the run."""
-    path = write_report(context.catalog, context.catalog.run(context.run))
+    """Write the HTML report of the run; one that cannot be written is noted, the run stands."""
+    try:
+        path = write_report(context.catalog, context.catalog.run(context.run))
+    except Exception as error:  # noqa: BLE001 - the run is published: whatever it is, say it there
+        return {"path": None, "failed": _reason(error)}
     return {"path": path}
 
 
@@ -185,13 +234,19 @@ def write_report(catalog: Catalog, run: Run) -> str:
 
 @stage("export")
 def export(context: RunContext) -> dict[str, Any]:
-    """Write the configured exports of a published run."""
+    """Write the configured exports of a published run.
+
+    One that cannot be written is noted with its reason, and the others are written.
+    """
     run = context.catalog.run(context.run)
-    written = {}
-    if run.status == "published":
-        for settings in context.config.exports:
+    written: dict[str, int] = {}
+    failed: dict[str, str] = {}
+    for settings in context.config.exports if run.status == "published" else ():
+        try:
             written[settings.path] = write_export(context.catalog, run, settings)
-    return {"rows": sum(written.values()), "exports": written}
+        except Exception as error:  # noqa: BLE001 - the run is published: the other files matter
+            failed[settings.path] = _reason(error)
+    return {"rows": sum(written.values()), "exports": written, "failed": failed}
 
 
 def write_export(catalog: Catalog, run: Run, settings: ExportSettings) -> int:
@@ -201,15 +256,24 @@ def write_export(catalog: Catalog, run: Run, settings: ExportSettings) -> int:
     def table(name: str) -> pa.Table:
         return catalog.read(name, run=run)
 
+    least = settings.min_probability
+    chosen: dict[str, Any] = {"include_review": settings.include_review, "min_probability": least}
     match settings.what:
         case "clusters":
-            schema, batches = contents.clusters(table("clusters"), settings.min_probability)
+            schema, batches = contents.clusters(
+                table("clusters"), min_size=settings.min_size, min_probability=least
+            )
         case "pairs":
-            schema, batches = contents.pairs(table("pairs"), settings.min_probability)
+            schema, batches = contents.pairs(table("pairs"), min_probability=least)
         case "survivors":
             schema, batches = contents.survivors(
-                table("records"), table("clusters"), merge_attributes=settings.merge_attributes
+                table("records"),
+                table("clusters"),
+                merge_attributes=settings.merge_attributes,
+                **chosen,
             )
         case "removals":
-            schema, batches = contents.removals(table("records"), table("clusters"), table("pairs"))
+            schema, batches = contents.removals(
+                table("records"), table("clusters"), table("pairs"), **chosen
+            )
     return open_exporter(settings.format).write(batches, schema, settings.path)

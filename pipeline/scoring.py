@@ -78,12 +78,17 @@ class Rule(Protocol):
 
 @dataclass(frozen=True)
 class Judgement:
-    """Probability (p,) in 0 … 1, decision, reason and accept threshold (p,) of a batch of pairs."""
+    """Probability (p,) in 0 … 1, decision, reason and accept threshold (p,) of a batch of pairs.
+
+    Attributes:
+        contradicts: (p,) one of text and picture alone says *distinct*, whatever both say together.
+    """
 
     probability: Floats
     threshold: Floats
     decision: npt.NDArray[np.str_]
     reason: npt.NDArray[np.str_]
+    contradicts: Flags
 
 
 @dataclass(frozen=True)
@@ -146,7 +151,7 @@ class Judge:
         reason = _reasons(
             evidence, text, image, decision, disagree=disagree, alone=alone & held, variant=variant
         )
-        return Judgement(probability, accept, decision, reason)
+        return Judgement(probability, accept, decision, reason, disagree)
 
     def likely(self, evidence: Evidence) -> Flags:
         """Pairs (p,) that the scores alone would accept: those whose wording must be looked at."""

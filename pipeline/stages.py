@@ -19,11 +19,13 @@ from pipeline.context import RunContext, stage
 from pipeline.decoding import Decoder
 from pipeline.defaults import image_default, text_default
 from pipeline.errors import SourceError
+from pipeline.exporters.contents import removed
 from pipeline.ingestion import settle_records
 from pipeline.judging import Scored, exact_batch, judge_candidates, pairs_batch, says
 from pipeline.membership import Links, cluster_tables
 from pipeline.proposals import described, nearby, verbatim
 from pipeline.records import build_records
+from pipeline.scoring import DISTINCT
 from pipeline.sources import open_source
 from pipeline.state import make_judge, modalities, record_ids, units_of
 from pipeline.units import Candidates, propose
@@ -133,8 +135,8 @@ def score(context: RunContext) -> dict[str, Any]:
         done += len(scored.left)
         progress.report("score", done, len(kept.key))
     version = context.catalog.tables.replace("pairs", work.iter_shards("pairs"))
-    names = ("left", "right", "probability", "found_by", "accepted")
-    empty = [np.zeros(0, kind) for kind in (np.int64, np.int64, float, np.uint8, bool)]
+    names = ("left", "right", "probability", "found_by", "accepted", "apart")
+    empty = [np.zeros(0, kind) for kind in (np.int64, np.int64, float, np.uint8, bool, bool)]
     columns = zip(*links, strict=True) if links else ([column] for column in empty)
     work.save("links", **{n: np.concatenate(c) for n, c in zip(names, columns, strict=True)})
     return {
@@ -155,6 +157,7 @@ def _decided(scored: Scored) -> tuple[Any, ...]:
         scored.judgement.probability,
         says(scored.stage),
         scored.accepted,
+        (scored.judgement.decision == DISTINCT) | scored.judgement.contradicts,
     )
 
 
@@ -176,17 +179,20 @@ def cluster(context: RunContext) -> dict[str, Any]:
         stored["found_by"][yes],
         stored["left"][~yes],
         stored["right"][~yes],
+        stored["apart"][~yes],
     )
     clusters, cut = cluster_tables(records, units_of(context), links, context.config.clustering)
     tables = context.catalog.tables
     heads = clusters.filter(pc.equal(clusters["record_id"], clusters["representative"]))
     sizes = pc.value_counts(heads["size"].combine_chunks()).to_pylist()
     sizes.sort(key=lambda entry: entry["values"])
+    removable = pc.sum(removed(clusters)).as_py() or 0
     return {
         "rows": len(clusters),
         "clusters": len(heads),
         "duplicate_clusters": sum(e["counts"] for e in sizes if e["values"] > 1),
-        "removable": len(clusters) - len(heads),
+        "removable": removable,
+        "removable_in_review": len(clusters) - len(heads) - removable,
         "largest_cluster": max((e["values"] for e in sizes), default=0),
         "cut_links": len(cut),
         "cluster_sizes": {

@@ -68,6 +68,18 @@ def conflicting_words(left: Wording, right: Wording) -> int:
     return min(len(unmatched), len(open_words))
 
 
+def added_words(text: Wording, kept: Wording) -> int:
+    """Distinct words of `text` that `kept` cannot account for, by the same rules; 0: it adds none.
+
+    What is lost of `text` when only `kept` stays.
+    """
+    added = text.distinct - kept.distinct
+    if not added:
+        return 0
+    others = sorted(_alone(kept.distinct - text.distinct, kept, text))
+    return sum(not _take_typo(word, others) for word in sorted(_alone(added, text, kept)))
+
+
 def _alone(words: frozenset[str], own: Wording, other: Wording) -> frozenset[str]:
     """Words left once those are gone that one text writes as one word and the other as two."""
     halves = other.distinct & own.joined

@@ -55,6 +55,36 @@ def test_errors_name_field_value_and_fix(
         assert part in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("export", "field", "places"),
+    [
+        ({"what": "removals", "merge_attributes": True}, "merge_attributes", "survivors"),
+        ({"what": "clusters", "merge_attributes": True}, "merge_attributes", "survivors"),
+        ({"what": "pairs", "include_review": True}, "include_review", "survivors and removals"),
+        ({"what": "clusters", "include_review": True}, "include_review", "survivors and removals"),
+        ({"what": "pairs", "min_size": 2}, "min_size", "clusters"),
+        ({"what": "removals", "min_size": 2}, "min_size", "clusters"),
+    ],
+)
+def test_options_that_mean_nothing_for_an_export_are_refused(
+    tmp_path: Path, export: dict[str, object], field: str, places: str
+) -> None:
+    data = {**GOOD, "exports": [{"path": "a.csv"}, {**export, "path": "b.csv"}]}
+    with pytest.raises(ConfigError) as error:
+        load_config(write(tmp_path, data))
+    value = export[field]
+    expected = f"exports.1.{field}: applies to {places} only, this one is {export['what']}"
+    assert expected in str(error.value)
+    assert f"leave it out (found {value!r})" in str(error.value)
+
+
+@pytest.mark.parametrize("what", ["clusters", "pairs", "survivors", "removals"])
+def test_a_least_probability_applies_to_every_export(tmp_path: Path, what: str) -> None:
+    export = {"what": what, "path": "a.csv", "min_probability": 0.95, "merge_attributes": False}
+    loaded = load_config(write(tmp_path, {**GOOD, "exports": [export]}))
+    assert loaded.exports[0].min_probability == 0.95
+
+
 def test_a_source_needs_content(tmp_path: Path) -> None:
     source = {**GOOD["sources"][0], "columns": {"id": "id"}}  # type: ignore[index]
     with pytest.raises(ConfigError, match="at least one of text, image"):

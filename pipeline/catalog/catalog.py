@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -103,23 +103,31 @@ class Catalog:
             lock.release()
 
     def publish(self, run: Run) -> None:
-        """Add one row to `runs`: the atomic step that makes a run's tables the current ones."""
-        row = {
-            "run": [run.run],
-            "started": [run.started],
-            "finished": [run.finished],
-            "status": [run.status],
-            "config": [json.dumps(run.config, sort_keys=True)],
-            "versions": [json.dumps(run.versions, sort_keys=True)],
-            "summary": [json.dumps(run.summary, sort_keys=True)],
-        }
-        self.tables.append("runs", pa.table(row, schema=RUNS))
+        """Add one row to `runs`: the atomic step that makes a run's tables the current ones.
+
+        Readers see the tables of the newest row with the status published; held and failed runs
+        are recorded the same way.
+        """
+        folder = self.run_folder(run.run)
+        (folder / "config.json").write_text(json.dumps(run.config, indent=2, sort_keys=True))
+        self._write_summary(run.summary)
+        self.tables.append("runs", _row(run))
+
+    def amend(self, summary: dict[str, Any]) -> None:
+        """Replace the summary of a recorded run, which `summary` names, in one step."""
+        recorded = self.run(summary["run"])
+        self.tables.update("runs", _row(replace(recorded, summary=summary)), key="run")
+        self._write_summary(summary)
+
+    def _write_summary(self, summary: dict[str, Any]) -> None:
+        path = self.run_folder(summary["run"]) / "summary.json"
+        path.write_text(json.dumps(summary, indent=2, sort_keys=True))
 
     def runs(self) -> list[Run]:
         """Every run, the newest first."""
         if not self.tables.exists("runs"):
             return []
-        rows = self.tables.read("runs").sort_by([("started", "descending"), ("run", "descending")])
+        rows = self.tables.runs().sort_by([("started", "descending"), ("run", "descending")])
         decoded = ("config", "versions", "summary")
         return [
             Run(**{k: json.loads(v) if k in decoded else v for k, v in row.items()})
@@ -136,17 +144,29 @@ class Catalog:
         for run in runs:
             if run.run == name or (name is None and run.status == "published"):
                 return run
-        known = ", ".join(run.run for run in runs[:5]) or "none"
+        known = ", ".join(f"{run.run} ({run.status})" for run in runs[:5]) or "none"
         wanted = f"run {name!r}" if name else "published run"
         raise CatalogError(f"the catalog {self.root} has no {wanted}; its runs: {known}")
 
     def read(self, table: str, *, run: Run, columns: list[str] | None = None) -> pa.Table:
-        """A table as `run` published it."""
-        return self.tables.read(table, version=run.versions[table], columns=columns)
+        """A table as `run` published it.
+
+        Raises:
+            CatalogError: the run has none: it failed.
+        """
+        return self.tables.read(table, version=self._version(table, run), columns=columns)
 
     def dataset(self, table: str, *, run: Run) -> ds.Dataset:
         """A table as `run` published it, not yet read."""
-        return self.tables.dataset(table, run.versions[table])
+        return self.tables.dataset(table, version=self._version(table, run))
+
+    def _version(self, table: str, run: Run) -> int:
+        if table not in run.versions:
+            raise CatalogError(
+                f"run {run.run} is {run.status} and has no table {table!r}; "
+                "`gemel runs list` shows the runs that have one"
+            )
+        return run.versions[table]
 
     def first_seen(self) -> pa.Table | None:
         """record_id and first_seen of the published records; None before the first run."""
@@ -155,6 +175,19 @@ class Catalog:
         except CatalogError:
             return None
         return self.read("records", run=run, columns=["record_id", "first_seen"])
+
+
+def _row(run: Run) -> pa.Table:
+    row = {
+        "run": [run.run],
+        "started": [run.started],
+        "finished": [run.finished],
+        "status": [run.status],
+        "config": [json.dumps(run.config, sort_keys=True)],
+        "versions": [json.dumps(run.versions, sort_keys=True)],
+        "summary": [json.dumps(run.summary, sort_keys=True)],
+    }
+    return pa.table(row, schema=RUNS)
 
 
 def carry_first_seen(records: pa.Table, known: pa.Table | None) -> pa.Table:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 
 from pipeline.errors import CatalogError
 from pipeline.schemas import TABLES, conform
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 
 class Tables:
@@ -40,38 +44,65 @@ class Tables:
         write_deltalake(str(path), reader, mode=mode, schema_mode=evolve)  # type: ignore[call-overload]
         return int(DeltaTable(str(path)).version())
 
-    def dataset(self, table: str, version: int | None = None) -> ds.Dataset:
-        """The table, not yet read, at `version` (default: the newest).
+    def update(self, table: str, rows: pa.Table, *, key: str) -> int:
+        """Replace the rows of `table` that share a `key` with `rows`; return the new version."""
+        delta = self._open(table, None)
+        merge = delta.merge(
+            conform(rows, TABLES[table]),
+            predicate=f"old.{key} = new.{key}",
+            source_alias="new",
+            target_alias="old",
+        )
+        merge.when_matched_update_all().execute()
+        return int(delta.version())
+
+    def dataset(self, table: str, *, version: int) -> ds.Dataset:
+        """The table at `version`, not yet read.
+
+        There is no newest version to fall back on: it may be a held or failed run's. The versions
+        that belong together are those that one row of `runs` names.
 
         Raises:
             CatalogError: the table or the version does not exist.
         """
+        return _dataset(self._open(table, version))
+
+    def read(self, table: str, *, version: int, columns: list[str] | None = None) -> pa.Table:
+        """Read a table at `version`, or some of its columns.
+
+        Raises:
+            CatalogError: the table or the version does not exist.
+        """
+        return self.dataset(table, version=version).to_table(columns=columns)
+
+    def runs(self) -> pa.Table:
+        """The table `runs`, the one that is read as it stands: it says which versions count.
+
+        Raises:
+            CatalogError: it has not been written.
+        """
+        return _dataset(self._open("runs", None)).to_table()
+
+    def _open(self, table: str, version: int | None) -> DeltaTable:
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
 
         try:
-            delta = DeltaTable(str(self.root / table), version=version)
+            return DeltaTable(str(self.root / table), version=version)
         except (DeltaError, OSError) as error:
             raise CatalogError(
                 f"the catalog has no table {table!r}"
                 + (f" at version {version}" if version is not None else "")
                 + f" below {self.root}: run `gemel run` first, or check --catalog"
             ) from error
-        # Arrow reads the files itself: Delta's own file system runs threads that can outlive the
-        # interpreter and abort a finished command.
-        schema = pa.schema(delta.schema().to_arrow())
-        return ds.dataset(delta.file_uris(), schema=schema, format="parquet")
-
-    def read(
-        self, table: str, *, version: int | None = None, columns: list[str] | None = None
-    ) -> pa.Table:
-        """Read a table, or some of its columns.
-
-        Raises:
-            CatalogError: the table or the version does not exist.
-        """
-        return self.dataset(table, version).to_table(columns=columns)
 
     def exists(self, table: str) -> bool:
         """Whether the table has been written."""
         return (self.root / table / "_delta_log").is_dir()
+
+
+def _dataset(delta: DeltaTable) -> ds.Dataset:
+    # Arrow reads the files itself: Delta's own file system runs threads that can outlive the
+    # interpreter and abort a finished command.
+    schema = pa.schema(delta.schema().to_arrow())
+    return ds.dataset(delta.file_uris(), schema=schema, format="parquet")

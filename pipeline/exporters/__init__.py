@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal, Protocol, assert_never, get_args
 
 import pyarrow as pa
+
+from pipeline.config import ExportSettings
+from pipeline.errors import ConfigError
 
 Format = Literal["parquet", "csv", "jsonl"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -24,6 +27,27 @@ class Exporter(Protocol):
             PipelineError: the place cannot be written.
         """
         ...
+
+
+def check_exports(exports: Iterable[ExportSettings]) -> None:
+    """Find the exports that plainly cannot be written, before anything else is done.
+
+    Raises:
+        ConfigError: a path is a folder, lies below a file or in a folder that is not writable,
+            needs a package that is not installed, or is written twice.
+    """
+    from pipeline.exporters.atomic import obstacle
+
+    seen: set[str] = set()
+    wrong = []
+    for number, export in enumerate(exports):
+        found = "another export is written there; give each its own" if export.path in seen else ""
+        found = found or obstacle(export.path)
+        seen.add(export.path)
+        if found:
+            wrong.append(f"  exports.{number}.path: {found} (found {export.path!r})")
+    if wrong:
+        raise ConfigError("\n".join([f"{len(wrong)} export(s) cannot be written:", *wrong]))
 
 
 def open_exporter(format: Format) -> Exporter:  # noqa: A002  (the word users know from --format)

@@ -14,6 +14,29 @@ from fsspec.implementations.local import LocalFileSystem
 from pipeline.errors import PipelineError
 
 
+def obstacle(path: str) -> str:
+    """What plainly stands in the way of writing `path`, with the fix; empty when nothing does.
+
+    Nothing is made or touched. Object stores are not asked.
+    """
+    try:
+        filesystem, target = fsspec.url_to_fs(path)
+    except (ImportError, ValueError) as error:
+        return f"this place cannot be opened: {error}; install what it needs, or choose another"
+    if not isinstance(filesystem, LocalFileSystem):
+        return ""
+    if os.path.isdir(target):
+        return "this is a folder; name a file in it"
+    folder = os.path.dirname(target)
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+        return f"{folder} is not a folder; choose another place"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"the folder {folder} is not writable; allow it, or choose another place"
+    return ""
+
+
 @contextmanager
 def replacing(path: str) -> Iterator[IO[bytes]]:
     """Yield a binary file that becomes `path` when the block ends without an exception.

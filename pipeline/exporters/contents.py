@@ -24,16 +24,36 @@ _OWN = ["record_id", "source", "timestamp", "image_uri"]
 Contents = tuple[pa.Schema, Iterator[pa.RecordBatch]]
 
 
-def clusters(clusters: pa.Table, min_probability: float | None = None) -> Contents:
-    """Members of clusters with more than one record, by record_id.
+def removed(
+    clusters: pa.Table, *, include_review: bool = False, min_probability: float | None = None
+) -> pa.ChunkedArray:
+    """Which rows of `clusters` a removal list names; the others survive, each record one or other.
+
+    A record goes when its cluster keeps another one, is confirmed (or `include_review`), and the
+    record is at least so probable to be the kept one's duplicate. A representative never goes.
+    """
+    gone = pc.not_equal(clusters["record_id"], clusters["representative"])
+    if not include_review:
+        gone = pc.and_(gone, pc.equal(clusters["status"], "confirmed"))
+    if min_probability is not None:
+        sure = _at_least(clusters["probability_to_representative"], min_probability)
+        gone = pc.and_(gone, sure)
+    return gone
+
+
+def clusters(
+    clusters: pa.Table, *, min_size: int = 1, min_probability: float | None = None
+) -> Contents:
+    """Every record with its cluster, singletons too, by record_id.
 
     With `min_probability`, members less probable to be their representative's duplicate are left
-    out, clusters left with one record too, and `size` and `cohesion` describe what is exported.
+    out, and `size` and `cohesion` describe what is exported. Then clusters of fewer than `min_size`
+    records are left out.
     """
-    table = clusters.filter(pc.greater(clusters["size"], 1))
+    table = clusters
     if min_probability is not None:
         table = _narrowed(table, min_probability)
-    return _batched(table, by=("record_id",))
+    return _batched(table.filter(pc.greater_equal(table["size"], min_size)), by=("record_id",))
 
 
 def pairs(pairs: pa.Table, min_probability: float | None = None) -> Contents:
@@ -44,19 +64,30 @@ def pairs(pairs: pa.Table, min_probability: float | None = None) -> Contents:
     return _batched(table, by=("left_id", "right_id"))
 
 
-def survivors(records: pa.Table, clusters: pa.Table, *, merge_attributes: bool = False) -> Contents:
-    """One record per cluster, its representative, in the shape of the source, by record_id.
+def survivors(
+    records: pa.Table,
+    clusters: pa.Table,
+    *,
+    include_review: bool = False,
+    min_probability: float | None = None,
+    merge_attributes: bool = False,
+) -> Contents:
+    """Every record that `removals` with the same options does not name, as its source has it.
 
     Columns: record_id, source, key, every field and attribute by name, timestamp, image_uri,
-    cluster_id, size. A name met twice gets a suffix: see `named_columns`. With
-    `merge_attributes`, empty fields and attributes are filled from the other members, the most
-    probable duplicate first, then by record_id; timestamp and image_uri stay the record's own.
+    cluster_id, size (of the cluster). A name met twice gets a suffix: see `named_columns`. With
+    `merge_attributes`, a survivor's empty fields and attributes are filled from the records that go
+    in its favour, the most probable duplicate first, then by record_id; timestamp and image_uri
+    stay its own. By record_id.
     """
-    members = clusters if merge_attributes else _representatives(clusters)
+    gone = removed(clusters, include_review=include_review, min_probability=min_probability)
+    kept_by = pc.if_else(gone, clusters["representative"], clusters["record_id"])
+    members = clusters.append_column("kept_by", kept_by)
+    members = members if merge_attributes else members.filter(pc.invert(gone))
     members = _ordered_members(members)
     at = pc.index_in(members["record_id"], value_set=records["record_id"].combine_chunks())
     members, at = members.filter(at.is_valid()), at.drop_null()
-    starts = _starts(members["representative"])
+    starts = _starts(members["kept_by"])
     kept, own = members.take(starts), records.select(_OWN).take(at.take(starts))
     table = {
         "record_id": own["record_id"],
@@ -68,19 +99,28 @@ def survivors(records: pa.Table, clusters: pa.Table, *, merge_attributes: bool =
         "cluster_id": kept["cluster_id"],
         "size": kept["size"],
     }
-    # Without its own row a representative has no survivor: another member must not pass for it.
-    present = pc.equal(kept["record_id"], kept["representative"])
+    # Without its own row a record does not survive: a copy must not pass for it.
+    present = pc.equal(kept["record_id"], kept["kept_by"])
     return _batched(pa.table(table).filter(present), by=("record_id",))
 
 
-def removals(records: pa.Table, clusters: pa.Table, pairs: pa.Table) -> Contents:
-    """Every record whose cluster keeps another one, with the evidence for it, by record_id.
+def removals(
+    records: pa.Table,
+    clusters: pa.Table,
+    pairs: pa.Table,
+    *,
+    include_review: bool = False,
+    min_probability: float | None = None,
+) -> Contents:
+    """The records whose confirmed cluster keeps another one, with the evidence, by record_id.
 
+    Members of clusters in review are listed with `include_review` only; `status` tells them apart.
     Nothing is removed by this list: it is a suggestion to act on. A record tied to the kept one
     through an identical third has no pair row: its scores are null and `reason` says so.
     """
-    away = pc.not_equal(clusters["record_id"], clusters["representative"])
-    gone = clusters.filter(pc.and_(pc.greater(clusters["size"], 1), away))
+    gone = clusters.filter(
+        removed(clusters, include_review=include_review, min_probability=min_probability)
+    )
     table = _with_evidence(gone, pairs)
     paired = pc.is_valid(table["reason"])
     same = {
@@ -99,6 +139,7 @@ def removals(records: pa.Table, clusters: pa.Table, pairs: pa.Table) -> Contents
         "key": _key(table["record_id"]),
         "cluster_id": table["cluster_id"],
         "kept": table["representative"],
+        "status": table["status"],
         "reason": pc.binary_join_element_wise(table["keeper_reason"], reason, "; "),
         "probability_to_representative": table["probability_to_representative"],
         **{name: same.get(name, table[name]) for name in EVIDENCE},
@@ -107,7 +148,7 @@ def removals(records: pa.Table, clusters: pa.Table, pairs: pa.Table) -> Contents
 
 
 def _narrowed(table: pa.Table, min_probability: float) -> pa.Table:
-    """Keep probable members only, with size and cohesion of what is left."""
+    """Keep probable members only, with size and cohesion (1 for a single) of what is left."""
     table = table.filter(_at_least(table["probability_to_representative"], min_probability))
     left = table.group_by("cluster_id").aggregate(
         [("record_id", "count"), ("probability_to_representative", "min")]
@@ -117,8 +158,7 @@ def _narrowed(table: pa.Table, min_probability: float) -> pa.Table:
     cohesion = left["probability_to_representative_min"].take(at)
     names = table.column_names
     table = table.set_column(names.index("size"), table.schema.field("size"), size)
-    table = table.set_column(names.index("cohesion"), table.schema.field("cohesion"), cohesion)
-    return table.filter(pc.greater(size, 1))
+    return table.set_column(names.index("cohesion"), table.schema.field("cohesion"), cohesion)
 
 
 def _at_least(probability: pa.ChunkedArray, least: float) -> pa.ChunkedArray:
@@ -126,16 +166,12 @@ def _at_least(probability: pa.ChunkedArray, least: float) -> pa.ChunkedArray:
     return pc.greater_equal(probability, pa.scalar(np.float32(least), pa.float32()))
 
 
-def _representatives(clusters: pa.Table) -> pa.Table:
-    return clusters.filter(pc.equal(clusters["record_id"], clusters["representative"]))
-
-
 def _ordered_members(members: pa.Table) -> pa.Table:
-    """Clusters together, the representative first, then by probability and record_id."""
-    first = pc.equal(members["record_id"], members["representative"])
+    """What one record is kept for together, that one first, then by probability and record_id."""
+    first = pc.equal(members["record_id"], members["kept_by"])
     return members.append_column("first", first).sort_by(
         [
-            ("representative", "ascending"),
+            ("kept_by", "ascending"),
             ("first", "descending"),
             ("probability_to_representative", "descending"),
             ("record_id", "ascending"),

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.reporting import formats
 
 Summary = dict[str, Any]
+LAST = "Readers still see the last published run."
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +36,51 @@ def failed_gates(summary: Summary) -> list[dict[str, Any]]:
 
 
 def verdict(summary: Summary) -> Verdict:
-    """Judge by status and gates together: published with a failed gate is not fine."""
-    failed, gates = failed_gates(summary), len(summary["gates"])
-    published = summary["status"] == "published"
-    if published and not failed:
-        return Verdict(True, "Published", f"All {gates} gates passed. Readers see this run.")
-    count = f"{len(failed)} of {gates} gates failed"
-    if published:
-        return Verdict(False, "Published despite failed gates", f"{count}. Readers see this run.")
-    detail = f"{count}. Nothing was published: readers still see the last published run."
-    commands = (f"gemel runs show {summary['run']}",)
-    return Verdict(False, "Held", detail, commands)
+    """Judge by status, gates and what was written: a run with anything amiss is not fine."""
+    match summary["status"]:
+        case "published":
+            return _published(summary)
+        case "failed":
+            detail = f"Stopped in {summary['stage']}: {summary['error']}. {LAST}"
+            return Verdict(False, "Failed", detail)
+    detail = f"{_failed_count(summary)}. Nothing was published. {LAST}"
+    return Verdict(False, "Held", detail, (f"gemel runs show {summary['run']}",))
+
+
+def _published(summary: Summary) -> Verdict:
+    readers = "Readers see this run."
+    if failed_gates(summary):
+        detail = f"{_failed_count(summary)}. {readers}"
+        return Verdict(False, "Published despite failed gates", detail)
+    passed = f"All {len(summary['gates'])} gates passed. {readers}"
+    amiss = unwritten(summary)
+    if amiss:
+        told = " ".join(f"Not written: {what} ({why})." for what, why in amiss)
+        return Verdict(False, "Published, not all written", f"{passed} {told}")
+    return Verdict(True, "Published", passed)
+
+
+def _failed_count(summary: Summary) -> str:
+    return f"{len(failed_gates(summary))} of {len(summary['gates'])} gates failed"
+
+
+def unwritten(summary: Summary) -> list[tuple[str, str]]:
+    """What a recorded run could not write or do afterwards, each with its reason."""
+    found = list(summary.get("exports_failed", {}).items())
+    if summary.get("report_failed"):
+        found.insert(0, ("the report", summary["report_failed"]))
+    if summary.get("error") and summary["status"] != "failed":
+        found.append(("the rest, stopped after publishing", summary["error"]))
+    return found
+
+
+def in_short(summary: Summary) -> str:
+    """Why a run is not fine, in one short line; empty when it is."""
+    if summary["status"] == "failed":
+        return f"{summary['stage']}: {summary['error']}"
+    failed = [gate["gate"] for gate in failed_gates(summary)]
+    amiss = [f"not written: {what}: {why}" for what, why in unwritten(summary)]
+    return "; ".join([*failed, *amiss])
 
 
 def uncalibrated(summary: Summary) -> str:
@@ -65,6 +100,12 @@ def removable_share(summary: Summary) -> float:
     return float(counts["removable"] / counts["records"]) if counts["records"] else 0.0
 
 
+def in_review(summary: Summary) -> str:
+    """How many more would go with the clusters in review; empty where a run did not count them."""
+    more = summary["counts"].get("removable_in_review")
+    return "" if more is None else f"{formats.count(more)} more in clusters for review"
+
+
 def run_facts(summary: Summary) -> list[Fact]:
     """The figures of the header, the most asked for first."""
     counts = summary["counts"]
@@ -79,7 +120,7 @@ def run_facts(summary: Summary) -> list[Fact]:
         Fact(
             "Would be removed",
             formats.count(counts["removable"]),
-            f"{formats.share(removable_share(summary))} of the records",
+            _removable(summary),
         ),
         Fact("Largest cluster", formats.count(counts["largest_cluster"]), "records"),
         *[
@@ -132,6 +173,12 @@ def label_facts(summary: Summary) -> list[Fact]:
         ),
         Fact("Labelled pairs", formats.count(labels["pairs"]), kinds),
     ]
+
+
+def _removable(summary: Summary) -> str:
+    share = f"{formats.share(removable_share(summary))} of the records"
+    more = in_review(summary)
+    return f"{share}; {more}" if more else share
 
 
 def _least(low: float) -> str:

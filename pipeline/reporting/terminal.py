@@ -11,22 +11,49 @@ from pipeline.reporting.visible import visible
 
 LINES = 30
 LABEL = 12  # columns of the label
+LISTED = 5  # failures of one kind listed
+REASON = 120  # characters of a reason in a list of runs
+COLUMNS = {
+    "records": "records",
+    "duplicate_clusters": "clusters>1",
+    "removable": "removable",
+    "removable_in_review": "in review",
+}
 
 
 def summary_lines(summary: dict[str, Any]) -> list[str]:
-    """Return at most 30 aligned lines: verdict, failed gates, figures, stages, report path."""
-    head = [
-        *_verdict(summary),
-        *_gates(summary),
-        *_next(summary),
-        *_figures(summary),
-        *_labels(summary),
-    ]
+    """Return at most 30 aligned lines: verdict, what failed, figures, stages, report path."""
+    head = [*_verdict(summary), *_failures(summary), *_gates(summary), *_next(summary)]
+    # A run that failed has no figures: it never came to them.
+    head += [*_figures(summary), *_labels(summary)] if summary["counts"] else []
     report = [_line("report", summary["report"])] if summary.get("report") else []
     room = LINES - len(head) - len(report)
     lines = [*head, *_stages(summary, room=room), *report]
     # One line each, whatever line feeds a message carries.
     return [visible(" ".join(line.splitlines())) for line in lines]
+
+
+def run_row(summary: dict[str, Any]) -> dict[str, Any]:
+    """A run in one row: what `gemel runs list` shows; a run that failed has no counts."""
+    return {
+        "run": summary["run"],
+        "status": summary["status"],
+        **{name: summary["counts"].get(name) for name in COLUMNS},
+        "seconds": round(summary["seconds"], 1),
+        "reason": facts.in_short(summary),
+    }
+
+
+def run_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """The rows of `run_row` below a header, in columns."""
+    heads = "".join(f"{head:>12}" for head in (*COLUMNS.values(), "s"))
+    lines = [f"{'run':<24}{'status':<10}{heads}"]
+    for row in rows:
+        counts = ["" if row[name] is None else f"{row[name]:,}" for name in COLUMNS]
+        numbers = "".join(f"{cell:>12}" for cell in (*counts, f"{row['seconds']:,.1f}"))
+        reason = visible(" ".join(row["reason"].split()), limit=REASON)
+        lines.append(f"{row['run']:<24}{row['status']:<10}{numbers}  {reason}".rstrip())
+    return lines
 
 
 def print_summary(summary: dict[str, Any], console: Console) -> None:
@@ -41,17 +68,37 @@ def _line(label: str, value: object) -> str:
 
 def _verdict(summary: dict[str, Any]) -> list[str]:
     found = facts.verdict(summary)
-    mark = "" if summary["calibrated"] else "   [UNCALIBRATED]"
+    calibrated = summary.get("calibrated", True)
+    mark = "" if calibrated else "   [UNCALIBRATED]"
     took = formats.duration(summary["seconds"])
     lines = [f"{found.title.upper()}   run {summary['run']}   {took}{mark}"]
-    if not summary["calibrated"]:
+    if not calibrated:
         known = "measured on the labels below" if summary.get("labels") else "unknown here"
         lines.append(_line("", f"thresholds are stated defaults; precision is {known}"))
     return lines
 
 
+def _failures(summary: dict[str, Any]) -> list[str]:
+    """What stopped the run, or what it could not write once it was published."""
+    if summary["status"] == "failed":
+        return [
+            _line("stopped in", summary["stage"]),
+            _line("error", summary["error"]),
+            _line("", facts.LAST),
+        ]
+    amiss = facts.unwritten(summary)
+    lines = [_line("NOT WRITTEN", f"{what}: {why}") for what, why in amiss[:LISTED]]
+    return [*lines, *_more(len(amiss))]
+
+
+def _more(count: int) -> list[str]:
+    return [_line("", f"and {count - LISTED} more")] if count > LISTED else []
+
+
 def _gates(summary: dict[str, Any]) -> list[str]:
     """Failed gates one by one, first; those that passed in one line."""
+    if not summary["gates"]:
+        return []
     failed = facts.failed_gates(summary)
     lines = [
         _line(
@@ -59,12 +106,14 @@ def _gates(summary: dict[str, Any]) -> list[str]:
             f"{gate['gate']}: {formats.number(gate['value'])} "
             f"(limit {formats.number(gate['limit'])}) {gate['message'][:90]}",
         )
-        for gate in failed[:5]
+        for gate in failed[:LISTED]
     ]
-    if len(failed) > 5:
-        lines.append(_line("", f"and {len(failed) - 5} more"))
     passed = len(summary["gates"]) - len(failed)
-    return [*lines, _line("gates", f"{passed} of {len(summary['gates'])} passed")]
+    return [
+        *lines,
+        *_more(len(failed)),
+        _line("gates", f"{passed} of {len(summary['gates'])} passed"),
+    ]
 
 
 def _next(summary: dict[str, Any]) -> list[str]:
@@ -74,6 +123,7 @@ def _next(summary: dict[str, Any]) -> list[str]:
 def _figures(summary: dict[str, Any]) -> list[str]:
     counts = summary["counts"]
     removable = f"{counts['removable']:,} ({formats.share(facts.removable_share(summary))})"
+    more = facts.in_review(summary)
     lines = [
         _line("rows", f"{counts['rows']:,} in, {counts['quarantined']:,} quarantined"),
         _line(
@@ -90,7 +140,7 @@ def _figures(summary: dict[str, Any]) -> list[str]:
             f"{counts['duplicate_clusters']:,} of 2+, largest {counts['largest_cluster']:,}; "
             f"{counts['cut_links']:,} links cut",
         ),
-        _line("removable", f"{removable}; nothing is deleted"),
+        _line("removable", "; ".join(filter(None, [removable, more, "nothing is deleted"]))),
     ]
     for kind, found in facts.recalls(summary):
         bounds = f"{formats.share(found['low'])} to {formats.share(found['high'])}"

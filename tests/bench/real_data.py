@@ -4,7 +4,8 @@
 
 For each set: rows, candidates, candidate recall against brute force, recall of the labelled pairs
 among the candidates, average precision of the scores, precision and recall at the default
-threshold, seconds. The table is printed and written to a file with the machine and the versions.
+threshold, what a removal list would name and how much of it is right, seconds. The table is printed
+and written to a file with the machine and the versions.
 """
 
 from __future__ import annotations
@@ -182,7 +183,9 @@ def measure(name: str, data: Path, catalogs: Path, overrides: dict[str, Any]) ->
     found = catalog.runs()[0]
     columns = ["left_id", "right_id", "probability", "stage"]
     pairs = catalog.read("pairs", run=found, columns=columns)
-    clusters = catalog.read("clusters", run=found, columns=["record_id", "cluster_id"])
+    clusters = catalog.read(
+        "clusters", run=found, columns=["record_id", "cluster_id", "representative", "status"]
+    )
     truth = truth_of(folder)
     known = set(strip(clusters["record_id"]))
     positive = {pair for pair in truth.positive if pair[0] in known and pair[1] in known}
@@ -200,6 +203,7 @@ def measure(name: str, data: Path, catalogs: Path, overrides: dict[str, Any]) ->
         "positives": len(positive),
         "labelled_among_candidates": round(len(positive & set(score)) / max(len(positive), 1), 4),
         **quality(truth, positive, score, clustered_pairs),
+        **kept_pairs(truth, positive, clusters),
         "seconds": round(seconds, 1),
     }
 
@@ -242,6 +246,27 @@ def quality(truth: Truth, positive: Keys, score: dict[tuple[str, str], float], s
         "recall": round(hits / max(len(positive), 1), 4),
         "predicted": len(predicted),
     }
+
+
+def kept_pairs(truth: Truth, positive: Keys, clusters: pa.Table) -> dict[str, Any]:
+    """(member, representative) pairs by the status of their cluster, and the share that is right.
+
+    Confirmed ones are what a removal list names, those in review what `include_review` adds.
+    """
+    found: dict[str, Any] = {}
+    columns = [strip(clusters[name]) for name in ("record_id", "representative")]
+    for status in ("confirmed", "review"):
+        rows = zip(*columns, clusters["status"].to_pylist(), strict=True)
+        pairs = {
+            pair for one, kept, is_ in rows if is_ == status for pair in ordered([(one, kept)])
+        }
+        if truth.negative is None:
+            pairs = {pair for pair in pairs if truth.comparable(*pair)}
+        else:
+            pairs &= positive | truth.negative
+        right = len(pairs & positive) / len(pairs) if pairs else None
+        found |= {status: len(pairs), f"{status}_precision": right and round(right, 4)}
+    return found
 
 
 def table(rows: list[dict[str, Any]]) -> str:

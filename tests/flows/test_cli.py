@@ -1,6 +1,7 @@
 """The command line as an operator meets it: output, exit codes, help."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,8 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "exports": [{"what": "clusters", "format": "csv", "path": "out/clusters.csv"}],
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    config["exports"] = [{"path": "."}]
+    (folder / "blocked.yaml").write_text(yaml.safe_dump(config))
     done = gemel("run", "config.yaml", "--plain", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "PUBLISHED" in done.stdout
@@ -45,7 +48,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_configured_export_was_written(night: Path) -> None:
     lines = (night / "out" / "clusters.csv").read_text().splitlines()
     assert lines[0].startswith('"record_id"') or lines[0].startswith("record_id")
-    assert len(lines) == 11
+    assert len(lines) == 1 + 25
 
 
 def test_json_output_is_json(night: Path) -> None:
@@ -64,6 +67,25 @@ def test_exports(night: Path, what: str, ending: str) -> None:
     done = gemel("export", "--what", what, "--out", str(out), "--catalog", "catalog", cwd=night)
     assert done.returncode == 0, done.stderr
     assert out.stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (("--what", "clusters"), 25),
+        (("--what", "clusters", "--min-size", "2"), 10),
+        (("--what", "removals"), 5),
+        (("--what", "removals", "--include-review"), 5),
+        (("--what", "removals", "--min-probability", "1"), 0),
+        (("--what", "survivors"), 20),
+        (("--what", "survivors", "--min-probability", "1"), 25),
+        (("--what", "survivors", "--merge-attributes"), 20),
+    ],
+)
+def test_options_of_exports(night: Path, words: tuple[str, ...], lines: int) -> None:
+    done = gemel("export", *words, "--out", "o.jsonl", "--catalog", "catalog", cwd=night)
+    assert done.returncode == 0, done.stderr
+    assert len((night / "o.jsonl").read_text().splitlines()) == lines
 
 
 def test_report_prints_where_it_is(night: Path) -> None:
@@ -94,6 +116,14 @@ def test_a_held_run_exits_with_1(night: Path) -> None:
         (("runs", "show", "nonsense", "--catalog", "catalog"), "no run 'nonsense'"),
         (("export", "--out", "x.docx", "--catalog", "catalog"), "docx"),
         (("export", "--what", "nonsense", "--out", "x.csv"), "nonsense"),
+        (
+            ("export", "--what", "removals", "--merge-attributes", "--out", "x.csv"),
+            "merge_attributes: applies to survivors only, this one is removals; leave it out",
+        ),
+        (("export", "--what", "pairs", "--include-review", "--out", "x.csv"), "include_review"),
+        (("export", "--what", "pairs", "--min-size", "2", "--out", "x.csv"), "min_size"),
+        (("run", "blocked.yaml", "--dry-run"), "exports.0.path: this is a folder"),
+        (("run", "blocked.yaml", "--plain"), "exports.0.path: this is a folder"),
         (("nonsense",), "nonsense"),
     ],
 )
@@ -104,6 +134,108 @@ def test_bad_input_exits_with_2_and_says_why(
     assert done.returncode == 2, done.stdout + done.stderr
     assert message in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
+def test_who_stops_a_run_is_told_what_is_left(
+    night: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import flows.nightly
+    from flows.cli import main
+
+    def stop(*_given: object, **_options: object) -> None:
+        """What Prefect raises when its temporary server has heard the interrupt too."""
+        try:
+            error = KeyboardInterrupt()
+            error.add_note("recorded as failed: gemel runs show X")
+            raise error
+        finally:
+            raise ConnectionError("the server is gone")
+
+    monkeypatch.setattr(flows.nightly, "nightly", stop)
+    monkeypatch.setattr(sys, "argv", ["gemel", "run", str(night / "config.yaml")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    said = capsys.readouterr().err
+    assert "stopped; what was published before is still published\nrecorded as failed" in said
+
+
+@pytest.fixture(scope="module")
+def morning(night: Path) -> Path:
+    """A folder whose one catalog has a published run, and then a failed one."""
+    folder = night / "morning"
+    shutil.copytree(night / "catalog", folder / ".gemel" / "night")
+    (folder / "empty.csv").write_text("id,title\n")
+    text = (night / "config.yaml").read_text().replace("in.csv", "empty.csv")
+    text = text.replace("catalog: catalog", "catalog: .gemel/night")
+    (folder / "empty.yaml").write_text(text)
+    done = gemel("run", "empty.yaml", "--plain", cwd=folder)
+    assert done.returncode == 2
+    assert "source 'a' has no rows" in done.stderr
+    assert "recorded as failed: gemel runs show 2" in done.stderr
+    return folder
+
+
+def test_a_failed_run_is_listed_and_the_last_published_one_shown(morning: Path) -> None:
+    listed = gemel("runs", "list", cwd=morning).stdout.splitlines()
+    assert listed[0].split() == [
+        "run", "status", "records", "clusters>1", "removable", "in", "review", "s",
+    ]  # fmt: skip
+    assert " failed " in listed[1]
+    assert "ingest: source 'a' has no rows" in listed[1]
+    assert " published " in listed[2]
+    failed = listed[1].split()[0]
+    shown = gemel("runs", "show", cwd=morning)
+    assert shown.returncode == 0
+    assert shown.stdout.startswith("PUBLISHED")
+    (note,) = (line for line in shown.stderr.splitlines() if line.startswith("note:"))
+    assert f"the newer run {failed} is failed" in note
+    assert json.loads(gemel("runs", "show", "--json", cwd=morning).stdout)["status"] == "published"
+    told = gemel("runs", "show", failed, cwd=morning)
+    assert told.stdout.startswith("FAILED")
+    assert "source 'a' has no rows" in told.stdout
+    assert "note:" not in told.stderr
+    for words in (("export", "--out", "x.csv"), ("report",)):
+        done = gemel(*words, "--run", failed, cwd=morning)
+        assert done.returncode == 2
+        assert f"run {failed} is failed and has no table" in done.stderr
+
+
+def test_the_only_catalog_is_used_and_named_and_several_are_listed(morning: Path) -> None:
+    done = gemel("export", "--out", "c.csv", cwd=morning)
+    assert done.returncode == 0
+    assert "using the catalog .gemel/night; --catalog names another" in done.stderr
+    assert ".gemel/night (below" in gemel("doctor", cwd=morning).stdout
+    shutil.copytree(morning / ".gemel" / "night", morning / ".gemel" / "other")
+    done = gemel("export", "--out", "c.csv", cwd=morning)
+    assert done.returncode == 2
+    assert ".gemel/night, .gemel/other; choose one with --catalog" in done.stderr
+    assert ".gemel/catalog (below" in gemel("doctor", cwd=morning).stdout
+    (morning / ".gemel" / "other").rename(morning / ".gemel" / "catalog")
+    done = gemel("export", "--out", "c.csv", cwd=morning)
+    assert done.returncode == 0
+    assert "using" not in done.stderr
+
+
+def test_an_export_that_cannot_be_written_exits_with_1_and_the_run_is_published(
+    night: Path,
+) -> None:
+    name = "x" * 300
+    text = (night / "config.yaml").read_text().replace("out/clusters.csv", f"out/{name}.csv")
+    (night / "long.yaml").write_text(text)
+    done = gemel("run", "long.yaml", "--plain", "--catalog", "long", cwd=night)
+    assert done.returncode == 1
+    assert done.stdout.startswith("PUBLISHED, NOT ALL WRITTEN")
+    shown = gemel("runs", "show", "--catalog", "long", cwd=night)
+    for output in (done.stdout, shown.stdout):
+        assert f"NOT WRITTEN {night}/out/{name}.csv: cannot write" in output
+        assert "File name too long" in output
+    (line,) = gemel("runs", "list", "--catalog", "long", cwd=night).stdout.splitlines()[1:]
+    assert " published " in line
+    assert "not written:" in line
+    summary = json.loads(gemel("runs", "show", "--catalog", "long", "--json", cwd=night).stdout)
+    assert list(summary["exports_failed"]) == [f"{night}/out/{name}.csv"]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

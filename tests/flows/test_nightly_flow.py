@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import flows  # noqa: F401 - telemetry off before Prefect is imported
+from flows.running import run_once
 from pipeline import run
 from pipeline.catalog import Catalog
 from pipeline.config import ExportSettings, RunConfig
@@ -97,6 +98,51 @@ def test_a_held_run_ends_in_a_state_of_its_own(tmp_path: Path) -> None:
     assert "share of rows quarantined" in state.message
     with pytest.raises(CatalogError):
         Catalog(settings.catalog).run()
+    assert run_once(settings, plain=False, verbose=False, quiet=True)["status"] == "held"
+
+
+def test_a_published_run_that_could_not_write_an_export_fails_in_a_state_of_its_own(
+    tmp_path: Path,
+) -> None:
+    from flows.nightly import nightly
+
+    bad = str(tmp_path / ("x" * 300))
+    settings = config(tmp_path, exports=[{"path": bad}])
+    state: Any = nightly(settings, return_state=True)
+    assert (state.name, state.is_failed()) == ("Unwritten", True)
+    assert "is published; not written" in state.message
+    summary = run_once(settings, plain=False, verbose=False, quiet=True)
+    assert summary["status"] == "published"
+    assert list(summary["exports_failed"]) == [bad]
+    assert Catalog(settings.catalog).run().summary == summary
+
+
+@pytest.mark.parametrize("error", [RuntimeError("the disk broke"), KeyboardInterrupt()])
+def test_a_run_that_raises_is_recorded_and_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    from flows import tasks
+
+    def stop(_context: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(tasks, "score", tasks._stage(stop))
+    settings = config(tmp_path)
+    with pytest.raises(type(error)):
+        run_once(settings, plain=False, verbose=False, quiet=True)
+    (failed,) = Catalog(settings.catalog).runs()
+    assert (failed.status, failed.summary["stage"]) == ("failed", "score")
+    assert type(error).__name__ in failed.summary["error"]
+    monkeypatch.undo()
+    assert run_once(settings, plain=False, verbose=False, quiet=True)["status"] == "published"
+
+
+def test_who_cannot_have_the_lock_leaves_no_row(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    catalog = Catalog(settings.catalog)
+    with catalog.writer(), pytest.raises(CatalogError, match="another run"):
+        run_once(settings, plain=False, verbose=False, quiet=True)
+    assert catalog.runs() == []
 
 
 def test_wrong_parameters_are_refused_before_a_stage_runs(tmp_path: Path) -> None:

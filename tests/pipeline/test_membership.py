@@ -21,8 +21,8 @@ def units(count: int, leader: list[int] | None = None) -> Units:
 
 
 def records(
-    texts: list[str], sizes: list[int] | None = None, days: list[int | None] | None = None,
-    sources: list[str] | None = None,
+    texts: list[str] | list[str | None], sizes: list[int] | None = None,
+    days: list[int | None] | None = None, sources: list[str] | None = None,
 ) -> pa.Table:  # fmt: skip
     count = len(texts)
     when = [day and datetime(2026, 1, day, tzinfo=UTC) for day in days or [None] * count]
@@ -30,7 +30,7 @@ def records(
         {
             "record_id": [f"s:{n}" for n in range(count)],
             "source": sources or ["s"] * count,
-            "text": texts,
+            "text": pa.array(texts, pa.string()),
             "image_width": pa.array(sizes or [None] * count, pa.int32()),
             "image_height": pa.array(sizes or [None] * count, pa.int32()),
             "timestamp": pa.array(when, pa.timestamp("us", tz="UTC")),
@@ -39,13 +39,14 @@ def records(
 
 
 def links(
-    *given: tuple[int, int, float], found_by: int = 1, refused: tuple[int, int] | None = None
-) -> Links:
+    *given: tuple[int, int, float], found_by: int = 1, refused: tuple[int, int] | None = None,
+    apart: bool = False,
+) -> Links:  # fmt: skip
     left, right, probability = (np.array(column) for column in zip(*given, strict=True))
     no, other = ([refused[0]], [refused[1]]) if refused else ([], [])
     return Links(
         left, right, probability, np.full(len(left), found_by, np.uint8),
-        np.array(no, np.int64), np.array(other, np.int64),
+        np.array(no, np.int64), np.array(other, np.int64), np.array([apart] * len(no), bool),
     )  # fmt: skip
 
 
@@ -84,12 +85,35 @@ def test_cohesion_is_the_weakest_link_to_the_representative() -> None:
     assert {(r["size"], r["status"], r["evidence"]) for r in rows} == {(3, "confirmed", "text")}
 
 
-def test_a_refused_pair_inside_a_cluster_asks_for_review() -> None:
-    given = links((0, 2, 0.95), (1, 2, 0.95), refused=(0, 1), found_by=3)
-    clusters, _ = cluster_tables(records(["a", "b", "cc"]), units(3), given, ClusterSettings())
-    assert {(r["status"], r["evidence"]) for r in clusters.to_pylist()} == {
-        ("review", "text+image")
-    }
+@pytest.mark.parametrize(
+    ("texts", "apart", "status"),
+    [
+        # The record that stays has no word for black or white: two variants hang on it.
+        (["machine EM-5, black", "machine EM-5, white", "machine EM-5"], False, "review"),
+        # It has every word of both, or of one of them.
+        (["Bell, J. 1994", "Bell, Tech. Report", "Bell, J. 1994 Tech. Report"], False, "confirmed"),
+        (["machine EM-5", "machine EM-5, white", "machine EM-5 15 bar"], False, "confirmed"),
+        # Typos are no words of their own.
+        (["mashine EM-5, black", "machine EM-5, balck", "machine EM-5, black"], False, "confirmed"),
+        # Judged distinct, or text and picture against each other: whatever the words.
+        (["Bell, J. 1994", "Bell, Tech. Report", "Bell, J. 1994 Tech. Report"], True, "review"),
+        # Pictures, no words.
+        ([None, None, None], False, "confirmed"),
+        # The record that stays has no text at all.
+        (["black", "white", None], False, "review"),
+    ],
+)
+def test_a_pair_inside_that_was_not_accepted(texts: list[str], apart: bool, status: str) -> None:
+    given = links((0, 2, 0.95), (1, 2, 0.95), refused=(0, 1), found_by=3, apart=apart)
+    clusters, _ = cluster_tables(records(texts), units(3), given, ClusterSettings())
+    assert {(r["status"], r["evidence"]) for r in clusters.to_pylist()} == {(status, "text+image")}
+    assert set(clusters["representative"].to_pylist()) == {"s:2"}
+
+
+def test_a_pair_between_two_clusters_is_no_doubt() -> None:
+    given = links((0, 1, 0.95), (2, 3, 0.95), refused=(0, 2), apart=True)
+    clusters, _ = cluster_tables(records(list("abcd")), units(4), given, ClusterSettings())
+    assert set(clusters["status"].to_pylist()) == {"confirmed"}
 
 
 def test_a_chain_is_cut_and_the_cut_is_kept() -> None:

@@ -2,6 +2,8 @@
 
 import json
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline import run
+from pipeline import outcome, run, stages
 from pipeline.catalog import Catalog
 from pipeline.config import ExportSettings, RunConfig
-from pipeline.errors import ConfigError, SourceError
+from pipeline.errors import CatalogError, ConfigError, SourceError
 from pipeline.outcome import write_export
 
 NAMES = "alpha bravo charlie delta echo foxtrot golf hotel india juliett kilo lima mike november"
@@ -165,6 +167,135 @@ def test_a_run_that_fails_a_gate_is_held_and_last_night_stays(first: Any, tmp_pa
     assert catalog.runs()[0].run == held["run"]
 
 
+@contextmanager
+def broken(stage: str, error: BaseException) -> Iterator[None]:
+    """Make a stage raise."""
+
+    def stop(_context: Any) -> Any:
+        raise error
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages if hasattr(stages, stage) else outcome, stage, stop)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("stage", "error", "said"),
+    [
+        ("ingest", SourceError("the share is gone; mount it"), "the share is gone; mount it"),
+        ("score", OSError(28, "No space left"), "OSError: [Errno 28] No space left"),
+        ("publish", KeyboardInterrupt(), "stopped by hand (KeyboardInterrupt)"),
+    ],
+)
+def test_a_run_that_raises_leaves_a_row_and_last_night_stays(
+    tmp_path: Path, stage: str, error: BaseException, said: str
+) -> None:
+    made = config(tmp_path, write_jsonl(tmp_path / "in.jsonl", rows(4)))
+    published = run(made)
+    with broken(stage, error), pytest.raises(type(error)) as raised:
+        run(made)
+    assert raised.value is error
+    catalog = Catalog(made.catalog)
+    failed = catalog.runs()[0]
+    assert failed.status == failed.summary["status"] == "failed"
+    assert (failed.summary["stage"], failed.summary["error"]) == (stage, said)
+    assert failed.config["catalog"] == made.catalog
+    assert failed.started < failed.finished
+    assert failed.versions == {}
+    done = [*outcome.STAGES, "publish"]
+    assert [row["stage"] for row in failed.summary["stages"]] == done[: done.index(stage)]
+    assert catalog.run().run == published["run"]
+    assert run(made)["status"] == "published"
+
+
+def test_a_failure_that_cannot_be_recorded_does_not_hide_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_given: Any) -> None:
+        raise OSError("disk full")
+
+    made = config(tmp_path, write_jsonl(tmp_path / "in.jsonl", rows(2)))
+    monkeypatch.setattr(Catalog, "publish", full)
+    with broken("cluster", RuntimeError("first")), pytest.raises(RuntimeError, match="first") as e:
+        run(made)
+    assert e.value.__notes__ == ["the failed run could not be recorded: disk full"]
+
+
+def test_what_never_began_leaves_no_row(tmp_path: Path) -> None:
+    made = config(tmp_path, write_jsonl(tmp_path / "in.jsonl", rows(2)))
+    catalog = Catalog(made.catalog)
+    with catalog.writer(), pytest.raises(CatalogError, match="another run"):
+        run(made)
+    blocked = {"path": str(tmp_path / "in.jsonl" / "out.csv")}
+    with pytest.raises(ConfigError, match=r"exports\.0\.path: .*in.jsonl is not a folder"):
+        run(config(tmp_path, tmp_path / "in.jsonl", exports=[blocked]))
+    assert catalog.runs() == []
+    assert not list(tmp_path.glob("catalog/runs/*"))
+
+
+def test_an_export_that_cannot_be_written_does_not_stop_the_others(tmp_path: Path) -> None:
+    # Too long a name: nothing that shows before the file is opened.
+    bad = str(tmp_path / ("x" * 300 + ".csv"))
+    paths = [str(tmp_path / "first.csv"), bad, str(tmp_path / "last.csv")]
+    exports = [{"what": "removals", "path": path} for path in paths]
+    made = config(tmp_path, write_jsonl(tmp_path / "in.jsonl", rows(8)), exports=exports)
+    summary = run(made)
+    assert summary["status"] == "published"
+    assert list(summary["exports"]) == [paths[0], paths[2]]
+    assert summary["exports"][paths[0]] == summary["counts"]["removable"] > 0
+    assert all(Path(path).exists() for path in summary["exports"])
+    assert list(summary["exports_failed"]) == [bad]
+    assert "File name too long" in summary["exports_failed"][bad]
+    # What came after the publishing is in the run's row too, for `gemel runs show`.
+    assert Catalog(made.catalog).run().summary == summary
+
+
+def test_a_report_that_cannot_be_written_does_not_stop_the_exports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_given: Any) -> str:
+        raise ValueError("no template")
+
+    monkeypatch.setattr(outcome, "write_report", refuse)
+    out = str(tmp_path / "out.csv")
+    lines = write_jsonl(tmp_path / "in.jsonl", rows(2))
+    summary = run(config(tmp_path, lines, exports=[{"path": out}]))
+    assert (summary["status"], summary["report"]) == ("published", None)
+    assert summary["report_failed"] == "ValueError: no template"
+    assert list(summary["exports"]) == [out]
+
+
+def test_a_run_stopped_after_it_was_published_stays_published(tmp_path: Path) -> None:
+    made = config(tmp_path, write_jsonl(tmp_path / "in.jsonl", rows(2)))
+    with broken("export", KeyboardInterrupt()), pytest.raises(KeyboardInterrupt):
+        run(made)
+    (only,) = Catalog(made.catalog).runs()
+    assert only.status == "published"
+    assert only.summary["error"] == "stopped by hand (KeyboardInterrupt)"
+    assert Catalog(made.catalog).read("clusters", run=only).num_rows
+
+
+def test_the_counts_are_the_rows_of_the_exports(tmp_path: Path) -> None:
+    """Exact copies of tiny texts wait for a person; the others may go."""
+    lines = rows(10) + [{"id": f"t{n}", "text": "n/a"} for n in range(5)]
+    summary = run(config(tmp_path, write_jsonl(tmp_path / "in.jsonl", lines)))
+    counts, catalog = summary["counts"], Catalog(tmp_path / "catalog")
+
+    def lines_of(what: str, **options: Any) -> int:
+        out = str(tmp_path / "out.csv")
+        settings_ = ExportSettings.model_validate({"what": what, "path": out, **options})
+        return write_export(catalog, catalog.run(), settings_)
+
+    assert counts["removable_in_review"] == 4
+    assert lines_of("removals") == counts["removable"] > 0
+    assert lines_of("survivors") == counts["records"] - counts["removable"]
+    every = counts["removable"] + counts["removable_in_review"]
+    assert lines_of("removals", include_review=True) == every
+    assert lines_of("survivors", include_review=True) == counts["clusters"]
+    assert lines_of("clusters") == counts["records"]
+    assert lines_of("clusters", min_size=2) == every + counts["duplicate_clusters"]
+
+
 def photograph(seed: int, size: int = 96) -> Image.Image:
     grid = np.random.default_rng(seed).integers(0, 255, (24, 24, 3), dtype=np.uint8)
     return Image.fromarray(grid).resize((size, size), Image.Resampling.BICUBIC)
@@ -250,6 +381,7 @@ def test_all_identical_and_tiny_texts_do_not_break_anything(tmp_path: Path) -> N
     catalog = Catalog(str(tmp_path / "catalog"))
     table = catalog.read("clusters", run=catalog.run())
     assert set(table.filter(pc.greater(table["size"], 1))["status"].to_pylist()) == {"review"}
+    assert (summary["counts"]["removable"], summary["counts"]["removable_in_review"]) == (0, 299)
 
 
 def test_the_names_of_columns_are_no_words(tmp_path: Path) -> None:

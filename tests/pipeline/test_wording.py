@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.wording import Wording, allowed_conflicts
+from pipeline.wording import Wording, added_words, allowed_conflicts
 from pipeline.wording import conflicting_words as conflicts_of
 
 
@@ -51,3 +51,20 @@ def test_symmetric_and_zero_for_equal_texts(left: str, right: str) -> None:
 
 def test_only_long_texts_may_have_edited_words() -> None:
     assert allowed_conflicts(np.array([0, 39, 51, 52, 100, 400])).tolist() == [0, 0, 0, 1, 5, 30]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept", "added"),
+    [
+        ("machine EM-5, black", "machine EM-5", 1),
+        ("machine EM-5", "machine EM-5, black", 0),
+        ("machine EM-5, 1 TB, black", "machine EM-5, 2 TB, white", 2),
+        ("mashine EM-5", "machine EM-5 black", 0),
+        ("note book 14", "notebook 14", 0),
+        ("univ. press", "university press", 0),
+        ("anything", "", 1),
+        ("", "anything", 0),
+    ],
+)
+def test_words_that_are_lost_when_the_other_text_stays(text: str, kept: str, added: int) -> None:
+    assert added_words(Wording.of(text), Wording.of(kept)) == added

@@ -1,6 +1,8 @@
 """The catalog: tables, versions, vectors, runs, one writer."""
 
+import json
 import multiprocessing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,7 +25,8 @@ def cuts(*ids: str) -> pa.Table:
 
 def a_run(name: str, *, status: str, versions: dict[str, int], hour: int) -> Run:
     started = datetime(2026, 1, 1, hour, tzinfo=UTC)
-    return Run(name, started, started + timedelta(minutes=1), status, {}, versions, {"n": hour})
+    summary = {"run": name, "n": hour}
+    return Run(name, started, started + timedelta(minutes=1), status, {}, versions, summary)
 
 
 def test_a_run_reads_the_versions_it_published(tmp_path: Path) -> None:
@@ -37,7 +40,7 @@ def test_a_run_reads_the_versions_it_published(tmp_path: Path) -> None:
     assert [run.run for run in catalog.runs()] == ["two", "one"]
     held = catalog.run("two")
     assert catalog.read("cut_links", run=held)["left_id"].to_pylist() == ["b", "c"]
-    assert catalog.run("one").summary == {"n": 1}
+    assert catalog.run("one").summary == {"run": "one", "n": 1}
 
 
 def test_what_is_not_there_is_said_plainly(tmp_path: Path) -> None:
@@ -46,8 +49,40 @@ def test_what_is_not_there_is_said_plainly(tmp_path: Path) -> None:
     catalog = Catalog(tmp_path)
     with pytest.raises(CatalogError, match="no published run"):
         catalog.run()
-    with pytest.raises(CatalogError, match="no table 'records'"):
-        catalog.tables.read("records")
+    with pytest.raises(CatalogError, match="no table 'records' at version 0"):
+        catalog.tables.read("records", version=0)
+    catalog.publish(a_run("one", status="failed", versions={}, hour=1))
+    with pytest.raises(CatalogError, match=r"no published run; its runs: one \(failed\)"):
+        catalog.run()
+    for look in (catalog.read, catalog.dataset):
+        with pytest.raises(CatalogError, match="run one is failed and has no table 'clusters'"):
+            look("clusters", run=catalog.run("one"))
+
+
+def test_a_table_cannot_be_read_without_a_version(tmp_path: Path) -> None:
+    """The newest version may be a held run's: nobody gets it by leaving something out."""
+    catalog = Catalog(tmp_path)
+    catalog.tables.replace("cut_links", cuts("a"))
+    for look in (catalog.tables.read, catalog.tables.dataset):
+        with pytest.raises(TypeError, match="version"):
+            look("cut_links")  # type: ignore[call-arg]
+
+
+def test_a_summary_is_amended_and_nothing_else(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path)
+    first, second = (
+        a_run(name, status="published", versions={"cut_links": hour}, hour=hour)
+        for hour, name in enumerate(("one", "two"))
+    )
+    catalog.publish(first)
+    catalog.publish(second)
+    said = {"run": "one", "note": "it's \"so\"; -- \\ 'é'"}
+    catalog.amend(said)
+    assert catalog.run("one") == replace(first, summary=said)
+    assert catalog.runs() == [second, replace(first, summary=said)]
+    assert json.loads((tmp_path / "runs" / "one" / "summary.json").read_text()) == said
+    with pytest.raises(CatalogError, match="no run 'three'"):
+        catalog.amend({"run": "three"})
 
 
 def test_vectors_are_stored_once_and_whole(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import time
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.exporters import FORMATS, contents, open_exporter
 from pipeline.schemas import CLUSTERS, PAIRS, RECORDS
@@ -21,7 +23,7 @@ def record(record_id, **values):
     )
 
 
-def member(record_id, representative, *, size=2, probability=1.0):
+def member(record_id, representative, *, size=2, probability=1.0, status="confirmed"):
     return {
         "record_id": record_id,
         "cluster_id": f"c-{representative}",
@@ -29,7 +31,7 @@ def member(record_id, representative, *, size=2, probability=1.0):
         "representative": representative,
         "probability_to_representative": probability,
         "cohesion": 0.5,
-        "status": "confirmed",
+        "status": status,
         "evidence": "text",
         "keeper_reason": "longest text",
     }
@@ -69,21 +71,30 @@ def rows(found):
     return pa.Table.from_batches(batches, schema).to_pylist()
 
 
-def test_clusters_are_the_duplicate_ones(tables):
+def test_clusters_hold_every_record_once_unless_told(tables):
     found = rows(contents.clusters(tables[1]))
+    assert [row["record_id"] for row in found] == ["a:1", "a:2", "b:1:x", "b:2"]
+    found = rows(contents.clusters(tables[1], min_size=2))
     assert [row["record_id"] for row in found] == ["a:1", "a:2", "b:1:x"]
+    assert rows(contents.clusters(tables[1], min_size=4)) == []
 
 
 def test_clusters_above_a_probability_describe_what_is_left(tables):
-    found = rows(contents.clusters(tables[1], 0.95))
+    found = rows(contents.clusters(tables[1], min_probability=0.95))
     assert [(row["record_id"], row["size"], row["cohesion"]) for row in found] == [
         ("a:1", 2, 1.0),
         ("b:1:x", 2, 1.0),
+        ("b:2", 1, 1.0),
     ]
+    alone = pa.Table.from_pylist([member("a:1", "a:1"), member("a:2", "a:1", probability=0.5)])
+    found = rows(contents.clusters(alone.cast(CLUSTERS), min_probability=0.6))
+    assert [(row["record_id"], row["size"], row["cohesion"]) for row in found] == [("a:1", 1, 1.0)]
+    # What is left is counted first: no cluster is larger than the file shows.
+    assert rows(contents.clusters(alone.cast(CLUSTERS), min_probability=0.6, min_size=2)) == []
 
 
 def test_probability_is_compared_as_stored(tables):
-    assert len(rows(contents.clusters(tables[1], 0.9))) == 3
+    assert len(rows(contents.clusters(tables[1], min_probability=0.9, min_size=2))) == 3
 
 
 def test_pairs_keep_rejected_ones_unless_told(tables):
@@ -121,8 +132,74 @@ def test_removals_carry_their_evidence(tables):
     assert "identical to the kept record" in exact["reason"]
 
 
+def test_survivors_are_filled_only_by_those_that_go(tables):
+    records, clusters, _ = tables
+    doubted = pa.Table.from_pylist(
+        [row | {"status": "review"} for row in clusters.to_pylist()], CLUSTERS
+    )
+    found = rows(contents.survivors(records, doubted, merge_attributes=True))
+    assert [row["record_id"] for row in found] == ["a:1", "a:2", "b:1:x", "b:2"]
+    assert (found[0]["price"], found[0]["brand"]) == (None, None)
+    told = contents.survivors(records, doubted, merge_attributes=True, include_review=True)
+    assert [row["brand"] for row in rows(told)] == ["X", None]
+    lamp, less_sure = rows(
+        contents.survivors(records, clusters, merge_attributes=True, min_probability=0.95)
+    )[:2]
+    assert (lamp["price"], lamp["brand"]) == ("8", None)
+    assert (less_sure["record_id"], less_sure["brand"]) == ("a:2", "X")
+
+
+def test_members_of_clusters_in_review_are_removed_only_when_told(tables):
+    records, clusters, pairs = tables
+    doubted = pa.Table.from_pylist(
+        [row | {"status": "review"} for row in clusters.to_pylist()], CLUSTERS
+    )
+    assert rows(contents.removals(records, doubted, pairs)) == []
+    listed = rows(contents.removals(records, doubted, pairs, include_review=True))
+    assert [(row["record_id"], row["status"]) for row in listed] == [
+        ("a:2", "review"),
+        ("b:1:x", "review"),
+    ]
+    assert {row["status"] for row in rows(contents.removals(*tables))} == {"confirmed"}
+
+
+@st.composite
+def decided(draw):
+    """Tables as a run leaves them: clusters of one to four records, confirmed or in review."""
+    sizes = draw(st.lists(st.integers(1, 4), max_size=8))
+    members = []
+    for number, size in enumerate(sizes):
+        ids = [f"s:{number}-{n}" for n in range(size)]
+        kept = draw(st.sampled_from(ids))
+        status = draw(st.sampled_from(["confirmed", "review"])) if size > 1 else "confirmed"
+        for one in ids:
+            probability = 1.0 if one == kept else draw(st.sampled_from([0.9, 0.95, 0.99, 1.0]))
+            members.append(member(one, kept, size=size, probability=probability, status=status))
+    clusters = pa.Table.from_pylist(draw(st.permutations(members)), CLUSTERS)
+    ids = draw(st.permutations([row["record_id"] for row in members]))
+    return pa.Table.from_pylist([record(one) for one in ids], RECORDS), clusters
+
+
+@given(decided(), st.booleans(), st.none() | st.sampled_from([0.0, 0.9, 0.95, 0.97, 1.0]))
+@settings(max_examples=150, deadline=None)
+def test_survivors_and_removals_are_complements(tables, include_review, min_probability):
+    records, clusters = tables
+    options = {"include_review": include_review, "min_probability": min_probability}
+    stay = rows(contents.survivors(records, clusters, **options))
+    go = rows(contents.removals(records, clusters, PAIRS.empty_table(), **options))
+    merged = rows(contents.survivors(records, clusters, merge_attributes=True, **options))
+    staying, going = [row["record_id"] for row in stay], [row["record_id"] for row in go]
+    assert sorted(staying + going) == sorted(records["record_id"].to_pylist())
+    assert [row["record_id"] for row in merged] == staying
+    assert {row["kept"] for row in go} <= set(staying)
+    assert include_review or all(row["status"] == "confirmed" for row in go)
+    if min_probability is not None:
+        least = np.float32(min_probability)
+        assert all(row["probability_to_representative"] >= least for row in go)
+
+
 def everything(records, clusters, pairs):
-    yield contents.clusters(clusters, 0.5)
+    yield contents.clusters(clusters, min_probability=0.5)
     yield contents.pairs(pairs, 0.1)
     yield contents.survivors(records, clusters, merge_attributes=True)
     yield contents.removals(records, clusters, pairs)
@@ -161,9 +238,9 @@ def test_two_hundred_thousand_records_take_seconds():
     )
     kept = ids.take(pa.array(np.arange(n) // 2 * 2))
     floats = pa.array(np.ones(n, np.float32))
-    words = pa.array(["w"] * n)
+    words, sure = pa.array(["w"] * n), pa.array(["confirmed"] * n)
     clusters = pa.table(
-        [ids, kept, pa.array([2] * n, pa.int32()), kept, floats, floats, words, words, words],
+        [ids, kept, pa.array([2] * n, pa.int32()), kept, floats, floats, sure, words, words],
         schema=CLUSTERS,
     )
     start = time.perf_counter()

@@ -6,6 +6,7 @@ import base64
 import csv
 import datetime as dt
 import json
+import os
 from pathlib import Path
 from typing import get_args
 
@@ -17,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import ExportSettings
-from pipeline.errors import PipelineError
-from pipeline.exporters import FORMATS, open_exporter
+from pipeline.errors import ConfigError, PipelineError
+from pipeline.exporters import FORMATS, check_exports, open_exporter
 from pipeline.exporters.csv_file import escape, unescape
 
 SCHEMA = pa.schema(
@@ -174,6 +175,41 @@ def test_unwritable_place_is_named(kind, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(PipelineError, match=r"cannot write .*file/out"):
         write(pa.table({"id": ["a"]}), kind, tmp_path / "file" / "out")
+
+
+def exports(*paths):
+    return [ExportSettings(path=str(path)) for path in paths]
+
+
+def test_places_that_cannot_be_written_are_found_before_any_work(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("not a folder")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    wrong = {
+        "folder": "this is a folder; name a file in it",
+        "file/out.csv": f"{tmp_path}/file is not a folder",
+        "file/deeper/out.csv": f"{tmp_path}/file is not a folder",
+        "dangling/out.csv": f"{tmp_path}/dangling is not a folder",
+    }
+    for path, reason in wrong.items():
+        with pytest.raises(ConfigError) as error:
+            check_exports(exports(tmp_path / "fine.csv", tmp_path / path))
+        assert f"exports.1.path: {reason}" in str(error.value)
+        assert f"found '{tmp_path}/{path}'" in str(error.value)
+    with pytest.raises(ConfigError, match=r"exports\.1\.path: another export is written there"):
+        check_exports(exports(tmp_path / "a.csv", tmp_path / "a.csv"))
+    with pytest.raises(ConfigError, match=r"nosuch.*install what it needs"):
+        check_exports(exports("nosuch://bucket/a.csv"))
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path / "folder")
+    with pytest.raises(ConfigError, match=r"/folder is not writable; allow it"):
+        check_exports(exports(tmp_path / "folder" / "new" / "a.csv"))
+
+
+def test_places_that_can_be_written_are_left_as_they_are(tmp_path):
+    (tmp_path / "old.csv").write_text("last night")
+    check_exports(exports(tmp_path / "old.csv", tmp_path / "new/deep/a.csv", "memory://x/a.csv"))
+    assert [path.name for path in tmp_path.iterdir()] == ["old.csv"]
+    assert (tmp_path / "old.csv").read_text() == "last night"
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -117,7 +117,7 @@ def summary():
         "images_embedded": 47_001, "texts_chunked": 320, "short_texts": 1200,
         "low_detail_images": 44, "crowded": 0, "candidates": 98_221, "duplicates": 9120,
         "review": 812, "distinct": 88_289, "clusters": 111_000, "duplicate_clusters": 7420,
-        "removable": 9342, "largest_cluster": 61, "cut_links": 17,
+        "removable": 9342, "removable_in_review": 215, "largest_cluster": 61, "cut_links": 17,
     }  # fmt: skip
     stages = ["ingest", "embed text", "embed images", "index", "candidates", "score", "cluster"]
     edges = [n / 40 for n in range(41)]
@@ -177,6 +177,23 @@ def held(summary):
             "candidate_recall": 0.99, "unknown": 4,
         },
     }  # fmt: skip
+
+
+@pytest.fixture
+def failed(summary):
+    """What `pipeline.outcome.fail` leaves of a run that stopped while it scored."""
+    kept = {name: summary[name] for name in ("run", "started", "finished", "seconds")}
+    return kept | {
+        "name": "nightly", "status": "failed", "error": "OSError: [Errno 28] No space left",
+        "stage": "score", "counts": {}, "gates": [], "stages": summary["stages"][:5],
+    }  # fmt: skip
+
+
+@pytest.fixture
+def unwritten(summary):
+    """A published run of which an export could not be written."""
+    reasons = {"/out/removals.csv": "cannot write /out/removals.csv: No space left on device"}
+    return summary | {"exports": {"/out/clusters.csv": 12}, "exports_failed": reasons}
 
 
 @pytest.fixture

@@ -75,7 +75,9 @@ def test_what_an_operator_must_see_is_there(page):
         "Published", "UNCALIBRATED", "all-MiniLM-L6-v2", "Desk lamp LX-200", "longest text",
         "no direct evidence to the representative", "neither text nor image", "1600 × 1200 px",
         "identical text and image: grouped before scoring", "Nothing was deleted",
-        "Not for identifying people", "9,342", "7.8 % of the records", "gemel 0.1.0",
+        "Not for identifying people", "9,342", "gemel 0.1.0",
+        "7.8 % of the records; 215 more in clusters for review",
+        "review: not in the removal list unless include_review is set",
     ):  # fmt: skip
         assert words in text, words
 
@@ -96,6 +98,12 @@ def test_held_run_says_why_and_what_to_do(held, tables):
     assert "gemel runs show" in text
     assert "UNCALIBRATED" not in text
     assert "at least 97.8 % with 95 % confidence" in text
+
+
+def test_what_could_not_be_written_is_in_the_verdict(unwritten, tables):
+    text = Page(render_report(report(unwritten, tables))).text
+    assert "Published, not all written" in text
+    assert "Not written: /out/removals.csv (cannot write" in text
 
 
 def test_nothing_is_fetched(page):
