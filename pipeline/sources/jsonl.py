@@ -11,6 +11,7 @@ from typing import IO, Any
 import orjson
 import pyarrow as pa
 
+from pipeline import portions
 from pipeline.config import JsonlSource
 from pipeline.errors import ConfigError
 from pipeline.schemas import STRINGS
@@ -39,6 +40,7 @@ class Line:
     item: Object | None
     reason: str = ""
     raw: bytes | None = None
+    size: int = 0  # bytes
 
 
 class JsonlFiles:
@@ -59,7 +61,7 @@ class JsonlFiles:
     def _pieces(self, rows: int) -> Iterator[SourceBatch]:
         for file in self._files():
             lines = _lines(file, id_column=self.config.columns.id)
-            while chunk := list(islice(lines, rows)):
+            while chunk := _chunk(lines, rows):
                 yield self._batch(chunk, file=file)
 
     def _files(self) -> list[DataFile]:
@@ -156,6 +158,17 @@ def _lines(file: DataFile, *, id_column: str) -> Iterator[Line]:
         yield Line(0, None, f"{where}: {plain(error)}")
 
 
+def _chunk(lines: Iterator[Line], rows: int) -> list[Line]:
+    """Take the next lines, at most `rows` and about `portions.LIMIT` bytes."""
+    chunk, size = [], 0
+    for line in islice(lines, rows):
+        chunk.append(line)
+        size += line.size
+        if size > portions.LIMIT:
+            break
+    return chunk
+
+
 def _skip_line(stream: IO[bytes]) -> None:
     while (rest := stream.readline(_LINE_LIMIT)) and not rest.endswith(b"\n"):
         pass
@@ -174,7 +187,7 @@ def _parse(data: bytes, *, number: int, id_column: str) -> Line:
     if type(item.get(id_column)) is float:
         # orjson rounds integers beyond 64 bits, and two ids must not become one.
         item[id_column] = json.loads(data, parse_int=str, parse_float=str)[id_column]
-    return Line(number, item)
+    return Line(number, item, size=len(data))
 
 
 def _malformed(data: bytes, error: orjson.JSONDecodeError) -> str:

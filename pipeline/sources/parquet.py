@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipeline import portions
 from pipeline.config import ParquetSource
 from pipeline.errors import ConfigError
 from pipeline.sources import SourceBatch, gathered
@@ -20,6 +21,7 @@ from pipeline.sources.tabular import attribute_names, build, check_columns, need
 
 _BINARY = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
 _SUFFIXES = (".parquet", ".pq")
+_BUFFER = 1 << 22  # bytes read ahead in each column of a large row group
 
 
 class ParquetFiles:
@@ -56,12 +58,16 @@ class ParquetFiles:
         names = self._names(parquet.schema_arrow)
         at = 1
         for group in range(parquet.num_row_groups):
-            end = at + parquet.metadata.row_group(group).num_rows
+            stored = parquet.metadata.row_group(group)
+            end = at + stored.num_rows
+            few = min(rows, _rows_at_a_time(stored, names))
             try:
-                for part in parquet.iter_batches(rows, row_groups=[group], columns=names):
-                    table = pa.Table.from_batches([part]).select(names)
-                    yield self._batch(table, file=file, first=at)
-                    at += table.num_rows
+                for part in parquet.iter_batches(few, row_groups=[group], columns=names):
+                    # A dictionary can make a batch far larger than the file says.
+                    for piece in portions.portions(portions.row_bytes(part)):
+                        table = pa.Table.from_batches([part[piece]]).select(names)
+                        yield self._batch(table, file=file, first=at)
+                        at += table.num_rows
             except READ_ERRORS as error:
                 reason = f"row group {group} cannot be read: {plain(error)}"
                 for start in range(at, end, rows):
@@ -120,6 +126,17 @@ class ParquetFiles:
         )
 
 
+def _rows_at_a_time(group: pq.RowGroupMetaData, names: list[str]) -> int:
+    """Rows of a row group whose wanted columns hold about `portions.LIMIT` bytes."""
+    columns = (group.column(number) for number in range(group.num_columns))
+    size = sum(
+        column.total_uncompressed_size
+        for column in columns
+        if column.path_in_schema.split(".")[0] in names
+    )
+    return max(1, int(portions.LIMIT * group.num_rows // max(size, 1)))
+
+
 def strings(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
     """Return a column as strings, times in ISO 8601 (UTC), nested values as compact JSON.
 
@@ -166,4 +183,11 @@ def _is_utf8(value: bytes | None) -> bool:
 @contextmanager
 def _opened(file: DataFile) -> Iterator[pq.ParquetFile]:
     with file.fs.open(file.path, "rb") as stream, pq.ParquetFile(stream) as parquet:
-        yield parquet
+        groups = map(parquet.metadata.row_group, range(parquet.num_row_groups))
+        if max((group.total_byte_size for group in groups), default=0) <= portions.LIMIT:
+            yield parquet
+            return
+        # Arrow fetches whole row groups ahead, which is fast and takes as much memory.
+        slow = {"pre_buffer": False, "buffer_size": _BUFFER}
+        with pq.ParquetFile(stream, metadata=parquet.metadata, **slow) as frugal:
+            yield frugal
