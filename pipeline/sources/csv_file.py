@@ -52,7 +52,7 @@ class CsvFiles:
             try:
                 header = self._header(file)
             except READ_ERRORS as error:
-                entry = (file.name, f"file cannot be read: {plain(error)}", None)
+                entry = (file.name, file.refused(error), None)
                 yield SourceBatch.of_rejected(rejected(self.name, [entry]))
                 continue
             for chunk in _chunks(

@@ -75,6 +75,8 @@ class JsonlFiles:
         """Hold the columns to the start of a file; say what is wrong when nothing there parses."""
         lines = list(islice(_lines(file, id_column=self.config.columns.id), _PROBE))
         objects = [line.item for line in lines if line.item is not None]
+        if lines and not lines[0].number:
+            return lines[0].reason
         if lines and not objects:
             return f"none of the first {len(lines)} lines is a JSON object; {lines[0].reason}"
         present = list(dict.fromkeys(name for item in objects for name in item))
@@ -141,10 +143,10 @@ def text(value: Any) -> str | None:
 def _lines(file: DataFile, *, id_column: str) -> Iterator[Line]:
     number = 0
     try:
-        if file.size == 0:
-            yield Line(0, None, "the file is empty")
-            return
         with open_binary(file) as stream:
+            if not stream.peek(1):  # type: ignore[attr-defined]
+                yield Line(0, None, "the file is empty")
+                return
             while data := stream.readline(_LINE_LIMIT):
                 number += 1
                 if len(data) == _LINE_LIMIT and not data.endswith(b"\n"):
@@ -154,8 +156,8 @@ def _lines(file: DataFile, *, id_column: str) -> Iterator[Line]:
                 elif not data.isspace():
                     yield _parse(data, number=number, id_column=id_column)
     except READ_ERRORS as error:
-        where = f"file ends early after line {number}" if number else "file cannot be read"
-        yield Line(0, None, f"{where}: {plain(error)}")
+        early = f"file ends early after line {number}: {plain(error)}"
+        yield Line(0, None, early if number else file.refused(error))
 
 
 def _chunk(lines: Iterator[Line], rows: int) -> list[Line]:
