@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from pipeline import progress
 from pipeline.context import RunContext
@@ -17,10 +17,12 @@ from pipeline.embeddings import gather, missing, to_table
 from pipeline.encoders import Encoder, ImageRef, open_encoder
 from pipeline.evidence import TextComparer
 from pipeline.judging import Contents
+from pipeline.portions import cut, joined
 from pipeline.units import Units
 
 # Contents embedded between two writes: what a killed run loses at most.
 SHARD = 8192
+SPOOLED_ROWS = 64  # encoded pictures out of rows that are in memory at a time
 
 Modality = Literal["text", "image"]
 
@@ -37,13 +39,12 @@ def embed_modality(context: RunContext, modality: Modality, hashes: pa.Array) ->
         return {"embedded": 0, "chunked": 0, "failed": 0}
     encoder = _encoder(context, modality)
     store = context.catalog.vectors(encoder.fingerprint)
-    wanted = missing(hashes, store.hashes())
+    wanted = hashes.take(pa.array(missing(hashes, store.hashes())))
     facts = {"rows": len(hashes), "embedded": 0, "chunked": 0, "failed": 0, "bytes": 0}
     reasons: dict[str, int] = {}
-    for start in range(0, len(wanted), SHARD):
-        part = hashes.take(pa.array(wanted[start : start + SHARD]))
+    for part, items in _items(context, modality, wanted):
         tables = []
-        for encoded in encoder.encode(_items(context, modality, part)):
+        for encoded in encoder.encode(items):
             tables.append(to_table(part, encoded))
             facts["embedded"] += len(encoded.positions)
             facts["chunked"] += int((encoded.chunks > 1).sum())
@@ -71,50 +72,65 @@ def _encoder(context: RunContext, modality: Modality) -> Encoder:
     return open_encoder(chosen, images=config.images, threads=context.threads)
 
 
-def _items(context: RunContext, modality: Modality, hashes: pa.Array) -> Sequence[Any]:
-    """What the encoder is given for each hash, in the order of `hashes`."""
-    if modality == "text":
-        return list(_text_column(context, hashes, "text").to_pylist())
-    return _pictures(context, hashes)
+def _items(
+    context: RunContext, modality: Modality, wanted: pa.Array
+) -> Iterator[tuple[pa.Array, Iterator[Any]]]:
+    """Parts of the wanted hashes, each with what the encoder is given, read as it is consumed."""
+    if not len(wanted):
+        return
+    order, items = (_texts if modality == "text" else _pictures)(context, wanted)
+    for start in range(0, len(order), SHARD):
+        part = order.slice(start, SHARD)
+        yield part, islice(items, len(part))
 
 
-def _text_column(context: RunContext, hashes: pa.Array, column: str) -> pa.Array:
-    records = _records(context, ["text_hash", column])
-    place = pc.index_in(hashes, value_set=records["text_hash"].combine_chunks())
-    return records[column].combine_chunks().take(place)
+def _texts(context: RunContext, wanted: pa.Array) -> tuple[pa.Array, Iterator[str]]:
+    column = read_column(context, wanted, modality="text", column="text")
+    return wanted, (text for part in cut(column) for text in part.to_pylist())
 
 
-def _pictures(context: RunContext, hashes: pa.Array) -> list[ImageRef]:
-    records = _records(context, ["image_hash", "image_uri", "source"])
-    place = pc.index_in(hashes, value_set=records["image_hash"].combine_chunks())
-    rows = records.take(place)
-    options = {source.name: source.storage_options for source in context.config.sources}
-    spooled = _spooled(context, hashes)
-    return [
-        ImageRef(
-            uri=None if digest in spooled else uri,
-            data=spooled.get(digest),
-            storage_options=options.get(source, {}),
-        )
-        for digest, uri, source in zip(
-            hashes.to_pylist(),
-            rows["image_uri"].to_pylist(),
-            rows["source"].to_pylist(),
-            strict=True,
-        )
-    ]
+def _pictures(context: RunContext, wanted: pa.Array) -> tuple[pa.Array, Iterator[ImageRef]]:
+    """The wanted hashes, those whose picture came inside a row first, and their pictures."""
+    spooled = list(_spooled(context, wanted))
+    inside = pa.array([digest for _, digests in spooled for digest in digests], pa.string())
+    others = wanted.filter(pc.invert(pc.is_in(wanted, value_set=inside)))
+    pictures = chain(_from_rows(spooled), _from_paths(context, others))
+    return pa.concat_arrays([inside, others]), pictures
 
 
-def _spooled(context: RunContext, hashes: pa.Array) -> dict[str, bytes]:
-    """Pictures that came inside a row, by hash."""
-    shards = context.work.shards("image_bytes")
-    if not shards:
-        return {}
-    rows = ds.dataset([str(path) for path in shards]).to_table(
-        filter=ds.field("image_hash").isin(hashes)
+Spooled = tuple[Path, list[str]]
+
+
+def _spooled(context: RunContext, wanted: pa.Array) -> Iterator[Spooled]:
+    """The shards of pictures that came inside a row, each with the hashes to take from it."""
+    open_hashes = set(wanted.to_pylist())
+    for path in context.work.shards("image_bytes"):
+        found = pq.read_table(path, columns=["image_hash"])["image_hash"].to_pylist()
+        digests = [digest for digest in found if digest in open_hashes]
+        open_hashes.difference_update(digests)
+        if digests:
+            yield path, digests
+
+
+def _from_rows(spooled: Sequence[Spooled]) -> Iterator[ImageRef]:
+    """The encoded pictures in the order of the shards, few in memory at a time."""
+    for path, digests in spooled:
+        wanted = pa.array(digests)
+        for batch in pq.ParquetFile(path).iter_batches(batch_size=SPOOLED_ROWS):
+            rows = batch.filter(pc.is_in(batch["image_hash"], value_set=wanted))
+            yield from (ImageRef(data=data) for data in rows["image_bytes"].to_pylist())
+
+
+def _from_paths(context: RunContext, hashes: pa.Array) -> Iterator[ImageRef]:
+    if not len(hashes):
+        return
+    uris, names = (
+        read_column(context, hashes, modality="image", column=column)
+        for column in ("image_uri", "source")
     )
-    found = zip(rows["image_hash"].to_pylist(), rows["image_bytes"].to_pylist(), strict=True)
-    return dict(found)
+    options = {source.name: source.storage_options for source in context.config.sources}
+    for uri, name in zip(uris, names, strict=True):
+        yield ImageRef(uri=uri.as_py(), storage_options=options.get(name.as_py(), {}))
 
 
 def _records(context: RunContext, columns: list[str]) -> pa.Table:
@@ -122,16 +138,25 @@ def _records(context: RunContext, columns: list[str]) -> pa.Table:
     return context.catalog.tables.read("records", version=version, columns=columns)
 
 
-def read_texts(context: RunContext, units: Units) -> tuple[pa.Array, npt.NDArray[np.int64]]:
-    """The distinct texts and their numbers of words, by row of the units' hashes."""
-    texts = _text_column(context, units.text_hashes, "text")
-    words = _text_column(context, units.text_hashes, "text_tokens").to_numpy().astype(np.int64)
-    return texts, words
+def read_column(
+    context: RunContext, hashes: pa.Array, *, modality: Modality, column: str
+) -> pa.Array:
+    """A column of the records by content: row i is that of the first record with hash i.
+
+    Strings come as `large_string`: the distinct texts of a run may exceed 2 GB.
+    """
+    key = f"{modality}_hash"
+    records = _records(context, [key, column])
+    place = pc.index_in(hashes, value_set=records[key].combine_chunks())
+    values = joined(records[column])
+    del records  # it would be a third copy beside the joined column and the rows taken from it
+    return values.take(place)
 
 
 def vectors_of(context: RunContext, units: Units) -> Contents:
     """Everything judging needs of the contents; the vectors stay on disk."""
     comparer = None
     if len(units.text_hashes):
-        comparer = TextComparer(read_texts(context, units)[0], threads=context.threads)
+        texts = read_column(context, units.text_hashes, modality="text", column="text")
+        comparer = TextComparer(texts, threads=context.threads)
     return Contents(units, context.work.matrix("text"), context.work.matrix("image"), comparer)

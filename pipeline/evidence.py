@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
 from pipeline.indexes.blocks import Positions
+from pipeline.portions import cut, portions, value_bytes
 from pipeline.wording import Wording, conflicting_words
 
 Scores = npt.NDArray[np.float32]
@@ -20,6 +22,10 @@ FEATURES = 1 << 20
 # Edit similarity is defined on the first characters only: it is quadratic, and long texts are
 # compared by their shingles as well.
 EDIT_CHARACTERS = 2000
+# Words (of both sides together) that pairs compared at a time may have: 200 MB of sparse rows.
+COMPARED_WORDS = 1 << 24
+# Bytes of the texts whose words are looked at in one go: as Python strings they take 15 times that.
+WORDED_BYTES = 1 << 25
 JOINERS = re.compile(r"(?<=\w)[-./](?=\w)")
 
 
@@ -43,25 +49,42 @@ class TextEvidence:
 
 
 class TextComparer:
-    """Compares pairs among one list of distinct texts; word weights come from that list."""
+    """Compares pairs among one list of distinct texts; word weights come from that list.
+
+    The texts may exceed 2 GB together (as `large_string`) and memory stays near their size: what
+    is made of them is made a bounded portion at a time.
+    """
 
     def __init__(self, texts: pa.Array, *, threads: int) -> None:
         self.texts = texts
         self.threads = threads
+        self.bytes = value_bytes(texts)
         self.lengths = pc.utf8_length(texts).to_numpy(zero_copy_only=False).astype(np.float64)
+        long = bool(self.lengths.max(initial=0) > EDIT_CHARACTERS)
+        self.heads = pc.utf8_slice_codeunits(texts, 0, EDIT_CHARACTERS) if long else texts
         self.words = _counts(texts, r"(?u)\b\w+\b", joined=False)
         frequency = np.bincount(self.words.indices, minlength=FEATURES)
         # Words that every text has (column names, boilerplate) weigh next to nothing.
         self.idf = np.log((1 + len(texts)) / (1 + frequency)) + 0.1
         self.weight = np.asarray(self.words @ self.idf)
-        self.word_count = np.asarray(
-            pc.list_value_length(pc.utf8_split_whitespace(texts)), np.int64
+        self.word_count = _per_text(
+            texts, lambda part: pc.list_value_length(pc.utf8_split_whitespace(part))
         )
         self.codes = _counts(texts, r"(?u)\b(?=\w*\d)\w+\b", joined=True)
         self.code_count = np.diff(self.codes.indptr).astype(np.float64)
 
     def compare(self, left: Positions, right: Positions) -> TextEvidence:
         """Evidence for each pair of rows of the texts."""
+        words = np.diff(self.words.indptr).astype(np.int64)
+        parts = portions(words[left] + words[right], limit=COMPARED_WORDS)
+        found = [self._compare(left[part], right[part]) for part in parts]
+        names = [field.name for field in fields(TextEvidence)]
+        empty = np.zeros(0, np.float32)
+        return TextEvidence(
+            **{n: np.concatenate([empty, *(getattr(item, n) for item in found)]) for n in names}
+        )
+
+    def _compare(self, left: Positions, right: Positions) -> TextEvidence:
         common = self.words[left].multiply(self.words[right]) @ self.idf
         union = self.weight[left] + self.weight[right] - common
         shared = np.asarray(self.codes[left].multiply(self.codes[right]).sum(axis=1)).ravel()
@@ -78,17 +101,22 @@ class TextComparer:
 
     def conflicts(self, left: Positions, right: Positions) -> npt.NDArray[np.int64]:
         """Conflicting words of each pair of rows; see `pipeline.wording`."""
+        counts = np.zeros(len(left), np.int64)
+        for part in portions(self.bytes[left] + self.bytes[right], limit=WORDED_BYTES):
+            counts[part] = self._conflicts(left[part], right[part])
+        return counts
+
+    def _conflicts(self, left: Positions, right: Positions) -> list[int]:
         rows, place = np.unique(np.concatenate([left, right]), return_inverse=True)
         wording = [Wording.of(text) for text in self.texts.take(pa.array(rows)).to_pylist()]
         pairs = zip(place[: len(left)].tolist(), place[len(left) :].tolist(), strict=True)
-        return np.array([conflicting_words(wording[a], wording[b]) for a, b in pairs], np.int64)
+        return [conflicting_words(wording[a], wording[b]) for a, b in pairs]
 
     def _edit(self, left: Positions, right: Positions) -> Scores:
         from rapidfuzz import fuzz, process
 
         def heads(rows: Positions) -> list[str]:
-            cut = pc.utf8_slice_codeunits(self.texts.take(pa.array(rows)), 0, EDIT_CHARACTERS)
-            return [text.casefold() for text in cut.to_pylist()]
+            return [text.casefold() for text in self.heads.take(pa.array(rows)).to_pylist()]
 
         scores = process.cpdist(
             heads(left), heads(right), scorer=fuzz.ratio, workers=self.threads, dtype=np.float32
@@ -113,9 +141,15 @@ def _counts(texts: pa.Array, pattern: str, *, joined: bool) -> csr_matrix:
         binary=True,
         dtype=np.float64,
     )
-    matrix = vectorizer.transform(texts.to_pylist())
+    # The vectorizer holds every word of what it is given, not only the distinct ones.
+    parts = [vectorizer.transform(part.to_pylist()) for part in cut(texts)]
+    matrix = vstack(parts, format="csr") if len(parts) > 1 else parts[0]
     matrix.sort_indices()
     return matrix
+
+
+def _per_text(texts: pa.Array, count: Callable[[pa.Array], pa.Array]) -> npt.NDArray[np.int64]:
+    return np.concatenate([np.asarray(count(part), np.int64) for part in cut(texts)])
 
 
 def _join(text: str) -> str:

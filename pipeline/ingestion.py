@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.catalog.catalog import carry_first_seen
+from pipeline.catalog.tables import Tables
 from pipeline.context import RunContext
 from pipeline.errors import CheckError, SourceError
+from pipeline.portions import gathered
 from pipeline.records import drop_duplicate_ids
-from pipeline.schemas import QUARANTINE, RECORDS
+from pipeline.schemas import QUARANTINE, RECORDS, TABLES
 
 GATHERED_ROWS = 16_384
+# Delta's writer takes its input faster than it writes it, and needs five times its size.
+COMMIT_BYTES = 1 << 28
+WHERE = ("source", "location")  # the order of the quarantine
 
 
 def settle_records(context: RunContext, rows: int) -> dict[str, Any]:
@@ -23,7 +30,6 @@ def settle_records(context: RunContext, rows: int) -> dict[str, Any]:
     records, repeated = drop_duplicate_ids(work.read_shards("records", RECORDS))
     records = carry_first_seen(records, context.catalog.first_seen())
     quarantine = pa.concat_tables([work.read_shards("quarantine", QUARANTINE), repeated])
-    quarantine = quarantine.sort_by([("source", "ascending"), ("location", "ascending")])
     if rows != len(records) + len(quarantine):
         raise CheckError(
             f"{rows} rows were read but {len(records)} records and {len(quarantine)} quarantined "
@@ -31,8 +37,7 @@ def settle_records(context: RunContext, rows: int) -> dict[str, Any]:
         )
     if not len(records):
         raise SourceError(
-            f"none of the {rows} rows could be used; the first reason: "
-            f"{quarantine['reason'][0].as_py() if len(quarantine) else 'no rows'}"
+            f"none of the {rows} rows could be used; the first reason: {_first(quarantine)}"
         )
     # What follows the colon names one row or file; the kinds of reason are few.
     kinds = pc.list_element(pc.split_pattern(quarantine["reason"], ":", max_splits=1), 0)
@@ -44,21 +49,43 @@ def settle_records(context: RunContext, rows: int) -> dict[str, Any]:
         "with_image": len(records) - records["image_hash"].null_count,
         "quarantine_reasons": {entry["values"]: entry["counts"] for entry in reasons},
         "versions": {
-            "records": tables.replace("records", _by_id(records)),
-            "quarantine": tables.replace("quarantine", quarantine),
+            "records": _write(tables, "records", _sorted(records, "record_id")),
+            "quarantine": _write(tables, "quarantine", _sorted(quarantine, *WHERE)),
         },
     }
 
 
-def _by_id(records: pa.Table) -> Iterator[pa.RecordBatch]:
-    """The records in the order of their ids, gathered a bounded batch at a time.
+def _write(tables: Tables, name: str, batches: Iterator[pa.RecordBatch]) -> int:
+    """Replace a table in commits of bounded size; return the last version, which has all rows.
 
-    A whole table cannot be gathered at once: thumbnails pass Arrow's 2 GB per column.
+    No reader sees the versions between: a run names the one it published.
     """
-    order = pc.sort_indices(records["record_id"])
-    at = records.schema.get_field_index("thumbnail")
-    thumbnails = records["thumbnail"].cast(pa.large_binary()).combine_chunks()
-    wide = records.set_column(at, "thumbnail", thumbnails).combine_chunks()
-    for start in range(0, len(order), GATHERED_ROWS):
-        rows = wide.take(order.slice(start, GATHERED_ROWS)).cast(RECORDS)
-        yield from rows.combine_chunks().to_batches()
+    version, size = -1, 0
+    held: list[pa.RecordBatch] = []
+
+    def commit() -> int:
+        rows = pa.Table.from_batches(held, schema=TABLES[name])
+        return tables.replace(name, rows) if version < 0 else tables.append(name, rows)
+
+    for batch in batches:
+        held.append(batch)
+        size += batch.nbytes
+        if size > COMMIT_BYTES:
+            version, held, size = commit(), [], 0
+    return commit() if held or version < 0 else version
+
+
+def _sorted(table: pa.Table, *columns: str) -> Iterator[pa.RecordBatch]:
+    """The rows in the order of some columns, a bounded batch at a time."""
+    return gathered(table, _order(table, *columns), rows=GATHERED_ROWS)
+
+
+def _order(table: pa.Table, *columns: str) -> npt.NDArray[np.int64]:
+    keys = [(name, "ascending") for name in columns]
+    return np.asarray(pc.sort_indices(table, sort_keys=keys), np.int64)
+
+
+def _first(quarantine: pa.Table) -> str:
+    if not len(quarantine):
+        return "no rows"
+    return str(quarantine["reason"][int(_order(quarantine, *WHERE)[0])])

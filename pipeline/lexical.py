@@ -8,20 +8,24 @@ Massive Datasets", chapter 3.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from pipeline.config import LexicalSettings
 from pipeline.indexes.blocks import Positions
+from pipeline.portions import cut
 
 PERMUTATIONS = 128
 # 32 bands of 4 rows: a pair of Jaccard 0.5 meets in some band with probability 0.87, of 0.6 with
 # 0.99, of 0.7 with 0.9998.
 BANDS = 32
 SEED = 1993
+# Texts whose shingles are in memory at a time: rows, and bytes, of which shingles take 20 times.
+SHINGLED_ROWS = 4096
+SHINGLED_BYTES = 1 << 25
 
 
 def shingles(text: str, *, words: int) -> set[str]:
@@ -39,12 +43,12 @@ def jaccard(left: str, right: str, *, words: int) -> float:
 
 
 def lexical_pairs(
-    texts: Sequence[str], settings: LexicalSettings
+    texts: pa.Array, settings: LexicalSettings
 ) -> tuple[Positions, Positions, npt.NDArray[np.float32]]:
     """Pairs of texts whose exact shingle Jaccard reaches the floor.
 
     Args:
-        texts: long texts in an order that does not depend on the input's.
+        texts: long texts (strings) in an order that does not depend on the input's.
 
     Returns:
         left, right (left < right, sorted, each once) and their Jaccard, float32.
@@ -53,7 +57,7 @@ def lexical_pairs(
     left, right = _banded(signatures)
     score = np.array(
         [
-            jaccard(texts[first], texts[second], words=settings.shingle)
+            jaccard(texts[first].as_py(), texts[second].as_py(), words=settings.shingle)
             for first, second in zip(left.tolist(), right.tolist(), strict=True)
         ],
         np.float32,
@@ -62,16 +66,15 @@ def lexical_pairs(
     return left[kept], right[kept], score[kept]
 
 
-def _signatures(texts: Sequence[str], settings: LexicalSettings) -> npt.NDArray[np.uint32]:
+def _signatures(texts: pa.Array, settings: LexicalSettings) -> npt.NDArray[np.uint32]:
     from rensa import RMinHash
 
-    out = np.empty((len(texts), PERMUTATIONS), np.uint32)
-    for start in range(0, len(texts), 4096):
-        sets = [
-            sorted(shingles(text, words=settings.shingle)) for text in texts[start : start + 4096]
-        ]
+    out, start = np.empty((len(texts), PERMUTATIONS), np.uint32), 0
+    for part in cut(texts, rows=SHINGLED_ROWS, limit=SHINGLED_BYTES):
+        sets = [sorted(shingles(text, words=settings.shingle)) for text in part.to_pylist()]
         rows = RMinHash.digest_matrix_from_token_sets(sets, PERMUTATIONS, SEED).to_rows()
         out[start : start + len(sets)] = rows
+        start += len(sets)
     return out
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from pipeline import progress
 from pipeline.candidates import NearPairs, near_pairs
-from pipeline.contents import Modality, read_texts
+from pipeline.contents import Modality, read_column
 from pipeline.context import RunContext
 from pipeline.lexical import lexical_pairs
 from pipeline.state import units_of
@@ -50,9 +50,12 @@ def verbatim(context: RunContext, units: Units) -> tuple[Any, Any, Any]:
     empty = np.zeros(0, np.int64)
     if not settings.enabled or not len(units.text_hashes):
         return empty, empty, np.zeros(0, np.float32)
-    texts, words = read_texts(context, units)
+    hashes = units.text_hashes
+    words = read_column(context, hashes, modality="text", column="text_tokens").to_numpy()
     long = np.flatnonzero(words >= settings.min_tokens)
-    left, right, score = lexical_pairs(texts.take(pa.array(long)).to_pylist(), settings)
+    hashes = hashes.take(pa.array(long))
+    texts = read_column(context, hashes, modality="text", column="text")
+    left, right, score = lexical_pairs(texts, settings)
     return long[left], long[right], score
 
 

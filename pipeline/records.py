@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.config import ImageSettings
 from pipeline.decoding import Decoder, Picture
+from pipeline.portions import widened
 from pipeline.schemas import QUARANTINE, RECORDS, conform
 
 IMAGE_BYTES = pa.schema([("image_hash", pa.string()), ("image_bytes", pa.binary())])
@@ -115,14 +116,15 @@ def drop_duplicate_ids(records: pa.Table) -> tuple[pa.Table, pa.Table]:
 
     The newest timestamp stays (none is oldest), then the smallest text hash, image hash (none
     last) and location. The records keep their order; their columns are filtered chunk by chunk,
-    because gathering rows fails in Arrow once the thumbnails exceed 2 GB.
+    because gathering rows fails in Arrow once a column exceeds 2 GB.
 
     Returns:
         (records with unique ids, quarantine rows naming the location that was kept).
     """
     ranking = [("timestamp", "descending"), ("text_hash", "ascending"), ("image_hash", "ascending")]
     keys = [("record_id", "ascending"), *ranking, ("location", "ascending")]
-    columns = records.select(["source", *(name for name, _ in keys)])
+    # Hashes and locations of many records pass 2 GB too, and are gathered whole here.
+    columns = widened(records.select(["source", *(name for name, _ in keys)]))
     order = pc.sort_indices(columns, sort_keys=keys)
     ids = _one(columns["record_id"].take(order))
     first = np.ones(len(ids), dtype=bool)
@@ -134,7 +136,7 @@ def drop_duplicate_ids(records: pa.Table) -> tuple[pa.Table, pa.Table]:
     keep[rows[first]] = True
     winner = rows[first][np.cumsum(first) - 1]  # of each sorted row's id
     others = columns.take(rows[~first])
-    locations = columns["location"].take(winner[~first])
+    locations = columns["location"].take(winner[~first]).cast(pa.string())
     refused = pa.table(
         {
             "source": others["source"],

@@ -23,7 +23,7 @@ def label_metrics(context: RunContext, versions: dict[str, int]) -> dict[str, fl
     tables = context.catalog.tables
     clusters = tables.read(
         "clusters", version=versions["clusters"], columns=["record_id", "cluster_id"]
-    )
+    ).sort_by("record_id")  # as the ids are
     cluster = pc.rank(clusters["cluster_id"].combine_chunks(), tiebreaker="dense").to_numpy()
     pairs = tables.read(
         "pairs", version=versions["pairs"], columns=["left_id", "right_id", "probability"]

@@ -27,7 +27,7 @@ from pipeline.proposals import described, nearby, verbatim
 from pipeline.records import build_records
 from pipeline.scoring import DISTINCT
 from pipeline.sources import open_source
-from pipeline.state import make_judge, modalities, record_ids, units_of
+from pipeline.state import make_judge, modalities, read_records, record_ids, units_of
 from pipeline.units import Candidates, propose
 
 # Pictures are decoded a bounded batch at a time.
@@ -167,9 +167,7 @@ def cluster(context: RunContext) -> dict[str, Any]:
     columns = [
         "record_id", "source", "text", "image_width", "image_height", "timestamp",
     ]  # fmt: skip
-    records = context.catalog.tables.read(
-        "records", version=context.work.facts("ingest")["versions"]["records"], columns=columns
-    )
+    records = read_records(context, columns)
     stored = context.work.load("links")
     yes = stored["accepted"]
     links = Links(

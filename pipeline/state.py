@@ -12,9 +12,12 @@ import pyarrow.compute as pc
 from pipeline.catalog import Catalog
 from pipeline.context import RunContext
 from pipeline.defaults import image_default, text_default
+from pipeline.portions import gathered
 from pipeline.records import exact_groups
 from pipeline.scoring import Judge
 from pipeline.units import Units, make_units
+
+GATHERED_ROWS = 65_536
 
 
 def make_judge(context: RunContext) -> Judge:
@@ -37,26 +40,43 @@ def units_of(context: RunContext) -> Units:
 
 @lru_cache(maxsize=1)
 def _units(catalog: str, run: str, min_tokens: int, min_detail: float) -> Units:
+    columns = ["record_id", "text_hash", "image_hash", "text_tokens", "image_detail"]
+    records = _in_order(catalog, run, columns)
+    return make_units(records, exact_groups(records), min_tokens=min_tokens, min_detail=min_detail)
+
+
+def read_records(context: RunContext, columns: list[str]) -> pa.Table:
+    """Columns of the run's records, in the order of the record ids."""
+    return _in_order(context.config.catalog, context.run, columns)
+
+
+def _in_order(catalog: str, run: str, columns: list[str]) -> pa.Table:
+    """Put the rows back in order: Delta's writer takes the batches it is given in any."""
     kept = Catalog(catalog)
     version = kept.work(run).facts("ingest")["versions"]["records"]
-    columns = ["record_id", "text_hash", "image_hash", "text_tokens", "image_detail"]
-    records = kept.tables.read("records", version=version, columns=columns)
-    return make_units(records, exact_groups(records), min_tokens=min_tokens, min_detail=min_detail)
+    table = kept.tables.read("records", version=version, columns=columns)
+    order = _order(catalog, run, version)
+    if order is None:
+        return table
+    return pa.Table.from_batches(gathered(table, order, rows=GATHERED_ROWS), schema=table.schema)
+
+
+@lru_cache(maxsize=1)
+def _order(catalog: str, run: str, version: int) -> npt.NDArray[np.int64] | None:
+    """Rows of the records table by record id; None when they are stored so."""
+    ids = Catalog(catalog).tables.read("records", version=version, columns=["record_id"])
+    order = np.asarray(pc.sort_indices(ids["record_id"]), np.int64)
+    return None if (np.diff(order) == 1).all() else order
 
 
 def record_ids(context: RunContext) -> pa.Array:
     """The record ids by row."""
-    version = context.work.facts("ingest")["versions"]["records"]
-    records = context.catalog.tables.read("records", version=version, columns=["record_id"])
-    return records["record_id"].combine_chunks()
+    return read_records(context, ["record_id"])["record_id"].combine_chunks()
 
 
 def modalities(context: RunContext) -> dict[str, npt.NDArray[np.bool_]]:
     """For 'text' and 'image', which records (n,) have it."""
-    version = context.work.facts("ingest")["versions"]["records"]
-    hashes = context.catalog.tables.read(
-        "records", version=version, columns=["text_hash", "image_hash"]
-    )
+    hashes = read_records(context, ["text_hash", "image_hash"])
     return {
         name: pc.is_valid(hashes[f"{name}_hash"]).to_numpy().astype(bool)
         for name in ("text", "image")

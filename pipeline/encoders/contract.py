@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Failure = tuple[int, str]
 
+_BLOCK_CHARACTERS = 4_000_000  # bounds the memory of one block of long texts
+
 
 @dataclass(frozen=True)
 class ImageRef:
@@ -82,3 +84,17 @@ def normalised(
     ]
     vectors = (wide[good] / norms[good, None]).astype(np.float32)
     return Encoded(where[good], vectors, counts[good], (*failed, *reasons))
+
+
+def text_blocks(items: Iterable[str], *, size: int) -> Iterator[list[str]]:
+    """Yield lists of at most `size` texts and about `_BLOCK_CHARACTERS` characters."""
+    block: list[str] = []
+    characters = 0
+    for text in items:
+        block.append(text)
+        characters += len(text)
+        if len(block) >= size or characters >= _BLOCK_CHARACTERS:
+            yield block
+            block, characters = [], 0
+    if block:
+        yield block

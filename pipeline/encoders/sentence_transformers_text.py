@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import SentenceTransformersText
-from pipeline.encoders.contract import Encoded, Floats, normalised
+from pipeline.encoders.contract import Encoded, Floats, normalised, text_blocks
 from pipeline.encoders.fingerprint import fingerprint, folder_digest
 from pipeline.encoders.sentence_transformers_folder import (
     default_prompt,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _TOKENS_PER_PASS = 512  # measured best of 256 … 2048 on two cores, one thread per pass
 _LENGTH_STEP = 8  # texts are padded to a multiple of this many tokens
-_BLOCK_CHARACTERS = 4_000_000  # bounds the memory of one block of long texts
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class TextFolderEncoder:
     def encode(self, items: Iterable[str]) -> Iterator[Encoded]:
         """Yield one `Encoded` per block; a text without any token fails."""
         start = 0
-        for texts in _blocks(items, size=64 * self.batch_size):
+        for texts in text_blocks(items, size=64 * self.batch_size):
             yield self._encode_block(texts, start=start)
             start += len(texts)
 
@@ -181,17 +180,3 @@ def open_folder(
 
 def _rows_per_pass(length: int) -> int:
     return max(1, _TOKENS_PER_PASS // length)
-
-
-def _blocks(items: Iterable[str], *, size: int) -> Iterator[list[str]]:
-    """Yield lists of at most `size` texts and about `_BLOCK_CHARACTERS` characters."""
-    block: list[str] = []
-    characters = 0
-    for text in items:
-        block.append(text)
-        characters += len(text)
-        if len(block) >= size or characters >= _BLOCK_CHARACTERS:
-            yield block
-            block, characters = [], 0
-    if block:
-        yield block

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Literal
 
-from pipeline.encoders.contract import Encoded, normalised
+from pipeline.encoders.contract import Encoded, normalised, text_blocks
 from pipeline.encoders.fingerprint import fingerprint
 
 _BLOCK = 4096
@@ -33,8 +32,8 @@ class ToyTextEncoder:
         vectorizer = HashingVectorizer(
             analyzer="char_wb", ngram_range=(3, 3), n_features=self.dimension, norm=None
         )
-        remaining, start = iter(items), 0
-        while texts := list(islice(remaining, _BLOCK)):
+        start = 0
+        for texts in text_blocks(items, size=_BLOCK):
             counts = vectorizer.transform(texts).toarray()
             yield normalised(range(start, start + len(texts)), counts)
             start += len(texts)

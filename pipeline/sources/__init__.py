@@ -11,6 +11,7 @@ from typing import Protocol, assert_never
 
 import pyarrow as pa
 
+from pipeline import portions
 from pipeline.config import (
     CsvSource,
     ImageFolderSource,
@@ -55,7 +56,8 @@ class Source(Protocol):
         """
 
     def batches(self, *, rows: int) -> Iterator[SourceBatch]:
-        """Yield the input in its own order, at most `rows` input rows at a time, memory bounded.
+        """Yield the input in its own order, at most `rows` input rows at a time, fewer when they
+        are long: a batch holds about `portions.LIMIT` bytes.
 
         An empty source yields nothing. A file that fails half-way gives the rows before the
         failure and one quarantine entry for the failure.
@@ -63,14 +65,17 @@ class Source(Protocol):
 
 
 def gathered(pieces: Iterator[SourceBatch], *, rows: int) -> Iterator[SourceBatch]:
-    """Join small pieces, in order, into batches of at most `rows` input rows; none is empty."""
+    """Join small pieces, in order, into batches of bounded input rows and bytes; none is empty."""
     held: list[SourceBatch] = []
+    count = size = 0
     for piece in pieces:
-        if held and sum(batch.rows_in for batch in (*held, piece)) > rows:
+        more, bigger = piece.rows_in, piece.rows.nbytes
+        if held and (count + more > rows or size + bigger > portions.LIMIT):
             yield _joined(held)
-            held = []
-        if piece.rows_in:
+            held, count, size = [], 0, 0
+        if more:
             held.append(piece)
+            count, size = count + more, size + bigger
     if held:
         yield _joined(held)
 

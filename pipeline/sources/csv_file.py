@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from pipeline import portions
 from pipeline.config import CsvSource
 from pipeline.errors import ConfigError
 from pipeline.sources import SourceBatch, gathered
@@ -51,7 +52,7 @@ class CsvFiles:
             try:
                 header = self._header(file)
             except READ_ERRORS as error:
-                entry = (file.name, f"file cannot be read: {plain(error)}", None)
+                entry = (file.name, file.refused(error), None)
                 yield SourceBatch.of_rejected(rejected(self.name, [entry]))
                 continue
             for chunk in _chunks(
@@ -114,12 +115,16 @@ class _Chunk:
 
 
 class _Lines:
-    """Lines of a text stream that remembers those of the present row and can take lines back."""
+    """Lines of a text stream that remembers those of the present row and can take lines back.
+
+    `characters` counts what was handed out, lines taken back each time.
+    """
 
     def __init__(self, stream: io.TextIOBase) -> None:
         self.stream = stream
         self.again: deque[str] = deque()
         self.row: list[str] = []
+        self.characters = 0
 
     def __iter__(self) -> _Lines:
         return self
@@ -127,6 +132,7 @@ class _Lines:
     def __next__(self) -> str:
         line = self.again.popleft() if self.again else next(self.stream)
         self.row.append(line)
+        self.characters += len(line)
         return line
 
     def refuse_row(self) -> str:
@@ -138,13 +144,17 @@ class _Lines:
 
 
 def _chunks(file: DataFile, *, width: int, delimiter: str, rows: int) -> Iterator[_Chunk]:
-    """Parse a file after its header in chunks of `rows` data rows, good and bad together."""
+    """Parse a file after its header in chunks of `rows` data rows, good and bad together.
+
+    A chunk of long rows ends earlier, at about `portions.LIMIT` characters.
+    """
     csv.field_size_limit(_FIELD_LIMIT)
     chunk, number = _Chunk(), 0
     try:
         with open_binary(file) as stream:
             text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
-            parsed = _parse(_Lines(text), width=width, delimiter=delimiter)
+            lines = _Lines(text)
+            parsed = _parse(lines, width=width, delimiter=delimiter)
             next(parsed, None)
             for row, reason, raw in parsed:
                 number += 1
@@ -153,9 +163,9 @@ def _chunks(file: DataFile, *, width: int, delimiter: str, rows: int) -> Iterato
                     chunk.numbers.append(number)
                 else:
                     chunk.bad.append((number, reason, raw))
-                if len(chunk) == rows:
+                if len(chunk) == rows or lines.characters > portions.LIMIT:
                     yield chunk
-                    chunk = _Chunk()
+                    chunk, lines.characters = _Chunk(), 0
     except READ_ERRORS as error:
         reason = f"file ends early after row {number}: {plain(error)}; rows after it are lost"
         chunk.bad.append((0, reason, None))

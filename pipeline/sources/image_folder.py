@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import stat
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -19,8 +18,9 @@ from pipeline.config import ImageFolderSource
 from pipeline.errors import SourceError
 from pipeline.schemas import ROWS
 from pipeline.sources import SourceBatch, gathered
-from pipeline.sources.files import file_system, is_local, plain
+from pipeline.sources.files import file_system, is_local, plain, provoke, storage_errors
 from pipeline.sources.tabular import rejected
+from pipeline.sources.walking import NOT_REGULAR, Found, walk
 
 EXTENSIONS = frozenset(
     {
@@ -36,8 +36,6 @@ _SIGNATURES = (
 _NETPBM = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
 _ISO_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
 
-Found = tuple[str, str | None]  # path below the folder, why it is refused (None: a picture)
-
 
 class ImageFolder:
     """Every picture below a folder, local or remote; the pictures are not opened here."""
@@ -50,13 +48,12 @@ class ImageFolder:
         """See `Source.check`."""
         fs, path = file_system(self.config)
         where = f"source {self.name}: path {self.config.path}"
-        try:
+        with storage_errors(self.config):
             if not fs.isdir(path):
+                provoke(fs, path)
                 raise SourceError(f"{where} is not a folder; give an existing folder of pictures")
             fs.ls(path)
             first = next(self._found(fs, path), None)
-        except OSError as error:
-            raise SourceError(f"{where} cannot be listed: {plain(error)}") from error
         if first is None:
             raise SourceError(f"{where} holds no picture; check the path and `recursive`")
 
@@ -68,14 +65,18 @@ class ImageFolder:
         fs, path = file_system(self.config)
         root = os.path.abspath(path) if is_local(fs) else str(fs.unstrip_protocol(path))
         found = self._found(fs, path)
-        while chunk := list(islice(found, rows)):
+        while chunk := self._next(found, rows):
             keys = [key for key, reason in chunk if reason is None]
             entries = [(key, reason, None) for key, reason in chunk if reason is not None]
             yield SourceBatch(_rows(keys, root=root), rejected(self.name, entries))
 
+    def _next(self, found: Iterator[Found], rows: int) -> list[Found]:
+        with storage_errors(self.config):
+            return list(islice(found, rows))
+
     def _found(self, fs: Any, path: str) -> Iterator[Found]:
         if is_local(fs):
-            return _walk(os.path.abspath(path), recursive=self.config.recursive)
+            return _local(os.path.abspath(path), recursive=self.config.recursive)
         return _remote(fs, path, recursive=self.config.recursive)
 
 
@@ -119,69 +120,20 @@ def _remote(fs: Any, path: str, *, recursive: bool) -> Iterator[Found]:
             yield key, None
 
 
-def _walk(root: str, *, recursive: bool) -> Iterator[Found]:
-    """Walk real folders first, then linked ones; no folder is read twice.
-
-    Links to folders wait in order, so that a picture's key never depends on whether a link to its
-    folder sorts before the folder itself.
-    """
-    seen: set[tuple[int, int]] = set()
-    links: list[str] = []
-    yield from _folder(root, below="", recursive=recursive, seen=seen, links=links)
-    while links:
-        link = links.pop(0)
-        target = os.path.realpath(os.path.join(root, link))
-        if _inode(target) in seen or (os.path.realpath(root) + os.sep).startswith(
-            target.rstrip(os.sep) + os.sep
-        ):
-            yield _checked(link, "symbolic link to a folder that is read already, or around it")
-            continue
-        yield from _folder(root, below=link, recursive=True, seen=seen, links=links)
-
-
-def _folder(
-    root: str, *, below: str, recursive: bool, seen: set[tuple[int, int]], links: list[str]
-) -> Iterator[Found]:
-    waiting = [below]
-    while waiting:
-        here = waiting.pop()
-        try:
-            seen.add(_inode(os.path.join(root, here)))
-            entries = sorted(os.scandir(os.path.join(root, here)), key=lambda entry: entry.name)
-        except OSError as error:
-            yield _checked(here or ".", f"folder cannot be read: {plain(error)}")
-            continue
-        folders = []
-        for entry in entries:
-            key = os.path.join(here, entry.name)
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(key)
-            elif os.path.isdir(entry.path):  # a link; false for one that leads nowhere
-                links.extend([key] if recursive else [])
-            else:
-                yield from _file(entry.path, key=key)
-        waiting.extend(reversed(folders if recursive else []))
-
-
-def _file(path: str, *, key: str) -> Iterator[Found]:
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return  # a pipe would block the reader
-        if _known(key) or is_picture(_start(path)):
-            yield _checked(key, None)
-    except OSError as error:
-        why = "broken symbolic link" if os.path.islink(path) else f"cannot be read: {plain(error)}"
-        yield _checked(key, why)
-
-
-def _checked(key: str, reason: str | None) -> Found:
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        return key, reason or "file name is not valid UTF-8"
-    return key, reason
+def _local(root: str, *, recursive: bool) -> Iterator[Found]:
+    """The pictures of a local folder; of what cannot be read, all that may be one."""
+    for key, reason in walk(root, recursive=recursive):
+        if reason is not None:
+            if reason != NOT_REGULAR or _known(key):
+                yield key, reason
+        elif _known(key):
+            yield key, None
+        else:
+            try:
+                if is_picture(_start(os.path.join(root, key))):
+                    yield key, None
+            except OSError as error:
+                yield key, f"cannot be read: {plain(error)}"
 
 
 def _known(key: str) -> bool:
@@ -191,8 +143,3 @@ def _known(key: str) -> bool:
 def _start(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read(32)
-
-
-def _inode(path: str) -> tuple[int, int]:
-    found = os.stat(path)
-    return found.st_dev, found.st_ino

@@ -11,6 +11,7 @@ from typing import IO, Any
 import orjson
 import pyarrow as pa
 
+from pipeline import portions
 from pipeline.config import JsonlSource
 from pipeline.errors import ConfigError
 from pipeline.schemas import STRINGS
@@ -39,6 +40,7 @@ class Line:
     item: Object | None
     reason: str = ""
     raw: bytes | None = None
+    size: int = 0  # bytes
 
 
 class JsonlFiles:
@@ -59,7 +61,7 @@ class JsonlFiles:
     def _pieces(self, rows: int) -> Iterator[SourceBatch]:
         for file in self._files():
             lines = _lines(file, id_column=self.config.columns.id)
-            while chunk := list(islice(lines, rows)):
+            while chunk := _chunk(lines, rows):
                 yield self._batch(chunk, file=file)
 
     def _files(self) -> list[DataFile]:
@@ -73,6 +75,8 @@ class JsonlFiles:
         """Hold the columns to the start of a file; say what is wrong when nothing there parses."""
         lines = list(islice(_lines(file, id_column=self.config.columns.id), _PROBE))
         objects = [line.item for line in lines if line.item is not None]
+        if lines and not lines[0].number:
+            return lines[0].reason
         if lines and not objects:
             return f"none of the first {len(lines)} lines is a JSON object; {lines[0].reason}"
         present = list(dict.fromkeys(name for item in objects for name in item))
@@ -139,10 +143,10 @@ def text(value: Any) -> str | None:
 def _lines(file: DataFile, *, id_column: str) -> Iterator[Line]:
     number = 0
     try:
-        if file.size == 0:
-            yield Line(0, None, "the file is empty")
-            return
         with open_binary(file) as stream:
+            if not stream.peek(1):  # type: ignore[attr-defined]
+                yield Line(0, None, "the file is empty")
+                return
             while data := stream.readline(_LINE_LIMIT):
                 number += 1
                 if len(data) == _LINE_LIMIT and not data.endswith(b"\n"):
@@ -152,8 +156,19 @@ def _lines(file: DataFile, *, id_column: str) -> Iterator[Line]:
                 elif not data.isspace():
                     yield _parse(data, number=number, id_column=id_column)
     except READ_ERRORS as error:
-        where = f"file ends early after line {number}" if number else "file cannot be read"
-        yield Line(0, None, f"{where}: {plain(error)}")
+        early = f"file ends early after line {number}: {plain(error)}"
+        yield Line(0, None, early if number else file.refused(error))
+
+
+def _chunk(lines: Iterator[Line], rows: int) -> list[Line]:
+    """Take the next lines, at most `rows` and about `portions.LIMIT` bytes."""
+    chunk, size = [], 0
+    for line in islice(lines, rows):
+        chunk.append(line)
+        size += line.size
+        if size > portions.LIMIT:
+            break
+    return chunk
 
 
 def _skip_line(stream: IO[bytes]) -> None:
@@ -174,7 +189,7 @@ def _parse(data: bytes, *, number: int, id_column: str) -> Line:
     if type(item.get(id_column)) is float:
         # orjson rounds integers beyond 64 bits, and two ids must not become one.
         item[id_column] = json.loads(data, parse_int=str, parse_float=str)[id_column]
-    return Line(number, item)
+    return Line(number, item, size=len(data))
 
 
 def _malformed(data: bytes, error: orjson.JSONDecodeError) -> str:

@@ -12,14 +12,28 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipeline import portions
 from pipeline.config import ParquetSource
 from pipeline.errors import ConfigError
 from pipeline.sources import SourceBatch, gathered
-from pipeline.sources.files import READ_ERRORS, DataFile, check_files, find_files, plain
+from pipeline.sources.files import (
+    READ_ERRORS,
+    DataFile,
+    check_files,
+    find_files,
+    open_file,
+    plain,
+)
 from pipeline.sources.tabular import attribute_names, build, check_columns, needed, rejected
 
-_BINARY = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
+_BINARY = (
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_fixed_size_binary,
+    pa.types.is_binary_view,
+)
 _SUFFIXES = (".parquet", ".pq")
+_BUFFER = 1 << 22  # bytes read ahead in each column of a large row group
 
 
 class ParquetFiles:
@@ -47,8 +61,8 @@ class ParquetFiles:
                 with _opened(file) as parquet:
                     yield from self._groups(parquet, file=file, rows=rows)
             except READ_ERRORS as error:
-                reason = f"file cannot be read: {plain(error)}"
-                yield SourceBatch.of_rejected(rejected(self.name, [(file.name, reason, None)]))
+                entry = (file.name, file.refused(error), None)
+                yield SourceBatch.of_rejected(rejected(self.name, [entry]))
 
     def _groups(
         self, parquet: pq.ParquetFile, *, file: DataFile, rows: int
@@ -56,12 +70,16 @@ class ParquetFiles:
         names = self._names(parquet.schema_arrow)
         at = 1
         for group in range(parquet.num_row_groups):
-            end = at + parquet.metadata.row_group(group).num_rows
+            stored = parquet.metadata.row_group(group)
+            end = at + stored.num_rows
+            few = min(rows, _rows_at_a_time(stored, names))
             try:
-                for part in parquet.iter_batches(rows, row_groups=[group], columns=names):
-                    table = pa.Table.from_batches([part]).select(names)
-                    yield self._batch(table, file=file, first=at)
-                    at += table.num_rows
+                for part in parquet.iter_batches(few, row_groups=[group], columns=names):
+                    # A dictionary can make a batch far larger than the file says.
+                    for piece in portions.portions(portions.row_bytes(part)):
+                        table = pa.Table.from_batches([part[piece]]).select(names)
+                        yield self._batch(table, file=file, first=at)
+                        at += table.num_rows
             except READ_ERRORS as error:
                 reason = f"row group {group} cannot be read: {plain(error)}"
                 for start in range(at, end, rows):
@@ -83,14 +101,15 @@ class ParquetFiles:
             kind = schema.field(name).type
             is_bytes = any(test(kind) for test in _BINARY)
             if field == "columns.image_bytes" and not is_bytes:
-                expected = "must be binary"
+                fix = "must be binary, is {}; a path or URL of a picture goes under columns.image"
+            elif field == "columns.image" and is_bytes:
+                fix = "must be a path or URL, is {}; the pictures themselves go under "
+                fix += "columns.image_bytes"
             elif field in ("columns.id", "columns.image") and pa.types.is_nested(kind):
-                expected = "must be a string or a number"
+                fix = "must be a string or a number, is {}"
             else:
                 continue
-            raise ConfigError(
-                f"source {self.name}: {where}: {field} '{name}' {expected}, is {kind}"
-            )
+            raise ConfigError(f"source {self.name}: {where}: {field} '{name}' {fix.format(kind)}")
 
     def _batch(self, table: pa.Table, *, file: DataFile, first: int) -> SourceBatch:
         image = self.config.columns.image_bytes
@@ -118,6 +137,17 @@ class ParquetFiles:
         return SourceBatch(
             good.rows, pa.concat_tables([rejected(self.name, entries), good.rejected])
         )
+
+
+def _rows_at_a_time(group: pq.RowGroupMetaData, names: list[str]) -> int:
+    """Rows of a row group whose wanted columns hold about `portions.LIMIT` bytes."""
+    columns = (group.column(number) for number in range(group.num_columns))
+    size = sum(
+        column.total_uncompressed_size
+        for column in columns
+        if column.path_in_schema.split(".")[0] in names
+    )
+    return max(1, int(portions.LIMIT * group.num_rows // max(size, 1)))
 
 
 def strings(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
@@ -152,7 +182,7 @@ def strings(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
 
 def _is_text(kind: pa.DataType) -> bool:
     types = pa.types
-    tests = (types.is_string, types.is_large_string, types.is_string_view, types.is_binary_view)
+    tests = (types.is_string, types.is_large_string, types.is_string_view)
     return any(test(kind) for test in (*tests, *_BINARY))
 
 
@@ -165,5 +195,12 @@ def _is_utf8(value: bytes | None) -> bool:
 
 @contextmanager
 def _opened(file: DataFile) -> Iterator[pq.ParquetFile]:
-    with file.fs.open(file.path, "rb") as stream, pq.ParquetFile(stream) as parquet:
-        yield parquet
+    with open_file(file) as stream, pq.ParquetFile(stream) as parquet:
+        groups = map(parquet.metadata.row_group, range(parquet.num_row_groups))
+        if max((group.total_byte_size for group in groups), default=0) <= portions.LIMIT:
+            yield parquet
+            return
+        # Arrow fetches whole row groups ahead, which is fast and takes as much memory.
+        slow = {"pre_buffer": False, "buffer_size": _BUFFER}
+        with pq.ParquetFile(stream, metadata=parquet.metadata, **slow) as frugal:
+            yield frugal

@@ -2,6 +2,8 @@
 
 import random
 
+import pyarrow as pa
+
 from pipeline.config import LexicalSettings
 from pipeline.lexical import jaccard, lexical_pairs
 
@@ -20,7 +22,7 @@ def corpus() -> list[str]:
 
 def test_pairs_above_the_floor_are_found_with_their_exact_jaccard() -> None:
     texts, settings = corpus(), LexicalSettings()
-    left, right, score = lexical_pairs(texts, settings)
+    left, right, score = lexical_pairs(pa.array(texts), settings)
     got = {(int(a), int(b)): float(s) for a, b, s in zip(left, right, score, strict=True)}
     want = {
         (a, b): jaccard(texts[a], texts[b], words=settings.shingle)
@@ -36,6 +38,8 @@ def test_pairs_above_the_floor_are_found_with_their_exact_jaccard() -> None:
 
 def test_a_bucket_of_copies_costs_linear_pairs() -> None:
     text = " ".join(f"w{number}" for number in range(60))
-    left, _, score = lexical_pairs([f"{text} tail{n}" for n in range(1000)], LexicalSettings())
+    left, _, score = lexical_pairs(
+        pa.array([f"{text} tail{n}" for n in range(1000)]), LexicalSettings()
+    )
     assert 999 <= len(left) < 100_000
     assert (score > 0.9).all()

@@ -1,0 +1,68 @@
+"""What to do about an error of a storage client, told by its class and words alone.
+
+The clients (s3fs, gcsfs, …) are optional packages with exceptions of their own, so nothing of
+theirs is imported here.
+"""
+
+from __future__ import annotations
+
+import re
+
+_S3 = ("s3", "s3a")
+_CREDENTIALS = re.compile("credential|profile|permission|token|forbidden|accessdenied", re.I)
+_UNREACHABLE = re.compile("connect|timeout|endpoint", re.I)
+_KEYWORD = re.compile(r"unexpected keyword argument '(\w+)'")
+_EXTRAS = {"s3": "'gemel[s3]'", "s3a": "'gemel[s3]'", "gs": "gcsfs", "gcs": "gcsfs",
+           "abfs": "adlfs", "abfss": "adlfs", "az": "adlfs", "hf": "huggingface_hub"}  # fmt: skip
+_ENDPOINT = "storage_options: {client_kwargs: {endpoint_url: …}}"
+
+
+def hint(error: BaseException, *, path: str) -> str:
+    """Return '; …' with the next step, or nothing where none is known."""
+    protocol = path.split("://")[0] if "://" in path else ""
+    words = _next_step(error, protocol)
+    return f"; {words}" if words else ""
+
+
+def no_bucket(error: BaseException) -> bool:
+    """Say whether a storage knows the bucket itself not, rather than something in it."""
+    return isinstance(error, FileNotFoundError) and "bucket does not exist" in str(error)
+
+
+def _next_step(error: BaseException, protocol: str) -> str:
+    said = f"{type(error).__name__} {error}"
+    if isinstance(error, ImportError):
+        package = _EXTRAS.get(protocol)
+        return f"pip install {package}" if package else ""
+    if isinstance(error, ValueError) and "Protocol not known" in said:
+        return "use a local path or a URL of a known kind: s3://, gs://, abfs://, https://"
+    if isinstance(error, TypeError) and (found := _KEYWORD.search(said)):
+        return f"storage_options has no key {found[1]!r} here: {_known(protocol)}"
+    if not protocol:
+        return ""
+    if no_bucket(error):
+        return f"check the bucket's name; for storage other than AWS set {_ENDPOINT}"
+    if isinstance(error, PermissionError) or _CREDENTIALS.search(said):
+        return _sign_in(protocol)
+    if _UNREACHABLE.search(said):
+        where = f", and {_ENDPOINT}" if protocol in _S3 else ""
+        return f"check the address and the network{where}"
+    return ""
+
+
+def _known(protocol: str) -> str:
+    if protocol in _S3:
+        return (
+            "remove it or correct it; key, secret, token, profile, anon stand on their own, "
+            "endpoint_url and region_name under client_kwargs"
+        )
+    return "remove it or correct its spelling"
+
+
+def _sign_in(protocol: str) -> str:
+    if protocol in _S3:
+        return (
+            "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+            "storage_options: {profile: …}; for a public bucket storage_options: {anon: true}"
+        )
+    return "give credentials in the environment or in storage_options"
