@@ -52,6 +52,27 @@ def test_varying_rooms_do_not_import_each_other(room: str) -> None:
         assert not used, path
 
 
+def top_imports(path: Path) -> set[str]:
+    """What a module imports as soon as it is imported itself."""
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+OUTSIDE = [
+    path for path in [*FILES, *sorted(ROOT.glob("flows/**/*.py"))] if path.parent.name != "training"
+]
+
+
+@pytest.mark.parametrize("path", OUTSIDE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_training_is_imported_inside_functions_only(path: Path) -> None:
+    assert not {name for name in top_imports(path) if name.startswith("pipeline.training")}
+
+
 def test_importing_the_package_loads_nothing_heavy() -> None:
     heavy = ["torch", "faiss", "pytorch_lightning", "sentence_transformers", "PIL", "prefect",
              "sklearn", "deltalake"]  # fmt: skip

@@ -23,6 +23,7 @@ def load_model(folder: Path) -> Any:
         raise EncoderError(f"{folder} is no sentence-transformers folder: it has no modules.json")
     for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
         os.environ[variable] = "1"
+    from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 
@@ -38,7 +39,9 @@ def load_model(folder: Path) -> Any:
         model = SentenceTransformer(
             str(folder), device="cpu", trust_remote_code=False, local_files_only=True
         )
-    except (TypeError, OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+    except (
+        OSError, ValueError, ImportError, KeyError, TypeError, RuntimeError, SafetensorError,
+    ) as error:  # fmt: skip
         raise EncoderError(f"cannot open the model in {folder}: {error}") from error
     return model.eval()
 

@@ -101,21 +101,25 @@ def info_nce(vectors: Tensor, labels: StepLabels, *, temperature: float) -> Tens
 
 
 def supervised_contrastive(vectors: Tensor, entity: Tensor, *, temperature: float) -> Tensor:
-    """Draw the members of each entity together, away from all else in the step; scalar >= 0.
+    """Draw the members of each entity together, away from all other entities; scalar >= 0.
 
-    For an anchor i with the other members P(i) of its entity: the mean over p in P(i) of
-    -log(e(i, p) / Σ e(i, a)), a over all contents but i; averaged over the anchors that have any, 0
-    when none has. Khosla et al., Supervised contrastive learning, 2020, eq. 2 (L_out).
+    For an anchor i with the other members P(i) of its entity in the step: the mean over p in P(i)
+    of -log(e(i, p) / (e(i, p) + Σ e(i, k))), k over the contents of other entities; averaged over
+    the anchors that have members, 0 when none has. Khosla et al., Supervised contrastive learning,
+    2020, eq. 2, but for its denominator, which holds the other members too and so pushes known
+    duplicates apart: left out as in Barbano et al., Unbiased supervised contrastive learning, 2023.
+    Both are the same where no entity has more than two members in a step.
     """
     scores = vectors @ vectors.T / temperature
-    itself = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
-    together = (entity[:, None] == entity[None, :]) & ~itself
+    same = entity[:, None] == entity[None, :]
+    together = same & ~torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
     members = together.sum(dim=1)
     if not bool((members > 0).any()):
         return vectors.sum() * 0
-    log_share = scores - scores.masked_fill(itself, -torch.inf).logsumexp(dim=1, keepdim=True)
-    mean = (log_share * together).sum(dim=1) / members.clamp(min=1)
-    return -mean[members > 0].mean()
+    negative = scores.masked_fill(same, -torch.inf).logsumexp(dim=1, keepdim=True)
+    terms = functional.softplus(negative - scores)
+    mean = (terms * together).sum(dim=1) / members.clamp(min=1)
+    return mean[members > 0].mean()
 
 
 def _contrastive(margin: float) -> Loss:

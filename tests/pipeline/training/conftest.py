@@ -1,0 +1,176 @@
+"""Small labelled sets and tiny models, so that a training takes about a second."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.encoders import ImageRef
+from pipeline.train_config import CharacterCnn, EncoderTraining
+from pipeline.training.pairs import TrainingData
+
+FILLERS = ("premium quality", "brand new in box", "free shipping", "best price today")
+
+
+def labelled(entities: int = 60, *, seed: int = 0, valid: float = 0.4) -> TrainingData:
+    """Names said twice with other fillers; different pairs share the filler, not the name.
+
+    Rows 2e and 2e + 1 belong to entity e. Two thirds of what characters say about a text is filler:
+    an encoder has to learn to look away from it.
+    """
+    rng = np.random.default_rng(seed)
+    names = ["".join(rng.choice(list("abdefgiklmnoprstuvz"), 6)) for _ in range(entities)]
+    first = rng.integers(0, len(FILLERS), entities)
+    second = (first + rng.integers(1, len(FILLERS), entities)) % len(FILLERS)
+    items = [
+        text
+        for name, one, two in zip(names, first, second, strict=True)
+        for text in (f"{FILLERS[one]} {name}", f"{name} {FILLERS[two]}")
+    ]
+    number = np.arange(entities)
+    others = [
+        [other for other in number if other != one and second[other] == first[one]]
+        for one in number
+    ]
+    partner = np.array([rng.choice(row) if row else (one + 1) % entities
+                        for one, row in enumerate(others)])  # fmt: skip
+    left = np.concatenate([2 * number, 2 * number])
+    right = np.concatenate([2 * number + 1, 2 * partner + 1])
+    grade = np.repeat([1.0, 0.0], entities)
+    limit = round(entities * (1 - valid))
+    train = (left // 2 < limit) & (right // 2 < limit)
+    held = (left // 2 >= limit) & (right // 2 >= limit)
+    entity = np.repeat(number, 2)
+    return TrainingData(
+        items, left[train], right[train], grade[train], left[held], right[held], grade[held],
+        entity, entity < limit,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def data() -> TrainingData:
+    return labelled()
+
+
+@pytest.fixture(scope="session")
+def few() -> TrainingData:
+    return labelled(16)
+
+
+@pytest.fixture(scope="session")
+def unvalidated(few: TrainingData) -> TrainingData:
+    """Without validation pairs: the last weights are kept, whatever they are worth."""
+    nothing = np.zeros(0, np.int64)
+    return replace(few, valid_left=nothing, valid_right=nothing, valid_grade=nothing.astype(float))
+
+
+@pytest.fixture(scope="session")
+def settings() -> EncoderTraining:
+    start = CharacterCnn(
+        type="character_cnn", dimension=32, channels=32, layers=2, max_characters=48
+    )
+    return EncoderTraining(
+        start=start, objective="info_nce", epochs=2, batch_size=16, learning_rate=3e-3,
+        patience=9, precision="32",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random two-layer BERT over letters."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    torch.manual_seed(0)
+    base, folder = tmp_path_factory.mktemp("bert"), tmp_path_factory.mktemp("text_model")
+    letters = [chr(code) for code in range(97, 123)]
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *("##" + x for x in letters)]
+    (base / "vocab.txt").write_text("\n".join(words))
+    BertTokenizerFast(str(base / "vocab.txt")).save_pretrained(base)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    config = BertConfig(vocab_size=len(words), intermediate_size=64, **sizes, **still)
+    BertModel(config).save_pretrained(base)
+    module = Transformer(str(base), max_seq_length=64)
+    model = SentenceTransformer(modules=[module, Pooling(32)], device="cpu")
+    model.save(str(folder), create_model_card=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def router_folder(tmp_path_factory: pytest.TempPathFactory, bert_folder: Path) -> Path:
+    """One model for texts and pictures: it would open a text like 'photo.png'."""
+    import tempfile
+
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Router
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import ViTConfig, ViTImageProcessorPil, ViTModel
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("router_model")
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = ViTConfig(**sizes, intermediate_size=64, image_size=32, patch_size=8)
+    with tempfile.TemporaryDirectory() as base:
+        ViTModel(config).save_pretrained(base)
+        ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(base)
+        vit = Transformer(base)
+    text = list(SentenceTransformer(str(bert_folder), device="cpu"))
+    router = Router(
+        {"text": text, "image": [vit, Pooling(32)]},
+        route_mappings={(None, "text"): "text", (None, "image"): "image"},
+    )
+    model = SentenceTransformer(modules=[router], device="cpu")
+    model.save(str(folder), create_model_card=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pictures() -> Callable[[TrainingData], TrainingData]:
+    """Turn texts into pictures: one scene per entity, in two sizes."""
+
+    def convert(data: TrainingData) -> TrainingData:
+        refs = [
+            ImageRef(data=_picture(int(entity), side=40 + 8 * (row % 2)))
+            for row, entity in enumerate(data.entity)
+        ]
+        return replace(data, items=refs)
+
+    return convert
+
+
+def _picture(seed: int, *, side: int) -> bytes:
+    small = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Callable[..., Any]:
+    """Train in scratch folders of the test; `name` tells trainings apart."""
+    from pipeline.config import ImageSettings
+    from pipeline.train_config import NegativeSettings
+    from pipeline.training.fit import train_encoder
+
+    def run(
+        data: TrainingData, settings: EncoderTraining, *, name: str = "a", mined: int = 2,
+        seed: int = 1, **negatives: Any,
+    ) -> Any:  # fmt: skip
+        return train_encoder(
+            data, settings, NegativeSettings(mined=mined, **negatives),
+            folder=tmp_path / name, work=tmp_path / f"{name}-work", seed=seed, threads=1,
+            images=ImageSettings(workers=0),
+        )  # fmt: skip
+
+    return run
