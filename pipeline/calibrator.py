@@ -108,7 +108,7 @@ def _platt(score: Floats, target: Floats, weight: Floats) -> Calibrator:
         value = float((weight * (np.logaddexp(0, z) - target * z)).sum())
         return value / weight.sum(), np.array([slip @ x, slip.sum()]) / weight.sum()
 
-    start = np.array([1.0, 0.0])
+    start = np.zeros(2)
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)])
     slope = float(found.x[0]) / width
     return Calibrator("platt", slope=slope, offset=float(found.x[1]) - slope * middle)

@@ -260,12 +260,13 @@ def _unreachable(looks: _Looks, best: Threshold | None, target: float, confidenc
             "among the highest scores; label more duplicates or train a better model"
         )
     more = more_correct(best, target)
+    labels = "over a million" if more is None else f"about {more:,}"
     return (
-        f"{start}; reachable is {best.precision_low:.3f}, at the threshold {best.value:.4f} with "
+        f"{start}; reachable is {best.target:.3f}, at the threshold {best.value:.4f} with "
         f"{best.accepted} accepted pairs ({best.precision:.3f} of them right, recall "
-        f"{best.recall:.3f}); {'about ' + format(more, ',') if more else 'over a million'} more "
-        "correctly accepted labelled pairs would reach it. Label more pairs, lower the target to "
-        f"{np.floor(best.precision_low * 1000) / 1000:.3f}, or train a better model"
+        f"{best.recall:.3f}); {labels} more correctly accepted labelled pairs would reach it. "
+        f"Label more pairs, lower the target to {np.floor(best.target * 1000) / 1000:.3f}, or "
+        "train a better model"
     )
 
 
