@@ -97,7 +97,7 @@ def test_the_choice_follows_the_held_out_loss() -> None:
 
 
 def test_measures_equal_scikit_learn() -> None:
-    score, same, truth = world(500)
+    _, same, truth = world(500)
     assert brier(truth, same) == pytest.approx(brier_score_loss(same, truth))
     assert calibration.log_loss(truth, same) == pytest.approx(log_loss(same, truth))
 
