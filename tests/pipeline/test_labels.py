@@ -21,7 +21,7 @@ from pipeline.errors import ConfigError
 from pipeline.label_entries import LARGE_ENTITY, cluster_pairs
 from pipeline.label_records import find_rows, read_records
 from pipeline.labelled import LabelledPairs
-from pipeline.labels import read_labelled
+from pipeline.labels import read_claims, read_labelled
 from pipeline.records import build_records
 from pipeline.schemas import LABELS, RECORDS
 from pipeline.sources import open_source
@@ -103,6 +103,20 @@ def test_pairs_by_id_and_key(tmp_path: Path, shop: dict[str, Any]) -> None:
     assert found.records["text"][2].as_py() == "title: item 3"
     assert found.records.schema.equals(RECORDS)
     json.dumps(facts, allow_nan=False)
+
+
+def test_claims_keep_every_usable_row(tmp_path: Path, shop: dict[str, Any]) -> None:
+    rows = pair_rows(("2", "1", 1), ("1", "2", 0), ("3", "3", 1), ("1", "99", 1), ("1", "2", 1))
+    settings = config([{"type": "pairs", "path": write(tmp_path / "p.csv", rows)}], sources=[shop])
+    with Decoder(HERE) as decoder:
+        records, claims, facts = read_claims(
+            settings, published=None, verdicts=None, decoder=decoder, now=NOW
+        )
+    assert records["record_id"].to_pylist() == ["shop:1", "shop:2", "shop:3"]
+    assert claims.left.tolist() == [0, 0, 2, 0]
+    assert claims.right.tolist() == [1, 1, 2, 1]
+    assert claims.same.tolist() == [True, False, True, True]
+    assert facts["self_pairs"] == 1
 
 
 def test_the_order_of_rows_says_nothing(tmp_path: Path, shop: dict[str, Any]) -> None:
@@ -347,6 +361,8 @@ def test_verdicts_beat_files_and_later_ones_beat_earlier(
     assert found.origin.tolist() == ["verdict", "given", "verdict", "given"]
     assert found.facts["origins"] == {"cluster": 0, "given": 2, "verdict": 2}
     assert found.facts["conflicts"]["direct"]["count"] == 2
+    with pytest.raises(ConfigError, match="no labelled pair is left of 0 rows"):
+        read(config([{"type": "verdicts"}], sources=[shop]))
     none = read(config(labels, sources=[shop]))
     assert none.facts["entries"][1]["rows"] == 0
 
