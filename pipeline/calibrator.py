@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
+from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit
 
 from pipeline.errors import ConfigError
@@ -57,6 +57,8 @@ class Calibrator:
                 f"calibration: {len(same)} labelled pairs of one class only; it needs both"
             )
         w = np.ones(len(score)) if weight is None else np.asarray(weight, np.float64)
+        if (w <= 0).any():
+            raise ConfigError("calibration: weights must be above 0; leave pairs of none out")
         target = np.where(same, (w[same].sum() + 1) / (w[same].sum() + 2), 1 / (w[~same].sum() + 2))
         return _isotonic(score, target, w) if kind == "isotonic" else _platt(score, target, w)
 
@@ -79,16 +81,14 @@ class Calibrator:
 
 
 def _isotonic(score: Floats, target: Floats, weight: Floats) -> Calibrator:
-    from sklearn.isotonic import IsotonicRegression
-
-    order = np.argsort(score, kind="stable")
-    x, w = score[order], weight[order]
-    y = IsotonicRegression().fit(x, target[order], sample_weight=w).predict(x)
-    starts = np.flatnonzero(np.diff(y, prepend=-1.0) > 1e-12)
-    mass = np.add.reduceat(w, starts)
-    centre = np.add.reduceat(w * x, starts) / mass
-    value = np.add.reduceat(w * y, starts) / mass
-    knots = list(zip(centre.tolist(), value.tolist(), strict=True))
+    x, place = np.unique(score, return_inverse=True)
+    mass = np.bincount(place, weights=weight)
+    fitted = isotonic_regression(np.bincount(place, weights=weight * target) / mass, weights=mass)
+    starts = np.flatnonzero(np.diff(fitted.x, prepend=-1.0) > 1e-12)
+    ends = np.append(starts[1:], len(x)) - 1
+    centre = np.add.reduceat(mass * x, starts) / np.add.reduceat(mass, starts)
+    centre = np.clip(centre, x[starts], x[ends])  # rounding must not carry it into a neighbour
+    knots = list(zip(centre.tolist(), fitted.x[starts].tolist(), strict=True))
     # The end blocks rise a little too, so that no two scores that were seen become one.
     little = 1 / (len(score) + 2)
     if x[0] < knots[0][0]:
@@ -108,7 +108,7 @@ def _platt(score: Floats, target: Floats, weight: Floats) -> Calibrator:
         value = float((weight * (np.logaddexp(0, z) - target * z)).sum())
         return value / weight.sum(), np.array([slip @ x, slip.sum()]) / weight.sum()
 
-    start = np.array([1.0, 0.0])
+    start = np.zeros(2)
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)])
     slope = float(found.x[0]) / width
     return Calibrator("platt", slope=slope, offset=float(found.x[1]) - slope * middle)

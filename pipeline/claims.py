@@ -32,7 +32,7 @@ class Claims:
     """n claims about pairs of record rows.
 
     Attributes:
-        left, right: (n,) record rows, left < right.
+        left, right: (n,) record rows, left <= right; equal: a self pair, which `settle` drops.
         grade: (n,) 1 duplicate … 0 different.
         rank: (n,) place in ORIGINS.
         at: (n,) time of a verdict in microseconds, 0 for the others.
@@ -87,7 +87,7 @@ def settle(claims: Claims, names: Words) -> tuple[Claims, dict[str, Any]]:
     Returns:
         The settled claims, and the facts: conflicts, repeated pairs, pairs in two splits.
     """
-    once, facts = _one_each(claims, names)
+    once, facts = _one_each(claims.take(claims.left < claims.right), names)
     keep, transitive = _untangle(once, names)
     facts["conflicts"]["transitive"] = transitive
     return once.take(keep), facts
@@ -99,8 +99,8 @@ def _one_each(claims: Claims, names: Words) -> tuple[Claims, dict[str, Any]]:
     key = np.sort(key)
     starts = np.flatnonzero(np.diff(key, prepend=-1))
     if not len(starts):
-        empty = {"count": 0, "dropped": 0, "examples": []}
-        return claims, {"conflicts": {"direct": empty}, "repeated_pairs": 0, "split_twice": 0}
+        conflicts = {"rule": RULE, "direct": {"count": 0, "dropped": 0, "examples": []}}
+        return claims, {"conflicts": conflicts, "repeated_pairs": 0, "split_twice": 0}
     group = np.cumsum(np.diff(key, prepend=-1) != 0) - 1
     best = (claims.rank == claims.rank[starts][group]) & (claims.at == claims.at[starts][group])
     clash = _both_ways(claims.same, starts, np.ones(len(key), bool))
@@ -227,7 +227,7 @@ def _verdict(claims: Claims, suspect: int, links: Rows) -> tuple[bool, Rows]:
 
 def components(count: int, left: Rows, right: Rows) -> Rows:
     """Number the connected components of `count` nodes; numbers ascend with the smallest node."""
-    graph = csr_matrix((np.ones(len(left), np.int8), (left, right)), (count, count))
+    graph = csr_matrix((np.ones(len(left), np.int32), (left, right)), (count, count))
     _, found = connected_components(graph, directed=False)
     _, first, inverse = np.unique(found, return_index=True, return_inverse=True)
     return np.asarray(np.argsort(np.argsort(first))[inverse], np.int64)

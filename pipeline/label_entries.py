@@ -59,6 +59,11 @@ def read_entry(
     decoder: Decoder,
     now: datetime,
 ) -> Entry:
+    """Read one configured source of labels, with the slices `names`; its ids are not looked up.
+
+    Raises:
+        ConfigError: a file, column or value cannot be used.
+    """
     match entry:
         case PairLabels():
             table = read_strings(entry.path, _given(entry, entry.left, entry.right, entry.label))
@@ -149,8 +154,8 @@ def tied(entry: Entry, ids: pa.Array) -> Entry:
     self_pairs = kept & (left == right)
     facts["self_pairs"] = int(self_pairs.sum())
     facts["self_pairs_different"] = int((self_pairs & (claims.grade < 0.5)).sum())
-    claims = replace(claims, left=left, right=right).take(kept & ~self_pairs)
-    return replace(entry, claims=claims, facts={**facts, "pairs": len(claims.left)})
+    facts["pairs"] = int((kept & ~self_pairs).sum())
+    return replace(entry, claims=replace(claims, left=left, right=right).take(kept), facts=facts)
 
 
 def _unknown(entry: Entry, sides: list[Rows], ambiguous: list[Any]) -> dict[str, Any]:

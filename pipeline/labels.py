@@ -25,11 +25,7 @@ from pipeline.label_records import INLINE, read_records
 from pipeline.labelled import LabelledPairs
 from pipeline.records import exact_groups
 from pipeline.schemas import QUARANTINE, RECORDS, conform
-from pipeline.train_config import (
-    ClusterLabels,
-    InlineLabels,
-    TrainConfig,
-)
+from pipeline.train_config import ClusterLabels, InlineLabels, TrainConfig
 
 Rows = npt.NDArray[np.int64]
 Words = npt.NDArray[np.str_]
@@ -72,7 +68,8 @@ def read_claims(
 ) -> tuple[pa.Table, Claims, dict[str, Any]]:
     """Read every entry as `read_labelled` does, but leave contradictions and repetitions in.
 
-    What a benchmark with official rows is scored on, one claim a row; self pairs are left out.
+    One claim for every usable row in the rows' order, self pairs too: what a benchmark with an
+    official test split is scored on.
 
     Returns:
         (schemas.RECORDS by ascending id, the claims about their rows, facts).
@@ -149,8 +146,7 @@ def _facts(entries: Sequence[Entry]) -> dict[str, Any]:
 def _finished(
     config: TrainConfig, records: pa.Table, claims: Claims, facts: dict[str, Any]
 ) -> LabelledPairs:
-    if len(claims.left) or len(records):
-        _check_contents(records, facts)
+    _check_contents(records, facts)
     settled, more = settle(claims, _called(records))
     same = settled.same
     equal = exact_groups(records)

@@ -43,10 +43,9 @@ class Ranking:
             return {name: np.full(len(weight), np.nan) for name in METRICS}
         precision, recall = self.curve(weight)
         place = int(np.searchsorted(-self.score[self.ends], -accept, side="right")) - 1
-        none = np.zeros(len(weight))
-        here = (
-            (np.nan_to_num(precision[:, place]), recall[:, place]) if place >= 0 else (none, none)
-        )
+        here = np.nan_to_num(precision[:, place]), recall[:, place]
+        if place < 0:  # nothing is accepted
+            here = np.zeros(len(weight)), 0 * recall[:, -1]
         with np.errstate(invalid="ignore", divide="ignore"):
             f1 = np.where(here[1] > 0, 2 * here[0] * here[1] / (here[0] + here[1]), here[1])
         known = np.nan_to_num(precision)

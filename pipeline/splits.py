@@ -42,8 +42,9 @@ def split_pairs(pairs: LabelledPairs, settings: SplitSettings, *, seed: int) -> 
     negatives join stay together while their group is small, larger groups are grown apart greedily.
     Negatives whose sides fall in different splits are dropped. `facts['split']` counts it all.
     """
-    place = np.array([{name: i for i, name in enumerate(SPLITS)}.get(s, NONE) for s in pairs.split])
-    place = place.astype(np.int64)
+    place = np.full(len(pairs.split), NONE)
+    for number, name in enumerate(SPLITS):
+        place[pairs.split == name] = number
     wanted = np.array([1 - settings.valid - settings.test, settings.valid, settings.test])
     carved = len(place) > 0 and not (place == NONE).any() and not (place == 1).any()
     if carved:
