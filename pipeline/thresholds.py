@@ -8,10 +8,13 @@ therefore looked at only where at least an eighth as many pairs are accepted as 
 duplicates (a precision near the target ends the looks at about as many as there are duplicates),
 and each look is tested at a stricter level: a fifth of the allowed error from one half on, a
 twentieth below. In the least favourable case, a precision just below the target at every look, all
-looks together then pass at most as often as is allowed: the crossing of a boundary by a random walk
-(Siegmund, 1985), simulated for targets of 0.8 to 0.98 and up to 6,000 duplicates. So the chosen
-threshold's bound holds with `confidence`. Recall only falls as the score rises, so its one sequence
-of tests from the bottom up needs no correction.
+looks together then pass about as often as is allowed, or less: the crossing of a boundary by a
+random walk (Siegmund, 1985), simulated for targets of 0.8 to 0.98 and up to 6,000 duplicates. So
+the chosen threshold's bound holds with `confidence`. Recall only falls as the score rises, so its
+one sequence of tests from the bottom up needs no correction.
+
+Pairs count as independent; where a few entities have many pairs each, bounds are too good, and the
+intervals by entity (`pipeline.intervals`) say by how much.
 """
 
 from __future__ import annotations
