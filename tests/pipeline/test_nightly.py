@@ -344,6 +344,36 @@ def test_text_and_pictures_meet_in_one_run(tmp_path: Path) -> None:
     }
 
 
+def test_what_two_members_lack_in_the_third_is_a_doubt(tmp_path: Path) -> None:
+    """Around one text: two pictures that differ, two colours; and one that only adds."""
+    for number in range(2):
+        photograph(number).save(tmp_path / f"p{number}.png")
+    bicycle = "a red bicycle with a basket standing at the wall of an old house number 17"
+    machine = "Espresso Machine EM-5 with 15 bar pump and a milk frother and a tank of 1.2 litres"
+    lamp = "a small desk lamp of brass with a warm white light and a switch at the long cable"
+    texts = {
+        "b": bicycle + "!", "b1": bicycle, "b2": bicycle,
+        "m": machine, "m1": machine + " black", "m2": machine + " white",
+        "l": lamp, "l1": lamp + "!", "l2": lamp + " new",
+    }  # fmt: skip
+    pictures = {f"b{n + 1}": str(tmp_path / f"p{n}.png") for n in range(2)}
+    lines = [{"id": i, "text": t, "picture": pictures.get(i)} for i, t in texts.items()]
+    made = config(tmp_path, write_jsonl(tmp_path / "in.jsonl", lines), image="picture")
+    summary = run(made)
+    catalog = Catalog(made.catalog)
+    clusters = catalog.read("clusters", run=catalog.run()).to_pylist()
+    found = {r["record_id"][2:]: (r["representative"][2:], r["status"]) for r in clusters}
+    assert {found[i] for i in ("b", "b1", "b2")} == {("b", "review")}
+    assert {found[i] for i in ("m", "m1", "m2")} == {("m", "review")}
+    assert {found[i] for i in ("l", "l1", "l2")} == {("l2", "confirmed")}
+    pairs = catalog.read("pairs", run=catalog.run()).to_pylist()
+    reasons = {(p["left_id"][2:], p["right_id"][2:]): p["reason"] for p in pairs}
+    assert reasons["b1", "b2"] == "texts agree but pictures differ"
+    assert reasons["m1", "m2"] == "alike, but each text has words the other lacks"
+    counts = summary["counts"]
+    assert (counts["removable"], counts["removable_in_review"]) == (2, 4)
+
+
 def test_wrong_configurations_fail_before_any_work(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "in.jsonl", rows(3))
     wrong = config(tmp_path, path, image="no_such_column")
