@@ -81,7 +81,7 @@ class PairModule(LightningDataModule):
 
     def step(self, pairs: Pairs) -> Step:
         """Read the distinct contents of `pairs`."""
-        rows, places = np.unique(np.concatenate([pairs.left, pairs.right]), return_inverse=True)
+        rows, places = pairs.contents()
         size = -(-len(rows) // GROUPS)
         if self.settings.objective == "cached_info_nce":
             size = min(size, self.settings.mini_batch_size)
@@ -89,8 +89,8 @@ class PairModule(LightningDataModule):
             read_groups(self.reader, rows, size=size),
             StepLabels(
                 torch.from_numpy(self.prepared.entity[rows]),
-                torch.from_numpy(places[: len(pairs)]),
-                torch.from_numpy(places[len(pairs) :]),
+                torch.from_numpy(places.left),
+                torch.from_numpy(places.right),
                 torch.from_numpy(pairs.grade.astype(np.float32)),
             ),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,10 +20,9 @@ from pipeline.errors import TrainingError
 from pipeline.train_config import EncoderTraining
 from pipeline.training.datamodule import Step
 from pipeline.training.objectives import StepLabels, build_objective
-from pipeline.training.pairs import Pairs, Prepared, Rows
-from pipeline.training.readers import Groups, Reader, read_groups
-
-Monitor = Literal["valid_average_precision", "valid_loss", "none"]
+from pipeline.training.pairs import Prepared, Rows
+from pipeline.training.readers import Groups, Reader, grouped
+from pipeline.training.validation import measured, monitored
 
 _EMBEDDED = 32  # contents per forward pass without gradients
 
@@ -59,14 +58,6 @@ def learning_rate_share(progress: float, *, warmup: float) -> float:
     if progress < warmup:
         return progress / warmup
     return max(0.0, 1.0 - progress) / (1.0 - warmup) if warmup < 1 else 1.0
-
-
-def monitored(valid: Pairs) -> Monitor:
-    """Say what decides when to stop: average precision where there are pairs of both kinds."""
-    if not len(valid):
-        return "none"
-    same = valid.same
-    return "valid_loss" if same.all() or not same.any() else "valid_average_precision"
 
 
 class Siamese(LightningModule):
@@ -204,56 +195,29 @@ class Siamese(LightningModule):
         """Return unit-norm float32 (m, d) of the contents `rows`, in evaluation mode."""
         training = self.encoder.training
         self.encoder.eval()
-        blocks = np.array_split(rows, max(1, len(rows) // 4096))
+        groups = grouped(rows, self.reader.lengths, size=_EMBEDDED)
         with torch.inference_mode(), self._precision():
-            parts = [self._embed_block(block) for block in blocks]
+            parts = [self._embedded(rows[group]) for group in groups]
         self.encoder.train(training)
-        return np.concatenate(parts)
+        return np.concatenate(parts)[np.argsort(np.concatenate(groups), kind="stable")]
 
-    def _embed_block(self, rows: Rows) -> NDArray[np.float32]:
-        groups = read_groups(self.reader, rows, size=_EMBEDDED)
-        parts = [
-            self._forward(batch_to_device(features, self.device)) for features in groups.features
-        ]
-        vectors: NDArray[np.float32] = torch.cat(parts).cpu().numpy()[groups.places]
+    def _embedded(self, rows: Rows) -> NDArray[np.float32]:
+        features = batch_to_device(self.reader.features(rows), self.device)
+        vectors: NDArray[np.float32] = self._forward(features).cpu().numpy()
         return vectors
 
     def validate_pairs(self) -> dict[str, float]:
-        """Return valid_loss and, with pairs of both kinds, valid_average_precision.
-
-        The loss is that of steps of `batch_size` pairs in their given order.
-        """
-        pairs = self.prepared.valid
+        """Return valid_loss and valid_average_precision, as far as the pairs allow."""
         if self.monitor == "none":
             return {}
-        rows, places = np.unique(np.concatenate([pairs.left, pairs.right]), return_inverse=True)
-        vectors, left, right = self.embed(rows), places[: len(pairs)], places[len(pairs) :]
-        result = {"valid_loss": self._validation_loss(vectors, rows, left, right)}
-        if self.monitor == "valid_average_precision":
-            from sklearn.metrics import average_precision_score
-
-            cosine = np.einsum("ij,ij->i", vectors[left], vectors[right])
-            score = average_precision_score(pairs.same, np.nan_to_num(cosine))
-            result["valid_average_precision"] = float(score)
-        return result
-
-    def _validation_loss(
-        self, vectors: NDArray[np.float32], rows: Rows, left: Rows, right: Rows
-    ) -> float:
-        entity, grade = self.prepared.entity[rows], self.prepared.valid.grade.astype(np.float32)
-        losses = []
-        for start in range(0, len(left), self.settings.batch_size):
-            part = slice(start, start + self.settings.batch_size)
-            used, places = np.unique(np.concatenate([left[part], right[part]]), return_inverse=True)
-            half = len(places) // 2
-            labels = StepLabels(
-                torch.from_numpy(entity[used]),
-                torch.from_numpy(places[:half]),
-                torch.from_numpy(places[half:]),
-                torch.from_numpy(grade[part]),
-            )
-            losses.append(float(self.objective(torch.from_numpy(vectors[used]), labels)))
-        return float(np.mean(losses))
+        rows, pairs = self.prepared.valid.contents()
+        return measured(
+            self.embed(rows),
+            self.prepared.entity[rows],
+            pairs,
+            loss=self.objective,
+            batch_size=self.settings.batch_size,
+        )
 
     # --- the end of an epoch, and going on after a kill
 

@@ -62,6 +62,11 @@ class Pairs:
         """Return the pairs at `places`, in that order."""
         return Pairs(self.left[places], self.right[places], self.grade[places])
 
+    def contents(self) -> tuple[Rows, Pairs]:
+        """Return the distinct rows, ascending, and the same pairs over places in them."""
+        rows, places = np.unique(np.concatenate([self.left, self.right]), return_inverse=True)
+        return rows, Pairs(places[: len(self)], places[len(self) :], self.grade)
+
     def joined(self, left: Rows, right: Rows) -> Pairs:
         """Return these and, after them, the given ones as different."""
         return Pairs(

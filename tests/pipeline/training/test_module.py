@@ -6,15 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from pipeline.config import SentenceTransformersText
 from pipeline.train_config import EncoderTraining
-from pipeline.training.module import learning_rate_share, monitored
-from pipeline.training.pairs import Pairs, TrainingData
+from pipeline.training.module import learning_rate_share
+from pipeline.training.pairs import TrainingData
 
 
 @pytest.mark.parametrize(("model", "size"), [("bert", 3), ("character_cnn", 32)])
@@ -41,12 +40,3 @@ def test_learning_rate() -> None:
     assert shares == pytest.approx([0, 0.5, 1, 0.5, 0])
     assert learning_rate_share(0.0, warmup=0.0) == 1.0
     assert learning_rate_share(0.5, warmup=1.0) == 0.5
-
-
-@pytest.mark.parametrize(
-    ("grades", "monitor"),
-    [([], "none"), ([1.0, 0.6], "valid_loss"), ([1.0, 0.0], "valid_average_precision")],
-)
-def test_what_decides_when_to_stop(grades: list[float], monitor: str) -> None:
-    rows = np.arange(len(grades))
-    assert monitored(Pairs(rows, rows + 10, np.array(grades))) == monitor
