@@ -385,6 +385,10 @@ class RunConfig(Frozen):
     )
     text: TextSettings = TextSettings()
     images: ImageSettings = ImageSettings()
+    model: str = Field(
+        "champion",
+        description="champion: the registry's, where there is one; none; or a model, name/v0003.",
+    )
     text_encoder: TextEncoderConfig = MiniLmEncoder()
     image_encoder: ImageEncoderConfig = EfficientNetLite0()
     index: IndexConfig = FaissIndex()

@@ -16,8 +16,11 @@ from pipeline.context import RunContext
 from pipeline.embeddings import gather, missing, to_table
 from pipeline.encoders import Encoder, ImageRef, open_encoder
 from pipeline.evidence import TextComparer
-from pipeline.judging import Contents
+from pipeline.indexes.blocks import Vectors
+from pipeline.judging import Contents, Learning
+from pipeline.learned import JudgeModel, fields_of, learning
 from pipeline.portions import cut, joined
+from pipeline.state import models_of, read_records
 from pipeline.units import Units
 
 # Contents embedded between two writes: what a killed run loses at most.
@@ -159,4 +162,23 @@ def vectors_of(context: RunContext, units: Units) -> Contents:
     if len(units.text_hashes):
         texts = read_column(context, units.text_hashes, modality="text", column="text")
         comparer = TextComparer(texts, threads=context.threads)
-    return Contents(units, context.work.matrix("text"), context.work.matrix("image"), comparer)
+    text, image = context.work.matrix("text"), context.work.matrix("image")
+    learned: dict[str, Learning] = {}
+    for model in models_of(context):
+        vectors = text if model.modality == "text" else image
+        learned |= _learning(context, units, model.rule.model, vectors)
+    return Contents(units, text, image, comparer, **learned)
+
+
+def _learning(
+    context: RunContext, units: Units, judge: JudgeModel, vectors: Vectors
+) -> dict[str, Learning]:
+    """What a learned judge needs of the units, as keywords of `Contents`."""
+    texts: list[str] = []
+    fields: dict[str, list[str]] = {}
+    if judge.blocks:
+        rows = read_records(context, ["text", "fields"]).take(pa.array(units.rows))
+        texts = [text or "" for text in rows["text"].to_pylist()]
+        fields = fields_of(rows["fields"])
+    level = judge.background.level(vectors) if judge.background is not None else None
+    return learning(judge, texts, fields, level, threads=context.threads)

@@ -23,11 +23,13 @@ class RunContext:
         run: name of the run, its start in UTC.
         config: the resolved configuration.
         started: start of the run.
+        models: references of the registered models that judge, pinned for the whole run.
     """
 
     run: str
     config: RunConfig
     started: datetime
+    models: tuple[str, ...] = ()
 
     @property
     def catalog(self) -> Catalog:
@@ -45,10 +47,12 @@ class RunContext:
         return self.config.threads or os.cpu_count() or 1
 
 
-def new_context(config: RunConfig, *, started: datetime | None = None) -> RunContext:
+def new_context(
+    config: RunConfig, *, models: tuple[str, ...] = (), started: datetime | None = None
+) -> RunContext:
     """Name a run after the moment it starts."""
     started = started or datetime.now(UTC)
-    return RunContext(started.strftime("%Y%m%dT%H%M%S.%fZ"), config, started)
+    return RunContext(started.strftime("%Y%m%dT%H%M%S.%fZ"), config, started, models)
 
 
 Stage = Callable[[RunContext], dict[str, Any]]

@@ -23,7 +23,7 @@ from pipeline.config import (
     ToyText,
 )
 from pipeline.errors import ConfigError
-from pipeline.scoring import Evidence
+from pipeline.scoring import Evidence, Rule
 
 Floats = npt.NDArray[np.float64]
 
@@ -68,15 +68,17 @@ def _sigmoid(odds: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class EncoderDefault:
-    """Search floor (cosine) and judge of one shipped encoder."""
+    """Search floor (cosine) and rule of one encoder."""
 
     floor: float
-    rule: LogisticRule
+    rule: Rule
 
-    def at(self, judge: JudgeSettings) -> EncoderDefault:
-        """The same with the thresholds of `judge`."""
-        rule = replace(self.rule, accept=judge.accept, review=judge.review)
-        return replace(self, rule=rule)
+
+def _at(default: EncoderDefault, judge: JudgeSettings) -> EncoderDefault:
+    """The same with the thresholds of `judge`."""
+    assert isinstance(default.rule, LogisticRule)
+    rule = replace(default.rule, accept=judge.accept, review=judge.review)
+    return replace(default, rule=rule)
 
 
 MINILM = EncoderDefault(
@@ -97,12 +99,12 @@ def text_default(encoder: TextEncoderConfig, judge: JudgeSettings) -> EncoderDef
         ConfigError: a thresholdless encoder of the user's own.
     """
     if judge.text is not None:
-        return _stated(judge.text, judge).at(judge)
+        return _at(_stated(judge.text, judge), judge)
     match encoder:
         case MiniLmEncoder():
-            return MINILM.at(judge)
+            return _at(MINILM, judge)
         case ToyText():
-            return TOY_TEXT.at(judge)
+            return _at(TOY_TEXT, judge)
         case _:
             raise ConfigError(_no_default("text", encoder.type))
 
@@ -114,12 +116,12 @@ def image_default(encoder: ImageEncoderConfig, judge: JudgeSettings) -> EncoderD
         ConfigError: a thresholdless encoder of the user's own.
     """
     if judge.image is not None:
-        return _stated(judge.image, judge).at(judge)
+        return _at(_stated(judge.image, judge), judge)
     match encoder:
         case EfficientNetLite0():
-            return EFFICIENTNET.at(judge)
+            return _at(EFFICIENTNET, judge)
         case ToyImage():
-            return TOY_IMAGE.at(judge)
+            return _at(TOY_IMAGE, judge)
         case _:
             raise ConfigError(_no_default("image", encoder.type))
 

@@ -77,7 +77,7 @@ def read(config: TrainConfig) -> Lesson:
     pairs = read_labelled(
         config,
         published=_published(catalog),
-        verdicts=_verdicts(catalog),
+        verdicts=catalog.tables.labels(),
         now=datetime.now(UTC),
     )
     pairs = split_pairs(pairs, config.split, seed=config.seed)
@@ -97,10 +97,6 @@ def _published(catalog: Catalog) -> pa.Table | None:
         return catalog.read("records", run=catalog.run())
     except CatalogError:
         return None
-
-
-def _verdicts(catalog: Catalog) -> pa.Table | None:
-    return catalog.tables.read("labels") if catalog.tables.exists("labels") else None
 
 
 # --- the encoder -------------------------------------------------------------------------------

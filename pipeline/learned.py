@@ -14,11 +14,13 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from pipeline.calibration import Calibration
 from pipeline.errors import ModelError
 from pipeline.features import TextFeatures, WordWeights, feature_names
 from pipeline.heads import Head, load_head, save_head
+from pipeline.judging import Learning
 from pipeline.scoring import Evidence
 
 Floats = npt.NDArray[np.float64]
@@ -215,6 +217,32 @@ def assembled(
         assert evidence.interactions is not None
         parts.append(evidence.interactions)
     return np.concatenate(parts, axis=1)
+
+
+def fields_of(column: pa.ChunkedArray) -> dict[str, list[str]]:
+    """Every text field by name over all records (schemas.STRINGS), '' where a record lacks it."""
+    rows = column.to_pylist()
+    names = sorted({name for row in rows if row for name, _ in row})
+    out = {name: [""] * len(rows) for name in names}
+    for place, row in enumerate(rows):
+        for name, value in row or ():
+            out[name][place] = " ".join(str(value or "").split())
+    return out
+
+
+def learning(
+    judge: JudgeModel | None,
+    texts: Sequence[str],
+    fields: dict[str, list[str]],
+    level: npt.NDArray[np.float32] | None,
+    *,
+    threads: int,
+) -> dict[str, Learning]:
+    """What a learned judge needs of the contents, as keywords of `Contents`."""
+    if judge is None:
+        return {}
+    features = judge.features(texts, dict(fields), threads=threads)
+    return {f"{judge.modality}_judge": Learning(features, level, judge.vectors)}
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from typing import Any
 from pipeline import outcome, stages
 from pipeline.config import RunConfig
 from pipeline.context import RunContext, new_context
-from pipeline.defaults import image_default, text_default
 from pipeline.evaluation import read_labels
 from pipeline.exporters import check_exports
+from pipeline.pinning import pinned
 from pipeline.sources import open_source
+from pipeline.state import rules_of
 
 
 def check(config: RunConfig) -> None:
@@ -22,8 +23,8 @@ def check(config: RunConfig) -> None:
         ConfigError: a setting, a column, an encoder or the labels cannot work.
         SourceError: a source cannot be read at all.
     """
-    text_default(config.text_encoder, config.judge)
-    image_default(config.image_encoder, config.judge)
+    config, models = pinned(config)
+    rules_of(new_context(config, models=models))
     if config.labels:
         read_labels(config.labels)
     for source in config.sources:
@@ -34,7 +35,8 @@ def begin(config: RunConfig) -> RunContext:
     """Check the configuration and name the run."""
     check_exports(config.exports)
     check(config)
-    context = new_context(config)
+    config, models = pinned(config)
+    context = new_context(config, models=models)
     context.catalog.clear_work()
     context.catalog.run_folder(context.run)
     return context

@@ -13,11 +13,10 @@ import pyarrow.compute as pc
 from pipeline.catalog.catalog import Catalog, Run
 from pipeline.config import ExportSettings
 from pipeline.context import RunContext, stage
-from pipeline.defaults import image_default, text_default
 from pipeline.errors import PipelineError
 from pipeline.gates import as_rows, check_gates
 from pipeline.scorecard import label_metrics
-from pipeline.state import make_judge, units_of
+from pipeline.state import make_judge, rules_of, units_of
 
 STAGES = ("ingest", "embed_text", "embed_images", "candidates", "score", "cluster")
 PACKAGES = ("torch", "sentence-transformers", "faiss-cpu", "pyarrow", "deltalake", "prefect")
@@ -117,7 +116,11 @@ def summarise(context: RunContext) -> dict[str, Any]:
         **_heading(context),
         "status": "published" if all(gate.passed for gate in gates) else "held",
         "calibrated": judge.calibrated,
-        "model": {**_models(facts, context), "judge": judge.name},
+        "model": {
+            **_models(facts, context),
+            "judge": judge.name,
+            "registered": list(context.models),
+        },
         "thresholds": {"accept": judge.accept, "review": judge.review},
         "counts": counts,
         "candidate_recall": recall,
@@ -183,10 +186,10 @@ def _counts(facts: dict[str, dict[str, Any]], context: RunContext) -> dict[str, 
 
 
 def _models(facts: dict[str, dict[str, Any]], context: RunContext) -> dict[str, Any]:
-    config = context.config
+    config, rules = context.config, rules_of(context)
     floors = {
-        "text": (config.candidates.text_floor, text_default(config.text_encoder, config.judge)),
-        "image": (config.candidates.image_floor, image_default(config.image_encoder, config.judge)),
+        "text": (config.candidates.text_floor, rules["text"]),
+        "image": (config.candidates.image_floor, rules["image"]),
     }
     models: dict[str, Any] = {}
     for modality, name in (("text", "embed_text"), ("image", "embed_images")):

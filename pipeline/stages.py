@@ -17,7 +17,6 @@ from pipeline import progress
 from pipeline.contents import embed_modality, vectors_of
 from pipeline.context import RunContext, stage
 from pipeline.decoding import Decoder
-from pipeline.defaults import image_default, text_default
 from pipeline.errors import SourceError
 from pipeline.exporters.contents import removed
 from pipeline.ingestion import settle_records
@@ -27,7 +26,7 @@ from pipeline.proposals import described, nearby, verbatim
 from pipeline.records import build_records
 from pipeline.scoring import DISTINCT
 from pipeline.sources import open_source
-from pipeline.state import make_judge, modalities, read_records, record_ids, units_of
+from pipeline.state import make_judge, modalities, read_records, record_ids, rules_of, units_of
 from pipeline.units import Candidates, propose
 
 # Pictures are decoded a bounded batch at a time.
@@ -91,9 +90,10 @@ def embed_images(context: RunContext) -> dict[str, Any]:
 @stage("candidates")
 def candidates(context: RunContext) -> dict[str, Any]:
     """Vectors and long texts → candidate pairs of units, with their measured recall."""
-    config, units = context.config, units_of(context)
-    text = nearby(context, "text", text_default(config.text_encoder, config.judge).floor)
-    image = nearby(context, "image", image_default(config.image_encoder, config.judge).floor)
+    units = units_of(context)
+    rules = rules_of(context)
+    text = nearby(context, "text", rules["text"].floor)
+    image = nearby(context, "image", rules["image"].floor)
     lexical = verbatim(context, units)
     proposed = propose(
         units, text=(text.left, text.right), lexical=lexical, image=(image.left, image.right)

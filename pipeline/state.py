@@ -11,24 +11,54 @@ import pyarrow.compute as pc
 
 from pipeline.catalog import Catalog
 from pipeline.context import RunContext
-from pipeline.defaults import image_default, text_default
+from pipeline.defaults import EncoderDefault, image_default, text_default
 from pipeline.portions import gathered
 from pipeline.records import exact_groups
+from pipeline.registered import Registered, open_registered, registry_of
 from pipeline.scoring import Judge
 from pipeline.units import Units, make_units
 
 GATHERED_ROWS = 65_536
 
 
-def make_judge(context: RunContext) -> Judge:
-    """The default judge for the configured encoders, named after them."""
+def rules_of(context: RunContext) -> dict[str, EncoderDefault]:
+    """The search floor and the rule of each modality: the pinned model's, or the stated default."""
     config = context.config
+    learned = {model.modality: model for model in models_of(context)}
+    rules: dict[str, EncoderDefault] = {
+        name: EncoderDefault(model.rule.model.floor, model.rule) for name, model in learned.items()
+    }
+    if "text" not in rules:
+        rules["text"] = text_default(config.text_encoder, config.judge)
+    if "image" not in rules:
+        rules["image"] = image_default(config.image_encoder, config.judge)
+    return rules
+
+
+def models_of(context: RunContext) -> tuple[Registered, ...]:
+    """The registered models that the run is pinned to, loaded once per process."""
+    return _models(context.config.catalog, context.models)
+
+
+@lru_cache(maxsize=1)
+def _models(catalog: str, references: tuple[str, ...]) -> tuple[Registered, ...]:
+    registry = registry_of(Catalog(catalog))
+    return tuple(open_registered(registry.find(reference)) for reference in references)
+
+
+def make_judge(context: RunContext) -> Judge:
+    """The judge of the run, named after the models or the encoders that it belongs to."""
+    rules = rules_of(context)
     facts = [context.work.facts(f"embed_{name}") for name in ("text", "images")]
     prints = [fact["fingerprint"] for fact in facts if fact.get("fingerprint")]
+    if context.models:
+        names = [
+            f"{model.model.reference} {model.model.fingerprint}" for model in models_of(context)
+        ]
+    else:
+        names = ["default-judge-1 (uncalibrated)"]
     return Judge(
-        text=text_default(config.text_encoder, config.judge).rule,
-        image=image_default(config.image_encoder, config.judge).rule,
-        name="+".join(["default-judge-1 (uncalibrated)", *prints]),
+        text=rules["text"].rule, image=rules["image"].rule, name="+".join([*names, *prints])
     )
 
 

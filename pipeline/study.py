@@ -17,8 +17,8 @@ from pipeline.embeddings import gather, missing, to_table
 from pipeline.encoders import Encoder, ImageRef
 from pipeline.evidence import TextComparer
 from pipeline.indexes.blocks import Positions, Vectors
-from pipeline.judging import Contents, Learning, evidence_of
-from pipeline.learned import JudgeModel
+from pipeline.judging import Contents, evidence_of
+from pipeline.learned import JudgeModel, fields_of, learning
 from pipeline.scoring import Evidence
 from pipeline.units import Units, make_units
 
@@ -62,7 +62,7 @@ class Study:
     @property
     def fields(self) -> dict[str, list[str]]:
         """Every field by name, '' where a record lacks it."""
-        return fields_of(self.records)
+        return fields_of(self.records["fields"])
 
     def embedded(self, encoder: Encoder, store: VectorStore) -> Study:
         """The same with the vectors of `encoder`, those that `store` lacks made and kept there."""
@@ -117,32 +117,6 @@ class Study:
         rows = pc.index_in(hashes, value_set=column).to_numpy()
         items = self.items(modality)
         return [items[row] for row in rows]
-
-
-def fields_of(records: pa.Table) -> dict[str, list[str]]:
-    """Every text field by name over all records, '' where a record lacks it."""
-    rows = records["fields"].to_pylist()
-    names = sorted({name for row in rows if row for name, _ in row})
-    out = {name: [""] * len(rows) for name in names}
-    for place, row in enumerate(rows):
-        for name, value in row or ():
-            out[name][place] = " ".join(str(value or "").split())
-    return out
-
-
-def learning(
-    judge: JudgeModel | None,
-    texts: Sequence[str],
-    fields: dict[str, list[str]],
-    level: npt.NDArray[np.float32] | None,
-    *,
-    threads: int,
-) -> dict[str, Learning]:
-    """What a learned judge needs of the contents, as keywords of `Contents`."""
-    if judge is None:
-        return {}
-    features = judge.features(texts, dict(fields), threads=threads)
-    return {f"{judge.modality}_judge": Learning(features, level, judge.vectors)}
 
 
 def embed(

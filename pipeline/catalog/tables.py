@@ -76,12 +76,16 @@ class Tables:
         return self.dataset(table, version=version).to_table(columns=columns)
 
     def runs(self) -> pa.Table:
-        """The table `runs`, the one that is read as it stands: it says which versions count.
+        """The table `runs`, read as it stands: it says which versions count.
 
         Raises:
             CatalogError: it has not been written.
         """
         return _dataset(self._open("runs", None)).to_table()
+
+    def labels(self) -> pa.Table | None:
+        """The verdicts, read as they stand: no run writes them; None before the first."""
+        return _dataset(self._open("labels", None)).to_table() if self.exists("labels") else None
 
     def _open(self, table: str, version: int | None) -> DeltaTable:
         from deltalake import DeltaTable
