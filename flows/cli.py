@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from flows.choice import DEFAULT_CATALOG, chosen_catalog, chosen_run, likely_catalog
+from flows import models_cli
+from flows.choice import chosen_catalog, chosen_run, likely_catalog
+from flows.options import CatalogOption, JsonOption, show
 from pipeline.errors import CheckError, PipelineError
 
 app = App(
@@ -20,16 +21,7 @@ app = App(
 )
 runs_app = App(name="runs", help="What happened in the runs of a catalog.")
 app.command(runs_app)
-
-CatalogOption = Annotated[
-    Path | None,
-    Parameter(
-        name="--catalog",
-        help=f"Folder of the catalog. Default: {DEFAULT_CATALOG}, else the only one below .gemel.",
-        env_var="GEMEL_CATALOG",
-    ),
-]
-JsonOption = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
+models_cli.register(app)
 
 
 @app.command
@@ -58,7 +50,7 @@ def run(
     settings = load_config(config, catalog=chosen)
     if dry_run:
         plan = dry(settings)
-        _print(plan, [f"{name}: {value}" for name, value in plan.items()], as_json=as_json)
+        show(plan, [f"{name}: {value}" for name, value in plan.items()], as_json=as_json)
         return 0
     summary = run_once(settings, plain=plain, verbose=verbose, quiet=as_json)
     _print_summary(summary, as_json=as_json)
@@ -75,7 +67,7 @@ def list_runs(*, catalog: CatalogOption = None, as_json: JsonOption = False) -> 
 
     kept = chosen_catalog(catalog)
     rows = [run_row(found.summary) for found in kept.runs()]
-    _print(rows, run_lines(rows) if rows else [f"no runs in {kept.root}"], as_json=as_json)
+    show(rows, run_lines(rows) if rows else [f"no runs in {kept.root}"], as_json=as_json)
     return 0
 
 
@@ -160,7 +152,7 @@ def export(
     found = chosen_run(kept, run_name)
     rows = write_export(kept, found, settings)
     facts = {"run": found.run, "what": what, "format": chosen, "rows": rows, "path": str(out)}
-    _print(facts, [f"{rows:,} rows of {what} of run {found.run} written to {out}"], as_json=as_json)
+    show(facts, [f"{rows:,} rows of {what} of run {found.run} written to {out}"], as_json=as_json)
     return 0
 
 
@@ -205,12 +197,8 @@ def doctor(*, catalog: CatalogOption = None, as_json: JsonOption = False) -> int
         f"{'ok  ' if check['ok'] else 'FAIL'}  {check['check']:<{width}}  {check['found']}"
         for check in checks
     ]
-    _print(checks, lines, as_json=as_json)
+    show(checks, lines, as_json=as_json)
     return 0 if all(check["ok"] for check in checks) else 1
-
-
-def _print(data: Any, lines: list[str], *, as_json: bool) -> None:
-    print(json.dumps(data, indent=2, default=str) if as_json else "\n".join(lines))
 
 
 def _print_summary(summary: dict[str, Any], *, as_json: bool) -> None:
@@ -219,7 +207,7 @@ def _print_summary(summary: dict[str, Any], *, as_json: bool) -> None:
     from pipeline.reporting.terminal import print_summary
 
     if as_json:
-        _print(summary, [], as_json=True)
+        show(summary, [], as_json=True)
     else:
         print_summary(summary, Console())
 

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from pipeline import progress
 from pipeline.config import RunConfig
+from pipeline.train_config import TrainConfig
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -74,6 +75,27 @@ def run_once(config: RunConfig, *, plain: bool, verbose: bool, quiet: bool) -> d
         return _plain(config) if plain else _flow(config)
 
 
+def finetune_once(
+    config: TrainConfig, *, dry_run: bool, plain: bool, quiet: bool
+) -> dict[str, Any]:
+    """Fine-tune as a flow, or without Prefect, and return the summary."""
+    from pipeline.registration import finetune
+
+    console = Console(stderr=True, quiet=quiet)
+    if dry_run:
+        return finetune(config, dry_run=True)
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    live = LiveProgress(console)
+    if plain:
+        with live.bars, progress.listening(live):
+            return finetune(config)
+    console.print("starting Prefect …", style="dim")
+    from flows.finetune import finetune as flow
+
+    with live.bars, progress.listening(live):
+        return _summary_of(flow, config)
+
+
 def _plain(config: RunConfig) -> dict[str, Any]:
     from pipeline.nightly import run
 
@@ -83,14 +105,19 @@ def _plain(config: RunConfig) -> dict[str, Any]:
 def _flow(config: RunConfig) -> dict[str, Any]:
     from flows.nightly import nightly
 
+    return _summary_of(nightly, config)
+
+
+def _summary_of(flow: Any, config: RunConfig | TrainConfig) -> dict[str, Any]:
+    """Run a flow; its summary, also of one that failed for Prefect and has one."""
     try:
-        state = cast("State[Any]", nightly(config, return_state=True))
+        state = cast("State[Any]", flow(config, return_state=True))
     except Exception as error:
         stopped = _interrupt_below(error)
         if stopped:
             raise stopped from error
         raise
-    # A run that is held, or published and not all written, fails for Prefect and has its summary.
+    # A run that is held or not all written, and a model that is not promoted, fail for Prefect.
     found = state.result(raise_on_failure=False)
     if isinstance(found, BaseException):
         raise found

@@ -76,7 +76,7 @@ def read(config: TrainConfig) -> Lesson:
     catalog = Catalog(config.catalog)
     pairs = read_labelled(
         config,
-        published=_published(catalog),
+        published=published_records(catalog),
         verdicts=catalog.tables.labels(),
         now=datetime.now(UTC),
     )
@@ -92,7 +92,8 @@ def read(config: TrainConfig) -> Lesson:
     return Lesson(pairs, entities(pairs), check_leaks(pairs), study, usable)
 
 
-def _published(catalog: Catalog) -> pa.Table | None:
+def published_records(catalog: Catalog) -> pa.Table | None:
+    """The records of the last published run; None before the first."""
     try:
         return catalog.read("records", run=catalog.run())
     except CatalogError:

@@ -6,7 +6,7 @@ A configuration whose declared purpose is to identify people or to decide on acc
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -275,13 +275,13 @@ class TrainConfig(Frozen):
         return purpose
 
 
-def load_train_config(path: str | Path) -> TrainConfig:
+def load_train_config(path: str | Path, **overrides: Any) -> TrainConfig:
     """Read a fine-tune's configuration; relative paths in it start from the file's own folder.
 
     Raises:
         ConfigError: as `pipeline.config.load_config`.
     """
-    config = read_settings(path, TrainConfig)
+    config = read_settings(path, TrainConfig, **overrides)
     folder = Path(path).resolve().parent
     start = anchored(folder, config.encoder.start, "path")
     return config.model_copy(

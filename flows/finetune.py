@@ -1,0 +1,52 @@
+"""A fine-tune as a Prefect flow: one task, for a model is registered whole or not at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Failed
+
+from pipeline import registration
+from pipeline.train_config import TrainConfig
+
+
+@flow(name="gemel-finetune", validate_parameters=True)
+def finetune(config: TrainConfig) -> Any:
+    """Train, calibrate, evaluate, gate and register a model; return the summary.
+
+    A model that does not pass the gate is registered and ends the flow in the state *NotPromoted*:
+    the champion stays.
+    """
+    summary = train(config)
+    show(summary)
+    if not summary["promoted"] and config.gate.promote:
+        failed = [check["name"] for check in summary["gate"] if not check["passed"]]
+        message = f"{summary['model']} is registered, not promoted: {', '.join(failed)}"
+        return Failed(name="NotPromoted", message=message, data=summary)
+    get_run_logger().info("%s is registered", summary["model"])
+    return summary
+
+
+@task(cache_policy=NO_CACHE)
+def train(config: TrainConfig) -> dict[str, Any]:
+    """Everything from the labels to the registered model; a killed one goes on where it was."""
+    return registration.finetune(config)
+
+
+@task(cache_policy=NO_CACHE)
+def show(summary: dict[str, Any]) -> None:
+    """Leave the figures and the link to the governance report as artifacts of the flow run."""
+    rows = [
+        {
+            "metric": name.replace("_", " "),
+            **{key: round(m[key], 4) for key in ("value", "low", "high")},
+        }
+        for name, m in summary["metrics"].items()
+    ]
+    create_table_artifact(table=rows, key="gemel-model", description=summary["model"])
+    create_link_artifact(
+        link=f"file://{summary['report']}", key="gemel-governance", description="Governance report"
+    )

@@ -1,0 +1,256 @@
+"""Commands about models and labels: finetune, evaluate, calibrate, label, models."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from flows.choice import chosen_catalog, chosen_run
+from flows.options import CatalogOption, JsonOption, show
+from pipeline.errors import ConfigError
+
+PairsOption = Annotated[
+    Path | None,
+    Parameter(name="--pairs", help="CSV, JSONL or Parquet with left_id, right_id, label."),
+]
+ConfigOption = Annotated[
+    Path | None,
+    Parameter(name="--config", help="A fine-tune's configuration: its labels and sources."),
+]
+SplitOption = Annotated[
+    str | None, Parameter(name="--split", help="Only labels of this split (train, valid, test).")
+]
+
+label_app = App(name="label", help="Bring labels in, and choose the pairs most worth labelling.")
+models_app = App(name="models", help="The registry: versions, the champion, promotion, rollback.")
+
+
+def register(app: App) -> None:
+    """Add these commands to the command line."""
+    app.command(finetune)
+    app.command(evaluate)
+    app.command(calibrate)
+    app.command(label_app)
+    app.command(models_app)
+
+
+def finetune(
+    config: Path,
+    *,
+    catalog: Annotated[Path | None, Parameter(help="Use this catalog instead.")] = None,
+    dry_run: Annotated[
+        bool, Parameter(negative="", help="Read and check the labels, train nothing.")
+    ] = False,
+    plain: Annotated[bool, Parameter(negative="", help="Without Prefect.")] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Train on labelled pairs, calibrate, evaluate on held-out pairs, gate, register.
+
+    Exit code 1: the model is registered and did not pass the gate; the champion stays.
+
+    Example: `gemel finetune configs/finetune.yaml`
+    """
+    from flows.running import finetune_once
+    from pipeline.reporting.training import finetune_lines, plan_lines
+    from pipeline.train_config import load_train_config
+
+    settings = load_train_config(config, catalog=str(catalog.resolve()) if catalog else None)
+    summary = finetune_once(settings, dry_run=dry_run, plain=plain, quiet=as_json)
+    if dry_run:
+        show(summary, plan_lines(summary), as_json=as_json)
+        return 0
+    show(summary, finetune_lines(summary), as_json=as_json)
+    return 0 if summary["promoted"] or not settings.gate.promote else 1
+
+
+def evaluate(
+    *,
+    model: Annotated[str, Parameter(help="name/v0003, name (its newest), or champion.")],
+    against: Annotated[str | None, Parameter(help="A second model, side by side.")] = None,
+    pairs: PairsOption = None,
+    config: ConfigOption = None,
+    split: SplitOption = None,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Measure a registered model on labelled pairs, with intervals; or two side by side.
+
+    Every row of the labels counts, repeated ones too. Ids name records of the last published run,
+    or of the configuration's sources.
+
+    Example: `gemel evaluate --model champion --pairs labels.csv --catalog .gemel/sample`
+    """
+    from pipeline import assessment
+    from pipeline.reporting.training import evaluation_lines
+
+    settings = _labels(pairs, config, catalog)
+    found = assessment.evaluate(settings, model=model, against=against, split=split)
+    show(found, evaluation_lines(found), as_json=as_json)
+    return 0
+
+
+def calibrate(
+    *,
+    model: Annotated[str, Parameter(help="name/v0003, name (its newest), or champion.")],
+    target_precision: Annotated[float, Parameter(help="Precision whose lower bound must hold.")],
+    pairs: PairsOption = None,
+    config: ConfigOption = None,
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Choose new thresholds for a registered model, as a new version of it; promotes nothing.
+
+    Example: `gemel calibrate --model champion --pairs labels.csv --target-precision 0.98`
+    """
+    from pipeline import assessment
+
+    settings = _labels(pairs, config, catalog)
+    judge = settings.judge.model_copy(update={"target_precision": target_precision})
+    made = assessment.recalibrate(settings.model_copy(update={"judge": judge}), model=model)
+    accept = made["accept"]
+    lines = [
+        f"{made['model']} made from {made['from']} on {made['pairs']:,} labelled pairs",
+        f"accept at {accept['value']:.4f}: precision {accept['precision']:.3f}, at least "
+        f"{accept['precision_low']:.3f} with {accept['confidence']:.0%} confidence",
+        f"not promoted; to use it: gemel models promote {made['model']}",
+    ]
+    show(made, lines, as_json=as_json)
+    return 0
+
+
+@label_app.command(name="suggest")
+def suggest(
+    *,
+    out: Annotated[Path, Parameter(help="File to write: .csv, .jsonl or .parquet.")],
+    n: Annotated[int, Parameter(name="--n", help="Pairs to choose.")] = 100,
+    catalog: CatalogOption = None,
+    run_name: Annotated[
+        str | None, Parameter(name="--run", help="Default: the newest published one.")
+    ] = None,
+    seed: int = 0,
+    as_json: JsonOption = False,
+) -> int:
+    """Choose pairs to label: near both thresholds, disagreements, and a random share.
+
+    Fill in the column `label` (same, different, related, unsure), then `gemel label import`.
+
+    Example: `gemel label suggest --n 100 --out to_label.csv --catalog .gemel/sample`
+    """
+    from pipeline.labels_store import suggest_labels
+
+    kept = chosen_catalog(catalog)
+    found = suggest_labels(kept, chosen_run(kept, run_name), n=n, seed=seed, out=out)
+    lines = [f"{found['rows']:,} pairs written to {out}; fill in the column label"]
+    lines += [f"  {count:>5,}  {why}" for why, count in found["why"].items()]
+    show(found, [*lines, *found["enough"]], as_json=as_json)
+    return 0
+
+
+@label_app.command(name="import")
+def import_labels(
+    file: Path,
+    *,
+    catalog: CatalogOption = None,
+    by: Annotated[str | None, Parameter(help="Who labelled. Default: you.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Add filled-in labels to the catalog; the latest verdict on a pair wins.
+
+    Example: `gemel label import to_label.csv --catalog .gemel/sample`
+    """
+    from pipeline.labels_store import add_labels
+
+    found = add_labels(chosen_catalog(catalog), file, by=by or getpass.getuser())
+    lines = [f"{found['rows']:,} labels imported, {found['blank']:,} rows without one left out"]
+    lines += [f"  {count:>5,}  {label}" for label, count in found["labels"].items()]
+    show(found, lines, as_json=as_json)
+    return 0
+
+
+@models_app.command(name="list")
+def list_models(*, catalog: CatalogOption = None, as_json: JsonOption = False) -> int:
+    """List the registered models, and which is champion.
+
+    Example: `gemel models list --catalog .gemel/sample`
+    """
+    from pipeline.labels_store import model_rows
+    from pipeline.reporting.training import model_lines
+
+    kept = chosen_catalog(catalog)
+    rows = model_rows(kept)
+    show(rows, model_lines(rows) if rows else [f"no models in {kept.root}"], as_json=as_json)
+    return 0
+
+
+@models_app.command(name="show")
+def show_model(model: str, *, catalog: CatalogOption = None, as_json: JsonOption = False) -> int:
+    """Show a model's card, its files verified.
+
+    Example: `gemel models show champion --catalog .gemel/sample`
+    """
+    from pipeline.assessment import find
+
+    found = find(chosen_catalog(catalog), model)
+    facts = {"model": found.reference, "folder": str(found.folder), **found.facts}
+    show(facts, [(found.folder / "card.md").read_text(), str(found.folder)], as_json=as_json)
+    return 0
+
+
+@models_app.command(name="promote")
+def promote_model(
+    model: str,
+    *,
+    catalog: CatalogOption = None,
+    reason: Annotated[str, Parameter(help="Kept in the registry's history.")] = "by hand",
+    as_json: JsonOption = False,
+) -> int:
+    """Make a version the champion: the next run judges with it.
+
+    Example: `gemel models promote products/v0003 --catalog .gemel/sample`
+    """
+    from pipeline.registered import registry_of
+
+    registry = registry_of(chosen_catalog(catalog))
+    found = registry.find(model)
+    registry.promote(found.name, found.version, by=getpass.getuser(), reason=reason)
+    facts = {"champion": found.reference, "purpose": found.purpose}
+    show(facts, [f"{found.reference} is champion for {found.purpose}"], as_json=as_json)
+    return 0
+
+
+@models_app.command(name="rollback")
+def rollback_model(
+    *,
+    purpose: str = "deduplication",
+    catalog: CatalogOption = None,
+    reason: Annotated[str, Parameter(help="Kept in the registry's history.")] = "by hand",
+    as_json: JsonOption = False,
+) -> int:
+    """Go back to the champion before; without one, to the stated defaults.
+
+    Example: `gemel models rollback --catalog .gemel/sample`
+    """
+    from pipeline.registered import registry_of
+
+    registry = registry_of(chosen_catalog(catalog))
+    found = registry.rollback(purpose, by=getpass.getuser(), reason=reason)
+    now = found.reference if found else "none: runs decide by the stated defaults"
+    show({"champion": found and found.reference}, [f"champion: {now}"], as_json=as_json)
+    return 0
+
+
+def _labels(pairs: Path | None, config: Path | None, catalog: Path | None) -> Any:
+    """The labels a command means, as a fine-tune's settings."""
+    from pipeline.train_config import PairLabels, TrainConfig, load_train_config
+
+    if (pairs is None) == (config is None):
+        raise ConfigError("name the labels by --pairs FILE or by --config CONFIG, one of them")
+    if config is not None:
+        return load_train_config(config, catalog=str(catalog.resolve()) if catalog else None)
+    assert pairs is not None
+    root = str(chosen_catalog(catalog).root.resolve())
+    labels = PairLabels(type="pairs", path=str(pairs.resolve()))
+    return TrainConfig(name="labels", catalog=root, labels=(labels,), min_positives=2)

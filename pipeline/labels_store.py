@@ -1,0 +1,119 @@
+"""Verdicts in and out of a catalog: suggest pairs to label, take filled-in labels. SHELL."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.catalog import Catalog
+from pipeline.catalog.catalog import Run
+from pipeline.errors import ConfigError
+from pipeline.label_estimates import enough
+from pipeline.label_sheet import blank_rows, read_filled
+from pipeline.labelling import suggest_pairs
+from pipeline.registered import registry_of
+from pipeline.schemas import LABELS, conform
+
+FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
+TARGET = 0.95
+
+
+def format_of(path: Path) -> Any:
+    """The format of a label file, by its ending.
+
+    Raises:
+        ConfigError: another ending.
+    """
+    if path.suffix not in FORMATS:
+        raise ConfigError(f"{path} must end in {', '.join(FORMATS)}, not {path.suffix!r}")
+    return FORMATS[path.suffix]
+
+
+def suggest_labels(catalog: Catalog, run: Run, *, n: int, seed: int, out: Path) -> dict[str, Any]:
+    """Write a sheet of pairs worth labelling.
+
+    Returns:
+        rows, why -> count, and whether more labels would move the precision's bound much.
+    """
+    from pipeline.exporters import open_exporter
+
+    chosen = format_of(out)
+    pairs = catalog.read("pairs", run=run)
+    labels = catalog.tables.labels()
+    thresholds = run.summary["thresholds"]
+    sheet = suggest_pairs(
+        pairs,
+        labels,
+        n=n,
+        accept=thresholds["accept"],
+        review=thresholds["review"],
+        seed=seed,
+        records=catalog.read("records", run=run),
+    )
+    open_exporter(chosen).write(iter(sheet.to_batches()), sheet.schema, str(out))
+    return {
+        "rows": len(sheet),
+        "path": str(out),
+        "why": dict(sorted(Counter(sheet["why"].to_pylist()).items())),
+        "enough": _enough(pairs, labels),
+    }
+
+
+def _enough(pairs: pa.Table, labels: pa.Table | None) -> list[str]:
+    """One sentence on whether more labels are worth it, over the accepted pairs with a label."""
+    if labels is None:
+        return ["no labels yet: the precision of this catalog's clusters is not known"]
+    accepted = pairs.filter(pc.equal(pairs["decision"], "duplicate"))
+    keys = pc.binary_join_element_wise(accepted["left_id"], accepted["right_id"], "\0")
+    decided = labels.filter(pc.is_in(labels["label"], value_set=pa.array(["same", "different"])))
+    own = pc.binary_join_element_wise(decided["left_id"], decided["right_id"], "\0")
+    known = decided.filter(pc.is_in(own, value_set=keys.combine_chunks()))
+    if not len(known):
+        return ["no accepted pair has a label yet"]
+    same = np.asarray(pc.equal(known["label"], "same").to_pylist(), bool)
+    return [str(enough(same, target=TARGET)["sentence"])]
+
+
+def add_labels(catalog: Catalog, path: Path, *, by: str) -> dict[str, Any]:
+    """Append the labels of a filled-in file to the catalog's labels table.
+
+    Raises:
+        PipelineError: a row cannot be used; nothing is added.
+    """
+    filled = read_filled(path, format_of(path), by=by)
+    rows = conform(filled, LABELS)
+    if len(rows):
+        catalog.tables.append("labels", rows)
+    counts = Counter(rows["label"].to_pylist())
+    return {
+        "rows": len(rows),
+        "blank": blank_rows(filled),
+        "labels": dict(sorted(counts.items())),
+    }
+
+
+def model_rows(catalog: Catalog) -> list[dict[str, Any]]:
+    """What `gemel models list` shows, the newest version of each name last."""
+    registry = registry_of(catalog)
+    problems = registry.problems()
+    rows = []
+    for model in registry.list():
+        champion = registry.champion(model.purpose)
+        metrics = model.read("metrics.json")["metrics"]
+        rows.append(
+            {
+                "model": model.reference,
+                "champion": champion is not None and champion.reference == model.reference,
+                "purpose": model.purpose,
+                "created": model.facts["created"],
+                "average_precision": metrics["average_precision"]["value"],
+                "f1": metrics["f1"]["value"],
+                "problem": problems.get(model.reference),
+            }
+        )
+    return rows

@@ -1,0 +1,116 @@
+"""What a fine-tune and an evaluation print."""
+
+from __future__ import annotations
+
+from typing import Any
+
+NAMES = {
+    "average_precision": "average precision",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "recall_at_precision_90": "recall at precision 0.90",
+    "recall_at_precision_95": "recall at precision 0.95",
+    "recall_at_precision_99": "recall at precision 0.99",
+}
+
+
+def plan_lines(plan: dict[str, Any]) -> list[str]:
+    """What a dry run of a fine-tune says."""
+    lines = [
+        f"model       {plan['name']}, for {plan['purpose']}, into {plan['catalog']}",
+        f"records     {plan['records']:,}",
+        *_splits(plan["splits"]),
+        f"leaks       {_leaks(plan['leaks'])}",
+        f"encoder     {plan['encoder']}, {'trained' if plan['trains_encoder'] else 'as it is'}",
+        "nothing was trained or written",
+    ]
+    return lines
+
+
+def _splits(parts: dict[str, dict[str, int]]) -> list[str]:
+    return [
+        f"{name:<11} {part['pairs']:,} pairs, {part['positives']:,} duplicates, "
+        f"{part['records']:,} records"
+        for name, part in parts.items()
+    ]
+
+
+def _leaks(leaks: dict[str, Any]) -> str:
+    found = [
+        f"{leaks[kind]['count']:,} of {leaks[kind]['of']:,} {kind}"
+        for kind in ("records", "contents", "entities")
+        if leaks[kind]["count"]
+    ]
+    return f"{'; '.join(found)} occur in two splits" if found else "none"
+
+
+def finetune_lines(summary: dict[str, Any]) -> list[str]:
+    """The summary of a fine-tune."""
+    accept = summary["thresholds"]["accept"]
+    compared = summary["comparison"]
+    gain = compared["metrics"]["average_precision"]
+    judge = summary["judge"]
+    state = "PROMOTED" if summary["promoted"] else "NOT PROMOTED"
+    lines = [
+        f"{state}   {summary['model']}",
+        f"judge       {judge['kind']} over {judge['features']} features",
+        *metric_lines(summary["metrics"], f"on the {summary['held']} pairs"),
+        f"balanced    F1 {summary['balanced']['metrics']['f1']['value']:.3f} at "
+        f"{summary['balanced']['threshold']:.4f}",
+        f"accept      {accept['value']:.4f}: precision {accept['precision']:.3f} on the validation "
+        f"pairs, at least {accept['precision_low']:.3f} with {accept['confidence']:.0%} confidence",
+        *(f"            {text}" for text in summary["thresholds"]["unreachable"]),
+        f"calibrated  expected calibration error "
+        f"{summary['calibration']['ece_equal_mass']:.3f}, Brier "
+        f"{summary['calibration']['brier']:.4f}",
+        f"against     {compared['against']}: average precision {gain['first']:.3f} → "
+        f"{gain['second']:.3f} ({gain['low']:+.3f} to {gain['high']:+.3f})",
+    ]
+    lines += [
+        f"gate        {'ok  ' if check['passed'] else 'FAIL'} {check['name']}: {check['message']}"
+        for check in summary["gate"]
+    ]
+    return [*lines, f"report      {summary['report']}"]
+
+
+def metric_lines(metrics: dict[str, Any], where: str) -> list[str]:
+    """Each metric with its interval."""
+    width = max(map(len, NAMES.values()))
+    lines = [f"{where} (95 % intervals by entity)"]
+    lines += [
+        f"  {NAMES[name]:<{width}}  {m['value']:.3f}  ({m['low']:.3f} to {m['high']:.3f})"
+        for name, m in metrics.items()
+        if name in NAMES
+    ]
+    return lines
+
+
+def evaluation_lines(found: dict[str, Any]) -> list[str]:
+    """One model's metrics, or two models' side by side."""
+    lines = [f"{found['pairs']:,} labelled pairs"]
+    for reference, measured in found["models"].items():
+        where = f"{reference}, accept at {measured['accept']:.4f}"
+        lines += metric_lines(measured["metrics"], where)
+    if "comparison" in found:
+        first, second = found["models"]
+        lines.append(f"{first} less {second} (paired bootstrap)")
+        lines += [
+            f"  {NAMES[name]:<26}{row['difference']:+.3f}  "
+            f"({row['low']:+.3f} to {row['high']:+.3f})"
+            for name, row in found["comparison"].items()
+            if name in NAMES
+        ]
+    return lines
+
+
+def model_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """The registry as a table."""
+    lines = [f"{'model':<28}{'champion':<10}{'AP':>7}{'F1':>7}  purpose"]
+    for row in rows:
+        mark = "yes" if row["champion"] else ""
+        lines.append(
+            f"{row['model']:<28}{mark:<10}{row['average_precision']:>7.3f}{row['f1']:>7.3f}  "
+            f"{row['purpose']}" + (f"  DAMAGED: {row['problem']}" if row["problem"] else "")
+        )
+    return lines
