@@ -74,6 +74,18 @@ class SourceBase(Frozen):
         True, description="True: a row that is gone was deleted. False: an append-only feed."
     )
 
+    @property
+    def has_text(self) -> bool:
+        """Whether its records can have a text."""
+        columns = getattr(self, "columns", None)
+        return columns is not None and bool(columns.text_columns)
+
+    @property
+    def has_images(self) -> bool:
+        """Whether its records can have a picture."""
+        columns = getattr(self, "columns", None)
+        return columns is None or bool(columns.image or columns.image_bytes)
+
 
 class CsvSource(SourceBase):
     """Comma-separated file(s) with a header row; .gz and .zst are decompressed."""

@@ -59,11 +59,35 @@ def read_labels(path: str) -> Labels:
     missing = {"left_id", "right_id", "label"} - set(table.column_names)
     if missing:
         raise ConfigError(f"labels: {path} lacks {sorted(missing)}; it has {table.column_names}")
+    if not len(table):
+        raise ConfigError(f"labels: {path} has no rows; remove the setting, or label some pairs")
     values = table["label"].to_numpy()
     if not np.isin(values, (0, 1)).all():
         raise ConfigError(f"labels: {path} column label must hold 1 (duplicate) or 0 (different)")
     left, right = (table[name].cast(pa.string()).combine_chunks() for name in columns)
     return Labels(left, right, values.astype(bool))
+
+
+def require_known(labels: Labels, record_ids: pa.Array, *, path: str) -> None:
+    """Make sure that some labelled pair names two records of the run.
+
+    Raises:
+        ConfigError: none does: the ids are of another kind, or the file is of other data.
+    """
+    sides = [rows_of(side, record_ids) >= 0 for side in (labels.left, labels.right)]
+    if (sides[0] & sides[1]).any():
+        return
+    ids = pa.concat_arrays([labels.left, labels.right])
+    named = pc.unique(ids.filter(pa.array(~np.concatenate(sides))))
+    raise ConfigError(
+        f"labels: none of the {len(labels.same):,} pairs in {path} names two of the run's "
+        f"{len(record_ids):,} records; the file has ids such as {_examples(named)}, the records "
+        f"{_examples(record_ids)}: write record ids as source:key"
+    )
+
+
+def _examples(ids: pa.Array) -> str:
+    return ", ".join(repr(item) for item in ids.slice(0, 3).to_pylist())
 
 
 def pair_metrics(

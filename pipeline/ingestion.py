@@ -14,6 +14,7 @@ from pipeline.catalog.catalog import carry_first_seen
 from pipeline.catalog.tables import Tables
 from pipeline.context import RunContext
 from pipeline.errors import CheckError, SourceError
+from pipeline.evaluation import read_labels, require_known
 from pipeline.portions import gathered
 from pipeline.records import drop_duplicate_ids
 from pipeline.schemas import QUARANTINE, RECORDS, TABLES
@@ -25,7 +26,13 @@ WHERE = ("source", "location")  # the order of the quarantine
 
 
 def settle_records(context: RunContext, rows: int) -> dict[str, Any]:
-    """Resolve duplicate ids and write both tables; the count of rows must come out even."""
+    """Resolve duplicate ids and write both tables; the count of rows must come out even.
+
+    Raises:
+        CheckError: a row was lost.
+        SourceError: no row could be used.
+        ConfigError: no labelled pair names two of the records.
+    """
     work, tables = context.work, context.catalog.tables
     records, repeated = drop_duplicate_ids(work.read_shards("records", RECORDS))
     records = carry_first_seen(records, context.catalog.first_seen())
@@ -39,6 +46,9 @@ def settle_records(context: RunContext, rows: int) -> dict[str, Any]:
         raise SourceError(
             f"none of the {rows} rows could be used; the first reason: {_first(quarantine)}"
         )
+    if context.config.labels:
+        labels, ids = read_labels(context.config.labels), records["record_id"].combine_chunks()
+        require_known(labels, ids, path=context.config.labels)
     # What follows the colon names one row or file; the kinds of reason are few.
     kinds = pc.list_element(pc.split_pattern(quarantine["reason"], ":", max_splits=1), 0)
     reasons = pc.value_counts(kinds.combine_chunks()).to_pylist()

@@ -2,33 +2,65 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from pipeline import outcome, stages
 from pipeline.config import RunConfig
 from pipeline.context import RunContext, new_context
+from pipeline.encoders.preflight import check_encoder, known_dimension
+from pipeline.errors import CatalogError
 from pipeline.evaluation import read_labels
 from pipeline.exporters import check_exports
+from pipeline.indexes import check_index
 from pipeline.pinning import pinned
 from pipeline.sources import open_source
 from pipeline.state import rules_of
 
 
 def check(config: RunConfig) -> None:
-    """Check everything that can be checked before any work.
+    """Check everything that can be checked before any work, the cheapest first; change nothing.
 
     Raises:
-        ConfigError: a setting, a column, an encoder or the labels cannot work.
+        ConfigError: a setting, a column, the index or the labels cannot work.
+        EncoderError: an encoder's files are not there, or not what its type says.
+        CatalogError: the catalog's folder cannot be written.
         SourceError: a source cannot be read at all.
     """
+    check_writable(config.catalog)
     config, models = pinned(config)
     rules_of(new_context(config, models=models))
+    check_encoder(config.text_encoder, field="text_encoder")
+    check_encoder(config.image_encoder, field="image_encoder")
+    used = {
+        "text": (config.text_encoder, any(source.has_text for source in config.sources)),
+        "image": (config.image_encoder, any(source.has_images for source in config.sources)),
+    }
+    dimensions = [known_dimension(encoder) for encoder, is_used in used.values() if is_used]
+    check_index(config.index, dimensions=dimensions)
     if config.labels:
         read_labels(config.labels)
     for source in config.sources:
         open_source(source).check()
+
+
+def check_writable(catalog: str) -> None:
+    """Look whether the catalog's folder can be written, or made where it is absent.
+
+    Raises:
+        CatalogError: it cannot.
+    """
+    folder = Path(catalog).absolute()
+    while not os.path.exists(folder):
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        what = "is not a folder" if os.path.isfile(folder) else "is not writable"
+        raise CatalogError(
+            f"catalog: {catalog}: {folder} {what}; name another folder, or change its permissions"
+        )
 
 
 def begin(config: RunConfig) -> RunContext:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pipeline.catalog import Catalog
 from pipeline.catalog.models import Model
 from pipeline.config import RunConfig
-from pipeline.errors import ConfigError, ModelError
+from pipeline.errors import CatalogError, ConfigError, ModelError
 from pipeline.registered import champion_purpose, open_registered, registry_of
 
 PURPOSE = "deduplication"
@@ -23,17 +25,17 @@ def pinned(config: RunConfig) -> tuple[RunConfig, tuple[str, ...]]:
     """
     try:
         found = [open_registered(model) for model in _wanted(config)]
-    except ModelError as error:
+    except (ModelError, CatalogError) as error:
         raise ConfigError(f"model: {error}; state another, or `model: none`") from error
     encoders = {f"{model.modality}_encoder": model.encoder for model in found}
     return config.model_copy(update=encoders), tuple(model.model.reference for model in found)
 
 
 def _wanted(config: RunConfig) -> list[Model]:
-    registry = registry_of(Catalog(config.catalog))
+    if config.model == "none" or (config.model == "champion" and not Path(config.catalog).is_dir()):
+        return []
+    registry = registry_of(Catalog(config.catalog, create=False))
     match config.model:
-        case "none":
-            return []
         case "champion":
             purposes = [champion_purpose(PURPOSE, modality) for modality in ("text", "image")]
             champions = [registry.champion(purpose) for purpose in purposes]

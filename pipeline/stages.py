@@ -48,10 +48,8 @@ def ingest(context: RunContext) -> dict[str, Any]:
         for source_config in config.sources:
             before = rows
             source = open_source(source_config)
-            pictures = source_config.type == "image_folder" or (
-                source_config.columns.image or source_config.columns.image_bytes
-            )
-            for batch in source.batches(rows=IMAGE_ROWS if pictures else config.shard_rows):
+            most = IMAGE_ROWS if source_config.has_images else config.shard_rows
+            for batch in source.batches(rows=most):
                 built = build_records(
                     batch.rows,
                     source=source.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, assert_never
 
@@ -28,6 +28,22 @@ class Index(Protocol):
         ...
 
 
+def check_index(config: IndexConfig, *, dimensions: Iterable[int | None]) -> None:
+    """Check before any work that the configured index can be built.
+
+    Args:
+        dimensions: of the vectors of each modality; None where it is not known yet.
+
+    Raises:
+        ConfigError: the factory string is not one FAISS knows, or not one that can be searched.
+    """
+    if isinstance(config, FaissIndex) and config.factory != "auto":
+        from pipeline.indexes.factory import check_factory
+
+        for dimension in dimensions:
+            check_factory(config.factory, dimension)
+
+
 def build_index(config: IndexConfig, vectors: Vectors, *, floor: float, seed: int = 0) -> Index:
     """Build the configured index.
 
@@ -38,7 +54,7 @@ def build_index(config: IndexConfig, vectors: Vectors, *, floor: float, seed: in
         seed: of every random choice.
 
     Raises:
-        ConfigError: the factory string is not one FAISS knows.
+        ConfigError: the factory string is not one FAISS knows, or can train on so few vectors.
     """
     match config:
         case ExactIndex():

@@ -1,4 +1,4 @@
-"""FAISS: flat up to a size, inverted lists above, any factory string on request.
+"""FAISS: flat up to a size, inverted lists above.
 
 Inverted lists are joined list by list: the members of one list and every vector that probes it meet
 in one dense product, which keeps both cores in BLAS instead of in one heap per query. FAISS trains
@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import FaissIndex
-from pipeline.errors import ConfigError
-from pipeline.indexes.blocks import DECIMALS, Pairs, Positions, Vectors, block_hits, exact_pairs
+from pipeline.indexes.blocks import Pairs, Positions, Vectors, block_hits, exact_pairs
 from pipeline.indexes.exact import BruteForce
+from pipeline.indexes.factory import FactoryIndex
 
 TRAINING_POINTS_PER_LIST = 48
 TUNING_SAMPLE = 1000
@@ -33,7 +33,7 @@ def build_faiss(
     """Choose by the rule: flat up to `exact_below` vectors, about 2·√n inverted lists above.
 
     Raises:
-        ConfigError: FAISS does not know the factory string.
+        ConfigError: FAISS does not know the factory string, or cannot train it on so few vectors.
     """
     if config.factory != "auto":
         return FactoryIndex(config.factory, vectors)
@@ -194,51 +194,6 @@ class ListIndex:
             pointers = [faiss.swig_ptr(array) for array in (block, ids, lists)]
             index.add_core(len(block), *pointers)
         _write(index, folder)
-
-
-class FactoryIndex:
-    """Any index of FAISS's factory, searched by its own range search and rescored exactly."""
-
-    def __init__(self, factory: str, vectors: Vectors) -> None:
-        import faiss
-
-        try:
-            self.index = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
-        except RuntimeError as error:
-            raise ConfigError(f"index.factory: FAISS does not know {factory!r}") from error
-        self.vectors = vectors
-        self.index.train(np.ascontiguousarray(vectors))
-        self.index.add(np.ascontiguousarray(vectors))
-        self.description = f"faiss {factory}, {len(vectors)} vectors"
-
-    def self_join(self, floor: float) -> Iterator[Pairs]:
-        """See `Index.self_join`; as complete as the factory's index is."""
-        # Either side may find the other, so both directions are searched and met in one key.
-        keys = [
-            np.unique(np.minimum(row, column) * len(self.vectors) + np.maximum(row, column))
-            for row, column in self.search(self.vectors, floor)
-        ]
-        if keys:
-            left, right = np.divmod(np.unique(np.concatenate(keys)), len(self.vectors))
-            yield left[left < right], right[left < right]
-
-    def search(self, queries: Vectors, floor: float) -> Iterator[Pairs]:
-        """See `Index.search`."""
-        for start in range(0, len(queries), 1024):
-            block = np.ascontiguousarray(queries[start : start + 1024])
-            limits, _, found = self.index.range_search(block, floor - 0.01)
-            counts: npt.NDArray[np.int64] = limits[1:].astype(np.int64) - limits[:-1].astype(
-                np.int64
-            )
-            row = np.repeat(np.arange(len(block)), counts)
-            kept = (
-                np.round(np.einsum("ij,ij->i", block[row], self.vectors[found]), DECIMALS) >= floor
-            )
-            yield row[kept] + start, found[kept]
-
-    def save(self, folder: Path) -> None:
-        """Write `index.faiss`."""
-        _write(self.index, folder)
 
 
 def _train(vectors: Vectors, lists: int, *, seed: int) -> Vectors:
