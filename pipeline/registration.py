@@ -18,6 +18,7 @@ from pipeline import finetuning as steps
 from pipeline.calibration import Calibration, calibrate
 from pipeline.catalog import Catalog
 from pipeline.catalog.models import Model
+from pipeline.drift import histogram
 from pipeline.encoders import open_encoder
 from pipeline.encoders.fingerprint import fingerprint
 from pipeline.errors import CatalogError
@@ -177,6 +178,7 @@ def measure(config: TrainConfig, lesson: Lesson, candidate: Candidate) -> dict[s
             min_slice=config.min_slice,
         )  # fmt: skip
 
+    everything = np.concatenate([valid, candidate.probability])
     at_accept = measured(candidate.probability, accept)
     at_balanced = measured(candidate.probability, balanced)
     similar = measured(np.clip(cosine.astype(np.float64), 0, 1), 0.5)["metrics"]
@@ -185,7 +187,16 @@ def measure(config: TrainConfig, lesson: Lesson, candidate: Candidate) -> dict[s
         **at_accept,
         "balanced": {"threshold": balanced, "metrics": at_balanced["metrics"]},
         "cosine": {name: similar[name] for name in ("average_precision",)},
+        "histogram": histogram(_above_floor(lesson, candidate, everything)),
     }
+
+
+def _above_floor(lesson: Lesson, candidate: Candidate, probability: Floats) -> Floats:
+    """The held-out probabilities of pairs that a run would have found: what drift is told by."""
+    pairs, vectors = lesson.pairs, lesson.study.vectors(candidate.judge.modality)
+    part = np.concatenate([pairs.part("valid"), pairs.part(candidate.held)])
+    cosine = (vectors[pairs.left[part]] * vectors[pairs.right[part]]).sum(axis=1)
+    return np.asarray(probability[cosine >= candidate.judge.floor])
 
 
 def balanced_threshold(probability: Floats) -> float:
