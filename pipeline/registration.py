@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock, Timeout
 
 from pipeline import finetuning as steps
 from pipeline.calibration import Calibration, calibrate
@@ -21,7 +19,6 @@ from pipeline.catalog.models import Model
 from pipeline.drift import histogram
 from pipeline.encoders import open_encoder
 from pipeline.encoders.fingerprint import fingerprint
-from pipeline.errors import CatalogError
 from pipeline.evaluation import compare, error_rates, evaluate_pairs
 from pipeline.finetuning import Lesson, Trained
 from pipeline.governance import governance_markdown, governance_report, model_card
@@ -77,32 +74,12 @@ def finetune(config: TrainConfig, *, dry_run: bool = False) -> dict[str, Any]:
     if dry_run:
         return plan(config, lesson)
     catalog = Catalog(config.catalog)
-    with training_lock(catalog):
-        work = catalog.root / "training" / _task(config, lesson)
+    with catalog.trainer():
+        work = catalog.training_folder(_task(config, lesson))
         candidate, lesson = learn(config, lesson, work=work)
         summary = register(config, lesson, candidate, catalog)
         shutil.rmtree(work, ignore_errors=True)
     return summary
-
-
-@contextmanager
-def training_lock(catalog: Catalog) -> Iterator[None]:
-    """Hold the only right to train in a catalog; nightly runs are not kept waiting.
-
-    Raises:
-        CatalogError: another fine-tune holds it.
-    """
-    lock = FileLock(str(catalog.root / "training.lock"), timeout=0, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise CatalogError(
-            f"another fine-tune is under way in {catalog.root}; wait for it to end"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _task(config: TrainConfig, lesson: Lesson) -> str:
