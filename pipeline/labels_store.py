@@ -21,6 +21,7 @@ from pipeline.schemas import LABELS, conform
 
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 TARGET = 0.95
+FEW = 20  # labels of accepted pairs below which nothing is said of the precision
 
 
 def format_of(path: Path) -> Any:
@@ -73,8 +74,8 @@ def _enough(pairs: pa.Table, labels: pa.Table | None) -> list[str]:
     decided = labels.filter(pc.is_in(labels["label"], value_set=pa.array(["same", "different"])))
     own = pc.binary_join_element_wise(decided["left_id"], decided["right_id"], "\0")
     known = decided.filter(pc.is_in(own, value_set=keys.combine_chunks()))
-    if not len(known):
-        return ["no accepted pair has a label yet"]
+    if len(known) < FEW:
+        return [f"{len(known)} accepted pairs have a label: too few to say what precision is"]
     same = np.asarray(pc.equal(known["label"], "same").to_pylist(), bool)
     return [str(enough(same, target=TARGET)["sentence"])]
 
