@@ -163,7 +163,6 @@ def _fitted(
     fit = fit_head(
         train.pairs(extras, learner),
         valid.pairs(extras, learner),
-        names=(*blank.names, *extras),
         cosine=len(blank.names) if extras else -1,
         kind=learner.settings.kind,
         seed=learner.seed,
