@@ -242,6 +242,8 @@ def _hashed(texts: Sequence[str], **how: object) -> csr_matrix:
     """Binary float32 (n, HASHED) matrix of what `how` finds in case-folded texts."""
     from sklearn.feature_extraction.text import HashingVectorizer
 
+    if not len(texts):
+        return csr_matrix((0, HASHED), dtype=np.float32)  # scikit-learn refuses no texts
     vectorizer = HashingVectorizer(
         n_features=HASHED, norm=None, alternate_sign=False, binary=True, lowercase=False,
         dtype=np.float32, **how,

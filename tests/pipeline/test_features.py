@@ -171,7 +171,7 @@ texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_siz
 
 
 @given(st.lists(texts, min_size=2, max_size=6), st.randoms(use_true_random=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_sides_company_and_order_do_not_matter(found: list[str], generator: object) -> None:
     count = len(found)
     pairs = [(a, b) for a in range(count) for b in range(count)]
@@ -189,7 +189,7 @@ def test_sides_company_and_order_do_not_matter(found: list[str], generator: obje
 
 
 @given(st.lists(texts.filter(bool), min_size=1, max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_nothing_is_more_alike_than_a_copy(found: list[str]) -> None:
     rows = range(len(found))
     features = made([*found, *CORPUS])
@@ -208,7 +208,8 @@ def test_an_absent_text_is_not_a_number_and_sides_says_so() -> None:
     out = compared(made(["one text", "", ""]), [(0, 0), (0, 1), (1, 2)])
     assert out[:, -1].tolist() == [2, 1, 0]
     assert np.isnan(out[1:, :-1]).all()
-    assert not np.isnan(out[0, :12]).any()
+    known = [at for at, name in enumerate(BLOCK) if not name.startswith(("code", "number"))]
+    assert not np.isnan(out[0, known]).any()
 
 
 def test_fields_are_compared_each_with_its_own() -> None:
@@ -230,6 +231,15 @@ def test_fields_are_compared_each_with_its_own() -> None:
 
 def test_one_field_alone_is_the_whole_text() -> None:
     assert list(learn_weights(["a"], {"title": ["a"]})) == [WHOLE]
+
+
+def test_a_field_that_is_always_empty_says_nothing() -> None:
+    fields = {"name": ["abc", "abd"], "note": ["", ""]}
+    weights = learn_weights(["abc", "abd"], fields)
+    assert weights["field note"].texts == 0
+    features = TextFeatures(["abc", "abd"], fields, weights=weights, threads=1)
+    out = compared(features, [(0, 1)])
+    assert out[0, features.names.index("field note: sides")] == 0
 
 
 def test_weights_count_documents_not_words() -> None:
