@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from pipeline.catalog import Catalog
 from pipeline.catalog.catalog import Run
+from pipeline.catalog.champions import champions
 from pipeline.errors import ConfigError
 from pipeline.label_estimates import enough
 from pipeline.label_sheet import blank_rows, read_filled
@@ -99,22 +100,26 @@ def add_labels(catalog: Catalog, path: Path, *, by: str) -> dict[str, Any]:
 
 
 def model_rows(catalog: Catalog) -> list[dict[str, Any]]:
-    """What `gemel models list` shows, the newest version of each name last."""
+    """What `gemel models list` shows, the newest version of each name last, damaged ones too."""
     registry = registry_of(catalog)
     problems = registry.problems()
+    stacks = champions(registry.history())
+    in_use = {stack[-1].after: purpose for purpose, stack in stacks.items() if stack}
+    sound = {model.reference: model for model in registry.list()}
     rows = []
-    for model in registry.list():
-        champion = registry.champion(model.purpose)
-        metrics = model.read("metrics.json")["metrics"]
+    for reference in sorted(sound.keys() | problems.keys()):
+        model = sound.get(reference)
+        problem = problems.get(reference)
+        metrics = model.read("metrics.json")["metrics"] if model and not problem else {}
         rows.append(
             {
-                "model": model.reference,
-                "champion": champion is not None and champion.reference == model.reference,
-                "purpose": model.purpose,
-                "created": model.facts["created"],
-                "average_precision": metrics["average_precision"]["value"],
-                "f1": metrics["f1"]["value"],
-                "problem": problems.get(model.reference),
+                "model": reference,
+                "champion": reference in in_use,
+                "purpose": model.purpose if model else in_use.get(reference),
+                "created": model.facts["created"] if model else None,
+                "average_precision": metrics["average_precision"]["value"] if metrics else None,
+                "f1": metrics["f1"]["value"] if metrics else None,
+                "problem": problem,
             }
         )
     return rows

@@ -117,6 +117,7 @@ def learn(config: TrainConfig, lesson: Lesson, *, work: Path) -> tuple[Candidate
     blind = steps.blind_cosines(config, lesson, work=work)
     lesson, print_ = steps.embed(config, lesson, trained)
     fitted, facts = steps.judge(config, lesson, trained=config.encoder.train, blind=blind)
+    shutil.rmtree(work / JUDGE, ignore_errors=True)  # of a killed run: it would be counted in
     fitted.save(work / JUDGE)
     bound = scorer(print_, work)
     valid = lesson.pairs.part("valid")
