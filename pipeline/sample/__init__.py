@@ -4,6 +4,7 @@ Three sources about an invented network of shops: product records as several ven
 them (`shop`), support tickets and articles (`support`), and a folder of pictures (`photos`). The
 texts are written for this sample; the photographs are the ones that scikit-image and scikit-learn
 ship, edited by code. Duplicates and near misses are labelled, and bad rows are there on purpose.
+Apart from these, and in no run: names of invented people and firms (`names`) to train on.
 """
 
 from __future__ import annotations
@@ -79,11 +80,13 @@ def sample_files() -> Iterator[tuple[str, bytes]]:
         SourceError: a photograph is not installed.
     """
     # Imported late: these need Pillow, and `import pipeline.sample` is to stay light.
-    from pipeline.sample import labels, pictures, texts
+    from pipeline.sample import labels, names, pictures, texts
 
     yield "catalogue.csv", texts.catalogue_file()
     yield "tickets.jsonl", texts.tickets_file()
     yield "labels.csv", labels.labels_file()
+    yield "names.csv", names.names_file()
+    yield "name_clusters.csv", names.clusters_file()
     yield from pictures.pictures()
 
 
