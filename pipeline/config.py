@@ -39,6 +39,9 @@ class Columns(Frozen):
     text: str | tuple[str, ...] | None = Field(
         None, description="Text column, or several, serialised as 'name: value' in this order."
     )
+    text_names: bool = Field(
+        True, description="Several text columns: with their names, or as 'value; value'."
+    )
     image: str | None = Field(None, description="Column with the path or URL of a picture.")
     image_bytes: str | None = Field(None, description="Column with the encoded picture itself.")
     attributes: Literal["*"] | tuple[str, ...] = Field(

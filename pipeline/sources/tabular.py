@@ -88,7 +88,7 @@ def build(
     table = pa.table(
         [
             key,
-            _serialise(columns.text_columns, texts) if texts else nothing,
+            _serialise(columns.text_columns, texts, named=columns.text_names) if texts else nothing,
             _uris(column[columns.image], root=image_root) if columns.image else nothing,
             column[columns.image_bytes]
             if columns.image_bytes
@@ -164,15 +164,19 @@ def _blank_to_null(column: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(pc.binary_length(column), 0), pa.scalar(None, pa.string()), column)
 
 
-def _serialise(names: Sequence[str], values: Sequence[pa.Array]) -> pa.Array:
-    """Join text columns as 'name: value; name: value', empty ones skipped; one column stays."""
+def _serialise(names: Sequence[str], values: Sequence[pa.Array], *, named: bool) -> pa.Array:
+    """Join text columns as 'name: value; name: value', empty ones skipped; one column stays.
+
+    Not `named`: as 'value; value'.
+    """
     if len(values) == 1:
         return values[0]
-    trimmed = [_blank_to_null(pc.utf8_trim_whitespace(value)) for value in values]
-    parts = [
-        pc.binary_join_element_wise(f"{name}: ", value, "")
-        for name, value in zip(names, trimmed, strict=True)
-    ]
+    parts = [_blank_to_null(pc.utf8_trim_whitespace(value)) for value in values]
+    if named:
+        parts = [
+            pc.binary_join_element_wise(f"{name}: ", part, "")
+            for name, part in zip(names, parts, strict=True)
+        ]
     # Without the leading "" Arrow 26 drops a row whose parts are all null.
     joined = pc.binary_join_element_wise("", *parts, "; ", null_handling="skip")
     return _blank_to_null(pc.utf8_slice_codeunits(joined, 2))

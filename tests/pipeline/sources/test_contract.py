@@ -21,6 +21,7 @@ import zstandard
 from PIL import Image
 from pydantic import TypeAdapter
 
+from pipeline import portions
 from pipeline.config import SourceConfig
 from pipeline.errors import ConfigError, SourceError
 from pipeline.schemas import QUARANTINE, ROWS
@@ -184,6 +185,39 @@ def test_a_missing_column_is_named_with_those_there_are(kind: str, tmp_path: Pat
     wrong = {**COLUMNS, "text": ["title", "boddy"]}
     with pytest.raises(ConfigError, match=r"columns\.text names 'boddy'.*sku, title, body"):
         source(kind, path, columns=wrong).check()
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_text_columns_without_their_names(kind: str, tmp_path: Path) -> None:
+    path, oracle, _ = make(kind, tmp_path)
+    good, _ = read(source(kind, path, columns={**COLUMNS, "text_names": False}))
+    for row, named in zip(good, oracle, strict=True):
+        assert row.pop("text") == ("; ".join(value for _, value in named["fields"]) or None)
+        named.pop("text")
+    assert good == oracle
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_long_rows_come_in_smaller_batches(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, oracle, _ = make(kind, tmp_path)
+    monkeypatch.setattr(portions, "LIMIT", 40)
+    assert len(list(source(kind, path).batches(rows=1000))) >= 5
+    assert read(source(kind, path))[0] == oracle
+
+
+def test_a_dictionary_of_long_texts_is_cut_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file says how large the dictionary is, not what its 90 rows come to."""
+    path = tmp_path / "data.parquet"
+    long = pa.array(["x" * 300, "y" * 300] * 45).dictionary_encode()
+    pq.write_table(pa.table({"id": pa.array(range(90)).cast(pa.string()), "text": long}), path)
+    monkeypatch.setattr(portions, "LIMIT", 3000)
+    batches = list(source("parquet", path, columns={"id": "id", "text": "text"}).batches(rows=1000))
+    assert all(batch.rows["text"].nbytes < 4000 for batch in batches)
+    assert sum(batch.rows_in for batch in batches) == 90
 
 
 @pytest.mark.parametrize("kind", WRITERS)
