@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from pipeline.errors import ConfigError
 from pipeline.evaluation import compare, evaluate_pairs
 from pipeline.labelled import LabelledPairs
 from pipeline.labels import read_claims, read_labelled
+from pipeline.model_facts import REPORTS, write_reports
 from pipeline.registered import CALIBRATION, Registered, open_registered, registry_of
 from pipeline.splits import entities
 from pipeline.study import Study
@@ -182,16 +184,27 @@ def recalibrate(config: TrainConfig, *, model: str) -> dict[str, Any]:
     }
 
 
+_WRITTEN_ANEW = {CALIBRATION, *REPORTS}
 _SET_BY_REGISTRY = {"name", "version", "created", "files", "sha256"}
 
 
 def _refilled(folder: Path, model: Model, calibration: Calibration) -> dict[str, Any]:
-    """Copy a version's files but its calibration; return its facts."""
+    """Copy a version's files, its calibration and what tells of it written anew.
+
+    What was measured on held-out pairs stays what it was, at the threshold it names.
+    """
     for path in model.facts["files"]:
-        if path != CALIBRATION:
+        if path not in _WRITTEN_ANEW:
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(model.folder / path, target)
     (folder / CALIBRATION).write_text(calibration.to_json() + "\n")
+    told = model.read("governance.json")["facts"]
+    anew = {
+        "model": {**told["model"], "parent": model.reference},
+        "calibration": json.loads(calibration.to_json()),
+        "gate": [],
+    }
+    write_reports(folder, {**told, **anew})
     facts = {name: value for name, value in model.facts.items() if name not in _SET_BY_REGISTRY}
     return {**facts, "parent": model.reference, "recalibrated": True}

@@ -160,6 +160,7 @@ def train(config: TrainConfig, lesson: Lesson, *, work: Path, name: str = "encod
         work=work / f"{name}-training",
         seed=config.seed,
         threads=config.threads,
+        images=config.images,
     )
     return Trained(_settings(config, found.folder), found.folder, found.facts, found.history)
 

@@ -67,12 +67,16 @@ def suggest_labels(catalog: Catalog, run: Run, *, n: int, seed: int, out: Path) 
 
 
 def _enough(pairs: pa.Table, labels: pa.Table | None) -> list[str]:
-    """One sentence on whether more labels are worth it, over the accepted pairs with a label."""
+    """One sentence on whether more labels are worth it, by each accepted pair's last label."""
     if labels is None:
         return ["no labels yet: the precision of this catalog's clusters is not known"]
     accepted = pairs.filter(pc.equal(pairs["decision"], "duplicate"))
     keys = pc.binary_join_element_wise(accepted["left_id"], accepted["right_id"], "\0")
-    decided = labels.filter(pc.is_in(labels["label"], value_set=pa.array(["same", "different"])))
+    latest = labels.sort_by([("at", "descending")])
+    both = pc.binary_join_element_wise(latest["left_id"], latest["right_id"], "\0")
+    _, first = np.unique(both.to_pylist(), return_index=True)
+    latest = latest.take(pa.array(first))
+    decided = latest.filter(pc.is_in(latest["label"], value_set=pa.array(["same", "different"])))
     own = pc.binary_join_element_wise(decided["left_id"], decided["right_id"], "\0")
     known = decided.filter(pc.is_in(own, value_set=keys.combine_chunks()))
     if len(known) < FEW:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.finetuning import Lesson
+from pipeline.governance import governance_markdown, governance_report, model_card
 from pipeline.train_config import TrainConfig
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 PACKAGES = ("torch", "pytorch-lightning", "sentence-transformers", "lightgbm", "scikit-learn")
 WORST = 20  # errors of each kind shown in the governance report
 BINS = 20
+REPORTS = ("governance.json", "governance.md", "governance.html", "card.md")
 Floats = npt.NDArray[np.float64]
 
 
@@ -145,3 +148,19 @@ def _histogram(same: npt.NDArray[np.bool_], probability: Floats) -> dict[str, li
         "same": np.histogram(probability[same], edges)[0].tolist(),
         "different": np.histogram(probability[~same], edges)[0].tolist(),
     }
+
+
+def write_reports(folder: Path, facts: dict[str, Any]) -> None:
+    """Write `REPORTS` from the facts of `governance`."""
+    from pipeline.reporting.governance import render_governance
+
+    report = governance_report(facts)
+    write_facts(folder / "governance.json", report)
+    (folder / "governance.md").write_text(governance_markdown(report))
+    (folder / "governance.html").write_text(render_governance(report))
+    (folder / "card.md").write_text(model_card(facts))
+
+
+def write_facts(path: Path, data: dict[str, Any]) -> None:
+    """Write JSON for people and programs to read."""
+    path.write_text(json.dumps(data, indent=2, sort_keys=True, default=str) + "\n")

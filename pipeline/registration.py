@@ -21,9 +21,15 @@ from pipeline.encoders import open_encoder
 from pipeline.encoders.fingerprint import fingerprint
 from pipeline.evaluation import compare, error_rates, evaluate_pairs
 from pipeline.finetuning import Lesson, Trained
-from pipeline.governance import governance_markdown, governance_report, model_card
 from pipeline.learned import JudgeModel
-from pipeline.model_facts import governance, split_sizes, start_name, versions
+from pipeline.model_facts import (
+    governance,
+    split_sizes,
+    start_name,
+    versions,
+    write_facts,
+    write_reports,
+)
 from pipeline.promotion import as_rows, check_promotion, passes, slice_f1
 from pipeline.registered import (
     CALIBRATION,
@@ -323,16 +329,14 @@ def _fill(
     facts: dict[str, Any],
 ) -> dict[str, Any]:
     """Write a version's files; return what model.json says."""
-    from pipeline.reporting.governance import render_governance
-
     settings = candidate.trained.settings
     if candidate.trained.folder is not None:
         shutil.copytree(candidate.trained.folder, folder / "encoder")
         settings = settings.model_copy(update={"path": "encoder"})
     candidate.judge.save(folder / JUDGE)
     (folder / CALIBRATION).write_text(candidate.calibration.to_json() + "\n")
-    _write(folder / "metrics.json", metrics)
-    _write(
+    write_facts(folder / "metrics.json", metrics)
+    write_facts(
         folder / "training.json",
         {
             "config": config.model_dump(mode="json"),
@@ -346,11 +350,7 @@ def _fill(
             "versions": versions(),
         },
     )
-    report = governance_report(facts)
-    _write(folder / "governance.json", report)
-    (folder / "governance.md").write_text(governance_markdown(report))
-    (folder / "governance.html").write_text(render_governance(report))
-    (folder / "card.md").write_text(model_card(facts))
+    write_reports(folder, facts)
     return {
         "purpose": champion_purpose(config.purpose, candidate.judge.modality),
         "parent": start_name(config),
@@ -358,7 +358,3 @@ def _fill(
         "encoder_fingerprint": candidate.fingerprint,
         "modality": candidate.judge.modality,
     }
-
-
-def _write(path: Path, data: dict[str, Any]) -> None:
-    path.write_text(json.dumps(data, indent=2, sort_keys=True, default=str) + "\n")

@@ -160,3 +160,42 @@ def test_telemetry_is_off() -> None:
     from prefect.settings import get_current_settings
 
     assert get_current_settings().server.analytics_enabled is False
+
+
+def test_a_fine_tune_is_a_flow_and_its_champion_judges_the_next_one(
+    tmp_path: Path, write_offers: Any
+) -> None:
+    from prefect.artifacts import Artifact
+
+    from flows.finetune import finetune
+    from flows.nightly import nightly
+    from flows.running import finetune_once
+    from pipeline.train_config import TrainConfig
+
+    data = write_offers(tmp_path / "data")
+    source = {"type": "jsonl", "name": "s", "path": str(data / "offers.jsonl"),
+              "columns": {"id": "id", "text": "title"}}  # fmt: skip
+    settings = TrainConfig.model_validate(
+        {
+            "name": "offers", "catalog": str(tmp_path / "catalog"), "sources": [source],
+            "labels": [{"type": "pairs", "path": str(data / "pairs.csv")}],
+            "encoder": {"train": False, "start": {"type": "toy"}}, "judge": {"kind": "linear"},
+        }
+    )  # fmt: skip
+    summary = finetune(settings)
+    assert summary["promoted"]
+    table = Artifact.get("gemel-model")
+    assert table is not None
+    assert "average precision" in {row["metric"] for row in json.loads(str(table.data))}
+    link = Artifact.get("gemel-governance")
+    assert link is not None
+    assert summary["report"] in str(link.data)
+
+    state: Any = finetune(settings, return_state=True)
+    assert (state.name, state.is_failed()) == ("NotPromoted", True)
+    assert "offers/v0002 is registered, not promoted: gain in average precision" in state.message
+    found = finetune_once(settings, dry_run=False, plain=False, quiet=True)
+    assert (found["model"], found["promoted"]) == ("offers/v0003", False)
+
+    night = config(tmp_path / "data").model_copy(update={"catalog": settings.catalog})
+    assert nightly(night)["model"]["registered"] == ["offers/v0001"]

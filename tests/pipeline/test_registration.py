@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.compute as pc
 import pytest
 from pydantic import ValidationError
@@ -143,7 +144,8 @@ def test_the_version_holds_what_its_readers_need(first: Any) -> None:
     assert "access control" in card
     assert "identif" in card
     slices = json.loads((folder / "metrics.json").read_text())["errors"]["slices"]["brand"]
-    assert sum(row["pairs"] for row in slices["values"].values()) == 30
+    tested = training_facts["splits"]["test"]["pairs"]
+    assert sum(row["pairs"] for row in slices["values"].values()) == tested
 
 
 def test_the_same_settings_give_the_same_model(first: Any, data: Path, tmp_path: Path) -> None:
@@ -244,8 +246,6 @@ def test_validation_pairs_of_one_class_are_refused(data: Path, tmp_path: Path) -
 
 
 def test_the_balanced_threshold_accepts_equal_probabilities_together() -> None:
-    import numpy as np
-
     assert balanced_threshold(np.array([0.9, 0.9, 0.8, 0.1, 0.0])) == 0.8
     assert balanced_threshold(np.array([0.5, 0.5])) == 0.5
 
@@ -325,7 +325,6 @@ def test_a_model_that_does_not_exist_is_named(promoted: Path, data: Path, tmp_pa
 
 
 def test_a_model_of_texts_leaves_a_run_of_pictures_alone(promoted: Path, tmp_path: Path) -> None:
-    import numpy as np
     from PIL import Image
 
     folder = tmp_path / "pictures"
@@ -386,6 +385,12 @@ def test_recalibrating_keeps_the_judge_and_moves_the_threshold(
     assert made["accept"]["value"] != first[1]["thresholds"]["accept"]["value"]
     home = promoted / "models" / "offers"
     assert files(home / "v0001" / "judge") == files(home / "v0002" / "judge")
+    shown = f"{made['accept']['value']:.4f}"
+    assert shown in (home / "v0002" / "card.md").read_text()
+    assert shown not in (home / "v0001" / "card.md").read_text()
+    report = json.loads((home / "v0002" / "governance.json").read_text())
+    assert report["facts"]["calibration"]["accept"]["value"] == made["accept"]["value"]
+    assert report["facts"]["model"]["parent"] == "offers/v0001"
     registry = registry_of(Catalog(promoted))
     assert registry.champion().reference == "offers/v0001"  # type: ignore[union-attr]
     registry.promote("offers", "v0002", by="test", reason="a laxer threshold")
@@ -453,6 +458,68 @@ def test_an_encoder_from_scratch_is_registered_and_used(
     assert done["calibrated"]
     assert done["counts"]["duplicates"] > 0
     assert not list((catalog / "training").glob("*"))
+
+
+@pytest.fixture(scope="module")
+def picture_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random vision transformer of two layers."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import ViTConfig, ViTImageProcessorPil, ViTModel
+
+    torch.manual_seed(0)
+    base, folder = tmp_path_factory.mktemp("vit"), tmp_path_factory.mktemp("picture_encoder")
+    shape = ViTConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
+        image_size=32, patch_size=8,
+    )  # fmt: skip
+    ViTModel(shape).save_pretrained(base)
+    ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(base)
+    model = SentenceTransformer(modules=[Transformer(str(base)), Pooling(32)], device="cpu")
+    model.save(str(folder), create_model_card=False)
+    return folder
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_pictures_have_a_champion_of_their_own(
+    promoted: Path, data: Path, tmp_path: Path, picture_encoder: Path, trained: bool
+) -> None:
+    from PIL import Image
+
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    lines = ["record_id,cluster_id"]
+    for number in range(30):
+        small = rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)
+        for side, size in (("a", 48), ("b", 64)):
+            picture = Image.fromarray(small).resize((size, size), Image.Resampling.BICUBIC)
+            picture.save(folder / f"{side}{number}.png")
+            lines.append(f"{side}{number}.png,{number}")
+    (tmp_path / "clusters.csv").write_text("\n".join(lines) + "\n")
+    pictures = {"type": "image_folder", "name": "p", "path": str(folder)}
+    start = {"type": "sentence_transformers_image", "path": str(picture_encoder)}
+    config = training(
+        data, promoted, name="pictures", sources=[pictures], slices=[], gate={"min_gain": -1},
+        labels=[{"type": "clusters", "path": str(tmp_path / "clusters.csv")}],
+        encoder={"train": trained, "start": start, "epochs": 1, "batch_size": 16,
+                 "objective": "info_nce", "precision": "32"},
+    )  # fmt: skip
+    summary = finetune(config)
+    assert summary["promoted"], summary["gate"]
+    registry = registry_of(Catalog(promoted))
+    assert registry.champion("deduplication, images").reference == "pictures/v0001"  # type: ignore[union-attr]
+    assert registry.champion().reference == "offers/v0001"  # type: ignore[union-attr]
+    done = run(nightly(data, promoted, sources=[source(data), pictures]))
+    assert done["model"]["registered"] == ["offers/v0001", "pictures/v0001"]
+    assert done["model"]["image"]["fingerprint"] == summary_fingerprint(summary)
+    kept = Catalog(promoted)
+    pairs = kept.read("pairs", run=kept.run(), columns=["left_id", "image_cosine", "threshold"])
+    accept = summary["thresholds"]["accept"]["value"]
+    of_pictures = pairs.filter(pc.starts_with(pairs["left_id"], "p:"))
+    assert len(of_pictures) > 0
+    assert pc.unique(of_pictures["threshold"]).to_pylist() == [pytest.approx(accept, abs=1e-6)]
 
 
 def summary_fingerprint(summary: dict[str, Any]) -> str:
