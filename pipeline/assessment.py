@@ -61,9 +61,8 @@ def examine(config: TrainConfig, *, split: str | None) -> Exam:
     Raises:
         ConfigError: the labels cannot be used, or none is in the split.
     """
-    catalog = Catalog(config.catalog)
     now = datetime.now(UTC)
-    published, verdicts = steps.published_records(catalog), catalog.tables.labels()
+    published, verdicts = steps.in_catalog(config)
     with Decoder(config.images) as decoder:
         records, claims, facts = read_claims(
             config, published=published, verdicts=verdicts, decoder=decoder, now=now
@@ -105,12 +104,12 @@ def evaluate(
     Returns:
         `evaluate_pairs` of each model by reference, and their paired comparison; JSON-able.
     """
-    catalog = Catalog(config.catalog)
+    catalog = Catalog(config.catalog, create=False)
+    wanted = [open_registered(find(catalog, name)) for name in (model, against) if name]
     exam = examine(config, split=split)
     found: dict[str, tuple[Floats, float]] = {}
     out: dict[str, Any] = {"pairs": len(exam.left), "labels": exam.facts, "models": {}}
-    for reference in [model, *([against] if against else [])]:
-        opened = open_registered(find(catalog, reference))
+    for opened in wanted:
         probability = opened.rule.calibration.calibrator(scored(config, exam, opened))
         found[opened.rule.reference] = probability, opened.rule.accept
         out["models"][opened.rule.reference] = evaluate_pairs(
@@ -142,14 +141,10 @@ def recalibrate(config: TrainConfig, *, model: str) -> dict[str, Any]:
     Raises:
         UnreachableTarget: the target precision cannot be shown; nothing is registered.
     """
-    catalog = Catalog(config.catalog)
+    catalog = Catalog(config.catalog, create=False)
     opened = open_registered(find(catalog, model))
-    pairs = read_labelled(
-        config,
-        published=steps.published_records(catalog),
-        verdicts=catalog.tables.labels(),
-        now=datetime.now(UTC),
-    )
+    published, verdicts = steps.in_catalog(config)
+    pairs = read_labelled(config, published=published, verdicts=verdicts, now=datetime.now(UTC))
     held = pairs.part("valid") if len(pairs.part("valid")) else np.arange(len(pairs.left))
     study = Study.of(
         pairs.records,

@@ -6,11 +6,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.errors import PipelineError
 
 # The customary readings of the population stability index (Siddiqi, Credit Risk Scorecards, 2006).
 STABLE, MOVED = 0.1, 0.25
+
+
+BINS = 50
+
+
+def histogram(probability: npt.NDArray[np.float64]) -> dict[str, list[float]]:
+    """Count probabilities in the bins that every run counts its pairs in."""
+    edges = np.linspace(0, 1, BINS + 1)
+    counts = np.histogram(probability, edges)[0]
+    return {"edges": edges.round(4).tolist(), "counts": counts.tolist()}
 
 
 def drift(

@@ -29,7 +29,7 @@ _JOINER = re.compile(r"(?<=\w)[-./](?=\w)")
 _CODE = re.compile(r"\b(?=\w*\d)\w+\b")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
-# Features of one block, in order. Where larger means more alike, the judge is held to that.
+# Features of one block, in order: larger where texts are alike, larger where they are not.
 ALIKE = (
     "word_overlap", "word_containment", "rare_shared", "char_cosine", "edit_similarity",
     "sorted_edit_similarity", "prefix_similarity", "length_ratio", "codes_shared",
@@ -220,14 +220,6 @@ def feature_names(blocks: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{block}: {name}" for block in blocks for name in BLOCK)
 
 
-def direction(feature: str) -> int:
-    """1 where a larger value speaks for a duplicate, -1 where it speaks against one, 0 neither."""
-    name = feature.rpartition(": ")[2]
-    if name in ALIKE or name.endswith("cosine"):
-        return 1
-    return -1 if name in UNLIKE else 0
-
-
 def learn_weights(
     texts: Sequence[str], fields: Mapping[str, Sequence[str]]
 ) -> dict[str, WordWeights]:
@@ -250,6 +242,8 @@ def _hashed(texts: Sequence[str], **how: object) -> csr_matrix:
     """Binary float32 (n, HASHED) matrix of what `how` finds in case-folded texts."""
     from sklearn.feature_extraction.text import HashingVectorizer
 
+    if not len(texts):
+        return csr_matrix((0, HASHED), dtype=np.float32)  # scikit-learn refuses no texts
     vectorizer = HashingVectorizer(
         n_features=HASHED, norm=None, alternate_sign=False, binary=True, lowercase=False,
         dtype=np.float32, **how,

@@ -73,13 +73,8 @@ def read(config: TrainConfig) -> Lesson:
     Raises:
         ConfigError: the labels cannot be used; nothing has been written.
     """
-    catalog = Catalog(config.catalog)
-    pairs = read_labelled(
-        config,
-        published=published_records(catalog),
-        verdicts=catalog.tables.labels(),
-        now=datetime.now(UTC),
-    )
+    published, verdicts = in_catalog(config)
+    pairs = read_labelled(config, published=published, verdicts=verdicts, now=datetime.now(UTC))
     pairs = split_pairs(pairs, config.split, seed=config.seed)
     study = Study.of(
         pairs.records,
@@ -92,12 +87,19 @@ def read(config: TrainConfig) -> Lesson:
     return Lesson(pairs, entities(pairs), check_leaks(pairs), study, usable)
 
 
-def published_records(catalog: Catalog) -> pa.Table | None:
-    """The records of the last published run; None before the first."""
+def in_catalog(config: TrainConfig) -> tuple[pa.Table | None, pa.Table | None]:
+    """The records of the last published run and the verdicts; None before the first of either.
+
+    A catalog that does not exist yet is not made.
+    """
+    if not Path(config.catalog).is_dir():
+        return None, None
+    catalog = Catalog(config.catalog, create=False)
     try:
-        return catalog.read("records", run=catalog.run())
+        published = catalog.read("records", run=catalog.run())
     except CatalogError:
-        return None
+        published = None
+    return published, catalog.tables.labels()
 
 
 # --- the encoder -------------------------------------------------------------------------------
@@ -208,10 +210,10 @@ def judge(
 
     fitted, facts = learn_judge(blank, evident("train", blind), evident("valid"), learner)
     part = np.concatenate([pairs.part("train"), pairs.part("valid")])
-    cosine = (vectors[pairs.left[part]] * vectors[pairs.right[part]]).sum(axis=1)
-    floor = search_floor(
-        cosine.astype(np.float64), pairs.same[part], vectors[rows], seed=config.seed
-    )
+    left, right = vectors[pairs.left[part]], vectors[pairs.right[part]]
+    known = left.any(axis=1) & right.any(axis=1)
+    cosine = np.where(known, (left * right).sum(axis=1, dtype=np.float64), np.nan)
+    floor = search_floor(cosine, pairs.same[part], vectors[rows], seed=config.seed)
     return replace(fitted, floor=floor["floor"]), {**facts, "search_floor": floor}
 
 

@@ -8,6 +8,7 @@ safetensors and trees in LightGBM's own text format: nothing is pickled.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ Floats = npt.NDArray[np.float64]
 Kind = Literal["similarity", "linear", "boosted", "mlp", "blend"]
 
 LIMIT = 1e3  # standardised evidence is clipped here: one odd number must not decide alone
+HIDDEN_LIMIT = 8.0  # and here before a hidden layer, in training as at work
 DECIMALS = 6  # scores are rounded, so that the company of a pair in its batch cannot move it
 
 
@@ -117,6 +119,8 @@ class Network:
     def score(self, features: npt.NDArray[np.floating[Any]]) -> Floats:
         """(p, f) features, NaN where unknown → (p,) float64 log-odds."""
         values = self.scaler(features)
+        if len(self.layers) > 1:
+            values = np.clip(values, -HIDDEN_LIMIT, HIDDEN_LIMIT)
         for weight, bias in self.layers[:-1]:
             values = np.maximum(values @ weight + bias, 0)
         weight, bias = self.layers[-1]
@@ -213,12 +217,15 @@ def save_head(head: Head, folder: Path) -> None:
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "head.json").write_text(json.dumps({"kind": head.kind}, indent=2) + "\n")
+    texts = {name: text.encode() for name, text in head.texts().items()}
+    sums = {name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}
+    facts = {"kind": head.kind, "texts": sums}
+    (folder / "head.json").write_text(json.dumps(facts, indent=2) + "\n")
     arrays = {name: np.ascontiguousarray(array) for name, array in head.arrays().items()}
     if arrays:
         save_file(arrays, folder / "head.safetensors")
-    for name, text in head.texts().items():
-        (folder / name).write_text(text)
+    for name, text in texts.items():
+        (folder / name).write_bytes(text)
 
 
 def load_head(folder: Path) -> Head:
@@ -231,13 +238,21 @@ def load_head(folder: Path) -> Head:
     from safetensors.numpy import load_file
 
     try:
-        kind = json.loads((folder / "head.json").read_text())["kind"]
+        facts = json.loads((folder / "head.json").read_text())
         path = folder / "head.safetensors"
         arrays = load_file(path) if path.exists() else {}
-        trees = sorted(folder.glob("trees-*.txt"), key=lambda p: int(p.stem.partition("-")[2]))
-        return _built(kind, arrays, [tree.read_text() for tree in trees])
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise ModelError(f"the judge in {folder} cannot be read: {error}") from error
+        trees = [_text(folder / name, expected) for name, expected in facts["texts"].items()]
+        return _built(facts["kind"], arrays, trees)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise ModelError(f"the judge in {folder} cannot be read: {error!r}") from error
+
+
+def _text(path: Path, expected: str) -> str:
+    """Read a file whole or not at all: LightGBM ends the process on a damaged one."""
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != expected:
+        raise ValueError(f"{path.name} was altered")
+    return content.decode()
 
 
 def _built(kind: str, arrays: dict[str, npt.NDArray[Any]], trees: Sequence[str]) -> Head:

@@ -88,8 +88,10 @@ def judge_candidates(candidates: Candidates, contents: Contents, judge: Judge) -
         left, right = np.divmod(candidates.key[part], count)
         stage = candidates.stage[part]
         evidence = evidence_of(contents, left, right, candidates.lexical[part])
-        evidence = _with_wording(evidence, contents, (left, right), judge.likely(evidence))
-        yield Scored(left, right, evidence, judge.decide(evidence), stage)
+        scores = judge.scores(evidence)
+        likely = judge.likely(evidence, scores)
+        evidence = _with_wording(evidence, contents, (left, right), likely)
+        yield Scored(left, right, evidence, judge.decide(evidence, scores), stage)
 
 
 def evidence_of(
@@ -116,7 +118,8 @@ def evidence_of(
         word_conflicts=np.full(len(left), np.nan),
         words=np.where(both, np.minimum(*(contents.words_of(rows) for rows in text)), 0),
         features=text_judge.features.compare(left, right) if text_judge.features else None,
-        interactions=_interactions(contents, text, image),
+        text_interactions=_interactions(text_judge, contents.text_vectors, *text),
+        image_interactions=_interactions(contents.image_judge, contents.image_vectors, *image),
         text_background=_background(text_judge.background, *text),
         image_background=_background(contents.image_judge.background, *image),
         **words,
@@ -133,14 +136,10 @@ def _background(level: npt.NDArray[np.float32] | None, left: Positions, right: P
 
 
 def _interactions(
-    contents: Contents, text: tuple[Positions, Positions], image: tuple[Positions, Positions]
+    judge: Learning, vectors: Vectors, left: Positions, right: Positions
 ) -> npt.NDArray[np.float32] | None:
-    """|u - v| and u * v of the modality whose judge wants them; zeros where a side lacks it."""
-    if contents.text_judge.interactions:
-        vectors, (left, right) = contents.text_vectors, text
-    elif contents.image_judge.interactions:
-        vectors, (left, right) = contents.image_vectors, image
-    else:
+    """|u - v| and u * v where the judge wants them; zeros where a side lacks the content."""
+    if not judge.interactions:
         return None
     both = np.flatnonzero((left >= 0) & (right >= 0))
     out = np.zeros((len(left), 2 * vectors.shape[1]), np.float32)

@@ -173,7 +173,8 @@ def _finished(
         origin=ORIGINS[settled.rank],
         split=HELD_OUT[settled.split],
         slices={
-            name: _slice(records, name, settled.slices[name], settled) for name in settled.slices
+            name: pair_slice(records, name, own, settled.left, settled.right)
+            for name, own in settled.slices.items()
         },
         facts=facts,
     )
@@ -219,10 +220,10 @@ def _called(records: pa.Table) -> Words:
     return np.array(shown.to_pylist(), dtype=str)
 
 
-def _slice(records: pa.Table, name: str, own: Words, claims: Claims) -> Words:
-    """The row's own value, else that of the records: 'a' when both say a, 'a | b' when not."""
+def pair_slice(records: pa.Table, name: str, own: Words, left: Rows, right: Rows) -> Words:
+    """(p,) each pair's own value, else that of its records: 'a' when both say a, else 'a | b'."""
     value = _record_values(records, name)
-    low, high = value[claims.left], value[claims.right]
+    low, high = value[left], value[right]
     low, high = np.where(low <= high, low, high), np.where(low <= high, high, low)
     both = np.char.add(np.char.add(low, " | "), high)
     theirs = np.where((low == high) | (low == ""), high, both)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from pipeline.catalog import Catalog
 from pipeline.catalog.catalog import Run
+from pipeline.catalog.champions import champions
 from pipeline.errors import ConfigError
 from pipeline.label_estimates import enough
 from pipeline.label_sheet import blank_rows, read_filled
@@ -21,6 +22,7 @@ from pipeline.schemas import LABELS, conform
 
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 TARGET = 0.95
+FEW = 20  # labels of accepted pairs below which nothing is said of the precision
 
 
 def format_of(path: Path) -> Any:
@@ -73,8 +75,8 @@ def _enough(pairs: pa.Table, labels: pa.Table | None) -> list[str]:
     decided = labels.filter(pc.is_in(labels["label"], value_set=pa.array(["same", "different"])))
     own = pc.binary_join_element_wise(decided["left_id"], decided["right_id"], "\0")
     known = decided.filter(pc.is_in(own, value_set=keys.combine_chunks()))
-    if not len(known):
-        return ["no accepted pair has a label yet"]
+    if len(known) < FEW:
+        return [f"{len(known)} accepted pairs have a label: too few to say what precision is"]
     same = np.asarray(pc.equal(known["label"], "same").to_pylist(), bool)
     return [str(enough(same, target=TARGET)["sentence"])]
 
@@ -98,22 +100,26 @@ def add_labels(catalog: Catalog, path: Path, *, by: str) -> dict[str, Any]:
 
 
 def model_rows(catalog: Catalog) -> list[dict[str, Any]]:
-    """What `gemel models list` shows, the newest version of each name last."""
+    """What `gemel models list` shows, the newest version of each name last, damaged ones too."""
     registry = registry_of(catalog)
     problems = registry.problems()
+    stacks = champions(registry.history())
+    in_use = {stack[-1].after: purpose for purpose, stack in stacks.items() if stack}
+    sound = {model.reference: model for model in registry.list()}
     rows = []
-    for model in registry.list():
-        champion = registry.champion(model.purpose)
-        metrics = model.read("metrics.json")["metrics"]
+    for reference in sorted(sound.keys() | problems.keys()):
+        model = sound.get(reference)
+        problem = problems.get(reference)
+        metrics = model.read("metrics.json")["metrics"] if model and not problem else {}
         rows.append(
             {
-                "model": model.reference,
-                "champion": champion is not None and champion.reference == model.reference,
-                "purpose": model.purpose,
-                "created": model.facts["created"],
-                "average_precision": metrics["average_precision"]["value"],
-                "f1": metrics["f1"]["value"],
-                "problem": problems.get(model.reference),
+                "model": reference,
+                "champion": reference in in_use,
+                "purpose": model.purpose if model else in_use.get(reference),
+                "created": model.facts["created"] if model else None,
+                "average_precision": metrics["average_precision"]["value"] if metrics else None,
+                "f1": metrics["f1"]["value"] if metrics else None,
+                "problem": problem,
             }
         )
     return rows

@@ -123,7 +123,8 @@ class JudgeModel:
     def score(self, evidence: Evidence) -> Floats:
         """(p,) log-odds before calibration."""
         columns = extra_columns(evidence)
-        score = self.head.score(assembled(evidence, self.extras, vectors=self.vectors))
+        seen = assembled(evidence, self.extras, modality=self.modality, vectors=self.vectors)
+        score = self.head.score(seen)
         return score if self.fusion is None else self.fusion(score, columns)
 
     def save(self, folder: Path) -> None:
@@ -207,16 +208,28 @@ def extra_columns(evidence: Evidence) -> dict[str, Floats]:
 
 
 def assembled(
-    evidence: Evidence, extras: Sequence[str], *, vectors: bool
+    evidence: Evidence,
+    extras: Sequence[str],
+    *,
+    modality: Modality,
+    vectors: bool,
 ) -> npt.NDArray[np.float32]:
     """The head's matrix: features of the texts, the extras, and the vectors' interactions."""
     columns = extra_columns(evidence)
-    parts = [] if evidence.features is None else [evidence.features]
+    parts = []
+    if modality == "text" and evidence.features is not None:
+        parts.append(evidence.features)
     parts += [columns[name][:, None].astype(np.float32) for name in extras]
     if vectors:
-        assert evidence.interactions is not None
-        parts.append(evidence.interactions)
+        of_vectors = interactions(evidence, modality)
+        assert of_vectors is not None
+        parts.append(of_vectors)
     return np.concatenate(parts, axis=1)
+
+
+def interactions(evidence: Evidence, modality: Modality) -> npt.NDArray[np.float32] | None:
+    """|u - v| and u * v of one modality's embeddings; None: not asked for."""
+    return evidence.text_interactions if modality == "text" else evidence.image_interactions
 
 
 def fields_of(column: pa.ChunkedArray) -> dict[str, list[str]]:
@@ -275,5 +288,8 @@ class LearnedRule:
     def _probability(
         self, evidence: Evidence, known: npt.NDArray[np.bool_], exact: npt.NDArray[np.bool_]
     ) -> Floats:
-        probability = self.calibration.calibrator(self.model.score(evidence))
-        return np.where(exact, 1.0, np.where(known, probability, np.nan))
+        probability = np.full(len(known), np.nan)
+        if known.any():
+            seen = evidence if known.all() else evidence.take(known)
+            probability[known] = self.calibration.calibrator(self.model.score(seen))
+        return np.where(exact, 1.0, probability)

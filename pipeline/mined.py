@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.labelled import SPLITS, LabelledPairs
+from pipeline.labels import pair_slice
 from pipeline.train_config import NegativeSettings
 
 Rows = npt.NDArray[np.int64]
@@ -102,6 +103,10 @@ def _joined(
     all_left, all_right = np.concatenate([pairs.left, left]), np.concatenate([pairs.right, right])
     order = np.lexsort((all_right, all_left))
     blank = np.full(len(left), "")
+    slices = {
+        name: np.concatenate([values, pair_slice(pairs.records, name, blank, left, right)])[order]
+        for name, values in pairs.slices.items()
+    }
     return replace(
         pairs,
         left=all_left[order],
@@ -109,5 +114,5 @@ def _joined(
         grade=np.concatenate([pairs.grade, np.zeros(len(left))])[order],
         origin=np.concatenate([pairs.origin, np.full(len(left), "mined")])[order],
         split=np.concatenate([pairs.split, split])[order],
-        slices={n: np.concatenate([v, blank])[order] for n, v in pairs.slices.items()},
+        slices=slices,
     )

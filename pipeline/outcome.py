@@ -13,10 +13,12 @@ import pyarrow.compute as pc
 from pipeline.catalog.catalog import Catalog, Run
 from pipeline.config import ExportSettings
 from pipeline.context import RunContext, stage
+from pipeline.drift import drift, histogram
 from pipeline.errors import PipelineError
 from pipeline.gates import as_rows, check_gates
+from pipeline.registered import Registered
 from pipeline.scorecard import label_metrics
-from pipeline.state import make_judge, rules_of, units_of
+from pipeline.state import make_judge, models_of, rules_of, units_of
 
 STAGES = ("ingest", "embed_text", "embed_images", "candidates", "score", "cluster")
 PACKAGES = ("torch", "sentence-transformers", "faiss-cpu", "pyarrow", "deltalake", "prefect")
@@ -119,7 +121,7 @@ def summarise(context: RunContext) -> dict[str, Any]:
         "model": {
             **_models(facts, context),
             "judge": judge.name,
-            "registered": list(context.models),
+            "registered": [_governed(model, facts) for model in models_of(context)],
         },
         "thresholds": {"accept": judge.accept, "review": judge.review},
         "counts": counts,
@@ -131,13 +133,34 @@ def summarise(context: RunContext) -> dict[str, Any]:
         "stages": _stage_rows(facts),
         "gates": as_rows(gates),
         "histogram": {
-            "edges": np.linspace(0, 1, 51).round(4).tolist(),
+            "edges": histogram(np.zeros(0))["edges"],
             "counts": facts["score"]["histogram"],
         },
         "cluster_sizes": facts["cluster"]["cluster_sizes"],
         "quarantine_reasons": facts["ingest"]["quarantine_reasons"],
         "versions": {"gemel": version("gemel"), **{name: version(name) for name in PACKAGES}},
         **({"labels": label_metrics(context, _versions(context))} if context.config.labels else {}),
+    }
+
+
+def _governed(model: Registered, facts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """A registered model's governance in short: its bound, its failures, tonight's drift."""
+    metrics, accept = model.model.read("metrics.json"), model.rule.calibration.accept
+    tonight = {"edges": histogram(np.zeros(0))["edges"], "counts": facts["score"]["histogram"]}
+    overall, slices = metrics["errors"]["overall"], metrics["errors"]["slices"]
+    return {
+        "model": model.model.reference,
+        "fingerprint": model.model.fingerprint,
+        "modality": model.modality,
+        "precision": accept.precision,
+        "precision_low": accept.precision_low,
+        "target": accept.target,
+        "met": accept.met,
+        "false_match_rate": overall["false_match_rate"]["value"],
+        "false_non_match_rate": overall["false_non_match_rate"]["value"],
+        "worst_slices": {name: found["worst_to_best"] for name, found in slices.items()},
+        "drift": drift(metrics["histogram"], tonight),
+        "report": str(model.model.folder / "governance.html"),
     }
 
 

@@ -40,7 +40,7 @@ class Registered:
 
 def registry_of(catalog: Catalog) -> Registry:
     """The registry of a catalog."""
-    return Registry(catalog.root / "models")
+    return Registry(catalog.models_folder)
 
 
 def open_registered(model: Model) -> Registered:

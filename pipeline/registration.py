@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock, Timeout
 
 from pipeline import finetuning as steps
 from pipeline.calibration import Calibration, calibrate
 from pipeline.catalog import Catalog
 from pipeline.catalog.models import Model
+from pipeline.drift import histogram
 from pipeline.encoders import open_encoder
 from pipeline.encoders.fingerprint import fingerprint
-from pipeline.errors import CatalogError
 from pipeline.evaluation import compare, error_rates, evaluate_pairs
 from pipeline.finetuning import Lesson, Trained
 from pipeline.governance import governance_markdown, governance_report, model_card
@@ -76,32 +74,12 @@ def finetune(config: TrainConfig, *, dry_run: bool = False) -> dict[str, Any]:
     if dry_run:
         return plan(config, lesson)
     catalog = Catalog(config.catalog)
-    with training_lock(catalog):
-        work = catalog.root / "training" / _task(config, lesson)
+    with catalog.trainer():
+        work = catalog.training_folder(_task(config, lesson))
         candidate, lesson = learn(config, lesson, work=work)
         summary = register(config, lesson, candidate, catalog)
         shutil.rmtree(work, ignore_errors=True)
     return summary
-
-
-@contextmanager
-def training_lock(catalog: Catalog) -> Iterator[None]:
-    """Hold the only right to train in a catalog; nightly runs are not kept waiting.
-
-    Raises:
-        CatalogError: another fine-tune holds it.
-    """
-    lock = FileLock(str(catalog.root / "training.lock"), timeout=0, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise CatalogError(
-            f"another fine-tune is under way in {catalog.root}; wait for it to end"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _task(config: TrainConfig, lesson: Lesson) -> str:
@@ -139,6 +117,7 @@ def learn(config: TrainConfig, lesson: Lesson, *, work: Path) -> tuple[Candidate
     blind = steps.blind_cosines(config, lesson, work=work)
     lesson, print_ = steps.embed(config, lesson, trained)
     fitted, facts = steps.judge(config, lesson, trained=config.encoder.train, blind=blind)
+    shutil.rmtree(work / JUDGE, ignore_errors=True)  # of a killed run: it would be counted in
     fitted.save(work / JUDGE)
     bound = scorer(print_, work)
     valid = lesson.pairs.part("valid")
@@ -177,6 +156,7 @@ def measure(config: TrainConfig, lesson: Lesson, candidate: Candidate) -> dict[s
             min_slice=config.min_slice,
         )  # fmt: skip
 
+    everything = np.concatenate([valid, candidate.probability])
     at_accept = measured(candidate.probability, accept)
     at_balanced = measured(candidate.probability, balanced)
     similar = measured(np.clip(cosine.astype(np.float64), 0, 1), 0.5)["metrics"]
@@ -185,7 +165,16 @@ def measure(config: TrainConfig, lesson: Lesson, candidate: Candidate) -> dict[s
         **at_accept,
         "balanced": {"threshold": balanced, "metrics": at_balanced["metrics"]},
         "cosine": {name: similar[name] for name in ("average_precision",)},
+        "histogram": histogram(_above_floor(lesson, candidate, everything)),
     }
+
+
+def _above_floor(lesson: Lesson, candidate: Candidate, probability: Floats) -> Floats:
+    """The held-out probabilities of pairs that a run would have found: what drift is told by."""
+    pairs, vectors = lesson.pairs, lesson.study.vectors(candidate.judge.modality)
+    part = np.concatenate([pairs.part("valid"), pairs.part(candidate.held)])
+    cosine = (vectors[pairs.left[part]] * vectors[pairs.right[part]]).sum(axis=1)
+    return np.asarray(probability[cosine >= candidate.judge.floor])
 
 
 def balanced_threshold(probability: Floats) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,8 @@ class Evidence:
         word_conflicts: words that each side has and the other cannot account for; NaN: not counted.
         words: words of the shorter text, 0 without text.
         features: (p, f) float32 of the texts, for a learned judge; None: not asked for.
-        interactions: (p, 2 d) float32, |u - v| and u * v of the embeddings; None: not asked for.
+        text_interactions, image_interactions: (p, 2 d) float32, |u - v| and u * v of the
+            embeddings; None: not asked for.
         text_background, image_background: (p,) mean cosine of both sides to their neighbours in
             the learned judge's background sample; NaN without one.
     """
@@ -50,7 +51,13 @@ class Evidence:
     text_background: Floats
     image_background: Floats
     features: npt.NDArray[np.float32] | None = None
-    interactions: npt.NDArray[np.float32] | None = None
+    text_interactions: npt.NDArray[np.float32] | None = None
+    image_interactions: npt.NDArray[np.float32] | None = None
+
+    def take(self, rows: Flags) -> Evidence:
+        """The evidence of some of the pairs."""
+        known: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{n: v[rows] for n, v in known.items() if v is not None})
 
 
 class Rule(Protocol):
@@ -74,6 +81,14 @@ class Rule(Protocol):
     def image_probability(self, evidence: Evidence) -> Floats:
         """(p,) from the pictures, NaN where a side has none."""
         ...
+
+
+@dataclass(frozen=True)
+class Scores:
+    """(p,) probabilities by the texts and by the pictures, NaN where a side has none."""
+
+    text: Floats
+    image: Floats
 
 
 @dataclass(frozen=True)
@@ -122,16 +137,20 @@ class Judge:
     def _shown(self) -> Rule:
         return self.image if self.image.calibrated and not self.text.calibrated else self.text
 
-    def decide(self, evidence: Evidence) -> Judgement:
-        """Judge every pair.
+    def scores(self, evidence: Evidence) -> Scores:
+        """What either rule makes of the evidence; conflicting words need not be counted yet."""
+        return Scores(self.text.text_probability(evidence), self.image.image_probability(evidence))
+
+    def decide(self, evidence: Evidence, scores: Scores | None = None) -> Judgement:
+        """Judge every pair; `scores` spares a second look at the same evidence.
 
         The probability is held below the accept threshold, so that a person looks first, where
         one modality alone would say *distinct*, and, unless the rule for texts was learned from
         labels, where only a very short text's embedding speaks for the pair, or where each text
         has words or numbers that the other cannot account for.
         """
-        text = self.text.text_probability(evidence)
-        image = self.image.image_probability(evidence)
+        scores = scores or self.scores(evidence)
+        text, image = scores.text, scores.image
         probability = self._combined(text, image)
         accept, review = self._thresholds(text)
         both = ~np.isnan(text) & ~np.isnan(image)
@@ -153,11 +172,10 @@ class Judge:
         )
         return Judgement(probability, accept, decision, reason, disagree)
 
-    def likely(self, evidence: Evidence) -> Flags:
+    def likely(self, evidence: Evidence, scores: Scores) -> Flags:
         """Pairs (p,) that the scores alone would accept: those whose wording must be looked at."""
-        text = self.text.text_probability(evidence)
-        probability = self._combined(text, self.image.image_probability(evidence))
-        return np.asarray((probability >= self._thresholds(text)[0]) & ~evidence.exact_text)
+        probability = self._combined(scores.text, scores.image)
+        return np.asarray((probability >= self._thresholds(scores.text)[0]) & ~evidence.exact_text)
 
     def _thresholds(self, text: Floats) -> tuple[Floats, Floats]:
         """(p,) accept and review thresholds: the text's where there is text evidence."""

@@ -158,6 +158,11 @@ class EncoderTraining(Frozen):
     def _starts_somewhere(self) -> EncoderTraining:
         if not self.train and self.start.type == "character_cnn":
             raise ValueError("character_cnn starts from random weights: set train: true")
+        if self.train and self.start.type == "toy":
+            raise ValueError(
+                "toy counts trigrams and has no weights to train: choose minilm or character_cnn, "
+                "or set train: false"
+            )
         return self
 
     train: bool = Field(True, description="False: keep the encoder, train the judge alone.")

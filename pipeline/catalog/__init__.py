@@ -3,10 +3,11 @@
 tables/<table>/           Delta Lake, one commit per write; a run names the versions it published
 vectors/<encoder>/*.parquet   append-only, keyed by content hash
 indexes/<modality>/<encoder>/ the FAISS index of the last run, with its ids
-models/                   the registry's versions
+models/                   the registry: versions of models and which is champion
+training/<task>/          scratch of a fine-tune under way
 runs/<run>/               resolved configuration, summary, report, exports of a run
 work/<run>/               scratch of a run under way, removed when it is published
-writer.lock               held by the run under way
+writer.lock               held by the run under way; training.lock by the fine-tune
 """
 
 from pipeline.catalog.catalog import Catalog

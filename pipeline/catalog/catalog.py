@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -82,25 +82,50 @@ class Catalog:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    @contextmanager
-    def writer(self) -> Iterator[None]:
+    def writer(self) -> AbstractContextManager[None]:
         """Hold the catalog's only write lock; the system frees it when the process dies.
 
         Raises:
             CatalogError: another run holds it.
         """
-        lock = FileLock(str(self.root / "writer.lock"), timeout=0, thread_local=False)
+        return self._held(
+            "writer.lock",
+            f"another run is writing to {self.root}; wait for it to end, or give this run a "
+            "catalog of its own",
+        )
+
+    def trainer(self) -> AbstractContextManager[None]:
+        """Hold the only right to fine-tune in the catalog; runs are not kept waiting by it.
+
+        Raises:
+            CatalogError: another fine-tune holds it.
+        """
+        return self._held(
+            "training.lock", f"another fine-tune is under way in {self.root}; wait for it to end"
+        )
+
+    @contextmanager
+    def _held(self, name: str, taken: str) -> Iterator[None]:
+        lock = FileLock(str(self.root / name), timeout=0, thread_local=False)
         try:
             lock.acquire()
         except Timeout as error:
-            raise CatalogError(
-                f"another run is writing to {self.root}; wait for it to end, or give this run a "
-                "catalog of its own"
-            ) from error
+            raise CatalogError(taken) from error
         try:
             yield
         finally:
             lock.release()
+
+    def training_folder(self, task: str) -> Path:
+        """Scratch of a fine-tune; one that was killed goes on from what it left there."""
+        folder = self.root / "training" / task
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def models_folder(self) -> Path:
+        """Where the registry keeps its versions."""
+        return self.root / "models"
 
     def publish(self, run: Run) -> None:
         """Add one row to `runs`: the atomic step that makes a run's tables the current ones.

@@ -26,11 +26,29 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     head = [*_verdict(summary), *_failures(summary), *_gates(summary), *_next(summary)]
     # A run that failed has no figures: it never came to them.
     head += [*_figures(summary), *_labels(summary)] if summary["counts"] else []
+    head += [line for model in registered(summary) for line in _model(model)]
     report = [_line("report", summary["report"])] if summary.get("report") else []
     room = LINES - len(head) - len(report)
     lines = [*head, *_stages(summary, room=room), *report]
     # One line each, whatever line feeds a message carries.
     return [visible(" ".join(line.splitlines())) for line in lines]
+
+
+def registered(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """The registered models that judged a run."""
+    found: list[dict[str, Any]] = (summary.get("model") or {}).get("registered") or []
+    return found
+
+
+def _model(model: dict[str, Any]) -> list[str]:
+    """A model in two lines: what its threshold promises, and whether tonight still is like that."""
+    bound = formats.share(model["precision_low"])
+    kept = "" if model["met"] else f", below its target of {formats.share(model['target'])}"
+    moved = model["drift"]
+    return [
+        _line("model", f"{model['model']}: precision ≥ {bound} on its labels{kept}"),
+        _line("drift", f"{moved['level']} (PSI {moved['psi']:.2f}): {moved['words']}"),
+    ]
 
 
 def run_row(summary: dict[str, Any]) -> dict[str, Any]:

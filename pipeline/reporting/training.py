@@ -109,8 +109,12 @@ def model_lines(rows: list[dict[str, Any]]) -> list[str]:
     lines = [f"{'model':<28}{'champion':<10}{'AP':>7}{'F1':>7}  purpose"]
     for row in rows:
         mark = "yes" if row["champion"] else ""
+        figures = "".join(
+            f"{'' if row[name] is None else format(row[name], '.3f'):>7}"
+            for name in ("average_precision", "f1")
+        )
         lines.append(
-            f"{row['model']:<28}{mark:<10}{row['average_precision']:>7.3f}{row['f1']:>7.3f}  "
-            f"{row['purpose']}" + (f"  DAMAGED: {row['problem']}" if row["problem"] else "")
+            f"{row['model']:<28}{mark:<10}{figures}  {row['purpose'] or ''}"
+            + (f"  DAMAGED: {row['problem']}" if row["problem"] else "")
         )
     return lines

@@ -46,7 +46,9 @@ class Steps:
 class PairModule(LightningDataModule):
     """Training pairs by epoch: mined again on schedule, in a new order, resumable at any step.
 
-    embed: rows (m,) to unit-norm float32 (m, d), with the encoder as it is now.
+    embed: rows (m,) to unit-norm float32 (m, d), with the encoder as it is now. untrained: its
+    first weights are random and its vectors all alike, so the first epoch mines only if no labelled
+    pair is different.
     """
 
     def __init__(
@@ -57,19 +59,21 @@ class PairModule(LightningDataModule):
         negatives: NegativeSettings,
         *,
         embed: Callable[[Rows], NDArray[np.float32]],
+        untrained: bool = False,
         seed: int,
     ) -> None:
         super().__init__()
         self.prepared, self.reader = prepared, reader
         self.settings, self.negatives = settings, negatives
-        self.embed, self.seed = embed, seed
+        self.embed, self.untrained, self.seed = embed, untrained, seed
         self.mined, self.mined_at = NOTHING, -1
         self.epoch, self.taken = 0, 0
 
     def train_dataloader(self) -> Steps:
         """Return the epoch's steps; mine first when it is time."""
         epoch = self.trainer.current_epoch if self.trainer else 0
-        if self.mined_at < 0 or epoch - self.mined_at >= self.negatives.remine_every:
+        due = self.mined_at < 0 or epoch - self.mined_at >= self.negatives.remine_every
+        if due and not (self.untrained and epoch == 0 and self._has_contrast()):
             self.mined, self.mined_at = self._mine(), epoch
         first = self.taken if epoch == self.epoch else 0
         self.epoch, self.taken = epoch, first
@@ -124,6 +128,10 @@ class PairModule(LightningDataModule):
             mined.labelled,
             mined.short,
         )
+
+    def _has_contrast(self) -> bool:
+        same = self.prepared.train.same
+        return needs_duplicates(self.settings.objective) or bool(same.any() and not same.all())
 
     def _require_contrast(self, pairs: Pairs) -> None:
         objective, same = self.settings.objective, pairs.same

@@ -124,7 +124,13 @@ class _Run:
         self.prepared = without(prepared, reader.unusable)
         self.module = Siamese(self.model, reader, self.prepared, settings)
         self.data = PairModule(
-            self.prepared, reader, settings, negatives, embed=self.module.embed, seed=seed
+            self.prepared,
+            reader,
+            settings,
+            negatives,
+            embed=self.module.embed,
+            untrained=isinstance(settings.start, CharacterCnn),
+            seed=seed,
         )
 
     def outcome(self) -> dict[str, Any]:

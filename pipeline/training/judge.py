@@ -6,7 +6,7 @@ by a model that has not seen its entity; the k models together are the head.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,13 +70,11 @@ class Fitted:
     tried: dict[str, dict[str, float]]
 
 
-def fit_head(
-    train: Pairs, valid: Pairs, *, names: Sequence[str], cosine: int, kind: str, seed: int
-) -> Fitted:
+def fit_head(train: Pairs, valid: Pairs, *, cosine: int, kind: str, seed: int) -> Fitted:
     """Fit the head of `kind`, or every kind for 'auto', and keep the best average precision.
 
     Args:
-        names: of the columns. cosine: the column of the embeddings' cosine, -1 without.
+        cosine: the column of the embeddings' cosine, -1 without.
 
     Raises:
         TrainingError: a part holds pairs of one class only.
@@ -84,12 +82,16 @@ def fit_head(
     from sklearn.metrics import average_precision_score
 
     for part, pairs in (("training", train), ("validation", valid)):
+        if not len(pairs.same):
+            raise TrainingError(
+                f"there are no {part} pairs; label more pairs, or raise their share in `split`"
+            )
         if pairs.same.all() or not pairs.same.any():
             raise TrainingError(
                 f"the {part} pairs are all {'duplicates' if pairs.same.all() else 'different'}: a "
                 "judge learns from both; add labels of the other kind, or mine negatives"
             )
-    fits = _fits(train, names=names, cosine=cosine, kind=kind, seed=seed)
+    fits = _fits(train, cosine=cosine, kind=kind, seed=seed)
     tried = {
         name: {
             "validation": float(
@@ -105,9 +107,7 @@ def fit_head(
     return Fitted(head, scores, tried)
 
 
-def _fits(
-    train: Pairs, *, names: Sequence[str], cosine: int, kind: str, seed: int
-) -> dict[str, tuple[Head, Floats]]:
+def _fits(train: Pairs, *, cosine: int, kind: str, seed: int) -> dict[str, tuple[Head, Floats]]:
     wanted = set(KINDS) if kind == "auto" else {kind}
     fits: dict[str, tuple[Head, Floats]] = {}
     folds = _folds(train, seed)

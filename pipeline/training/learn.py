@@ -10,7 +10,15 @@ import numpy.typing as npt
 
 from pipeline.features import learn_weights
 from pipeline.heads import Similarity
-from pipeline.learned import Background, Fusion, JudgeModel, Modality, assembled, extra_columns
+from pipeline.learned import (
+    Background,
+    Fusion,
+    JudgeModel,
+    Modality,
+    assembled,
+    extra_columns,
+    interactions,
+)
 from pipeline.scoring import Evidence
 from pipeline.train_config import JudgeTraining
 from pipeline.training.judge import Fitted, Pairs, fit_head
@@ -103,10 +111,9 @@ class Evident:
                 if learner.modality == "text"
                 else replace(evidence, image_cosine=self.blind_cosine)
             )
-        features = assembled(evidence, extras, vectors=False)
-        wanted = not learner.trained and evidence.interactions is not None
-        interactions = evidence.interactions if wanted else None
-        return Pairs(features, self.same, self.group, interactions)
+        features = assembled(evidence, extras, modality=learner.modality, vectors=False)
+        of_vectors = None if learner.trained else interactions(evidence, learner.modality)
+        return Pairs(features, self.same, self.group, of_vectors)
 
 
 def learn_judge(
@@ -156,12 +163,12 @@ def _fitted(
     fit = fit_head(
         train.pairs(extras, learner),
         valid.pairs(extras, learner),
-        names=(*blank.names, *extras),
         cosine=len(blank.names) if extras else -1,
         kind=learner.settings.kind,
         seed=learner.seed,
     )
-    used = fit.head.kind == "mlp" and train.pairs(extras, learner).interactions is not None
+    wanted = not learner.trained and interactions(train.evidence, learner.modality) is not None
+    used = fit.head.kind == "mlp" and wanted
     judge = replace(blank, extras=extras, head=fit.head, vectors=used)
     if fused:
         judge = replace(judge, fusion=_fusion(judge, valid, columns))

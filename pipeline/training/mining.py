@@ -12,7 +12,7 @@ from pipeline.indexes import Index, build_index
 from pipeline.indexes.blocks import Positions, Vectors, cosines
 
 _SAMPLE = 256
-_ANCHORS = 1024  # searched at a time
+_HITS = 1 << 22  # anchors are searched in blocks that cannot have more, which bounds memory
 _SPARE = 8  # hits beyond the wanted ones for which the first search leaves room
 
 
@@ -64,12 +64,13 @@ def mine_negatives(
     anchors = np.sort(anchors)
     floors = _floors(vectors, anchors, wanted=wanted)
     index = build_index(FaissIndex(type="faiss"), vectors, floor=floors[0], seed=seed)
+    size = max(16, _HITS // len(vectors))
     parts, totals = [np.zeros(0, np.int64)], np.zeros(3, np.int64)
     for floor in floors:
         last = floor == floors[-1]
         lacking = []
-        for start in range(0, len(anchors), _ANCHORS):
-            block = anchors[start : start + _ANCHORS]
+        for start in range(0, len(anchors), size):
+            block = anchors[start : start + size]
             hits = _hits(index, vectors, block, floor)
             status = _status(
                 vectors, *hits, entity=entity, labelled=labelled, suspect_cosine=suspect_cosine

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from pipeline.heads import Network, Scaler
+from pipeline.heads import HIDDEN_LIMIT, Network, Scaler
 from pipeline.training.quiet import quiet_trainer
 
 HIDDEN = 64
@@ -55,7 +55,8 @@ def fit_perceptron(
     """
     lightning.seed_everything(seed, verbose=False)
     scaler = Scaler.learn(features)
-    inputs = torch.from_numpy(np.clip(scaler(features), -8, 8).astype(np.float32))
+    scaled = np.clip(scaler(features), -HIDDEN_LIMIT, HIDDEN_LIMIT)
+    inputs = torch.from_numpy(scaled.astype(np.float32))
     data = TensorDataset(inputs, torch.from_numpy(same.astype(np.float32)))
     model = Perceptron(inputs.shape[1])
     loader = DataLoader(data, BATCH, shuffle=True, generator=torch.Generator().manual_seed(seed))

@@ -93,6 +93,24 @@ def test_mining_keeps_its_schedule(data: TrainingData, settings: EncoderTraining
     assert mined_at == [0, 0, 2, 2, 4]
 
 
+def test_random_weights_mine_only_when_nothing_else_is_different(
+    data: TrainingData, settings: EncoderTraining
+) -> None:
+    module, clock = pair_module(data, settings, mined=2)
+    module.untrained = True
+    module.train_dataloader()
+    assert not len(module.mined.left)
+    clock.current_epoch = 1
+    module.train_dataloader()
+    assert len(module.mined.left)
+    same = data.grade == 1
+    alike = replace(data, left=data.left[same], right=data.right[same], grade=data.grade[same])
+    other, _ = pair_module(alike, settings.model_copy(update={"objective": "cosent"}), mined=2)
+    other.untrained = True
+    other.train_dataloader()
+    assert len(other.mined.left)
+
+
 def test_an_epoch_goes_on_where_it_stopped(data: TrainingData, settings: EncoderTraining) -> None:
     module, _ = pair_module(data, settings, mined=2)
     whole = [step.labels.entity.tolist() for step in module.train_dataloader()]
