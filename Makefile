@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test bench lint format clean
+.PHONY: help install run finetune test bench lint format clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -23,6 +23,11 @@ install: $(STAMP) ## Create .venv and install what constraints.txt pins
 
 run: $(STAMP) ## Write the bundled sample and run the nightly flow on it
 	$(BIN)/python -m pipeline.sample .gemel/sample-data
+	$(BIN)/gemel run configs/sample.yaml
+
+finetune: $(STAMP) ## Fine-tune on the sample's labels and run again
+	$(BIN)/python -m pipeline.sample .gemel/sample-data
+	$(BIN)/gemel finetune configs/finetune.yaml
 	$(BIN)/gemel run configs/sample.yaml
 
 test: $(STAMP) ## Lint, types and tests

@@ -7,8 +7,13 @@ import yaml
 
 from pipeline.config import load_config
 from pipeline.errors import ConfigError
+from pipeline.train_config import load_train_config
 
 ROOT = Path(__file__).parent.parent
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+# `encoder` is a key of fine-tunes alone.
+TRAIN = [path for path in CONFIGS if "encoder" in yaml.safe_load(path.read_text("utf-8"))]
+RUN = [path for path in CONFIGS if path not in TRAIN]
 GOOD = {
     "catalog": "c",
     "sources": [
@@ -23,9 +28,21 @@ def write(tmp_path: Path, data: object) -> Path:
     return path
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
+def test_there_are_configurations_of_both_kinds() -> None:
+    assert RUN
+    assert TRAIN
+
+
+@pytest.mark.parametrize("path", RUN, ids=lambda p: p.name)
 def test_shipped_configurations_load(path: Path) -> None:
     assert load_config(path).sources
+
+
+@pytest.mark.parametrize("path", TRAIN, ids=lambda p: p.name)
+def test_shipped_fine_tunes_load(path: Path) -> None:
+    assert load_train_config(path).sources
+    with pytest.raises(ConfigError, match="no such setting"):
+        load_config(path)
 
 
 def test_paths_start_from_the_configuration(tmp_path: Path) -> None:

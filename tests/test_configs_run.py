@@ -1,15 +1,22 @@
-"""Every shipped configuration runs on the sample's data, with toy encoders to be quick."""
+"""Every shipped configuration runs on the sample's data, with toy or tiny encoders to be quick."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from pipeline import run
 from pipeline.config import ToyImage, ToyText, load_config
+from pipeline.registration import finetune
 from pipeline.sample import EXPECTED, write_sample
+from pipeline.train_config import CharacterCnn, load_train_config
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+# `encoder` is a key of fine-tunes alone.
+TRAIN = [path for path in CONFIGS if "encoder" in yaml.safe_load(path.read_text("utf-8"))]
+RUN = [path for path in CONFIGS if path not in TRAIN]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +30,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", [path.name for path in CONFIGS])
+@pytest.mark.parametrize("name", [path.name for path in RUN])
 def test_it_runs_and_every_row_is_accounted_for(home: Path, name: str) -> None:
     config = load_config(home / "configs" / name)
     toy = {"text_encoder": ToyText(type="toy"), "image_encoder": ToyImage(type="toy_image")}
@@ -37,7 +44,38 @@ def test_it_runs_and_every_row_is_accounted_for(home: Path, name: str) -> None:
     assert all(Path(export.path).stat().st_size > 0 for export in config.exports)
 
 
+def tiny(start: Any) -> dict[str, Any]:
+    """Settings of an encoder that is there at once, or trained in moments."""
+    if not isinstance(start, CharacterCnn):
+        return {"start": ToyText(type="toy"), "train": False}
+    size = {"dimension": 16, "channels": 16, "layers": 1}
+    return {"start": start.model_copy(update=size), "epochs": 1}
+
+
+@pytest.mark.parametrize("name", [path.name for path in TRAIN])
+def test_it_trains_calibrates_and_registers(home: Path, tmp_path: Path, name: str) -> None:
+    config = load_train_config(home / "configs" / name, catalog=str(tmp_path / "catalog"))
+    settings = {
+        "encoder": config.encoder.model_copy(update=tiny(config.encoder.start)),
+        "judge": config.judge.model_copy(update={"kind": "boosted"}),
+    }
+    summary = finetune(config.model_copy(update=settings))
+    assert summary["model"] == f"{config.name}/v0001"
+    assert summary["held"] == "test"
+    assert summary["metrics"]["average_precision"]["value"] > 0.5
+    assert set(config.slices) == set(summary["errors"]["slices"])
+    assert Path(summary["report"]).stat().st_size > 0
+
+
 def test_no_two_configurations_share_a_catalog_or_a_file() -> None:
-    loaded = [load_config(path) for path in CONFIGS]
+    loaded = [load_config(path) for path in RUN]
     paths = [c.catalog for c in loaded] + [e.path for c in loaded for e in c.exports]
     assert len(set(paths)) == len(paths)
+
+
+def test_one_fine_tune_is_for_the_sample_and_the_others_have_their_own_catalogs() -> None:
+    trained = {path.name: load_train_config(path) for path in TRAIN}
+    runs = {load_config(path).catalog for path in RUN}
+    assert len({config.catalog for config in trained.values()}) == len(trained)
+    assert len({config.name for config in trained.values()}) == len(trained)
+    assert [name for name, config in trained.items() if config.catalog in runs] == ["finetune.yaml"]
