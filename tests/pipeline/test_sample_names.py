@@ -2,6 +2,7 @@
 
 import csv
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 from pipeline.sample import write_sample
@@ -25,5 +26,5 @@ def test_every_name_has_its_entity_and_no_two_entities_share_a_spelling(tmp_path
 
 def test_the_order_says_nothing_of_the_entities() -> None:
     found = [name.entity for name in names()]
-    neighbours = sum(left == right for left, right in zip(found, found[1:], strict=False))
+    neighbours = sum(left == right for left, right in pairwise(found))
     assert neighbours < 10
