@@ -139,12 +139,12 @@ def _folds(train: Pairs, seed: int) -> list[tuple[Groups, Groups]]:
     """Stratified folds in which both sides hold both classes; fewer where entities are few."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    positives = len(np.unique(train.group[train.same]))
-    count = min(FOLDS, positives, len(np.unique(train.group[~train.same])))
+    entities = [len(np.unique(train.group[one])) for one in (train.same, ~train.same)]
+    count = min(FOLDS, *entities)
     if count < 2:
         raise TrainingError(
-            f"the training pairs hold duplicates of {positives} entity only; a judge needs "
-            "duplicates of two entities at least"
+            f"the training pairs hold duplicates of {entities[0]} and different pairs of "
+            f"{entities[1]} entities; a judge needs two of either at least, label more"
         )
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     folds = list(splitter.split(train.features, train.same, train.group))

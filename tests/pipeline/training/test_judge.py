@@ -128,7 +128,7 @@ def test_too_little_is_refused_with_words() -> None:
     with pytest.raises(TrainingError, match="no validation pairs"):
         fit_head(both, nothing, cosine=0, kind="linear", seed=0)
     single = Pairs(both.features, both.same, np.zeros(60, np.int64))
-    with pytest.raises(TrainingError, match="duplicates of 1 entity only"):
+    with pytest.raises(TrainingError, match="duplicates of 1 and different pairs of 1 entities"):
         fit_head(single, both, cosine=0, kind="linear", seed=0)
     with pytest.raises(TrainingError, match="similarity needs an encoder"):
         fit_head(both, both, cosine=-1, kind="similarity", seed=0)
