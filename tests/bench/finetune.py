@@ -104,11 +104,11 @@ JIRA_SOURCE = {
     "columns": {"id": "record_id", "text": ["summary", "description"], "attributes": ["project"]},
 }  # fmt: skip
 TRAINED = {
-    "train": True, "objective": "supervised_contrastive+cosent", "epochs": 6, "batch_size": 64,
-    "learning_rate": 1e-4, "max_tokens": 64, "max_minutes": 30,
+    "train": True, "objective": "supervised_contrastive+cosent", "epochs": 5, "batch_size": 64,
+    "learning_rate": 1e-4, "max_tokens": 64, "max_minutes": 35,
 }  # fmt: skip
 TASKS: dict[str, Task] = {name: Task(magellan(name)) for name in MAGELLAN}
-TASKS["WDC computers"] = Task(computers, TRAINED)
+TASKS["WDC computers"] = Task(computers, TRAINED, {"negatives": {"mined": 0}})
 
 
 def config_of(name: str, task: Task, *, data: Path, work: Path, seed: int) -> TrainConfig:
