@@ -42,7 +42,9 @@ def models_of(context: RunContext) -> tuple[Registered, ...]:
 
 @lru_cache(maxsize=1)
 def _models(catalog: str, references: tuple[str, ...]) -> tuple[Registered, ...]:
-    registry = registry_of(Catalog(catalog))
+    if not references:
+        return ()  # the catalog may not exist yet, and a check makes none
+    registry = registry_of(Catalog(catalog, create=False))
     return tuple(open_registered(registry.find(reference)) for reference in references)
 
 
