@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -127,6 +127,7 @@ def calibrate(
             probability, same, target=target_precision, confidence=confidence, weight=weight
         ),
         chosen,
+        target=target_precision,
         fatal=on_unreachable == "error",
     )
     review = _reached(
@@ -134,6 +135,7 @@ def calibrate(
             probability, same, target=target_recall, confidence=confidence, weight=weight
         ),
         chosen,
+        target=target_recall,
         fatal=False,
     )
     if review.value > accept.value:
@@ -142,11 +144,14 @@ def calibrate(
     return Calibration(model, version, fingerprint, calibrator, accept, review, chosen)
 
 
-def _reached(choose: Callable[[], Threshold], chosen: dict[str, Any], *, fatal: bool) -> Threshold:
+def _reached(
+    choose: Callable[[], Threshold], chosen: dict[str, Any], *, target: float, fatal: bool
+) -> Threshold:
+    """The threshold chosen, or the best that can be shown, which keeps the target it misses."""
     try:
         return choose()
     except UnreachableTarget as error:
         if fatal or error.best is None:
             raise
         chosen["unreachable"].append(str(error))
-        return error.best
+        return replace(error.best, target=target)

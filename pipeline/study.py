@@ -89,13 +89,20 @@ class Study:
     def evidence(self, left: Positions, right: Positions, judge: JudgeModel | None) -> Evidence:
         """Evidence of pairs of records, with what `judge` wants beside."""
         contents = Contents(
-            self.units,
+            self._embedded_units(),
             self.text_vectors,
             self.image_vectors,
             self._comparer(),
             **learning(judge, self.texts, self.fields, self._levels(judge), threads=self.threads),
         )
         return evidence_of(contents, left, right, np.full(len(left), np.nan, np.float32))
+
+    def _embedded_units(self) -> Units:
+        """The units, without the contents of a modality that was not embedded."""
+        nowhere = np.full(len(self.units.rows), -1)
+        text = self.units.text if len(self.text_vectors) else nowhere
+        image = self.units.image if len(self.image_vectors) else nowhere
+        return replace(self.units, text=text, image=image)
 
     def _levels(self, judge: JudgeModel | None) -> npt.NDArray[np.float32] | None:
         if judge is None or judge.background is None:

@@ -198,4 +198,4 @@ def test_a_fine_tune_is_a_flow_and_its_champion_judges_the_next_one(
     assert (found["model"], found["promoted"]) == ("offers/v0003", False)
 
     night = config(tmp_path / "data").model_copy(update={"catalog": settings.catalog})
-    assert nightly(night)["model"]["registered"] == ["offers/v0001"]
+    assert [model["model"] for model in nightly(night)["model"]["registered"]] == ["offers/v0001"]

@@ -24,7 +24,7 @@ from pipeline.labels_store import add_labels, model_rows, suggest_labels
 from pipeline.nightly import check
 from pipeline.outcome import write_export
 from pipeline.registered import registry_of
-from pipeline.registration import balanced_threshold, finetune, training_lock
+from pipeline.registration import balanced_threshold, finetune
 from pipeline.train_config import TrainConfig
 
 Write = Callable[..., Path]
@@ -229,7 +229,7 @@ def test_trigrams_cannot_be_trained(data: Path, tmp_path: Path) -> None:
 
 
 def test_two_fine_tunes_do_not_share_a_catalog(data: Path, promoted: Path) -> None:
-    with training_lock(Catalog(promoted)), pytest.raises(CatalogError, match="under way"):
+    with Catalog(promoted).trainer(), pytest.raises(CatalogError, match="under way"):
         finetune(training(data, promoted))
 
 
@@ -260,7 +260,7 @@ def test_the_nightly_run_judges_with_the_champion(
     kept = Catalog(promoted)
     pairs = kept.read("pairs", run=kept.run())
     assert summary["calibrated"]
-    assert summary["model"]["registered"] == ["offers/v0001"]
+    assert [model["model"] for model in summary["model"]["registered"]] == ["offers/v0001"]
     accept = first[1]["thresholds"]["accept"]["value"]
     assert summary["thresholds"]["accept"] == accept
     assert all(name.startswith("offers/v0001 ") for name in pc.unique(pairs["model"]).to_pylist())
@@ -281,7 +281,7 @@ def test_the_nightly_run_judges_with_the_champion(
     assert plain["counts"]["texts_embedded"] == 0, "the vectors of the same encoder are kept"
 
     named = run(nightly(data, promoted, model="offers"))
-    assert named["model"]["registered"] == ["offers/v0001"]
+    assert [model["model"] for model in named["model"]["registered"]] == ["offers/v0001"]
 
 
 def test_order_changes_nothing_under_a_champion(promoted: Path, data: Path, tmp_path: Path) -> None:
@@ -512,7 +512,10 @@ def test_pictures_have_a_champion_of_their_own(
     assert registry.champion("deduplication, images").reference == "pictures/v0001"  # type: ignore[union-attr]
     assert registry.champion().reference == "offers/v0001"  # type: ignore[union-attr]
     done = run(nightly(data, promoted, sources=[source(data), pictures]))
-    assert done["model"]["registered"] == ["offers/v0001", "pictures/v0001"]
+    assert [model["model"] for model in done["model"]["registered"]] == [
+        "offers/v0001",
+        "pictures/v0001",
+    ]
     assert done["model"]["image"]["fingerprint"] == summary_fingerprint(summary)
     kept = Catalog(promoted)
     pairs = kept.read("pairs", run=kept.run(), columns=["left_id", "image_cosine", "threshold"])
