@@ -102,7 +102,7 @@ def gathered(table: pa.Table, order: Rows, *, rows: int) -> Iterator[pa.RecordBa
 
     No column is ever joined whole, so it may be of any size and takes no second place in memory.
     """
-    batches = table.to_batches()
+    batches, order = table.to_batches(), np.asarray(order, np.int64)
     ends = np.cumsum([batch.num_rows for batch in batches], dtype=np.int64)
     sizes = row_bytes(table)[order]
     for part in portions(sizes, rows=rows):

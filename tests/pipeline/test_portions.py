@@ -66,7 +66,8 @@ def test_rows_are_gathered_as_a_whole_table_would_give_them(
     table = pa.concat_tables(
         [pa.Table.from_pylist(rows, schema=SCHEMA) for rows in chunks] or [SCHEMA.empty_table()]
     )
-    order = np.array(generator.sample(range(len(table)), k=len(table)), np.int64)
+    # Unsigned, as Arrow's sort_indices has it.
+    order = np.array(generator.sample(range(len(table)), k=len(table)), np.uint64)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(portions, "LIMIT", 12)
         batches = list(portions.gathered(table, order, rows=3))
