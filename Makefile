@@ -34,7 +34,7 @@ test: $(STAMP) ## Lint, types and tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 bench: $(STAMP) ## The README's figures, on the labelled sets in the folder DATA
 	$(BIN)/python tests/bench/real_data.py --data $(DATA)
