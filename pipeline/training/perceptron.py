@@ -15,8 +15,8 @@ from pipeline.heads import HIDDEN_LIMIT, Network, Scaler
 from pipeline.training.quiet import quiet_trainer
 
 HIDDEN = 64
-EPOCHS = 60
-BATCH = 64
+EPOCHS = 40
+BATCH = 128
 
 
 class Perceptron(lightning.LightningModule):
