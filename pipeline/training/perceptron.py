@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytorch_lightning as lightning
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 from pipeline.heads import HIDDEN_LIMIT, Network, Scaler
 from pipeline.training.quiet import quiet_trainer
@@ -59,7 +59,10 @@ def fit_perceptron(
     inputs = torch.from_numpy(scaled.astype(np.float32))
     data = TensorDataset(inputs, torch.from_numpy(same.astype(np.float32)))
     model = Perceptron(inputs.shape[1])
-    loader = DataLoader(data, BATCH, shuffle=True, generator=torch.Generator().manual_seed(seed))
+    order = RandomSampler(data, generator=torch.Generator().manual_seed(seed))
+    # A batch is one indexing of the tensors, not a collation of its rows.
+    batches = BatchSampler(order, BATCH, drop_last=False)
+    loader = DataLoader(data, sampler=batches, batch_size=None)
     quiet_trainer(max_epochs=EPOCHS, accelerator="cpu").fit(model, loader)
     parts = [layer for layer in model.layers if isinstance(layer, nn.Linear)]
     return Network(scaler, tuple(_arrays(layer) for layer in parts))
