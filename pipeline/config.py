@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     ValidationError,
     ValidationInfo,
+    field_serializer,
     field_validator,
     model_validator,
 )
@@ -65,6 +66,21 @@ class Columns(Frozen):
         return self
 
 
+SECRET = ("key", "secret", "token", "password", "credential")
+
+
+def masked(options: dict[str, Any]) -> dict[str, Any]:
+    """The options with every value whose name speaks of a secret replaced by '***'."""
+    return {
+        name: masked(value)
+        if isinstance(value, dict)
+        else "***"
+        if any(word in name.casefold() for word in SECRET)
+        else value
+        for name, value in options.items()
+    }
+
+
 class SourceBase(Frozen):
     """What every source has: a name that prefixes its record ids, and where it is."""
 
@@ -76,6 +92,11 @@ class SourceBase(Frozen):
     complete: bool = Field(
         True, description="True: a row that is gone was deleted. False: an append-only feed."
     )
+
+    @field_serializer("storage_options")
+    def _without_secrets(self, options: dict[str, Any]) -> dict[str, Any]:
+        """What is stored and shown of a configuration holds no credentials."""
+        return masked(options)
 
     @property
     def has_text(self) -> bool:

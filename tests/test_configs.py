@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.config import load_config
+from pipeline.config import RunConfig, load_config
 from pipeline.errors import ConfigError
 from pipeline.train_config import load_train_config
 
@@ -117,3 +117,13 @@ def test_unreadable_files_are_said_plainly(tmp_path: Path) -> None:
     (tmp_path / "list.yaml").write_text("- 1")
     with pytest.raises(ConfigError, match="mapping"):
         load_config(tmp_path / "list.yaml")
+
+
+def test_what_is_kept_of_a_configuration_holds_no_credentials() -> None:
+    options = {"key": "AKIA", "secret": "s", "client_kwargs": {"endpoint_url": "u", "token": "t"}}
+    source = {**GOOD["sources"][0], "storage_options": options}
+    config = RunConfig.model_validate({**GOOD, "sources": [source]})
+    assert config.sources[0].storage_options == options
+    kept = config.model_dump(mode="json")["sources"][0]["storage_options"]
+    shown = {"endpoint_url": "u", "token": "***"}
+    assert kept == {"key": "***", "secret": "***", "client_kwargs": shown}

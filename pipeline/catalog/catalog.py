@@ -54,6 +54,10 @@ class Catalog:
             raise CatalogError(
                 f"cannot make the catalog folder {self.root}: {error.strerror}"
             ) from error
+        if not os.access(self.root, os.R_OK | os.X_OK):
+            raise CatalogError(
+                f"the catalog folder {self.root} may not be read; check its permissions"
+            )
         if create and not os.access(self.root, os.W_OK):
             raise CatalogError(f"the catalog folder {self.root} is not writable")
         self.tables = Tables(self.root / "tables")

@@ -96,7 +96,8 @@ def find_files(source: SourceBase, *, suffixes: Sequence[str]) -> list[DataFile]
     fs, path = file_system(source)
     wanted = tuple(s + c for s in suffixes for c in ("", *_CODECS))
     with storage_errors(source):
-        found = sorted(_expand(fs, path, wanted=wanted))
+        # A pattern can lead through a closed folder in two ways.
+        found = sorted(set(_expand(fs, path, wanted=wanted)), key=lambda item: item[0])
         if not found:
             provoke(fs, path)
     if not found:

@@ -182,14 +182,19 @@ def _parse(data: bytes, *, number: int, id_column: str) -> Line:
     try:
         item = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        return Line(number, None, _malformed(data, error), data.strip())
+        return Line(number, None, _malformed(data, error), _start(data), len(data))
     if type(item) is not dict:
         reason = f"not a JSON object but {type(item).__name__}"
-        return Line(number, None, reason, data.strip())
+        return Line(number, None, reason, _start(data), len(data))
     if type(item.get(id_column)) is float:
         # orjson rounds integers beyond 64 bits, and two ids must not become one.
         item[id_column] = json.loads(data, parse_int=str, parse_float=str)[id_column]
     return Line(number, item, size=len(data))
+
+
+def _start(data: bytes) -> bytes:
+    """What is kept of a bad line for the eye; a character takes four bytes at most."""
+    return data.strip()[: 4 * RAW_LIMIT]
 
 
 def _malformed(data: bytes, error: orjson.JSONDecodeError) -> str:
