@@ -173,14 +173,9 @@ def test_a_forbidden_file_is_a_row_of_the_quarantine(
 
 @pytest.mark.parametrize(
     ("kind", "pattern"),
-<<<<<<< HEAD
-    [*((kind, pattern) for kind in TABULAR for pattern in ("", "/*/*")), ("image_folder", "")],
-)
-=======
     [*((kind, pattern) for kind in TABULAR for pattern in ("", "/*/*", "/**/*/*")),
      ("image_folder", "")],
 )  # fmt: skip
->>>>>>> wt-b
 def test_a_forbidden_folder_is_a_row_of_the_quarantine(
     kind: str, pattern: str, folder: Path, as_nobody: Looked
 ) -> None:
