@@ -54,7 +54,7 @@ class Catalog:
             raise CatalogError(
                 f"cannot make the catalog folder {self.root}: {error.strerror}"
             ) from error
-        if not os.access(self.root, os.R_OK | os.X_OK):
+        if not create and not os.access(self.root, os.R_OK | os.X_OK):
             raise CatalogError(
                 f"the catalog folder {self.root} may not be read; check its permissions"
             )
