@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit, logit
 
 from pipeline import finetuning as steps
 from pipeline.calibration import Calibration, calibrate
@@ -187,13 +188,16 @@ def balanced_threshold(probability: Floats) -> float:
     """The threshold with the greatest expected F1 on calibrated probabilities.
 
     F1 of accepting the k likeliest pairs is expected to be 2 Σ p(accepted) / (k + Σ p): smoother
-    than the best F1 on the labels themselves, and as honest.
+    than the best F1 on the labels themselves, and as honest. The threshold lies halfway, in
+    log-odds, between the last pair accepted and the first that is not.
     """
     ranked = np.sort(probability)[::-1]
     expected = 2 * np.cumsum(ranked) / (np.arange(1, len(ranked) + 1) + ranked.sum())
     # Equal probabilities are accepted together.
     ends = np.append(ranked[:-1] != ranked[1:], True)
-    return float(ranked[np.flatnonzero(ends)[expected[ends].argmax()]])
+    last = int(np.flatnonzero(ends)[expected[ends].argmax()])
+    around = np.clip(ranked[last : last + 2], 1e-6, 1 - 1e-6)
+    return float(expit(logit(around).mean())) if len(around) == 2 else float(ranked[last])
 
 
 # --- against the rival -------------------------------------------------------------------------

@@ -71,7 +71,8 @@ def folded(table: pa.Table, group: np.ndarray, fold: int, folds: int = 5) -> pa.
     number = np.random.default_rng(1993).permutation(int(group.max()) + 1)[group] % folds
     held = np.where(number == (fold + 1) % folds, "valid", "train")
     split = np.where(number == fold, "test", held)
-    return table.append_column("split", pa.array(split))
+    kept = [name for name in table.column_names if name != "split"]
+    return table.select(kept).append_column("split", pa.array(split))
 
 
 def qqp(data: Path, work: Path, fold: int) -> list[dict[str, Any]]:

@@ -246,7 +246,8 @@ def test_validation_pairs_of_one_class_are_refused(data: Path, tmp_path: Path) -
 
 
 def test_the_balanced_threshold_accepts_equal_probabilities_together() -> None:
-    assert balanced_threshold(np.array([0.9, 0.9, 0.8, 0.1, 0.0])) == 0.8
+    threshold = balanced_threshold(np.array([0.9, 0.9, 0.8, 0.1, 0.0]))
+    assert threshold == pytest.approx(0.4)  # halfway between 0.8 and 0.1 in log-odds: 4 and 1 / 9
     assert balanced_threshold(np.array([0.5, 0.5])) == 0.5
 
 
