@@ -22,9 +22,9 @@ Flags = npt.NDArray[np.bool_]
 Groups = npt.NDArray[np.int64]
 
 FOLDS = 5
-# Shares of average precision: missing a tenth more than the best is a tie, and so is any thousandth
-# of a per cent.
-TIE, NOISE = 0.1, 1e-5
+# Missing this share more of the average precision than the best does is a tie, and so is a
+# hundred-thousandth.
+TIE, NOISE = 0.02, 1e-5
 ROUNDS, PATIENCE = 800, 50
 # Simpler first: of heads that are equal on validation the first is kept.
 KINDS = ("similarity", "linear", "boosted", "blend", "mlp")
