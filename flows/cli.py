@@ -32,6 +32,9 @@ def run(
     dry_run: Annotated[
         bool, Parameter(negative="", help="Check everything, change nothing.")
     ] = False,
+    full: Annotated[
+        bool, Parameter(negative="", help="Compute everything anew, not only what has changed.")
+    ] = False,
     plain: Annotated[
         bool, Parameter(negative="", help="Run the stages in a loop, without Prefect.")
     ] = False,
@@ -52,7 +55,7 @@ def run(
         plan = dry(settings)
         show(plan, [f"{name}: {value}" for name, value in plan.items()], as_json=as_json)
         return 0
-    summary = run_once(settings, plain=plain, verbose=verbose, quiet=as_json)
+    summary = run_once(settings, plain=plain, verbose=verbose, quiet=as_json, full=full)
     _print_summary(summary, as_json=as_json)
     return 0 if facts.verdict(summary).fine else 1
 

@@ -15,7 +15,7 @@ from pipeline.reporting.facts import in_short
 
 
 @flow(name="gemel-nightly", validate_parameters=True)
-def nightly(config: RunConfig) -> Any:
+def nightly(config: RunConfig, full: bool = False) -> Any:
     """Ingest, embed, search, judge, cluster, check and publish; return the run's summary.
 
     A run that fails a gate ends in the state *Held*: last night's result stays published. One that
@@ -23,7 +23,7 @@ def nightly(config: RunConfig) -> Any:
     summary. A run that raises is recorded as failed and ends as Prefect ends it.
     """
     with Catalog(config.catalog).writer():
-        context = tasks.begin(config)
+        context = tasks.begin(config, full=full)
         with plain.recorded(context):
             progress = tasks.StageProgress(9)
             progress.step(tasks.ingest(context))

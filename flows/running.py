@@ -61,7 +61,9 @@ class LiveProgress:
             self.bars.stop_task(self.tasks[name])
 
 
-def run_once(config: RunConfig, *, plain: bool, verbose: bool, quiet: bool) -> dict[str, Any]:
+def run_once(
+    config: RunConfig, *, plain: bool, verbose: bool, quiet: bool, full: bool = False
+) -> dict[str, Any]:
     """Run the nightly flow (or its plain loop) and return the summary."""
     console = Console(stderr=True, quiet=quiet)
     if not verbose:
@@ -72,7 +74,7 @@ def run_once(config: RunConfig, *, plain: bool, verbose: bool, quiet: bool) -> d
         from flows import nightly as _loaded  # noqa: F401 - seconds of imports, before the bars
     live = LiveProgress(console)
     with live.bars, progress.listening(live):
-        return _plain(config) if plain else _flow(config)
+        return _plain(config, full) if plain else _flow(config, full)
 
 
 def finetune_once(
@@ -96,22 +98,22 @@ def finetune_once(
         return _summary_of(flow, config)
 
 
-def _plain(config: RunConfig) -> dict[str, Any]:
+def _plain(config: RunConfig, full: bool) -> dict[str, Any]:
     from pipeline.nightly import run
 
-    return run(config)
+    return run(config, full=full)
 
 
-def _flow(config: RunConfig) -> dict[str, Any]:
+def _flow(config: RunConfig, full: bool) -> dict[str, Any]:
     from flows.nightly import nightly
 
-    return _summary_of(nightly, config)
+    return _summary_of(nightly, config, full=full)
 
 
-def _summary_of(flow: Any, config: RunConfig | TrainConfig) -> dict[str, Any]:
+def _summary_of(flow: Any, config: RunConfig | TrainConfig, **options: bool) -> dict[str, Any]:
     """Run a flow; its summary, also of one that failed for Prefect and has one."""
     try:
-        state = cast("State[Any]", flow(config, return_state=True))
+        state = cast("State[Any]", flow(config, **options, return_state=True))
     except Exception as error:
         stopped = _interrupt_below(error)
         if stopped:

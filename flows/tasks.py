@@ -44,9 +44,9 @@ def _stage(function: Stage, **options: Any) -> Callable[[RunContext], dict[str, 
 
 
 @task(cache_policy=NO_CACHE)
-def begin(config: RunConfig) -> RunContext:
+def begin(config: RunConfig, *, full: bool = False) -> RunContext:
     """Check everything that can be checked before any work."""
-    return plain.begin(config)
+    return plain.begin(config, full=full)
 
 
 ingest = _stage(

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline import progress
 from pipeline.catalog import Catalog, Work
+from pipeline.catalog.catalog import Run
 from pipeline.config import RunConfig
 
 
@@ -24,17 +25,26 @@ class RunContext:
         config: the resolved configuration.
         started: start of the run.
         models: references of the registered models that judge, pinned for the whole run.
+        base: the run that was published last when this one began; what changes is told from it.
+        full: compute everything anew, as if nothing of `base` could be used again.
     """
 
     run: str
     config: RunConfig
     started: datetime
     models: tuple[str, ...] = ()
+    base: str | None = None
+    full: bool = False
 
     @property
     def catalog(self) -> Catalog:
         """The catalog the run writes to."""
         return Catalog(self.config.catalog)
+
+    @property
+    def base_run(self) -> Run | None:
+        """The run that was published last when this one began; None on the first night."""
+        return self.catalog.run(self.base) if self.base else None
 
     @property
     def work(self) -> Work:
@@ -48,11 +58,17 @@ class RunContext:
 
 
 def new_context(
-    config: RunConfig, *, models: tuple[str, ...] = (), started: datetime | None = None
+    config: RunConfig,
+    *,
+    models: tuple[str, ...] = (),
+    base: str | None = None,
+    full: bool = False,
+    started: datetime | None = None,
 ) -> RunContext:
     """Name a run after the moment it starts."""
     started = started or datetime.now(UTC)
-    return RunContext(started.strftime("%Y%m%dT%H%M%S.%fZ"), config, started, models)
+    name = started.strftime("%Y%m%dT%H%M%S.%fZ")
+    return RunContext(name, config, started, models, base, full)
 
 
 Stage = Callable[[RunContext], dict[str, Any]]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import outcome, stages
+from pipeline.catalog import Catalog
 from pipeline.config import RunConfig
 from pipeline.context import RunContext, new_context
 from pipeline.encoders.preflight import check_encoder, known_dimension
@@ -63,12 +64,13 @@ def check_writable(catalog: str) -> None:
         )
 
 
-def begin(config: RunConfig) -> RunContext:
-    """Check the configuration and name the run."""
+def begin(config: RunConfig, *, full: bool = False) -> RunContext:
+    """Check the configuration and name the run, and what was published before it."""
     check_exports(config.exports)
     check(config)
     config, models = pinned(config)
-    context = new_context(config, models=models)
+    base = Catalog(config.catalog).published()
+    context = new_context(config, models=models, base=base.run if base else None, full=full)
     context.catalog.clear_work()
     context.catalog.run_folder(context.run)
     return context
@@ -106,16 +108,17 @@ def finish(context: RunContext) -> dict[str, Any]:
     return summary
 
 
-def run(config: RunConfig) -> dict[str, Any]:
+def run(config: RunConfig, *, full: bool = False) -> dict[str, Any]:
     """Run every stage in this process and return the summary.
+
+    Args:
+        full: compute everything anew instead of what has changed since the last night.
 
     Raises:
         PipelineError: the run could not be finished; what was published before stays published.
     """
-    from pipeline.catalog import Catalog
-
     with Catalog(config.catalog).writer():
-        context = begin(config)
+        context = begin(config, full=full)
         with recorded(context):
             stages.ingest(context)
             stages.embed_text(context)

@@ -177,6 +177,10 @@ class Catalog:
         wanted = f"run {name!r}" if name else "published run"
         raise CatalogError(f"the catalog {self.root} has no {wanted}; its runs: {known}")
 
+    def published(self) -> Run | None:
+        """The run that readers see; None before the first."""
+        return next((run for run in self.runs() if run.status == "published"), None)
+
     def read(self, table: str, *, run: Run, columns: list[str] | None = None) -> pa.Table:
         """A table as `run` published it.
 
@@ -199,9 +203,8 @@ class Catalog:
 
     def first_seen(self) -> pa.Table | None:
         """record_id and first_seen of the published records; None before the first run."""
-        try:
-            run = self.run()
-        except CatalogError:
+        run = self.published()
+        if run is None:
             return None
         return self.read("records", run=run, columns=["record_id", "first_seen"])
 
