@@ -12,13 +12,18 @@ import numpy.typing as npt
 from scipy.stats import binomtest
 
 from pipeline.config import CandidateSettings, IndexConfig
+from pipeline.incremental import Carried
 from pipeline.indexes import Index, build_index
-from pipeline.indexes.blocks import Pairs, Positions, Vectors, block_hits, cosines
+from pipeline.indexes.blocks import Pairs, Positions, Vectors, block_hits, cosines, exact_pairs
 
 CROWD_SAMPLE = 2048
 # An estimate from fewer hits in the sample than this is noise, and raises nothing.
 CROWD_HITS = 8
 LADDER = 8
+# Fresh contents are searched exactly up to this many scores (a minute on two cores, d = 384) and
+# up to this share of all.
+FRESH_SCORES = 1 << 33
+FRESH_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,8 @@ class NearPairs:
     crowds: Crowds
     recall: Recall
     index: Index | None
+    description: str
+    fresh: int  # rows that were searched
 
 
 def near_pairs(
@@ -142,21 +149,27 @@ def near_pairs(
     index: IndexConfig,
     settings: CandidateSettings,
     seed: int,
+    carried: Carried | None = None,
 ) -> NearPairs:
     """Find every pair with cosine >= `floor`, crowds collapsed first, recall measured after.
 
     Args:
         vectors: (n, d) unit-norm float32, possibly memory-mapped, in an order that does not depend
             on the input's (content hash).
+        carried: last night's pairs that stand, and the rows that remain to be searched. They are
+            searched exactly, against everything, without an index; but where there are crowds, or
+            where a quarter of the rows is fresh, all is searched again.
 
     Returns:
         Pairs (left < right), each once, sorted; crowd members appear only with their leader.
     """
     crowds = find_crowds(vectors, floor=floor, crowd=settings.crowd, cosine=settings.crowd_cosine)
+    if carried is not None and not crowds.crowded and _few(len(carried.fresh), len(vectors)):
+        return _with_fresh(vectors, carried, crowds, floor=floor, settings=settings, seed=seed)
     kept = vectors if not len(crowds.member) else np.ascontiguousarray(vectors[crowds.kept])
     if len(kept) < 2:
         nothing = Recall(1.0, 0.0, 1.0, 0, len(kept))
-        return NearPairs(crowds.leader, crowds.member, crowds, nothing, None)
+        return NearPairs(crowds.leader, crowds.member, crowds, nothing, None, "", len(vectors))
     built = build_index(index, kept, floor=floor, seed=seed)
     lowest = float(crowds.floor.min())
     keys = _keys(_listed(built.self_join(lowest), kept, crowds), len(kept))
@@ -167,7 +180,46 @@ def near_pairs(
     left = np.concatenate([crowds.kept[left], np.minimum(crowds.leader, crowds.member)])
     right = np.concatenate([crowds.kept[right], np.maximum(crowds.leader, crowds.member)])
     order = np.lexsort((right, left))
-    return NearPairs(left[order], right[order], crowds, recall, built)
+    return NearPairs(
+        left[order], right[order], crowds, recall, built, built.description, len(vectors)
+    )
+
+
+def _few(fresh: int, count: int) -> bool:
+    """Whether so few of the rows are fresh that searching them alone costs less than an index."""
+    return count > 1 and fresh * count <= FRESH_SCORES and fresh <= FRESH_SHARE * count
+
+
+def _with_fresh(
+    vectors: Vectors,
+    carried: Carried,
+    crowds: Crowds,
+    *,
+    floor: float,
+    settings: CandidateSettings,
+    seed: int,
+) -> NearPairs:
+    """Last night's pairs, and those of the fresh rows with everything and among themselves."""
+    count = len(vectors)
+    found = exact_pairs(vectors, _of_fresh(vectors, carried.fresh, floor), floor)
+    standing = carried.pairs.left * count + carried.pairs.right
+    keys = np.union1d(standing, _keys(found, count))
+    recall = measure_recall(
+        vectors, keys, floor=crowds.floor, sample=settings.recall_sample, seed=seed
+    )
+    left, right = np.divmod(keys, max(count, 1))
+    told = f"last night's pairs and {len(carried.fresh)} fresh contents against {count}, exact"
+    return NearPairs(left, right, crowds, recall, None, told, len(carried.fresh))
+
+
+def _of_fresh(vectors: Vectors, fresh: Positions, floor: float) -> Iterator[Pairs]:
+    """(fresh row, other row), a pair of fresh rows once."""
+    is_fresh = np.zeros(len(vectors), bool)
+    is_fresh[fresh] = True
+    for row, column in block_hits(np.ascontiguousarray(vectors[fresh]), vectors, floor):
+        own = fresh[row]
+        kept = np.where(is_fresh[column], own < column, own != column)
+        yield own[kept], column[kept]
 
 
 def _listed(pairs: Iterator[Pairs], vectors: Vectors, crowds: Crowds) -> Iterator[Pairs]:

@@ -7,6 +7,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -15,13 +16,15 @@ from pipeline import progress
 from pipeline.context import RunContext
 from pipeline.embeddings import gather, missing, to_table
 from pipeline.encoders import Encoder, ImageRef, open_encoder
-from pipeline.evidence import TextComparer
-from pipeline.indexes.blocks import Vectors
+from pipeline.evidence import TextComparer, words_of
+from pipeline.frequencies import WordFrequencies
+from pipeline.indexes.blocks import Positions, Vectors
 from pipeline.judging import Contents, Learning
+from pipeline.last_night import frequencies_before
 from pipeline.learned import JudgeModel, fields_of, learning
 from pipeline.portions import cut, joined
 from pipeline.state import models_of, read_records
-from pipeline.units import Units
+from pipeline.units import Units, restricted
 
 # Contents embedded between two writes: what a killed run loses at most.
 SHARD = 8192
@@ -156,18 +159,48 @@ def read_column(
     return values.take(place)
 
 
-def vectors_of(context: RunContext, units: Units) -> Contents:
-    """Everything judging needs of the contents; the vectors stay on disk."""
+def contents_of(
+    context: RunContext, units: Units, chosen: Positions, frequencies: WordFrequencies
+) -> Contents:
+    """Everything judging needs of the contents of some units, which are numbered anew.
+
+    Args:
+        chosen: (k,) ascending numbers of units; where they are all, the vectors stay on disk.
+    """
+    some, texts, images = restricted(units, chosen)
     comparer = None
-    if len(units.text_hashes):
-        texts = read_column(context, units.text_hashes, modality="text", column="text")
-        comparer = TextComparer(texts, threads=context.threads)
-    text, image = context.work.matrix("text"), context.work.matrix("image")
+    if len(texts):
+        column = read_column(context, some.text_hashes, modality="text", column="text")
+        comparer = TextComparer(column, threads=context.threads, frequencies=frequencies)
+    text, image = _rows(context, "text", texts), _rows(context, "image", images)
     learned: dict[str, Learning] = {}
     for model in models_of(context):
         vectors = text if model.modality == "text" else image
-        learned |= _learning(context, units, model.rule.model, vectors)
-    return Contents(units, text, image, comparer, **learned)
+        learned |= _learning(context, some, model.rule.model, vectors)
+    return Contents(some, text, image, comparer, **learned)
+
+
+def _rows(context: RunContext, modality: Modality, rows: Positions) -> Vectors:
+    """Some rows of a matrix; the matrix itself when they are all."""
+    matrix = context.work.matrix(modality)
+    return matrix if len(rows) == len(matrix) else np.ascontiguousarray(matrix[rows])
+
+
+def frequencies_of(context: RunContext, units: Units) -> tuple[WordFrequencies, int]:
+    """The word frequencies that the catalog judges with, and the version of their table.
+
+    A catalog learns its own once, from the texts of its first night; see `pipeline.frequencies`
+    for when again.
+    """
+    hashes, run = units.text_hashes, context.base_run
+    known = frequencies_before(context, len(hashes))
+    if known is not None and run is not None:
+        return known, run.versions["word_counts"]
+    learned = WordFrequencies(0, np.zeros(0, np.int64), np.zeros(0, np.int64))
+    if len(hashes):
+        texts = read_column(context, hashes, modality="text", column="text")
+        learned = WordFrequencies.of(words_of(texts))
+    return learned, context.catalog.tables.replace("word_counts", learned.table())
 
 
 def _learning(

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_matrix, vstack
 
+from pipeline.frequencies import FEATURES, WordFrequencies
 from pipeline.indexes.blocks import Positions
 from pipeline.portions import cut, portions, value_bytes
 from pipeline.wording import Wording, conflicting_words
 
 Scores = npt.NDArray[np.float32]
 
-FEATURES = 1 << 20
 # Edit similarity is defined on the first characters only: it is quadratic, and long texts are
 # compared by their shingles as well.
 EDIT_CHARACTERS = 2000
@@ -49,23 +49,27 @@ class TextEvidence:
 
 
 class TextComparer:
-    """Compares pairs among one list of distinct texts; word weights come from that list.
+    """Compares pairs among one list of distinct texts.
+
+    Args:
+        texts: (n,) strings. threads: of the edit similarity.
+        frequencies: of words, learned from another corpus; None: from these texts.
 
     The texts may exceed 2 GB together (as `large_string`) and memory stays near their size: what
     is made of them is made a bounded portion at a time.
     """
 
-    def __init__(self, texts: pa.Array, *, threads: int) -> None:
+    def __init__(
+        self, texts: pa.Array, *, threads: int, frequencies: WordFrequencies | None = None
+    ) -> None:
         self.texts = texts
         self.threads = threads
         self.bytes = value_bytes(texts)
         self.lengths = pc.utf8_length(texts).to_numpy(zero_copy_only=False).astype(np.float64)
         long = bool(self.lengths.max(initial=0) > EDIT_CHARACTERS)
         self.heads = pc.utf8_slice_codeunits(texts, 0, EDIT_CHARACTERS) if long else texts
-        self.words = _counts(texts, r"(?u)\b\w+\b", joined=False)
-        frequency = np.bincount(self.words.indices, minlength=FEATURES)
-        # Words that every text has (column names, boilerplate) weigh next to nothing.
-        self.idf = np.log((1 + len(texts)) / (1 + frequency)) + 0.1
+        self.words = words_of(texts)
+        self.idf = (frequencies or WordFrequencies.of(self.words)).idf()
         self.weight = np.asarray(self.words @ self.idf)
         self.word_count = _per_text(
             texts, lambda part: pc.list_value_length(pc.utf8_split_whitespace(part))
@@ -122,6 +126,11 @@ class TextComparer:
             heads(left), heads(right), scorer=fuzz.ratio, workers=self.threads, dtype=np.float32
         )
         return np.asarray(scores / 100, np.float32)
+
+
+def words_of(texts: pa.Array) -> csr_matrix:
+    """Binary (n, FEATURES) matrix of the words of each text, hashed."""
+    return _counts(texts, r"(?u)\b\w+\b", joined=False)
 
 
 def _counts(texts: pa.Array, pattern: str, *, joined: bool) -> csr_matrix:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,24 +73,15 @@ class Scored:
     judgement: Judgement
     stage: npt.NDArray[np.uint8]
 
-    @property
-    def accepted(self) -> npt.NDArray[np.bool_]:
-        """(p,) true where the decision is *duplicate*."""
-        return np.asarray(self.judgement.decision == DUPLICATE)
 
-
-def judge_candidates(candidates: Candidates, contents: Contents, judge: Judge) -> Iterator[Scored]:
-    """Judge every candidate in batches of bounded size, in the order of the candidates."""
-    count = len(contents.units.rows)
-    for start in range(0, len(candidates.key), BATCH):
-        part = slice(start, start + BATCH)
-        left, right = np.divmod(candidates.key[part], count)
-        stage = candidates.stage[part]
-        evidence = evidence_of(contents, left, right, candidates.lexical[part])
-        scores = judge.scores(evidence)
-        likely = judge.likely(evidence, scores)
-        evidence = _with_wording(evidence, contents, (left, right), likely)
-        yield Scored(left, right, evidence, judge.decide(evidence, scores), stage)
+def judge_pairs(pairs: Candidates, contents: Contents, judge: Judge) -> Scored:
+    """Judge a batch of candidates, numbered as the units of `contents` are."""
+    left, right = np.divmod(pairs.key, len(contents.units.rows))
+    evidence = evidence_of(contents, left, right, pairs.lexical)
+    scores = judge.scores(evidence)
+    likely = judge.likely(evidence, scores)
+    evidence = _with_wording(evidence, contents, (left, right), likely)
+    return Scored(left, right, evidence, judge.decide(evidence, scores), pairs.stage)
 
 
 def evidence_of(
@@ -189,6 +179,7 @@ def pairs_batch(
         "word_conflicts": _nullable(evidence.word_conflicts).cast(pa.int32()),
         "exact_text": pa.array(evidence.exact_text),
         "exact_image": pa.array(evidence.exact_image),
+        "contradicts": pa.array(judgement.contradicts),
         "probability": pa.array(judgement.probability.astype(np.float32)),
         "decision": pa.array(judgement.decision, pa.string()),
         "reason": pa.array(judgement.reason, pa.string()),
@@ -235,6 +226,7 @@ def exact_batch(
         "word_conflicts": pa.nulls(count, pa.int32()),
         "exact_text": pa.array(text),
         "exact_image": pa.array(image),
+        "contradicts": pa.array(np.zeros(count, bool)),
         "probability": pa.array(one.astype(np.float32)),
         "decision": pa.array([DUPLICATE] * count, pa.string()),
         "reason": pa.array(phrase, pa.string()),

@@ -53,20 +53,27 @@ def lexical_pairs(
     Returns:
         left, right (left < right, sorted, each once) and their Jaccard, float32.
     """
-    signatures = _signatures(texts, settings)
-    left, right = _banded(signatures)
-    score = np.array(
-        [
-            jaccard(texts[first].as_py(), texts[second].as_py(), words=settings.shingle)
-            for first, second in zip(left.tolist(), right.tolist(), strict=True)
-        ],
-        np.float32,
-    )
+    left, right = banded(signatures(texts, settings))
+    score = jaccards(texts, left, right, words=settings.shingle)
     kept = score >= settings.floor
     return left[kept], right[kept], score[kept]
 
 
-def _signatures(texts: pa.Array, settings: LexicalSettings) -> npt.NDArray[np.uint32]:
+def jaccards(
+    texts: pa.Array, left: Positions, right: Positions, *, words: int
+) -> npt.NDArray[np.float32]:
+    """(p,) exact Jaccard of pairs of rows of the texts."""
+    return np.array(
+        [
+            jaccard(texts[first].as_py(), texts[second].as_py(), words=words)
+            for first, second in zip(left.tolist(), right.tolist(), strict=True)
+        ],
+        np.float32,
+    )
+
+
+def signatures(texts: pa.Array, settings: LexicalSettings) -> npt.NDArray[np.uint32]:
+    """(n, PERMUTATIONS) MinHash signatures; each depends on its own text alone."""
     from rensa import RMinHash
 
     out, start = np.empty((len(texts), PERMUTATIONS), np.uint32), 0
@@ -78,18 +85,18 @@ def _signatures(texts: pa.Array, settings: LexicalSettings) -> npt.NDArray[np.ui
     return out
 
 
-def _banded(signatures: npt.NDArray[np.uint32]) -> tuple[Positions, Positions]:
+def banded(signed: npt.NDArray[np.uint32]) -> tuple[Positions, Positions]:
     """Pairs that agree in a whole band: neighbours and first-to-all within each bucket.
 
     A bucket of k rows gives at most 2k pairs instead of k²: every row meets the bucket's first row
     and its own neighbour, so a group of copies stays connected at linear cost, and the 32 bands
     bring different rows together.
     """
-    count = len(signatures)
+    count = len(signed)
     if count < 2:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     keys = [np.zeros(0, np.int64)]
-    for band in np.split(signatures, BANDS, axis=1):
+    for band in np.split(signed, BANDS, axis=1):
         packed = np.ascontiguousarray(band).view(f"V{band.shape[1] * 4}").ravel()
         _, bucket = np.unique(packed, return_inverse=True)
         order = np.argsort(bucket, kind="stable")

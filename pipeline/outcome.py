@@ -137,9 +137,24 @@ def summarise(context: RunContext) -> dict[str, Any]:
             "counts": facts["score"]["histogram"],
         },
         "cluster_sizes": facts["cluster"]["cluster_sizes"],
+        "reused": _reused(facts),
+        "state": {**facts["candidates"]["state"], **facts["score"]["state"]},
         "quarantine_reasons": facts["ingest"]["quarantine_reasons"],
         "versions": {"gemel": version("gemel"), **{name: version(name) for name in PACKAGES}},
         **({"labels": label_metrics(context, _versions(context))} if context.config.labels else {}),
+    }
+
+
+def _reused(facts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """How much of last night's work was used again, and why not where it was not."""
+    candidates, score = facts["candidates"], facts["score"]
+    return {
+        "searched": {
+            modality: (candidates[modality] or {}).get("searched", 0)
+            for modality in ("text", "image")
+        },
+        "searched_all": candidates["searched_all"],
+        **{name: score[name] for name in ("judged", "standing", "judged_all")},
     }
 
 

@@ -1,10 +1,12 @@
-"""What proposes pairs: the index of each modality, and the shingles of long texts."""
+"""What proposes pairs: the index of each modality, and the shingles of long texts. SHELL."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -12,56 +14,198 @@ from pipeline import progress
 from pipeline.candidates import NearPairs, near_pairs
 from pipeline.contents import Modality, read_column
 from pipeline.context import RunContext
-from pipeline.lexical import lexical_pairs
+from pipeline.embeddings import gather, missing
+from pipeline.incremental import Carried, Near, carry
+from pipeline.indexes.blocks import Positions
+from pipeline.last_night import (
+    FAILED_KEPT,
+    failed_again,
+    hashes_digest,
+    key_of,
+    last_night,
+    standing_near,
+)
+from pipeline.lexical import PERMUTATIONS, banded, jaccards, signatures
+from pipeline.schemas import vector_schema
 from pipeline.state import units_of
 from pipeline.units import Units
 
 
-def nearby(context: RunContext, modality: Modality, default_floor: float) -> NearPairs:
+@dataclass(frozen=True)
+class Proposals:
+    """Near pairs of one kind.
+
+    Attributes:
+        near: to be kept for the next night; of long texts also those below the floor.
+        state: what the next night must know of them.
+        facts: what the summary tells.
+        why: why everything was searched; None where last night's pairs were used again.
+    """
+
+    near: Near
+    state: dict[str, Any]
+    facts: dict[str, Any]
+    why: str | None
+
+    @property
+    def pairs(self) -> tuple[Positions, Positions]:
+        """Left and right places of the contents."""
+        return self.near.left, self.near.right
+
+
+def nearby(context: RunContext, modality: Modality, default_floor: float) -> Proposals:
     """Near pairs of one modality down to its floor; the index is kept in the catalog."""
     settings, config = context.config.candidates, context.config
     stated = settings.text_floor if modality == "text" else settings.image_floor
     floor = default_floor if stated is None else stated
     vectors = context.work.matrix(modality)
+    hashes = _hashes(units_of(context), modality)
+    embedded = context.work.facts(f"embed_{'text' if modality == 'text' else 'images'}")
+    key = key_of(
+        encoder=embedded.get("fingerprint"), floor=floor, index=config.index.model_dump(),
+        crowd=settings.crowd, crowd_cosine=settings.crowd_cosine, seed=config.seed,
+    )  # fmt: skip
+    carried = _carried(context, modality, key, hashes)
     found = near_pairs(
-        vectors, floor=floor, index=config.index, settings=settings, seed=config.seed
+        vectors,
+        floor=floor,
+        index=config.index,
+        settings=settings,
+        seed=config.seed,
+        carried=None if isinstance(carried, str) else carried,
     )
     progress.report("candidates", len(found.left))
     if found.index is not None:
-        _keep_index(context, modality, found)
-    return found
+        _keep_index(context, hashes, found, modality, embedded["fingerprint"])
+    why = carried if isinstance(carried, str) else None
+    if why is None and found.index is not None:
+        why = "there are crowds" if found.crowds.crowded else "a great part is new"
+    failed = hashes.take(pa.array(np.flatnonzero(~vectors.any(axis=1)))).to_pylist()
+    state = {
+        "key": key,
+        "hashes": hashes_digest(hashes),
+        "crowded": found.crowds.crowded,
+        "failed": failed if len(failed) <= FAILED_KEPT else None,
+    }
+    near = Near(found.left, found.right, np.full(len(found.left), np.nan, np.float32))
+    return Proposals(near, state, _described(found), why)
 
 
-def _keep_index(context: RunContext, modality: str, found: NearPairs) -> None:
+def _hashes(units: Units, modality: Modality) -> pa.Array:
+    return units.text_hashes if modality == "text" else units.image_hashes
+
+
+def _carried(context: RunContext, modality: Modality, key: str, hashes: pa.Array) -> Carried | str:
+    """Last night's pairs of one modality in tonight's places, or why they cannot be used."""
+    before = last_night(context)
+    known = _hashes(before.units, modality) if before else None
+    near = standing_near(before, modality, key=key, hashes=known)
+    if isinstance(near, str) or before is None or known is None:
+        return str(near)
+    again = np.zeros(len(hashes), bool)
+    again[failed_again(before, modality, hashes)] = True
+    return carry(hashes, known, near, again=again)
+
+
+def _keep_index(
+    context: RunContext, hashes: pa.Array, found: NearPairs, modality: str, fingerprint: str
+) -> None:
     """Save the index with its id map, under the fingerprint of its encoder."""
-    units = units_of(context)
-    hashes = units.text_hashes if modality == "text" else units.image_hashes
-    fingerprint = context.work.facts(f"embed_{'text' if modality == 'text' else 'images'}")
-    folder = context.catalog.index_folder(modality, fingerprint["fingerprint"])
+    folder = context.catalog.index_folder(modality, fingerprint)
     assert found.index is not None
     found.index.save(folder)
     ids = pa.table({"content_hash": hashes.take(pa.array(found.crowds.kept))})
     pq.write_table(ids, folder / "ids.parquet")
 
 
-def verbatim(context: RunContext, units: Units) -> tuple[Any, Any, Any]:
-    """Pairs of long texts that share shingles: left, right, Jaccard."""
-    settings = context.config.candidates.lexical
-    empty = np.zeros(0, np.int64)
-    if not settings.enabled or not len(units.text_hashes):
-        return empty, empty, np.zeros(0, np.float32)
-    hashes = units.text_hashes
+def _described(found: NearPairs) -> dict[str, Any]:
+    """The facts of a search that the summary tells; empty where there was nothing to search."""
+    if not found.description:
+        return {}
+    return {
+        "index": found.description,
+        "pairs": len(found.left),
+        "recall": vars(found.recall),
+        "crowded": found.crowds.crowded,
+        "searched": found.fresh,
+    }
+
+
+def verbatim(context: RunContext, units: Units) -> Proposals:
+    """Pairs of long texts that share shingles, with their exact Jaccard."""
+    settings, hashes = context.config.candidates.lexical, units.text_hashes
+    key = key_of(**settings.model_dump())
+    state = {"key": key, "hashes": hashes_digest(hashes), "crowded": 0, "failed": []}
+    nothing = Near(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
+    if not settings.enabled or not len(hashes):
+        return Proposals(nothing, state, {}, None)
     words = read_column(context, hashes, modality="text", column="text_tokens").to_numpy()
     long = np.flatnonzero(words >= settings.min_tokens)
-    hashes = hashes.take(pa.array(long))
-    texts = read_column(context, hashes, modality="text", column="text")
-    left, right, score = lexical_pairs(texts, settings)
-    return long[left], long[right], score
+    signed = _signed(context, hashes.take(pa.array(long)))
+    left, right = (long[side] for side in banded(signed))
+    before = last_night(context)
+    known = before.units.text_hashes if before else None
+    near = standing_near(before, "lexical", key=key, hashes=known)
+    score = np.full(len(left), np.nan, np.float32)
+    if not isinstance(near, str) and known is not None:
+        again = np.zeros(len(hashes), bool)
+        score = _known_scores(left, right, carry(hashes, known, near, again=again).pairs, hashes)
+    _score_rest(context, hashes, left, right, score)
+    why = near if isinstance(near, str) else None
+    return Proposals(Near(left, right, score), state, {}, why)
 
 
-def described(found: NearPairs) -> dict[str, Any] | None:
-    """The facts of a search that the summary tells."""
-    if found.index is None:
-        return None
-    recall = found.recall
-    return {"index": found.index.description, "pairs": len(found.left), "recall": vars(recall)}
+def floored(near: Near, floor: float) -> tuple[Positions, Positions, npt.NDArray[np.float32]]:
+    """Left, right and score of the pairs whose score reaches the floor."""
+    kept = near.score >= floor
+    return near.left[kept], near.right[kept], near.score[kept]
+
+
+def _signed(context: RunContext, hashes: pa.Array) -> npt.NDArray[np.uint32]:
+    """(n, PERMUTATIONS) signatures of long texts, those of last night's out of the catalog.
+
+    They are kept as the vectors are, the bits of each number as those of a float.
+    """
+    words = context.config.candidates.lexical.shingle
+    store = context.catalog.vectors(f"minhash-{key_of(words=words, of=PERMUTATIONS)}")
+    wanted = hashes.take(pa.array(missing(hashes, store.hashes())))
+    if len(wanted):
+        texts = read_column(context, wanted, modality="text", column="text")
+        bits = signatures(texts, context.config.candidates.lexical).view(np.float32)
+        vectors = pa.FixedSizeListArray.from_arrays(pa.array(bits.reshape(-1)), PERMUTATIONS)
+        chunks = pa.array(np.ones(len(wanted), np.int32))
+        schema = vector_schema(PERMUTATIONS)
+        store.append(pa.Table.from_arrays([wanted, vectors, chunks], schema=schema))
+    out = np.zeros((len(hashes), PERMUTATIONS), np.float32)
+    gather(store.parts(), hashes=hashes, out=out)
+    return out.view(np.uint32)
+
+
+def _known_scores(
+    left: Positions, right: Positions, near: Near, hashes: pa.Array
+) -> npt.NDArray[np.float32]:
+    """(p,) Jaccard of the pairs that last night scored, NaN for the others."""
+    key, known = left * len(hashes) + right, near.left * len(hashes) + near.right
+    score = np.full(len(left), np.nan, np.float32)
+    if len(known):
+        at = np.minimum(np.searchsorted(known, key), len(known) - 1)
+        score = np.where(known[at] == key, near.score[at], np.float32(np.nan))
+    return score
+
+
+def _score_rest(
+    context: RunContext,
+    hashes: pa.Array,
+    left: Positions,
+    right: Positions,
+    score: npt.NDArray[np.float32],
+) -> None:
+    """Fill in the Jaccard of the pairs that have none."""
+    rest = np.flatnonzero(np.isnan(score))
+    if not len(rest):
+        return
+    rows, place = np.unique(np.concatenate([left[rest], right[rest]]), return_inverse=True)
+    texts = read_column(context, hashes.take(pa.array(rows)), modality="text", column="text")
+    one, other = place[: len(rest)], place[len(rest) :]
+    words = context.config.candidates.lexical.shingle
+    score[rest] = jaccards(texts, one, other, words=words)

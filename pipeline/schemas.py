@@ -83,6 +83,8 @@ PAIRS = pa.schema(
         pa.field("word_conflicts", pa.int32()),
         pa.field("exact_text", pa.bool_(), nullable=False),
         pa.field("exact_image", pa.bool_(), nullable=False),
+        # Text and picture contradict each other: one of them alone says distinct.
+        pa.field("contradicts", pa.bool_(), nullable=False),
         pa.field("probability", pa.float32(), nullable=False),
         pa.field("decision", pa.string(), nullable=False),  # duplicate / review / distinct
         pa.field("reason", pa.string(), nullable=False),
@@ -113,6 +115,24 @@ CUT_LINKS = pa.schema(
         pa.field("right_id", pa.string(), nullable=False),
         pa.field("probability", pa.float32(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
+    ]
+)
+
+# What the next night uses again; derived, and of no use to anyone else. Pairs of near contents by
+# their places among the distinct hashes (of texts, or of pictures rich enough to match), sorted.
+NEAR_PAIRS = pa.schema(
+    [
+        pa.field("kind", pa.string(), nullable=False),  # text / image / lexical
+        pa.field("left", pa.int32(), nullable=False),
+        pa.field("right", pa.int32(), nullable=False),
+        pa.field("score", pa.float32()),  # of lexical: exact Jaccard, also below the floor
+    ]
+)
+
+WORD_COUNTS = pa.schema(
+    [
+        pa.field("place", pa.int64(), nullable=False),  # of the hashed word; -1: all texts
+        pa.field("texts", pa.int64(), nullable=False),
     ]
 )
 
@@ -148,6 +168,8 @@ TABLES: dict[str, pa.Schema] = {
     "pairs": PAIRS,
     "clusters": CLUSTERS,
     "cut_links": CUT_LINKS,
+    "near_pairs": NEAR_PAIRS,
+    "word_counts": WORD_COUNTS,
     "labels": LABELS,
     "runs": RUNS,
 }

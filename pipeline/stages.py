@@ -6,7 +6,6 @@ that any orchestrator can call them one after another, in any process.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -14,17 +13,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import progress
-from pipeline.contents import embed_modality, vectors_of
+from pipeline.contents import embed_modality, frequencies_of
 from pipeline.context import RunContext, stage
+from pipeline.decisions import Tally, judge_key, judged, standing
 from pipeline.decoding import Decoder
 from pipeline.errors import SourceError
 from pipeline.exporters.contents import removed
 from pipeline.ingestion import settle_records
-from pipeline.judging import Scored, exact_batch, judge_candidates, pairs_batch, says
+from pipeline.judging import exact_batch
+from pipeline.last_night import near_rows
 from pipeline.membership import Links, cluster_tables
-from pipeline.proposals import described, nearby, verbatim
+from pipeline.proposals import floored, nearby, verbatim
 from pipeline.records import build_records
-from pipeline.scoring import DISTINCT
 from pipeline.sources import open_source
 from pipeline.state import make_judge, modalities, read_records, record_ids, rules_of, units_of
 from pipeline.units import Candidates, propose
@@ -87,76 +87,79 @@ def embed_images(context: RunContext) -> dict[str, Any]:
 
 @stage("candidates")
 def candidates(context: RunContext) -> dict[str, Any]:
-    """Vectors and long texts → candidate pairs of units, with their measured recall."""
+    """Vectors and long texts → candidate pairs of units, with their measured recall.
+
+    Only contents that last night did not know are searched, against everything; the other near
+    pairs are last night's.
+    """
     units = units_of(context)
     rules = rules_of(context)
     text = nearby(context, "text", rules["text"].floor)
     image = nearby(context, "image", rules["image"].floor)
     lexical = verbatim(context, units)
-    proposed = propose(
-        units, text=(text.left, text.right), lexical=lexical, image=(image.left, image.right)
-    )
+    long = floored(lexical.near, context.config.candidates.lexical.floor)
+    proposed = propose(units, text=text.pairs, lexical=long, image=image.pairs)
     context.work.save(
         "candidates", key=proposed.key, stage=proposed.stage, lexical=proposed.lexical
     )
+    kinds = {"text": text, "image": image, "lexical": lexical}
+    near = (near_rows(kind, found.near) for kind, found in kinds.items())  # type: ignore[arg-type]
     return {
         "rows": len(proposed.key),
-        "crowded": text.crowds.crowded + image.crowds.crowded,
-        "lexical_pairs": len(lexical[0]),
-        "text": described(text),
-        "image": described(image),
+        "crowded": sum(found.facts.get("crowded", 0) for found in (text, image)),
+        "lexical_pairs": len(long[0]),
+        "text": text.facts or None,
+        "image": image.facts or None,
+        "searched_all": {kind: found.why for kind, found in kinds.items() if found.why},
+        "state": {kind: found.state for kind, found in kinds.items()},
+        "versions": {"near_pairs": context.catalog.tables.replace("near_pairs", near)},
     }
 
 
 @stage("score")
 def score(context: RunContext) -> dict[str, Any]:
-    """Candidate pairs → evidence, probability, decision; accepted links kept for clustering."""
+    """Candidate pairs → evidence, probability, decision; accepted links kept for clustering.
+
+    Only pairs with a record that is new or changed are judged; the other rows are last night's.
+    """
     work, units = context.work, units_of(context)
     judge, ids = make_judge(context), record_ids(context)
     kept = Candidates(**work.load("candidates"))
-    contents = vectors_of(context, units)
-    links: list[Any] = []
-    histogram = np.zeros(50, np.int64)
-    decided: Counter[str] = Counter()
+    frequencies, counted = frequencies_of(context, units)
+    key = judge_key(context, judge, frequencies)
+    stand = standing(context, units, kept, ids=ids, key=key)
+    tally = Tally()
 
     work.clear("pairs")
     star = exact_batch(units.leader, ids=ids, has=modalities(context), judge=judge, run=context.run)
     size = work.write_shard("pairs", 0, pa.Table.from_batches([star]))
     done = 0
-    for shard, scored in enumerate(judge_candidates(kept, contents, judge), start=1):
-        batch = pairs_batch(scored, ids=ids, units=units, judge=judge, run=context.run)
+    rows = judged(context, units, kept, stand, judge=judge, frequencies=frequencies, ids=ids)
+    for shard, (part, batch) in enumerate(rows, start=1):
         size += work.write_shard("pairs", shard, pa.Table.from_batches([batch]))
-        links.append(_decided(scored))
-        counts, _ = np.histogram(scored.judgement.probability, bins=50, range=(0, 1))
-        histogram += counts
-        decided.update(scored.judgement.decision.tolist())
-        done += len(scored.left)
+        tally.add(part, batch, len(units.rows))
+        done += len(part.key)
         progress.report("score", done, len(kept.key))
-    version = context.catalog.tables.replace("pairs", work.iter_shards("pairs"))
-    names = ("left", "right", "probability", "found_by", "accepted", "apart")
-    empty = [np.zeros(0, kind) for kind in (np.int64, np.int64, float, np.uint8, bool, bool)]
-    columns = zip(*links, strict=True) if links else ([column] for column in empty)
-    work.save("links", **{n: np.concatenate(c) for n, c in zip(names, columns, strict=True)})
+    versions = {
+        "pairs": context.catalog.tables.replace("pairs", work.iter_shards("pairs")),
+        "word_counts": counted,
+    }
+    work.save("links", **tally.arrays())
+    if stand.touched is not None:
+        work.save("touched", touched=stand.touched)
+    fresh = int((stand.row < 0).sum())
     return {
         "rows": len(kept.key),
         "bytes": size,
-        "decisions": dict(decided),
+        "decisions": dict(tally.decisions),
         "exact_duplicates": int((units.leader != np.arange(len(units.leader))).sum()),
-        "histogram": histogram.tolist(),
-        "versions": {"pairs": version},
+        "histogram": tally.histogram.tolist(),
+        "judged": fresh,
+        "standing": len(kept.key) - fresh,
+        "judged_all": stand.why,
+        "state": {"judge": {"key": key, "texts": frequencies.texts}},
+        "versions": versions,
     }
-
-
-def _decided(scored: Scored) -> tuple[Any, ...]:
-    """What clustering needs of a batch: the links, and the pairs that were not accepted."""
-    return (
-        scored.left,
-        scored.right,
-        scored.judgement.probability,
-        says(scored.stage),
-        scored.accepted,
-        (scored.judgement.decision == DISTINCT) | scored.judgement.contradicts,
-    )
 
 
 @stage("cluster")

@@ -67,35 +67,44 @@ def make_judge(context: RunContext) -> Judge:
 def units_of(context: RunContext) -> Units:
     """The units of the run's records, computed once per process."""
     config = context.config
-    return _units(config.catalog, context.run, config.text.min_tokens, config.images.min_detail)
+    return units_at(
+        config.catalog,
+        context.run,
+        _version(context),
+        min_tokens=config.text.min_tokens,
+        min_detail=config.images.min_detail,
+    )
 
 
-@lru_cache(maxsize=1)
-def _units(catalog: str, run: str, min_tokens: int, min_detail: float) -> Units:
+@lru_cache(maxsize=2)
+def units_at(catalog: str, run: str, version: int, *, min_tokens: int, min_detail: float) -> Units:
+    """The units of a run's records, which are at `version`; two nights' are kept."""
     columns = ["record_id", "text_hash", "image_hash", "text_tokens", "image_detail"]
-    records = _in_order(catalog, run, columns)
+    records = records_at(catalog, run, version, columns)
     return make_units(records, exact_groups(records), min_tokens=min_tokens, min_detail=min_detail)
 
 
 def read_records(context: RunContext, columns: list[str]) -> pa.Table:
     """Columns of the run's records, in the order of the record ids."""
-    return _in_order(context.config.catalog, context.run, columns)
+    return records_at(context.config.catalog, context.run, _version(context), columns)
 
 
-def _in_order(catalog: str, run: str, columns: list[str]) -> pa.Table:
-    """Put the rows back in order: Delta's writer takes the batches it is given in any."""
-    kept = Catalog(catalog)
-    version = kept.work(run).facts("ingest")["versions"]["records"]
-    table = kept.tables.read("records", version=version, columns=columns)
+def _version(context: RunContext) -> int:
+    return int(context.work.facts("ingest")["versions"]["records"])
+
+
+def records_at(catalog: str, run: str, version: int, columns: list[str]) -> pa.Table:
+    """Columns of a run's records, put in order: Delta's writer takes the batches in any."""
+    table = Catalog(catalog).tables.read("records", version=version, columns=columns)
     order = _order(catalog, run, version)
     if order is None:
         return table
     return pa.Table.from_batches(gathered(table, order, rows=GATHERED_ROWS), schema=table.schema)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _order(catalog: str, run: str, version: int) -> npt.NDArray[np.int64] | None:
-    """Rows of the records table by record id; None when they are stored so."""
+    """Rows of a run's records by record id; None when they are stored so."""
     ids = Catalog(catalog).tables.read("records", version=version, columns=["record_id"])
     order = np.asarray(pc.sort_indices(ids["record_id"]), np.int64)
     return None if (np.diff(order) == 1).all() else order

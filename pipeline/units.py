@@ -72,6 +72,33 @@ def make_units(
     return Units(leader, rows, text, image, text_hashes, image_hashes, small, pictured)
 
 
+def restricted(units: Units, chosen: Positions) -> tuple[Units, Positions, Positions]:
+    """Some units as if they were all, their contents numbered anew.
+
+    Args:
+        chosen: (k,) ascending numbers of units.
+
+    Returns:
+        The units, each its own leader, and the places of their texts and of their pictures in
+        `units.text_hashes` and `units.image_hashes`.
+    """
+    text, texts = _renumbered(units.text[chosen])
+    image, images = _renumbered(units.image[chosen])
+    rows = units.rows[chosen]
+    some = Units(
+        rows, rows, text, image,
+        units.text_hashes.take(pa.array(texts)), units.image_hashes.take(pa.array(images)),
+        units.short[chosen], units.pictured[chosen],
+    )  # fmt: skip
+    return some, texts, images
+
+
+def _renumbered(content: Positions) -> tuple[Positions, Positions]:
+    """(k,) places in the list of those that occur, -1 kept, and that list."""
+    used = np.unique(content[content >= 0])
+    return np.where(content >= 0, np.searchsorted(used, content), -1), used
+
+
 def _numbered(hashes: pa.ChunkedArray) -> tuple[pa.Array, Positions]:
     distinct = pc.drop_null(pc.unique(hashes))
     distinct = distinct.take(pc.sort_indices(distinct))

@@ -1,0 +1,204 @@
+"""The pairs of a run: those judged tonight, and those judged before that still stand. SHELL."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.contents import contents_of
+from pipeline.context import RunContext
+from pipeline.frequencies import WordFrequencies
+from pipeline.incremental import COMPARED, compare_records, judged_before
+from pipeline.indexes.blocks import Positions
+from pipeline.judging import BATCH, Contents, judge_pairs, pairs_batch, says
+from pipeline.last_night import LastNight, failed_again, key_of, last_night
+from pipeline.schemas import PAIRS
+from pipeline.scoring import DISTINCT, DUPLICATE, Judge
+from pipeline.state import read_records
+from pipeline.units import Candidates, Units
+
+# Long texts repeated in millions of rows.
+REPEATED = ("decision", "reason", "stage", "model", "run")
+
+
+def judge_key(context: RunContext, judge: Judge, frequencies: WordFrequencies) -> str:
+    """Digest of all that a judgement depends on beside the two records."""
+    counted = hashlib.sha256(frequencies.places.tobytes() + frequencies.counts.tobytes())
+    config = context.config
+    return key_of(
+        judge=judge.name, settings=config.judge.model_dump(), min_tokens=config.text.min_tokens,
+        min_detail=config.images.min_detail, lexical=config.candidates.lexical.model_dump(),
+        texts=frequencies.texts, counted=counted.hexdigest(),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What of last night's pairs stands.
+
+    Attributes:
+        row: (p,) row of `pairs` for each candidate, -1: to be judged tonight.
+        touched: (u,) units of which anything has changed; None: all.
+        pairs: last night's pairs table, empty where none is used.
+        why: why every pair is judged again; None where some may stand.
+    """
+
+    row: Positions
+    touched: npt.NDArray[np.bool_] | None
+    pairs: pa.Table
+    why: str | None
+
+
+def standing(
+    context: RunContext, units: Units, kept: Candidates, *, ids: pa.Array, key: str
+) -> Standing:
+    """Find the candidates that last night judged as they would be judged tonight."""
+    before = last_night(context)
+    why = None
+    if before is None:
+        why = "nothing was there before"
+    elif before.state("judge").get("key") != key:
+        why = "the judge, its settings or its word frequencies have changed"
+    if before is None or why:
+        none = np.full(len(kept.key), -1, np.int64)
+        return Standing(none, None, PAIRS.empty_table(), why)
+    pairs = _pairs_of(before)
+    changes = compare_records(read_records(context, ["record_id", *COMPARED]), before.records())
+    found = judged_before(
+        units,
+        kept,
+        ids=ids,
+        pairs=pairs.select(["left_id", "right_id", "stage"]),
+        changes=changes,
+        leader_before=before.units.leader,
+        again=_again(before, units),
+    )
+    return Standing(found.row, found.touched, pairs, None)
+
+
+def _pairs_of(before: LastNight) -> pa.Table:
+    """Last night's pairs, texts that repeat as dictionaries."""
+    stored = before.catalog.dataset("pairs", run=before.run)
+    batches = stored.to_batches(batch_size=BATCH)
+    encoded = [_encoded(batch) for batch in batches if batch.num_rows]
+    if not encoded:
+        return PAIRS.empty_table()
+    return pa.Table.from_batches(encoded).unify_dictionaries()
+
+
+def _encoded(batch: pa.RecordBatch) -> pa.RecordBatch:
+    columns = [
+        column.dictionary_encode() if name in REPEATED else column
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _again(before: LastNight, units: Units) -> npt.NDArray[np.bool_]:
+    """(u,) units with a content that had no vector last night."""
+    again = np.zeros(len(units.rows), bool)
+    for of_unit, hashes, kind in (
+        (units.text, units.text_hashes, "text"),
+        (units.image, units.image_hashes, "image"),
+    ):
+        failed = before.state(kind).get("failed")
+        if failed is None:
+            again |= of_unit >= 0
+        elif failed:
+            again |= np.isin(of_unit, failed_again(before, kind, hashes))  # type: ignore[arg-type]
+    return again
+
+
+@dataclass
+class Tally:
+    """What is told of the pairs once all have gone by, and what clustering needs of them."""
+
+    histogram: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(50, np.int64))
+    decisions: Counter[str] = field(default_factory=Counter)
+    links: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def add(self, part: Candidates, rows: pa.RecordBatch, count: int) -> None:
+        """Count a batch of judged candidates; `count` units number them."""
+        # As the table has it, so that a pair that stands and one judged tonight cluster alike.
+        probability = np.round(np.asarray(rows["probability"], np.float64), 4)
+        self.histogram += np.histogram(probability, bins=50, range=(0, 1))[0]
+        decision = rows["decision"].to_numpy(zero_copy_only=False)
+        self.decisions.update(decision.tolist())
+        contradicts = rows["contradicts"].to_numpy(zero_copy_only=False).astype(bool)
+        self.links.append(
+            (
+                *np.divmod(part.key, count),
+                probability,
+                says(part.stage),
+                decision == DUPLICATE,
+                (decision == DISTINCT) | contradicts,
+            )
+        )
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The links: left, right, probability, found_by, accepted, apart."""
+        names = ("left", "right", "probability", "found_by", "accepted", "apart")
+        kinds = (np.int64, np.int64, float, np.uint8, bool, bool)
+        columns = list(zip(*self.links, strict=True)) or [()] * len(names)
+        return {
+            name: np.concatenate([np.zeros(0, kind), *column]).astype(kind)
+            for name, kind, column in zip(names, kinds, columns, strict=True)
+        }
+
+
+def judged(
+    context: RunContext,
+    units: Units,
+    kept: Candidates,
+    stand: Standing,
+    *,
+    judge: Judge,
+    frequencies: WordFrequencies,
+    ids: pa.Array,
+) -> Iterator[tuple[Candidates, pa.RecordBatch]]:
+    """Every candidate with its row of the pairs table, in order, a bounded batch at a time."""
+    count = len(units.rows)
+    fresh = kept.key[stand.row < 0]
+    chosen = np.union1d(fresh // max(count, 1), fresh % max(count, 1))
+    contents = contents_of(context, units, chosen, frequencies) if len(fresh) else None
+    for start in range(0, len(kept.key), BATCH):
+        part = slice(start, start + BATCH)
+        batch = Candidates(kept.key[part], kept.stage[part], kept.lexical[part])
+        row = stand.row[part]
+        pieces = []
+        if contents is not None and (row < 0).any():
+            new = _numbered_anew(batch, row < 0, chosen, count)
+            pieces.append(_judged_rows(new, contents, judge, ids=ids, run=context.run))
+        if (row >= 0).any():
+            pieces.append(_standing_rows(stand.pairs, row[row >= 0]))
+        order = np.argsort(np.argsort(row >= 0, kind="stable"), kind="stable")
+        table = pa.Table.from_batches(pieces).combine_chunks()
+        yield batch, table.take(pa.array(order)).combine_chunks().to_batches()[0]
+
+
+def _numbered_anew(
+    batch: Candidates, wanted: npt.NDArray[np.bool_], chosen: Positions, count: int
+) -> Candidates:
+    """Some of the candidates, numbered by place in `chosen`."""
+    left, right = (np.searchsorted(chosen, side) for side in np.divmod(batch.key[wanted], count))
+    key = left * len(chosen) + right
+    return Candidates(key, batch.stage[wanted], batch.lexical[wanted])
+
+
+def _judged_rows(
+    pairs: Candidates, contents: Contents, judge: Judge, *, ids: pa.Array, run: str
+) -> pa.RecordBatch:
+    scored = judge_pairs(pairs, contents, judge)
+    return pairs_batch(scored, ids=ids, units=contents.units, judge=judge, run=run)
+
+
+def _standing_rows(pairs: pa.Table, rows: Positions) -> pa.RecordBatch:
+    found = pairs.take(pa.array(rows)).cast(PAIRS).combine_chunks()
+    return found.to_batches()[0]

@@ -1,0 +1,207 @@
+"""What of last night still stands: records, contents, near pairs and judged pairs.
+
+Everything here is exact: what stands is what a complete computation over tonight's records would
+find again, because the two records, the settings and the model that it came from are the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.indexes.blocks import Positions
+from pipeline.units import STAGES, Candidates, Units
+
+Flags = npt.NDArray[np.bool_]
+Scores = npt.NDArray[np.float32]
+
+# What makes a record another one; where it was first and last seen does not.
+COMPARED = (
+    "source", "text_hash", "image_hash", "text_tokens", "image_width", "image_height",
+    "image_detail", "fields", "attributes", "timestamp",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Near:
+    """Near pairs of contents: places left < right in their sorted hashes, sorted; score (p,)."""
+
+    left: Positions
+    right: Positions
+    score: Scores
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Last night's near pairs between contents that are still there, in tonight's places.
+
+    Attributes:
+        pairs: those pairs, sorted.
+        fresh: (k,) places of the contents that last night knew nothing of, ascending.
+    """
+
+    pairs: Near
+    fresh: Positions
+
+
+def carry(tonight: pa.Array, before: pa.Array, near: Near, *, again: Flags) -> Carried:
+    """Move last night's near pairs to tonight's contents.
+
+    Args:
+        tonight, before: distinct sorted hashes; near: places in `before`.
+        again: (tonight,) contents to be looked at as if they were new.
+    """
+    place = _places(before, tonight)
+    known = np.zeros(len(tonight), bool)
+    known[place[place >= 0]] = True
+    known &= ~again
+    left, right = place[near.left], place[near.right]
+    kept = (left >= 0) & (right >= 0)
+    kept[kept] = known[left[kept]] & known[right[kept]]
+    return Carried(Near(left[kept], right[kept], near.score[kept]), np.flatnonzero(~known))
+
+
+def _places(values: pa.Array, among: pa.Array) -> Positions:
+    """(n,) place of each value, -1 where it is not `among` them."""
+    found = pc.fill_null(pc.index_in(values, value_set=among), -1)
+    if isinstance(found, pa.ChunkedArray):
+        found = found.combine_chunks()
+    return np.asarray(found, np.int64)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How tonight's n records differ from last night's m.
+
+    Attributes:
+        place: (m,) tonight's row of each of last night's records, -1: gone.
+        same: (n,) the record was there last night, equal in all that is `COMPARED`.
+    """
+
+    place: Positions
+    same: Flags
+
+
+def compare_records(tonight: pa.Table, before: pa.Table) -> Changes:
+    """Compare two nights' records by id.
+
+    Args:
+        tonight, before: record_id (each once) and the columns `COMPARED`.
+    """
+    place = _places(before["record_id"].combine_chunks(), tonight["record_id"].combine_chunks())
+    stayed = np.flatnonzero(place >= 0)
+    old, new = before.take(pa.array(stayed)), tonight.take(pa.array(place[stayed]))
+    equal = np.ones(len(stayed), bool)
+    for name in COMPARED:
+        equal &= _equal(old[name].combine_chunks(), new[name].combine_chunks())
+    same = np.zeros(len(tonight), bool)
+    same[place[stayed]] = equal
+    return Changes(place, same)
+
+
+def _equal(first: pa.Array, second: pa.Array) -> Flags:
+    """(n,) equal values, two nulls among them."""
+    if pa.types.is_map(first.type):
+        first, second = _spelled(first), _spelled(second)
+    equal = pc.fill_null(pc.equal(first, second), False)
+    neither = pc.and_(pc.is_null(first), pc.is_null(second))
+    return np.asarray(pc.or_(equal, neither).to_numpy(zero_copy_only=False), bool)
+
+
+def _spelled(maps: pa.Array) -> pa.Array:
+    """Each map of strings as one string, its entries in their own order."""
+    first, last = maps.offsets[0].as_py(), maps.offsets[-1].as_py()
+    keys, values = (part.slice(first, last - first) for part in (maps.keys, maps.items))
+    entries = pc.binary_join_element_wise(keys, pc.fill_null(values, "\x00"), "\x1f")
+    offsets = pc.subtract(maps.offsets, first)
+    lists = pa.ListArray.from_arrays(offsets, entries)
+    return pc.if_else(maps.is_valid(), pc.binary_join(lists, "\x1e"), pa.scalar(None, pa.string()))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Which of tonight's candidates were judged last night, and which units have changed.
+
+    Attributes:
+        row: (p,) row of last night's pairs table for each candidate, -1: to be judged.
+        touched: (u,) units of which a record, a content or a pair is not as it was.
+    """
+
+    row: Positions
+    touched: Flags
+
+
+def judged_before(
+    units: Units,
+    candidates: Candidates,
+    *,
+    ids: pa.Array,
+    pairs: pa.Table,
+    changes: Changes,
+    leader_before: Positions,
+    again: Flags,
+) -> Judged:
+    """Find the candidates whose judgement stands.
+
+    Args:
+        ids: (n,) tonight's record ids by row. pairs: last night's, columns left_id, right_id and
+            stage, in the order of the rows that are pointed at.
+        leader_before: (m,) last night's leader of each of last night's records.
+        again: (u,) units with a content that is looked at as if it were new.
+    """
+    count = len(units.rows)
+    sides = (
+        _leading_unit(units, _places(pairs["left_id"], ids)),
+        _leading_unit(units, _places(pairs["right_id"], ids)),
+    )
+    moved = again | ~changes.same[units.rows]
+    known = (sides[0] >= 0) & (sides[1] >= 0)
+    known[known] = ~(moved[sides[0][known]] | moved[sides[1][known]])
+    code = _places(pairs["stage"], pa.array(STAGES))
+    known &= code > 0  # exact copies have no candidate
+    rows = np.flatnonzero(known)
+    key = sides[0][rows] * count + sides[1][rows]
+    order = np.argsort(key, kind="stable")
+    rows, key = rows[order], key[order]
+    found = np.full(len(candidates.key), -1, np.int64)
+    if len(key):
+        at = np.minimum(np.searchsorted(key, candidates.key), len(key) - 1)
+        stands = (key[at] == candidates.key) & (code[rows[at]] == candidates.stage)
+        found[stands] = rows[at[stands]]
+    touched = _changed_units(units, changes, leader_before) | again
+    fresh = candidates.key[found < 0]
+    touched[fresh // max(count, 1)] = True
+    touched[fresh % max(count, 1)] = True
+    gone = code > 0
+    gone[found[found >= 0]] = False
+    for side in sides:
+        left_over = side[gone]
+        touched[left_over[left_over >= 0]] = True
+    return Judged(found, touched)
+
+
+def _leading_unit(units: Units, row: Positions) -> Positions:
+    """(p,) the unit that a record leads, -1 where it leads none."""
+    if not len(units.rows):
+        return np.full(len(row), -1, np.int64)
+    unit = np.minimum(np.searchsorted(units.rows, row), len(units.rows) - 1)
+    return np.where((row >= 0) & (units.rows[unit] == row), unit, -1)
+
+
+def _changed_units(units: Units, changes: Changes, leader_before: Positions) -> Flags:
+    """(u,) units with a record that is new, changed, or left by one that was its copy."""
+    touched = np.zeros(len(units.rows), bool)
+    of_record = units.of_record
+    touched[of_record[~changes.same]] = True
+    place = changes.place
+    left = place < 0
+    left[~left] = ~changes.same[place[~left]]
+    shaken = np.zeros(len(place), bool)  # by row of last night's leader
+    shaken[leader_before[left]] = True
+    stayed = (place >= 0) & shaken[leader_before]
+    touched[of_record[place[stayed]]] = True
+    return touched

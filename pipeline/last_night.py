@@ -1,0 +1,133 @@
+"""What the run before left for this one to use again. SHELL."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.catalog.catalog import Catalog, Run
+from pipeline.context import RunContext
+from pipeline.encoders.fingerprint import fingerprint
+from pipeline.frequencies import WordFrequencies
+from pipeline.incremental import COMPARED, Near
+from pipeline.indexes.blocks import Positions
+from pipeline.schemas import NEAR_PAIRS
+from pipeline.state import records_at, units_at
+from pipeline.units import Units
+
+Kind = Literal["text", "image", "lexical"]
+# Contents that could not be embedded are tried again each night; more than this many are not kept
+# apart, and everything is searched again.
+FAILED_KEPT = 10_000
+
+
+@dataclass(frozen=True)
+class LastNight:
+    """The run that is published, as far as this one can use it."""
+
+    path: str
+    run: Run
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog of both runs."""
+        return Catalog(self.path)
+
+    @property
+    def units(self) -> Units:
+        """Its units."""
+        config = self.run.config
+        return units_at(
+            self.path,
+            self.run.run,
+            self.run.versions["records"],
+            min_tokens=config["text"]["min_tokens"],
+            min_detail=config["images"]["min_detail"],
+        )
+
+    def state(self, name: str) -> dict[str, Any]:
+        """What it noted of a part of its work; empty when it did not."""
+        return dict(self.run.summary.get("state", {}).get(name, {}))
+
+    def near(self, kind: Kind) -> Near:
+        """Its near pairs of one kind, sorted."""
+        stored = self.catalog.dataset("near_pairs", run=self.run)
+        rows = stored.to_table(filter=pc.field("kind") == kind)
+        left, right = (np.asarray(rows[name], np.int64) for name in ("left", "right"))
+        order = np.lexsort((right, left))
+        score = np.asarray(pc.fill_null(rows["score"], np.nan), np.float32)
+        return Near(left[order], right[order], score[order])
+
+    def records(self) -> pa.Table:
+        """What of its records is compared, by record id."""
+        columns = ["record_id", *COMPARED]
+        return records_at(self.path, self.run.run, self.run.versions["records"], columns)
+
+
+def last_night(context: RunContext) -> LastNight | None:
+    """The run before; None on the first night, and when nothing of it is to be used."""
+    run = None if context.full else context.base_run
+    return LastNight(context.config.catalog, run) if run else None
+
+
+def key_of(**settings: Any) -> str:
+    """Digest of everything that a part of the work depends on beside the records."""
+    return fingerprint(gemel=version("gemel"), **settings)
+
+
+def hashes_digest(hashes: pa.Array) -> str:
+    """Digest of a list of content hashes."""
+    return hashlib.sha256("\n".join(hashes.to_pylist()).encode()).hexdigest()[:16]
+
+
+def standing_near(
+    before: LastNight | None, kind: Kind, *, key: str, hashes: pa.Array | None
+) -> Near | str:
+    """Last night's near pairs of one kind, or why they cannot be used.
+
+    Args:
+        hashes: last night's contents as they are numbered now; the pairs point into them.
+    """
+    if before is None or hashes is None:
+        return "nothing was there before"
+    noted = before.state(kind)
+    if noted.get("key") != key:
+        return "its settings or its encoder have changed"
+    if noted["crowded"] or noted["failed"] is None:
+        return "there were crowds"
+    if noted["hashes"] != hashes_digest(hashes):
+        return "its contents are numbered otherwise"
+    return before.near(kind)
+
+
+def near_rows(kind: Kind, near: Near) -> pa.RecordBatch:
+    """Near pairs as rows of the table."""
+    score = pa.array(near.score, mask=np.isnan(near.score))
+    columns = [pa.array([kind]).take(pa.array(np.zeros(len(near.left), np.int64)))]
+    columns += [pa.array(side.astype(np.int32)) for side in (near.left, near.right)]
+    return pa.record_batch([*columns, score], schema=NEAR_PAIRS)
+
+
+def failed_again(before: LastNight, kind: Kind, hashes: pa.Array) -> Positions:
+    """Places in `hashes` of the contents that had no vector last night."""
+    failed = pa.array(before.state(kind)["failed"], pa.string())
+    return np.flatnonzero(pc.is_in(hashes, value_set=failed).to_numpy(zero_copy_only=False))
+
+
+def frequencies_before(context: RunContext, texts: int) -> WordFrequencies | None:
+    """The word frequencies that the catalog judges with; None: to be learned from `texts` texts.
+
+    They are kept in a full run too: they belong to the judge, like a model.
+    """
+    run = context.base_run
+    if run is None or "word_counts" not in run.versions:
+        return None
+    table = context.catalog.read("word_counts", run=run)
+    known = WordFrequencies.from_table(table)
+    return None if known.outgrown(texts) else known
