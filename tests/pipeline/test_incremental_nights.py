@@ -1,0 +1,202 @@
+"""Night after night of changes: what a night publishes is what computing all anew would publish."""
+
+import json
+import random
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from PIL import Image
+
+from pipeline import run
+from pipeline.catalog import Catalog
+from pipeline.config import RunConfig
+
+NAMES = "amber basin cedar delta ember fjord grove haven inlet jetty knoll ledge"
+WORDS = NAMES.split()
+# When a row was made or seen, and by which run, is not what is compared.
+LEFT_OUT = {"run", "first_seen", "last_seen"}
+TABLES = ("records", "quarantine", "pairs", "clusters", "cut_links", "near_pairs")
+PICTURES = 6
+
+
+def sentence(seed: int) -> str:
+    generator = random.Random(seed)
+    count = generator.choice([3, 12, 12, 30])
+    return " ".join(generator.choices(WORDS, k=count)) + f" {seed % 5}"
+
+
+def draw(folder: Path) -> None:
+    """Pictures in pairs that are near copies, and one without any detail."""
+    for number in range(PICTURES):
+        generator = random.Random(number // 2)
+        picture = Image.new("RGB", (32, 32))
+        colours = [tuple(generator.randrange(256) for _ in range(3)) for _ in range(1024)]
+        picture.putdata(colours)
+        picture.putpixel((0, 0), (number, 0, 0))
+        picture.save(folder / f"p{number}.png")
+    Image.new("RGB", (32, 32), (9, 9, 9)).save(folder / "blank.png")
+
+
+def config(folder: Path, catalog: Path, **changes: Any) -> RunConfig:
+    return RunConfig.model_validate(
+        {
+            "catalog": str(catalog),
+            "sources": [
+                {
+                    "type": "jsonl", "name": "s", "path": str(folder / "in.jsonl"),
+                    "image_root": str(folder),
+                    "columns": {"id": "id", "text": "text", "image": "image"},
+                    "complete": False if "complete" not in changes else changes.pop("complete"),
+                }
+            ],
+            "text_encoder": {"type": "toy"},
+            "image_encoder": {"type": "toy_image"},
+            "index": {"type": "exact"},
+            "images": {"workers": 0},
+            "candidates": {"lexical": {"min_tokens": 20}},
+            "gates": {"max_quarantined": 1.0},
+            **changes,
+        }
+    )  # fmt: skip
+
+
+def published(catalog: Path) -> dict[str, list[dict[str, Any]]]:
+    kept = Catalog(catalog)
+    newest = kept.runs()[0]
+    assert newest.status in ("published", "held")
+    out = {}
+    for name in TABLES:
+        table: pa.Table = kept.read(name, run=newest)
+        table = table.drop_columns([c for c in table.column_names if c in LEFT_OUT])
+        out[name] = sorted(table.to_pylist(), key=lambda row: json.dumps(row, default=str))
+    return out
+
+
+class Nights(RuleBasedStateMachine):
+    """Records come, change and go; the judge's thresholds move; each night is run twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="gemel-nights-"))
+        draw(self.folder)
+        self.records: dict[str, dict[str, Any]] = {}
+        self.accept = 0.9
+        self.crowd = 1000
+        self.changed = False
+        self.nights = 0
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.folder)
+
+    @initialize()
+    def begin(self) -> None:
+        for number in range(12):
+            self.add(number, number % 5, None)
+
+    @rule(
+        number=st.integers(0, 30),
+        seed=st.integers(0, 9),
+        picture=st.sampled_from([None, None, "blank.png", *(f"p{n}.png" for n in range(PICTURES))]),
+    )
+    def add(self, number: int, seed: int, picture: str | None) -> None:
+        """A new record, or another content under a known id."""
+        row = {"id": f"r{number}", "text": sentence(seed), "image": picture}
+        self.records[row["id"]] = row
+        self.changed = True
+
+    @rule(number=st.integers(0, 30), seed=st.integers(0, 9))
+    def nearly(self, number: int, seed: int) -> None:
+        """A near copy of a text that others may have too."""
+        row = {"id": f"n{number}", "text": sentence(seed).replace("e", "", 1), "image": None}
+        self.records[row["id"]] = row
+        self.changed = True
+
+    @rule(number=st.integers(0, 30), kind=st.sampled_from("rn"))
+    def delete(self, number: int, kind: str) -> None:
+        self.changed |= self.records.pop(f"{kind}{number}", None) is not None
+
+    @rule(accept=st.sampled_from([0.8, 0.9, 0.95]))
+    def move_threshold(self, accept: float) -> None:
+        self.changed |= accept != self.accept
+        self.accept = accept
+
+    @rule(crowd=st.sampled_from([3, 1000]))
+    def change_crowds(self, crowd: int) -> None:
+        self.changed |= crowd != self.crowd
+        self.crowd = crowd
+
+    @invariant()
+    def tonight_equals_a_rebuild(self) -> None:
+        if not self.changed or not self.records:
+            return
+        self.changed = False
+        self.nights += 1
+        lines = (json.dumps(row) + "\n" for row in self.records.values())
+        (self.folder / "in.jsonl").write_text("".join(lines))
+        catalog, copy = self.folder / "catalog", self.folder / "copy"
+        changes: dict[str, Any] = {
+            "judge": {"accept": self.accept},
+            "candidates": {"lexical": {"min_tokens": 20}, "crowd": self.crowd},
+            "complete": True,
+        }
+        shutil.rmtree(copy, ignore_errors=True)
+        if catalog.exists():
+            shutil.copytree(catalog, copy)
+        run(config(self.folder, catalog, **changes))
+        run(config(self.folder, copy, **changes), full=True)
+        tonight, rebuilt = published(catalog), published(copy)
+        for name in TABLES:
+            assert tonight[name] == rebuilt[name], name
+
+
+Nights.TestCase.settings = settings(
+    max_examples=3,
+    stateful_step_count=8,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
+)
+TestNights = Nights.TestCase
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    draw(tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, rows: list[dict[str, Any]]) -> None:
+    (folder / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_only_what_changed_is_searched_and_judged(folder: Path) -> None:
+    rows = [{"id": f"r{n}", "text": sentence(n * 7), "image": None} for n in range(60)]
+    rows += [{"id": f"n{n}", "text": sentence(n * 7).replace("e", "", 1)} for n in range(20)]
+    write(folder, rows)
+    first = run(config(folder, folder / "catalog"))
+    assert first["reused"]["standing"] == 0
+    rows[0]["text"] = sentence(7).replace("a", "", 1)
+    write(folder, rows)
+    second = run(config(folder, folder / "catalog"))
+    assert second["reused"]["searched"]["text"] == 1
+    assert second["reused"]["searched_all"] == {}
+    assert second["reused"]["judged_all"] is None
+    assert 0 < second["reused"]["judged"] < second["reused"]["standing"]
+    assert second["counts"]["texts_embedded"] == 1
+
+
+def test_another_judge_judges_all_and_says_why(folder: Path) -> None:
+    rows = [{"id": f"r{n}", "text": sentence(n), "image": None} for n in range(30)]
+    write(folder, rows)
+    run(config(folder, folder / "catalog"))
+    summary = run(config(folder, folder / "catalog", judge={"accept": 0.8}))
+    assert summary["reused"]["standing"] == 0
+    assert "judge" in summary["reused"]["judged_all"]
+    assert summary["reused"]["searched_all"] == {}
