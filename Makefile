@@ -39,6 +39,7 @@ test: $(STAMP) ## Lint, types and tests
 bench: $(STAMP) ## The README's figures, on the labelled sets in the folder DATA
 	$(BIN)/python tests/bench/real_data.py --data $(DATA)
 	$(BIN)/python tests/bench/million.py --data $(DATA)
+	$(BIN)/python tests/bench/nights.py --data $(DATA)
 	$(BIN)/python tests/bench/finetune.py --data $(DATA)
 	$(BIN)/python tests/bench/training_throughput.py
 

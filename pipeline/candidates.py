@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -59,19 +60,19 @@ class Crowds:
 def find_crowds(vectors: Vectors, *, floor: float, crowd: int, cosine: float) -> Crowds:
     """Bound the pairs of every row: raise floors inside crowds, collapse what is nearly identical.
 
-    How many near copies a row has is estimated against an evenly spaced sample. Where there are
-    more than `crowd` at the floor, the row's floor rises by steps towards `cosine` until there are
-    not. Where there are more even at `cosine`, rows are grouped around leaders in row order, in
-    time linear in the crowd; groups that turn out smaller than `crowd` are left as they were.
+    How many near copies a row has is estimated against a sample: the first rows, as good as any in
+    the order of a hash and, night after night, nearly the same ones. Where there are more than
+    `crowd` at the floor, the row's floor rises by steps towards `cosine` until there are not. Where
+    there are more even at `cosine`, rows are grouped around leaders in row order, in time linear in
+    the crowd; groups that turn out smaller than `crowd` are left as they were.
     """
     count = len(vectors)
     floors = np.full(count, floor)
     empty = np.zeros(0, np.int64)
     if count <= crowd:
         return Crowds(empty, empty, np.arange(count), floors, 0)
-    rows = np.unique(np.linspace(0, count - 1, CROWD_SAMPLE).astype(np.int64))
-    sample = np.ascontiguousarray(vectors[rows])
-    limit = max(crowd * len(rows) / count, CROWD_HITS)
+    sample = np.ascontiguousarray(vectors[:CROWD_SAMPLE])
+    limit = max(crowd * len(sample) / count, CROWD_HITS)
     dense = np.arange(count)
     for step in np.linspace(floor, max(cosine, floor), LADDER):
         hits = np.zeros(len(dense), np.int64)
@@ -156,60 +157,60 @@ def near_pairs(
     Args:
         vectors: (n, d) unit-norm float32, possibly memory-mapped, in an order that does not depend
             on the input's (content hash).
-        carried: last night's pairs that stand, and the rows that remain to be searched. They are
-            searched exactly, against everything, without an index; but where there are crowds, or
-            where a quarter of the rows is fresh, all is searched again.
+        carried: last night's pairs that stand. What it did not search, or not as far down, is then
+            searched exactly, against everything, without an index; but where that is a quarter of
+            the rows, all is searched again.
 
     Returns:
         Pairs (left < right), each once, sorted; crowd members appear only with their leader.
     """
     crowds = find_crowds(vectors, floor=floor, crowd=settings.crowd, cosine=settings.crowd_cosine)
-    if carried is not None and not crowds.crowded and _few(len(carried.fresh), len(vectors)):
-        return _with_fresh(vectors, carried, crowds, floor=floor, settings=settings, seed=seed)
     kept = vectors if not len(crowds.member) else np.ascontiguousarray(vectors[crowds.kept])
-    if len(kept) < 2:
-        nothing = Recall(1.0, 0.0, 1.0, 0, len(kept))
-        return NearPairs(crowds.leader, crowds.member, crowds, nothing, None, "", len(vectors))
-    built = build_index(index, kept, floor=floor, seed=seed)
+    count = len(kept)
+    if count < 2:
+        nothing = Recall(1.0, 0.0, 1.0, 0, count)
+        return NearPairs(crowds.leader, crowds.member, crowds, nothing, None, "", count)
     lowest = float(crowds.floor.min())
-    keys = _keys(_listed(built.self_join(lowest), kept, crowds), len(kept))
+    fresh = _fresh(crowds, carried)
+    built = None
+    if carried is not None and _few(len(fresh), count):
+        told = f"last night's pairs and {len(fresh)} fresh contents against {count}, exact"
+        new = exact_pairs(kept, _of_fresh(kept, fresh, lowest), lowest)
+        found: Iterator[Pairs] = chain(_standing(carried, crowds, len(vectors)), new)
+    else:
+        built = build_index(index, kept, floor=floor, seed=seed)
+        told, fresh = built.description, np.arange(count)
+        found = built.self_join(lowest)
+    keys = _keys(_listed(found, kept, crowds), count)
     recall = measure_recall(
         kept, keys, floor=crowds.floor, sample=settings.recall_sample, seed=seed
     )
-    left, right = np.divmod(keys, len(kept))
+    left, right = np.divmod(keys, count)
     left = np.concatenate([crowds.kept[left], np.minimum(crowds.leader, crowds.member)])
     right = np.concatenate([crowds.kept[right], np.maximum(crowds.leader, crowds.member)])
     order = np.lexsort((right, left))
-    return NearPairs(
-        left[order], right[order], crowds, recall, built, built.description, len(vectors)
-    )
+    return NearPairs(left[order], right[order], crowds, recall, built, told, len(fresh))
+
+
+def _fresh(crowds: Crowds, carried: Carried | None) -> Positions:
+    """Places among the kept rows that last night did not search as far down as tonight."""
+    if carried is None:
+        return np.arange(len(crowds.kept))
+    return np.flatnonzero(carried.floor[crowds.kept] > crowds.floor.astype(np.float32))
 
 
 def _few(fresh: int, count: int) -> bool:
     """Whether so few of the rows are fresh that searching them alone costs less than an index."""
-    return count > 1 and fresh * count <= FRESH_SCORES and fresh <= FRESH_SHARE * count
+    return fresh * count <= FRESH_SCORES and fresh <= FRESH_SHARE * count
 
 
-def _with_fresh(
-    vectors: Vectors,
-    carried: Carried,
-    crowds: Crowds,
-    *,
-    floor: float,
-    settings: CandidateSettings,
-    seed: int,
-) -> NearPairs:
-    """Last night's pairs, and those of the fresh rows with everything and among themselves."""
-    count = len(vectors)
-    found = exact_pairs(vectors, _of_fresh(vectors, carried.fresh, floor), floor)
-    standing = carried.pairs.left * count + carried.pairs.right
-    keys = np.union1d(standing, _keys(found, count))
-    recall = measure_recall(
-        vectors, keys, floor=crowds.floor, sample=settings.recall_sample, seed=seed
-    )
-    left, right = np.divmod(keys, max(count, 1))
-    told = f"last night's pairs and {len(carried.fresh)} fresh contents against {count}, exact"
-    return NearPairs(left, right, crowds, recall, None, told, len(carried.fresh))
+def _standing(carried: Carried, crowds: Crowds, count: int) -> Iterator[Pairs]:
+    """Last night's pairs by their places among the kept rows."""
+    place = np.full(count, -1, np.int64)
+    place[crowds.kept] = np.arange(len(crowds.kept))
+    left, right = place[carried.pairs.left], place[carried.pairs.right]
+    kept = (left >= 0) & (right >= 0)
+    yield left[kept], right[kept]
 
 
 def _of_fresh(vectors: Vectors, fresh: Positions, floor: float) -> Iterator[Pairs]:

@@ -41,28 +41,33 @@ class Carried:
 
     Attributes:
         pairs: those pairs, sorted.
-        fresh: (k,) places of the contents that last night knew nothing of, ascending.
+        floor: (n,) float32 cosine down to which last night searched each of tonight's contents;
+            infinite where it did not: the content is new, or was collapsed into a crowd.
     """
 
     pairs: Near
-    fresh: Positions
+    floor: Scores
 
 
-def carry(tonight: pa.Array, before: pa.Array, near: Near, *, again: Flags) -> Carried:
+def carry(
+    tonight: pa.Array, before: pa.Array, near: Near, *, again: Flags, floor: Scores
+) -> Carried:
     """Move last night's near pairs to tonight's contents.
 
     Args:
         tonight, before: distinct sorted hashes; near: places in `before`.
         again: (tonight,) contents to be looked at as if they were new.
+        floor: (before,) as in `Carried`, by last night's places.
     """
     place = _places(before, tonight)
-    known = np.zeros(len(tonight), bool)
-    known[place[place >= 0]] = True
-    known &= ~again
+    stayed = place >= 0
+    floors = np.full(len(tonight), np.inf, np.float32)
+    floors[place[stayed]] = floor[stayed]
+    floors[again] = np.inf
     left, right = place[near.left], place[near.right]
     kept = (left >= 0) & (right >= 0)
-    kept[kept] = known[left[kept]] & known[right[kept]]
-    return Carried(Near(left[kept], right[kept], near.score[kept]), np.flatnonzero(~known))
+    kept[kept] = np.maximum(floors[left[kept]], floors[right[kept]]) < np.inf
+    return Carried(Near(left[kept], right[kept], near.score[kept]), floors)
 
 
 def _places(values: pa.Array, among: pa.Array) -> Positions:

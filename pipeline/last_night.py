@@ -11,11 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.candidates import Crowds
 from pipeline.catalog.catalog import Catalog, Run
 from pipeline.context import RunContext
 from pipeline.encoders.fingerprint import fingerprint
 from pipeline.frequencies import WordFrequencies
-from pipeline.incremental import COMPARED, Near
+from pipeline.incremental import COMPARED, Near, Scores
 from pipeline.indexes.blocks import Positions
 from pipeline.schemas import NEAR_PAIRS
 from pipeline.state import records_at, units_at
@@ -99,15 +100,38 @@ def standing_near(
     noted = before.state(kind)
     if noted.get("key") != key:
         return "its settings or its encoder have changed"
-    if noted["crowded"] or noted["failed"] is None:
-        return "there were crowds"
+    if noted["failed"] is None:
+        return "many contents could not be embedded"
     if noted["hashes"] != hashes_digest(hashes):
         return "its contents are numbered otherwise"
     return before.near(kind)
 
 
+def floors_before(before: LastNight, kind: Kind, count: int) -> Scores:
+    """(count,) float32 cosine down to which each of last night's contents was searched."""
+    stored = before.catalog.dataset("near_pairs", run=before.run)
+    rows = stored.to_table(filter=pc.field("kind") == f"{kind} crowd")
+    floor = np.full(count, -np.inf, np.float32)
+    floor[np.asarray(rows["left"], np.int64)] = pc.fill_null(rows["score"], np.inf).to_numpy()
+    return floor
+
+
+def crowd_rows(kind: Kind, crowds: Crowds, floor: float) -> pa.RecordBatch:
+    """What the next night must know of the crowds: raised floors, and members by their leader."""
+    raised = np.flatnonzero(crowds.floor > floor)
+    place = np.concatenate([crowds.kept[raised], crowds.member])
+    leader = np.concatenate([crowds.kept[raised], crowds.leader])
+    none = np.full(len(crowds.member), np.nan)
+    score = np.concatenate([crowds.floor[raised], none]).astype(np.float32)
+    return _rows(f"{kind} crowd", Near(place, leader, score))
+
+
 def near_rows(kind: Kind, near: Near) -> pa.RecordBatch:
     """Near pairs as rows of the table."""
+    return _rows(kind, near)
+
+
+def _rows(kind: str, near: Near) -> pa.RecordBatch:
     score = pa.array(near.score, mask=np.isnan(near.score))
     columns = [pa.array([kind]).take(pa.array(np.zeros(len(near.left), np.int64)))]
     columns += [pa.array(side.astype(np.int32)) for side in (near.left, near.right)]

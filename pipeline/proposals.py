@@ -19,7 +19,9 @@ from pipeline.incremental import Carried, Near, carry
 from pipeline.indexes.blocks import Positions
 from pipeline.last_night import (
     FAILED_KEPT,
+    crowd_rows,
     failed_again,
+    floors_before,
     hashes_digest,
     key_of,
     last_night,
@@ -40,12 +42,14 @@ class Proposals:
         state: what the next night must know of them.
         facts: what the summary tells.
         why: why everything was searched; None where last night's pairs were used again.
+        crowds: what the next night must know of crowds, as rows of the table of near pairs.
     """
 
     near: Near
     state: dict[str, Any]
     facts: dict[str, Any]
     why: str | None
+    crowds: pa.RecordBatch | None = None
 
     @property
     def pairs(self) -> tuple[Positions, Positions]:
@@ -79,16 +83,15 @@ def nearby(context: RunContext, modality: Modality, default_floor: float) -> Pro
         _keep_index(context, hashes, found, modality, embedded["fingerprint"])
     why = carried if isinstance(carried, str) else None
     if why is None and found.index is not None:
-        why = "there are crowds" if found.crowds.crowded else "a great part is new"
+        why = "a great part is new"
     failed = hashes.take(pa.array(np.flatnonzero(~vectors.any(axis=1)))).to_pylist()
     state = {
         "key": key,
         "hashes": hashes_digest(hashes),
-        "crowded": found.crowds.crowded,
         "failed": failed if len(failed) <= FAILED_KEPT else None,
     }
     near = Near(found.left, found.right, np.full(len(found.left), np.nan, np.float32))
-    return Proposals(near, state, _described(found), why)
+    return Proposals(near, state, _described(found), why, crowd_rows(modality, found.crowds, floor))
 
 
 def _hashes(units: Units, modality: Modality) -> pa.Array:
@@ -104,7 +107,8 @@ def _carried(context: RunContext, modality: Modality, key: str, hashes: pa.Array
         return str(near)
     again = np.zeros(len(hashes), bool)
     again[failed_again(before, modality, hashes)] = True
-    return carry(hashes, known, near, again=again)
+    floor = floors_before(before, modality, len(known))
+    return carry(hashes, known, near, again=again, floor=floor)
 
 
 def _keep_index(
@@ -135,7 +139,7 @@ def verbatim(context: RunContext, units: Units) -> Proposals:
     """Pairs of long texts that share shingles, with their exact Jaccard."""
     settings, hashes = context.config.candidates.lexical, units.text_hashes
     key = key_of(**settings.model_dump())
-    state = {"key": key, "hashes": hashes_digest(hashes), "crowded": 0, "failed": []}
+    state = {"key": key, "hashes": hashes_digest(hashes), "failed": []}
     nothing = Near(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
     if not settings.enabled or not len(hashes):
         return Proposals(nothing, state, {}, None)
@@ -149,7 +153,9 @@ def verbatim(context: RunContext, units: Units) -> Proposals:
     score = np.full(len(left), np.nan, np.float32)
     if not isinstance(near, str) and known is not None:
         again = np.zeros(len(hashes), bool)
-        score = _known_scores(left, right, carry(hashes, known, near, again=again).pairs, hashes)
+        everywhere = np.zeros(len(known), np.float32)
+        carried = carry(hashes, known, near, again=again, floor=everywhere)
+        score = _known_scores(left, right, carried.pairs, hashes)
     _score_rest(context, hashes, left, right, score)
     why = near if isinstance(near, str) else None
     return Proposals(Near(left, right, score), state, {}, why)

@@ -103,7 +103,8 @@ def candidates(context: RunContext) -> dict[str, Any]:
         "candidates", key=proposed.key, stage=proposed.stage, lexical=proposed.lexical
     )
     kinds = {"text": text, "image": image, "lexical": lexical}
-    near = (near_rows(kind, found.near) for kind, found in kinds.items())  # type: ignore[arg-type]
+    near = [near_rows(kind, found.near) for kind, found in kinds.items()]  # type: ignore[arg-type]
+    near += [found.crowds for found in kinds.values() if found.crowds is not None]
     return {
         "rows": len(proposed.key),
         "crowded": sum(found.facts.get("crowded", 0) for found in (text, image)),

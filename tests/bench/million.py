@@ -7,7 +7,7 @@ titles and names out of the shared sets; where they do not suffice, copies with 
 character are added. The encoder is a static token model made here out of MiniLM (each vocabulary
 entry encoded once, 256 principal components, weighted by the logarithm of its rank), because a
 million texts through a transformer take an hour on two cores. The first run fills the vector
-cache; the second is measured in a process of its own.
+cache; the second computes all else anew and is measured in a process of its own.
 """
 
 from __future__ import annotations
@@ -106,15 +106,20 @@ CHILD = """
 import json, sys
 from pipeline import run
 from pipeline.config import RunConfig
-print(json.dumps(run(RunConfig.model_validate(json.loads(sys.argv[1])))))
+config, full = (json.loads(given) for given in sys.argv[1:])
+print(json.dumps(run(RunConfig.model_validate(config), full=full)))
 """
 
 
-def one_run(settings: dict[str, object]) -> tuple[dict[str, object], float, float]:
+def one_run(
+    settings: dict[str, object], *, full: bool = False
+) -> tuple[dict[str, object], float, float]:
     """Summary, seconds and peak memory in GB of a run in a process of its own."""
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, json.dumps(settings)], stdout=subprocess.PIPE, check=True
+        [sys.executable, "-c", CHILD, json.dumps(settings), json.dumps(full)],
+        stdout=subprocess.PIPE,
+        check=True,
     )
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
     return json.loads(done.stdout.splitlines()[-1]), time.perf_counter() - began, peak
@@ -134,7 +139,7 @@ def main() -> None:
     settings = config(out, chosen.rows)
     _, first, first_peak = one_run(settings)
     print(f"first run (fills the vector cache): {first:.0f} s, {first_peak:.2f} GB", flush=True)
-    summary, seconds, peak = one_run(settings)
+    summary, seconds, peak = one_run(settings, full=True)
     stages = {entry["stage"]: round(entry["seconds"], 1) for entry in summary["stages"]}
     result = {
         "rows": chosen.rows,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from PIL import Image
@@ -162,6 +162,7 @@ Nights.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
     derandomize=True,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking runs hundreds of nights
 )
 TestNights = Nights.TestCase
 
