@@ -23,6 +23,7 @@ from pipeline.errors import PipelineError
 from pipeline.images import ImageError, decode, detail, pixel_hash, thumbnail
 
 FILE_LIMIT = 1 << 28  # bytes of one encoded picture
+UNREADABLE = "picture cannot be read"  # begins the reasons that are not the picture's own
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def image_reader(
         raise
     except Exception as error:
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ImageError(f"picture cannot be read: {words or type(error).__name__}") from error
+        raise ImageError(f"{UNREADABLE}: {words or type(error).__name__}") from error
     if len(data) > limit:
         raise ImageError(f"picture file too large: over {limit:,} bytes")
     return data
@@ -151,7 +152,7 @@ def _read(uri: str, *, options: dict[str, Any], limit: int) -> bytes:
     if "://" not in path:
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode):
-            raise ImageError("picture cannot be read: not a regular file")
+            raise ImageError(f"{UNREADABLE}: not a regular file")
         with open(path, "rb") as file:
             return file.read(limit + 1)
     import fsspec
