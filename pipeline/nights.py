@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from pipeline.config import SourceConfig
 from pipeline.schemas import RECORDS
 
-# Begin the reasons of a file that was not read to its end; its records are not known to be gone.
-UNREAD = r"^(file cannot be read|file ends early|folder cannot be read)"
+# How a row's location ends; that of a file as a whole, refused or cut short, has no number.
+ROW = r":\d+$"
 
 
 @dataclass(frozen=True)
@@ -122,16 +122,28 @@ def _may_stay(
     """Which records of the last night are not deleted by their absence."""
     feeds = [source.name for source in sources if not source.complete]
     stays = pc.is_in(before["source"], value_set=pa.array(feeds, pa.string()))
-    configured = {source.name for source in sources}
-    unread = quarantine.filter(pc.match_substring_regex(quarantine["reason"], UNREAD))
-    for row in unread.to_pylist():
-        if row["source"] in configured:
-            within = pc.or_(
-                pc.starts_with(before["location"], f"{row['location']}:"),
-                pc.starts_with(before["location"], f"{row['location'].rstrip('/')}/"),
-            )
-            stays = pc.or_(stays, pc.and_(pc.equal(before["source"], row["source"]), within))
+    names = pa.array([source.name for source in sources], pa.string())
+    numbered = pc.match_substring_regex(quarantine["location"], ROW)
+    whole = pc.and_(pc.invert(numbered), pc.is_in(quarantine["source"], value_set=names))
+    unread = quarantine.filter(whole)
+    # The file of each row of the last night; its own location where it is no row of a file.
+    files = pc.replace_substring_regex(before["location"], ROW, "")
+    lost = pc.is_in(_within(before["source"], files), value_set=_one(_within(*_places(unread))))
+    of_file = pc.match_substring_regex(before["location"], ROW)
+    stays = pc.or_(stays, pc.and_(lost, of_file))
+    closed = unread.filter(pc.starts_with(unread["reason"], "folder "))
+    for row in closed.to_pylist():
+        below = pc.starts_with(before["location"], f"{row['location']}/".removeprefix("./"))
+        stays = pc.or_(stays, pc.and_(pc.equal(before["source"], row["source"]), below))
     return stays
+
+
+def _places(quarantine: pa.Table) -> tuple[pa.Array, pa.Array]:
+    return _one(quarantine["source"]), _one(quarantine["location"])
+
+
+def _within(source: pa.Array, place: pa.Array) -> pa.Array:
+    return pc.binary_join_element_wise(source, place, "\0")
 
 
 def _tally(sources: pa.ChunkedArray | pa.Array, chosen: pa.Array | None = None) -> dict[str, int]:
