@@ -129,6 +129,10 @@ class Work:
         sync(partial)
         os.replace(partial, self.folder / f"{name}.npz")
 
+    def has(self, name: str) -> bool:
+        """Whether arrays are kept under `name`."""
+        return (self.folder / f"{name}.npz").exists()
+
     def load(self, name: str) -> dict[str, npt.NDArray[Any]]:
         """The arrays kept under `name`.
 
