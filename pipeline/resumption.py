@@ -85,9 +85,12 @@ def ended(catalog: Catalog) -> Iterator[RunContext]:
         if run is None:
             continue
         begun = work.facts(BEGUN)
+        if not begun:  # it was being removed
+            work.remove()
+            continue
         try:
             config = RunConfig.model_validate(begun["config"])
-        except (ValidationError, KeyError):
+        except ValidationError:
             log.warning(
                 "run %s was stopped before its exports; `gemel export` writes them", run.run
             )

@@ -114,7 +114,9 @@ class Work:
             np.save(path, np.zeros(shape, np.float32))
             return np.zeros(shape, np.float32)
         if shape is not None:
-            return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+            made = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+            _reserve(path)
+            return made
         stored = np.load(path, mmap_mode="r" if path.stat().st_size > 256 else None)
         return np.asarray(stored)
 
@@ -181,6 +183,13 @@ class Work:
     def remove(self) -> None:
         """Delete the scratch folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _reserve(path: Path) -> None:
+    """Take the room of a file now: a full disk is an error here, and a crash once it is mapped."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _write(path: Path, value: Any) -> None:
