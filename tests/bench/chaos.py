@@ -310,7 +310,8 @@ def full_disks(bench: Bench, count: int, generator: random.Random) -> Iterator[s
             catalog = (disk or bench.folder / f"full-{number}") / "catalog"
             shutil.copytree(bench.folder / "before", catalog)
             if disk:
-                free = int(share * (needed - held))
+                # Scratch takes about twice what a night adds.
+                free = int(share * 3 * (needed - held))
                 with filled(disk, free=free):
                     where = bench.trial(catalog)
             else:
