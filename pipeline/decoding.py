@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from types import ModuleType
 from typing import Any
 
@@ -112,8 +114,7 @@ def start_pool(workers: int) -> ProcessPoolExecutor:
     pool = ProcessPoolExecutor(
         workers,
         mp_context=get_context("spawn"),
-        initializer=warnings.simplefilter,
-        initargs=("ignore",),
+        initializer=_begin,
     )
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -123,6 +124,22 @@ def start_pool(workers: int) -> ProcessPoolExecutor:
     finally:
         sys.modules["__main__"] = main
     return pool
+
+
+def _begin() -> None:
+    """Start a process: no warnings, and its end with the process that it works for.
+
+    One that is killed cannot end its pool, whose processes would wait for work for ever.
+    """
+    warnings.simplefilter("ignore")
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
 
 
 def _picture(

@@ -37,7 +37,7 @@ def test_a_file_is_told_by_size_and_time_to_the_nanosecond(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("age", "nanoseconds", "firm"), [(60, 0, True), (1, 0, False),
-                                                           (0, 1, False), (1, 1, True)])  # fmt: skip
+                         (0, 1, False), (1, 1, True)])  # fmt: skip
 def test_a_file_written_just_now_is_not_firm(
     tmp_path: Path, age: int, nanoseconds: int, firm: bool
 ) -> None:
