@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install run finetune test bench lint format clean
+.PHONY: help install run finetune test bench chaos lint format clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ bench: $(STAMP) ## The README's figures, on the labelled sets in the folder DATA
 	$(BIN)/python tests/bench/nights.py --data $(DATA)
 	$(BIN)/python tests/bench/finetune.py --data $(DATA)
 	$(BIN)/python tests/bench/training_throughput.py
+
+chaos: $(STAMP) ## Kill runs, fill disks and break files: last night's result stays, the next run ends
+	$(BIN)/python tests/bench/chaos.py --kills 64 --errors 30 --full 10
 
 format: $(STAMP) ## Format the code
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .

@@ -90,7 +90,7 @@ class SourceBase(Frozen):
         default_factory=dict, description="Passed to fsspec (endpoint, credentials profile, …)."
     )
     complete: bool = Field(
-        True, description="True: a row that is gone was deleted. False: an append-only feed."
+        True, description="True: a record not delivered was deleted. False: it stays (a feed)."
     )
 
     @field_serializer("storage_options")

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import progress
+from pipeline.catalog.vectors import VectorStore
 from pipeline.context import RunContext
 from pipeline.embeddings import gather, missing, to_table
 from pipeline.encoders import Encoder, ImageRef, open_encoder
@@ -45,8 +46,8 @@ def embed_modality(context: RunContext, modality: Modality, hashes: pa.Array) ->
         return {"embedded": 0, "chunked": 0, "failed": 0}
     encoder = _encoder(context, modality)
     store = context.catalog.vectors(encoder.fingerprint)
-    wanted = hashes.take(pa.array(missing(hashes, store.hashes())))
-    facts = {"rows": len(hashes), "embedded": 0, "chunked": 0, "failed": 0, "bytes": 0}
+    wanted, before = _wanted(context, modality, hashes, store)
+    facts = {"rows": len(hashes), **before, "failed": 0, "bytes": 0}
     reasons: dict[str, int] = {}
     for part, items in _items(context, modality, wanted):
         tables = []
@@ -57,19 +58,47 @@ def embed_modality(context: RunContext, modality: Modality, hashes: pa.Array) ->
             facts["failed"] += len(encoded.failed)
             for _, reason in encoded.failed:
                 reasons[reason] = reasons.get(reason, 0) + 1
-            progress.report(f"embed_{modality}", facts["embedded"], len(wanted))
+            progress.report(
+                f"embed_{modality}", facts["embedded"], before["embedded"] + len(wanted)
+            )
         table = pa.concat_tables(tables)
         if len(table):
             facts["bytes"] += store.append(table.sort_by("content_hash"))
     matrix = context.work.matrix(modality, (len(hashes), encoder.dimension))
     gather(store.parts(), hashes=hashes, out=matrix)
+    context.work.settle(modality)
     return {
         **facts,
-        "cached": len(hashes) - len(wanted),
+        "cached": len(hashes) - len(wanted) - before["embedded"],
         "reasons": reasons,
         "name": encoder.name,
         "fingerprint": encoder.fingerprint,
     }
+
+
+def _wanted(
+    context: RunContext, modality: Modality, hashes: pa.Array, store: VectorStore
+) -> tuple[pa.Array, dict[str, int]]:
+    """The hashes without a vector, and counts of those that this run embedded before it stopped.
+
+    What a run lacks when it begins is kept in its scratch: the counts it ends with are those of a
+    run that was never stopped.
+    """
+    name = f"wanted_{modality}"
+    lacking = hashes.take(pa.array(missing(hashes, store.hashes())))
+    kept = context.work.load(name)["hashes"] if context.work.has(name) else None
+    if kept is None:
+        context.work.save(name, hashes=np.asarray(lacking).astype("S"))
+        return lacking, {"embedded": 0, "chunked": 0}
+    done = pa.array(kept.astype(str)).filter(
+        pc.invert(pc.is_in(pa.array(kept.astype(str)), value_set=lacking))
+    )
+    counts = {"embedded": 0, "chunked": 0}
+    for part in store.parts() if len(done) else ():
+        rows = part.filter(pc.is_in(part["content_hash"], value_set=done))
+        counts["embedded"] += len(rows)
+        counts["chunked"] += pc.sum(pc.greater(rows["chunks"], 1)).as_py() or 0
+    return lacking, counts
 
 
 def _encoder(context: RunContext, modality: Modality) -> Encoder:

@@ -75,13 +75,19 @@ Stage = Callable[[RunContext], dict[str, Any]]
 
 
 def stage(name: str) -> Callable[[Stage], Stage]:
-    """Time a stage, hold it to the run's threads, and keep its facts in the run's scratch."""
+    """Time a stage, hold it to the run's threads, and keep its facts in the run's scratch.
+
+    A stage whose facts are there is not run again: the run was stopped after it.
+    """
 
     def wrap(function: Stage) -> Stage:
         @functools.wraps(function)
         def run_stage(context: RunContext) -> dict[str, Any]:
             from threadpoolctl import threadpool_limits
 
+            if noted := context.work.facts(name):
+                progress.report(name, noted["rows"], noted["rows"])
+                return noted
             began = time.perf_counter()
             progress.report(name, 0)
             with threadpool_limits(limits=context.threads):

@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +25,7 @@ from pipeline.errors import PipelineError
 from pipeline.images import ImageError, decode, detail, pixel_hash, thumbnail
 
 FILE_LIMIT = 1 << 28  # bytes of one encoded picture
+UNREADABLE = "picture cannot be read"  # begins the reasons that are not the picture's own
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def image_reader(
         raise
     except Exception as error:
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ImageError(f"picture cannot be read: {words or type(error).__name__}") from error
+        raise ImageError(f"{UNREADABLE}: {words or type(error).__name__}") from error
     if len(data) > limit:
         raise ImageError(f"picture file too large: over {limit:,} bytes")
     return data
@@ -111,8 +114,7 @@ def start_pool(workers: int) -> ProcessPoolExecutor:
     pool = ProcessPoolExecutor(
         workers,
         mp_context=get_context("spawn"),
-        initializer=warnings.simplefilter,
-        initargs=("ignore",),
+        initializer=_begin,
     )
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -122,6 +124,22 @@ def start_pool(workers: int) -> ProcessPoolExecutor:
     finally:
         sys.modules["__main__"] = main
     return pool
+
+
+def _begin() -> None:
+    """Start a process: no warnings, and its end with the process that it works for.
+
+    One that is killed cannot end its pool, whose processes would wait for work for ever.
+    """
+    warnings.simplefilter("ignore")
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
 
 
 def _picture(
@@ -151,7 +169,7 @@ def _read(uri: str, *, options: dict[str, Any], limit: int) -> bytes:
     if "://" not in path:
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode):
-            raise ImageError("picture cannot be read: not a regular file")
+            raise ImageError(f"{UNREADABLE}: not a regular file")
         with open(path, "rb") as file:
             return file.read(limit + 1)
     import fsspec

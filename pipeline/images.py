@@ -18,6 +18,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import __version__ as pillow_version
 
 from pipeline.config import ImageSettings
 from pipeline.errors import PipelineError
@@ -52,6 +53,15 @@ _FULL_SIDE = 64  # shorter side, pixels, from which size no longer lowers the de
 
 class ImageError(PipelineError):
     """A picture that cannot be used; the message is the short reason shown in quarantine."""
+
+
+def decoding_rules(settings: ImageSettings) -> str:
+    """Name all that a decoded picture depends on but its bytes."""
+    heif = pillow_heif.__version__ if "HEIF" in FORMATS else "none"
+    return (
+        f"1 pillow {pillow_version} heif {heif} pixels {settings.max_pixels} "
+        f"background {settings.background} thumbnail {settings.thumbnail}"
+    )
 
 
 def decode(data: bytes, *, settings: ImageSettings) -> Image.Image:

@@ -1,101 +1,108 @@
-"""The end of an ingest: one row per record id, both tables written, every row accounted for."""
+"""The parts of an ingest: portions of the delivery built once and kept, pictures known already."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.catalog.catalog import carry_first_seen
-from pipeline.catalog.tables import Tables
+from pipeline.catalog.work import Work
+from pipeline.config import RunConfig
 from pipeline.context import RunContext
-from pipeline.errors import CheckError, SourceError
-from pipeline.evaluation import read_labels, require_known
-from pipeline.portions import gathered
-from pipeline.records import drop_duplicate_ids
-from pipeline.schemas import QUARANTINE, RECORDS, TABLES
+from pipeline.delivery import Portion, delivered
+from pipeline.errors import CatalogError
+from pipeline.known_pictures import (
+    DETAILS,
+    DETAILS_SCHEMA,
+    Decodes,
+    KnownPictures,
+    PictureReader,
+)
+from pipeline.records import build_records
 
-GATHERED_ROWS = 16_384
-# Delta's writer takes its input faster than it writes it, and needs five times its size.
-COMMIT_BYTES = 1 << 28
-WHERE = ("source", "location")  # the order of the quarantine
+# What an ingest keeps of every portion. The records come last: with them the portion is done.
+SHARDS = ("quarantine", "image_bytes", "pictures", "records")
+DETAIL_ROWS = 16_384
 
 
-def settle_records(context: RunContext, rows: int) -> dict[str, Any]:
-    """Resolve duplicate ids and write both tables; the count of rows must come out even.
+def names(config: RunConfig) -> list[str]:
+    """The names of the sources."""
+    return [source.name for source in config.sources]
 
-    Raises:
-        CheckError: a row was lost.
-        SourceError: no row could be used.
-        ConfigError: no labelled pair names two of the records.
-    """
-    work, tables = context.work, context.catalog.tables
-    records, repeated = drop_duplicate_ids(work.read_shards("records", RECORDS))
-    records = carry_first_seen(records, context.catalog.first_seen())
-    quarantine = pa.concat_tables([work.read_shards("quarantine", QUARANTINE), repeated])
-    if rows != len(records) + len(quarantine):
-        raise CheckError(
-            f"{rows} rows were read but {len(records)} records and {len(quarantine)} quarantined "
-            "rows came out; nothing is published, please report this"
-        )
-    if not len(records):
-        raise SourceError(
-            f"none of the {rows} rows could be used; the first reason: {_first(quarantine)}"
-        )
-    if context.config.labels:
-        labels, ids = read_labels(context.config.labels), records["record_id"].combine_chunks()
-        require_known(labels, ids, path=context.config.labels)
-    # What follows the colon names one row or file; the kinds of reason are few.
-    kinds = pc.list_element(pc.split_pattern(quarantine["reason"], ":", max_splits=1), 0)
-    reasons = pc.value_counts(kinds.combine_chunks()).to_pylist()
-    return {
-        "records": len(records),
-        "quarantined": len(quarantine),
-        "with_text": len(records) - records["text_hash"].null_count,
-        "with_image": len(records) - records["image_hash"].null_count,
-        "quarantine_reasons": {entry["values"]: entry["counts"] for entry in reasons},
-        "versions": {
-            "records": _write(tables, "records", _sorted(records, "record_id")),
-            "quarantine": _write(tables, "quarantine", _sorted(quarantine, *WHERE)),
-        },
+
+def keep_portion(
+    context: RunContext, portion: Portion, *, decoder: Decodes, known: KnownPictures | None
+) -> int:
+    """Build a portion's records unless a run that was stopped left them; return bytes written."""
+    work, key = context.work, portion.key
+    if work.shard_done("records", key):
+        return 0
+    reader = PictureReader(decoder, known, portion.stamps)
+    built = build_records(
+        portion.batch.rows,
+        source=portion.source.name,
+        images=context.config.images,
+        now=context.started,
+        decoder=reader,
+        storage_options=portion.source.storage_options,
+    )
+    shards = {
+        "quarantine": pa.concat_tables([portion.batch.rejected, built.rejected]),
+        "image_bytes": built.image_bytes,
+        "pictures": reader.entries,
+        "records": built.records,
     }
+    needed = [name for name in SHARDS if len(shards[name]) or name == "records"]
+    return sum(work.keep_shard(name, key, shards[name]) for name in needed)
 
 
-def _write(tables: Tables, name: str, batches: Iterator[pa.RecordBatch]) -> int:
-    """Replace a table in commits of bounded size; return the last version, which has all rows.
+def arrange(work: Work, keys: Sequence[str]) -> None:
+    """Put the shards of all portions in the order of the delivery, and drop those of no portion."""
+    for name in SHARDS[:-1]:
+        work.arrange(name, [key for key in keys if work.shard_done(name, key)])
+    work.arrange("records", keys)
 
-    No reader sees the versions between: a run names the one it published.
+
+def known_pictures(context: RunContext) -> KnownPictures | None:
+    """The pictures that the last published run decoded; None without them, and for a full run.
+
+    They are derived: pictures that cannot be read from the catalog are decoded again.
     """
-    version, size = -1, 0
-    held: list[pa.RecordBatch] = []
+    base = context.base_run
+    if context.full or base is None or "pictures" not in base.versions:
+        return None
+    try:
+        pictures = context.catalog.read("pictures", run=base)
+        records = context.catalog.dataset("records", run=base)
+        batches = records.to_batches(
+            columns=list(DETAILS),
+            filter=pc.field("image_hash").is_valid(),
+            batch_size=DETAIL_ROWS,
+        )
+        details = context.work.map_table("known", _conforming(batches), DETAILS_SCHEMA)
+        return KnownPictures(pictures, details)
+    except (CatalogError, pa.ArrowException, OSError):
+        return None
 
-    def commit() -> int:
-        rows = pa.Table.from_batches(held, schema=TABLES[name])
-        return tables.replace(name, rows) if version < 0 else tables.append(name, rows)
 
+def _conforming(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        held.append(batch)
-        size += batch.nbytes
-        if size > COMMIT_BYTES:
-            version, held, size = commit(), [], 0
-    return commit() if held or version < 0 else version
+        yield batch.cast(DETAILS_SCHEMA)
 
 
-def _sorted(table: pa.Table, *columns: str) -> Iterator[pa.RecordBatch]:
-    """The rows in the order of some columns, a bounded batch at a time."""
-    return gathered(table, _order(table, *columns), rows=GATHERED_ROWS)
-
-
-def _order(table: pa.Table, *columns: str) -> npt.NDArray[np.int64]:
-    keys = [(name, "ascending") for name in columns]
-    return np.asarray(pc.sort_indices(table, sort_keys=keys), np.int64)
-
-
-def _first(quarantine: pa.Table) -> str:
-    if not len(quarantine):
-        return "no rows"
-    return str(quarantine["reason"][int(_order(quarantine, *WHERE)[0])])
+def delivered_again(context: RunContext) -> bool:
+    """Whether the sources still hold what a stopped run had read of them, as far as it had."""
+    work = context.work
+    done = [path.stem for path in work.shards("records")]
+    finished = bool(work.facts("ingest"))
+    left = set(done)
+    fresh: list[str] = []
+    if not finished and not left:
+        return True
+    for portion in delivered(context.config, run=context.run):
+        fresh.append(portion.key)
+        left.discard(portion.key)
+        if not finished and not left:
+            return True
+    return finished and fresh == done

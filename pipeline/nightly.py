@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pipeline.evaluation import read_labels
 from pipeline.exporters import check_exports
 from pipeline.indexes import check_index
 from pipeline.pinning import pinned
+from pipeline.resumption import ended, interruptions, taken_up
 from pipeline.sources import open_source
 from pipeline.state import rules_of
 
@@ -64,14 +66,25 @@ def check_writable(catalog: str) -> None:
         )
 
 
-def begin(config: RunConfig, *, full: bool = False) -> RunContext:
-    """Check the configuration and name the run, and what was published before it."""
+def begin(config: RunConfig, *, full: bool = False, started: datetime | None = None) -> RunContext:
+    """Check the configuration and name the run, and what was published before it.
+
+    A run of the same configuration that was stopped, over the same delivery, goes on under its
+    name. One that was stopped after it was published gets the report and exports it lacks first.
+    """
     check_exports(config.exports)
     check(config)
     config, models = pinned(config)
+    for stopped in ended(Catalog(config.catalog)):
+        outcome.report(stopped)
+        outcome.export(stopped)
+        finish(stopped)
     base = Catalog(config.catalog).published()
-    context = new_context(config, models=models, base=base.run if base else None, full=full)
-    context.catalog.clear_work()
+    context = taken_up(
+        new_context(
+            config, models=models, base=base.run if base else None, full=full, started=started
+        )
+    )
     context.catalog.run_folder(context.run)
     return context
 
@@ -102,23 +115,27 @@ def finish(context: RunContext) -> dict[str, Any]:
         "exports": export.get("exports", {}),
         "exports_failed": export.get("failed", {}),
         **({"report_failed": report["failed"]} if report.get("failed") else {}),
+        **interruptions(context),
     }
     context.catalog.amend(summary)
     context.work.remove()
     return summary
 
 
-def run(config: RunConfig, *, full: bool = False) -> dict[str, Any]:
+def run(
+    config: RunConfig, *, full: bool = False, started: datetime | None = None
+) -> dict[str, Any]:
     """Run every stage in this process and return the summary.
 
     Args:
         full: compute everything anew instead of what has changed since the last night.
+        started: start of a new run, which names it; None: now.
 
     Raises:
         PipelineError: the run could not be finished; what was published before stays published.
     """
     with Catalog(config.catalog).writer():
-        context = begin(config, full=full)
+        context = begin(config, full=full, started=started)
         with recorded(context):
             stages.ingest(context)
             stages.embed_text(context)

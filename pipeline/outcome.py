@@ -39,7 +39,7 @@ def fail(context: RunContext, error: BaseException) -> str:
     keeps that status, with the error noted.
     """
     for run in context.catalog.runs():
-        if run.run == context.run:
+        if run.run == context.run and run.status != "failed":
             context.catalog.amend({**run.summary, "error": _reason(error)})
             return run.status
     finished = {name: fact for name in STAGES if (fact := context.work.facts(name))}

@@ -106,11 +106,11 @@ def gathered(table: pa.Table, order: Rows, *, rows: int) -> Iterator[pa.RecordBa
     ends = np.cumsum([batch.num_rows for batch in batches], dtype=np.int64)
     sizes = row_bytes(table)[order]
     for part in portions(sizes, rows=rows):
-        yield _picked(batches, ends, order[part])
+        yield picked(batches, ends, order[part])
 
 
-def _picked(batches: Sequence[pa.RecordBatch], ends: Rows, wanted: Rows) -> pa.RecordBatch:
-    """Some rows out of consecutive batches, in the order of `wanted`."""
+def picked(batches: Sequence[pa.RecordBatch], ends: Rows, wanted: Rows) -> pa.RecordBatch:
+    """Some rows out of consecutive batches that end before `ends`, in the order of `wanted`."""
     chunk = np.searchsorted(ends, wanted, side="right")
     by_chunk = np.argsort(chunk, kind="stable")
     numbers, first = np.unique(chunk[by_chunk], return_index=True)

@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.config import ImageSettings
-from pipeline.decoding import Decoder, Picture
+from pipeline.decoding import Picture
+from pipeline.known_pictures import Decodes
 from pipeline.portions import widened
 from pipeline.schemas import QUARANTINE, RECORDS, conform
 
@@ -80,7 +81,7 @@ def build_records(
     source: str,
     images: ImageSettings,
     now: datetime,
-    decoder: Decoder,
+    decoder: Decodes,
     storage_options: Mapping[str, Any] | None = None,
 ) -> RecordBatchResult:
     """Turn rows (schemas.ROWS) into records; rows in = records + rejected.
@@ -165,7 +166,7 @@ def exact_groups(records: pa.Table) -> NDArray[np.int64]:
 
 def _pictures(
     batch: pa.Table,
-    decoder: Decoder,
+    decoder: Decodes,
     *,
     settings: ImageSettings,
     storage_options: Mapping[str, Any] | None,

@@ -32,6 +32,15 @@ QUARANTINE = pa.schema(
     ]
 )
 
+# What last night's pictures came to, so that only new and changed ones are decoded.
+PICTURES = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),  # 32 hex digits; see pipeline.stamps
+        pa.field("image_hash", pa.string()),  # of the decoded pixels; null for a refused picture
+        pa.field("reason", pa.string()),  # why it was refused
+    ]
+)
+
 RECORDS = pa.schema(
     [
         pa.field("record_id", pa.string(), nullable=False),  # "source:key"
@@ -165,6 +174,7 @@ RUNS = pa.schema(
 TABLES: dict[str, pa.Schema] = {
     "records": RECORDS,
     "quarantine": QUARANTINE,
+    "pictures": PICTURES,
     "pairs": PAIRS,
     "clusters": CLUSTERS,
     "cut_links": CUT_LINKS,

@@ -17,60 +17,37 @@ from pipeline.contents import embed_modality, frequencies_of
 from pipeline.context import RunContext, stage
 from pipeline.decisions import Tally, judge_key, judged, standing
 from pipeline.decoding import Decoder
-from pipeline.errors import SourceError
+from pipeline.delivery import delivered
 from pipeline.exporters.contents import removed
-from pipeline.ingestion import settle_records
+from pipeline.ingestion import arrange, keep_portion, known_pictures, names
 from pipeline.judging import exact_batch
 from pipeline.last_night import near_rows
 from pipeline.membership import Links, cluster_tables
 from pipeline.proposals import floored, nearby, verbatim
-from pipeline.records import build_records
-from pipeline.sources import open_source
+from pipeline.settling import settle_records
 from pipeline.state import make_judge, modalities, read_records, record_ids, rules_of, units_of
 from pipeline.units import Candidates, propose
-
-# Pictures are decoded a bounded batch at a time.
-IMAGE_ROWS = 1024
 
 
 @stage("ingest")
 def ingest(context: RunContext) -> dict[str, Any]:
-    """Sources → records and quarantine, one shard at a time; then one row per record id.
+    """Sources → records and quarantine, one portion at a time; then one row per record id.
 
     Raises:
-        SourceError: a source declared complete is empty.
+        SourceError: a source declared complete is empty, or went away.
         CheckError: a row was lost.
     """
-    work, config = context.work, context.config
-    work.clear("records", "quarantine", "image_bytes")  # what a failed attempt left
-    rows = size = shard = 0
+    config, rows, size = context.config, dict.fromkeys(names(context.config), 0), 0
+    keys: list[str] = []
     with Decoder(config.images) as decoder:
-        for source_config in config.sources:
-            before = rows
-            source = open_source(source_config)
-            most = IMAGE_ROWS if source_config.has_images else config.shard_rows
-            for batch in source.batches(rows=most):
-                built = build_records(
-                    batch.rows,
-                    source=source.name,
-                    images=config.images,
-                    now=context.started,
-                    decoder=decoder,
-                    storage_options=source_config.storage_options,
-                )
-                rejected = pa.concat_tables([batch.rejected, built.rejected])
-                size += work.write_shard("records", shard, built.records)
-                size += work.write_shard("quarantine", shard, rejected)
-                if len(built.image_bytes):
-                    size += work.write_shard("image_bytes", shard, built.image_bytes)
-                rows, shard = rows + batch.rows_in, shard + 1
-                progress.report("ingest", rows)
-            if rows == before and source_config.complete:
-                raise SourceError(
-                    f"source {source.name!r} has no rows ({source_config.path}): an empty delivery "
-                    "is usually an upstream failure; set complete: false if it may be empty"
-                )
-    return {"rows": rows, "bytes": size, **settle_records(context, rows)}
+        known = known_pictures(context)
+        for portion in delivered(config, run=context.run):
+            size += keep_portion(context, portion, decoder=decoder, known=known)
+            keys.append(portion.key)
+            rows[portion.source.name] += portion.batch.rows_in
+            progress.report("ingest", sum(rows.values()))
+    arrange(context.work, keys)
+    return {"rows": sum(rows.values()), "bytes": size, **settle_records(context, rows)}
 
 
 @stage("embed_text")

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SHELL = {"stages", "outcome", "nightly", "contents", "context", "state", "ingestion", "proposals",
+         "settling", "resumption",
          "finetuning", "registration", "registered", "study", "pinning", "model_facts",
          "assessment", "labels_store",
          "scorecard", "last_night", "decisions"}  # fmt: skip

@@ -6,7 +6,7 @@ indexes/<modality>/<encoder>/ the FAISS index of the last run, with its ids
 models/                   the registry: versions of models and which is champion
 training/<task>/          scratch of a fine-tune under way
 runs/<run>/               resolved configuration, summary, report, exports of a run
-work/<run>/               scratch of a run under way, removed when it is published
+work/<run>/               scratch of a run under way or stopped, removed when it has ended
 writer.lock               held by the run under way; training.lock by the fine-tune
 """
 

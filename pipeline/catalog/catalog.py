@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -70,9 +69,9 @@ class Catalog:
         """The scratch of a run."""
         return Work(self.root / "work" / run)
 
-    def clear_work(self) -> None:
-        """Delete the scratch of runs that did not finish; only for who holds the write lock."""
-        shutil.rmtree(self.root / "work", ignore_errors=True)
+    def unfinished(self) -> list[Work]:
+        """The scratch of the runs that did not come to their end, the oldest first."""
+        return [Work(path) for path in sorted((self.root / "work").glob("*")) if path.is_dir()]
 
     def run_folder(self, run: str) -> Path:
         """Where a run's configuration, summary, report and exports are kept."""
@@ -135,12 +134,15 @@ class Catalog:
         """Add one row to `runs`: the atomic step that makes a run's tables the current ones.
 
         Readers see the tables of the newest row with the status published; held and failed runs
-        are recorded the same way.
+        are recorded the same way. The row of a failed run that went on is replaced: a run has one.
         """
         folder = self.run_folder(run.run)
         (folder / "config.json").write_text(json.dumps(run.config, indent=2, sort_keys=True))
         self._write_summary(run.summary)
-        self.tables.append("runs", _row(run))
+        if any(known.run == run.run for known in self.runs()):
+            self.tables.update("runs", _row(run), key="run")
+        else:
+            self.tables.append("runs", _row(run))
 
     def amend(self, summary: dict[str, Any]) -> None:
         """Replace the summary of a recorded run, which `summary` names, in one step."""

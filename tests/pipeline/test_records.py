@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -201,6 +203,28 @@ def test_a_killed_process_is_a_clear_error(pool: Decoder) -> None:
         os.kill(process.pid, signal.SIGKILL)
     with pytest.raises(PipelineError, match=r"images\.workers"):
         pool.decode([None] * 50, [RED] * 50, settings=HERE)
+
+
+def test_the_processes_end_with_the_one_they_work_for() -> None:
+    """As after a kill -9 of a run."""
+    code = """if True:
+        import os, signal
+        from pipeline.config import ImageSettings
+        from pipeline.decoding import Decoder
+        decoder = Decoder(ImageSettings(workers=1))
+        decoder.decode([None], [b""], settings=ImageSettings())
+        print(*decoder._pool._processes, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    # The pipe ends when the last process that holds it does.
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    (number,) = map(int, done.stdout.split())
+    assert not Path(f"/proc/{number}").exists() or "Z" in _state(number)
+
+
+def _state(number: int) -> str:
+    return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2]
 
 
 def test_the_reader_has_a_limit_and_reads_no_pipes(tmp_path: Path) -> None:
