@@ -8,8 +8,6 @@ and *split* clusters of one do not count: a cluster that takes in a record that 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -172,6 +170,19 @@ def cluster_changes(told: pa.Table) -> dict[str, int]:
     return {name: int((told_as == name).sum()) for name in names}
 
 
+def differing(before: pa.Table, after: pa.Table, columns: tuple[str, ...]) -> Flags:
+    """(n,) which of tonight's records are not there in `before`, or differ in a column."""
+    place = places(after["record_id"], flat(before["record_id"]))
+    found = place < 0
+    rows = np.flatnonzero(place >= 0)
+    old, new = before.take(pa.array(place[rows])), after.take(pa.array(rows))
+    for name in columns:
+        one, other = old[name], new[name]
+        unequal = pc.fill_null(pc.not_equal(one, other), pc.xor(one.is_valid(), other.is_valid()))
+        found[rows] |= np.asarray(unequal.to_numpy(), bool)
+    return found
+
+
 def record_changes(before: pa.Table | None, after: pa.Table) -> dict[str, int]:
     """Count the records that are new, that have another content, and that are gone.
 
@@ -180,15 +191,7 @@ def record_changes(before: pa.Table | None, after: pa.Table) -> dict[str, int]:
     """
     if before is None:
         return {"new": len(after), "changed": 0, "deleted": 0}
-    known = places(after["record_id"], flat(before["record_id"]))
-    rows = pa.array(np.flatnonzero(known >= 0))
-    old, new = before.take(pa.array(known[known >= 0])), after.take(rows)
-    differs: Any = np.zeros(len(rows), bool)
-    for name in CONTENT:
-        one, other = (pc.fill_null(side[name], "") for side in (old, new))
-        differs |= pc.not_equal(one, other).to_numpy()
-    return {
-        "new": len(after) - len(rows),
-        "changed": int(differs.sum()),
-        "deleted": len(before) - len(rows),
-    }
+    known = int((places(after["record_id"], flat(before["record_id"])) >= 0).sum())
+    new = len(after) - known
+    changed = int(differing(before, after, CONTENT).sum()) - new
+    return {"new": new, "changed": changed, "deleted": len(before) - known}

@@ -372,7 +372,7 @@ EXPORT_OPTIONS: dict[str, tuple[str, ...]] = {
 class ExportSettings(Frozen):
     """One file written after every published run."""
 
-    what: Literal["clusters", "pairs", "survivors", "removals"] = "clusters"
+    what: Literal["clusters", "pairs", "survivors", "removals", "events"] = "clusters"
     format: Literal["parquet", "csv", "jsonl"] = "csv"
     path: str
     min_probability: Share | None = Field(

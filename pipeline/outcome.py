@@ -137,6 +137,8 @@ def summarise(context: RunContext) -> dict[str, Any]:
             "counts": facts["score"]["histogram"],
         },
         "cluster_sizes": facts["cluster"]["cluster_sizes"],
+        "changes": facts["cluster"]["changes"],
+        "verdicts": facts["cluster"]["verdicts"],
         "quarantine_reasons": facts["ingest"]["quarantine_reasons"],
         "versions": {"gemel": version("gemel"), **{name: version(name) for name in PACKAGES}},
         **({"labels": label_metrics(context, _versions(context))} if context.config.labels else {}),
@@ -275,9 +277,16 @@ def export(context: RunContext) -> dict[str, Any]:
     return {"rows": sum(written.values()), "exports": written, "failed": failed}
 
 
-def write_export(catalog: Catalog, run: Run, settings: ExportSettings) -> int:
-    """Write one export of a run; return its number of rows."""
+def write_export(
+    catalog: Catalog, run: Run, settings: ExportSettings, *, since: str | None = None
+) -> int:
+    """Write one export of a run; return its number of rows.
+
+    Args:
+        since: for events: of every run after this one, not of `run` alone.
+    """
     from pipeline.exporters import contents, open_exporter
+    from pipeline.feed import events_of
 
     def table(name: str) -> pa.Table:
         return catalog.read(name, run=run)
@@ -291,6 +300,9 @@ def write_export(catalog: Catalog, run: Run, settings: ExportSettings) -> int:
             )
         case "pairs":
             schema, batches = contents.pairs(table("pairs"), min_probability=least)
+        case "events":
+            told = events_of(catalog, run, since=since)
+            schema, batches = told.schema, iter(told.to_batches())
         case "survivors":
             schema, batches = contents.survivors(
                 table("records"),
