@@ -157,17 +157,33 @@ def _out_of_order(told: pa.Table) -> PipelineError:
     )
 
 
-def cluster_changes(told: pa.Table) -> dict[str, int]:
-    """Count what happened to clusters of two records or more, as a person would tell it.
+def told_as(told: pa.Table) -> npt.NDArray[np.str_]:
+    """(m,) what happened to each cluster as a person would tell it, '' where another's event does.
 
-    new: there was no such cluster, at most a record alone. dissolved: none is left.
+    Only of clusters of two records or more. new: there was no such cluster, at most a record alone;
+    dissolved: none is left. A cluster that went into another is told of as that one's *merged*, and
+    one that came off another as that one's *split*.
     """
     before, after = (told[f"size_{side}"].to_numpy() for side in ("before", "after"))
+    origins, heirs = (
+        pc.list_value_length(told[f"{side}_clusters"]).to_numpy() for side in ("from", "to")
+    )
     kind = np.asarray(told["event"].to_pylist(), np.str_)
-    told_as = np.where(before < 2, "new", np.where(after < 2, "dissolved", kind))
-    told_as = told_as[np.maximum(before, after) > 1]
+    conditions = [
+        np.maximum(before, after) < 2,
+        (before == 0) & (origins > 0),
+        (after == 0) & (heirs > 0),
+        before < 2,
+        after < 2,
+    ]
+    return np.asarray(np.select(conditions, ["", "", "", "new", "dissolved"], kind), np.str_)
+
+
+def cluster_changes(told: pa.Table) -> dict[str, int]:
+    """Count what happened to clusters of two records or more; see `told_as`."""
+    words = told_as(told)
     names = ("new", "grown", "shrunk", "merged", "split", "changed", "dissolved")
-    return {name: int((told_as == name).sum()) for name in names}
+    return {name: int((words == name).sum()) for name in names}
 
 
 def differing(before: pa.Table, after: pa.Table, columns: tuple[str, ...]) -> Flags:

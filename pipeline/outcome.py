@@ -241,6 +241,7 @@ def report(context: RunContext) -> dict[str, Any]:
 def write_report(catalog: Catalog, run: Run) -> str:
     """Write a run's HTML report into its folder and return the path."""
     from pipeline.config import ReportSettings
+    from pipeline.feed import events_of
     from pipeline.reporting.data import build_report
     from pipeline.reporting.html import render_report
 
@@ -251,6 +252,7 @@ def write_report(catalog: Catalog, run: Run) -> str:
     }
     data = build_report(
         summary={**run.summary, "status": run.status},
+        events=events_of(catalog, run) if "events" in run.versions else None,
         **tables,
         settings=ReportSettings.model_validate(run.config["report"]),
         seed=run.config["seed"],

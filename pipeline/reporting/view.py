@@ -93,6 +93,29 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """A record that a cluster gained (+) or lost (−)."""
+
+    sign: str
+    record_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happened to one cluster since the run before; `others` are the clusters it touched."""
+
+    kind: str
+    title: str
+    cluster_id: str
+    size_before: int
+    size_after: int
+    others: tuple[str, ...]
+    moved: tuple[Moved, ...]
+    hidden: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReportData:
     """Everything `render_report` needs. `summary` is the run's own."""
 
@@ -111,3 +134,4 @@ class ReportData:
     thumbnails: int
     thumbnails_left_out: int
     seed: int
+    changes: tuple[Change, ...] = ()
