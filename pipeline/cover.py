@@ -29,7 +29,7 @@ def cover_component(
     """
     open_nodes = set(nodes.tolist())
     neighbours = {node: _row(graph, node) for node in open_nodes}
-    stars = {node: compatible(row, rivals, preference) for node, row in neighbours.items()}
+    stars = {node: _star(node, neighbours, open_nodes, rivals, preference) for node in neighbours}
     gain = {node: (len(star), sum(star.values())) for node, star in stars.items()}
     heap = [(-gain[n][0], -round(gain[n][1], 6), int(preference[n]), n) for n in open_nodes]
     heapq.heapify(heap)
@@ -38,8 +38,7 @@ def cover_component(
         node = entry[3]
         if node not in open_nodes:
             continue
-        there = {other: p for other, p in neighbours[node].items() if other in open_nodes}
-        star = compatible(there, rivals, preference)
+        star = _star(node, neighbours, open_nodes, rivals, preference)
         current = (-len(star), -round(sum(star.values()), 6), int(preference[node]), node)
         if current != entry:
             heapq.heappush(heap, current)
@@ -47,6 +46,33 @@ def cover_component(
         members = [node, *star]
         centre[members] = node
         open_nodes.difference_update(members)
+
+
+def _star(
+    node: int,
+    neighbours: dict[int, dict[int, float]],
+    open_nodes: set[int],
+    rivals: Rivals,
+    preference: Nodes,
+) -> dict[int, float]:
+    """The open neighbours that would join a centre, with their probabilities.
+
+    Not one that is nearer to a rival that the star leaves out: two records that a person told apart
+    share their copies by likeness.
+    """
+    there = {other: p for other, p in neighbours[node].items() if other in open_nodes}
+    if not rivals:
+        return there
+    star = compatible(there, rivals, preference)
+    outside = {e for member in (node, *star) for e in rivals.get(member, ()) if e in open_nodes}
+    return {
+        member: p
+        for member, p in star.items()
+        if all(
+            neighbours[member].get(rival, 0.0) <= p
+            for rival in outside - rivals.get(member, _NOBODY)
+        )
+    }
 
 
 def compatible(star: dict[int, float], rivals: Rivals, preference: Nodes) -> dict[int, float]:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.changes import told_as
-from pipeline.reporting.members import Row
+from pipeline.reporting.members import Row, Thumbnails, show_image
 from pipeline.reporting.view import Change, Moved
 from pipeline.reporting.visible import visible
 
@@ -30,12 +30,12 @@ TITLES = {
 
 def record_words(summary: Summary) -> str:
     """How many records came, changed and went; empty for a first or an older run."""
-    return _listed((summary.get("changes") or {}).get("records"), base=base_of(summary))
+    return _listed(summary, "records", ("new", "changed", "deleted"))
 
 
 def cluster_words(summary: Summary) -> str:
     """What happened to clusters of two and more; empty for a first or an older run."""
-    return _listed((summary.get("changes") or {}).get("clusters"), base=base_of(summary))
+    return _listed(summary, "clusters", ("new", *(k for k in TITLES if k != "new")))
 
 
 def base_of(summary: Summary) -> str | None:
@@ -44,10 +44,11 @@ def base_of(summary: Summary) -> str | None:
     return base
 
 
-def _listed(counts: dict[str, int] | None, *, base: str | None) -> str:
-    if not counts or base is None:
+def _listed(summary: Summary, what: str, names: tuple[str, ...]) -> str:
+    counts = (summary.get("changes") or {}).get(what)
+    if not counts or base_of(summary) is None:
         return ""
-    return ", ".join(f"{n:,} {name}" for name, n in counts.items() if n) or "none"
+    return ", ".join(f"{counts[n]:,} {n}" for n in names if counts.get(n)) or "none"
 
 
 def verdict_words(summary: Summary) -> str:
@@ -67,28 +68,41 @@ def contradictions(summary: Summary) -> dict[str, Any]:
     return {"count": found.get("contradictions", 0), "listed": found.get("contradictory", [])}
 
 
-def moving_ids(told: pa.Table | None) -> set[str]:
-    """Records that `show_changes` would show."""
-    chosen = [row for rows in _chosen(told).values() for row in rows]
-    return {
-        record for row in chosen for side in ("added", "removed") for record in row[side][:RECORDS]
-    }
+def choose_changes(told: pa.Table | None, clusters: pa.Table) -> list[Row]:
+    """Of each kind the events that moved the most records, with the cluster's representative.
 
-
-def show_changes(told: pa.Table | None, rows: dict[str, Row]) -> tuple[Change, ...]:
-    """The largest changes of each kind, each with records that moved."""
-    return tuple(
-        _change(row, kind, rows) for kind, chosen in _chosen(told).items() for row in chosen
-    )
-
-
-def _chosen(told: pa.Table | None) -> dict[str, list[Row]]:
-    """Of each kind the events that moved the most records, clusters of two or more only."""
+    Clusters of two records or more only; the kinds in the order of `TITLES`.
+    """
     if told is None or not len(told):
-        return {}
+        return []
     moved = pc.add(pc.list_value_length(told["added"]), pc.list_value_length(told["removed"]))
     table = told.append_column("moved", moved).append_column("told_as", pa.array(told_as(told)))
-    return {kind: found for kind in TITLES if (found := _largest(table, kind))}
+    rows = [row for kind in TITLES for row in _largest(table, kind)]
+    ids = pa.array([row["cluster_id"] for row in rows], pa.string())
+    heads = clusters.filter(pc.is_in(clusters["cluster_id"], value_set=ids))
+    head = dict(zip(*(heads[n].to_pylist() for n in ("cluster_id", "representative")), strict=True))
+    return [{**row, "head": head.get(row["cluster_id"])} for row in rows]
+
+
+def shown_ids(chosen: list[Row]) -> set[str]:
+    """The records that `show_changes` shows."""
+    return {record for row in chosen for _, record in _records(row)}
+
+
+def _records(row: Row) -> list[tuple[str, str]]:
+    """(role, record id), the representative first."""
+    parts = [("joined", row["added"]), ("left", row["removed"])]
+    moved = [(role, record) for role, side in parts for record in side[:RECORDS]]
+    head = row["head"]
+    kept = [("stays", head)] if head and head not in row["added"] else []
+    return [*kept, *moved]
+
+
+def show_changes(
+    chosen: list[Row], rows: dict[str, Row], thumbnails: Thumbnails
+) -> tuple[Change, ...]:
+    """The chosen changes, each with its representative and records that moved."""
+    return tuple(_change(row, rows, thumbnails) for row in chosen)
 
 
 def _largest(table: pa.Table, kind: str) -> list[Row]:
@@ -97,29 +111,28 @@ def _largest(table: pa.Table, kind: str) -> list[Row]:
     return list(rows.slice(0, CHANGES).to_pylist())
 
 
-def _change(row: Row, kind: str, rows: dict[str, Row]) -> Change:
+def _change(row: Row, rows: dict[str, Row], thumbnails: Thumbnails) -> Change:
     others = [c for c in (*row["from_clusters"], *row["to_clusters"]) if c != row["cluster_id"]]
-    moved = [
-        _moved(record, sign, rows)
-        for sign, side in (("+", "added"), ("−", "removed"))
-        for record in row[side][:RECORDS]
-    ]
-    hidden = sum(max(len(row[side]) - RECORDS, 0) for side in ("added", "removed"))
     return Change(
-        kind=kind,
-        title=TITLES[kind],
+        kind=row["told_as"],
+        title=TITLES[row["told_as"]],
         cluster_id=row["cluster_id"],
         size_before=row["size_before"],
         size_after=row["size_after"],
         others=tuple(sorted(set(others))),
-        moved=tuple(moved),
-        hidden=hidden,
+        moved=tuple(_moved(role, record, rows, thumbnails) for role, record in _records(row)),
+        hidden=sum(max(len(row[side]) - RECORDS, 0) for side in ("added", "removed")),
     )
 
 
-def _moved(record: str, sign: str, rows: dict[str, Row]) -> Moved:
+def _moved(role: str, record: str, rows: dict[str, Row], thumbnails: Thumbnails) -> Moved:
     row = rows.get(record)
     text = (row or {}).get("text") or ("" if row else "no longer among the records")
     words = " ".join(text.split())
     shown = words if len(words) <= TEXT else f"{words[:TEXT].rstrip()}…"
-    return Moved(sign=sign, record_id=visible(record, limit=200), text=visible(shown))
+    return Moved(
+        role=role,
+        record_id=visible(record, limit=200),
+        text=visible(shown),
+        image=show_image(row or {}, thumbnails)[0],
+    )

@@ -11,7 +11,7 @@ import pyarrow.dataset as ds
 
 from pipeline.config import ReportSettings
 from pipeline.reporting import gallery, sample
-from pipeline.reporting.changed import moving_ids, show_changes
+from pipeline.reporting.changed import choose_changes, show_changes, shown_ids
 from pipeline.reporting.members import Row, Thumbnails, show_evidence, show_side
 from pipeline.reporting.view import Cut, Pair, Reason, ReportData
 from pipeline.reporting.visible import visible
@@ -49,7 +49,8 @@ def build_report(
     borderline = _borderline(kept, thresholds=summary["thresholds"], n=settings.pairs)
     # On the first night everything is new: no change to show.
     told = events if (summary.get("changes") or {}).get("base") else None
-    rows = _records(records, ids=_ids(members, borderline, moving_ids(told)))
+    changes = choose_changes(told, clusters)
+    rows = _records(records, ids=_ids(members, borderline, shown_ids(changes)))
     thumbnails = Thumbnails(max_bytes=settings.max_bytes)
     shown = gallery.show_clusters(
         members,
@@ -77,7 +78,7 @@ def build_report(
         thumbnails=thumbnails.shown,
         thumbnails_left_out=thumbnails.left_out,
         seed=seed,
-        changes=show_changes(told, rows),
+        changes=show_changes(changes, rows, thumbnails),
     )
 
 

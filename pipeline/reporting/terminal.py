@@ -161,8 +161,8 @@ def _figures(summary: dict[str, Any]) -> list[str]:
         _line("removable", "; ".join(filter(None, [removable, more, "nothing is deleted"]))),
     ]
     told = (
-        ("new tonight", changed.record_words(summary), "records "),
-        ("", changed.cluster_words(summary), "clusters of 2+ "),
+        ("changes", changed.record_words(summary), "records: "),
+        ("", changed.cluster_words(summary), "clusters of 2+: "),
         ("verdicts", changed.verdict_words(summary), ""),
     )
     lines += [_line(label, f"{what}{words}") for label, words, what in told if words]

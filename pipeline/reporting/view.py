@@ -94,11 +94,12 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A record that a cluster gained (+) or lost (−)."""
+    """A record that joined a cluster or left it, or its representative, which stays."""
 
-    sign: str
+    role: str  # stays / joined / left
     record_id: str
     text: str
+    image: str | None  # a data: URI
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,3 +90,11 @@ def test_nodes_apart_share_no_cluster_and_members_are_linked_to_their_head(case)
         assert found.cluster[one] != found.cluster[other]
     for node, head in enumerate(found.representative.tolist()):
         assert node == head or (min(node, head), max(node, head)) in linked
+
+
+def test_copies_go_with_the_one_of_two_rivals_that_they_are_nearer_to() -> None:
+    """0 and 3 are told apart; 1 is nearer to 0 and 2 to 3, though all are alike."""
+    linked = [(0, 1, 0.98), (0, 2, 0.91), (1, 2, 0.94), (1, 3, 0.92), (2, 3, 0.97)]
+    left, right, weight = (np.array(column) for column in zip(*linked, strict=True))
+    found = group(4, left, right, weight, np.arange(4), apart=(np.array([0]), np.array([3])))
+    assert found.cluster.tolist() == [0, 0, 1, 1]

@@ -7,9 +7,10 @@ import pytest
 
 from pipeline.changes import cluster_changes, events
 from pipeline.config import ReportSettings
-from pipeline.reporting.changed import RECORDS, show_changes
+from pipeline.reporting.changed import RECORDS, choose_changes, show_changes
 from pipeline.reporting.data import build_report
 from pipeline.reporting.html import render_report
+from pipeline.reporting.members import Thumbnails
 from pipeline.reporting.terminal import summary_lines
 
 BEFORE = {"A": "ab", "B": "cd", "C": "efgh", "D": "ij", "S": "s"}
@@ -42,34 +43,41 @@ def changed(summary, told):
     return summary | {"changes": changes, "verdicts": verdicts}
 
 
+def show(told, rows, clusters):
+    return show_changes(choose_changes(told, clusters), rows, Thumbnails(max_bytes=1000))
+
+
 def test_the_terminal_tells_the_differences_in_three_lines(changed, summary):
     lines = summary_lines(changed)
     assert len(lines) <= 30
-    assert "new tonight records 1 new, 2 deleted" in lines
-    assert "            clusters of 2+ 1 new, 1 merged, 1 split, 1 dissolved" in lines
+    assert "changes     records: 1 new, 2 deleted" in lines
+    assert "            clusters of 2+: 1 new, 1 merged, 1 split, 1 dissolved" in lines
     said = "3 same, 2 different, 1 on records that are gone, 1 CONTRADICTORY (listed in the report)"
     assert f"verdicts    {said}" in lines
-    assert not any(line.startswith(("new tonight", "verdicts")) for line in summary_lines(summary))
+    assert not any(line.startswith(("changes", "verdicts")) for line in summary_lines(summary))
     first = changed | {"changes": changed["changes"] | {"base": None}, "verdicts": {}}
-    assert not any(line.startswith(("new tonight", "verdicts")) for line in summary_lines(first))
+    assert not any(line.startswith(("changes", "verdicts")) for line in summary_lines(first))
     quiet = changed["changes"] | {"records": {"new": 0}, "clusters": {"new": 0}}
-    assert "new tonight records none" in summary_lines(changed | {"changes": quiet})
+    assert "changes     records: none" in summary_lines(changed | {"changes": quiet})
 
 
 def test_the_largest_changes_come_with_their_records(told):
-    rows = {"s:c": {"text": "a  kettle"}}
-    shown = show_changes(told, rows)
+    rows = {"s:c": {"text": "a  kettle"}, "s:a": {"text": "a pot"}}
+    clusters = mapping(AFTER).append_column("representative", pa.array(["s:a"] * 10))
+    shown = show(told, rows, clusters)
     assert [(c.kind, c.cluster_id, c.size_before, c.size_after) for c in shown] == [
         ("merged", "A", 2, 4), ("split", "C", 4, 2), ("new", "S", 1, 2),
         ("dissolved", "D", 2, 0),
     ]  # fmt: skip
     merged, split = shown[:2]
-    assert [(m.sign, m.record_id, m.text) for m in merged.moved] == [
-        ("+", "s:c", "a kettle"), ("+", "s:d", "no longer among the records"),
+    assert [(m.role, m.record_id, m.text) for m in merged.moved] == [
+        ("stays", "s:a", "a pot"), ("joined", "s:c", "a kettle"),
+        ("joined", "s:d", "no longer among the records"),
     ]  # fmt: skip
     assert (merged.others, split.others) == (("B",), ("N",))
     many = {"A": "ab"}, {"A": "abcdefghijklmnop"}
-    (grown,) = show_changes(events(mapping(many[0]), mapping(many[1]), run="r"), {})
+    heads = mapping(many[1]).append_column("representative", pa.array(["s:c"] * 16))
+    (grown,) = show(events(mapping(many[0]), mapping(many[1]), run="r"), {}, heads)
     assert (len(grown.moved), grown.hidden) == (RECORDS, 14 - RECORDS)
 
 
