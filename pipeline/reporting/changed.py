@@ -69,7 +69,7 @@ def contradictions(summary: Summary) -> dict[str, Any]:
 
 
 def choose_changes(told: pa.Table | None, clusters: pa.Table) -> list[Row]:
-    """Of each kind the events that moved the most records, with the cluster's representative.
+    """Of each kind the events that moved the most records, with one that stays to compare with.
 
     Clusters of two records or more only; the kinds in the order of `TITLES`.
     """
@@ -78,10 +78,17 @@ def choose_changes(told: pa.Table | None, clusters: pa.Table) -> list[Row]:
     moved = pc.add(pc.list_value_length(told["added"]), pc.list_value_length(told["removed"]))
     table = told.append_column("moved", moved).append_column("told_as", pa.array(told_as(told)))
     rows = [row for kind in TITLES for row in _largest(table, kind)]
-    ids = pa.array([row["cluster_id"] for row in rows], pa.string())
-    heads = clusters.filter(pc.is_in(clusters["cluster_id"], value_set=ids))
-    head = dict(zip(*(heads[n].to_pylist() for n in ("cluster_id", "representative")), strict=True))
-    return [{**row, "head": head.get(row["cluster_id"])} for row in rows]
+    return [{**row, "stays": _staying(row, clusters)} for row in rows]
+
+
+def _staying(row: Row, clusters: pa.Table) -> str | None:
+    """A record that was there before and still is: the representative, else the smallest id."""
+    members = clusters.filter(pc.equal(clusters["cluster_id"], row["cluster_id"]))
+    new = pc.is_in(members["record_id"], value_set=pa.array(row["added"], pa.string()))
+    there = members.filter(pc.invert(new))
+    heads = there.filter(pc.equal(there["record_id"], there["representative"]))
+    smallest: str | None = pc.min((heads if len(heads) else there)["record_id"]).as_py()
+    return smallest
 
 
 def shown_ids(chosen: list[Row]) -> set[str]:
@@ -90,18 +97,16 @@ def shown_ids(chosen: list[Row]) -> set[str]:
 
 
 def _records(row: Row) -> list[tuple[str, str]]:
-    """(role, record id), the representative first."""
+    """(role, record id), the one that stays first."""
     parts = [("joined", row["added"]), ("left", row["removed"])]
     moved = [(role, record) for role, side in parts for record in side[:RECORDS]]
-    head = row["head"]
-    kept = [("stays", head)] if head and head not in row["added"] else []
-    return [*kept, *moved]
+    return [("stays", row["stays"]), *moved] if row["stays"] else moved
 
 
 def show_changes(
     chosen: list[Row], rows: dict[str, Row], thumbnails: Thumbnails
 ) -> tuple[Change, ...]:
-    """The chosen changes, each with its representative and records that moved."""
+    """The chosen changes, each with a record that stays and those that moved."""
     return tuple(_change(row, rows, thumbnails) for row in chosen)
 
 

@@ -94,7 +94,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A record that joined a cluster or left it, or its representative, which stays."""
+    """A record that joined a cluster, left it, or stays in it."""
 
     role: str  # stays / joined / left
     record_id: str

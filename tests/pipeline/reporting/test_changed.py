@@ -63,7 +63,7 @@ def test_the_terminal_tells_the_differences_in_three_lines(changed, summary):
 
 def test_the_largest_changes_come_with_their_records(told):
     rows = {"s:c": {"text": "a  kettle"}, "s:a": {"text": "a pot"}}
-    clusters = mapping(AFTER).append_column("representative", pa.array(["s:a"] * 10))
+    clusters = mapping(AFTER).append_column("representative", pa.array(["s:c"] * 10))
     shown = show(told, rows, clusters)
     assert [(c.kind, c.cluster_id, c.size_before, c.size_after) for c in shown] == [
         ("merged", "A", 2, 4), ("split", "C", 4, 2), ("new", "S", 1, 2),
@@ -76,9 +76,10 @@ def test_the_largest_changes_come_with_their_records(told):
     ]  # fmt: skip
     assert (merged.others, split.others) == (("B",), ("N",))
     many = {"A": "ab"}, {"A": "abcdefghijklmnop"}
-    heads = mapping(many[1]).append_column("representative", pa.array(["s:c"] * 16))
+    heads = mapping(many[1]).append_column("representative", pa.array(["s:b"] * 16))
     (grown,) = show(events(mapping(many[0]), mapping(many[1]), run="r"), {}, heads)
-    assert (len(grown.moved), grown.hidden) == (RECORDS, 14 - RECORDS)
+    assert (len(grown.moved), grown.hidden) == (1 + RECORDS, 14 - RECORDS)
+    assert grown.moved[0].record_id == "s:b"
 
 
 def test_the_report_has_them_and_the_contradictions(changed, told, tables):
