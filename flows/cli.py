@@ -99,7 +99,8 @@ def export(
     *,
     out: Annotated[Path, Parameter(help="File to write.")],
     what: Annotated[
-        Literal["clusters", "pairs", "survivors", "removals"], Parameter(help="What to write.")
+        Literal["clusters", "pairs", "survivors", "removals", "events"],
+        Parameter(help="What to write."),
     ] = "clusters",
     format: Annotated[  # noqa: A002 - the option's name
         Literal["parquet", "csv", "jsonl"] | None, Parameter(help="Default: by the file's ending.")
@@ -121,12 +122,18 @@ def export(
     merge_attributes: Annotated[
         bool, Parameter(negative="", help="Survivors: fill gaps from the copies that go.")
     ] = False,
+    since: Annotated[
+        str | None,
+        Parameter(help="Events: of every run after this one. Default: of the run alone."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Export clusters, scored pairs, survivors or removals. Nothing is ever deleted.
+    """Export clusters, scored pairs, survivors, removals or events. Nothing is ever deleted.
 
     Survivors and removals are each other's complement: with the same options every record is in one
     of them. Only members of confirmed clusters are listed as removals, unless you include review.
+    Events tell how the clusters of the run before became this run's; applied in order, they keep a
+    copy of the clusters elsewhere up to date.
 
     Example: `gemel export --what removals --out removals.csv --catalog .gemel/sample`
     """
@@ -137,6 +144,8 @@ def export(
     from pipeline.outcome import write_export
 
     chosen = format or out.suffix.removeprefix(".")
+    if since and what != "events":
+        raise ConfigError(f"--since applies to events only, this export is {what}; leave it out")
     try:
         settings = ExportSettings.model_validate(
             {
@@ -153,7 +162,7 @@ def export(
         raise ConfigError(explain(error, origin="gemel export")) from error
     kept = chosen_catalog(catalog)
     found = chosen_run(kept, run_name)
-    rows = write_export(kept, found, settings)
+    rows = write_export(kept, found, settings, since=since)
     facts = {"run": found.run, "what": what, "format": chosen, "rows": rows, "path": str(out)}
     show(facts, [f"{rows:,} rows of {what} of run {found.run} written to {out}"], as_json=as_json)
     return 0

@@ -16,6 +16,8 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
+from pipeline.cover import Rivals, cover_component
+
 Nodes = npt.NDArray[np.int64]
 Weights = npt.NDArray[np.float64]
 
@@ -39,18 +41,27 @@ class Grouping:
     split: npt.NDArray[np.bool_]
 
 
-def group(count: int, left: Nodes, right: Nodes, weight: Weights, preference: Nodes) -> Grouping:
+def group(
+    count: int,
+    left: Nodes,
+    right: Nodes,
+    weight: Weights,
+    preference: Nodes,
+    *,
+    apart: tuple[Nodes, Nodes] | None = None,
+) -> Grouping:
     """Group `count` nodes by accepted links.
 
     Args:
         left, right: (m,) accepted links, left < right, each once.
         weight: (m,) probability of each link.
         preference: (n,) rank by the keeper policy, 0 the most wanted; a permutation.
+        apart: pairs of nodes that must not share a cluster; none of them is linked.
 
     Returns:
         A grouping in which every member is linked directly to its representative.
     """
-    centre = _star_cover(count, left, right, weight, preference)
+    centre = _star_cover(count, left, right, weight, preference, apart)
     cut = np.flatnonzero(centre[left] != centre[right])
     representative = _representatives(centre, left, right, preference)
     _, component = connected_components(_adjacency(count, left, right, weight), directed=False)
@@ -68,7 +79,14 @@ def _adjacency(count: int, left: Nodes, right: Nodes, weight: Weights) -> csr_ma
     return csr_matrix((values, (rows, columns)), shape=(count, count))
 
 
-def _star_cover(count: int, left: Nodes, right: Nodes, weight: Weights, preference: Nodes) -> Nodes:
+def _star_cover(
+    count: int,
+    left: Nodes,
+    right: Nodes,
+    weight: Weights,
+    preference: Nodes,
+    apart: tuple[Nodes, Nodes] | None,
+) -> Nodes:
     """Centre of every node. Components in which one node reaches all need no loop."""
     centre = np.arange(count)
     if not len(left):
@@ -82,47 +100,26 @@ def _star_cover(count: int, left: Nodes, right: Nodes, weight: Weights, preferen
     starts = np.searchsorted(component[order], np.arange(parts))
     first = order[starts]
     whole = degree[first] == size - 1
+    rivals = _rivals(component, apart) if apart else {}
+    contested = set(component[list(rivals)].tolist())
+    whole[list(contested)] = False
     simple = whole[component]
     centre[simple] = first[component[simple]]
     for number in np.flatnonzero(~whole & (size > 1)):
         start = starts[number]
-        _cover_component(graph, order[start : start + size[number]], preference, centre)
+        here = rivals if number in contested else {}
+        cover_component(graph, order[start : start + size[number]], preference, here, centre)
     return centre
 
 
-def _cover_component(graph: csr_matrix, nodes: Nodes, preference: Nodes, centre: Nodes) -> None:
-    """Greedy star cover of one component, written into `centre`.
-
-    The next centre is the node with the most still uncovered neighbours, then with the greatest
-    sum of their probabilities, then the keeper policy's choice.
-    """
-    import heapq
-
-    open_nodes = set(nodes.tolist())
-    neighbours = {node: _row(graph, node) for node in open_nodes}
-    gain = {node: (len(row), sum(row.values())) for node, row in neighbours.items()}
-    heap = [(-gain[n][0], -round(gain[n][1], 6), int(preference[n]), n) for n in open_nodes]
-    heapq.heapify(heap)
-    while open_nodes:
-        entry = heapq.heappop(heap)
-        node = entry[3]
-        if node not in open_nodes:
-            continue
-        star = {other: p for other, p in neighbours[node].items() if other in open_nodes}
-        current = (-len(star), -round(sum(star.values()), 6), int(preference[node]), node)
-        if current != entry:
-            heapq.heappush(heap, current)
-            continue
-        members = [node, *star]
-        centre[members] = node
-        open_nodes.difference_update(members)
-
-
-def _row(graph: csr_matrix, node: int) -> dict[int, float]:
-    low, high = graph.indptr[node], graph.indptr[node + 1]
-    return dict(
-        sorted(zip(graph.indices[low:high].tolist(), graph.data[low:high].tolist(), strict=True))
-    )
+def _rivals(component: Nodes, apart: tuple[Nodes, Nodes]) -> Rivals:
+    """For each node the nodes of its component that it must not share a cluster with."""
+    inside = component[apart[0]] == component[apart[1]]
+    found: Rivals = {}
+    for one, other in zip(apart[0][inside].tolist(), apart[1][inside].tolist(), strict=True):
+        found.setdefault(one, set()).add(other)
+        found.setdefault(other, set()).add(one)
+    return found
 
 
 def _representatives(centre: Nodes, left: Nodes, right: Nodes, preference: Nodes) -> Nodes:

@@ -363,6 +363,7 @@ class GateSettings(Frozen):
 
 # Which exports each option means something for; elsewhere it is refused, never ignored.
 EXPORT_OPTIONS: dict[str, tuple[str, ...]] = {
+    "min_probability": ("clusters", "pairs", "survivors", "removals"),
     "min_size": ("clusters",),
     "include_review": ("survivors", "removals"),
     "merge_attributes": ("survivors",),
@@ -372,7 +373,7 @@ EXPORT_OPTIONS: dict[str, tuple[str, ...]] = {
 class ExportSettings(Frozen):
     """One file written after every published run."""
 
-    what: Literal["clusters", "pairs", "survivors", "removals"] = "clusters"
+    what: Literal["clusters", "pairs", "survivors", "removals", "events"] = "clusters"
     format: Literal["parquet", "csv", "jsonl"] = "csv"
     path: str
     min_probability: Share | None = Field(
@@ -392,7 +393,7 @@ class ExportSettings(Frozen):
         name, what = str(info.field_name), info.data.get("what")
         places = EXPORT_OPTIONS[name]
         if what and what not in places and value != cls.model_fields[name].default:
-            only = " and ".join(places)
+            only = " and ".join(filter(None, [", ".join(places[:-1]), places[-1]]))
             raise ValueError(f"applies to {only} only, this one is {what}; leave it out")
         return value
 

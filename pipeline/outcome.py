@@ -139,6 +139,8 @@ def summarise(context: RunContext) -> dict[str, Any]:
         "cluster_sizes": facts["cluster"]["cluster_sizes"],
         "reused": _reused(facts),
         "state": {**facts["candidates"]["state"], **facts["score"]["state"]},
+        "changes": facts["cluster"]["changes"],
+        "verdicts": facts["cluster"]["verdicts"],
         "quarantine_reasons": facts["ingest"]["quarantine_reasons"],
         "versions": {"gemel": version("gemel"), **{name: version(name) for name in PACKAGES}},
         **({"labels": label_metrics(context, _versions(context))} if context.config.labels else {}),
@@ -254,6 +256,7 @@ def report(context: RunContext) -> dict[str, Any]:
 def write_report(catalog: Catalog, run: Run) -> str:
     """Write a run's HTML report into its folder and return the path."""
     from pipeline.config import ReportSettings
+    from pipeline.feed import events_of
     from pipeline.reporting.data import build_report
     from pipeline.reporting.html import render_report
 
@@ -264,6 +267,7 @@ def write_report(catalog: Catalog, run: Run) -> str:
     }
     data = build_report(
         summary={**run.summary, "status": run.status},
+        events=events_of(catalog, run) if "events" in run.versions else None,
         **tables,
         settings=ReportSettings.model_validate(run.config["report"]),
         seed=run.config["seed"],
@@ -290,9 +294,16 @@ def export(context: RunContext) -> dict[str, Any]:
     return {"rows": sum(written.values()), "exports": written, "failed": failed}
 
 
-def write_export(catalog: Catalog, run: Run, settings: ExportSettings) -> int:
-    """Write one export of a run; return its number of rows."""
+def write_export(
+    catalog: Catalog, run: Run, settings: ExportSettings, *, since: str | None = None
+) -> int:
+    """Write one export of a run; return its number of rows.
+
+    Args:
+        since: for events: of every run after this one, not of `run` alone.
+    """
     from pipeline.exporters import contents, open_exporter
+    from pipeline.feed import events_of
 
     def table(name: str) -> pa.Table:
         return catalog.read(name, run=run)
@@ -306,6 +317,9 @@ def write_export(catalog: Catalog, run: Run, settings: ExportSettings) -> int:
             )
         case "pairs":
             schema, batches = contents.pairs(table("pairs"), min_probability=least)
+        case "events":
+            told = events_of(catalog, run, since=since)
+            schema, batches = told.schema, iter(told.to_batches())
         case "survivors":
             schema, batches = contents.survivors(
                 table("records"),

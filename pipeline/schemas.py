@@ -159,6 +159,23 @@ LABELS = pa.schema(
     ]
 )
 
+# One row per cluster that gained or lost a record, run by run: applied to the clusters of the run
+# before (`pipeline.changes.apply`) they give this run's.
+EVENTS = pa.schema(
+    [
+        pa.field("run", pa.string(), nullable=False),
+        pa.field("cluster_id", pa.string(), nullable=False),
+        # born / grown / shrunk / merged / split / changed / died
+        pa.field("event", pa.string(), nullable=False),
+        pa.field("size_before", pa.int32(), nullable=False),
+        pa.field("size_after", pa.int32(), nullable=False),
+        pa.field("from_clusters", pa.list_(pa.string()), nullable=False),
+        pa.field("to_clusters", pa.list_(pa.string()), nullable=False),
+        pa.field("added", pa.list_(pa.string()), nullable=False),  # records
+        pa.field("removed", pa.list_(pa.string()), nullable=False),
+    ]
+)
+
 RUNS = pa.schema(
     [
         pa.field("run", pa.string(), nullable=False),
@@ -180,6 +197,7 @@ TABLES: dict[str, pa.Schema] = {
     "cut_links": CUT_LINKS,
     "near_pairs": NEAR_PAIRS,
     "word_counts": WORD_COUNTS,
+    "events": EVENTS,
     "labels": LABELS,
     "runs": RUNS,
 }

@@ -22,10 +22,11 @@ from pipeline.exporters.contents import removed
 from pipeline.ingestion import arrange, keep_portion, known_pictures, names
 from pipeline.judging import exact_batch
 from pipeline.last_night import near_rows
-from pipeline.membership import Links, cluster_tables
+from pipeline.links import Links
 from pipeline.proposals import floored, nearby, verbatim
 from pipeline.settling import settle_records
-from pipeline.state import make_judge, modalities, read_records, record_ids, rules_of, units_of
+from pipeline.state import make_judge, modalities, record_ids, rules_of, units_of
+from pipeline.succession import tonight
 from pipeline.units import Candidates, propose
 
 
@@ -142,11 +143,7 @@ def score(context: RunContext) -> dict[str, Any]:
 
 @stage("cluster")
 def cluster(context: RunContext) -> dict[str, Any]:
-    """Accepted links → clusters with a representative each, and the links the guard cut."""
-    columns = [
-        "record_id", "source", "text", "image_width", "image_height", "timestamp",
-    ]  # fmt: skip
-    records = read_records(context, columns)
+    """Accepted links and verdicts → clusters under last night's ids, cut links, events."""
     stored = context.work.load("links")
     yes = stored["accepted"]
     links = Links(
@@ -158,8 +155,8 @@ def cluster(context: RunContext) -> dict[str, Any]:
         stored["right"][~yes],
         stored["apart"][~yes],
     )
-    clusters, cut = cluster_tables(records, units_of(context), links, context.config.clustering)
-    tables = context.catalog.tables
+    found = tonight(context, links)
+    clusters, tables = found.clusters, context.catalog.tables
     heads = clusters.filter(pc.equal(clusters["record_id"], clusters["representative"]))
     sizes = pc.value_counts(heads["size"].combine_chunks()).to_pylist()
     sizes.sort(key=lambda entry: entry["values"])
@@ -171,13 +168,17 @@ def cluster(context: RunContext) -> dict[str, Any]:
         "removable": removable,
         "removable_in_review": len(clusters) - len(heads) - removable,
         "largest_cluster": max((e["values"] for e in sizes), default=0),
-        "cut_links": len(cut),
+        "cut_links": len(found.cut_links),
+        "changes": found.changes,
+        "verdicts": found.verdicts,
         "cluster_sizes": {
             "size": [e["values"] for e in sizes],
             "clusters": [e["counts"] for e in sizes],
         },
         "versions": {
             "clusters": tables.replace("clusters", clusters),
-            "cut_links": tables.replace("cut_links", cut),
+            "cut_links": tables.replace("cut_links", found.cut_links),
+            "events": tables.replace_run("events", found.events, run=context.run),
+            **({"labels": found.labels} if found.labels is not None else {}),
         },
     }

@@ -12,7 +12,9 @@ SHELL = {"stages", "outcome", "nightly", "contents", "context", "state", "ingest
          "settling", "resumption",
          "finetuning", "registration", "registered", "study", "pinning", "model_facts",
          "assessment", "labels_store",
-         "scorecard", "last_night", "decisions"}  # fmt: skip
+         "last_night", "decisions",
+         "feed", "succession",
+         "scorecard"}  # fmt: skip
 ROOMS = {"sources", "encoders", "indexes", "exporters"}
 
 

@@ -81,6 +81,11 @@ def test_errors_name_field_value_and_fix(
         ({"what": "clusters", "include_review": True}, "include_review", "survivors and removals"),
         ({"what": "pairs", "min_size": 2}, "min_size", "clusters"),
         ({"what": "removals", "min_size": 2}, "min_size", "clusters"),
+        (
+            {"what": "events", "min_probability": 0.9},
+            "min_probability",
+            "clusters, pairs, survivors and removals",
+        ),
     ],
 )
 def test_options_that_mean_nothing_for_an_export_are_refused(

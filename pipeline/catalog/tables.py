@@ -30,7 +30,18 @@ class Tables:
         """Add `rows` to `table`; return the new version."""
         return self._write(table, rows, mode="append")
 
-    def _write(self, table: str, data: pa.Table | Iterable[pa.RecordBatch], mode: str) -> int:
+    def replace_run(self, table: str, rows: pa.Table, *, run: str) -> int:
+        """Make `rows` what `table` holds of one run, so that doing it twice is doing it once."""
+        where = f"run = '{run}'" if self.exists(table) else None
+        return self._write(table, rows, mode="overwrite" if where else "append", where=where)
+
+    def _write(
+        self,
+        table: str,
+        data: pa.Table | Iterable[pa.RecordBatch],
+        mode: str,
+        where: str | None = None,
+    ) -> int:
         from deltalake import DeltaTable, write_deltalake
 
         schema = TABLES[table]
@@ -40,8 +51,8 @@ class Tables:
         path.mkdir(parents=True, exist_ok=True)
         reader = pa.RecordBatchReader.from_batches(schema, data)
         # A newer Gemel may have more columns: old versions keep theirs.
-        evolve = {"overwrite": "overwrite", "append": "merge"}[mode]
-        write_deltalake(str(path), reader, mode=mode, schema_mode=evolve)  # type: ignore[call-overload]
+        evolve = "overwrite" if mode == "overwrite" and where is None else "merge"
+        write_deltalake(str(path), reader, mode=mode, schema_mode=evolve, predicate=where)  # type: ignore[call-overload]
         return int(DeltaTable(str(path)).version())
 
     def update(self, table: str, rows: pa.Table, *, key: str) -> int:
@@ -82,6 +93,10 @@ class Tables:
             CatalogError: it has not been written.
         """
         return _dataset(self._open("runs", None)).to_table()
+
+    def version(self, table: str) -> int | None:
+        """The newest version of `table`; None where it has not been written."""
+        return int(self._open(table, None).version()) if self.exists(table) else None
 
     def labels(self) -> pa.Table | None:
         """The verdicts, read as they stand: no run writes them; None before the first."""

@@ -11,6 +11,7 @@ import pyarrow.dataset as ds
 
 from pipeline.config import ReportSettings
 from pipeline.reporting import gallery, sample
+from pipeline.reporting.changed import choose_changes, show_changes, shown_ids
 from pipeline.reporting.members import Row, Thumbnails, show_evidence, show_side
 from pipeline.reporting.view import Cut, Pair, Reason, ReportData
 from pipeline.reporting.visible import visible
@@ -34,6 +35,7 @@ def build_report(
     quarantine: pa.Table,
     settings: ReportSettings,
     seed: int,
+    events: pa.Table | None = None,
 ) -> ReportData:
     """Choose what the report shows of a run, and count what it leaves out.
 
@@ -45,7 +47,10 @@ def build_report(
     members = sample.leading_members(clusters, ids=list(chosen.groups), n=settings.members)
     kept, pairs_total = _kept_pairs(pairs, members, summary["thresholds"], n=settings.pairs)
     borderline = _borderline(kept, thresholds=summary["thresholds"], n=settings.pairs)
-    rows = _records(records, ids=_ids(members, borderline))
+    # On the first night everything is new: no change to show.
+    told = events if (summary.get("changes") or {}).get("base") else None
+    changes = choose_changes(told, clusters)
+    rows = _records(records, ids=_ids(members, borderline, shown_ids(changes)))
     thumbnails = Thumbnails(max_bytes=settings.max_bytes)
     shown = gallery.show_clusters(
         members,
@@ -73,11 +78,12 @@ def build_report(
         thumbnails=thumbnails.shown,
         thumbnails_left_out=thumbnails.left_out,
         seed=seed,
+        changes=show_changes(changes, rows, thumbnails),
     )
 
 
-def _ids(members: pa.Table, borderline: list[tuple[str, str, Row]]) -> pa.Array:
-    ids = set(members["record_id"].to_pylist()) | set(members["representative"].to_pylist())
+def _ids(members: pa.Table, borderline: list[tuple[str, str, Row]], moved: set[str]) -> pa.Array:
+    ids = moved | set(members["record_id"].to_pylist()) | set(members["representative"].to_pylist())
     ids |= {row[side] for _, _, row in borderline for side in ("left_id", "right_id")}
     return pa.array(sorted(ids), pa.string())
 

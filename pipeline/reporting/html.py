@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.reporting import facts, figures, formats
+from pipeline.reporting import changed, facts, figures, formats
 from pipeline.reporting.view import ReportData
 from pipeline.reporting.visible import visible
 
@@ -37,6 +37,9 @@ def render_report(data: ReportData) -> str:
             facts=facts.run_facts(summary),
             models=facts.models(summary),
             labels=facts.label_facts(summary),
+            changed=changed,
+            base=changed.base_of(summary),
+            contradictions=changed.contradictions(summary),
             histogram=figures.score_histogram(
                 summary["histogram"]["edges"],
                 summary["histogram"]["counts"],

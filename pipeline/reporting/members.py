@@ -60,7 +60,7 @@ def show_member(
     `row` is None when the record is not in the catalog any more; the report says so.
     """
     row = row or {}
-    image, image_note = _image(row, thumbnails)
+    image, image_note = show_image(row, thumbnails)
     text, other = row.get("text"), (beside or {}).get("text")
     segments = () if not text else differences(text, other=other) if other else plain(text)
     return Member(
@@ -105,7 +105,8 @@ def show_evidence(row: Row) -> Evidence:
     )
 
 
-def _image(row: Row, thumbnails: Thumbnails) -> tuple[str | None, str | None]:
+def show_image(row: Row, thumbnails: Thumbnails) -> tuple[str | None, str | None]:
+    """A record's preview as a data: URI with its size, or why there is none."""
     thumbnail = row.get("thumbnail")
     if not thumbnail:
         return None, "picture without a preview" if row.get("image_hash") else None

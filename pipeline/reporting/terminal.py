@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.reporting import facts, formats
+from pipeline.reporting import changed, facts, formats
 from pipeline.reporting.visible import visible
 
 LINES = 30
@@ -160,6 +160,12 @@ def _figures(summary: dict[str, Any]) -> list[str]:
         ),
         _line("removable", "; ".join(filter(None, [removable, more, "nothing is deleted"]))),
     ]
+    told = (
+        ("changes", changed.record_words(summary), "records: "),
+        ("", changed.cluster_words(summary), "clusters of 2+: "),
+        ("verdicts", changed.verdict_words(summary), ""),
+    )
+    lines += [_line(label, f"{what}{words}") for label, words, what in told if words]
     for kind, found in facts.recalls(summary):
         bounds = f"{formats.share(found['low'])} to {formats.share(found['high'])}"
         lines.append(_line("recall", f"{formats.share(found['recall'])} {kind} ({bounds})"))

@@ -93,6 +93,30 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """A record that joined a cluster, left it, or stays in it."""
+
+    role: str  # stays / joined / left
+    record_id: str
+    text: str
+    image: str | None  # a data: URI
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happened to one cluster since the run before; `others` are the clusters it touched."""
+
+    kind: str
+    title: str
+    cluster_id: str
+    size_before: int
+    size_after: int
+    others: tuple[str, ...]
+    moved: tuple[Moved, ...]
+    hidden: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReportData:
     """Everything `render_report` needs. `summary` is the run's own."""
 
@@ -111,3 +135,4 @@ class ReportData:
     thumbnails: int
     thumbnails_left_out: int
     seed: int
+    changes: tuple[Change, ...] = ()

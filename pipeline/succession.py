@@ -1,0 +1,121 @@
+"""Tonight's clusters as the heirs of last night's: what is read, and what becomes of it. SHELL."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.catalog.catalog import Run
+from pipeline.changes import cluster_changes, differing, events, record_changes
+from pipeline.context import RunContext
+from pipeline.errors import CatalogError
+from pipeline.feed import retired_ids
+from pipeline.lineage import NIGHT, flat, places, stable_ids
+from pipeline.links import Links
+from pipeline.membership import cluster_tables
+from pipeline.state import read_records, units_of
+from pipeline.untouched import recluster
+from pipeline.verdicts import Verdicts, changed_pairs, none, settled
+
+Flags = npt.NDArray[np.bool_]
+
+CONTENT = ("text_hash", "image_hash")
+# What clusters, keepers and reviews depend on besides the content.
+KEPT_BY = ("image_width", "image_height", "timestamp")
+COLUMNS = ["record_id", "source", "text", *CONTENT, *KEPT_BY]
+RULES = ("clustering", "text", "images")  # settings that decide about clusters of equal links
+
+
+@dataclass(frozen=True)
+class Tonight:
+    """What the cluster stage writes and tells."""
+
+    clusters: pa.Table
+    cut_links: pa.Table
+    events: pa.Table
+    changes: dict[str, Any]
+    verdicts: dict[str, Any]
+    labels: int | None  # version of the verdicts that were read
+
+
+def tonight(context: RunContext, links: Links) -> Tonight:
+    """Cluster what changed, give clusters their ids, and tell what happened to them."""
+    tables, base = context.catalog.tables, context.base_run
+    version = tables.version("labels")
+    labels = None if version is None else tables.read("labels", version=version)
+    records = read_records(context, COLUMNS)
+    ids = flat(records["record_id"])
+    verdicts = none() if labels is None else settled(labels, ids)
+    before, known, touched = NIGHT.empty_table(), None, None
+    if base is not None:
+        before = context.catalog.read("clusters", run=base)
+        columns = ["record_id", *CONTENT, *KEPT_BY]
+        known = context.catalog.read("records", run=base, columns=columns)
+        touched = _touched(context, base, records, known, labels)
+    clusters, group, cut = _grouped(context, records, links, verdicts, touched, before)
+    names = stable_ids(before, ids, group, retired=retired_ids(context.catalog, base))
+    at = clusters.schema.get_field_index("cluster_id")
+    clusters = clusters.set_column(at, clusters.schema.field(at), names)
+    told = events(before, clusters, run=context.run)
+    changes = {
+        "base": context.base,
+        "records": record_changes(known, records),
+        "clusters": cluster_changes(told),
+        "events": dict(sorted(Counter(told["event"].to_pylist()).items())),
+    }
+    return Tonight(clusters, cut, told, changes, verdicts.facts, version)
+
+
+def _grouped(
+    context: RunContext,
+    records: pa.Table,
+    links: Links,
+    verdicts: Verdicts,
+    touched: Flags | None,
+    before: pa.Table,
+) -> tuple[pa.Table, npt.NDArray[np.int64], pa.Table]:
+    """The clusters table, the number of each record's cluster, and the cut links."""
+    units, settings = units_of(context), context.config.clustering
+    if touched is not None and context.base_run:
+        cut = context.catalog.read("cut_links", run=context.base_run)
+        return recluster(
+            records, units, links, settings, verdicts,
+            touched=touched, before=before, cut_before=cut,
+        )  # fmt: skip
+    clusters, cut = cluster_tables(records, units, links, settings, verdicts)
+    code = flat(clusters["cluster_id"]).dictionary_encode().indices
+    return clusters, np.asarray(code, np.int64), cut
+
+
+def _touched(
+    context: RunContext, base: Run, records: pa.Table, known: pa.Table, labels: pa.Table | None
+) -> Flags | None:
+    """(u,) units with a record, a pair or a verdict that is not last night's; None: take all."""
+    config = context.config.model_dump(mode="json")
+    pairs = _pairs_touched(context)
+    if context.full or pairs is None or any(base.config.get(n) != config[n] for n in RULES):
+        return None
+    anew = differing(known, records, (*CONTENT, *KEPT_BY))
+    if labels is not None:
+        version = base.versions.get("labels")
+        read = context.catalog.tables.read
+        earlier = None if version is None else read("labels", version=version)
+        named = places(changed_pairs(earlier, labels), flat(records["record_id"]))
+        anew[named[named >= 0]] = True
+    touched = pairs.copy()
+    touched[units_of(context).of_record[anew]] = True
+    return touched
+
+
+def _pairs_touched(context: RunContext) -> Flags | None:
+    """(u,) units whose pairs were judged anew; None where all were."""
+    try:
+        stored = context.work.load("touched")
+    except CatalogError:
+        return None
+    return np.asarray(stored["touched"], bool)
