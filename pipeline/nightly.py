@@ -42,8 +42,8 @@ def check(config: RunConfig) -> None:
     }
     dimensions = [known_dimension(encoder) for encoder, is_used in used.values() if is_used]
     check_index(config.index, dimensions=dimensions)
-    if config.labels:
-        read_labels(config.labels)
+    for labels in filter(None, (config.labels, config.gates.audit)):
+        read_labels(labels)
     for source in config.sources:
         open_source(source).check()
 

@@ -15,7 +15,8 @@ from pipeline.config import ExportSettings
 from pipeline.context import RunContext, stage
 from pipeline.drift import drift, histogram
 from pipeline.errors import PipelineError
-from pipeline.gates import as_rows, check_gates
+from pipeline.gates import as_rows
+from pipeline.gating import check_gates
 from pipeline.registered import Registered
 from pipeline.scorecard import label_metrics
 from pipeline.state import make_judge, models_of, rules_of, units_of
@@ -84,6 +85,8 @@ def _heading(context: RunContext) -> dict[str, Any]:
     return {
         "run": context.run,
         "name": context.config.name,
+        "catalog": context.config.catalog,
+        "base": context.base,
         "started": context.started.isoformat(),
         "finished": finished.isoformat(),
         "seconds": (finished - context.started).total_seconds(),
@@ -112,7 +115,8 @@ def summarise(context: RunContext) -> dict[str, Any]:
         modality: (facts["candidates"][modality] or {}).get("recall")
         for modality in ("text", "image")
     }
-    gates = check_gates(counts, recall, context.config.gates)
+    versions = _versions(context)
+    gates = check_gates(context, counts=counts, recall=recall, facts=facts, versions=versions)
     judge = make_judge(context)
     return {
         **_heading(context),
@@ -139,7 +143,7 @@ def summarise(context: RunContext) -> dict[str, Any]:
         "cluster_sizes": facts["cluster"]["cluster_sizes"],
         "quarantine_reasons": facts["ingest"]["quarantine_reasons"],
         "versions": {"gemel": version("gemel"), **{name: version(name) for name in PACKAGES}},
-        **({"labels": label_metrics(context, _versions(context))} if context.config.labels else {}),
+        **({"labels": label_metrics(context, versions)} if context.config.labels else {}),
     }
 
 
