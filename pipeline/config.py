@@ -390,6 +390,13 @@ class GateSettings(Frozen):
     min_audit_right: Share = Field(0.95, description="Share of the audit pairs.")
 
 
+class RetentionSettings(Frozen):
+    """What is kept of earlier runs. A run is kept by either limit; held ones always are."""
+
+    runs: int = Field(30, ge=1, description="Published runs kept, the newest.")
+    days: float = Field(30, ge=0, description="Runs that ended within so many days are kept.")
+
+
 # --- outputs -----------------------------------------------------------------------------------
 
 
@@ -464,6 +471,7 @@ class RunConfig(Frozen):
     judge: JudgeSettings = JudgeSettings()
     clustering: ClusterSettings = ClusterSettings()
     gates: GateSettings = GateSettings()
+    retention: RetentionSettings = RetentionSettings()
     exports: tuple[ExportSettings, ...] = ()
     report: ReportSettings = ReportSettings()
     shard_rows: int = Field(50_000, ge=1, description="Rows per shard: the unit of work.")

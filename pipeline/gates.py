@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.audit import Audit
-from pipeline.changes import SHOWN
 from pipeline.config import GateSettings
+from pipeline.nights import SHOWN
 
 PAIRS = 3  # wrong audit pairs named
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import changes, gates, night_gates
+from pipeline import gates, night_gates, nights
 from pipeline.audit import audit_pairs, audited
 from pipeline.context import RunContext
 from pipeline.errors import ConfigError
@@ -73,68 +73,68 @@ def check_gates(
     Args:
         facts: stage -> what it noted. versions: table -> version that the run wrote.
     """
-    settings, nights = context.config.gates, Nights(context, versions)
+    settings, both = context.config.gates, Nights(context, versions)
     checks: dict[str, Callable[[], Iterable[Gate]]] = {
         "rows and quarantine": lambda: gates.count_gates(counts, settings),
         "candidate recall": lambda: gates.recall_gates(recall, settings),
-        "sources against last night": lambda: _of_sources(nights),
-        "removals": lambda: _of_removals(nights),
-        "clusters": lambda: _of_clusters(nights),
-        "records in review": lambda: _of_review(nights),
+        "sources against last night": lambda: _of_sources(both),
+        "removals": lambda: _of_removals(both),
+        "clusters": lambda: _of_clusters(both),
+        "records in review": lambda: _of_review(both),
         "model and threshold belong together": lambda: [
             gates.model_gate(_problems(models_of(context), facts), settings)
         ],
-        "audit pairs decided right": lambda: _of_audit(nights),
+        "audit pairs decided right": lambda: _of_audit(both),
     }
     return [gate for name, check in checks.items() for gate in closed(name, check)]
 
 
-def _of_sources(nights: Nights) -> Iterable[Gate]:
-    config, before = nights.context.config, nights.sources_before
+def _of_sources(both: Nights) -> Iterable[Gate]:
+    config, before = both.context.config, both.sources_before
     return night_gates.source_gates(
-        nights.sources["rows"],
-        nights.sources["bad"],
+        both.sources["rows"],
+        both.sources["bad"],
         None if before is None else before["rows"],
         complete=[source.name for source in config.sources if source.complete],
         settings=config.gates,
     )
 
 
-def _of_removals(nights: Nights) -> Iterable[Gate]:
-    before = nights.clusters_before
-    none = nights.clusters.slice(0, 0)
+def _of_removals(both: Nights) -> Iterable[Gate]:
+    before = both.clusters_before
+    none = both.clusters.slice(0, 0)
     return night_gates.removal_gates(
-        changes.removals(nights.clusters, none if before is None else before),
-        nights.sources["records"],
+        nights.removals(both.clusters, none if before is None else before),
+        both.sources["records"],
         first=before is None,
-        settings=nights.context.config.gates,
+        settings=both.context.config.gates,
     )
 
 
-def _of_clusters(nights: Nights) -> Iterable[Gate]:
-    settings, clusters = nights.context.config.gates, nights.clusters
+def _of_clusters(both: Nights) -> Iterable[Gate]:
+    settings, clusters = both.context.config.gates, both.clusters
     return night_gates.cluster_gates(
-        changes.growths(clusters, nights.clusters_before, above=settings.small_cluster),
+        nights.growths(clusters, both.clusters_before, above=settings.small_cluster),
         largest=pc.max(clusters["size"]).as_py() or 0,
         records=len(clusters),
-        first=nights.clusters_before is None,
+        first=both.clusters_before is None,
         settings=settings,
     )
 
 
-def _of_review(nights: Nights) -> Iterable[Gate]:
-    settings, records = nights.context.config.gates, len(nights.clusters)
-    waiting, ids = changes.in_review(nights.clusters)
+def _of_review(both: Nights) -> Iterable[Gate]:
+    settings, records = both.context.config.gates, len(both.clusters)
+    waiting, ids = nights.in_review(both.clusters)
     yield night_gates.review_gate(waiting, ids, records=records, settings=settings)
 
 
-def _of_audit(nights: Nights) -> Iterable[Gate]:
+def _of_audit(both: Nights) -> Iterable[Gate]:
     """The gate of the audit pairs; none where there are no such pairs to keep."""
-    settings, tables = nights.context.config.gates, nights.context.catalog.tables
+    settings, tables = both.context.config.gates, both.context.catalog.tables
     labels = read_labels(settings.audit) if settings.audit else None
     pairs = audit_pairs(labels, tables.labels())
     if labels is not None or len(pairs.same):
-        yield gates.audit_gate(audited(pairs, nights.clusters), settings)
+        yield gates.audit_gate(audited(pairs, both.clusters), settings)
 
 
 def _by_source(read: Callable[[str, list[str]], pa.Table]) -> BySource:
@@ -143,9 +143,9 @@ def _by_source(read: Callable[[str, list[str]], pa.Table]) -> BySource:
     there = records.filter(pc.invert(pc.fill_null(records["deleted"], False)))["source"]
     bad = read("quarantine", ["source"])["source"]
     return {
-        "rows": changes.rows_by_source(there, bad),
-        "bad": changes.rows_by_source(bad),
-        "records": changes.rows_by_source(there),
+        "rows": nights.rows_by_source(there, bad),
+        "bad": nights.rows_by_source(bad),
+        "records": nights.rows_by_source(there),
     }
 
 

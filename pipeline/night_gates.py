@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.changes import SHOWN, Growth, Removals
 from pipeline.config import GateSettings
 from pipeline.gates import Gate
+from pipeline.nights import SHOWN, Growth, Removals
 
 FIRST = "first night: there is no earlier one to compare with"
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline import outcome, stages
 from pipeline.catalog import Catalog
+from pipeline.catalog.history import free_name
 from pipeline.config import RunConfig
 from pipeline.context import RunContext, new_context
 from pipeline.encoders.preflight import check_encoder, known_dimension
@@ -71,6 +73,8 @@ def begin(config: RunConfig, *, full: bool = False) -> RunContext:
     config, models = pinned(config)
     base = Catalog(config.catalog).published()
     context = new_context(config, models=models, base=base.run if base else None, full=full)
+    taken = {run.run for run in context.catalog.runs()}
+    context = replace(context, run=free_name(context.run, taken))
     context.catalog.clear_work()
     context.catalog.run_folder(context.run)
     return context
@@ -98,10 +102,8 @@ def finish(context: RunContext) -> dict[str, Any]:
     report, export = context.work.facts("report"), context.work.facts("export")
     summary = {
         **context.catalog.run(context.run).summary,
-        "report": report.get("path"),
-        "exports": export.get("exports", {}),
-        "exports_failed": export.get("failed", {}),
-        **({"report_failed": report["failed"]} if report.get("failed") else {}),
+        **outcome.after_publishing(report, export),
+        **outcome.retain(context),
     }
     context.catalog.amend(summary)
     context.work.remove()

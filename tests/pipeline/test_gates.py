@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from pipeline.audit import Audit, Wrong
-from pipeline.changes import Growth, Removals
 from pipeline.config import GateSettings
 from pipeline.gates import (
     Gate,
@@ -17,6 +16,7 @@ from pipeline.gates import (
     recall_gates,
 )
 from pipeline.night_gates import FIRST, cluster_gates, removal_gates, review_gate, source_gates
+from pipeline.nights import Growth, Removals
 
 
 def limits(**changes: Any) -> GateSettings:

@@ -4,7 +4,7 @@ import random
 
 import pyarrow as pa
 
-from pipeline.changes import growths, in_review, removals, rows_by_source
+from pipeline.nights import growths, in_review, removals, rows_by_source
 
 
 def table(clusters: dict[str, list[str]], *, review: tuple[str, ...] = ()) -> pa.Table:
