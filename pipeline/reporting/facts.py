@@ -36,6 +36,12 @@ def failed_gates(summary: Summary) -> list[dict[str, Any]]:
     return [gate for gate in summary["gates"] if not gate["passed"]]
 
 
+def responsible(summary: Summary) -> list[str]:
+    """The clusters that made gates fail, each once; runs of an older Gemel name none."""
+    ids = (one for gate in failed_gates(summary) for one in gate.get("clusters", ()))
+    return list(dict.fromkeys(ids))
+
+
 def verdict(summary: Summary) -> Verdict:
     """Judge by status, gates and what was written: a run with anything amiss is not fine."""
     match summary["status"]:
