@@ -82,7 +82,7 @@ def check_gates(
         "clusters": lambda: _of_clusters(both),
         "records in review": lambda: _of_review(both),
         "model and threshold belong together": lambda: [
-            gates.model_gate(_problems(models_of(context), facts), settings)
+            gates.model_gate(problems(models_of(context), facts), settings)
         ],
         "audit pairs decided right": lambda: _of_audit(both),
     }
@@ -149,7 +149,7 @@ def _by_source(read: Callable[[str, list[str]], pa.Table]) -> BySource:
     }
 
 
-def _problems(models: tuple[Registered, ...], facts: Facts) -> dict[str, str | None]:
+def problems(models: tuple[Registered, ...], facts: Facts) -> dict[str, str | None]:
     """What of each pinned model does not belong together; None: encoder and thresholds do."""
     found: dict[str, str | None] = {}
     for model in models:

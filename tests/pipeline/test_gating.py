@@ -2,15 +2,19 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pipeline import operating, run
+from pipeline.calibration import Calibration, Calibrator, Threshold
 from pipeline.catalog import Catalog
 from pipeline.catalog.history import Word, discard
 from pipeline.config import RunConfig
 from pipeline.errors import CatalogError
+from pipeline.gating import problems
+from pipeline.registered import scorer
 
 FEW = {"few": 2, "small_cluster": 3}
 WORDS = (
@@ -211,3 +215,30 @@ def test_a_retention_that_fails_is_told_and_the_run_stands(
     summary = run(config(folder))
     assert summary["status"] == "published"
     assert summary["retention_failed"] == "OSError: read-only"
+
+
+def registered(folder: Path, *, calibrated_for: str | None = None) -> Any:
+    """What the gate looks at of a pinned model of texts that was made with the encoder 'e1'."""
+    (folder / "judge").mkdir(exist_ok=True)
+    (folder / "judge" / "judge.json").write_text("{}")
+    own = calibrated_for or scorer("e1", folder)
+    edge = Threshold(0.9, "precision", 1, 0.9, 1, 0.9, 9, 9, 9, 0.9, 0.95, True)
+    calibration = Calibration("m", "v0001", own, Calibrator("platt", (), 1, 0), edge, edge, {})
+    model = SimpleNamespace(reference="m/v0001", facts={"encoder_fingerprint": "e1"}, folder=folder)
+    return SimpleNamespace(
+        model=model, modality="text", rule=SimpleNamespace(calibration=calibration)
+    )
+
+
+def test_a_model_that_judged_with_another_s_encoder_or_thresholds_is_found(
+    tmp_path: Path,
+) -> None:
+    tonight = {"embed_text": {"fingerprint": "e1"}, "embed_images": {}}
+    whole = registered(tmp_path)
+    assert problems((whole,), tonight) == {"m/v0001": None}
+    assert problems((whole,), {"embed_text": {}, "embed_images": {}}) == {"m/v0001": None}
+    other = problems((whole,), tonight | {"embed_text": {"fingerprint": "e2"}})
+    assert other == {"m/v0001": "embedded by the encoder e2, calibrated with e1"}
+    said = problems((registered(tmp_path, calibrated_for="f"),), tonight)["m/v0001"]
+    assert "the thresholds of m version v0001 belong to the fingerprint f" in str(said)
+    assert problems((), tonight) == {}
