@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
 from flows import models_cli
 from flows.choice import chosen_catalog, chosen_run, likely_catalog
 from flows.options import CatalogOption, JsonOption, show
+from flows.runs_cli import print_summary, runs_app
 from pipeline.errors import CheckError, PipelineError
 
 app = App(
@@ -19,7 +20,6 @@ app = App(
     help_format="markdown",
     suppress_keyboard_interrupt=False,  # `main` says what it left behind
 )
-runs_app = App(name="runs", help="What happened in the runs of a catalog.")
 app.command(runs_app)
 models_cli.register(app)
 
@@ -45,7 +45,7 @@ def run(
 
     Example: `gemel run configs/sample.yaml`
     """
-    from flows.running import dry, run_once
+    from flows.running import dry, plan_lines, run_once
     from pipeline.config import load_config
     from pipeline.reporting import facts
 
@@ -53,45 +53,11 @@ def run(
     settings = load_config(config, catalog=chosen)
     if dry_run:
         plan = dry(settings)
-        show(plan, [f"{name}: {value}" for name, value in plan.items()], as_json=as_json)
+        show(plan, plan_lines(plan), as_json=as_json)
         return 0
     summary = run_once(settings, plain=plain, verbose=verbose, quiet=as_json, full=full)
-    _print_summary(summary, as_json=as_json)
+    print_summary(summary, as_json=as_json)
     return 0 if facts.verdict(summary).fine else 1
-
-
-@runs_app.command(name="list")
-def list_runs(*, catalog: CatalogOption = None, as_json: JsonOption = False) -> int:
-    """List the runs of a catalog, the newest first.
-
-    Example: `gemel runs list --catalog .gemel/sample`
-    """
-    from pipeline.reporting.terminal import run_lines, run_row
-
-    kept = chosen_catalog(catalog)
-    rows = [run_row(found.summary) for found in kept.runs()]
-    show(rows, run_lines(rows) if rows else [f"no runs in {kept.root}"], as_json=as_json)
-    return 0
-
-
-@runs_app.command(name="show")
-def show_run(
-    name: str | None = None,
-    *,
-    catalog: CatalogOption = None,
-    as_json: JsonOption = False,
-) -> int:
-    """Show the summary of a run (default: the newest published one, with a note on stderr when a
-    newer one was held or failed).
-
-    Example: `gemel runs show --catalog .gemel/sample`
-    """
-    kept = chosen_catalog(catalog)
-    found = chosen_run(kept, name)
-    path = kept.run_folder(found.run) / "report.html"
-    summary = {**found.summary, "report": str(path) if path.exists() else None}
-    _print_summary(summary, as_json=as_json)
-    return 0
 
 
 @app.command
@@ -211,17 +177,6 @@ def doctor(*, catalog: CatalogOption = None, as_json: JsonOption = False) -> int
     ]
     show(checks, lines, as_json=as_json)
     return 0 if all(check["ok"] for check in checks) else 1
-
-
-def _print_summary(summary: dict[str, Any], *, as_json: bool) -> None:
-    from rich.console import Console
-
-    from pipeline.reporting.terminal import print_summary
-
-    if as_json:
-        show(summary, [], as_json=True)
-    else:
-        print_summary(summary, Console())
 
 
 def _say(line: str, error: BaseException) -> None:

@@ -152,6 +152,19 @@ def dry(config: RunConfig) -> dict[str, Any]:
         "accept at probability": config.judge.accept,
         "review at probability": config.judge.review,
         "gates": config.gates.model_dump(),
+        "retention": config.retention.model_dump(),
         "exports": ", ".join(f"{e.what} to {e.path}" for e in config.exports) or "none",
         "catalog": config.catalog,
     }
+
+
+def plan_lines(plan: dict[str, Any]) -> list[str]:
+    """What `dry` found, a line each; the limits of the gates below one another."""
+    lines = []
+    for name, value in plan.items():
+        if isinstance(value, dict):
+            lines.append(f"{name}:")
+            lines += [f"  {limit}: {'none' if at is None else at}" for limit, at in value.items()]
+        else:
+            lines.append(f"{name}: {value}")
+    return lines

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pipeline import outcome, stages
 from pipeline.catalog import Catalog
+from pipeline.catalog.history import free_name
 from pipeline.config import RunConfig
 from pipeline.context import RunContext, new_context
 from pipeline.encoders.preflight import check_encoder, known_dimension
@@ -44,8 +46,8 @@ def check(config: RunConfig) -> None:
     }
     dimensions = [known_dimension(encoder) for encoder, is_used in used.values() if is_used]
     check_index(config.index, dimensions=dimensions)
-    if config.labels:
-        read_labels(config.labels)
+    for labels in filter(None, (config.labels, config.gates.audit)):
+        read_labels(labels)
     for source in config.sources:
         open_source(source).check()
 
@@ -80,11 +82,11 @@ def begin(config: RunConfig, *, full: bool = False, started: datetime | None = N
         outcome.export(stopped)
         finish(stopped)
     base = Catalog(config.catalog).published()
-    context = taken_up(
-        new_context(
-            config, models=models, base=base.run if base else None, full=full, started=started
-        )
+    fresh = new_context(
+        config, models=models, base=base.run if base else None, full=full, started=started
     )
+    taken = {run.run for run in fresh.catalog.runs()}
+    context = taken_up(replace(fresh, run=free_name(fresh.run, taken)))
     context.catalog.run_folder(context.run)
     return context
 
@@ -111,10 +113,8 @@ def finish(context: RunContext) -> dict[str, Any]:
     report, export = context.work.facts("report"), context.work.facts("export")
     summary = {
         **context.catalog.run(context.run).summary,
-        "report": report.get("path"),
-        "exports": export.get("exports", {}),
-        "exports_failed": export.get("failed", {}),
-        **({"report_failed": report["failed"]} if report.get("failed") else {}),
+        **outcome.after_publishing(report, export),
+        **outcome.retain(context),
         **interruptions(context),
     }
     context.catalog.amend(summary)

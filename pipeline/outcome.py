@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -11,11 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.catalog.catalog import Catalog, Run
+from pipeline.catalog.retention import prune
 from pipeline.config import ExportSettings
 from pipeline.context import RunContext, stage
 from pipeline.drift import drift, histogram
 from pipeline.errors import PipelineError
-from pipeline.gates import as_rows, check_gates
+from pipeline.gates import as_rows
+from pipeline.gating import check_gates
 from pipeline.registered import Registered
 from pipeline.scorecard import label_metrics
 from pipeline.state import make_judge, models_of, rules_of, units_of
@@ -84,6 +87,8 @@ def _heading(context: RunContext) -> dict[str, Any]:
     return {
         "run": context.run,
         "name": context.config.name,
+        "catalog": context.config.catalog,
+        "base": context.base,
         "started": context.started.isoformat(),
         "finished": finished.isoformat(),
         "seconds": (finished - context.started).total_seconds(),
@@ -112,7 +117,8 @@ def summarise(context: RunContext) -> dict[str, Any]:
         modality: (facts["candidates"][modality] or {}).get("recall")
         for modality in ("text", "image")
     }
-    gates = check_gates(counts, recall, context.config.gates)
+    versions = _versions(context)
+    gates = check_gates(context, counts=counts, recall=recall, facts=facts, versions=versions)
     judge = make_judge(context)
     return {
         **_heading(context),
@@ -143,7 +149,7 @@ def summarise(context: RunContext) -> dict[str, Any]:
         "verdicts": facts["cluster"]["verdicts"],
         "quarantine_reasons": facts["ingest"]["quarantine_reasons"],
         "versions": {"gemel": version("gemel"), **{name: version(name) for name in PACKAGES}},
-        **({"labels": label_metrics(context, _versions(context))} if context.config.labels else {}),
+        **({"labels": label_metrics(context, versions)} if context.config.labels else {}),
     }
 
 
@@ -246,8 +252,13 @@ def _models(facts: dict[str, dict[str, Any]], context: RunContext) -> dict[str, 
 @stage("report")
 def report(context: RunContext) -> dict[str, Any]:
     """Write the HTML report of the run; one that cannot be written is noted, the run stands."""
+    return tried_report(context.catalog, context.catalog.run(context.run))
+
+
+def tried_report(catalog: Catalog, run: Run) -> dict[str, Any]:
+    """Write a run's report: its `path`, or None and under `failed` why it could not be written."""
     try:
-        path = write_report(context.catalog, context.catalog.run(context.run))
+        path = write_report(catalog, run)
     except Exception as error:  # noqa: BLE001 - the run is published: whatever it is, say it there
         return {"path": None, "failed": _reason(error)}
     return {"path": path}
@@ -279,19 +290,50 @@ def write_report(catalog: Catalog, run: Run) -> str:
 
 @stage("export")
 def export(context: RunContext) -> dict[str, Any]:
-    """Write the configured exports of a published run.
-
-    One that cannot be written is noted with its reason, and the others are written.
-    """
+    """Write the configured exports of a published run."""
     run = context.catalog.run(context.run)
+    return tried_exports(
+        context.catalog, run, context.config.exports if run.status == "published" else ()
+    )
+
+
+def tried_exports(catalog: Catalog, run: Run, exports: Iterable[ExportSettings]) -> dict[str, Any]:
+    """Write exports of a run; one that cannot be written is noted with its reason under `failed`.
+
+    The others are written.
+    """
     written: dict[str, int] = {}
     failed: dict[str, str] = {}
-    for settings in context.config.exports if run.status == "published" else ():
+    for settings in exports:
         try:
-            written[settings.path] = write_export(context.catalog, run, settings)
+            written[settings.path] = write_export(catalog, run, settings)
         except Exception as error:  # noqa: BLE001 - the run is published: the other files matter
             failed[settings.path] = _reason(error)
     return {"rows": sum(written.values()), "exports": written, "failed": failed}
+
+
+def after_publishing(report: dict[str, Any], export: dict[str, Any]) -> dict[str, Any]:
+    """What a summary says of the report and the exports."""
+    return {
+        "report": report.get("path"),
+        "exports": export.get("exports", {}),
+        "exports_failed": export.get("failed", {}),
+        **({"report_failed": report["failed"]} if report.get("failed") else {}),
+    }
+
+
+def retain(context: RunContext) -> dict[str, Any]:
+    """After a published run, remove what no kept run needs; what goes wrong is noted."""
+    if context.catalog.run(context.run).status != "published":
+        return {}
+    settings = context.config.retention
+    try:
+        found = prune(
+            context.catalog, keep=settings.runs, days=settings.days, now=datetime.now(UTC)
+        )
+    except Exception as error:  # noqa: BLE001 - the run is published; the next one tries again
+        return {"retention_failed": _reason(error)}
+    return {"retention": found | {"kept": len(found["kept"])}}
 
 
 def write_export(

@@ -181,10 +181,11 @@ RUNS = pa.schema(
         pa.field("run", pa.string(), nullable=False),
         pa.field("started", WHEN, nullable=False),
         pa.field("finished", WHEN, nullable=False),
-        pa.field("status", pa.string(), nullable=False),  # published / held / failed
+        pa.field("status", pa.string(), nullable=False),  # published / held / failed / …
         pa.field("config", pa.string(), nullable=False),  # resolved, JSON
         pa.field("versions", pa.string(), nullable=False),  # table -> version, JSON
         pa.field("summary", pa.string(), nullable=False),  # counts, rates, recall, gates, JSON
+        pa.field("number", pa.int64()),  # ascending: the order of the runs, whatever the clock says
     ]
 )
 

@@ -13,7 +13,7 @@ SHELL = {"stages", "outcome", "nightly", "contents", "context", "state", "ingest
          "finetuning", "registration", "registered", "study", "pinning", "model_facts",
          "assessment", "labels_store",
          "last_night", "decisions",
-         "feed", "succession",
+         "feed", "succession", "gating", "operating",
          "scorecard"}  # fmt: skip
 ROOMS = {"sources", "encoders", "indexes", "exporters"}
 

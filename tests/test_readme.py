@@ -31,6 +31,8 @@ SCRIPTS = [lines(body) for kind, body in BLOCKS if kind == "sh"]
 SHELL = [line for script in SCRIPTS for line in script]
 # The lines of this one build on each other.
 (TUNING,) = (script for script in SCRIPTS if FINETUNE in script)
+# The lines of this one are about runs that the test makes: RUN stands for their names.
+(DECIDING,) = (script for script in SCRIPTS if any(" RUN" in line for line in script))
 # The command line is called through its real entry point, with sys.argv set.
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
 
@@ -113,7 +115,31 @@ def test_the_fine_tuning_script_works(gemel: Gemel, sample: None) -> None:
     assert files | {"encoder/"} == {name for name in described if re.search(r"\.\w+$|/$", name)}
 
 
-@pytest.mark.parametrize("line", [line for line in SHELL if line not in TUNING])
+def test_the_decisions_about_runs_work(gemel: Gemel, sample: None, tmp_path: Path) -> None:
+    from pipeline import run
+    from pipeline.catalog import Catalog
+    from pipeline.config import ToyImage, ToyText
+
+    toy = {"text_encoder": ToyText(type="toy"), "image_encoder": ToyImage(type="toy_image")}
+    quick = load_config("configs/images.yaml", catalog=str(tmp_path / "catalog"))
+    quick = quick.model_copy(update={**toy, "exports": ()})
+    strict = quick.model_copy(
+        update={"gates": quick.gates.model_copy(update={"max_quarantined": 0})}
+    )
+    first = run(quick)["run"]
+    status = {"release": "held", "discard": "held", "rollback RUN": "rolled_back"}
+    for line in DECIDING:
+        wanted = next((found for word, found in status.items() if word in line), None)
+        if wanted == "held":
+            assert run(strict)["status"] == "held"
+        catalog = Catalog(tmp_path / "catalog")
+        name = next((found.run for found in catalog.runs() if found.status == wanted), first)
+        called = line.replace(" RUN", f" {name}").replace(".gemel/sample", str(catalog.root))
+        assert gemel(called) == 0, called
+    assert {found.status for found in catalog.runs()} == {"published", "discarded"}
+
+
+@pytest.mark.parametrize("line", [line for line in SHELL if line not in [*TUNING, *DECIDING]])
 def test_every_command_works(gemel: Gemel, sample: None, line: str) -> None:
     program, word, *_ = line.split()
     if program == "make":
@@ -182,6 +208,7 @@ SETTINGS: dict[str, list[type[BaseModel]]] = {
     "`judge.text` and `judge.image`": [config.CosineRule],
     "`clustering`": [config.ClusterSettings],
     "`gates`": [config.GateSettings],
+    "`retention`": [config.RetentionSettings],
     "`exports`": [config.ExportSettings],
     "`report`": [config.ReportSettings],
     "The fine-tune": [TrainConfig],

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,12 @@ from pipeline.schemas import RUNS
 
 @dataclass(frozen=True)
 class Run:
-    """One row of the runs table, its JSON decoded."""
+    """One row of the runs table, its JSON decoded.
+
+    Attributes:
+        number: place in the order of the runs, given when the run is recorded; no clock decides it.
+            0 for those of before there were numbers.
+    """
 
     run: str
     started: datetime
@@ -34,6 +40,7 @@ class Run:
     config: dict[str, Any]
     versions: dict[str, int]
     summary: dict[str, Any]
+    number: int = field(default=0, compare=False)
 
 
 class Catalog:
@@ -78,6 +85,20 @@ class Catalog:
         folder = self.root / "runs" / run
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def remove_run_folder(self, run: str) -> None:
+        """Delete a run's configuration, summary, report and exports; its row stays."""
+        shutil.rmtree(self.root / "runs" / run, ignore_errors=True)
+
+    def stored_encoders(self) -> list[str]:
+        """Fingerprints of the encoders that vectors are kept of, sorted."""
+        return sorted(folder.name for folder in (self.root / "vectors").glob("*/"))
+
+    def remove_encoder(self, fingerprint: str) -> None:
+        """Delete the vectors of an encoder and the indexes over them."""
+        folders = [self.root / "vectors" / fingerprint]
+        for folder in (*folders, *(self.root / "indexes").glob(f"*/{fingerprint}")):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def index_folder(self, modality: str, fingerprint: str) -> Path:
         """Where the index over one encoder's vectors is kept."""
@@ -139,16 +160,25 @@ class Catalog:
         folder = self.run_folder(run.run)
         (folder / "config.json").write_text(json.dumps(run.config, indent=2, sort_keys=True))
         self._write_summary(run.summary)
-        if any(known.run == run.run for known in self.runs()):
-            self.tables.update("runs", _row(run), key="run")
+        known = self.runs()
+        number = max((earlier.number for earlier in known), default=0) + 1
+        row = _row(replace(run, number=number))
+        if any(earlier.run == run.run for earlier in known):
+            self.tables.update("runs", row, key="run")
         else:
-            self.tables.append("runs", _row(run))
+            self.tables.append("runs", row)
 
     def amend(self, summary: dict[str, Any]) -> None:
         """Replace the summary of a recorded run, which `summary` names, in one step."""
         recorded = self.run(summary["run"])
         self.tables.update("runs", _row(replace(recorded, summary=summary)), key="run")
         self._write_summary(summary)
+
+    def change(self, runs: Sequence[Run]) -> None:
+        """Replace the rows of recorded runs, all in one step."""
+        self.tables.update("runs", pa.concat_tables(_row(run) for run in runs), key="run")
+        for run in runs:
+            self._write_summary(run.summary)
 
     def _write_summary(self, summary: dict[str, Any]) -> None:
         path = self.run_folder(summary["run"]) / "summary.json"
@@ -158,7 +188,8 @@ class Catalog:
         """Every run, the newest first."""
         if not self.tables.exists("runs"):
             return []
-        rows = self.tables.runs().sort_by([("started", "descending"), ("run", "descending")])
+        rows = conform_runs(self.tables.runs())
+        rows = rows.sort_by([(name, "descending") for name in ("number", "started", "run")])
         decoded = ("config", "versions", "summary")
         return [
             Run(**{k: json.loads(v) if k in decoded else v for k, v in row.items()})
@@ -196,6 +227,11 @@ class Catalog:
         return self.tables.dataset(table, version=self._version(table, run))
 
     def _version(self, table: str, run: Run) -> int:
+        if run.summary.get("tables_dropped"):
+            raise CatalogError(
+                f"the tables of run {run.run} were dropped on {run.summary['tables_dropped']} by "
+                "the retention in its configuration; `gemel runs list` shows the runs that are kept"
+            )
         if table not in run.versions:
             raise CatalogError(
                 f"run {run.run} is {run.status} and has no table {table!r}; "
@@ -211,6 +247,14 @@ class Catalog:
         return self.read("records", run=run, columns=["record_id", "first_seen"])
 
 
+def conform_runs(rows: pa.Table) -> pa.Table:
+    """The runs table with a number in every row: 0 where an older Gemel wrote none."""
+    if "number" not in rows.column_names:
+        return rows.append_column("number", pa.array([0] * len(rows), pa.int64()))
+    at = rows.schema.get_field_index("number")
+    return rows.set_column(at, "number", pc.fill_null(rows["number"], 0))
+
+
 def _row(run: Run) -> pa.Table:
     row = {
         "run": [run.run],
@@ -220,6 +264,7 @@ def _row(run: Run) -> pa.Table:
         "config": [json.dumps(run.config, sort_keys=True)],
         "versions": [json.dumps(run.versions, sort_keys=True)],
         "summary": [json.dumps(run.summary, sort_keys=True)],
+        "number": [run.number],
     }
     return pa.table(row, schema=RUNS)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from pipeline.schemas import TABLES, conform
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
+
+LOG_CLEANUP = "delta.enableExpiredLogCleanup"
 
 
 class Tables:
@@ -63,9 +65,40 @@ class Tables:
             predicate=f"old.{key} = new.{key}",
             source_alias="new",
             target_alias="old",
+            merge_schema=True,
         )
         merge.when_matched_update_all().execute()
         return int(delta.version())
+
+    def vacuum(
+        self, table: str, *, keep: Sequence[int], hours: int = 0, dry_run: bool = False
+    ) -> list[str]:
+        """Delete the files that neither the newest version nor one of `keep` needs; name them.
+
+        For who holds the write lock: a file that another process is still to commit would go too.
+
+        Args:
+            hours: files that were dropped within so many hours stay, for readers under way.
+        """
+        delta = self._open(table, None)
+
+        def call(dry: bool) -> list[str]:
+            return delta.vacuum(
+                retention_hours=hours,
+                enforce_retention_duration=False,
+                dry_run=dry,
+                full=True,
+                keep_versions=sorted(keep),
+            )
+
+        # Delta deletes the log of a month ago, and kept versions with it, unless it is told not to.
+        if not dry_run and delta.metadata().configuration.get(LOG_CLEANUP) != "false":
+            delta.alter.set_table_properties({LOG_CLEANUP: "false"})
+        # It names files again that went long ago, and each vacuum is two commits.
+        gone = [name for name in call(True) if (self.root / table / name).exists()]
+        if gone and not dry_run:
+            call(False)
+        return gone
 
     def dataset(self, table: str, *, version: int) -> ds.Dataset:
         """The table at `version`, not yet read.

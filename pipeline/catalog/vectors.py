@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.embeddings import WRITE_OPTIONS
@@ -61,6 +62,28 @@ class VectorStore:
         pq.write_table(table.cast(vector_schema(dimension)), partial, **WRITE_OPTIONS)
         os.replace(partial, path)
         return path.stat().st_size
+
+    def keep(self, needed: pa.Array, *, slack: float = 0.0) -> int:
+        """Drop the vectors of other hashes than `needed`; return how many went.
+
+        A part is written anew, then the old one is deleted: a kill in between leaves both, which
+        say the same, and the next call ends it.
+
+        Args:
+            slack: parts of which no greater share is to go stay as they are.
+        """
+        gone = 0
+        for part in self._parts():
+            table = pq.read_table(part)
+            kept = table.filter(pc.is_in(table["content_hash"], value_set=needed))
+            stale = len(table) - len(kept)
+            if stale <= slack * len(table):
+                continue
+            if len(kept):
+                self.append(kept)
+            part.unlink()
+            gone += stale
+        return gone
 
     def _parts(self) -> list[Path]:
         return sorted(self.folder.glob("part-*.parquet"))

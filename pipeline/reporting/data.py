@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from pipeline.config import ReportSettings
-from pipeline.reporting import gallery, sample
+from pipeline.reporting import facts, gallery, sample
 from pipeline.reporting.changed import choose_changes, show_changes, shown_ids
 from pipeline.reporting.members import Row, Thumbnails, show_evidence, show_side
 from pipeline.reporting.view import Cut, Pair, Reason, ReportData
@@ -20,6 +20,7 @@ RECORD_COLUMNS = [
     "record_id", "source", "text", "text_hash", "image_hash", "image_width", "image_height",
     "thumbnail", "attributes",
 ]  # fmt: skip
+GROUPS = ("gate", "largest", "weakest", "random")
 CUTS = 300  # cut links listed
 REASONS = 40  # quarantine reasons listed
 RANKED = 8  # clusters in the lists of the largest and the weakest
@@ -43,7 +44,9 @@ def build_report(
     any row order, with the same seed, give the same report. `records` and `pairs`, the long ones,
     may be datasets: they are streamed.
     """
-    chosen = sample.choose_clusters(clusters, n=settings.clusters, seed=seed)
+    chosen = sample.choose_clusters(
+        clusters, n=settings.clusters, seed=seed, named=facts.responsible(summary)
+    )
     members = sample.leading_members(clusters, ids=list(chosen.groups), n=settings.members)
     kept, pairs_total = _kept_pairs(pairs, members, summary["thresholds"], n=settings.pairs)
     borderline = _borderline(kept, thresholds=summary["thresholds"], n=settings.pairs)
@@ -64,7 +67,7 @@ def build_report(
         summary=summary,
         clusters=shown,
         clusters_total=chosen.total,
-        sampling=tuple((group, chosen.count(group)) for group in ("largest", "weakest", "random")),
+        sampling=tuple((group, chosen.count(group)) for group in GROUPS if chosen.count(group)),
         largest=tuple(c for c in shown if "largest" in c.groups)[:RANKED],
         weakest=tuple(
             sorted((c for c in shown if "weakest" in c.groups), key=lambda c: c.cohesion)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,12 @@ def failed_gates(summary: Summary) -> list[dict[str, Any]]:
     return [gate for gate in summary["gates"] if not gate["passed"]]
 
 
+def responsible(summary: Summary) -> list[str]:
+    """The clusters that made gates fail, each once; runs of an older Gemel name none."""
+    ids = (one for gate in failed_gates(summary) for one in gate.get("clusters", ()))
+    return list(dict.fromkeys(ids))
+
+
 def verdict(summary: Summary) -> Verdict:
     """Judge by status, gates and what was written: a run with anything amiss is not fine."""
     match summary["status"]:
@@ -43,16 +50,40 @@ def verdict(summary: Summary) -> Verdict:
         case "failed":
             detail = f"Stopped in {summary['stage']}: {summary['error']}. {LAST}"
             return Verdict(False, "Failed", detail)
+        case "discarded" | "rolled_back" as status:
+            title = "Discarded" if status == "discarded" else "Rolled back"
+            return Verdict(False, title, f"{decision(summary)}. {LAST}")
     detail = f"{_failed_count(summary)}. Nothing was published. {LAST}"
-    return Verdict(False, "Held", detail, (f"gemel runs show {summary['run']}",))
+    return Verdict(False, "Held", detail, commands(summary))
+
+
+def commands(summary: Summary) -> tuple[str, ...]:
+    """What to do with a held run, ready to copy."""
+    place = f" --catalog {shlex.quote(summary['catalog'])}" if summary.get("catalog") else ""
+    return tuple(
+        f"gemel runs {do} {summary['run']}{place}" for do in ("show", "release", "discard")
+    )
+
+
+def decision(summary: Summary) -> str:
+    """The last thing a person decided about a run, by whom, when and why; empty without."""
+    history = summary.get("history") or []
+    if not history:
+        return ""
+    last = history[-1]
+    said = f"{last['action']} by {last['by']}, {formats.moment(last['at'])}: {last['reason']}"
+    return said[0].upper() + said[1:]
 
 
 def _published(summary: Summary) -> Verdict:
-    readers = "Readers see this run."
-    if failed_gates(summary):
+    readers, told = "Readers see this run.", decision(summary)
+    if failed_gates(summary) and not told:
         detail = f"{_failed_count(summary)}. {readers}"
         return Verdict(False, "Published despite failed gates", detail)
-    passed = f"All {len(summary['gates'])} gates passed. {readers}"
+    gates = f"All {len(summary['gates'])} gates passed"
+    if failed_gates(summary):
+        gates = _failed_count(summary)
+    passed = f"{'. '.join(filter(None, (gates, told)))}. {readers}"
     amiss = unwritten(summary)
     if amiss:
         told = " ".join(f"Not written: {what} ({why})." for what, why in amiss)
@@ -69,6 +100,8 @@ def unwritten(summary: Summary) -> list[tuple[str, str]]:
     found = list(summary.get("exports_failed", {}).items())
     if summary.get("report_failed"):
         found.insert(0, ("the report", summary["report_failed"]))
+    if summary.get("retention_failed"):
+        found.append(("removal of what no kept run needs", summary["retention_failed"]))
     if summary.get("error") and summary["status"] != "failed":
         found.append(("the rest, stopped after publishing", summary["error"]))
     return found
@@ -79,6 +112,7 @@ def in_short(summary: Summary) -> str:
     if summary["status"] == "failed":
         return f"{summary['stage']}: {summary['error']}"
     failed = [gate["gate"] for gate in failed_gates(summary)]
+    failed = [decision(summary)] if summary.get("history") else failed
     amiss = [f"not written: {what}: {why}" for what, why in unwritten(summary)]
     return "; ".join([*failed, *amiss])
 

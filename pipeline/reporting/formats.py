@@ -49,8 +49,10 @@ def moment(text: str) -> str:
     return f"{time:%Y-%m-%d %H:%M} {zone}".strip()
 
 
-def number(value: float) -> str:
-    """A gate's value or limit, without exponents: 12,000, 0.95, 0.000025."""
+def number(value: float | None) -> str:
+    """A gate's value or limit, without exponents: 12,000, 0.95, 0.000025; None is unknown."""
+    if value is None:
+        return "unknown"
     if float(value).is_integer():
         return count(value)
     return f"{value:,.6f}".rstrip("0") if abs(value) < 1 else f"{value:,.2f}"

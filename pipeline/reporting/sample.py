@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +22,12 @@ class Chosen:
         return sum(group in reasons for reasons in self.groups.values())
 
 
-def choose_clusters(clusters: pa.Table, *, n: int, seed: int) -> Chosen:
-    """Choose up to `n` clusters of two or more: a third largest, a third weakest, rest random."""
+def choose_clusters(clusters: pa.Table, *, n: int, seed: int, named: Sequence[str] = ()) -> Chosen:
+    """Choose up to `n` clusters of two or more: a third largest, a third weakest, rest random.
+
+    Args:
+        named: ids that are chosen before all others, those that a failed gate is about.
+    """
     heads = clusters.filter(
         pc.and_(
             pc.greater(clusters["size"], 1),
@@ -30,7 +35,8 @@ def choose_clusters(clusters: pa.Table, *, n: int, seed: int) -> Chosen:
         )
     ).select(["cluster_id", "size", "cohesion"])
     third = -(-n // 3)
-    found: dict[str, tuple[str, ...]] = {}
+    there = set(heads["cluster_id"].to_pylist()) if named else set()
+    found: dict[str, tuple[str, ...]] = {one: ("gate",) for one in named if one in there}
     for group, column, order in (
         ("largest", "size", "descending"),
         ("weakest", "cohesion", "ascending"),

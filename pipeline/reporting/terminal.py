@@ -12,6 +12,7 @@ from pipeline.reporting.visible import visible
 LINES = 30
 LABEL = 12  # columns of the label
 LISTED = 5  # failures of one kind listed
+SEEN = 3  # clusters named with a failed gate
 REASON = 120  # characters of a reason in a list of runs
 COLUMNS = {
     "records": "records",
@@ -65,13 +66,29 @@ def run_row(summary: dict[str, Any]) -> dict[str, Any]:
 def run_lines(rows: list[dict[str, Any]]) -> list[str]:
     """The rows of `run_row` below a header, in columns."""
     heads = "".join(f"{head:>12}" for head in (*COLUMNS.values(), "s"))
-    lines = [f"{'run':<24}{'status':<10}{heads}"]
+    lines = [f"{'run':<24}{'status':<12}{heads}"]
     for row in rows:
         counts = ["" if row[name] is None else f"{row[name]:,}" for name in COLUMNS]
         numbers = "".join(f"{cell:>12}" for cell in (*counts, f"{row['seconds']:,.1f}"))
         reason = visible(" ".join(row["reason"].split()), limit=REASON)
-        lines.append(f"{row['run']:<24}{row['status']:<10}{numbers}  {reason}".rstrip())
+        lines.append(f"{row['run']:<24}{row['status']:<12}{numbers}  {reason}".rstrip())
     return lines
+
+
+def prune_lines(found: dict[str, Any], *, dry_run: bool) -> list[str]:
+    """What `gemel runs prune` removed, or would remove."""
+    word, went = ("would be dropped", "would go") if dry_run else ("dropped", "went")
+    lines = [
+        f"kept: {len(found['kept']):,} runs (the newest {found['keep']:,} published, those of the "
+        f"last {found['days']:g} days, held ones)",
+        f"{word}: {', '.join(found['dropped']) or 'no run'}",
+        f"files of tables that {went}: {found['files']:,}",
+    ]
+    if not dry_run:
+        encoders = ", ".join(found["encoders"])
+        lines.append(f"vectors that went: {found['vectors']:,}")
+        lines += [f"encoders that went: {encoders}"] if encoders else []
+    return [*lines, *([f"vectors wait: {found['waiting']}"] if found["waiting"] else [])]
 
 
 def print_summary(summary: dict[str, Any], console: Console) -> None:
@@ -93,6 +110,10 @@ def _verdict(summary: dict[str, Any]) -> list[str]:
     if not calibrated:
         known = "measured on the labels below" if summary.get("labels") else "unknown here"
         lines.append(_line("", f"thresholds are stated defaults; precision is {known}"))
+    if summary.get("history"):
+        lines.append(_line("decided", facts.decision(summary)))
+    if summary.get("tables_dropped"):
+        lines.append(_line("", f"its tables were dropped {summary['tables_dropped'][:10]}"))
     return lines
 
 
@@ -122,7 +143,7 @@ def _gates(summary: dict[str, Any]) -> list[str]:
         _line(
             "gate FAILED",
             f"{gate['gate']}: {formats.number(gate['value'])} "
-            f"(limit {formats.number(gate['limit'])}) {gate['message'][:90]}",
+            f"(limit {formats.number(gate['limit'])}) {gate['message'][:90]}{_responsible(gate)}",
         )
         for gate in failed[:LISTED]
     ]
@@ -132,6 +153,12 @@ def _gates(summary: dict[str, Any]) -> list[str]:
         *_more(len(failed)),
         _line("gates", f"{passed} of {len(summary['gates'])} passed"),
     ]
+
+
+def _responsible(gate: dict[str, Any]) -> str:
+    """The clusters that made a gate fail, the first few; older runs name none."""
+    ids = gate.get("clusters") or []
+    return f"; see {', '.join(ids[:SEEN])}" if ids else ""
 
 
 def _next(summary: dict[str, Any]) -> list[str]:
@@ -186,6 +213,8 @@ def _labels(summary: dict[str, Any]) -> list[str]:
 def _stages(summary: dict[str, Any], *, room: int) -> list[str]:
     """Seconds per stage, slowest kept when there is no room for all."""
     stages = summary["stages"]
+    if room < 1:
+        return []
     kept = sorted(stages, key=lambda stage: -stage["seconds"])[
         : room if len(stages) <= room else room - 1
     ]

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-COMMANDS = [["run"], ["runs", "list"], ["runs", "show"], ["export"], ["report"], ["doctor"]]
+COMMANDS = [
+    ["run"], ["runs", "list"], ["runs", "show"], ["runs", "release"], ["runs", "discard"],
+    ["runs", "rollback"], ["runs", "prune"], ["export"], ["report"], ["doctor"],
+]  # fmt: skip
 
 
 def gemel(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -404,7 +404,8 @@ def test_an_empty_delivery_stops_the_run_unless_it_may_be_empty(tmp_path: Path) 
 def test_all_identical_and_tiny_texts_do_not_break_anything(tmp_path: Path) -> None:
     lines = [{"id": str(n), "text": "same"} for n in range(300)]
     lines += [{"id": f"d{n}", "text": chr(97 + n)} for n in range(20)]
-    summary = run(config(tmp_path, write_jsonl(tmp_path / "in.jsonl", lines)))
+    path = write_jsonl(tmp_path / "in.jsonl", lines)
+    summary = run(config(tmp_path, path, gates={"max_in_review": 1}))
     assert summary["counts"]["largest_cluster"] == 300
     assert summary["counts"]["duplicate_clusters"] == 1
     assert summary["counts"]["short_texts"] == 320

@@ -1,0 +1,131 @@
+"""What a person decides about runs: release or discard a held one, roll back, roll forward.
+
+Each is one commit to `runs`; its caller holds the write lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pipeline.catalog.catalog import Catalog, Run
+from pipeline.errors import CatalogError
+
+
+@dataclass(frozen=True)
+class Word:
+    """Who decided, when, and why."""
+
+    by: str
+    at: datetime
+    reason: str
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """The name, or the first of name-2, name-3, … that no run has: clocks can go backwards."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}-{number}"
+    return free
+
+
+def release(catalog: Catalog, name: str, word: Word) -> Run:
+    """Make a held run the published one.
+
+    Raises:
+        CatalogError: it is not held, or another run was published since it began: what it changed
+            was told from an older one.
+    """
+    run = _held(catalog, name)
+    published = catalog.published()
+    current = published.run if published else None
+    base = run.summary.get("base")
+    if base != current:
+        raise CatalogError(
+            f"run {name} cannot be released: it was computed from {base or 'an empty catalog'}, "
+            f"and {current or 'nothing'} is published now; discard it and `gemel run` again"
+        )
+    _check_tables(catalog, run)
+    return _commit(catalog, [_changed(run, "published", "released", word)])
+
+
+def discard(catalog: Catalog, name: str, word: Word) -> Run:
+    """Throw a held run away: its row stays, its tables go with the retention.
+
+    Raises:
+        CatalogError: it is not held.
+    """
+    return _commit(catalog, [_changed(_held(catalog, name), "discarded", "discarded", word)])
+
+
+def rollback(catalog: Catalog, name: str | None, word: Word) -> Run:
+    """Make an earlier run the one that readers see, and the next night's base.
+
+    Args:
+        name: a run that was published, also one that was rolled back; None: the one before.
+
+    Raises:
+        CatalogError: there is none such, or its tables were dropped.
+    """
+    published = [run for run in catalog.runs() if run.status == "published"]
+    if not published and name is None:
+        raise CatalogError(f"the catalog {catalog.root} has no published run to roll back")
+    target = _earlier(published) if name is None else _undone(catalog, name, published)
+    _check_tables(catalog, target)
+    later = [run for run in published if _place(run) > _place(target)]
+    changed = [_changed(run, "rolled_back", f"rolled back to {target.run}", word) for run in later]
+    return _commit(catalog, [_changed(target, "published", "made current again", word), *changed])
+
+
+def _earlier(published: list[Run]) -> Run:
+    if len(published) < 2:
+        raise CatalogError(
+            f"run {published[0].run} is the only published one: there is none before it to roll "
+            "back to"
+        )
+    return published[1]
+
+
+def _undone(catalog: Catalog, name: str, published: list[Run]) -> Run:
+    run = catalog.run(name)
+    if published and run.run == published[0].run:
+        raise CatalogError(f"run {name} is what readers see already; nothing to roll back")
+    if run.status not in ("published", "rolled_back"):
+        raise CatalogError(
+            f"run {name} is {run.status} and never was published"
+            + (f"; `gemel runs release {name}` publishes it" if run.status == "held" else "")
+        )
+    return run
+
+
+def _held(catalog: Catalog, name: str) -> Run:
+    run = catalog.run(name)
+    if run.status != "held":
+        raise CatalogError(
+            f"run {name} is {run.status}, not held; `gemel runs list` shows which are held"
+        )
+    return run
+
+
+def _check_tables(catalog: Catalog, run: Run) -> None:
+    """Open every table of a run before readers are sent to it."""
+    for table in run.versions:
+        catalog.dataset(table, run=run)
+
+
+def _place(run: Run) -> tuple[int, datetime, str]:
+    """The order of the runs."""
+    return run.number, run.started, run.run
+
+
+def _changed(run: Run, status: str, action: str, word: Word) -> Run:
+    entry = {"action": action, "by": word.by, "at": word.at.isoformat(), "reason": word.reason}
+    history = [*run.summary.get("history", []), entry]
+    return replace(run, status=status, summary=run.summary | {"status": status, "history": history})
+
+
+def _commit(catalog: Catalog, runs: list[Run]) -> Run:
+    catalog.change(runs)
+    return runs[0]

@@ -1,0 +1,144 @@
+"""What is kept of earlier runs, and the removal of what no kept run needs.
+
+Kept are the newest published runs, the runs of the last days, and, whatever the settings say, the
+run that readers see, the one it was computed from, and every held one. The rows of the others stay
+in `runs`; the versions of tables that only they name, the vectors that only they need and their
+folders go. First the rows say so, then the files go: a kill in between leaves files that the next
+call removes, never a run that seems whole and is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.catalog.catalog import Catalog, Run
+from pipeline.catalog.models import Registry
+from pipeline.errors import CatalogError
+
+MODALITIES = {"text": "text_hash", "image": "image_hash"}
+READERS = 24  # hours for which a replaced version of `runs` stays for who is reading it
+SLACK = 0.1  # share of a part's vectors that may be of no use before it is written anew
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which runs stay whole and which are dropped now; both the newest first."""
+
+    kept: tuple[Run, ...]
+    dropped: tuple[Run, ...]
+
+
+def plan(runs: Sequence[Run], *, keep: int, days: float, now: datetime) -> Plan:
+    """Divide the runs, given the newest first; runs dropped before are in neither.
+
+    Args:
+        keep: published runs to keep. days: age of a run's end up to which it is kept.
+    """
+    whole = [run for run in runs if not run.summary.get("tables_dropped")]
+    published = [run for run in whole if run.status == "published"]
+    names = {run.run for run in published[: max(keep, 1)]}
+    names |= {str(run.summary.get("base")) for run in published[:1]}
+    since = now - timedelta(days=days)
+    kept: list[Run] = []
+    dropped: list[Run] = []
+    for run in whole:
+        stays = run.run in names or run.status == "held" or run.finished >= since
+        (kept if stays else dropped).append(run)
+    return Plan(tuple(kept), tuple(dropped))
+
+
+def prune(
+    catalog: Catalog, *, keep: int, days: float, now: datetime, slack: float = SLACK,
+    dry_run: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """Remove what no kept run needs; for who holds the write lock.
+
+    Args:
+        slack: see `VectorStore.keep`; a run that drops no other leaves the vectors alone.
+
+    Returns:
+        kept and dropped (names of runs), files (of tables), vectors, encoders (fingerprints), and
+        `waiting`: why the vectors were left for another time, else None.
+    """
+    runs = catalog.runs()
+    decided = plan(runs, keep=keep, days=days, now=now)
+    if not dry_run and decided.dropped:
+        catalog.change([_dropped(run, now) for run in decided.dropped])
+    facts: dict[str, Any] = {
+        "kept": [run.run for run in decided.kept],
+        "dropped": [run.run for run in decided.dropped],
+        "files": _vacuum(catalog, runs, decided.kept, dry_run=dry_run),
+        "vectors": 0,
+        "encoders": [],
+        "waiting": None,
+    }
+    if dry_run:
+        return facts
+    for name in {run.run for run in runs} - set(facts["kept"]):
+        catalog.remove_run_folder(name)
+    if not decided.dropped and slack:
+        return facts
+    try:
+        with catalog.trainer():
+            return facts | _vectors(catalog, decided.kept, slack=slack)
+    except CatalogError as error:
+        return facts | {"waiting": str(error)}
+
+
+def _dropped(run: Run, now: datetime) -> Run:
+    return replace(run, summary=run.summary | {"tables_dropped": now.isoformat()})
+
+
+def _vacuum(catalog: Catalog, runs: Sequence[Run], kept: Sequence[Run], *, dry_run: bool) -> int:
+    """Vacuum every table that a run ever named; return how many files went, or would go."""
+    names = sorted({name for run in runs for name in run.versions})
+    files = 0
+    for name in names:
+        keep = {run.versions[name] for run in kept if name in run.versions}
+        files += len(catalog.tables.vacuum(name, keep=sorted(keep), dry_run=dry_run))
+    return files + len(catalog.tables.vacuum("runs", keep=[], hours=READERS, dry_run=dry_run))
+
+
+def _vectors(catalog: Catalog, kept: Sequence[Run], *, slack: float) -> dict[str, Any]:
+    """Drop the vectors of encoders and contents that no kept run has.
+
+    The encoder of a registered model stays whole, whether a run has used it or not.
+    """
+    used = _encoders(kept)
+    registered = {
+        m.facts.get("encoder_fingerprint") for m in Registry(catalog.models_folder).list()
+    }
+    vectors, encoders = 0, []
+    for fingerprint in catalog.stored_encoders():
+        if fingerprint in used:
+            needed = _needed(catalog, used[fingerprint])
+            vectors += catalog.vectors(fingerprint).keep(needed, slack=slack)
+        elif fingerprint not in registered:
+            catalog.remove_encoder(fingerprint)
+            encoders.append(fingerprint)
+    return {"vectors": vectors, "encoders": encoders}
+
+
+def _encoders(kept: Sequence[Run]) -> dict[str, set[tuple[int, str]]]:
+    """Encoder -> (version of records, column of hashes) that it embedded in some kept run."""
+    found: dict[str, set[tuple[int, str]]] = {}
+    for run in kept:
+        for modality, column in MODALITIES.items():
+            encoder = (run.summary.get("model") or {}).get(modality)
+            if encoder and "records" in run.versions:
+                places = found.setdefault(encoder["fingerprint"], set())
+                places.add((run.versions["records"], column))
+    return found
+
+
+def _needed(catalog: Catalog, places: set[tuple[int, str]]) -> pa.Array:
+    hashes = pa.array([], pa.string())
+    for version, column in sorted(places):
+        read = catalog.tables.read("records", version=version, columns=[column])[column]
+        hashes = pa.chunked_array([hashes, *read.drop_null().chunks]).unique()
+    return hashes
