@@ -12,6 +12,7 @@ from pipeline import nightly as plain
 from pipeline.catalog import Catalog
 from pipeline.config import RunConfig
 from pipeline.reporting.facts import in_short
+from pipeline.watch import watching
 
 
 @flow(name="gemel-nightly", validate_parameters=True)
@@ -22,7 +23,7 @@ def nightly(config: RunConfig, full: bool = False) -> Any:
     is published and could not write its report or an export ends in *Unwritten*. Both carry the
     summary. A run that raises is recorded as failed and ends as Prefect ends it.
     """
-    with Catalog(config.catalog).writer():
+    with watching(config) as watch, Catalog(config.catalog).writer():
         context = tasks.begin(config, full=full)
         with plain.recorded(context):
             progress = tasks.StageProgress(9)
@@ -36,6 +37,7 @@ def nightly(config: RunConfig, full: bool = False) -> Any:
             progress.step(tasks.report(context))
             progress.step(tasks.export(context))
             summary = plain.finish(context)
+        summary = watch.ended(summary)
     tasks.show(summary)
     reason = in_short(summary)
     if summary["status"] != "published":

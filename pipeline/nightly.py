@@ -20,6 +20,7 @@ from pipeline.indexes import check_index
 from pipeline.pinning import pinned
 from pipeline.sources import open_source
 from pipeline.state import rules_of
+from pipeline.watch import watching
 
 
 def check(config: RunConfig) -> None:
@@ -117,7 +118,7 @@ def run(config: RunConfig, *, full: bool = False) -> dict[str, Any]:
     Raises:
         PipelineError: the run could not be finished; what was published before stays published.
     """
-    with Catalog(config.catalog).writer():
+    with watching(config) as watch, Catalog(config.catalog).writer():
         context = begin(config, full=full)
         with recorded(context):
             stages.ingest(context)
@@ -129,4 +130,5 @@ def run(config: RunConfig, *, full: bool = False) -> dict[str, Any]:
             outcome.publish(context)
             outcome.report(context)
             outcome.export(context)
-            return finish(context)
+            summary = finish(context)
+        return watch.ended(summary)

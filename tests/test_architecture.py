@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 SHELL = {"stages", "outcome", "nightly", "contents", "context", "state", "ingestion", "proposals",
          "finetuning", "registration", "registered", "study", "pinning", "model_facts",
          "assessment", "labels_store",
-         "scorecard"}  # fmt: skip
+         "scorecard", "watch"}  # fmt: skip
 ROOMS = {"sources", "encoders", "indexes", "exporters"}
 
 

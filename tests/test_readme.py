@@ -184,6 +184,8 @@ SETTINGS: dict[str, list[type[BaseModel]]] = {
     "`gates`": [config.GateSettings],
     "`exports`": [config.ExportSettings],
     "`report`": [config.ReportSettings],
+    "`notify`": list(get_args(get_args(config.Notify)[0])),
+    "`metrics`": [config.MetricsSettings],
     "The fine-tune": [TrainConfig],
     "`labels` of a fine-tune": list(get_args(get_args(train_config.LabelConfig)[0])),
     "`split`": [train_config.SplitSettings],
