@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from prefect import flow, get_run_logger
+from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from flows import tasks
+from flows.recovery import began, tell_crash
 from pipeline import nightly as plain
 from pipeline.catalog import Catalog
 from pipeline.config import RunConfig
@@ -15,7 +17,7 @@ from pipeline.reporting.facts import in_short
 from pipeline.watch import watching
 
 
-@flow(name="gemel-nightly", validate_parameters=True)
+@flow(name="gemel-nightly", validate_parameters=True, on_crashed=[tell_crash])
 def nightly(config: RunConfig, full: bool = False) -> Any:
     """Ingest, embed, search, judge, cluster, check and publish; return the run's summary.
 
@@ -23,6 +25,7 @@ def nightly(config: RunConfig, full: bool = False) -> Any:
     is published and could not write its report or an export ends in *Unwritten*. Both carry the
     summary. A run that raises is recorded as failed and ends as Prefect ends it.
     """
+    began(str(flow_run.id))
     with watching(config) as watch, Catalog(config.catalog).writer():
         context = tasks.begin(config, full=full)
         with plain.recorded(context):
