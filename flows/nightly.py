@@ -1,7 +1,7 @@
 """The nightly run as a Prefect flow: it reads like the list of stages."""
 
-from __future__ import annotations
-
+# No postponed annotations here: a served flow travels to its process pickled, without the names
+# that only its annotations use, and Prefect could not validate the parameters there.
 from typing import Any
 
 from prefect import flow, get_run_logger

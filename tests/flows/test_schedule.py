@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -94,23 +92,28 @@ def test_who_is_not_told_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert planned(told).notes == ()
 
 
-def test_the_command_shows_the_plan_and_says_how_to_get_a_server(tmp_path: Path) -> None:
-    def gemel(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "flows.cli", "schedule", str(path), *words]
-        env = {"PATH": "", "PYTHONPATH": str(ROOT), "PREFECT_HOME": str(tmp_path / "home")}
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+def test_the_command_shows_the_plan_and_serves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from flows.schedule_cli import schedule as command
 
     path = tmp_path / "config.yaml"
     path.write_text(json.dumps(config(tmp_path).model_dump(mode="json")))
-    shown = gemel("--dry-run", "--json", "--timezone", "Europe/Berlin")
-    facts = json.loads(shown.stdout)
+    assert command(path, timezone="Europe/Berlin", dry_run=True, as_json=True) == 0
+    facts = json.loads(capsys.readouterr().out)
     assert (facts["deployment"], facts["collision"]) == ("gemel-nightly/nightly", "CANCEL_NEW")
     assert [datetime.fromisoformat(when).hour for when in facts["next"]] == [2, 2, 2]
-    absent = gemel()
-    assert absent.returncode == 2
-    for part in ("prefect server start", "PREFECT_API_URL", "lease_storage.filesystem"):
-        assert part in absent.stderr
     assert not (tmp_path / "catalog").exists()  # looked at, not made
+    command(path, dry_run=True)
+    assert "a run that is due while one is at work is cancelled" in capsys.readouterr().out
+
+
+def test_without_a_server_it_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule, "PREFECT_API_URL", SimpleNamespace(value=lambda: None))
+    with pytest.raises(ConfigError) as error:
+        schedule.check_server()
+    for part in ("prefect server start", "PREFECT_API_URL", "lease_storage.filesystem"):
+        assert part in str(error.value)
 
 
 def test_a_server_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

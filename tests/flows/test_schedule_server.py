@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -26,6 +27,17 @@ from pipeline.catalog import Catalog
 from pipeline.sample import write_sample
 
 ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+_, _, EVERY_NIGHT = README.partition("\n## Every night\n")
+BLOCKS = re.findall(
+    r"^```sh\n(.*?)^```", EVERY_NIGHT.partition("\n## ")[0], re.DOTALL | re.MULTILINE
+)
+# The README's own commands set the server up here.
+LINES = [line for block in BLOCKS for line in block.splitlines()]
+EXPORTED = dict(line.removeprefix("export ").split("=", 1) for line in LINES if "export " in line)
+SERVER, POOL, DEPLOY, RECOVERY, WORKER, TRIGGER = (
+    line.split() for line in LINES if line.startswith("prefect ")
+)
 pytestmark = pytest.mark.flow
 PATIENCE = 180  # seconds until a wait is given up: the machine may be busy
 
@@ -80,6 +92,10 @@ class Prefect:
         found: dict[str, Any] = self.get(f"/deployments/name/gemel-nightly/{name}")
         return found
 
+    def has(self, name: str) -> bool:
+        """Whether there is a deployment of that name."""
+        return self.ask("GET", f"/deployments/name/gemel-nightly/{name}").is_success
+
     def trigger(self, name: str) -> str:
         """Ask for a run now; its id."""
         path = f"/deployments/{self.deployment(name)['id']}/create_flow_run"
@@ -99,7 +115,7 @@ class Prefect:
 
     def worker(self) -> subprocess.Popen[bytes]:
         """Start a worker on the pool."""
-        return self.start("prefect", "worker", "start", "--pool", "gemel", "--type", "process")
+        return self.start(*WORKER)
 
 
 def waiting(condition: Callable[[], Any], what: str) -> None:
@@ -172,12 +188,8 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect]:
     env |= {
         "PYTHONPATH": str(ROOT),
         "PREFECT_HOME": str(folder / "home"),
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
-            "prefect.server.concurrency.lease_storage.filesystem"
-        ),
+        **EXPORTED,
+        "PREFECT_API_URL": EXPORTED["PREFECT_API_URL"].replace("4200", str(port)),
         # What is a matter of seconds and minutes in the night is one of seconds here.
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "PREFECT_RUNNER_POLL_FREQUENCY": "1",
@@ -192,13 +204,10 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect]:
     recovery["trigger"]["within"] = 45
     (folder / "configs" / "prefect_recovery.yaml").write_text(yaml.safe_dump(recovery))
     try:
-        found.start("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
+        found.start(*SERVER, "--port", str(port))
         waiting(lambda: answers(found), "the server answers")
-        found.call("prefect", "work-pool", "create", "gemel", "--type", "process")
-        file = "configs/prefect.yaml"
-        found.call("prefect", "--no-prompt", "deploy", "--all", "--prefect-file", file)
-        recover = "configs/prefect_recovery.yaml"
-        found.call("prefect", "automation", "create", "--from-file", recover)
+        for command in (POOL, DEPLOY, RECOVERY):
+            found.call(*command)
         yield found
     finally:
         for process in reversed(found.started):
@@ -273,7 +282,10 @@ def test_what_the_form_would_refuse_is_refused_before_there_is_a_run(prefect: Pr
 def test_a_triggered_night_completes_and_leaves_its_artifacts(
     prefect: Prefect, worker: subprocess.Popen[bytes]
 ) -> None:
-    run = prefect.trigger("nightly")
+    prefect.call(*TRIGGER)
+    body = {"deployments": {"id": {"any_": [prefect.deployment("nightly")["id"]]}},
+            "sort": "EXPECTED_START_TIME_ASC", "limit": 1}  # fmt: skip
+    run = prefect.post("/flow_runs/filter", body).json()[0]["id"]
     assert prefect.ended(run)["type"] == "COMPLETED"
     published = Catalog(prefect.folder / ".gemel" / "sample", create=False).run()
     table = prefect.get("/artifacts/gemel-summary/latest")
@@ -309,6 +321,27 @@ def test_an_overlapping_night_is_cancelled_and_a_killed_one_is_told_and_frees_it
     write_rows(prefect.folder, 50)
     assert prefect.ended(prefect.trigger("held"))["type"] == "COMPLETED"
     assert Catalog(prefect.folder / "held", create=False).run().summary["counts"]["records"] == 50
+
+
+def test_gemel_schedule_serves_until_it_is_stopped_and_then_pauses(
+    prefect: Prefect, worker: subprocess.Popen[bytes]
+) -> None:
+    write_rows(prefect.folder, 50)
+    config = deployments(prefect.folder)["deployments"][1]["parameters"]["config"]
+    config |= {"name": "served", "catalog": "served"}
+    (prefect.folder / "served.yaml").write_text(yaml.safe_dump(config))
+    serving = prefect.start("flows.cli", "schedule", "served.yaml", "--cron", "0 3 * * *")
+    waiting(lambda: prefect.has("served") or serving.poll() is not None, "it is served")
+    found = prefect.deployment("served")
+    assert found["global_concurrency_limit"]["limit"] == 1
+    assert found["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    assert found["parameters"]["config"]["catalog"] == str(prefect.folder / "served")
+    assert [one["schedule"]["cron"] for one in found["schedules"]] == ["0 3 * * *"]
+    assert prefect.ended(prefect.trigger("served"))["type"] == "COMPLETED"
+    assert Catalog(prefect.folder / "served", create=False).run().status == "published"
+    serving.send_signal(signal.SIGINT)
+    serving.wait(PATIENCE)
+    assert prefect.deployment("served")["paused"] is True
 
 
 def test_a_night_that_was_lost_with_its_worker_is_noticed_and_the_next_one_completes(
