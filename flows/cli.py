@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from flows import models_cli
+from flows import models_cli, schedule_cli
 from flows.choice import chosen_catalog, chosen_run, likely_catalog
 from flows.options import CatalogOption, JsonOption, show
 from flows.runs_cli import print_summary, runs_app
@@ -22,6 +23,7 @@ app = App(
 )
 app.command(runs_app)
 models_cli.register(app)
+schedule_cli.register(app)
 
 
 @app.command
@@ -39,6 +41,10 @@ def run(
         bool, Parameter(negative="", help="Run the stages in a loop, without Prefect.")
     ] = False,
     verbose: Annotated[bool, Parameter(negative="", help="Show Prefect's log.")] = False,
+    log_format: Annotated[
+        Literal["text", "json"],
+        Parameter(help="json: a line per stage and event on stderr.", env_var="GEMEL_LOG_FORMAT"),
+    ] = "text",
     as_json: JsonOption = False,
 ) -> int:
     """Run the nightly flow once: ingest, embed, search, judge, cluster, publish, report.
@@ -48,6 +54,7 @@ def run(
     from flows.running import dry, plan_lines, run_once
     from pipeline.config import load_config
     from pipeline.reporting import facts
+    from pipeline.runlog import FORMAT_VARIABLE
 
     chosen = str(catalog.resolve()) if catalog else None
     settings = load_config(config, catalog=chosen)
@@ -55,7 +62,9 @@ def run(
         plan = dry(settings)
         show(plan, plan_lines(plan), as_json=as_json)
         return 0
-    summary = run_once(settings, plain=plain, verbose=verbose, quiet=as_json, full=full)
+    os.environ[FORMAT_VARIABLE] = log_format
+    quiet = as_json or log_format == "json"
+    summary = run_once(settings, plain=plain, verbose=verbose, quiet=quiet, full=full)
     print_summary(summary, as_json=as_json)
     return 0 if facts.verdict(summary).fine else 1
 

@@ -1,20 +1,23 @@
 """The nightly run as a Prefect flow: it reads like the list of stages."""
 
-from __future__ import annotations
-
+# No postponed annotations here: a served flow travels to its process pickled, without the names
+# that only its annotations use, and Prefect could not validate the parameters there.
 from typing import Any
 
 from prefect import flow, get_run_logger
+from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from flows import tasks
+from flows.recovery import began, tell_crash
 from pipeline import nightly as plain
 from pipeline.catalog import Catalog
 from pipeline.config import RunConfig
 from pipeline.reporting.facts import in_short
+from pipeline.watch import watching
 
 
-@flow(name="gemel-nightly", validate_parameters=True)
+@flow(name="gemel-nightly", validate_parameters=True, on_crashed=[tell_crash])
 def nightly(config: RunConfig, full: bool = False) -> Any:
     """Ingest, embed, search, judge, cluster, check and publish; return the run's summary.
 
@@ -22,7 +25,8 @@ def nightly(config: RunConfig, full: bool = False) -> Any:
     is published and could not write its report or an export ends in *Unwritten*. Both carry the
     summary. A run that raises is recorded as failed and ends as Prefect ends it.
     """
-    with Catalog(config.catalog).writer():
+    began(str(flow_run.id))
+    with watching(config) as watch, Catalog(config.catalog).writer():
         context = tasks.begin(config, full=full)
         with plain.recorded(context):
             progress = tasks.StageProgress(9)
@@ -36,6 +40,7 @@ def nightly(config: RunConfig, full: bool = False) -> Any:
             progress.step(tasks.report(context))
             progress.step(tasks.export(context))
             summary = plain.finish(context)
+        summary = watch.ended(summary)
     tasks.show(summary)
     reason = in_short(summary)
     if summary["status"] != "published":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -447,6 +448,88 @@ class ReportSettings(Frozen):
     max_bytes: int = Field(20_000_000, ge=1_000_000, description="Thumbnails stop at this size.")
 
 
+# --- who is told -------------------------------------------------------------------------------
+
+Outcome = Literal["published", "unwritten", "held", "failed"]
+
+
+class NotifyBase(Frozen):
+    """When somebody is told. Secrets are named as environment variables and never kept."""
+
+    when: tuple[Outcome, ...] = Field(
+        ("held", "failed", "unwritten"),
+        min_length=1,
+        description="unwritten: published, and the report or an export could not be written.",
+    )
+    timeout: float = Field(10, gt=0, le=300, description="Seconds until it is given up.")
+
+
+class Webhook(NotifyBase):
+    """A POST with a JSON body; its `text` is what Slack, Mattermost and their like show."""
+
+    type: Literal["webhook"]
+    url: str | None = Field(None, description="Where to, when the address is no secret.")
+    url_env: str | None = Field(None, description="Environment variable that holds the address.")
+    token_env: str | None = Field(None, description="Variable with a bearer token to send along.")
+
+    @model_validator(mode="after")
+    def _addressed(self) -> Webhook:
+        if (self.url is None) == (self.url_env is None):
+            raise ValueError("name one of url and url_env")
+        if self.url is not None and not re.match(r"https?://[^/@]+(/|$)", self.url):
+            raise ValueError(
+                "url must be http(s)://host/… without a user or password; "
+                "put an address that is a secret into an environment variable and name it: url_env"
+            )
+        return self
+
+
+class Email(NotifyBase):
+    """A mail by SMTP."""
+
+    type: Literal["email"]
+    to: tuple[str, ...] = Field(min_length=1)
+    sender: str = Field(description="Address in From.")
+    host: str = Field(description="The mail server.")
+    port: int = Field(587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str | None = Field(None, description="Name to log in with.")
+    password_env: str | None = Field(None, description="Variable that holds its password.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Email:
+        if (self.user is None) != (self.password_env is None):
+            raise ValueError("user and password_env go together; name both or none")
+        if self.user and self.security == "none":
+            raise ValueError("a password is not sent in the clear; choose starttls or tls")
+        return self
+
+
+class CommandHook(NotifyBase):
+    """A command of your own, called without a shell; the same JSON comes on its standard input."""
+
+    type: Literal["command"]
+    command: tuple[str, ...] = Field(min_length=1, description="Program and arguments.")
+
+
+Notify = Annotated[Webhook | Email | CommandHook, Field(discriminator="type")]
+
+
+class MetricsSettings(Frozen):
+    """Where the latest run's metrics are put, beside those kept with every run."""
+
+    path: str | None = Field(
+        None, description="A .prom file in the folder of node_exporter's textfile collector."
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _is_read(cls, value: str | None) -> str | None:
+        if value is not None and not value.endswith(".prom"):
+            raise ValueError("must end in .prom: the collector reads no other file")
+        return value
+
+
 class RunConfig(Frozen):
     """One nightly run, complete: nothing is inherited and nothing is implied by a path."""
 
@@ -475,6 +558,8 @@ class RunConfig(Frozen):
     retention: RetentionSettings = RetentionSettings()
     exports: tuple[ExportSettings, ...] = ()
     report: ReportSettings = ReportSettings()
+    notify: tuple[Notify, ...] = Field((), description="Who is told how a run ended.")
+    metrics: MetricsSettings = MetricsSettings()
     shard_rows: int = Field(50_000, ge=1, description="Rows per shard: the unit of work.")
     threads: int | None = Field(None, ge=1, description="CPU threads; default: all cores.")
     seed: int = 0
@@ -537,6 +622,7 @@ def load_config(path: str | Path, **overrides: Any) -> RunConfig:
             "text_encoder": anchored(folder, config.text_encoder, "path"),
             "image_encoder": anchored(folder, config.image_encoder, "path"),
             "exports": tuple(anchored(folder, export, "path") for export in config.exports),
+            "metrics": anchored(folder, config.metrics, "path"),
         }
     )
 

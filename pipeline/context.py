@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline import progress
+from pipeline import progress, runlog
 from pipeline.catalog import Catalog, Work
 from pipeline.catalog.catalog import Run
 from pipeline.config import RunConfig
@@ -89,11 +89,16 @@ def stage(name: str) -> Callable[[Stage], Stage]:
                 progress.report(name, noted["rows"], noted["rows"])
                 return noted
             began = time.perf_counter()
+            told = functools.partial(
+                runlog.event, catalog=context.config.catalog, run=context.run, stage=name
+            )
+            told("stage started")
             progress.report(name, 0)
             with threadpool_limits(limits=context.threads):
                 facts = function(context)
             facts = {"rows": 0, "bytes": 0, **facts, "seconds": time.perf_counter() - began}
             context.work.note(name, facts)
+            told("stage finished", **{key: facts[key] for key in ("rows", "seconds", "bytes")})
             progress.report(name, facts["rows"], facts["rows"])
             return facts
 

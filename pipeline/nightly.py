@@ -24,6 +24,7 @@ from pipeline.pinning import pinned
 from pipeline.resumption import ended, interruptions, taken_up
 from pipeline.sources import open_source
 from pipeline.state import rules_of
+from pipeline.watch import watching
 
 
 def check(config: RunConfig) -> None:
@@ -134,7 +135,7 @@ def run(
     Raises:
         PipelineError: the run could not be finished; what was published before stays published.
     """
-    with Catalog(config.catalog).writer():
+    with watching(config) as watch, Catalog(config.catalog).writer():
         context = begin(config, full=full, started=started)
         with recorded(context):
             stages.ingest(context)
@@ -146,4 +147,5 @@ def run(
             outcome.publish(context)
             outcome.report(context)
             outcome.export(context)
-            return finish(context)
+            summary = finish(context)
+        return watch.ended(summary)

@@ -14,7 +14,7 @@ SHELL = {"stages", "outcome", "nightly", "contents", "context", "state", "ingest
          "assessment", "labels_store",
          "last_night", "decisions",
          "feed", "succession", "gating", "operating",
-         "scorecard"}  # fmt: skip
+         "scorecard", "watch"}  # fmt: skip
 ROOMS = {"sources", "encoders", "indexes", "exporters"}
 
 

@@ -10,7 +10,8 @@ from pipeline.errors import ConfigError
 from pipeline.train_config import load_train_config
 
 ROOT = Path(__file__).parent.parent
-CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+# Prefect's own files are tested where its server is.
+CONFIGS = [path for path in sorted((ROOT / "configs").glob("*.yaml")) if "prefect" not in path.name]
 # `encoder` is a key of fine-tunes alone.
 TRAIN = [path for path in CONFIGS if "encoder" in yaml.safe_load(path.read_text("utf-8"))]
 RUN = [path for path in CONFIGS if path not in TRAIN]

@@ -144,6 +144,8 @@ def test_every_command_works(gemel: Gemel, sample: None, line: str) -> None:
     program, word, *_ = line.split()
     if program == "make":
         assert re.search(rf"^{word}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    elif program in ("export", "prefect"):
+        assert line in section("Every night")  # tests/flows/test_schedule_server.py runs these
     elif line != SAMPLE_RUN:
         assert program == "gemel"
         assert gemel(line) == 0
@@ -211,6 +213,8 @@ SETTINGS: dict[str, list[type[BaseModel]]] = {
     "`retention`": [config.RetentionSettings],
     "`exports`": [config.ExportSettings],
     "`report`": [config.ReportSettings],
+    "`notify`": list(get_args(get_args(config.Notify)[0])),
+    "`metrics`": [config.MetricsSettings],
     "The fine-tune": [TrainConfig],
     "`labels` of a fine-tune": list(get_args(get_args(train_config.LabelConfig)[0])),
     "`split`": [train_config.SplitSettings],
@@ -316,4 +320,4 @@ def test_every_configuration_is_named() -> None:
 def test_it_says_what_it_must() -> None:
     for word in ("uncalibrated", "identify people", "PIP_EXTRA_INDEX_URL", "Apache-2.0"):
         assert word in README
-    assert "http" not in README  # no registry, no remote page
+    assert not re.search(r"https?:(?!//127\.0\.0\.1)", README)  # no registry, no remote page

@@ -127,7 +127,9 @@ def _failures(summary: dict[str, Any]) -> list[str]:
         ]
     amiss = facts.unwritten(summary)
     lines = [_line("NOT WRITTEN", f"{what}: {why}") for what, why in amiss[:LISTED]]
-    return [*lines, *_more(len(amiss))]
+    untold = {**summary.get("not_notified", {}), **summary.get("metrics_failed", {})}
+    lines += [*_more(len(amiss)), *(_line("NOT TOLD", f"{to}: {untold[to]}") for to in untold)]
+    return lines
 
 
 def _more(count: int) -> list[str]:

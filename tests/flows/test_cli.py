@@ -54,6 +54,13 @@ def test_the_configured_export_was_written(night: Path) -> None:
     assert len(lines) == 1 + 25
 
 
+def test_the_log_is_json_lines_where_that_is_asked(night: Path) -> None:
+    done = gemel("run", "config.yaml", "--plain", "--log-format", "json", cwd=night)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert (lines[0]["event"], lines[0]["stage"]) == ("stage started", "ingest")
+    assert lines[-1]["event"] == "run published"
+
+
 def test_json_output_is_json(night: Path) -> None:
     done = gemel("run", "config.yaml", "--plain", "--json", cwd=night)
     assert json.loads(done.stdout)["counts"]["texts_embedded"] == 0
