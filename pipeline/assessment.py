@@ -172,7 +172,9 @@ def recalibrate(config: TrainConfig, *, model: str) -> dict[str, Any]:
         group=exam.entity[exam.left],
     )
     made = registry_of(catalog).register(
-        opened.model.name, lambda folder: _refilled(folder, opened.model, after)
+        opened.model.name,
+        lambda folder: _refilled(folder, opened.model, after),
+        tell=lambda folder, version: write_reports(folder, _told(opened.model, after), version),
     )
     return {
         "model": made.reference,
@@ -199,12 +201,16 @@ def _refilled(folder: Path, model: Model, calibration: Calibration) -> dict[str,
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(model.folder / path, target)
     (folder / CALIBRATION).write_text(calibration.to_json() + "\n")
+    facts = {name: value for name, value in model.facts.items() if name not in _SET_BY_REGISTRY}
+    return {**facts, "parent": model.reference, "recalibrated": True}
+
+
+def _told(model: Model, calibration: Calibration) -> dict[str, Any]:
+    """What the reports of the new version tell."""
     told = model.read("governance.json")["facts"]
     anew = {
         "model": {**told["model"], "parent": model.reference},
         "calibration": json.loads(calibration.to_json()),
         "gate": [],
     }
-    write_reports(folder, {**told, **anew})
-    facts = {name: value for name, value in model.facts.items() if name not in _SET_BY_REGISTRY}
-    return {**facts, "parent": model.reference, "recalibrated": True}
+    return {**told, **anew}

@@ -150,10 +150,11 @@ def _histogram(same: npt.NDArray[np.bool_], probability: Floats) -> dict[str, li
     }
 
 
-def write_reports(folder: Path, facts: dict[str, Any]) -> None:
-    """Write `REPORTS` from the facts of `governance`."""
+def write_reports(folder: Path, facts: dict[str, Any], version: str) -> None:
+    """Write `REPORTS` of one version from the facts of `governance`."""
     from pipeline.reporting.governance import render_governance
 
+    facts = {**facts, "model": {**facts["model"], "version": version}}
     report = governance_report(facts)
     write_facts(folder / "governance.json", report)
     (folder / "governance.md").write_text(governance_markdown(report))

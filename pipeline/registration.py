@@ -280,7 +280,9 @@ def register(
     compared = {"against": reference or "zero-shot", "metrics": compared}
     facts = governance(config, lesson, candidate, metrics, compared, as_rows(checks))
     model = registry.register(
-        config.name, lambda folder: _fill(folder, config, lesson, candidate, metrics, facts)
+        config.name,
+        lambda folder: _fill(folder, config, lesson, candidate, metrics),
+        tell=lambda folder, version: write_reports(folder, facts, version),
     )
     promoted = passes(checks) and config.gate.promote
     if promoted:
@@ -330,7 +332,6 @@ def _fill(
     lesson: Lesson,
     candidate: Candidate,
     metrics: dict[str, Any],
-    facts: dict[str, Any],
 ) -> dict[str, Any]:
     """Write a version's files; return what model.json says."""
     settings = candidate.trained.settings
@@ -354,7 +355,6 @@ def _fill(
             "versions": versions(),
         },
     )
-    write_reports(folder, facts)
     return {
         "purpose": champion_purpose(config.purpose, candidate.judge.modality),
         "parent": start_name(config),

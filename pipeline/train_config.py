@@ -24,6 +24,7 @@ from pipeline.config import (
     anchored,
     read_settings,
 )
+from pipeline.purposes import refused_use
 
 # --- labels ------------------------------------------------------------------------------------
 
@@ -221,27 +222,6 @@ class GateTraining(Frozen):
     min_gain: float = Field(0.0, description="Least gain over the champion, same held-out pairs.")
     max_slice_loss: Share = Field(0.05, description="Most F1 a slice with enough pairs may lose.")
     promote: bool = Field(True, description="False: register only; `gemel models promote` later.")
-
-
-# Uses that are out of scope, refused by name.
-REFUSED_PURPOSES = {
-    "identification": "identifying people",
-    "identify": "identifying people",
-    "biometric": "identifying people",
-    "face": "identifying people",
-    "surveillance": "identifying people",
-    "access_control": "access control",
-    "access control": "access control",
-    "access-control": "access control",
-    "admission": "admitting people",
-    "authentication": "access control",
-}
-
-
-def refused_use(purpose: str) -> str | None:
-    """Name the out-of-scope use that a purpose states, or None when it is in scope."""
-    words = purpose.casefold()
-    return next((use for word, use in REFUSED_PURPOSES.items() if word in words), None)
 
 
 class TrainConfig(Frozen):

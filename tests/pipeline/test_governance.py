@@ -12,8 +12,8 @@ from scipy.stats import binomtest
 
 from pipeline.errors import PipelineError
 from pipeline.governance import drift, governance_markdown, governance_report, model_card
+from pipeline.purposes import REFUSED_PURPOSES
 from pipeline.reporting.governance import render_governance
-from pipeline.train_config import REFUSED_PURPOSES
 
 EDGES = [0.0, 0.25, 0.5, 0.75, 1.0]
 MIN_SLICE = 30

@@ -140,6 +140,10 @@ def test_the_version_holds_what_its_readers_need(first: Any) -> None:
     }  # fmt: skip
     report = (folder / "governance.md").read_text()
     assert "Acme" in report
+    assert report.startswith("# Governance report: offers/v0001\n")
+    page = (folder / "governance.html").read_text()
+    assert "<title>Gemel Governance report: offers/v0001</title>" in page
+    assert (folder / "card.md").read_text().startswith("# Model card: offers/v0001\n")
     card = (folder / "card.md").read_text().casefold()
     assert "access control" in card
     assert "identif" in card
@@ -392,6 +396,7 @@ def test_recalibrating_keeps_the_judge_and_moves_the_threshold(
     report = json.loads((home / "v0002" / "governance.json").read_text())
     assert report["facts"]["calibration"]["accept"]["value"] == made["accept"]["value"]
     assert report["facts"]["model"]["parent"] == "offers/v0001"
+    assert report["title"].endswith("offers/v0002")
     registry = registry_of(Catalog(promoted))
     assert registry.champion().reference == "offers/v0001"  # type: ignore[union-attr]
     registry.promote("offers", "v0002", by="test", reason="a laxer threshold")
