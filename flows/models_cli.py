@@ -192,10 +192,13 @@ def show_model(model: str, *, catalog: CatalogOption = None, as_json: JsonOption
     Example: `gemel models show champion --catalog .gemel/sample`
     """
     from pipeline.assessment import find
+    from pipeline.reporting.training import precision_line
 
     found = find(chosen_catalog(catalog), model)
-    facts = {"model": found.reference, "folder": str(found.folder), **found.facts}
-    show(facts, [(found.folder / "card.md").read_text(), str(found.folder)], as_json=as_json)
+    accept = found.read("calibration.json")["accept"]
+    facts = {"model": found.reference, "folder": str(found.folder), **found.facts, "accept": accept}
+    card = (found.folder / "card.md").read_text()
+    show(facts, [card, precision_line(accept), str(found.folder)], as_json=as_json)
     return 0
 
 
@@ -212,12 +215,15 @@ def promote_model(
     Example: `gemel models promote products/v0003 --catalog .gemel/sample`
     """
     from pipeline.registered import registry_of
+    from pipeline.reporting.training import precision_line
 
     registry = registry_of(chosen_catalog(catalog))
     found = registry.find(model)
     registry.promote(found.name, found.version, by=getpass.getuser(), reason=reason)
-    facts = {"champion": found.reference, "purpose": found.purpose}
-    show(facts, [f"{found.reference} is champion for {found.purpose}"], as_json=as_json)
+    accept = found.read("calibration.json")["accept"]
+    facts = {"champion": found.reference, "purpose": found.purpose, "accept": accept}
+    lines = [f"{found.reference} is champion for {found.purpose}", precision_line(accept)]
+    show(facts, lines, as_json=as_json)
     return 0
 
 

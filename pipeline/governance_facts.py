@@ -89,6 +89,7 @@ class ThresholdFacts(Given):
     target: Share
     confidence: Share
     met: bool
+    independent: float | None = None
 
 
 class CalibrationFacts(Given):

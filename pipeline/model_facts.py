@@ -15,7 +15,7 @@ from pipeline.governance import governance_markdown, governance_report, model_ca
 from pipeline.train_config import TrainConfig
 
 if TYPE_CHECKING:
-    from pipeline.registration import Candidate
+    from pipeline.measuring import Candidate
 
 PACKAGES = ("torch", "pytorch-lightning", "sentence-transformers", "lightgbm", "scikit-learn")
 WORST = 20  # errors of each kind shown in the governance report

@@ -218,7 +218,7 @@ def test_an_unreachable_target_is_a_warning():
     calibration = {**FACTS["calibration"], "accept": accept}
     warnings = governance_report({**FACTS, "calibration": calibration})["warnings"]
     assert len(warnings) == 1
-    assert "is not reachable" in warnings[0]
+    assert "target precision of 0.9500 was not shown" in warnings[0]
 
 
 def test_a_recall_that_too_few_labels_show_is_a_warning():

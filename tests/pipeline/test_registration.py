@@ -24,7 +24,7 @@ from pipeline.labels_store import add_labels, model_rows, suggest_labels
 from pipeline.nightly import check
 from pipeline.outcome import write_export
 from pipeline.registered import registry_of
-from pipeline.registration import balanced_threshold, finetune
+from pipeline.registration import finetune
 from pipeline.train_config import TrainConfig
 
 Write = Callable[..., Path]
@@ -249,10 +249,35 @@ def test_validation_pairs_of_one_class_are_refused(data: Path, tmp_path: Path) -
     assert model_rows(Catalog(tmp_path / "catalog")) == []
 
 
-def test_the_balanced_threshold_accepts_equal_probabilities_together() -> None:
-    threshold = balanced_threshold(np.array([0.9, 0.9, 0.8, 0.1, 0.0]))
-    assert threshold == pytest.approx(0.4)  # halfway between 0.8 and 0.1 in log-odds: 4 and 1 / 9
-    assert balanced_threshold(np.array([0.5, 0.5])) == 0.5
+def test_the_balanced_rule_accepts_at_the_best_f1_and_says_so(
+    first: Any, data: Path, tmp_path: Path
+) -> None:
+    judge = {"kind": "linear", "accept": "balanced"}
+    summary = finetune(training(data, tmp_path / "catalog", judge=judge))
+    accept = summary["thresholds"]["accept"]
+    assert accept["value"] == summary["balanced"]["threshold"] == first[1]["balanced"]["threshold"]
+    assert not accept["met"]
+    assert summary["metrics"]["f1"] == first[1]["balanced"]["metrics"]["f1"]
+    folder = Path(summary["folder"])
+    chosen = json.loads((folder / "calibration.json").read_text())["chosen"]
+    assert chosen["rule"] == "balanced"
+    assert "does not show a precision of 0.95" in chosen["unreachable"][0]
+    assert "the score of the greatest F1" in (folder / "card.md").read_text()
+    assert summary["promoted"], "without a champion its bound is said, not asked for"
+    with pytest.raises(UnreachableTarget, match="balanced threshold"):
+        finetune(training(data, tmp_path / "other", judge={**judge, "on_unreachable": "error"}))
+
+
+def test_a_weaker_bound_than_the_champion_s_needs_a_word(promoted: Path, data: Path) -> None:
+    own = registry_of(Catalog(promoted)).champion().read("calibration.json")["accept"]  # type: ignore[union-attr]
+    changes = {"judge": {"kind": "linear", "confidence": 0.995}, "gate": {"min_gain": -0.1}}
+    weak = finetune(training(data, promoted, **changes))
+    assert weak["thresholds"]["accept"]["precision_low"] < own["precision_low"]
+    assert not weak["promoted"]
+    (failed,) = [check for check in weak["gate"] if not check["passed"]]
+    assert "that the champion offers/v0001 shows" in failed["message"]
+    gate = {"min_gain": -0.1, "min_precision_low": 0.3}
+    assert finetune(training(data, promoted, judge=changes["judge"], gate=gate))["promoted"]
 
 
 # --- the nightly run ---------------------------------------------------------------------------
