@@ -103,16 +103,21 @@ def calibrate(
 ) -> int:
     """Choose new thresholds for a registered model, as a new version of it; promotes nothing.
 
+    Pairs that the model was trained on are left out; its test pairs, where given, measure the
+    thresholds and choose none.
+
     Example: `gemel calibrate --model champion --pairs labels.csv --target-precision 0.98`
     """
-    from pipeline import assessment
+    from pipeline.recalibration import recalibrate
+    from pipeline.reporting.training import left_out_lines
 
     settings = _labels(pairs, config, catalog)
     judge = settings.judge.model_copy(update={"target_precision": target_precision})
-    made = assessment.recalibrate(settings.model_copy(update={"judge": judge}), model=model)
+    made = recalibrate(settings.model_copy(update={"judge": judge}), model=model)
     accept = made["accept"]
     lines = [
         f"{made['model']} made from {made['from']} on {made['pairs']:,} labelled pairs",
+        *left_out_lines(made),
         f"accept at {accept['value']:.4f}: precision {accept['precision']:.3f}, at least "
         f"{accept['precision_low']:.3f} with {accept['confidence']:.0%} confidence",
         f"not promoted; to use it: gemel models promote {made['model']}",

@@ -6,10 +6,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from pipeline.finetuning import Lesson
 from pipeline.measuring import Candidate
 from pipeline.model_facts import split_sizes, start_name, versions, write_facts
-from pipeline.registered import CALIBRATION, JUDGE, champion_purpose
+from pipeline.registered import CALIBRATION, JUDGE, SPLIT, champion_purpose
+from pipeline.seen import split_table
 from pipeline.train_config import TrainConfig
 
 
@@ -27,6 +30,7 @@ def fill(
         settings = settings.model_copy(update={"path": "encoder"})
     candidate.judge.save(folder / JUDGE)
     (folder / CALIBRATION).write_text(candidate.calibration.to_json() + "\n")
+    pq.write_table(split_table(lesson.pairs, lesson.usable["train"]), folder / SPLIT)
     write_facts(folder / "metrics.json", metrics)
     write_facts(
         folder / "training.json",

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SHELL = {"stages", "outcome", "nightly", "contents", "context", "state", "ingestion", "proposals",
          "finetuning", "registration", "registered", "study", "pinning", "model_facts",
-         "assessment", "labels_store", "measuring", "model_files",
+         "assessment", "labels_store", "measuring", "model_files", "recalibration",
          "scorecard"}  # fmt: skip
 ROOMS = {"sources", "encoders", "indexes", "exporters"}
 

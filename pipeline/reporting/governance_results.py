@@ -81,6 +81,7 @@ def quality(
             f"Measured on {formats.count(facts.pairs)} pairs held out from training and "
             f"calibration, {formats.count(facts.positives)} of them duplicates."
         ),
+        _elsewhere(facts),
         table(("Metric", "Value", "95 % interval"), measured),
         *(_compared(comparison) if comparison else ()),
         table(("Gate", "Check", "What it says"), checks, words=3) if checks else None,
@@ -152,6 +153,18 @@ def scores(
 def limits(own: Sequence[str]) -> Section:
     """What the figures do not say."""
     return section("limits", "Limits", bullets((*own, *GENERAL_LIMITS)))
+
+
+def _elsewhere(facts: EvaluationFacts) -> Block | None:
+    """Says so where the figures are of another threshold."""
+    if facts.measured_at is None:
+        return None
+    return warning(
+        "The thresholds of this version are new, its held-out figures are not: precision, recall, "
+        f"F1 and the failure rates were measured at {facts.measured_at.accept:.4f}, the accept "
+        f"threshold of {facts.measured_at.model}. `gemel calibrate` with the test pairs measures "
+        "them anew."
+    )
 
 
 # --- words -------------------------------------------------------------------------------------

@@ -86,6 +86,21 @@ def precision_line(accept: dict[str, Any]) -> str:
     return f"target      {accept['target']:.3f} NOT SHOWN: {bound}"
 
 
+def left_out_lines(made: dict[str, Any]) -> list[str]:
+    """Which pairs did not calibrate, and what the figures of a recalibrated version are of."""
+    out, old = made["left_out"], made["measured_at"]
+    lines = [
+        f"left out: {out['trained']:,} pairs it was trained on, {out['touching']:,} new ones "
+        f"that touch a record of its training or test, {out['held_out']:,} of its test"
+    ]
+    if old:
+        return [
+            *lines,
+            f"its figures are {old['model']}'s, at {old['accept']:.4f}: no test pair given",
+        ]
+    return [*lines, f"measured on the {out['held_out']:,} test pairs at the new threshold"]
+
+
 def metric_lines(metrics: dict[str, Any], where: str) -> list[str]:
     """Each metric with its interval."""
     width = max(map(len, NAMES.values()))

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 import pytest
 from pydantic import ValidationError
 
+from pipeline import finetuning as steps
 from pipeline import run
-from pipeline.assessment import evaluate, recalibrate
+from pipeline.assessment import evaluate
 from pipeline.calibration import UnreachableTarget
 from pipeline.catalog import Catalog
 from pipeline.config import ExportSettings, RunConfig
@@ -23,6 +24,7 @@ from pipeline.errors import CatalogError, ConfigError, PipelineError
 from pipeline.labels_store import add_labels, model_rows, suggest_labels
 from pipeline.nightly import check
 from pipeline.outcome import write_export
+from pipeline.recalibration import recalibrate
 from pipeline.registered import registry_of
 from pipeline.registration import finetune
 from pipeline.train_config import TrainConfig
@@ -408,10 +410,10 @@ def test_evaluation_makes_no_catalog(data: Path, tmp_path: Path) -> None:
 def test_recalibrating_keeps_the_judge_and_moves_the_threshold(
     promoted: Path, first: Any, data: Path
 ) -> None:
-    judge = {"kind": "linear", "target_precision": 0.7}
+    judge = {"kind": "linear", "target_precision": 0.4}
     made = recalibrate(training(data, promoted, judge=judge), model="champion")
     assert made["model"] == "offers/v0002"
-    assert made["accept"]["target"] == 0.7
+    assert made["accept"]["target"] == 0.4
     assert made["accept"]["value"] != first[1]["thresholds"]["accept"]["value"]
     home = promoted / "models" / "offers"
     assert files(home / "v0001" / "judge") == files(home / "v0002" / "judge")
@@ -426,6 +428,98 @@ def test_recalibrating_keeps_the_judge_and_moves_the_threshold(
     assert registry.champion().reference == "offers/v0001"  # type: ignore[union-attr]
     registry.promote("offers", "v0002", by="test", reason="a laxer threshold")
     assert run(nightly(data, promoted))["thresholds"]["accept"] == made["accept"]["value"]
+
+
+def rows_of(data: Path, out: Path, wanted: set[str], promoted: Path) -> Path:
+    """The labelled pairs, each once, that the first model had in some of its splits."""
+    split = {pair[:2]: pair[2] for pair in split_pairs_of(training(data, promoted))}
+    head, *lines = (data / "pairs.csv").read_text().splitlines()
+    kept: dict[tuple[str, ...], str] = {}
+    for line in lines:
+        pair = tuple(sorted(f"s:{name}" for name in line.split(",")[:2]))
+        if split[pair] in wanted:  # type: ignore[index]
+            kept[pair] = line
+    out.write_text("\n".join([head, *kept.values()]) + "\n")
+    return out
+
+
+def split_pairs_of(config: TrainConfig) -> list[tuple[str, str, str]]:
+    pairs = steps.read(config).pairs
+    ids = pairs.records["record_id"].to_pylist()
+    rows = zip(pairs.left.tolist(), pairs.right.tolist(), pairs.split.tolist(), strict=True)
+    return [(ids[a], ids[b], split) for a, b, split in rows]
+
+
+def test_training_pairs_never_calibrate(promoted: Path, data: Path, tmp_path: Path) -> None:
+    """The labels name no split: the version itself knows what it was trained on."""
+    sizes = {name: part["pairs"] for name, part in split_sizes_of(promoted).items()}
+    judge = {"kind": "linear", "target_precision": 0.4}
+    every = recalibrate(training(data, promoted, judge=judge), model="champion")
+    assert every["pairs"] == every["accept"]["n"] == sizes["valid"]
+    assert every["left_out"]["trained"] == sizes["train"]
+    assert every["left_out"]["held_out"] == sizes["test"]
+    # The same from the validation pairs alone, under other ids but with the same contents.
+    path = rows_of(data, tmp_path / "valid.csv", {"valid", "train"}, promoted)
+    labels = [{"type": "pairs", "path": str(path)}]
+    other = {**source(data), "name": "renamed"}
+    alone = recalibrate(
+        training(data, promoted, judge=judge, labels=labels, sources=[other]), model="champion"
+    )
+    assert alone["accept"] == every["accept"]
+    assert alone["left_out"]["held_out"] == 0
+
+    path = rows_of(data, tmp_path / "train.csv", {"train"}, promoted)
+    labels = [{"type": "pairs", "path": str(path)}]
+    before = len(registry_of(Catalog(promoted)).list())
+    with pytest.raises(ConfigError, match=f"trained on {sizes['train']}"):
+        recalibrate(training(data, promoted, judge=judge, labels=labels), model="champion")
+    assert len(registry_of(Catalog(promoted)).list()) == before
+
+
+def split_sizes_of(catalog: Path) -> dict[str, dict[str, int]]:
+    facts = json.loads((catalog / "models" / "offers" / "v0001" / "training.json").read_text())
+    found: dict[str, dict[str, int]] = facts["splits"]
+    return found
+
+
+def test_figures_of_a_new_threshold_are_measured_at_it_or_marked(
+    promoted: Path, data: Path, tmp_path: Path
+) -> None:
+    judge = {"kind": "linear", "target_precision": 0.4}
+    old = json.loads((promoted / "models" / "offers" / "v0001" / "metrics.json").read_text())
+    with_test = recalibrate(training(data, promoted, judge=judge), model="champion")
+    assert with_test["measured_at"] is None
+    folder = promoted / "models" / "offers" / "v0002"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["accept"] == with_test["accept"]["value"] != old["accept"]
+    assert metrics["pairs"] == old["pairs"]
+    assert "its held-out figures are not" not in (folder / "card.md").read_text()
+    checked = evaluate(
+        training(data, promoted, labels=[
+            {"type": "pairs", "path": str(rows_of(data, tmp_path / "t.csv", {"test"}, promoted))}
+        ], min_positives=2),
+        model="offers/v0002",
+    )  # fmt: skip
+    assert checked["models"]["offers/v0002"]["metrics"]["f1"]["value"] == pytest.approx(
+        metrics["metrics"]["f1"]["value"]
+    )
+
+    path = rows_of(data, tmp_path / "valid.csv", {"valid"}, promoted)
+    labels = [{"type": "pairs", "path": str(path)}]
+    without = recalibrate(
+        training(data, promoted, judge=judge, labels=labels), model="offers/v0001"
+    )
+    assert without["measured_at"] == {"model": "offers/v0001", "accept": old["accept"]}
+    folder = promoted / "models" / "offers" / "v0003"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["measured_at"]["model"] == "offers/v0001"
+    assert sum(metrics["histogram"]["counts"]) == without["pairs"]
+    assert "threshold of offers/v0001" in (folder / "card.md").read_text()
+    shown = {row["model"]: row["f1"] for row in model_rows(Catalog(promoted))}
+    assert shown["offers/v0003"] is None
+    assert shown["offers/v0002"] is not None
+    registry_of(Catalog(promoted)).promote("offers", "v0003", by="test", reason="to see it run")
+    assert run(nightly(data, promoted))["calibrated"]
 
 
 def test_labels_go_round_and_train_a_model(data: Path, tmp_path: Path) -> None:
