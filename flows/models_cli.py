@@ -103,16 +103,21 @@ def calibrate(
 ) -> int:
     """Choose new thresholds for a registered model, as a new version of it; promotes nothing.
 
+    Pairs that the model was trained on are left out; its test pairs, where given, measure the
+    thresholds and choose none.
+
     Example: `gemel calibrate --model champion --pairs labels.csv --target-precision 0.98`
     """
-    from pipeline import assessment
+    from pipeline.recalibration import recalibrate
+    from pipeline.reporting.training import left_out_lines
 
     settings = _labels(pairs, config, catalog)
     judge = settings.judge.model_copy(update={"target_precision": target_precision})
-    made = assessment.recalibrate(settings.model_copy(update={"judge": judge}), model=model)
+    made = recalibrate(settings.model_copy(update={"judge": judge}), model=model)
     accept = made["accept"]
     lines = [
         f"{made['model']} made from {made['from']} on {made['pairs']:,} labelled pairs",
+        *left_out_lines(made),
         f"accept at {accept['value']:.4f}: precision {accept['precision']:.3f}, at least "
         f"{accept['precision_low']:.3f} with {accept['confidence']:.0%} confidence",
         f"not promoted; to use it: gemel models promote {made['model']}",
@@ -192,10 +197,13 @@ def show_model(model: str, *, catalog: CatalogOption = None, as_json: JsonOption
     Example: `gemel models show champion --catalog .gemel/sample`
     """
     from pipeline.assessment import find
+    from pipeline.reporting.training import precision_line
 
     found = find(chosen_catalog(catalog), model)
-    facts = {"model": found.reference, "folder": str(found.folder), **found.facts}
-    show(facts, [(found.folder / "card.md").read_text(), str(found.folder)], as_json=as_json)
+    accept = found.read("calibration.json")["accept"]
+    facts = {"model": found.reference, "folder": str(found.folder), **found.facts, "accept": accept}
+    card = (found.folder / "card.md").read_text()
+    show(facts, [card, precision_line(accept), str(found.folder)], as_json=as_json)
     return 0
 
 
@@ -212,12 +220,15 @@ def promote_model(
     Example: `gemel models promote products/v0003 --catalog .gemel/sample`
     """
     from pipeline.registered import registry_of
+    from pipeline.reporting.training import precision_line
 
     registry = registry_of(chosen_catalog(catalog))
     found = registry.find(model)
     registry.promote(found.name, found.version, by=getpass.getuser(), reason=reason)
-    facts = {"champion": found.reference, "purpose": found.purpose}
-    show(facts, [f"{found.reference} is champion for {found.purpose}"], as_json=as_json)
+    accept = found.read("calibration.json")["accept"]
+    facts = {"champion": found.reference, "purpose": found.purpose, "accept": accept}
+    lines = [f"{found.reference} is champion for {found.purpose}", precision_line(accept)]
+    show(facts, lines, as_json=as_json)
     return 0
 
 

@@ -1,20 +1,16 @@
-"""Registered models on labelled pairs: evaluate one, compare two, calibrate one anew. SHELL."""
+"""Registered models on labelled pairs: evaluate one, compare two. SHELL."""
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline import finetuning as steps
-from pipeline.calibration import Calibration, calibrate
 from pipeline.catalog import Catalog
 from pipeline.catalog.models import Model
 from pipeline.claims import HELD_OUT
@@ -23,9 +19,8 @@ from pipeline.encoders import open_encoder
 from pipeline.errors import ConfigError
 from pipeline.evaluation import compare, evaluate_pairs
 from pipeline.labelled import LabelledPairs
-from pipeline.labels import read_claims, read_labelled
-from pipeline.model_facts import REPORTS, write_reports
-from pipeline.registered import CALIBRATION, Registered, open_registered, registry_of
+from pipeline.labels import read_claims
+from pipeline.registered import Registered, open_registered, registry_of
 from pipeline.splits import entities
 from pipeline.study import Study
 from pipeline.train_config import TrainConfig
@@ -133,78 +128,3 @@ def find(catalog: Catalog, reference: str) -> Model:
     if champion is None:
         raise ConfigError("there is no champion yet: run `gemel finetune`, or name a model")
     return champion
-
-
-def recalibrate(config: TrainConfig, *, model: str) -> dict[str, Any]:
-    """Make a version of a model with the same encoder and judge and new thresholds.
-
-    Uses the pairs of the split 'valid' where the labels name splits, else all of them.
-
-    Raises:
-        UnreachableTarget: the target precision cannot be shown; nothing is registered.
-    """
-    catalog = Catalog(config.catalog, create=False)
-    opened = open_registered(find(catalog, model))
-    published, verdicts = steps.in_catalog(config)
-    pairs = read_labelled(config, published=published, verdicts=verdicts, now=datetime.now(UTC))
-    held = pairs.part("valid") if len(pairs.part("valid")) else np.arange(len(pairs.left))
-    study = Study.of(
-        pairs.records,
-        min_tokens=config.text.min_tokens,
-        min_detail=config.images.min_detail,
-        threads=config.threads or os.cpu_count() or 1,
-    )
-    exam = Exam(
-        study, pairs.left[held], pairs.right[held], pairs.same[held], entities(pairs), {}, {}
-    )
-    before = opened.rule.calibration
-    after = calibrate(
-        scored(config, exam, opened),
-        exam.same,
-        model=before.model,
-        version=before.version,
-        fingerprint=before.fingerprint,
-        target_precision=config.judge.target_precision,
-        target_recall=config.judge.target_recall,
-        confidence=config.judge.confidence,
-        on_unreachable="error",
-        seed=config.seed,
-        group=exam.entity[exam.left],
-    )
-    made = registry_of(catalog).register(
-        opened.model.name, lambda folder: _refilled(folder, opened.model, after)
-    )
-    return {
-        "model": made.reference,
-        "from": opened.model.reference,
-        "pairs": len(held),
-        "accept": after.accept.to_json(),
-        "review": after.review.to_json(),
-        "promoted": False,
-    }
-
-
-_WRITTEN_ANEW = {CALIBRATION, *REPORTS}
-_SET_BY_REGISTRY = {"name", "version", "created", "files", "sha256"}
-
-
-def _refilled(folder: Path, model: Model, calibration: Calibration) -> dict[str, Any]:
-    """Copy a version's files, its calibration and what tells of it written anew.
-
-    What was measured on held-out pairs stays what it was, at the threshold it names.
-    """
-    for path in model.facts["files"]:
-        if path not in _WRITTEN_ANEW:
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(model.folder / path, target)
-    (folder / CALIBRATION).write_text(calibration.to_json() + "\n")
-    told = model.read("governance.json")["facts"]
-    anew = {
-        "model": {**told["model"], "parent": model.reference},
-        "calibration": json.loads(calibration.to_json()),
-        "gate": [],
-    }
-    write_reports(folder, {**told, **anew})
-    facts = {name: value for name, value in model.facts.items() if name not in _SET_BY_REGISTRY}
-    return {**facts, "parent": model.reference, "recalibrated": True}

@@ -12,13 +12,13 @@ import numpy.typing as npt
 
 from pipeline.calibrator import Calibrator, choose_calibrator
 from pipeline.errors import ConfigError
+from pipeline.looks import Flags, Floats
 from pipeline.reliability import brier, expected_calibration_error, log_loss, reliability
 from pipeline.thresholds import (
-    Flags,
-    Floats,
     Threshold,
     UnreachableTarget,
     accept_threshold,
+    balanced_threshold,
     best_reachable,
     review_threshold,
 )
@@ -37,7 +37,8 @@ class Calibration:
     Attributes:
         model, version, fingerprint: the model; another fingerprint is refused.
         accept, review: thresholds on the probability, review.value <= accept.value.
-        chosen: how: the calibrator's kinds compared, and what could not be met, in words.
+        chosen: how: the calibrator's kinds compared, the rule of the accept threshold
+            (target_precision or balanced), and what could not be met, in words.
     """
 
     model: str
@@ -108,10 +109,18 @@ def calibrate(
     seed: int,
     group: npt.NDArray[np.int64] | None = None,
     weight: Floats | None = None,
+    sides: npt.NDArray[np.int64] | None = None,
+    rule: Literal["target_precision", "balanced"] = "target_precision",
 ) -> Calibration:
     """Calibrate a model's raw scores on held-out labelled pairs, and choose both thresholds.
 
     A review threshold above the accept threshold is lowered to it: nothing is left to review.
+
+    Args:
+        group: (p,) pairs that the calibrator's cross-validation keeps together.
+        sides: (p, 2) entities of both sides: pairs that share one count as dependent.
+        rule: how the accept threshold is chosen: for the target precision, or `balanced`, for the
+            greatest F1, wherever the precision's bound then lies.
 
     Raises:
         UnreachableTarget: the target precision is, and `on_unreachable` is 'error', or nothing is
@@ -121,19 +130,17 @@ def calibrate(
     """
     calibrator, chosen = choose_calibrator(score, same, seed=seed, group=group, weight=weight)
     probability = calibrator(score)
-    chosen = {**chosen, "unreachable": []}
+    chosen = {**chosen, "rule": rule, "unreachable": []}
+    known: dict[str, Any] = {"confidence": confidence, "weight": weight, "sides": sides}
+    choose = accept_threshold if rule == "target_precision" else _balanced
     accept = _reached(
-        lambda: accept_threshold(
-            probability, same, target=target_precision, confidence=confidence, weight=weight
-        ),
+        lambda: choose(probability, same, target=target_precision, **known),
         chosen,
         target=target_precision,
         fatal=on_unreachable == "error",
     )
     review = _reached(
-        lambda: review_threshold(
-            probability, same, target=target_recall, confidence=confidence, weight=weight
-        ),
+        lambda: review_threshold(probability, same, target=target_recall, **known),
         chosen,
         target=target_recall,
         fatal=False,
@@ -142,6 +149,20 @@ def calibrate(
         lowered = {**accept.to_json(), "measure": "recall", "target": target_recall}
         review = Threshold(**{**lowered, "met": review.met})
     return Calibration(model, version, fingerprint, calibrator, accept, review, chosen)
+
+
+def _balanced(probability: Floats, same: Flags, *, target: float, **known: Any) -> Threshold:
+    """The balanced threshold, or, where it does not show the target precision, why."""
+    found = balanced_threshold(probability, same, target=target, **known)
+    if found.met:
+        return found
+    raise UnreachableTarget(
+        f"the balanced threshold {found.value:.4f} does not show a precision of {target:.4g}: "
+        f"{found.precision:.3f} of {found.accepted} accepted pairs are right, at least "
+        f"{found.precision_low:.3f} with {found.confidence:.0%} confidence; for that precision set "
+        "judge.accept: target_precision",
+        found,
+    )
 
 
 def _reached(

@@ -55,6 +55,11 @@ class Lesson:
         """(p,) entity of each pair, its left record's."""
         return self.entity[self.pairs.left]
 
+    @property
+    def sides(self) -> Rows:
+        """(p, 2) entities of both sides of each pair."""
+        return np.stack([self.entity[self.pairs.left], self.entity[self.pairs.right]], axis=1)
+
 
 def threads_of(config: TrainConfig) -> int:
     """CPU threads a fine-tune uses."""

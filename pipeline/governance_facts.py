@@ -89,6 +89,7 @@ class ThresholdFacts(Given):
     target: Share
     confidence: Share
     met: bool
+    independent: float | None = None
 
 
 class CalibrationFacts(Given):
@@ -171,6 +172,13 @@ class CurvePoint(Given):
     recall: Share
 
 
+class MeasuredAt(Given):
+    """The version and accept threshold that figures are of, where it is not this one's."""
+
+    model: str
+    accept: float
+
+
 class EvaluationFacts(Given):
     """`pipeline.evaluation.evaluate_pairs` on the held-out pairs."""
 
@@ -180,6 +188,7 @@ class EvaluationFacts(Given):
     errors: FailureFacts
     calibration: ReliabilityFacts
     curve: list[CurvePoint] = []
+    measured_at: MeasuredAt | None = None
 
 
 class Difference(Given):

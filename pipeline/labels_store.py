@@ -114,7 +114,8 @@ def model_rows(catalog: Catalog) -> list[dict[str, Any]]:
     for reference in sorted(sound.keys() | problems.keys()):
         model = sound.get(reference)
         problem = problems.get(reference)
-        metrics = model.read("metrics.json")["metrics"] if model and not problem else {}
+        measured = model.read("metrics.json") if model and not problem else {}
+        metrics = measured.get("metrics", {})
         rows.append(
             {
                 "model": reference,
@@ -122,7 +123,10 @@ def model_rows(catalog: Catalog) -> list[dict[str, Any]]:
                 "purpose": model.purpose if model else in_use.get(reference),
                 "created": model.facts["created"] if model else None,
                 "average_precision": metrics["average_precision"]["value"] if metrics else None,
-                "f1": metrics["f1"]["value"] if metrics else None,
+                # Of another threshold it says nothing of this version.
+                "f1": metrics["f1"]["value"]
+                if metrics and not measured.get("measured_at")
+                else None,
                 "problem": problem,
             }
         )

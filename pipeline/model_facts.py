@@ -12,16 +12,19 @@ import numpy.typing as npt
 
 from pipeline.finetuning import Lesson
 from pipeline.governance import governance_markdown, governance_report, model_card
+from pipeline.study import Study
 from pipeline.train_config import TrainConfig
 
 if TYPE_CHECKING:
-    from pipeline.registration import Candidate
+    from pipeline.measuring import Candidate
 
 PACKAGES = ("torch", "pytorch-lightning", "sentence-transformers", "lightgbm", "scikit-learn")
 WORST = 20  # errors of each kind shown in the governance report
 BINS = 20
 REPORTS = ("governance.json", "governance.md", "governance.html", "card.md")
 Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
 
 
 def split_sizes(lesson: Lesson) -> dict[str, dict[str, int]]:
@@ -80,8 +83,14 @@ def governance(
         else None,
         "comparison": comparison,
         "gate": gate,
-        "errors": _errors(lesson, candidate, part),
-        "scores": _histogram(pairs.same[part], candidate.probability),
+        "errors": worst_errors(
+            lesson.study,
+            (pairs.left[part], pairs.right[part]),
+            pairs.same[part],
+            candidate.probability,
+            candidate.calibration.accept.value,
+        ),
+        "scores": score_counts(pairs.same[part], candidate.probability),
     }
 
 
@@ -113,26 +122,28 @@ def _origins(origin: npt.NDArray[np.str_]) -> dict[str, int]:
     return dict(zip(names.tolist(), counts.tolist(), strict=True))
 
 
-def _errors(
-    lesson: Lesson, candidate: Candidate, part: npt.NDArray[np.int64]
+def worst_errors(
+    study: Study, sides: tuple[Rows, Rows], same: Flags, p: Floats, accept: float
 ) -> dict[str, list[dict[str, Any]]]:
-    same, p = lesson.pairs.same[part], candidate.probability
-    yes = p >= candidate.calibration.accept.value
-    wrong, missed = np.flatnonzero(yes & ~same), np.flatnonzero(~yes & same)
-    ids, texts = lesson.pairs.records["record_id"], lesson.study.texts
+    """The worst of the wrong decisions on some pairs, see `governance_facts.ErrorFacts`.
 
-    def shown(places: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
-        rows = [(part[place], float(p[place])) for place in places[:WORST]]
-        sides = [(lesson.pairs.left[row], lesson.pairs.right[row], score) for row, score in rows]
+    Args:
+        sides: (p,) rows of the study's records, left and right. same, p: (p,) labels, probability.
+    """
+    yes = p >= accept
+    wrong, missed = np.flatnonzero(yes & ~same), np.flatnonzero(~yes & same)
+    ids, texts = study.records["record_id"], study.texts
+
+    def shown(places: Rows) -> list[dict[str, Any]]:
         return [
             {
-                "left_id": ids[int(a)].as_py(),
-                "right_id": ids[int(b)].as_py(),
-                "probability": score,
-                "left_text": texts[a] or None,
-                "right_text": texts[b] or None,
+                "left_id": ids[int(sides[0][place])].as_py(),
+                "right_id": ids[int(sides[1][place])].as_py(),
+                "probability": float(p[place]),
+                "left_text": texts[sides[0][place]] or None,
+                "right_text": texts[sides[1][place]] or None,
             }
-            for a, b, score in sides
+            for place in places[:WORST]
         ]
 
     return {
@@ -141,7 +152,8 @@ def _errors(
     }
 
 
-def _histogram(same: npt.NDArray[np.bool_], probability: Floats) -> dict[str, list[float]]:
+def score_counts(same: Flags, probability: Floats) -> dict[str, list[float]]:
+    """Pairs per probability and class, see `governance_facts.ScoreFacts`."""
     edges = np.linspace(0, 1, BINS + 1)
     return {
         "edges": edges.round(4).tolist(),
@@ -150,10 +162,11 @@ def _histogram(same: npt.NDArray[np.bool_], probability: Floats) -> dict[str, li
     }
 
 
-def write_reports(folder: Path, facts: dict[str, Any]) -> None:
-    """Write `REPORTS` from the facts of `governance`."""
+def write_reports(folder: Path, facts: dict[str, Any], version: str) -> None:
+    """Write `REPORTS` of one version from the facts of `governance`."""
     from pipeline.reporting.governance import render_governance
 
+    facts = {**facts, "model": {**facts["model"], "version": version}}
     report = governance_report(facts)
     write_facts(folder / "governance.json", report)
     (folder / "governance.md").write_text(governance_markdown(report))

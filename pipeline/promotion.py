@@ -37,7 +37,8 @@ def check_promotion(
         candidate: `reference`; `fingerprint` of its encoder and judge; `slices`, see `slice_f1`;
             `calibration`, as `Calibration.to_json` has it: `fingerprint` and `accept` with `value`,
             `precision_low` (one-sided bound), `target` and `met`.
-        champion: `reference` and `slices` on the same held-out pairs; None: the first champion.
+        champion: `reference`, `slices` on the same held-out pairs and `precision_low`, its own
+            stated bound (None: not known); None: the first champion.
         comparison: paired bootstrap on the same held-out pairs, candidate minus champion (minus
             zero-shot when there is none): `difference`, `low`, `high`, and `metric`, which must
             be the configured one. None: not compared, which fails.
@@ -50,7 +51,7 @@ def check_promotion(
         _gain(champion, comparison, settings),
         *_slice_losses(candidate, champion, settings, min_slice=min_slice),
         _bound(candidate),
-        _target(candidate),
+        _target(candidate, champion, settings),
     ]
 
 
@@ -141,17 +142,37 @@ def _bound(candidate: Facts) -> Check:
     return Check(name, True, 1.0, 1.0, f"calibrated for {candidate['fingerprint']}")
 
 
-def _target(candidate: Facts) -> Check:
+def _target(candidate: Facts, champion: Facts | None, settings: GateTraining) -> Check:
+    """A threshold out of reach of its target must not be weaker than the champion's, or than set.
+
+    A candidate that shows its own target passes, unless the gate asks for more.
+    """
     accept = (candidate.get("calibration") or {}).get("accept") or {}
     name = "precision bound at the accept threshold"
     if "precision_low" not in accept:
         return Check(name, False, 0.0, 0.0, "the accept threshold has no precision bound")
     low, target = float(accept["precision_low"]), float(accept["target"])
     at = f"at {float(accept['value']):.4f} the precision is at least {low:.3f}"
-    if accept.get("met") is False:
-        # The best that these labels can show, and every report says so.
-        return Check(name, True, low, target, f"{at}; the target is marked unreachable")
-    return Check(name, low >= target, low, target, at if low >= target else f"{at}, too low")
+    shown = low >= target
+    if not shown and accept.get("met") is not False:
+        return Check(name, False, low, target, f"{at}, too low for the target {target:.3f}")
+    if not shown:
+        at += f"; the target of {target:.3f} was NOT shown"
+    least, whose = _least(champion, settings, target=target, shown=shown)
+    message = at if low >= least else f"{at}, below {whose}; see gate.min_precision_low"
+    return Check(name, low >= least, low, least, message)
+
+
+def _least(
+    champion: Facts | None, settings: GateTraining, *, target: float, shown: bool
+) -> tuple[float, str]:
+    """The least bound that the gate lets pass, and whose it is."""
+    if settings.min_precision_low is not None:
+        return settings.min_precision_low, f"the {settings.min_precision_low:.3f} asked for"
+    if shown or champion is None or champion.get("precision_low") is None:
+        return (target if shown else 0.0), "the target"
+    own = float(champion["precision_low"])
+    return min(own, target), f"the {own:.3f} that the champion {champion['reference']} shows"
 
 
 def _listed(values: list[str]) -> str:

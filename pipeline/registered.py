@@ -12,7 +12,7 @@ from pipeline.encoders.fingerprint import fingerprint, folder_digest
 from pipeline.errors import ModelError
 from pipeline.learned import JudgeModel, LearnedRule
 
-JUDGE, CALIBRATION = "judge", "calibration.json"
+JUDGE, CALIBRATION, SPLIT = "judge", "calibration.json", "split.parquet"
 
 
 @dataclass(frozen=True)

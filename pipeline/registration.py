@@ -5,64 +5,25 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-from scipy.special import expit, logit
-
 from pipeline import finetuning as steps
-from pipeline.calibration import Calibration, calibrate
+from pipeline.calibration import calibrate
 from pipeline.catalog import Catalog
 from pipeline.catalog.models import Model
-from pipeline.drift import histogram
-from pipeline.encoders import open_encoder
 from pipeline.encoders.fingerprint import fingerprint
-from pipeline.evaluation import compare, error_rates, evaluate_pairs
-from pipeline.finetuning import Lesson, Trained
-from pipeline.learned import JudgeModel
-from pipeline.model_facts import (
-    governance,
-    split_sizes,
-    start_name,
-    versions,
-    write_facts,
-    write_reports,
-)
+from pipeline.error_rates import error_rates
+from pipeline.evaluation import compare
+from pipeline.finetuning import Lesson
+from pipeline.measuring import Candidate, Rival, measure, rival_of
+from pipeline.model_facts import governance, split_sizes, write_reports
+from pipeline.model_files import fill
 from pipeline.promotion import as_rows, check_promotion, passes, slice_f1
-from pipeline.registered import (
-    CALIBRATION,
-    JUDGE,
-    champion_purpose,
-    open_registered,
-    registry_of,
-    scorer,
-)
+from pipeline.registered import JUDGE, registry_of, scorer
 from pipeline.train_config import TrainConfig
 
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A fitted model that is not registered yet.
-
-    Attributes:
-        trained: its encoder. judge, calibration: its judge.
-        fingerprint: of the encoder.
-        held: split that it is evaluated on, and probability (p,) of its pairs.
-        facts: how the judge was fitted, JSON-able.
-    """
-
-    trained: Trained
-    judge: JudgeModel
-    calibration: Calibration
-    fingerprint: str
-    held: str
-    probability: Floats
-    facts: dict[str, Any]
+__all__ = ["finetune"]
 
 
 def finetune(config: TrainConfig, *, dry_run: bool = False) -> dict[str, Any]:
@@ -140,105 +101,12 @@ def learn(config: TrainConfig, lesson: Lesson, *, work: Path) -> tuple[Candidate
         on_unreachable=config.judge.on_unreachable,
         seed=config.seed,
         group=lesson.group[valid],
+        sides=lesson.sides[valid],
+        rule=config.judge.accept,
     )
     held = "test" if len(lesson.pairs.part("test")) else "valid"
     probability = calibration.calibrator(steps.scores(lesson, fitted, held))
     return Candidate(trained, fitted, calibration, print_, held, probability, facts), lesson
-
-
-def measure(config: TrainConfig, lesson: Lesson, candidate: Candidate) -> dict[str, Any]:
-    """Metrics on the held-out pairs, at the accept threshold and at the balanced one."""
-    pairs, part = lesson.pairs, lesson.pairs.part(candidate.held)
-    same, slices = pairs.same[part], {n: v[part] for n, v in pairs.slices.items()}
-    sides = np.stack([lesson.entity[pairs.left[part]], lesson.entity[pairs.right[part]]], axis=1)
-    accept = candidate.calibration.accept.value
-    valid = candidate.calibration.calibrator(steps.scores(lesson, candidate.judge, "valid"))
-    balanced = balanced_threshold(valid)
-    vectors = lesson.study.vectors(candidate.judge.modality)
-    cosine = (vectors[pairs.left[part]] * vectors[pairs.right[part]]).sum(axis=1)
-
-    def measured(probability: Floats, threshold: float) -> dict[str, Any]:
-        return evaluate_pairs(
-            same, probability, threshold, sides, seed=config.seed, slices=slices,
-            min_slice=config.min_slice,
-        )  # fmt: skip
-
-    everything = np.concatenate([valid, candidate.probability])
-    at_accept = measured(candidate.probability, accept)
-    at_balanced = measured(candidate.probability, balanced)
-    similar = measured(np.clip(cosine.astype(np.float64), 0, 1), 0.5)["metrics"]
-    return {
-        "split": candidate.held,
-        **at_accept,
-        "balanced": {"threshold": balanced, "metrics": at_balanced["metrics"]},
-        "cosine": {name: similar[name] for name in ("average_precision",)},
-        "histogram": histogram(_above_floor(lesson, candidate, everything)),
-    }
-
-
-def _above_floor(lesson: Lesson, candidate: Candidate, probability: Floats) -> Floats:
-    """The held-out probabilities of pairs that a run would have found: what drift is told by."""
-    pairs, vectors = lesson.pairs, lesson.study.vectors(candidate.judge.modality)
-    part = np.concatenate([pairs.part("valid"), pairs.part(candidate.held)])
-    cosine = (vectors[pairs.left[part]] * vectors[pairs.right[part]]).sum(axis=1)
-    return np.asarray(probability[cosine >= candidate.judge.floor])
-
-
-def balanced_threshold(probability: Floats) -> float:
-    """The threshold with the greatest expected F1 on calibrated probabilities.
-
-    F1 of accepting the k likeliest pairs is expected to be 2 Σ p(accepted) / (k + Σ p): smoother
-    than the best F1 on the labels themselves, and as honest. The threshold lies halfway, in
-    log-odds, between the last pair accepted and the first that is not.
-    """
-    ranked = np.sort(probability)[::-1]
-    expected = 2 * np.cumsum(ranked) / (np.arange(1, len(ranked) + 1) + ranked.sum())
-    # Equal probabilities are accepted together.
-    ends = np.append(ranked[:-1] != ranked[1:], True)
-    last = int(np.flatnonzero(ends)[expected[ends].argmax()])
-    around = np.clip(ranked[last : last + 2], 1e-6, 1 - 1e-6)
-    return float(expit(logit(around).mean())) if len(around) == 2 else float(ranked[last])
-
-
-# --- against the rival -------------------------------------------------------------------------
-
-
-def rival_scores(
-    config: TrainConfig, lesson: Lesson, held: str, catalog: Catalog
-) -> tuple[str | None, Floats, float]:
-    """The champion's probabilities of the held-out pairs and its threshold, or zero-shot's.
-
-    Returns:
-        (reference, None for zero-shot; (p,) probabilities; accept threshold).
-    """
-    pairs, part = lesson.pairs, lesson.pairs.part(held)
-    modality = steps.modality_of(config)
-    champion = registry_of(catalog).champion(champion_purpose(config.purpose, modality))
-    if champion is not None:
-        rival = open_registered(champion)
-        encoder = open_encoder(rival.encoder, images=config.images, threads=config.threads)
-        study = lesson.study.embedded(encoder, catalog.vectors(encoder.fingerprint))
-        evidence = study.evidence(pairs.left[part], pairs.right[part], rival.rule.model)
-        probability = rival.rule.calibration.calibrator(rival.rule.model.score(evidence))
-        return champion.reference, probability, rival.rule.accept
-    study, _ = steps.zero_shot(config, lesson)
-    vectors = study.vectors(modality)
-    cosine = (vectors[pairs.left[part]] * vectors[pairs.right[part]]).sum(axis=1)
-    probability = np.clip((cosine.astype(np.float64) + 1) / 2, 0, 1)
-    valid = pairs.part("valid")
-    known = (vectors[pairs.left[valid]] * vectors[pairs.right[valid]]).sum(axis=1)
-    return None, probability, _best_f1((known + 1) / 2, pairs.same[valid])
-
-
-def _best_f1(score: npt.NDArray[np.floating[Any]], same: npt.NDArray[np.bool_]) -> float:
-    from sklearn.metrics import precision_recall_curve
-
-    precision, recall, thresholds = precision_recall_curve(same, score)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    return float(thresholds[f1[:-1].argmax()])
-
-
-# --- registry ----------------------------------------------------------------------------------
 
 
 def register(
@@ -248,39 +116,29 @@ def register(
     registry = registry_of(catalog)
     metrics = measure(config, lesson, candidate)
     pairs, part = lesson.pairs, lesson.pairs.part(candidate.held)
-    reference, rival, threshold = rival_scores(config, lesson, candidate.held, catalog)
+    rival = rival_of(config, lesson, candidate.held, catalog)
     compared = compare(
         pairs.same[part],
-        (rival, threshold),
+        (rival.probability, rival.accept),
         (candidate.probability, candidate.calibration.accept.value),
-        lesson.group[part],
+        lesson.sides[part],
         seed=config.seed,
     )
     comparison = {"metric": config.gate.metric, **compared[config.gate.metric]}
-    against = reference and {
-        "reference": reference,
-        "slices": slice_f1(
-            error_rates(
-                pairs.same[part],
-                rival >= threshold,
-                slices={name: values[part] for name, values in pairs.slices.items()},
-                min_slice=config.min_slice,
-            )
-        ),
-    }
+    against = _champion(config, lesson, candidate, rival)
     gate = {
         "reference": config.name,
         "fingerprint": candidate.calibration.fingerprint,
         "slices": slice_f1(metrics["errors"]),
         "calibration": json.loads(candidate.calibration.to_json()),
     }
-    checks = check_promotion(
-        gate, against or None, comparison, config.gate, min_slice=config.min_slice
-    )
-    compared = {"against": reference or "zero-shot", "metrics": compared}
+    checks = check_promotion(gate, against, comparison, config.gate, min_slice=config.min_slice)
+    compared = {"against": rival.reference or "zero-shot", "metrics": compared}
     facts = governance(config, lesson, candidate, metrics, compared, as_rows(checks))
     model = registry.register(
-        config.name, lambda folder: _fill(folder, config, lesson, candidate, metrics, facts)
+        config.name,
+        lambda folder: fill(folder, config, lesson, candidate, metrics),
+        tell=lambda folder, version: write_reports(folder, facts, version),
     )
     promoted = passes(checks) and config.gate.promote
     if promoted:
@@ -292,6 +150,26 @@ def register(
             gate=as_rows(checks),
         )
     return _summary(model, candidate, metrics, compared, as_rows(checks), promoted)
+
+
+def _champion(
+    config: TrainConfig, lesson: Lesson, candidate: Candidate, rival: Rival
+) -> dict[str, Any] | None:
+    """What the gate asks about the champion; None without one."""
+    if rival.reference is None:
+        return None
+    pairs, part = lesson.pairs, lesson.pairs.part(candidate.held)
+    rates = error_rates(
+        pairs.same[part],
+        rival.probability >= rival.accept,
+        slices={name: values[part] for name, values in pairs.slices.items()},
+        min_slice=config.min_slice,
+    )
+    return {
+        "reference": rival.reference,
+        "slices": slice_f1(rates),
+        "precision_low": rival.precision_low,
+    }
 
 
 def _summary(
@@ -315,50 +193,11 @@ def _summary(
         "thresholds": {
             "accept": candidate.calibration.accept.to_json(),
             "review": candidate.calibration.review.to_json(),
+            "rule": candidate.calibration.chosen["rule"],
             "unreachable": candidate.calibration.chosen["unreachable"],
         },
         "judge": candidate.facts,
         "comparison": compared,
         "encoder": candidate.trained.facts,
         "report": str(model.folder / "governance.html"),
-    }
-
-
-def _fill(
-    folder: Path,
-    config: TrainConfig,
-    lesson: Lesson,
-    candidate: Candidate,
-    metrics: dict[str, Any],
-    facts: dict[str, Any],
-) -> dict[str, Any]:
-    """Write a version's files; return what model.json says."""
-    settings = candidate.trained.settings
-    if candidate.trained.folder is not None:
-        shutil.copytree(candidate.trained.folder, folder / "encoder")
-        settings = settings.model_copy(update={"path": "encoder"})
-    candidate.judge.save(folder / JUDGE)
-    (folder / CALIBRATION).write_text(candidate.calibration.to_json() + "\n")
-    write_facts(folder / "metrics.json", metrics)
-    write_facts(
-        folder / "training.json",
-        {
-            "config": config.model_dump(mode="json"),
-            "labels": lesson.pairs.facts,
-            "splits": split_sizes(lesson),
-            "leaks": lesson.leaks,
-            "encoder": candidate.trained.facts,
-            "history": candidate.trained.history,
-            "judge": candidate.facts,
-            "seed": config.seed,
-            "versions": versions(),
-        },
-    )
-    write_reports(folder, facts)
-    return {
-        "purpose": champion_purpose(config.purpose, candidate.judge.modality),
-        "parent": start_name(config),
-        "encoder": settings.model_dump(mode="json"),
-        "encoder_fingerprint": candidate.fingerprint,
-        "modality": candidate.judge.modality,
     }

@@ -24,6 +24,7 @@ from pipeline.config import (
     anchored,
     read_settings,
 )
+from pipeline.purposes import refused_use
 
 # --- labels ------------------------------------------------------------------------------------
 
@@ -199,6 +200,11 @@ class JudgeTraining(Frozen):
     kind: Literal["auto", "similarity", "linear", "boosted", "blend", "mlp"] = Field(
         "auto", description="auto: the best on validation."
     )
+    accept: Literal["target_precision", "balanced"] = Field(
+        "target_precision",
+        description="How the accept threshold is chosen: the lowest that shows the target "
+        "precision, or the one of the greatest F1 on validation, whatever precision it shows.",
+    )
     target_precision: Annotated[float, Field(gt=0, lt=1)] = 0.95
     target_recall: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.95, description="Share of the duplicates at or above the review threshold."
@@ -220,28 +226,12 @@ class GateTraining(Frozen):
     metric: Literal["average_precision", "f1", "recall_at_precision_95"] = "average_precision"
     min_gain: float = Field(0.0, description="Least gain over the champion, same held-out pairs.")
     max_slice_loss: Share = Field(0.05, description="Most F1 a slice with enough pairs may lose.")
+    min_precision_low: Share | None = Field(
+        None,
+        description="Least lower bound of the precision at the accept threshold; none: the target, "
+        "or the champion's own bound where that is lower; without a champion any, and it is said.",
+    )
     promote: bool = Field(True, description="False: register only; `gemel models promote` later.")
-
-
-# Uses that are out of scope, refused by name.
-REFUSED_PURPOSES = {
-    "identification": "identifying people",
-    "identify": "identifying people",
-    "biometric": "identifying people",
-    "face": "identifying people",
-    "surveillance": "identifying people",
-    "access_control": "access control",
-    "access control": "access control",
-    "access-control": "access control",
-    "admission": "admitting people",
-    "authentication": "access control",
-}
-
-
-def refused_use(purpose: str) -> str | None:
-    """Name the out-of-scope use that a purpose states, or None when it is in scope."""
-    words = purpose.casefold()
-    return next((use for word, use in REFUSED_PURPOSES.items() if word in words), None)
 
 
 class TrainConfig(Frozen):

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 SHELL = {"stages", "outcome", "nightly", "contents", "context", "state", "ingestion", "proposals",
          "settling", "resumption",
          "finetuning", "registration", "registered", "study", "pinning", "model_facts",
-         "assessment", "labels_store",
+         "assessment", "labels_store", "measuring", "model_files", "recalibration",
          "last_night", "decisions",
          "feed", "succession", "gating", "operating",
          "scorecard", "watch"}  # fmt: skip

@@ -31,7 +31,7 @@ from pipeline.catalog.model import (
 )
 from pipeline.catalog.staging import locked, staged
 from pipeline.errors import ModelError
-from pipeline.train_config import refused_use
+from pipeline.purposes import refused_use
 
 __all__ = ["Model", "Registry"]
 
@@ -44,13 +44,21 @@ class Registry:
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
 
-    def register(self, name: str, fill: Callable[[Path], Mapping[str, Any]]) -> Model:
+    def register(
+        self,
+        name: str,
+        fill: Callable[[Path], Mapping[str, Any]],
+        *,
+        tell: Callable[[Path, str], None] | None = None,
+    ) -> Model:
         """Make the next version of `name` out of what `fill` writes.
 
         Args:
             fill: writes the version's files into the empty folder it is given and returns
                 model.json's facts, JSON-able: `purpose` and `encoder` at least. When it raises,
                 nothing is registered.
+            tell: writes the files that name the version, which is given to it: its number is known
+                only under the lock, so it must be quick and touch no file of `fill`.
 
         Raises:
             ModelError: the name, the purpose, the facts or the files cannot be registered.
@@ -59,10 +67,16 @@ class Registry:
         with staged(self.root) as staging:
             facts = dict(fill(staging))
             _check_facts(facts, staging)
-            facts["files"] = {path: file_digest(staging / path) for path in files_of(staging)}
+            files = {path: file_digest(staging / path) for path in files_of(staging)}
             sync_tree(staging)
             with locked(self.root):
-                folder = self._settle(staging, name=name, facts=facts)
+                version = self._next(name)
+                if tell is not None:
+                    tell(staging, version)
+                    sync_tree(staging)
+                later = [path for path in files_of(staging) if path not in files]
+                facts["files"] = files | {path: file_digest(staging / path) for path in later}
+                folder = self._settle(staging, version, name=name, facts=facts)
         return load_model(folder)
 
     def open(self, name: str, version: str | None = None) -> Model:
@@ -226,12 +240,15 @@ class Registry:
             key=lambda version: int(version[1:]),
         )
 
-    def _settle(self, staging: Path, *, name: str, facts: dict[str, Any]) -> Path:
-        """Move a staged version to its place under the next free number."""
+    def _next(self, name: str) -> str:
+        """The next free number of a version."""
+        last = max((int(version[1:]) for version in self._versions(name)), default=0)
+        return f"v{last + 1:04d}"
+
+    def _settle(self, staging: Path, version: str, *, name: str, facts: dict[str, Any]) -> Path:
+        """Move a staged version to its place."""
         home = self.root / name
         home.mkdir(exist_ok=True)
-        last = max((int(version[1:]) for version in self._versions(name)), default=0)
-        version = f"v{last + 1:04d}"
         facts = {**facts, "name": name, "version": version, "created": _now()}
         write_json(staging / MANIFEST, {**facts, "sha256": digest(facts)})
         sync(staging)

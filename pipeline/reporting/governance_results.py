@@ -54,7 +54,7 @@ def thresholds(facts: CalibrationFacts, measured: ReliabilityFacts) -> Section:
     return section(
         "threshold",
         "Thresholds and calibration",
-        _accept(accept),
+        _accept(accept, str(facts.chosen.get("rule", "target_precision"))),
         _review(review),
         text(f"Probabilities were calibrated by {method}.") if method else None,
         *(text(words) for words in facts.chosen.get("unreachable", ())),
@@ -81,6 +81,7 @@ def quality(
             f"Measured on {formats.count(facts.pairs)} pairs held out from training and "
             f"calibration, {formats.count(facts.positives)} of them duplicates."
         ),
+        _elsewhere(facts),
         table(("Metric", "Value", "95 % interval"), measured),
         *(_compared(comparison) if comparison else ()),
         table(("Gate", "Check", "What it says"), checks, words=3) if checks else None,
@@ -154,23 +155,41 @@ def limits(own: Sequence[str]) -> Section:
     return section("limits", "Limits", bullets((*own, *GENERAL_LIMITS)))
 
 
+def _elsewhere(facts: EvaluationFacts) -> Block | None:
+    """Says so where the figures are of another threshold."""
+    if facts.measured_at is None:
+        return None
+    return warning(
+        "The thresholds of this version are new, its held-out figures are not: precision, recall, "
+        f"F1 and the failure rates were measured at {facts.measured_at.accept:.4f}, the accept "
+        f"threshold of {facts.measured_at.model}. `gemel calibrate` with the test pairs measures "
+        "them anew."
+    )
+
+
 # --- words -------------------------------------------------------------------------------------
 
 
-def _accept(facts: ThresholdFacts) -> Block:
+def _accept(facts: ThresholdFacts, rule: str) -> Block:
+    worth = "" if facts.independent is None else f", worth {facts.independent:.0f} independent ones"
     bound = (
         f"precision {facts.precision:.4f}, one-sided {100 * facts.confidence:g} % lower bound "
         f"{facts.precision_low:.4f}, from {formats.count(facts.accepted)} labelled pairs at or "
-        "above it"
+        f"above it{worth}"
     )
+    balanced = rule == "balanced"
+    how = "the score of the greatest F1 on the validation pairs" if balanced else "the lowest score"
+    if facts.met and balanced:
+        return text(f"Accept at {facts.value:.4f}: {how} ({bound}).")
     if facts.met:
         return text(
-            f"Accept at {facts.value:.4f}: the lowest score at which the precision's lower bound "
-            f"meets the target of {facts.target:.4f} ({bound})."
+            f"Accept at {facts.value:.4f}: {how} at which the precision's lower bound meets the "
+            f"target of {facts.target:.4f} ({bound})."
         )
+    where = how if balanced else "where the bound is best"
     return warning(
-        "The target precision is not reachable with these labels. Accept is at "
-        f"{facts.value:.4f}, where the bound is best ({bound})."
+        f"The target precision of {facts.target:.4f} was not shown by these labels. Accept is at "
+        f"{facts.value:.4f}, {where} ({bound})."
     )
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.governance_facts import ModelFacts, PairFacts, SplitFacts, TrainingFacts
+from pipeline.purposes import REFUSED_PURPOSES
 from pipeline.reporting import formats
 from pipeline.reporting import governance_figures as figures
 from pipeline.reporting.document import bullets, section, table, text, warning
-from pipeline.train_config import REFUSED_PURPOSES
 
 Section = dict[str, Any]
 

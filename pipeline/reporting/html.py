@@ -8,26 +8,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from functools import cache
-from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.reporting import changed, facts, figures, formats
+from pipeline.reporting import changed, facts, figures
+from pipeline.reporting.templates import asset, environment
 from pipeline.reporting.view import ReportData
-from pipeline.reporting.visible import visible
-
-FOLDER = Path(__file__).parent
 
 
 def render_report(data: ReportData) -> str:
     """Render the report; equal data gives equal text, and no file or network is touched by it."""
     summary = data.summary
-    script, style = _asset("report.js"), _asset("report.css")
+    script, style = asset("report.js"), asset("report.css")
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             data=data,
@@ -56,37 +50,6 @@ def render_report(data: ReportData) -> str:
             script_hash=_sha256(script),
         )
     )
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        count=formats.count,
-        share=formats.share,
-        duration=formats.duration,
-        bytesize=formats.size,
-        moment=formats.moment,
-        number=formats.number,
-    )
-    return environment
-
-
-def _shown(value: Any) -> Any:
-    """Spell out hidden characters in whatever a template prints."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-@cache
-def _asset(name: str) -> str:
-    return (FOLDER / name).read_text(encoding="utf-8").strip()
 
 
 def _sha256(script: str) -> str:

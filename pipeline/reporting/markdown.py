@@ -24,11 +24,16 @@ def line(text: str) -> str:
     return _START.sub(r"\1\\\2", escaped(text))
 
 
+def _heading(text: str) -> str:
+    """The same as a heading, which would drop # at its end."""
+    return re.sub(r"(?<= )#+$", r"\\\g<0>", line(text))
+
+
 def to_markdown(title: str, sections: Iterable[dict[str, Any]]) -> str:
     """Render a document."""
-    parts = [f"# {line(title)}"]
+    parts = [f"# {_heading(title)}"]
     for item in sections:
-        parts.append(f"## {line(item['title'])}")
+        parts.append(f"## {_heading(item['title'])}")
         parts += [_block(block) for block in item["blocks"]]
     return "\n\n".join(parts) + "\n"
 
@@ -44,7 +49,7 @@ def _block(block: Block) -> str:
         case "table":
             return _table(block)
         case "figure":
-            return f"### {line(block['title'])}\n\n{_table(block)}"
+            return f"### {_heading(block['title'])}\n\n{_table(block)}"
     assert_never(block["kind"])
 
 

@@ -56,10 +56,11 @@ def finetune_lines(summary: dict[str, Any]) -> list[str]:
         f"{state}   {summary['model']}",
         f"judge       {judge['kind']} over {judge['features']} features",
         *metric_lines(summary["metrics"], f"on the {summary['held']} pairs"),
+        precision_line(accept),
         f"balanced    F1 {summary['balanced']['metrics']['f1']['value']:.3f} at "
         f"{summary['balanced']['threshold']:.4f}",
         f"accept      {accept['value']:.4f}: precision {accept['precision']:.3f} on the validation "
-        f"pairs, at least {accept['precision_low']:.3f} with {accept['confidence']:.0%} confidence",
+        f"pairs, of the rule {summary['thresholds']['rule']}",
         *(f"            {text}" for text in summary["thresholds"]["unreachable"]),
         f"calibrated  expected calibration error "
         f"{summary['calibration']['ece_equal_mass']:.3f}, Brier "
@@ -72,6 +73,32 @@ def finetune_lines(summary: dict[str, Any]) -> list[str]:
         for check in summary["gate"]
     ]
     return [*lines, f"report      {summary['report']}"]
+
+
+def precision_line(accept: dict[str, Any]) -> str:
+    """One line on what is known of the precision at an accept threshold."""
+    bound = (
+        f"precision at least {accept['precision_low']:.3f} with {accept['confidence']:.0%} "
+        f"confidence at {accept['value']:.4f}"
+    )
+    if accept["met"]:
+        return f"target      {accept['target']:.3f} shown: {bound}"
+    return f"target      {accept['target']:.3f} NOT SHOWN: {bound}"
+
+
+def left_out_lines(made: dict[str, Any]) -> list[str]:
+    """Which pairs did not calibrate, and what the figures of a recalibrated version are of."""
+    out, old = made["left_out"], made["measured_at"]
+    lines = [
+        f"left out: {out['trained']:,} pairs it was trained on, {out['touching']:,} new ones "
+        f"that touch a record of its training or test, {out['held_out']:,} of its test"
+    ]
+    if old:
+        return [
+            *lines,
+            f"its figures are {old['model']}'s, at {old['accept']:.4f}: no test pair given",
+        ]
+    return [*lines, f"measured on the {out['held_out']:,} test pairs at the new threshold"]
 
 
 def metric_lines(metrics: dict[str, Any], where: str) -> list[str]:

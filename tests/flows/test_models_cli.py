@@ -73,6 +73,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, write_offers: Callable[..., P
     assert done.code == 0, done.err
     assert done.out.startswith("PROMOTED   offers/v0001")
     assert "against     zero-shot" in done.out
+    assert "target      0.950 NOT SHOWN: precision at least 0." in done.out
     assert gemel("run", folder / "run.yaml", "--plain").code == 0
     return folder
 
@@ -127,16 +128,20 @@ def test_evaluate_by_pairs_and_by_config(made: Path) -> None:
 def test_calibrate_then_compare_promote_and_roll_back(folder: Path) -> None:
     catalog, config = folder / "catalog", folder / "finetune.yaml"
     said = gemel("calibrate", "--model", "champion", "--config", config,
-                 "--target-precision", "0.7")  # fmt: skip
+                 "--target-precision", "0.4")  # fmt: skip
     assert said.code == 0, said.err
     assert "offers/v0002 made from offers/v0001" in said.out
     assert "gemel models promote offers/v0002" in said.out
+    assert "left out: 75 pairs it was trained on, 0 new ones that touch" in said.out
+    assert "measured on the 25 test pairs at the new threshold" in said.out
     both = gemel("evaluate", "--model", "offers/v0001", "--against", "offers/v0002",
                  "--config", config)  # fmt: skip
     assert both.code == 0, both.err
     assert "offers/v0001 less offers/v0002" in both.out
     promoted = gemel("models", "promote", "offers/v0002", "--catalog", catalog)
-    assert promoted.out.strip() == "offers/v0002 is champion for deduplication"
+    first, second = promoted.out.strip().splitlines()
+    assert first == "offers/v0002 is champion for deduplication"
+    assert second.startswith("target      0.400 shown: precision at least 0.")
     back = gemel("models", "rollback", "--catalog", catalog, "--json")
     assert back.json == {"champion": "offers/v0001"}
     assert "stated defaults" in gemel("models", "rollback", "--catalog", catalog).out
@@ -160,6 +165,9 @@ def test_models_are_listed_and_shown(made: Path) -> None:
     shown = gemel("models", "show", "champion", "--catalog", made / "catalog")
     assert shown.code == 0
     assert "access control" in shown.out.casefold()
+    (line,) = [line for line in shown.out.splitlines() if line.startswith("target ")]
+    assert line.startswith("target      0.950 NOT SHOWN: precision at least 0.")
+    assert "target precision of 0.9500 was not shown" in shown.out
     facts = gemel("models", "show", "offers", "--catalog", made / "catalog", "--json").json
     assert facts["model"] == "offers/v0001"
     assert facts["encoder"]["type"] == "toy"

@@ -12,8 +12,8 @@ from scipy.stats import binomtest
 
 from pipeline.errors import PipelineError
 from pipeline.governance import drift, governance_markdown, governance_report, model_card
+from pipeline.purposes import REFUSED_PURPOSES
 from pipeline.reporting.governance import render_governance
-from pipeline.train_config import REFUSED_PURPOSES
 
 EDGES = [0.0, 0.25, 0.5, 0.75, 1.0]
 MIN_SLICE = 30
@@ -218,7 +218,7 @@ def test_an_unreachable_target_is_a_warning():
     calibration = {**FACTS["calibration"], "accept": accept}
     warnings = governance_report({**FACTS, "calibration": calibration})["warnings"]
     assert len(warnings) == 1
-    assert "is not reachable" in warnings[0]
+    assert "target precision of 0.9500 was not shown" in warnings[0]
 
 
 def test_a_recall_that_too_few_labels_show_is_a_warning():

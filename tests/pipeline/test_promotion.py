@@ -107,6 +107,33 @@ def test_an_unmet_target_passes_only_when_it_is_marked_unreachable():
     assert failed(candidate(precision_low=0.9, met=False), CHAMPION, better()) == []
 
 
+BOUND = ["precision bound at the accept threshold"]
+
+
+def test_an_unshown_target_is_no_weaker_than_the_champion_s_bound():
+    unmet = candidate(precision_low=0.8, met=False)
+    for own, fails in ((0.85, BOUND), (0.8, []), (0.75, []), (None, [])):
+        assert failed(unmet, {**CHAMPION, "precision_low": own}, better()) == fails
+    check = check_promotion(unmet, {**CHAMPION, "precision_low": 0.85}, better(), DEFAULT)[-1]
+    assert "below the 0.850 that the champion products/v0001 shows" in check.message
+    assert "the target of 0.950 was NOT shown" in check.message
+    # Who shows the own target need not show the luck of the champion's pairs.
+    assert failed(candidate(), {**CHAMPION, "precision_low": 0.99}, better()) == []
+    # Without a champion it passes, and says so.
+    (check,) = [c for c in check_promotion(unmet, None, better(), DEFAULT) if c.name == BOUND[0]]
+    assert check.passed
+    assert "the precision is at least 0.800; the target of 0.950 was NOT shown" in check.message
+
+
+@pytest.mark.parametrize(("least", "fails"), [(0.97, BOUND), (0.9, []), (0.0, [])])
+def test_a_least_bound_in_the_configuration_is_the_limit(least, fails):
+    settings = GateTraining(min_precision_low=least)
+    assert failed(candidate(), CHAMPION, better(), settings=settings) == fails
+    weak = candidate(precision_low=0.95 if fails == [] else 0.5, met=False, target=0.99)
+    strong = {**CHAMPION, "precision_low": 0.98}
+    assert failed(weak, strong, better(), settings=settings) == fails
+
+
 def test_f1_of_a_slice_is_that_of_its_decisions():
     rng = np.random.default_rng(0)
     same, accepted = rng.random(80) < 0.4, rng.random(80) < 0.5

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 import pytest
 from pydantic import ValidationError
 
+from pipeline import finetuning as steps
 from pipeline import run
-from pipeline.assessment import evaluate, recalibrate
+from pipeline.assessment import evaluate
 from pipeline.calibration import UnreachableTarget
 from pipeline.catalog import Catalog
 from pipeline.config import ExportSettings, RunConfig
@@ -23,8 +24,9 @@ from pipeline.errors import CatalogError, ConfigError, PipelineError
 from pipeline.labels_store import add_labels, model_rows, suggest_labels
 from pipeline.nightly import check
 from pipeline.outcome import write_export
+from pipeline.recalibration import recalibrate
 from pipeline.registered import registry_of
-from pipeline.registration import balanced_threshold, finetune
+from pipeline.registration import finetune
 from pipeline.train_config import TrainConfig
 
 Write = Callable[..., Path]
@@ -140,6 +142,10 @@ def test_the_version_holds_what_its_readers_need(first: Any) -> None:
     }  # fmt: skip
     report = (folder / "governance.md").read_text()
     assert "Acme" in report
+    assert report.startswith("# Governance report: offers/v0001\n")
+    page = (folder / "governance.html").read_text()
+    assert "<title>Gemel Governance report: offers/v0001</title>" in page
+    assert (folder / "card.md").read_text().startswith("# Model card: offers/v0001\n")
     card = (folder / "card.md").read_text().casefold()
     assert "access control" in card
     assert "identif" in card
@@ -245,10 +251,35 @@ def test_validation_pairs_of_one_class_are_refused(data: Path, tmp_path: Path) -
     assert model_rows(Catalog(tmp_path / "catalog")) == []
 
 
-def test_the_balanced_threshold_accepts_equal_probabilities_together() -> None:
-    threshold = balanced_threshold(np.array([0.9, 0.9, 0.8, 0.1, 0.0]))
-    assert threshold == pytest.approx(0.4)  # halfway between 0.8 and 0.1 in log-odds: 4 and 1 / 9
-    assert balanced_threshold(np.array([0.5, 0.5])) == 0.5
+def test_the_balanced_rule_accepts_at_the_best_f1_and_says_so(
+    first: Any, data: Path, tmp_path: Path
+) -> None:
+    judge = {"kind": "linear", "accept": "balanced"}
+    summary = finetune(training(data, tmp_path / "catalog", judge=judge))
+    accept = summary["thresholds"]["accept"]
+    assert accept["value"] == summary["balanced"]["threshold"] == first[1]["balanced"]["threshold"]
+    assert not accept["met"]
+    assert summary["metrics"]["f1"] == first[1]["balanced"]["metrics"]["f1"]
+    folder = Path(summary["folder"])
+    chosen = json.loads((folder / "calibration.json").read_text())["chosen"]
+    assert chosen["rule"] == "balanced"
+    assert "does not show a precision of 0.95" in chosen["unreachable"][0]
+    assert "the score of the greatest F1" in (folder / "card.md").read_text()
+    assert summary["promoted"], "without a champion its bound is said, not asked for"
+    with pytest.raises(UnreachableTarget, match="balanced threshold"):
+        finetune(training(data, tmp_path / "other", judge={**judge, "on_unreachable": "error"}))
+
+
+def test_a_weaker_bound_than_the_champion_s_needs_a_word(promoted: Path, data: Path) -> None:
+    own = registry_of(Catalog(promoted)).champion().read("calibration.json")["accept"]  # type: ignore[union-attr]
+    changes = {"judge": {"kind": "linear", "confidence": 0.995}, "gate": {"min_gain": -0.1}}
+    weak = finetune(training(data, promoted, **changes))
+    assert weak["thresholds"]["accept"]["precision_low"] < own["precision_low"]
+    assert not weak["promoted"]
+    (failed,) = [check for check in weak["gate"] if not check["passed"]]
+    assert "that the champion offers/v0001 shows" in failed["message"]
+    gate = {"min_gain": -0.1, "min_precision_low": 0.3}
+    assert finetune(training(data, promoted, judge=changes["judge"], gate=gate))["promoted"]
 
 
 # --- the nightly run ---------------------------------------------------------------------------
@@ -379,10 +410,10 @@ def test_evaluation_makes_no_catalog(data: Path, tmp_path: Path) -> None:
 def test_recalibrating_keeps_the_judge_and_moves_the_threshold(
     promoted: Path, first: Any, data: Path
 ) -> None:
-    judge = {"kind": "linear", "target_precision": 0.7}
+    judge = {"kind": "linear", "target_precision": 0.4}
     made = recalibrate(training(data, promoted, judge=judge), model="champion")
     assert made["model"] == "offers/v0002"
-    assert made["accept"]["target"] == 0.7
+    assert made["accept"]["target"] == 0.4
     assert made["accept"]["value"] != first[1]["thresholds"]["accept"]["value"]
     home = promoted / "models" / "offers"
     assert files(home / "v0001" / "judge") == files(home / "v0002" / "judge")
@@ -392,10 +423,103 @@ def test_recalibrating_keeps_the_judge_and_moves_the_threshold(
     report = json.loads((home / "v0002" / "governance.json").read_text())
     assert report["facts"]["calibration"]["accept"]["value"] == made["accept"]["value"]
     assert report["facts"]["model"]["parent"] == "offers/v0001"
+    assert report["title"].endswith("offers/v0002")
     registry = registry_of(Catalog(promoted))
     assert registry.champion().reference == "offers/v0001"  # type: ignore[union-attr]
     registry.promote("offers", "v0002", by="test", reason="a laxer threshold")
     assert run(nightly(data, promoted))["thresholds"]["accept"] == made["accept"]["value"]
+
+
+def rows_of(data: Path, out: Path, wanted: set[str], promoted: Path) -> Path:
+    """The labelled pairs, each once, that the first model had in some of its splits."""
+    split = {pair[:2]: pair[2] for pair in split_pairs_of(training(data, promoted))}
+    head, *lines = (data / "pairs.csv").read_text().splitlines()
+    kept: dict[tuple[str, ...], str] = {}
+    for line in lines:
+        pair = tuple(sorted(f"s:{name}" for name in line.split(",")[:2]))
+        if split[pair] in wanted:  # type: ignore[index]
+            kept[pair] = line
+    out.write_text("\n".join([head, *kept.values()]) + "\n")
+    return out
+
+
+def split_pairs_of(config: TrainConfig) -> list[tuple[str, str, str]]:
+    pairs = steps.read(config).pairs
+    ids = pairs.records["record_id"].to_pylist()
+    rows = zip(pairs.left.tolist(), pairs.right.tolist(), pairs.split.tolist(), strict=True)
+    return [(ids[a], ids[b], split) for a, b, split in rows]
+
+
+def test_training_pairs_never_calibrate(promoted: Path, data: Path, tmp_path: Path) -> None:
+    """The labels name no split: the version itself knows what it was trained on."""
+    sizes = {name: part["pairs"] for name, part in split_sizes_of(promoted).items()}
+    judge = {"kind": "linear", "target_precision": 0.4}
+    every = recalibrate(training(data, promoted, judge=judge), model="champion")
+    assert every["pairs"] == every["accept"]["n"] == sizes["valid"]
+    assert every["left_out"]["trained"] == sizes["train"]
+    assert every["left_out"]["held_out"] == sizes["test"]
+    # The same from the validation pairs alone, under other ids but with the same contents.
+    path = rows_of(data, tmp_path / "valid.csv", {"valid", "train"}, promoted)
+    labels = [{"type": "pairs", "path": str(path)}]
+    other = {**source(data), "name": "renamed"}
+    alone = recalibrate(
+        training(data, promoted, judge=judge, labels=labels, sources=[other]), model="champion"
+    )
+    assert alone["accept"] == every["accept"]
+    assert alone["left_out"]["held_out"] == 0
+
+    path = rows_of(data, tmp_path / "train.csv", {"train"}, promoted)
+    labels = [{"type": "pairs", "path": str(path)}]
+    before = len(registry_of(Catalog(promoted)).list())
+    with pytest.raises(ConfigError, match=f"trained on {sizes['train']}"):
+        recalibrate(training(data, promoted, judge=judge, labels=labels), model="champion")
+    assert len(registry_of(Catalog(promoted)).list()) == before
+
+
+def split_sizes_of(catalog: Path) -> dict[str, dict[str, int]]:
+    facts = json.loads((catalog / "models" / "offers" / "v0001" / "training.json").read_text())
+    found: dict[str, dict[str, int]] = facts["splits"]
+    return found
+
+
+def test_figures_of_a_new_threshold_are_measured_at_it_or_marked(
+    promoted: Path, data: Path, tmp_path: Path
+) -> None:
+    judge = {"kind": "linear", "target_precision": 0.4}
+    old = json.loads((promoted / "models" / "offers" / "v0001" / "metrics.json").read_text())
+    with_test = recalibrate(training(data, promoted, judge=judge), model="champion")
+    assert with_test["measured_at"] is None
+    folder = promoted / "models" / "offers" / "v0002"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["accept"] == with_test["accept"]["value"] != old["accept"]
+    assert metrics["pairs"] == old["pairs"]
+    assert "its held-out figures are not" not in (folder / "card.md").read_text()
+    checked = evaluate(
+        training(data, promoted, labels=[
+            {"type": "pairs", "path": str(rows_of(data, tmp_path / "t.csv", {"test"}, promoted))}
+        ], min_positives=2),
+        model="offers/v0002",
+    )  # fmt: skip
+    assert checked["models"]["offers/v0002"]["metrics"]["f1"]["value"] == pytest.approx(
+        metrics["metrics"]["f1"]["value"]
+    )
+
+    path = rows_of(data, tmp_path / "valid.csv", {"valid"}, promoted)
+    labels = [{"type": "pairs", "path": str(path)}]
+    without = recalibrate(
+        training(data, promoted, judge=judge, labels=labels), model="offers/v0001"
+    )
+    assert without["measured_at"] == {"model": "offers/v0001", "accept": old["accept"]}
+    folder = promoted / "models" / "offers" / "v0003"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["measured_at"]["model"] == "offers/v0001"
+    assert sum(metrics["histogram"]["counts"]) == without["pairs"]
+    assert "threshold of offers/v0001" in (folder / "card.md").read_text()
+    shown = {row["model"]: row["f1"] for row in model_rows(Catalog(promoted))}
+    assert shown["offers/v0003"] is None
+    assert shown["offers/v0002"] is not None
+    registry_of(Catalog(promoted)).promote("offers", "v0003", by="test", reason="to see it run")
+    assert run(nightly(data, promoted))["calibrated"]
 
 
 def test_labels_go_round_and_train_a_model(data: Path, tmp_path: Path) -> None:

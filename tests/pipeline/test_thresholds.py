@@ -10,13 +10,14 @@ from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_curve
 
 from pipeline.errors import ConfigError
+from pipeline.looks import LOOKS, lower_bound
 from pipeline.thresholds import (
-    LOOKS,
     Threshold,
     UnreachableTarget,
     accept_threshold,
+    balanced_threshold,
+    balanced_value,
     best_reachable,
-    lower_bound,
     review_threshold,
 )
 
@@ -181,3 +182,21 @@ def test_a_higher_target_never_lowers_the_threshold(
     assert numbers == sorted(numbers)
     random.shuffle(rows)  # type: ignore[attr-defined]
     assert [found(rows, target) for target in sorted(targets)] == values
+
+
+def test_the_balanced_threshold_accepts_equal_probabilities_together() -> None:
+    threshold = balanced_value(np.array([0.9, 0.9, 0.8, 0.1, 0.0]))
+    assert threshold == pytest.approx(0.4)  # halfway between 0.8 and 0.1 in log-odds: 4 and 1 / 9
+    assert balanced_value(np.array([0.5, 0.5])) == 0.5
+
+
+def test_the_balanced_threshold_says_what_precision_it_shows() -> None:
+    score, same = world(3000, 1, skill=4)
+    probability = 1 / (1 + np.exp(-4 * (score - 2)))
+    found = balanced_threshold(probability, same, target=0.999)
+    accepted = probability >= found.value
+    assert found.accepted == accepted.sum()
+    assert found.precision == pytest.approx(same[accepted].mean())
+    assert found.precision_low < found.precision
+    assert not found.met
+    assert balanced_threshold(probability, same, target=0.8).met

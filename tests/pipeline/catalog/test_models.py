@@ -51,6 +51,18 @@ def test_a_version_comes_back_as_it_was_registered(registry):
     assert again.encoder.path == str((model.folder / "encoder").resolve())
 
 
+def test_what_tells_of_a_version_is_told_its_number_and_sealed_with_it(registry):
+    def tell(folder, version):
+        (folder / "card.md").write_text(f"card of {version}")
+
+    registry.register("products", filler("a"))
+    model = registry.register("products", filler("b"), tell=tell)
+    assert (model.folder / "card.md").read_text() == "card of v0002"
+    (model.folder / "card.md").write_text("card of v0003")
+    with pytest.raises(ModelError, match=r"card.md was altered"):
+        registry.open("products")
+
+
 def test_numbers_go_up_and_the_newest_is_the_default(registry):
     for text in "abc":
         registry.register("products", filler(text))

@@ -41,6 +41,7 @@ def test_markup_stays_text(words):
 
 
 @example("0. 0")
+@example("1 #")
 @example("_0_ *0*|")
 @settings(deadline=None)
 @given(

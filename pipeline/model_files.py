@@ -1,0 +1,55 @@
+"""The files of a registered version: what a fine-tune leaves in its folder. SHELL."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from pipeline.finetuning import Lesson
+from pipeline.measuring import Candidate
+from pipeline.model_facts import split_sizes, start_name, versions, write_facts
+from pipeline.registered import CALIBRATION, JUDGE, SPLIT, champion_purpose
+from pipeline.seen import split_table
+from pipeline.train_config import TrainConfig
+
+
+def fill(
+    folder: Path,
+    config: TrainConfig,
+    lesson: Lesson,
+    candidate: Candidate,
+    metrics: dict[str, Any],
+) -> dict[str, Any]:
+    """Write a version's files but its reports; return what model.json says."""
+    settings = candidate.trained.settings
+    if candidate.trained.folder is not None:
+        shutil.copytree(candidate.trained.folder, folder / "encoder")
+        settings = settings.model_copy(update={"path": "encoder"})
+    candidate.judge.save(folder / JUDGE)
+    (folder / CALIBRATION).write_text(candidate.calibration.to_json() + "\n")
+    pq.write_table(split_table(lesson.pairs, lesson.usable["train"]), folder / SPLIT)
+    write_facts(folder / "metrics.json", metrics)
+    write_facts(
+        folder / "training.json",
+        {
+            "config": config.model_dump(mode="json"),
+            "labels": lesson.pairs.facts,
+            "splits": split_sizes(lesson),
+            "leaks": lesson.leaks,
+            "encoder": candidate.trained.facts,
+            "history": candidate.trained.history,
+            "judge": candidate.facts,
+            "seed": config.seed,
+            "versions": versions(),
+        },
+    )
+    return {
+        "purpose": champion_purpose(config.purpose, candidate.judge.modality),
+        "parent": start_name(config),
+        "encoder": settings.model_dump(mode="json"),
+        "encoder_fingerprint": candidate.fingerprint,
+        "modality": candidate.judge.modality,
+    }
