@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline import progress
+from pipeline.attributes import check_attributes
 from pipeline.catalog import Catalog
 from pipeline.config import SentenceTransformersImage, SentenceTransformersText, ToyText
 from pipeline.encoders import Encoder, open_encoder
@@ -75,6 +76,7 @@ def read(config: TrainConfig) -> Lesson:
     """
     published, verdicts = in_catalog(config)
     pairs = read_labelled(config, published=published, verdicts=verdicts, now=datetime.now(UTC))
+    check_attributes(pairs.records, config.judge.attributes)
     pairs = split_pairs(pairs, config.split, seed=config.seed)
     study = Study.of(
         pairs.records,

@@ -7,7 +7,7 @@ the calibration and thresholds that belong to its version.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.attributes import attribute_features
 from pipeline.calibration import Calibration
 from pipeline.errors import ModelError
 from pipeline.features import TextFeatures, WordWeights, feature_names
@@ -96,6 +97,7 @@ class JudgeModel:
         head, fusion: see their modules; without fusion the head's score is the score.
         background: for the normalised cosines; None: not used.
         floor: cosine down to which candidates are searched.
+        attributes: names of the attributes that the head sees after the blocks.
     """
 
     modality: Modality
@@ -106,19 +108,30 @@ class JudgeModel:
     fusion: Fusion | None
     background: Background | None
     floor: float
+    attributes: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the head's columns, those of the vectors left out."""
-        return (*feature_names(tuple(self.blocks)), *self.extras)
+        return (*feature_names(tuple(self.blocks), self.attributes), *self.extras)
 
     def features(
-        self, texts: Sequence[str], fields: dict[str, Sequence[str]], *, threads: int
+        self,
+        texts: Sequence[str],
+        fields: dict[str, Sequence[str]],
+        *,
+        threads: int,
+        attributes: Mapping[str, pa.Array] | None = None,
     ) -> TextFeatures | None:
-        """Make the texts of some records ready to compare; None for pictures."""
-        if not self.blocks:
+        """Make the texts and attributes of some records ready to compare; None without either.
+
+        Args:
+            attributes: see `attributes.attributes_of`; those that the judge knows at least.
+        """
+        if not self.blocks and not self.attributes:
             return None
-        return TextFeatures(texts, fields, weights=self.blocks, threads=threads)
+        known = attribute_features(self.attributes, attributes or {})
+        return TextFeatures(texts, fields, weights=self.blocks, threads=threads, attributes=known)
 
     def score(self, evidence: Evidence) -> Floats:
         """(p,) log-odds before calibration."""
@@ -152,6 +165,7 @@ class JudgeModel:
             "background": self.background
             and {"neighbours": self.background.neighbours, "nearer": self.background.nearer},
             "floor": self.floor,
+            "attributes": self.attributes,
         }
         (folder / "judge.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
 
@@ -190,6 +204,7 @@ class JudgeModel:
                 ),
                 background=background and Background(arrays["background"], **background),
                 floor=facts["floor"],
+                attributes=tuple(facts.get("attributes", ())),
             )
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise ModelError(f"the judge in {folder} cannot be read: {error!r}") from error
@@ -214,11 +229,10 @@ def assembled(
     modality: Modality,
     vectors: bool,
 ) -> npt.NDArray[np.float32]:
-    """The head's matrix: features of the texts, the extras, and the vectors' interactions."""
+    """The head's matrix: features of words and attributes, extras, vectors' interactions."""
     columns = extra_columns(evidence)
-    parts = []
-    if modality == "text" and evidence.features is not None:
-        parts.append(evidence.features)
+    features = evidence.features if modality == "text" else evidence.image_features
+    parts = [] if features is None else [features]
     parts += [columns[name][:, None].astype(np.float32) for name in extras]
     if vectors:
         of_vectors = interactions(evidence, modality)
@@ -250,11 +264,12 @@ def learning(
     level: npt.NDArray[np.float32] | None,
     *,
     threads: int,
+    attributes: Mapping[str, pa.Array] | None = None,
 ) -> dict[str, Learning]:
     """What a learned judge needs of the contents, as keywords of `Contents`."""
     if judge is None:
         return {}
-    features = judge.features(texts, dict(fields), threads=threads)
+    features = judge.features(texts, dict(fields), threads=threads, attributes=attributes)
     return {f"{judge.modality}_judge": Learning(features, level, judge.vectors)}
 
 

@@ -66,7 +66,7 @@ def governance(
             "name": config.name,
             "purpose": config.purpose,
             "encoder": start_name(config) + (", fine-tuned" if config.encoder.train else ""),
-            "judge": f"{candidate.facts['kind']} over {candidate.facts['features']} features",
+            "judge": _judge(candidate.facts),
             "parent": start_name(config),
         },
         "labels": pairs.facts,
@@ -83,6 +83,12 @@ def governance(
         "errors": _errors(lesson, candidate, part),
         "scores": _histogram(pairs.same[part], candidate.probability),
     }
+
+
+def _judge(facts: dict[str, Any]) -> str:
+    named = facts["attributes"]
+    beside = f", attributes {', '.join(named)} among them" if named else ""
+    return f"{facts['kind']} over {facts['features']} features{beside}"
 
 
 def _but_parts(facts: dict[str, Any]) -> dict[str, Any]:

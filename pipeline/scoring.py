@@ -29,7 +29,8 @@ class Evidence:
         short_text: either side's text is too short for its embedding to decide.
         word_conflicts: words that each side has and the other cannot account for; NaN: not counted.
         words: words of the shorter text, 0 without text.
-        features: (p, f) float32 of the texts, for a learned judge; None: not asked for.
+        features, image_features: (p, f) float32 of words and attributes, for a learned judge of
+            texts and one of pictures; None: not asked for.
         text_interactions, image_interactions: (p, 2 d) float32, |u - v| and u * v of the
             embeddings; None: not asked for.
         text_background, image_background: (p,) mean cosine of both sides to their neighbours in
@@ -51,6 +52,7 @@ class Evidence:
     text_background: Floats
     image_background: Floats
     features: npt.NDArray[np.float32] | None = None
+    image_features: npt.NDArray[np.float32] | None = None
     text_interactions: npt.NDArray[np.float32] | None = None
     image_interactions: npt.NDArray[np.float32] | None = None
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import progress
+from pipeline.attributes import attributes_of
 from pipeline.catalog import VectorStore
 from pipeline.embeddings import gather, missing, to_table
 from pipeline.encoders import Encoder, ImageRef
@@ -88,12 +89,20 @@ class Study:
 
     def evidence(self, left: Positions, right: Positions, judge: JudgeModel | None) -> Evidence:
         """Evidence of pairs of records, with what `judge` wants beside."""
+        known = learning(
+            judge,
+            self.texts,
+            self.fields,
+            self._levels(judge),
+            threads=self.threads,
+            attributes=attributes_of(self.records, judge.attributes if judge else ()),
+        )
         contents = Contents(
             self._embedded_units(),
             self.text_vectors,
             self.image_vectors,
             self._comparer(),
-            **learning(judge, self.texts, self.fields, self._levels(judge), threads=self.threads),
+            **known,
         )
         return evidence_of(contents, left, right, np.full(len(left), np.nan, np.float32))
 

@@ -212,6 +212,18 @@ class JudgeTraining(Frozen):
     background: int = Field(
         0, ge=0, description="Neighbours that normalise each cosine; 0: chosen on validation."
     )
+    attributes: tuple[str, ...] = Field(
+        (),
+        description="Attributes compared beside the text; `timestamp`: the record's time. Only "
+        "what is known before a person decides.",
+    )
+
+    @field_validator("attributes")
+    @classmethod
+    def _once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"named twice: {', '.join(twice)}; name each once")
+        return names
 
 
 class GateTraining(Frozen):

@@ -74,6 +74,7 @@ def blank_judge(
         fusion=None,
         background=_background(vectors, learner),
         floor=-1.0,
+        attributes=learner.settings.attributes,
     )
 
 
@@ -148,6 +149,7 @@ def learn_judge(
             "rule": f"used when it gains {WORTH_IT}",
         },
         "features": len(judge.names),
+        "attributes": list(judge.attributes),
         "fusion": judge.fusion and vars(judge.fusion),
     }
 
