@@ -125,6 +125,7 @@ def evidence_of(
         image_interactions=_interactions(contents.image_judge, contents.image_vectors, *image),
         text_background=_background(text_judge.background, *text),
         image_background=_background(contents.image_judge.background, *image),
+        image_sides=(image[0] >= 0).astype(np.float64) + (image[1] >= 0),
         **words,
     )
 

@@ -88,7 +88,8 @@ def governance(
 def _judge(facts: dict[str, Any]) -> str:
     named = facts["attributes"]
     beside = f", attributes {', '.join(named)} among them" if named else ""
-    return f"{facts['kind']} over {facts['features']} features{beside}"
+    pictures = ", and of the pictures beside the texts" if facts["pictures"]["used"] else ""
+    return f"{facts['kind']} over {facts['features']} features{beside}{pictures}"
 
 
 def _but_parts(facts: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from pipeline.calibration import Calibration, calibrate
 from pipeline.catalog import Catalog
 from pipeline.catalog.models import Model
 from pipeline.drift import histogram
-from pipeline.encoders import open_encoder
 from pipeline.encoders.fingerprint import fingerprint
 from pipeline.evaluation import compare, error_rates, evaluate_pairs
 from pipeline.finetuning import Lesson, Trained
@@ -34,6 +33,7 @@ from pipeline.model_facts import (
 from pipeline.promotion import as_rows, check_promotion, passes, slice_f1
 from pipeline.registered import (
     CALIBRATION,
+    IMAGE_ENCODER,
     JUDGE,
     champion_purpose,
     open_registered,
@@ -117,7 +117,7 @@ def plan(config: TrainConfig, lesson: Lesson) -> dict[str, Any]:
 
 def learn(config: TrainConfig, lesson: Lesson, *, work: Path) -> tuple[Candidate, Lesson]:
     """Train, fit and calibrate; the test pairs are scored once, at the end."""
-    lesson = steps.with_negatives(config, lesson)
+    lesson = steps.with_pictures(config, steps.with_negatives(config, lesson))
     trained = (
         steps.train(config, lesson, work=work) if config.encoder.train else steps.start(config)
     )
@@ -216,8 +216,7 @@ def rival_scores(
     champion = registry_of(catalog).champion(champion_purpose(config.purpose, modality))
     if champion is not None:
         rival = open_registered(champion)
-        encoder = open_encoder(rival.encoder, images=config.images, threads=config.threads)
-        study = lesson.study.embedded(encoder, catalog.vectors(encoder.fingerprint))
+        study = lesson.study.seen_by(rival, catalog, config.images)
         evidence = study.evidence(pairs.left[part], pairs.right[part], rival.rule.model)
         probability = rival.rule.calibration.calibrator(rival.rule.model.score(evidence))
         return champion.reference, probability, rival.rule.accept
@@ -356,9 +355,23 @@ def _fill(
     )
     write_reports(folder, facts)
     return {
+        **_image_encoder(folder, config, candidate),
         "purpose": champion_purpose(config.purpose, candidate.judge.modality),
         "parent": start_name(config),
         "encoder": settings.model_dump(mode="json"),
         "encoder_fingerprint": candidate.fingerprint,
         "modality": candidate.judge.modality,
     }
+
+
+def _image_encoder(folder: Path, config: TrainConfig, candidate: Candidate) -> dict[str, Any]:
+    """Copy the encoder of the pictures beside the texts, where the judge sees them."""
+    settings = config.judge.image_encoder
+    if candidate.judge.pictures is None or settings is None:
+        return {}
+    if path := getattr(settings, "path", None):
+        place = Path(IMAGE_ENCODER) / Path(path).name
+        (folder / IMAGE_ENCODER).mkdir()
+        (shutil.copytree if Path(path).is_dir() else shutil.copyfile)(path, folder / place)
+        settings = settings.model_copy(update={"path": place.as_posix()})
+    return {IMAGE_ENCODER: settings.model_dump(mode="json")}

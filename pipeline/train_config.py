@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.config import (
+    EfficientNetLite0,
     Frozen,
+    ImageEncoderConfig,
     ImageSettings,
     MiniLmEncoder,
     SentenceTransformersImage,
@@ -218,6 +220,12 @@ class JudgeTraining(Frozen):
         "what is known before a person decides.",
     )
 
+    image_encoder: ImageEncoderConfig | None = Field(
+        EfficientNetLite0(),
+        description="Looks at the pictures beside the texts, where records have both; must be the "
+        "nightly run's. none: a judge of texts sees no pictures.",
+    )
+
     @field_validator("attributes")
     @classmethod
     def _once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -301,10 +309,12 @@ def load_train_config(path: str | Path, **overrides: Any) -> TrainConfig:
     config = read_settings(path, TrainConfig, **overrides)
     folder = Path(path).resolve().parent
     start = anchored(folder, config.encoder.start, "path")
+    pictures = config.judge.image_encoder and anchored(folder, config.judge.image_encoder, "path")
     return config.model_copy(
         update={
             "catalog": absolute(folder, config.catalog),
             "encoder": config.encoder.model_copy(update={"start": start}),
+            "judge": config.judge.model_copy(update={"image_encoder": pictures}),
             "labels": tuple(anchored(folder, label, "path") for label in config.labels),
             "sources": tuple(
                 anchored(folder, source, "path", "image_root") for source in config.sources
