@@ -15,7 +15,6 @@ from pipeline.catalog import Catalog
 from pipeline.catalog.models import Model
 from pipeline.claims import HELD_OUT
 from pipeline.decoding import Decoder
-from pipeline.encoders import open_encoder
 from pipeline.errors import ConfigError
 from pipeline.evaluation import compare, evaluate_pairs
 from pipeline.labelled import LabelledPairs
@@ -87,9 +86,7 @@ def examine(config: TrainConfig, *, split: str | None) -> Exam:
 
 def scored(config: TrainConfig, exam: Exam, model: Registered) -> Floats:
     """(p,) log-odds of a model for the pairs of an exam."""
-    encoder = open_encoder(model.encoder, images=config.images, threads=config.threads)
-    store = Catalog(config.catalog).vectors(encoder.fingerprint)
-    study = exam.study.embedded(encoder, store)
+    study = exam.study.seen_by(model, Catalog(config.catalog), config.images)
     return model.rule.model.score(study.evidence(exam.left, exam.right, model.rule.model))
 
 

@@ -1,7 +1,8 @@
 """Scores → probabilities: isotonic or Platt, chosen by cross-validation.
 
 A calibrator is monotone and strictly rising over the scores it was fitted on, so a threshold on
-the probability is a threshold on the score.
+the probability is a threshold on the score. The score +inf is a copy's: its probability is 1, and
+nothing is learned from it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Kind = Literal["isotonic", "platt"]
 FOLDS = 5
+MOST = 1e9  # a finite score beyond it is cut, so that no flat curve is multiplied by infinity
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,9 @@ class Calibrator:
             ConfigError: one class only, or a score that is no number.
         """
         score, same = np.asarray(score, np.float64), np.asarray(same, bool)
+        score, same, weight = _without_copies(score, same, weight)
         if not np.isfinite(score).all():
-            raise ConfigError("calibration: scores hold NaN or infinite values")
+            raise ConfigError("calibration: scores hold NaN or -inf")
         if same.all() or not same.any():
             raise ConfigError(
                 f"calibration: {len(same)} labelled pairs of one class only; it needs both"
@@ -66,9 +69,11 @@ class Calibrator:
         """The probability of each score, in [0, 1]."""
         values = np.asarray(score, np.float64)
         if self.kind == "platt":
-            return np.asarray(expit(self.slope * values + self.offset), np.float64)
-        x, y = np.array(self.knots).T
-        return np.asarray(np.interp(values, x, y), np.float64)
+            likely = expit(self.slope * np.minimum(values, MOST) + self.offset)
+        else:
+            x, y = np.array(self.knots).T
+            likely = np.interp(values, x, y)
+        return np.where(values == np.inf, 1.0, np.asarray(likely, np.float64))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that `from_json` reads back exactly."""
@@ -78,6 +83,18 @@ class Calibrator:
     def from_json(cls, data: dict[str, Any]) -> Calibrator:
         """Read what `to_json` gave."""
         return cls(**{**data, "knots": tuple((x, y) for x, y in data["knots"])})
+
+
+def _without_copies(
+    score: Floats, same: Flags, weight: Floats | None
+) -> tuple[Floats, Flags, Floats | None]:
+    """The pairs that were judged; where they are of one class, copies just above them stay in."""
+    copies = score == np.inf
+    if not copies.any() or copies.all():
+        return np.where(copies, 0.0, score), same, weight
+    if same[~copies].all() or not same[~copies].any():
+        return np.where(copies, score[~copies].max() + 1, score), same, weight
+    return score[~copies], same[~copies], None if weight is None else weight[~copies]
 
 
 def _isotonic(score: Floats, target: Floats, weight: Floats) -> Calibrator:

@@ -111,6 +111,14 @@ class SourceBase(Frozen):
         columns = getattr(self, "columns", None)
         return columns is None or bool(columns.image or columns.image_bytes)
 
+    @property
+    def kept_attributes(self) -> tuple[str, ...]:
+        """Attributes its records can have; '*' stands for any, 'timestamp' for their time."""
+        columns = getattr(self, "columns", None)
+        if columns is None:
+            return ()
+        return (*columns.attributes, *(("timestamp",) if columns.timestamp else ()))
+
 
 class CsvSource(SourceBase):
     """Comma-separated file(s) with a header row; .gz and .zst are decompressed."""

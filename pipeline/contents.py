@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import progress
+from pipeline.attributes import attributes_of
 from pipeline.catalog.vectors import VectorStore
 from pipeline.context import RunContext
 from pipeline.embeddings import gather, missing, to_table
@@ -238,9 +239,13 @@ def _learning(
     """What a learned judge needs of the units, as keywords of `Contents`."""
     texts: list[str] = []
     fields: dict[str, list[str]] = {}
+    attributes: dict[str, pa.Array] = {}
+    if judge.attributes:
+        rows = read_records(context, ["attributes", "timestamp"]).take(pa.array(units.rows))
+        attributes = attributes_of(rows, judge.attributes)
     if judge.blocks:
         rows = read_records(context, ["text", "fields"]).take(pa.array(units.rows))
         texts = [text or "" for text in rows["text"].to_pylist()]
         fields = fields_of(rows["fields"])
     level = judge.background.level(vectors) if judge.background is not None else None
-    return learning(judge, texts, fields, level, threads=context.threads)
+    return learning(judge, texts, fields, level, threads=context.threads, attributes=attributes)

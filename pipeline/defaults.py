@@ -42,6 +42,7 @@ class LogisticRule:
     accept: float = 0.9
     review: float = 0.5
     calibrated: bool = False
+    joint: bool = False
 
     def text_probability(self, evidence: Evidence) -> Floats:
         """See `pipeline.scoring.Rule`; equal texts have 1."""

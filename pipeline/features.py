@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
+from pipeline.attributes import AttributeFeatures, column_names
 from pipeline.indexes.blocks import Positions
 
 Floats = npt.NDArray[np.float32]
@@ -181,13 +182,14 @@ class _Block:
 
 
 class TextFeatures:
-    """Features of pairs among one list of texts, whole and field by field.
+    """Features of pairs among one list of texts, whole and field by field, and of attributes.
 
     Args:
         texts: (n,) normalised texts, '' where a record has none.
         fields: name -> (n,) values, '' where absent; only blocks that `weights` knows are used,
             and a known block that is absent here counts as absent in every record.
-        weights: block name -> frozen word weights; `WHOLE` is always among them.
+        weights: block name -> frozen word weights; empty for pictures.
+        attributes: attributes of the same records, compared after the blocks.
     """
 
     def __init__(
@@ -197,7 +199,9 @@ class TextFeatures:
         *,
         weights: Mapping[str, WordWeights],
         threads: int,
+        attributes: Mapping[str, AttributeFeatures] | None = None,
     ) -> None:
+        self.attributes = dict(attributes or {})
         columns = {WHOLE: texts, **{f"field {name}": values for name, values in fields.items()}}
         blank = [""] * len(texts)
         self.blocks = {
@@ -208,16 +212,18 @@ class TextFeatures:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the columns of `compare`."""
-        return feature_names(tuple(self.blocks))
+        return feature_names(tuple(self.blocks), tuple(self.attributes))
 
     def compare(self, left: Positions, right: Positions) -> Floats:
-        """(p, len(names)) float32, NaN where a side lacks the text or field."""
-        return np.concatenate([b.compare(left, right) for b in self.blocks.values()], axis=1)
+        """(p, len(names)) float32, NaN where a side lacks the text, field or attribute."""
+        parts = [block.compare(left, right) for block in self.blocks.values()]
+        parts += [attribute.compare(left, right) for attribute in self.attributes.values()]
+        return np.concatenate(parts, axis=1)
 
 
-def feature_names(blocks: Sequence[str]) -> tuple[str, ...]:
-    """The columns that a list of blocks gives."""
-    return tuple(f"{block}: {name}" for block in blocks for name in BLOCK)
+def feature_names(blocks: Sequence[str], attributes: Sequence[str] = ()) -> tuple[str, ...]:
+    """The columns that a list of blocks and one of attributes give, in this order."""
+    return (*(f"{b}: {name}" for b in blocks for name in BLOCK), *column_names(attributes))
 
 
 def learn_weights(

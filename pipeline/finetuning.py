@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline import progress
+from pipeline.attributes import check_attributes
 from pipeline.catalog import Catalog
 from pipeline.config import SentenceTransformersImage, SentenceTransformersText, ToyText
 from pipeline.encoders import Encoder, open_encoder
-from pipeline.errors import CatalogError
+from pipeline.errors import CatalogError, ConfigError
 from pipeline.labelled import LabelledPairs
 from pipeline.labels import read_labelled
 from pipeline.learned import JudgeModel, Modality
@@ -30,6 +32,27 @@ from pipeline.study import Study
 from pipeline.train_config import CharacterCnn, TrainConfig
 
 Rows = npt.NDArray[np.int64]
+
+PICTURED_PAIRS = 10
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures beside the texts of a judge of texts.
+
+    Attributes:
+        fingerprint: of the encoder that embedded them; None: the judge does not see them.
+        same, different: training pairs of either kind with a picture on both sides.
+    """
+
+    fingerprint: str | None = None
+    same: int = 0
+    different: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """What the judge's facts say of them."""
+        rule = f"seen where at least {PICTURED_PAIRS} training pairs of either kind have them"
+        return {"used": self.fingerprint is not None, **vars(self), "rule": rule}
 
 
 @dataclass(frozen=True)
@@ -42,6 +65,7 @@ class Lesson:
         leaks: the leak check's result.
         study: the records, embedded by the encoder at hand.
         usable: split -> rows of the records that may be used in it.
+        pictures: of the pictures beside the texts, `Pictures`.
     """
 
     pairs: LabelledPairs
@@ -49,6 +73,7 @@ class Lesson:
     leaks: dict[str, Any]
     study: Study
     usable: dict[str, Rows]
+    pictures: Pictures = field(default_factory=lambda: Pictures())
 
     @property
     def group(self) -> Rows:
@@ -80,6 +105,7 @@ def read(config: TrainConfig) -> Lesson:
     """
     published, verdicts = in_catalog(config)
     pairs = read_labelled(config, published=published, verdicts=verdicts, now=datetime.now(UTC))
+    check_attributes(pairs.records, config.judge.attributes)
     pairs = split_pairs(pairs, config.split, seed=config.seed)
     study = Study.of(
         pairs.records,
@@ -188,6 +214,33 @@ def embed(config: TrainConfig, lesson: Lesson, trained: Trained) -> tuple[Lesson
     return replace(lesson, study=study), encoder.fingerprint
 
 
+def with_pictures(config: TrainConfig, lesson: Lesson) -> Lesson:
+    """Embed the pictures beside the texts where there are enough to learn from.
+
+    Raises:
+        ConfigError: pictures came inside their rows, and no run has embedded them yet.
+    """
+    pairs, study = lesson.pairs, lesson.study
+    part = pairs.part("train")
+    both = part[study.pictured(pairs.left[part], pairs.right[part])]
+    same = int(pairs.same[both].sum())
+    found = Pictures(None, same, len(both) - same)
+    settings = config.judge.image_encoder
+    wanted = modality_of(config) == "text" and config.judge.kind != "similarity"
+    if settings is None or not wanted or min(found.same, found.different) < PICTURED_PAIRS:
+        return replace(lesson, pictures=found)
+    encoder = open_encoder(settings, images=config.images, threads=config.threads)
+    study = study.embedded(encoder, Catalog(config.catalog).vectors(encoder.fingerprint))
+    inside = pc.is_null(study.records["image_uri"]).to_numpy() & (study.units.image >= 0)
+    if lost := int((inside & ~study.vectors("image").any(axis=1)).sum()):
+        raise ConfigError(
+            f"judge.image_encoder: {lost} pictures came inside their rows (columns.image_bytes) "
+            f"and {config.catalog} has no vector of {encoder.name} for them; run `gemel run` on "
+            "it with this image_encoder first, or set judge.image_encoder: null"
+        )
+    return replace(lesson, study=study, pictures=replace(found, fingerprint=encoder.fingerprint))
+
+
 # --- the judge ---------------------------------------------------------------------------------
 
 
@@ -198,7 +251,8 @@ def judge(
     from pipeline.training.learn import Evident, Learner, blank_judge, learn_judge, search_floor
 
     modality, pairs, study = modality_of(config), lesson.pairs, lesson.study
-    learner = Learner(modality, config.judge, trained and blind is None, config.seed)
+    seen = lesson.pictures.fingerprint
+    learner = Learner(modality, config.judge, trained and blind is None, config.seed, seen)
     rows = lesson.usable["train"]
     texts, fields = study.texts, study.fields
     vectors = study.vectors(modality)
@@ -220,7 +274,9 @@ def judge(
     known = left.any(axis=1) & right.any(axis=1)
     cosine = np.where(known, (left * right).sum(axis=1, dtype=np.float64), np.nan)
     floor = search_floor(cosine, pairs.same[part], vectors[rows], seed=config.seed)
-    return replace(fitted, floor=floor["floor"]), {**facts, "search_floor": floor}
+    seen_of = replace(lesson.pictures, fingerprint=fitted.pictures)
+    facts = {**facts, "search_floor": floor, "pictures": seen_of.to_json()}
+    return replace(fitted, floor=floor["floor"]), facts
 
 
 def scores(lesson: Lesson, fitted: JudgeModel, split: str) -> npt.NDArray[np.float64]:

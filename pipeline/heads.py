@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import ModelError
+from pipeline.judge_files import reading, write_arrays
 
 Floats = npt.NDArray[np.float64]
 Kind = Literal["similarity", "linear", "boosted", "mlp", "blend"]
@@ -214,16 +214,12 @@ class Blend:
 
 def save_head(head: Head, folder: Path) -> None:
     """Write a head below `folder` (made when absent): head.json, head.safetensors, trees-*.txt."""
-    from safetensors.numpy import save_file
-
     folder.mkdir(parents=True, exist_ok=True)
     texts = {name: text.encode() for name, text in head.texts().items()}
     sums = {name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}
     facts = {"kind": head.kind, "texts": sums}
     (folder / "head.json").write_text(json.dumps(facts, indent=2) + "\n")
-    arrays = {name: np.ascontiguousarray(array) for name, array in head.arrays().items()}
-    if arrays:
-        save_file(arrays, folder / "head.safetensors")
+    write_arrays(head.arrays(), folder / "head.safetensors")
     for name, text in texts.items():
         (folder / name).write_bytes(text)
 
@@ -234,17 +230,10 @@ def load_head(folder: Path) -> Head:
     Raises:
         ModelError: a file is missing or damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        facts = json.loads((folder / "head.json").read_text())
-        path = folder / "head.safetensors"
-        arrays = load_file(path) if path.exists() else {}
+    with reading(folder, facts="head.json", arrays="head.safetensors") as (facts, arrays):
         trees = [_text(folder / name, expected) for name, expected in facts["texts"].items()]
-        return _built(facts["kind"], arrays, trees)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        raise ModelError(f"the judge in {folder} cannot be read: {error!r}") from error
+        head = _built(facts["kind"], arrays, trees)
+    return head
 
 
 def _text(path: Path, expected: str) -> str:

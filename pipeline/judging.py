@@ -108,10 +108,14 @@ def evidence_of(
         word_conflicts=np.full(len(left), np.nan),
         words=np.where(both, np.minimum(*(contents.words_of(rows) for rows in text)), 0),
         features=text_judge.features.compare(left, right) if text_judge.features else None,
+        image_features=contents.image_judge.features.compare(left, right)
+        if contents.image_judge.features
+        else None,
         text_interactions=_interactions(text_judge, contents.text_vectors, *text),
         image_interactions=_interactions(contents.image_judge, contents.image_vectors, *image),
         text_background=_background(text_judge.background, *text),
         image_background=_background(contents.image_judge.background, *image),
+        image_sides=(image[0] >= 0).astype(np.float64) + (image[1] >= 0),
         **words,
     )
 

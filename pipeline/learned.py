@@ -7,7 +7,7 @@ the calibration and thresholds that belong to its version.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.attributes import attribute_features
 from pipeline.calibration import Calibration
-from pipeline.errors import ModelError
 from pipeline.features import TextFeatures, WordWeights, feature_names
 from pipeline.heads import Head, load_head, save_head
+from pipeline.judge_files import Arrays, reading, write_arrays
 from pipeline.judging import Learning
 from pipeline.scoring import Evidence
 
@@ -28,7 +29,9 @@ Modality = Literal["text", "image"]
 
 # Evidence that is not of words.
 EXTRAS = ("text: cosine", "text: cosine above background", "image: cosine",
-          "image: cosine above background", "image: exact")  # fmt: skip
+          "image: cosine above background", "image: exact", "image: sides")  # fmt: skip
+# What a judge of texts sees of the pictures beside them.
+PICTURED = ("image: cosine", "image: exact", "image: sides")
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,10 @@ class JudgeModel:
         head, fusion: see their modules; without fusion the head's score is the score.
         background: for the normalised cosines; None: not used.
         floor: cosine down to which candidates are searched.
+        attributes: names of the attributes that the head sees after the blocks.
+        pictures: fingerprint of the image encoder whose cosines a judge of texts sees among its
+            extras (`PICTURED`); it then decides alone where texts and pictures meet. None: it
+            sees no pictures.
     """
 
     modality: Modality
@@ -106,31 +113,54 @@ class JudgeModel:
     fusion: Fusion | None
     background: Background | None
     floor: float
+    attributes: tuple[str, ...] = ()
+    pictures: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the head's columns, those of the vectors left out."""
-        return (*feature_names(tuple(self.blocks)), *self.extras)
+        return (*feature_names(tuple(self.blocks), self.attributes), *self.extras)
 
     def features(
-        self, texts: Sequence[str], fields: dict[str, Sequence[str]], *, threads: int
+        self,
+        texts: Sequence[str],
+        fields: dict[str, Sequence[str]],
+        *,
+        threads: int,
+        attributes: Mapping[str, pa.Array] | None = None,
     ) -> TextFeatures | None:
-        """Make the texts of some records ready to compare; None for pictures."""
-        if not self.blocks:
+        """Make the texts and attributes of some records ready to compare; None without either.
+
+        Args:
+            attributes: see `attributes.attributes_of`; those that the judge knows at least.
+        """
+        if not self.blocks and not self.attributes:
             return None
-        return TextFeatures(texts, fields, weights=self.blocks, threads=threads)
+        known = attribute_features(self.attributes, attributes or {})
+        return TextFeatures(texts, fields, weights=self.blocks, threads=threads, attributes=known)
 
     def score(self, evidence: Evidence) -> Floats:
-        """(p,) log-odds before calibration."""
+        """(p,) log-odds before calibration; +inf for copies, which need no judging."""
+        return np.where(self._copies(evidence), np.inf, self.learned_score(evidence))
+
+    def learned_score(self, evidence: Evidence) -> Floats:
+        """(p,) log-odds by the head and the fusion, of copies as of all others."""
         columns = extra_columns(evidence)
         seen = assembled(evidence, self.extras, modality=self.modality, vectors=self.vectors)
         score = self.head.score(seen)
         return score if self.fusion is None else self.fusion(score, columns)
 
+    def _copies(self, evidence: Evidence) -> npt.NDArray[np.bool_]:
+        """(p,) true where all that the judge compares by content is equal."""
+        if self.modality == "image":
+            return evidence.exact_image
+        if self.pictures is None or evidence.image_sides is None:
+            return evidence.exact_text
+        alike = evidence.exact_image | (evidence.image_sides == 0)
+        return np.asarray(evidence.exact_text & alike, bool)
+
     def save(self, folder: Path) -> None:
         """Write judge.json, weights.safetensors and the head below `folder`."""
-        from safetensors.numpy import save_file
-
         save_head(self.head, folder)
         arrays: dict[str, npt.NDArray[Any]] = {}
         for number, weights in enumerate(self.blocks.values()):
@@ -140,9 +170,7 @@ class JudgeModel:
             }
         if self.background is not None:
             arrays["background"] = self.background.vectors
-        if arrays:
-            save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()},
-                      folder / "weights.safetensors")  # fmt: skip
+        write_arrays(arrays, folder / "weights.safetensors")
         facts = {
             "modality": self.modality,
             "blocks": [{"name": n, "texts": w.texts} for n, w in self.blocks.items()],
@@ -152,6 +180,8 @@ class JudgeModel:
             "background": self.background
             and {"neighbours": self.background.neighbours, "nearer": self.background.nearer},
             "floor": self.floor,
+            "attributes": self.attributes,
+            "pictures": self.pictures,
         }
         (folder / "judge.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
 
@@ -162,48 +192,46 @@ class JudgeModel:
         Raises:
             ModelError: a file is missing or damaged.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
+        with reading(folder, facts="judge.json", arrays="weights.safetensors") as (facts, arrays):
+            judge = cls._of(facts, arrays, load_head(folder))
+        return judge
 
-        try:
-            facts = json.loads((folder / "judge.json").read_text())
-            path = folder / "weights.safetensors"
-            arrays = load_file(path) if path.exists() else {}
-            fusion, background = facts["fusion"], facts["background"]
-            return cls(
-                modality=facts["modality"],
-                blocks={
-                    block["name"]: WordWeights(
-                        block["texts"], arrays[f"block.{n}.words"], arrays[f"block.{n}.grams"]
-                    )
-                    for n, block in enumerate(facts["blocks"])
-                },
-                extras=tuple(facts["extras"]),
-                vectors=facts["vectors"],
-                head=load_head(folder),
-                fusion=fusion
-                and Fusion(
-                    fusion["bias"],
-                    fusion["head"],
-                    tuple(fusion["columns"]),
-                    tuple(fusion["weights"]),
-                ),
-                background=background and Background(arrays["background"], **background),
-                floor=facts["floor"],
-            )
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise ModelError(f"the judge in {folder} cannot be read: {error!r}") from error
+    @classmethod
+    def _of(cls, facts: dict[str, Any], arrays: Arrays, head: Head) -> JudgeModel:
+        fusion, background = facts["fusion"], facts["background"]
+        return cls(
+            modality=facts["modality"],
+            blocks={
+                block["name"]: WordWeights(
+                    block["texts"], arrays[f"block.{n}.words"], arrays[f"block.{n}.grams"]
+                )
+                for n, block in enumerate(facts["blocks"])
+            },
+            extras=tuple(facts["extras"]),
+            vectors=facts["vectors"],
+            head=head,
+            fusion=fusion
+            and Fusion(
+                fusion["bias"], fusion["head"], tuple(fusion["columns"]), tuple(fusion["weights"])
+            ),
+            background=background and Background(arrays["background"], **background),
+            floor=facts["floor"],
+            attributes=tuple(facts.get("attributes", ())),
+            pictures=facts.get("pictures"),
+        )
 
 
 def extra_columns(evidence: Evidence) -> dict[str, Floats]:
     """The columns of `EXTRAS` for p pairs, NaN where unknown."""
     known = ~np.isnan(evidence.image_cosine)
+    sides = evidence.image_sides
     return {
         "text: cosine": evidence.text_cosine,
         "text: cosine above background": evidence.text_cosine - evidence.text_background,
         "image: cosine": evidence.image_cosine,
         "image: cosine above background": evidence.image_cosine - evidence.image_background,
         "image: exact": np.where(known, evidence.exact_image.astype(np.float64), np.nan),
+        "image: sides": np.full(len(known), np.nan) if sides is None else sides,
     }
 
 
@@ -214,11 +242,10 @@ def assembled(
     modality: Modality,
     vectors: bool,
 ) -> npt.NDArray[np.float32]:
-    """The head's matrix: features of the texts, the extras, and the vectors' interactions."""
+    """The head's matrix: features of words and attributes, extras, vectors' interactions."""
     columns = extra_columns(evidence)
-    parts = []
-    if modality == "text" and evidence.features is not None:
-        parts.append(evidence.features)
+    features = evidence.features if modality == "text" else evidence.image_features
+    parts = [] if features is None else [features]
     parts += [columns[name][:, None].astype(np.float32) for name in extras]
     if vectors:
         of_vectors = interactions(evidence, modality)
@@ -250,11 +277,12 @@ def learning(
     level: npt.NDArray[np.float32] | None,
     *,
     threads: int,
+    attributes: Mapping[str, pa.Array] | None = None,
 ) -> dict[str, Learning]:
     """What a learned judge needs of the contents, as keywords of `Contents`."""
     if judge is None:
         return {}
-    features = judge.features(texts, dict(fields), threads=threads)
+    features = judge.features(texts, dict(fields), threads=threads, attributes=attributes)
     return {f"{judge.modality}_judge": Learning(features, level, judge.vectors)}
 
 
@@ -277,19 +305,22 @@ class LearnedRule:
         """The review threshold of this version, at most the accept threshold."""
         return min(self.calibration.review.value, self.accept)
 
+    @property
+    def joint(self) -> bool:
+        """Whether it weighs the pictures beside the texts too."""
+        return self.model.pictures is not None
+
     def text_probability(self, evidence: Evidence) -> Floats:
-        """See `pipeline.scoring.Rule`; equal texts have 1."""
-        return self._probability(evidence, ~np.isnan(evidence.text_cosine), evidence.exact_text)
+        """See `pipeline.scoring.Rule`; copies have 1."""
+        return self._probability(evidence, ~np.isnan(evidence.text_cosine))
 
     def image_probability(self, evidence: Evidence) -> Floats:
-        """See `pipeline.scoring.Rule`; equal pictures have 1."""
-        return self._probability(evidence, ~np.isnan(evidence.image_cosine), evidence.exact_image)
+        """See `pipeline.scoring.Rule`; copies have 1."""
+        return self._probability(evidence, ~np.isnan(evidence.image_cosine))
 
-    def _probability(
-        self, evidence: Evidence, known: npt.NDArray[np.bool_], exact: npt.NDArray[np.bool_]
-    ) -> Floats:
+    def _probability(self, evidence: Evidence, known: npt.NDArray[np.bool_]) -> Floats:
         probability = np.full(len(known), np.nan)
         if known.any():
             seen = evidence if known.all() else evidence.take(known)
             probability[known] = self.calibration.calibrator(self.model.score(seen))
-        return np.where(exact, 1.0, probability)
+        return probability

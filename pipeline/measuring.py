@@ -12,7 +12,6 @@ from pipeline import finetuning as steps
 from pipeline.calibration import Calibration
 from pipeline.catalog import Catalog
 from pipeline.drift import histogram
-from pipeline.encoders import open_encoder
 from pipeline.evaluation import evaluate_pairs
 from pipeline.finetuning import Lesson, Trained
 from pipeline.learned import JudgeModel
@@ -104,8 +103,7 @@ def rival_of(config: TrainConfig, lesson: Lesson, held: str, catalog: Catalog) -
     champion = registry_of(catalog).champion(champion_purpose(config.purpose, modality))
     if champion is not None:
         rival = open_registered(champion)
-        encoder = open_encoder(rival.encoder, images=config.images, threads=config.threads)
-        study = lesson.study.embedded(encoder, catalog.vectors(encoder.fingerprint))
+        study = lesson.study.seen_by(rival, catalog, config.images)
         evidence = study.evidence(pairs.left[part], pairs.right[part], rival.rule.model)
         probability = rival.rule.calibration.calibrator(rival.rule.model.score(evidence))
         accept = rival.rule.calibration.accept

@@ -69,7 +69,7 @@ def governance(
             "name": config.name,
             "purpose": config.purpose,
             "encoder": start_name(config) + (", fine-tuned" if config.encoder.train else ""),
-            "judge": f"{candidate.facts['kind']} over {candidate.facts['features']} features",
+            "judge": _judge(candidate.facts),
             "parent": start_name(config),
         },
         "labels": pairs.facts,
@@ -92,6 +92,13 @@ def governance(
         ),
         "scores": score_counts(pairs.same[part], candidate.probability),
     }
+
+
+def _judge(facts: dict[str, Any]) -> str:
+    named = facts["attributes"]
+    beside = f", attributes {', '.join(named)} among them" if named else ""
+    pictures = ", and of the pictures beside the texts" if facts["pictures"]["used"] else ""
+    return f"{facts['kind']} over {facts['features']} features{beside}{pictures}"
 
 
 def _but_parts(facts: dict[str, Any]) -> dict[str, Any]:

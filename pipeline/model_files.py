@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from pipeline.finetuning import Lesson
 from pipeline.measuring import Candidate
 from pipeline.model_facts import split_sizes, start_name, versions, write_facts
-from pipeline.registered import CALIBRATION, JUDGE, SPLIT, champion_purpose
+from pipeline.registered import CALIBRATION, IMAGE_ENCODER, JUDGE, SPLIT, champion_purpose
 from pipeline.seen import split_table
 from pipeline.train_config import TrainConfig
 
@@ -47,9 +47,23 @@ def fill(
         },
     )
     return {
+        **_image_encoder(folder, config, candidate),
         "purpose": champion_purpose(config.purpose, candidate.judge.modality),
         "parent": start_name(config),
         "encoder": settings.model_dump(mode="json"),
         "encoder_fingerprint": candidate.fingerprint,
         "modality": candidate.judge.modality,
     }
+
+
+def _image_encoder(folder: Path, config: TrainConfig, candidate: Candidate) -> dict[str, Any]:
+    """Copy the encoder of the pictures beside the texts, where the judge sees them."""
+    settings = config.judge.image_encoder
+    if candidate.judge.pictures is None or settings is None:
+        return {}
+    if path := getattr(settings, "path", None):
+        place = Path(IMAGE_ENCODER) / Path(path).name
+        (folder / IMAGE_ENCODER).mkdir()
+        (shutil.copytree if Path(path).is_dir() else shutil.copyfile)(path, folder / place)
+        settings = settings.model_copy(update={"path": place.as_posix()})
+    return {IMAGE_ENCODER: settings.model_dump(mode="json")}

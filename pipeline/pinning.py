@@ -7,8 +7,9 @@ from pathlib import Path
 from pipeline.catalog import Catalog
 from pipeline.catalog.models import Model
 from pipeline.config import RunConfig
+from pipeline.encoders import open_encoder
 from pipeline.errors import CatalogError, ConfigError, ModelError
-from pipeline.registered import champion_purpose, open_registered, registry_of
+from pipeline.registered import Registered, champion_purpose, open_registered, registry_of
 
 PURPOSE = "deduplication"
 
@@ -21,14 +22,47 @@ def pinned(config: RunConfig) -> tuple[RunConfig, tuple[str, ...]]:
         references; without models both as they were.
 
     Raises:
-        ConfigError: the model named does not exist or is damaged; `model: none` runs without.
+        ConfigError: the model named does not exist or is damaged, or looks at what the run does not
+            have; `model: none` runs without.
     """
     try:
         found = [open_registered(model) for model in _wanted(config)]
     except (ModelError, CatalogError) as error:
         raise ConfigError(f"model: {error}; state another, or `model: none`") from error
+    for model in found:
+        _check_attributes(config, model)
     encoders = {f"{model.modality}_encoder": model.encoder for model in found}
-    return config.model_copy(update=encoders), tuple(model.model.reference for model in found)
+    config = config.model_copy(update=encoders)
+    for model in found:
+        _check_pictures(config, model)
+    return config, tuple(model.model.reference for model in found)
+
+
+def _check_attributes(config: RunConfig, model: Registered) -> None:
+    """Look whether some source keeps each attribute that a model compares."""
+    kept = {name for source in config.sources for name in source.kept_attributes}
+    absent = [name for name in model.rule.model.attributes if not {name, "*"} & kept]
+    if absent:
+        raise ConfigError(
+            f"model: {model.model.reference} compares {', '.join(map(repr, absent))}, which no "
+            f"source keeps (kept: {', '.join(sorted(kept)) or 'none'}); name it under "
+            "columns.attributes (`timestamp`: columns.timestamp), or state `model: none`"
+        )
+
+
+def _check_pictures(config: RunConfig, model: Registered) -> None:
+    """Look whether the run sees pictures as a judge of texts that weighs them has learned to."""
+    wanted, settings = model.image_encoder, config.image_encoder
+    if wanted in (None, settings) or not any(source.has_images for source in config.sources):
+        return
+    encoder = open_encoder(settings, images=config.images, threads=config.threads)
+    if encoder.fingerprint != model.rule.model.pictures:
+        raise ConfigError(
+            f"model: {model.model.reference} has learned from pictures as the encoder "
+            f"{wanted.type} with the fingerprint {model.rule.model.pictures} sees them, and this "
+            f"run's image_encoder is {encoder.name} with {encoder.fingerprint}; state the same "
+            "image_encoder, fine-tune with judge.image_encoder as in the run, or `model: none`"
+        )
 
 
 def _wanted(config: RunConfig) -> list[Model]:

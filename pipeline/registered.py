@@ -7,12 +7,14 @@ from typing import Any
 
 from pipeline.calibration import Calibration
 from pipeline.catalog import Catalog
+from pipeline.catalog.model import encoder_settings
 from pipeline.catalog.models import Model, Registry
 from pipeline.encoders.fingerprint import fingerprint, folder_digest
 from pipeline.errors import ModelError
 from pipeline.learned import JudgeModel, LearnedRule
 
 JUDGE, CALIBRATION, SPLIT = "judge", "calibration.json", "split.parquet"
+IMAGE_ENCODER = "image_encoder"  # the fact of model.json, and the folder of its files
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,13 @@ class Registered:
         """Settings that open its encoder."""
         return self.model.encoder
 
+    @property
+    def image_encoder(self) -> Any:
+        """Settings that open the encoder of the pictures beside the texts; None: not looked at."""
+        if self.rule.model.pictures is None:
+            return None
+        return encoder_settings(self.model.facts[IMAGE_ENCODER], self.model.folder)
+
 
 def registry_of(catalog: Catalog) -> Registry:
     """The registry of a catalog."""
@@ -54,6 +63,8 @@ def open_registered(model: Model) -> Registered:
         text = (model.folder / CALIBRATION).read_text()
     except OSError as error:
         raise ModelError(f"{model.reference} has no {CALIBRATION}: {error.strerror}") from error
+    if judge.pictures is not None and IMAGE_ENCODER not in model.facts:
+        raise ModelError(f"{model.reference} does not say which encoder sees its pictures")
     calibration = Calibration.from_json(text)
     calibration.require_model(scorer(model.facts["encoder_fingerprint"], model.folder))
     return Registered(model, LearnedRule(judge, calibration, model.reference))

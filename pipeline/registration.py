@@ -78,7 +78,7 @@ def plan(config: TrainConfig, lesson: Lesson) -> dict[str, Any]:
 
 def learn(config: TrainConfig, lesson: Lesson, *, work: Path) -> tuple[Candidate, Lesson]:
     """Train, fit and calibrate; the test pairs are scored once, at the end."""
-    lesson = steps.with_negatives(config, lesson)
+    lesson = steps.with_pictures(config, steps.with_negatives(config, lesson))
     trained = (
         steps.train(config, lesson, work=work) if config.encoder.train else steps.start(config)
     )

@@ -29,11 +29,13 @@ class Evidence:
         short_text: either side's text is too short for its embedding to decide.
         word_conflicts: words that each side has and the other cannot account for; NaN: not counted.
         words: words of the shorter text, 0 without text.
-        features: (p, f) float32 of the texts, for a learned judge; None: not asked for.
+        features, image_features: (p, f) float32 of words and attributes, for a learned judge of
+            texts and one of pictures; None: not asked for.
         text_interactions, image_interactions: (p, 2 d) float32, |u - v| and u * v of the
             embeddings; None: not asked for.
         text_background, image_background: (p,) mean cosine of both sides to their neighbours in
             the learned judge's background sample; NaN without one.
+        image_sides: (p,) sides with a picture fit for matching, 0, 1 or 2; None: not looked at.
     """
 
     text_cosine: Floats
@@ -51,8 +53,10 @@ class Evidence:
     text_background: Floats
     image_background: Floats
     features: npt.NDArray[np.float32] | None = None
+    image_features: npt.NDArray[np.float32] | None = None
     text_interactions: npt.NDArray[np.float32] | None = None
     image_interactions: npt.NDArray[np.float32] | None = None
+    image_sides: Floats | None = None
 
     def take(self, rows: Flags) -> Evidence:
         """The evidence of some of the pairs."""
@@ -64,7 +68,8 @@ class Rule(Protocol):
     """What makes a probability of one modality's evidence, and its own thresholds.
 
     `calibrated`: learned from labels, so that words that differ and texts that are short have had
-    their say already.
+    their say already. `joint`: a rule for texts that has weighed the pictures beside them, so that
+    it decides alone wherever there are texts.
     """
 
     @property
@@ -73,6 +78,8 @@ class Rule(Protocol):
     def review(self) -> float: ...
     @property
     def calibrated(self) -> bool: ...
+    @property
+    def joint(self) -> bool: ...
 
     def text_probability(self, evidence: Evidence) -> Floats:
         """(p,) from the texts, NaN where a side has none."""
@@ -111,7 +118,8 @@ class Judge:
     """One rule per modality; both must agree where a pair has both.
 
     A pair with one modality is decided by that modality's thresholds; a pair with both by the
-    text's, after the log-odds of each, counted from its own accept threshold, have been averaged.
+    text's, after the log-odds of each, counted from its own accept threshold, have been averaged;
+    under a joint rule for texts the picture has no second say.
     """
 
     text: Rule
@@ -139,7 +147,10 @@ class Judge:
 
     def scores(self, evidence: Evidence) -> Scores:
         """What either rule makes of the evidence; conflicting words need not be counted yet."""
-        return Scores(self.text.text_probability(evidence), self.image.image_probability(evidence))
+        text = self.text.text_probability(evidence)
+        image = self.image.image_probability(evidence)
+        heard = np.isnan(text) | (not self.text.joint)
+        return Scores(text, np.where(heard, image, np.nan))
 
     def decide(self, evidence: Evidence, scores: Scores | None = None) -> Judgement:
         """Judge every pair; `scores` spares a second look at the same evidence.
@@ -168,12 +179,24 @@ class Judge:
             probability >= accept, DUPLICATE, np.where(probability >= review, REVIEW, DISTINCT)
         )
         reason = _reasons(
-            evidence, text, image, decision, disagree=disagree, alone=alone & held, variant=variant
+            evidence,
+            text,
+            image,
+            decision,
+            disagree=disagree,
+            alone=alone & held,
+            variant=variant,
+            weighed=~np.isnan(text) & ~np.isnan(evidence.image_cosine) & self.text.joint,
         )
         return Judgement(probability, accept, decision, reason, disagree)
 
     def likely(self, evidence: Evidence, scores: Scores) -> Flags:
-        """Pairs (p,) that the scores alone would accept: those whose wording must be looked at."""
+        """Pairs (p,) that the scores alone would accept: those whose wording must be looked at.
+
+        None under a rule learned from labels, which has seen the words already.
+        """
+        if self.text.calibrated:
+            return np.zeros(len(scores.text), bool)
         probability = self._combined(scores.text, scores.image)
         return np.asarray((probability >= self._thresholds(scores.text)[0]) & ~evidence.exact_text)
 
@@ -210,12 +233,15 @@ def _reasons(
     disagree: Flags,
     alone: Flags,
     variant: Flags,
+    weighed: Flags,
 ) -> npt.NDArray[np.str_]:
     """One plain phrase per pair, the first that applies."""
     has_text, has_image = ~np.isnan(text), ~np.isnan(image)
     accepted = decision == DUPLICATE
     cases = [
         (evidence.exact_text & evidence.exact_image, "identical text and picture"),
+        (weighed & accepted, "text and picture, weighed together, agree"),
+        (weighed, "text and picture, weighed together, not enough to be sure"),
         (disagree & (text < image), "pictures agree but texts differ"),
         (disagree, "texts agree but pictures differ"),
         (evidence.exact_text & has_image & accepted, "identical text, near-identical picture"),

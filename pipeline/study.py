@@ -12,13 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import progress
-from pipeline.catalog import VectorStore
+from pipeline.attributes import attributes_of
+from pipeline.catalog import Catalog, VectorStore
+from pipeline.config import ImageSettings
 from pipeline.embeddings import gather, missing, to_table
-from pipeline.encoders import Encoder, ImageRef
+from pipeline.encoders import Encoder, ImageRef, open_encoder
 from pipeline.evidence import TextComparer
 from pipeline.indexes.blocks import Positions, Vectors
 from pipeline.judging import Contents, evidence_of
 from pipeline.learned import JudgeModel, fields_of, learning
+from pipeline.registered import Registered
 from pipeline.scoring import Evidence
 from pipeline.units import Units, make_units
 
@@ -72,6 +75,19 @@ class Study:
             return replace(self, text_vectors=vectors)
         return replace(self, image_vectors=vectors)
 
+    def seen_by(self, model: Registered, catalog: Catalog, images: ImageSettings) -> Study:
+        """The same with the vectors of a registered model's encoders."""
+        study = self
+        for settings in (model.encoder, model.image_encoder):
+            if settings is not None:
+                encoder = open_encoder(settings, images=images, threads=self.threads)
+                study = study.embedded(encoder, catalog.vectors(encoder.fingerprint))
+        return study
+
+    def pictured(self, left: Positions, right: Positions) -> npt.NDArray[np.bool_]:
+        """(p,) true where both records have a picture fit for matching."""
+        return (self.units.image[left] >= 0) & (self.units.image[right] >= 0)
+
     def vectors(self, modality: str) -> npt.NDArray[np.float32]:
         """(n, d) the vector of each record, zeros without the content."""
         place = self.units.text if modality == "text" else self.units.image
@@ -88,12 +104,20 @@ class Study:
 
     def evidence(self, left: Positions, right: Positions, judge: JudgeModel | None) -> Evidence:
         """Evidence of pairs of records, with what `judge` wants beside."""
+        known = learning(
+            judge,
+            self.texts,
+            self.fields,
+            self._levels(judge),
+            threads=self.threads,
+            attributes=attributes_of(self.records, judge.attributes if judge else ()),
+        )
         contents = Contents(
             self._embedded_units(),
             self.text_vectors,
             self.image_vectors,
             self._comparer(),
-            **learning(judge, self.texts, self.fields, self._levels(judge), threads=self.threads),
+            **known,
         )
         return evidence_of(contents, left, right, np.full(len(left), np.nan, np.float32))
 

@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.config import (
+    EfficientNetLite0,
     Frozen,
+    ImageEncoderConfig,
     ImageSettings,
     MiniLmEncoder,
     SentenceTransformersImage,
@@ -218,6 +220,24 @@ class JudgeTraining(Frozen):
     background: int = Field(
         0, ge=0, description="Neighbours that normalise each cosine; 0: chosen on validation."
     )
+    attributes: tuple[str, ...] = Field(
+        (),
+        description="Attributes compared beside the text; `timestamp`: the record's time. Only "
+        "what is known before a person decides.",
+    )
+
+    image_encoder: ImageEncoderConfig | None = Field(
+        EfficientNetLite0(),
+        description="Looks at the pictures beside the texts, where records have both; must be the "
+        "nightly run's. none: a judge of texts sees no pictures.",
+    )
+
+    @field_validator("attributes")
+    @classmethod
+    def _once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"named twice: {', '.join(twice)}; name each once")
+        return names
 
 
 class GateTraining(Frozen):
@@ -279,10 +299,12 @@ def load_train_config(path: str | Path, **overrides: Any) -> TrainConfig:
     config = read_settings(path, TrainConfig, **overrides)
     folder = Path(path).resolve().parent
     start = anchored(folder, config.encoder.start, "path")
+    pictures = config.judge.image_encoder and anchored(folder, config.judge.image_encoder, "path")
     return config.model_copy(
         update={
             "catalog": absolute(folder, config.catalog),
             "encoder": config.encoder.model_copy(update={"start": start}),
+            "judge": config.judge.model_copy(update={"image_encoder": pictures}),
             "labels": tuple(anchored(folder, label, "path") for label in config.labels),
             "sources": tuple(
                 anchored(folder, source, "path", "image_root") for source in config.sources

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pipeline.features import learn_weights
 from pipeline.heads import Similarity
 from pipeline.learned import (
+    PICTURED,
     Background,
     Fusion,
     JudgeModel,
@@ -44,12 +45,14 @@ class Learner:
         settings: of the judge.
         trained: the encoder has seen the training pairs, so its cosines of them are no evidence.
         seed: of every draw.
+        pictures: fingerprint of the image encoder that looked at the pictures beside the texts.
     """
 
     modality: Modality
     settings: JudgeTraining
     trained: bool
     seed: int
+    pictures: str | None = None
 
 
 def blank_judge(
@@ -74,6 +77,8 @@ def blank_judge(
         fusion=None,
         background=_background(vectors, learner),
         floor=-1.0,
+        attributes=learner.settings.attributes,
+        pictures=learner.pictures,
     )
 
 
@@ -148,6 +153,7 @@ def learn_judge(
             "rule": f"used when it gains {WORTH_IT}",
         },
         "features": len(judge.names),
+        "attributes": list(judge.attributes),
         "fusion": judge.fusion and vars(judge.fusion),
     }
 
@@ -159,20 +165,23 @@ def _fitted(
     from sklearn.metrics import average_precision_score
 
     fused = learner.trained and train.blind_cosine is None and bool(blank.blocks)
-    extras = () if fused else columns
+    pictured = PICTURED if blank.pictures else ()
+    extras = (*(() if fused else columns), *pictured)
     fit = fit_head(
         train.pairs(extras, learner),
         valid.pairs(extras, learner),
-        cosine=len(blank.names) if extras else -1,
+        cosine=-1 if fused else len(blank.names),
         kind=learner.settings.kind,
         seed=learner.seed,
     )
     wanted = not learner.trained and interactions(train.evidence, learner.modality) is not None
     used = fit.head.kind == "mlp" and wanted
     judge = replace(blank, extras=extras, head=fit.head, vectors=used)
+    if fit.head.kind == "similarity":
+        judge = replace(judge, extras=columns, pictures=None)  # it looks at the cosine alone
     if fused:
         judge = replace(judge, fusion=_fusion(judge, valid, columns))
-    precision = average_precision_score(valid.same, judge.score(valid.evidence))
+    precision = average_precision_score(valid.same, judge.learned_score(valid.evidence))
     return judge, float(precision), fit
 
 
@@ -181,7 +190,7 @@ def _fusion(judge: JudgeModel, valid: Evident, columns: tuple[str, ...]) -> Fusi
     from scipy.optimize import minimize
 
     known = extra_columns(valid.evidence)
-    parts = [judge.score(valid.evidence), *(np.nan_to_num(known[name]) for name in columns)]
+    parts = [judge.learned_score(valid.evidence), *(np.nan_to_num(known[name]) for name in columns)]
     values = np.stack(parts, axis=1)
     scale = np.maximum(values.std(axis=0), 1e-6)
     middle = values.mean(axis=0)

@@ -1,6 +1,7 @@
 """Calibrators: monotone, never sure, read back exactly; calibrations belong to one model."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,8 +80,23 @@ def test_scores_that_say_nothing_or_the_contrary_get_the_share() -> None:
 def test_what_cannot_be_calibrated() -> None:
     with pytest.raises(ConfigError, match="one class only"):
         Calibrator.fit(np.arange(3.0), np.ones(3, bool), kind="platt")
-    with pytest.raises(ConfigError, match="NaN or infinite"):
-        Calibrator.fit(np.array([np.nan, 1.0]), np.array([True, False]), kind="platt")
+    for bad in (np.nan, -np.inf):
+        with pytest.raises(ConfigError, match="NaN or -inf"):
+            Calibrator.fit(np.array([bad, 1.0]), np.array([True, False]), kind="platt")
+
+
+@pytest.mark.parametrize("kind", ["isotonic", "platt"])
+def test_copies_are_certain_and_teach_nothing(kind: Any) -> None:
+    score, same, _ = world(400)
+    plain = Calibrator.fit(score, same, kind=kind)
+    copies = np.append(score, [np.inf, np.inf])
+    found = Calibrator.fit(copies, np.append(same, [True, False]), kind=kind)
+    assert found == plain
+    assert found(np.array([np.inf, score.max()])).tolist() == [1.0, found(score.max())]
+    assert found(score).max() < 1
+    alone = Calibrator.fit(np.array([0.0, 1.0, np.inf]), np.array([False, False, True]), kind=kind)
+    assert alone(0.5) < 0.5, "where only copies are duplicates they stand just above the others"
+    assert alone(np.inf) == 1.0
 
 
 def test_the_choice_follows_the_held_out_loss() -> None:
