@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from flows import models_cli
-from flows.choice import chosen_catalog, chosen_run, likely_catalog
+from flows.choice import chosen_catalog, chosen_run, likely_catalog, resolved
 from flows.options import CatalogOption, JsonOption, show
 from pipeline.errors import CheckError, PipelineError
 
@@ -28,7 +28,7 @@ models_cli.register(app)
 def run(
     config: Path,
     *,
-    catalog: Annotated[Path | None, Parameter(help="Use this catalog instead.")] = None,
+    catalog: Annotated[str | None, Parameter(help="Use this catalog instead.")] = None,
     dry_run: Annotated[
         bool, Parameter(negative="", help="Check everything, change nothing.")
     ] = False,
@@ -49,8 +49,7 @@ def run(
     from pipeline.config import load_config
     from pipeline.reporting import facts
 
-    chosen = str(catalog.resolve()) if catalog else None
-    settings = load_config(config, catalog=chosen)
+    settings = load_config(config, catalog=resolved(catalog))
     if dry_run:
         plan = dry(settings)
         show(plan, [f"{name}: {value}" for name, value in plan.items()], as_json=as_json)
@@ -188,7 +187,9 @@ def report(
 
 @app.command
 def doctor(*, catalog: CatalogOption = None, as_json: JsonOption = False) -> int:
-    """Check versions, encoder files and their hashes, writable paths, and what is slow here.
+    """Check versions, encoder files, paths, what is slow here, and every file of the catalog.
+
+    Changes nothing. What is damaged is named with what is intact and what to do.
 
     Example: `gemel doctor`
     """

@@ -22,7 +22,7 @@ def nightly(config: RunConfig, full: bool = False) -> Any:
     is published and could not write its report or an export ends in *Unwritten*. Both carry the
     summary. A run that raises is recorded as failed and ends as Prefect ends it.
     """
-    with Catalog(config.catalog).writer():
+    with Catalog.of(config).writer():
         context = tasks.begin(config, full=full)
         with plain.recorded(context):
             progress = tasks.StageProgress(9)

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline import outcome, stages
 from pipeline.catalog import Catalog
+from pipeline.catalog.place import Place
 from pipeline.config import RunConfig
 from pipeline.context import RunContext, new_context
 from pipeline.encoders.preflight import check_encoder, known_dimension
@@ -31,7 +32,7 @@ def check(config: RunConfig) -> None:
         CatalogError: the catalog's folder cannot be written.
         SourceError: a source cannot be read at all.
     """
-    check_writable(config.catalog)
+    check_writable(Place.of(config.catalog, config.catalog_options))
     config, models = pinned(config)
     rules_of(new_context(config, models=models))
     check_encoder(config.text_encoder, field="text_encoder")
@@ -48,13 +49,18 @@ def check(config: RunConfig) -> None:
         open_source(source).check()
 
 
-def check_writable(catalog: str) -> None:
+def check_writable(catalog: Place) -> None:
     """Look whether the catalog's folder can be written, or made where it is absent.
+
+    Of an object store only whether it answers: what it lets one write shows when the lock is taken.
 
     Raises:
         CatalogError: it cannot.
     """
-    folder = Path(catalog).absolute()
+    if not catalog.is_local:
+        catalog.exists()
+        return
+    folder = Path(catalog.path).absolute()
     while not os.path.exists(folder):
         folder = folder.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
@@ -69,8 +75,9 @@ def begin(config: RunConfig, *, full: bool = False) -> RunContext:
     check_exports(config.exports)
     check(config)
     config, models = pinned(config)
-    base = Catalog(config.catalog).published()
+    base = Catalog.of(config).published()
     context = new_context(config, models=models, base=base.run if base else None, full=full)
+    context.catalog.name_writer(context.run)
     context.catalog.clear_work()
     context.catalog.run_folder(context.run)
     return context
@@ -117,7 +124,7 @@ def run(config: RunConfig, *, full: bool = False) -> dict[str, Any]:
     Raises:
         PipelineError: the run could not be finished; what was published before stays published.
     """
-    with Catalog(config.catalog).writer():
+    with Catalog.of(config).writer():
         context = begin(config, full=full)
         with recorded(context):
             stages.ingest(context)

@@ -138,6 +138,11 @@ def summarise(context: RunContext) -> dict[str, Any]:
         },
         "cluster_sizes": facts["cluster"]["cluster_sizes"],
         "quarantine_reasons": facts["ingest"]["quarantine_reasons"],
+        "repaired": [
+            said
+            for name in ("embed_text", "embed_images")
+            for said in facts[name].get("repaired", ())
+        ],
         "versions": {"gemel": version("gemel"), **{name: version(name) for name in PACKAGES}},
         **({"labels": label_metrics(context, _versions(context))} if context.config.labels else {}),
     }

@@ -37,14 +37,14 @@ def rules_of(context: RunContext) -> dict[str, EncoderDefault]:
 
 def models_of(context: RunContext) -> tuple[Registered, ...]:
     """The registered models that the run is pinned to, loaded once per process."""
-    return _models(context.config.catalog, context.models)
+    if not context.models:
+        return ()  # the catalog may not exist yet, and a check makes none
+    return _models(Catalog.of(context.config, create=False), context.models)
 
 
 @lru_cache(maxsize=1)
-def _models(catalog: str, references: tuple[str, ...]) -> tuple[Registered, ...]:
-    if not references:
-        return ()  # the catalog may not exist yet, and a check makes none
-    registry = registry_of(Catalog(catalog, create=False))
+def _models(catalog: Catalog, references: tuple[str, ...]) -> tuple[Registered, ...]:
+    registry = registry_of(catalog)
     return tuple(open_registered(registry.find(reference)) for reference in references)
 
 
@@ -67,11 +67,11 @@ def make_judge(context: RunContext) -> Judge:
 def units_of(context: RunContext) -> Units:
     """The units of the run's records, computed once per process."""
     config = context.config
-    return _units(config.catalog, context.run, config.text.min_tokens, config.images.min_detail)
+    return _units(context.catalog, context.run, config.text.min_tokens, config.images.min_detail)
 
 
 @lru_cache(maxsize=1)
-def _units(catalog: str, run: str, min_tokens: int, min_detail: float) -> Units:
+def _units(catalog: Catalog, run: str, min_tokens: int, min_detail: float) -> Units:
     columns = ["record_id", "text_hash", "image_hash", "text_tokens", "image_detail"]
     records = _in_order(catalog, run, columns)
     return make_units(records, exact_groups(records), min_tokens=min_tokens, min_detail=min_detail)
@@ -79,14 +79,13 @@ def _units(catalog: str, run: str, min_tokens: int, min_detail: float) -> Units:
 
 def read_records(context: RunContext, columns: list[str]) -> pa.Table:
     """Columns of the run's records, in the order of the record ids."""
-    return _in_order(context.config.catalog, context.run, columns)
+    return _in_order(context.catalog, context.run, columns)
 
 
-def _in_order(catalog: str, run: str, columns: list[str]) -> pa.Table:
+def _in_order(catalog: Catalog, run: str, columns: list[str]) -> pa.Table:
     """Put the rows back in order: Delta's writer takes the batches it is given in any."""
-    kept = Catalog(catalog)
-    version = kept.work(run).facts("ingest")["versions"]["records"]
-    table = kept.tables.read("records", version=version, columns=columns)
+    version = catalog.work(run).facts("ingest")["versions"]["records"]
+    table = catalog.tables.read("records", version=version, columns=columns)
     order = _order(catalog, run, version)
     if order is None:
         return table
@@ -94,9 +93,9 @@ def _in_order(catalog: str, run: str, columns: list[str]) -> pa.Table:
 
 
 @lru_cache(maxsize=1)
-def _order(catalog: str, run: str, version: int) -> npt.NDArray[np.int64] | None:
+def _order(catalog: Catalog, run: str, version: int) -> npt.NDArray[np.int64] | None:
     """Rows of the records table by record id; None when they are stored so."""
-    ids = Catalog(catalog).tables.read("records", version=version, columns=["record_id"])
+    ids = catalog.tables.read("records", version=version, columns=["record_id"])
     order = np.asarray(pc.sort_indices(ids["record_id"]), np.int64)
     return None if (np.diff(order) == 1).all() else order
 
