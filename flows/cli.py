@@ -186,15 +186,30 @@ def report(
 
 
 @app.command
-def doctor(*, catalog: CatalogOption = None, as_json: JsonOption = False) -> int:
+def doctor(
+    *,
+    catalog: CatalogOption = None,
+    rebuild_runs: Annotated[
+        bool,
+        Parameter(
+            negative="", help="First make a damaged table of runs anew from runs/*/run.json."
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> int:
     """Check versions, encoder files, paths, what is slow here, and every file of the catalog.
 
-    Changes nothing. What is damaged is named with what is intact and what to do.
+    Changes nothing unless asked to. What is damaged is named with what is intact and what to do.
 
     Example: `gemel doctor`
     """
     from flows.doctor import examine
 
+    if rebuild_runs:
+        kept = chosen_catalog(catalog)
+        with kept.writer():
+            count = kept.rebuild_runs()
+        print(f"{count} runs are in the table again; the damaged one is beside it", file=sys.stderr)
     checks = examine(likely_catalog(catalog))
     width = max(len(check["check"]) for check in checks)
     lines = [

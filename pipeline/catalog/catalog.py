@@ -174,26 +174,53 @@ class Catalog:
         self._keep(run)
         check_held(self.root / WRITER)
         self.tables.append("runs", _row(run))
+        self._confirm(run)
 
     def amend(self, summary: dict[str, Any]) -> None:
         """Replace the summary of a recorded run, which `summary` names, in one step."""
         recorded = self.run(summary["run"])
         self.tables.update("runs", _row(replace(recorded, summary=summary)), key="run")
-        self._keep(replace(recorded, summary=summary))
+        amended = replace(recorded, summary=summary)
+        self._keep(amended)
+        self._confirm(amended)
 
     def _keep(self, run: Run) -> None:
-        """Write the run's folder: what a person reads, and its row should `runs` be lost."""
-        folder = self.run_folder(run.run)
-        for name, value in (
-            ("config.json", run.config),
-            ("summary.json", run.summary),
-            (ROW, _row(run).to_pylist()[0]),
-        ):
-            text = json.dumps(value, indent=2, sort_keys=True, default=datetime.isoformat)
-            Place(str(folder / name)).write(text.encode())
+        """Write what a person reads of a run."""
+        self._write(run, "config.json", run.config)
+        self._write(run, "summary.json", run.summary)
+
+    def _confirm(self, run: Run) -> None:
+        """Keep a recorded run's row beside the table too, should `runs` ever be damaged."""
+        self._write(run, ROW, _row(run).to_pylist()[0])
         if not self.root.is_local:
-            for path in sorted(folder.iterdir()):
+            for path in sorted(self.run_folder(run.run).iterdir()):
                 (self.root / "runs" / run.run / path.name).write(path.read_bytes())
+
+    def _write(self, run: Run, name: str, value: dict[str, Any]) -> None:
+        text = json.dumps(value, indent=2, sort_keys=True, default=datetime.isoformat)
+        Place(str(self.run_folder(run.run) / name)).write(text.encode())
+
+    def rebuild_runs(self) -> int:
+        """Make the table `runs` anew from the row in each run's folder; return how many there are.
+
+        The damaged table is moved aside. Only for who holds the write lock.
+
+        Raises:
+            CatalogError: no run's folder has its row.
+        """
+        folder = self.root / "runs"
+        names = [name for name in folder.names() if (folder / name / ROW).exists()]
+        if not names:
+            raise CatalogError(
+                f"no run below {folder} has a {ROW}: restore {self.root} from a backup"
+            )
+        rows = [json.loads((folder / name / ROW).read()) for name in names]
+        for row in rows:
+            row |= {key: datetime.fromisoformat(row[key]) for key in ("started", "finished")}
+        aside = f"runs-damaged-{len(self.tables.root.names())}"
+        (self.tables.root / "runs").move(self.tables.root / aside)
+        self.tables.append("runs", pa.Table.from_pylist(rows, schema=RUNS))
+        return len(rows)
 
     def runs(self) -> list[Run]:
         """Every run, the newest first."""

@@ -208,13 +208,13 @@ class Place:
         return size
 
     def move(self, target: Place) -> None:
-        """Give a file another name in the same store."""
+        """Give a file or folder another name in the same store."""
         if self.is_local:
             Path(target.path).parent.mkdir(parents=True, exist_ok=True)
             os.replace(self.path, target.path)
             return
         with self.errors():
-            self.fs.mv(self.key, target.key)
+            self.fs.mv(self.key, target.key, recursive=self.fs.isdir(self.key))
 
     @contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
