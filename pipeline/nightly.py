@@ -90,7 +90,8 @@ def recorded(context: RunContext) -> Iterator[None]:
     How the run is recorded is added to the error as a note.
     """
     try:
-        yield
+        with context.catalog.disk_errors(context.run):
+            yield
     except BaseException as error:
         try:
             status = outcome.fail(context, error)

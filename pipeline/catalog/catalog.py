@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from pipeline.catalog.disk import disk_errors
 from pipeline.catalog.lock import Lock, check_held, held, name_run
 from pipeline.catalog.place import Place
 from pipeline.catalog.tables import Tables
@@ -98,6 +99,10 @@ class Catalog:
     def work(self, run: str) -> Work:
         """The scratch of a run."""
         return Work(self.local / "work" / run)
+
+    def disk_errors(self, run: str) -> AbstractContextManager[None]:
+        """Turn errors of a full or failing disk into one that says what is intact."""
+        return disk_errors(self.local, self.local / "work" / run)
 
     def clear_work(self) -> None:
         """Delete the scratch of runs that did not finish; only for who holds the write lock."""

@@ -60,7 +60,12 @@ class Work:
             np.save(path, np.zeros(shape, np.float32))
             return np.zeros(shape, np.float32)
         if shape is not None:
-            return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+            made = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+            if hasattr(os, "posix_fallocate"):
+                # A full disk is an error here; under a map it would kill the process later.
+                with path.open("r+b") as stream:
+                    os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+            return made
         stored = np.load(path, mmap_mode="r" if path.stat().st_size > 256 else None)
         return np.asarray(stored)
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline import run
+from pipeline.catalog import Catalog
 from pipeline.config import RunConfig
 
-WORDS = "alpha bravo charlie delta echo foxtrot golf hotel india juliett kilo lima".split()
+NAMES = "alpha bravo charlie delta echo foxtrot golf hotel india juliett kilo lima"
+WORDS = NAMES.split()
 
 
 def lines(count: int) -> list[dict[str, str]]:
@@ -28,17 +33,17 @@ def lines(count: int) -> list[dict[str, str]]:
     return found
 
 
-@pytest.fixture
-def configured(tmp_path: Path) -> Callable[..., RunConfig]:
-    """A run over `count` texts into a catalog of its own, or into the one named."""
+@pytest.fixture(scope="session")
+def make_config() -> Callable[..., RunConfig]:
+    """Settings of a run over `count` texts into `folder`/catalog, or another one."""
 
-    def make(count: int = 12, **changes: Any) -> RunConfig:
-        path = tmp_path / "in.jsonl"
+    def make(folder: Path, count: int = 12, **changes: Any) -> RunConfig:
+        path = folder / "in.jsonl"
         path.write_text("".join(json.dumps(line) + "\n" for line in lines(count)))
         columns = {"id": "id", "text": "text"}
         source = {"type": "jsonl", "name": "s", "path": str(path), "columns": columns}
         settings = {
-            "catalog": str(tmp_path / "catalog"),
+            "catalog": str(folder / "catalog"),
             "sources": [source],
             "text_encoder": {"type": "toy"},
             "image_encoder": {"type": "toy_image"},
@@ -47,6 +52,30 @@ def configured(tmp_path: Path) -> Callable[..., RunConfig]:
         return RunConfig.model_validate(settings)
 
     return make
+
+
+@pytest.fixture
+def configured(make_config: Callable[..., RunConfig], tmp_path: Path) -> Callable[..., RunConfig]:
+    """`make_config` in the test's own folder."""
+    return partial(make_config, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def two_nights(
+    make_config: Callable[..., RunConfig], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A catalog with two published nights, 12 texts and then 15; to be copied, not changed."""
+    folder = tmp_path_factory.mktemp("nights")
+    for count in (12, 15):
+        run(make_config(folder, count))
+    return folder / "catalog"
+
+
+@pytest.fixture
+def nights(two_nights: Path, tmp_path: Path) -> Catalog:
+    """A copy of `two_nights` where `configured` leads to."""
+    shutil.copytree(two_nights, tmp_path / "catalog")
+    return Catalog(tmp_path / "catalog")
 
 
 @pytest.fixture(scope="session")
