@@ -60,7 +60,8 @@ def _explained(error: BaseException, number: int, *, root: Path, work: Path) -> 
     if number not in _FULL:
         return f"{said}. Check the disk and its permissions, then start the run again"
     free = shutil.disk_usage(root).free / 1e6
-    scratch = sum(path.stat().st_size for path in work.rglob("*") if path.is_file()) / 1e6
+    # Blocks of 512 bytes: a matrix that was only begun has a size and no content.
+    scratch = sum(path.stat().st_blocks * 512 for path in work.rglob("*") if path.is_file()) / 1e6
     return (
         f"{said}. {free:,.0f} MB are free; its scratch has {scratch:,.0f} MB, and {work} may "
         "be deleted. Make room, then start the run again"
