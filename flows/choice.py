@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DEFAULT_CATALOG = Path(".gemel/catalog")
 
 
-def chosen_catalog(given: Path | None) -> Catalog:
+def chosen_catalog(given: str | None) -> Catalog:
     """The catalog named, else the default one, else the only one beside it.
 
     Raises:
@@ -34,10 +34,15 @@ def chosen_catalog(given: Path | None) -> Catalog:
     return Catalog(given or next(iter(beside), DEFAULT_CATALOG), create=False)
 
 
-def likely_catalog(given: Path | None) -> Path:
+def resolved(given: str | None) -> str | None:
+    """A catalog as a configuration takes it: a local one absolute."""
+    return str(Path(given).resolve()) if given and "://" not in given else given
+
+
+def likely_catalog(given: str | None) -> str:
     """The folder that `chosen_catalog` would open, without a complaint when there is none."""
     beside = [] if given else _beside()
-    return given or (beside[0] if len(beside) == 1 else DEFAULT_CATALOG)
+    return given or str(beside[0] if len(beside) == 1 else DEFAULT_CATALOG)
 
 
 def _beside() -> list[Path]:

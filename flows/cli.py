@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from flows import models_cli, schedule_cli
-from flows.choice import chosen_catalog, chosen_run, likely_catalog
+from flows.choice import chosen_catalog, chosen_run, likely_catalog, resolved
 from flows.options import CatalogOption, JsonOption, show
 from flows.runs_cli import print_summary, runs_app
 from pipeline.errors import CheckError, PipelineError
@@ -30,7 +30,7 @@ schedule_cli.register(app)
 def run(
     config: Path,
     *,
-    catalog: Annotated[Path | None, Parameter(help="Use this catalog instead.")] = None,
+    catalog: Annotated[str | None, Parameter(help="Use this catalog instead.")] = None,
     dry_run: Annotated[
         bool, Parameter(negative="", help="Check everything, change nothing.")
     ] = False,
@@ -56,8 +56,7 @@ def run(
     from pipeline.reporting import facts
     from pipeline.runlog import FORMAT_VARIABLE
 
-    chosen = str(catalog.resolve()) if catalog else None
-    settings = load_config(config, catalog=chosen)
+    settings = load_config(config, catalog=resolved(catalog))
     if dry_run:
         plan = dry(settings)
         show(plan, plan_lines(plan), as_json=as_json)
@@ -171,13 +170,30 @@ def report(
 
 
 @app.command
-def doctor(*, catalog: CatalogOption = None, as_json: JsonOption = False) -> int:
-    """Check versions, encoder files and their hashes, writable paths, and what is slow here.
+def doctor(
+    *,
+    catalog: CatalogOption = None,
+    rebuild_runs: Annotated[
+        bool,
+        Parameter(
+            negative="", help="First make a damaged table of runs anew from runs/*/run.json."
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Check versions, encoder files, paths, what is slow here, and every file of the catalog.
+
+    Changes nothing unless asked to. What is damaged is named with what is intact and what to do.
 
     Example: `gemel doctor`
     """
     from flows.doctor import examine
 
+    if rebuild_runs:
+        kept = chosen_catalog(catalog)
+        with kept.writer():
+            count = kept.rebuild_runs()
+        print(f"{count} runs are in the table again; the damaged one is beside it", file=sys.stderr)
     checks = examine(likely_catalog(catalog))
     width = max(len(check["check"]) for check in checks)
     lines = [

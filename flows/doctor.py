@@ -8,8 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pipeline.catalog.place import Place
 from pipeline.config import EfficientNetLite0, ImageSettings, MiniLmEncoder
-from pipeline.errors import PipelineError
+from pipeline.errors import CatalogError, PipelineError
 
 PROVED = ("prefect", "fastapi", "sqlalchemy", "torch", "sentence-transformers", "faiss-cpu",
           "pyarrow", "deltalake", "pillow")  # fmt: skip
@@ -17,12 +18,12 @@ PROVED = ("prefect", "fastapi", "sqlalchemy", "torch", "sentence-transformers", 
 CEILINGS = {"fastapi": (0, 151), "sqlalchemy": (2, 1)}
 
 
-def examine(catalog: Path) -> list[dict[str, Any]]:
+def examine(catalog: str) -> list[dict[str, Any]]:
     """Run every check; each is {check, ok, found}."""
     checks = [_check("python", True, f"{platform.python_version()} on {platform.platform()}")]
     checks += [_package(name) for name in PROVED]
     checks += [_encoder(MiniLmEncoder()), _encoder(EfficientNetLite0())]
-    checks += [_writable(catalog), _cores(), _bfloat16(), *_formats()]
+    checks += [_writable(catalog), _cores(), _bfloat16(), *_formats(), *_catalog(catalog)]
     return checks
 
 
@@ -58,8 +59,24 @@ def _encoder(config: MiniLmEncoder | EfficientNetLite0) -> dict[str, Any]:
     )
 
 
-def _writable(catalog: Path) -> dict[str, Any]:
-    folder = catalog.absolute()
+def _catalog(catalog: str) -> list[dict[str, Any]]:
+    """Every file of a catalog that is there, compared with what was written."""
+    from pipeline.catalog import Catalog
+    from pipeline.catalog.health import check_catalog
+
+    try:
+        kept = Catalog(catalog, create=False)
+        return [_check(found.what, found.ok, found.found) for found in check_catalog(kept)]
+    except CatalogError as error:
+        absent = str(error).startswith("there is no catalog")
+        return [] if absent else [_check("catalog", False, str(error))]
+
+
+def _writable(catalog: str) -> dict[str, Any]:
+    if "://" in catalog:
+        local = Place.of(catalog).local()
+        return _check("catalog", True, f"{catalog}; its scratch and indexes are in {local}")
+    folder = Path(catalog).absolute()
     while not folder.exists():
         folder = folder.parent
     return _check("catalog", os.access(folder, os.W_OK), f"{catalog} (below {folder})")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from flows.choice import chosen_catalog, chosen_run
+from flows.choice import chosen_catalog, chosen_run, resolved
 from flows.options import CatalogOption, JsonOption, show
 from pipeline.errors import ConfigError
 
@@ -40,7 +40,7 @@ def register(app: App) -> None:
 def finetune(
     config: Path,
     *,
-    catalog: Annotated[Path | None, Parameter(help="Use this catalog instead.")] = None,
+    catalog: Annotated[str | None, Parameter(help="Use this catalog instead.")] = None,
     dry_run: Annotated[
         bool, Parameter(negative="", help="Read and check the labels, train nothing.")
     ] = False,
@@ -57,7 +57,7 @@ def finetune(
     from pipeline.reporting.training import finetune_lines, plan_lines
     from pipeline.train_config import load_train_config
 
-    settings = load_train_config(config, catalog=str(catalog.resolve()) if catalog else None)
+    settings = load_train_config(config, catalog=resolved(catalog))
     summary = finetune_once(settings, dry_run=dry_run, plain=plain, quiet=as_json)
     if dry_run:
         show(summary, plan_lines(summary), as_json=as_json)
@@ -253,15 +253,15 @@ def rollback_model(
     return 0
 
 
-def _labels(pairs: Path | None, config: Path | None, catalog: Path | None) -> Any:
+def _labels(pairs: Path | None, config: Path | None, catalog: str | None) -> Any:
     """The labels a command means, as a fine-tune's settings."""
     from pipeline.train_config import PairLabels, TrainConfig, load_train_config
 
     if (pairs is None) == (config is None):
         raise ConfigError("name the labels by --pairs FILE or by --config CONFIG, one of them")
     if config is not None:
-        return load_train_config(config, catalog=str(catalog.resolve()) if catalog else None)
+        return load_train_config(config, catalog=resolved(catalog))
     assert pairs is not None
-    root = str(chosen_catalog(catalog).root.resolve())
+    root = str(chosen_catalog(catalog).root)
     labels = PairLabels(type="pairs", path=str(pairs.resolve()))
     return TrainConfig(name="labels", catalog=root, labels=(labels,), min_positives=2)

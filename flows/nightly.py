@@ -26,7 +26,7 @@ def nightly(config: RunConfig, full: bool = False) -> Any:
     summary. A run that raises is recorded as failed and ends as Prefect ends it.
     """
     began(str(flow_run.id))
-    with watching(config) as watch, Catalog(config.catalog).writer():
+    with watching(config) as watch, Catalog.of(config).writer():
         context = tasks.begin(config, full=full)
         with plain.recorded(context):
             progress = tasks.StageProgress(9)

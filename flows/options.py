@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -11,10 +10,11 @@ from cyclopts import Parameter
 from flows.choice import DEFAULT_CATALOG
 
 CatalogOption = Annotated[
-    Path | None,
+    str | None,
     Parameter(
         name="--catalog",
-        help=f"Folder of the catalog. Default: {DEFAULT_CATALOG}, else the only one below .gemel.",
+        help="Folder of the catalog, or s3://…. "
+        f"Default: {DEFAULT_CATALOG}, else the only one below .gemel.",
         env_var="GEMEL_CATALOG",
     ),
 ]

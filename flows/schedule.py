@@ -19,6 +19,7 @@ from prefect.types.entrypoint import EntrypointType
 from pydantic import ValidationError
 
 from flows.recovery import ensure_recovery
+from pipeline.catalog.place import Place
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.nightly import check_writable
@@ -74,7 +75,7 @@ def plan(
     """
     _check_cron(cron)
     _check_zone(timezone)
-    check_writable(config.catalog)
+    check_writable(Place.of(config.catalog, config.catalog_options))
     return Plan(
         name=name or config.name,
         cron=cron,

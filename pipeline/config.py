@@ -542,7 +542,12 @@ class RunConfig(Frozen):
     """One nightly run, complete: nothing is inherited and nothing is implied by a path."""
 
     name: str = Field("nightly", pattern=r"^[A-Za-z0-9_.-]+$")
-    catalog: str = Field(description="Folder of the catalog; made when absent.")
+    catalog: str = Field(description="Folder of the catalog, or s3://…; made when absent.")
+    catalog_options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Of an s3:// catalog: key, secret, token, profile, and endpoint_url and "
+        "region_name under client_kwargs; what is absent comes from the environment (AWS_…).",
+    )
     sources: tuple[SourceConfig, ...] = Field(min_length=1)
     labels: str | None = Field(
         None, description="Parquet, CSV or JSONL with left_id, right_id, label (1 or 0) to score."
@@ -571,6 +576,11 @@ class RunConfig(Frozen):
     shard_rows: int = Field(50_000, ge=1, description="Rows per shard: the unit of work.")
     threads: int | None = Field(None, ge=1, description="CPU threads; default: all cores.")
     seed: int = 0
+
+    @field_serializer("catalog_options")
+    def _without_secrets(self, options: dict[str, Any]) -> dict[str, Any]:
+        """What is stored and shown of a configuration holds no credentials."""
+        return masked(options)
 
     @field_validator("sources")
     @classmethod

@@ -18,6 +18,7 @@ from pipeline.catalog.vectors import VectorStore
 from pipeline.context import RunContext
 from pipeline.embeddings import gather, missing, to_table
 from pipeline.encoders import Encoder, ImageRef, open_encoder
+from pipeline.errors import DamagedVectorsError
 from pipeline.evidence import TextComparer, words_of
 from pipeline.frequencies import WordFrequencies
 from pipeline.indexes.blocks import Positions, Vectors
@@ -38,6 +39,8 @@ Modality = Literal["text", "image"]
 def embed_modality(context: RunContext, modality: Modality, hashes: pa.Array) -> dict[str, Any]:
     """Embed the contents that the catalog has no vector for, and lay all vectors out as a matrix.
 
+    Stored vectors that turn out to be damaged are made again; `repaired` says which.
+
     Args:
         hashes: distinct content hashes, sorted; row i of the matrix is the vector of hash i, zeros
             when the content could not be embedded (such a row is near nothing).
@@ -45,8 +48,20 @@ def embed_modality(context: RunContext, modality: Modality, hashes: pa.Array) ->
     if not len(hashes):
         context.work.matrix(modality, (0, 1))
         return {"embedded": 0, "chunked": 0, "failed": 0}
+    repaired: list[str] = []
+    while True:  # each turn but the last moves a damaged part aside, so the turns come to an end
+        try:
+            facts = _embed(context, modality, hashes, repaired)
+        except DamagedVectorsError:
+            continue
+        return {**facts, "repaired": repaired} if repaired else facts
+
+
+def _embed(
+    context: RunContext, modality: Modality, hashes: pa.Array, repaired: list[str]
+) -> dict[str, Any]:
     encoder = _encoder(context, modality)
-    store = context.catalog.vectors(encoder.fingerprint)
+    store = context.catalog.vectors(encoder.fingerprint, moved_aside=repaired)
     wanted, before = _wanted(context, modality, hashes, store)
     facts = {"rows": len(hashes), **before, "failed": 0, "bytes": 0}
     reasons: dict[str, int] = {}

@@ -39,7 +39,7 @@ class RunContext:
     @property
     def catalog(self) -> Catalog:
         """The catalog the run writes to."""
-        return Catalog(self.config.catalog)
+        return Catalog.of(self.config)
 
     @property
     def base_run(self) -> Run | None:

@@ -25,6 +25,18 @@ class CatalogError(PipelineError):
     """The catalog is damaged, locked by another run, or does not hold what was asked for."""
 
 
+class DamagedTableError(CatalogError):
+    """A file of a table is missing, cut short or altered; what is intact is in the message."""
+
+
+class DamagedVectorsError(CatalogError):
+    """A part of the vectors could not be read and was moved aside: its contents lack vectors."""
+
+
+class LostLockError(CatalogError):
+    """Another run took the catalog over while this one was not heard of: it must not publish."""
+
+
 class ModelError(PipelineError):
     """A model of the registry is absent, incomplete or altered, or the registry is damaged."""
 

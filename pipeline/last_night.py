@@ -32,20 +32,15 @@ FAILED_KEPT = 10_000
 class LastNight:
     """The run that is published, as far as this one can use it."""
 
-    path: str
+    catalog: Catalog
     run: Run
-
-    @property
-    def catalog(self) -> Catalog:
-        """The catalog of both runs."""
-        return Catalog(self.path)
 
     @property
     def units(self) -> Units:
         """Its units."""
         config = self.run.config
         return units_at(
-            self.path,
+            self.catalog,
             self.run.run,
             self.run.versions["records"],
             min_tokens=config["text"]["min_tokens"],
@@ -68,13 +63,13 @@ class LastNight:
     def records(self) -> pa.Table:
         """What of its records is compared, by record id."""
         columns = ["record_id", *COMPARED]
-        return records_at(self.path, self.run.run, self.run.versions["records"], columns)
+        return records_at(self.catalog, self.run.run, self.run.versions["records"], columns)
 
 
 def last_night(context: RunContext) -> LastNight | None:
     """The run before; None on the first night, and when nothing of it is to be used."""
     run = None if context.full else context.base_run
-    return LastNight(context.config.catalog, run) if run else None
+    return LastNight(context.catalog, run) if run else None
 
 
 def key_of(**settings: Any) -> str:

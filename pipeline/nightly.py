@@ -13,6 +13,7 @@ from typing import Any
 from pipeline import outcome, stages
 from pipeline.catalog import Catalog
 from pipeline.catalog.history import free_name
+from pipeline.catalog.place import Place
 from pipeline.config import RunConfig
 from pipeline.context import RunContext, new_context
 from pipeline.encoders.preflight import check_encoder, known_dimension
@@ -36,7 +37,7 @@ def check(config: RunConfig) -> None:
         CatalogError: the catalog's folder cannot be written.
         SourceError: a source cannot be read at all.
     """
-    check_writable(config.catalog)
+    check_writable(Place.of(config.catalog, config.catalog_options))
     config, models = pinned(config)
     rules_of(new_context(config, models=models))
     check_encoder(config.text_encoder, field="text_encoder")
@@ -53,13 +54,18 @@ def check(config: RunConfig) -> None:
         open_source(source).check()
 
 
-def check_writable(catalog: str) -> None:
+def check_writable(catalog: Place) -> None:
     """Look whether the catalog's folder can be written, or made where it is absent.
+
+    Of an object store only whether it answers: what it lets one write shows when the lock is taken.
 
     Raises:
         CatalogError: it cannot.
     """
-    folder = Path(catalog).absolute()
+    if not catalog.is_local:
+        catalog.exists()
+        return
+    folder = Path(catalog.path).absolute()
     while not os.path.exists(folder):
         folder = folder.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
@@ -78,16 +84,17 @@ def begin(config: RunConfig, *, full: bool = False, started: datetime | None = N
     check_exports(config.exports)
     check(config)
     config, models = pinned(config)
-    for stopped in ended(Catalog(config.catalog)):
+    for stopped in ended(Catalog.of(config)):
         outcome.report(stopped)
         outcome.export(stopped)
         finish(stopped)
-    base = Catalog(config.catalog).published()
+    base = Catalog.of(config).published()
     fresh = new_context(
         config, models=models, base=base.run if base else None, full=full, started=started
     )
     taken = {run.run for run in fresh.catalog.runs()}
     context = taken_up(replace(fresh, run=free_name(fresh.run, taken)))
+    context.catalog.name_writer(context.run)
     context.catalog.run_folder(context.run)
     return context
 
@@ -99,7 +106,8 @@ def recorded(context: RunContext) -> Iterator[None]:
     How the run is recorded is added to the error as a note.
     """
     try:
-        yield
+        with context.catalog.disk_errors(context.run):
+            yield
     except BaseException as error:
         try:
             status = outcome.fail(context, error)
@@ -135,7 +143,7 @@ def run(
     Raises:
         PipelineError: the run could not be finished; what was published before stays published.
     """
-    with watching(config) as watch, Catalog(config.catalog).writer():
+    with watching(config) as watch, Catalog.of(config).writer():
         context = begin(config, full=full, started=started)
         with recorded(context):
             stages.ingest(context)

@@ -148,6 +148,11 @@ def summarise(context: RunContext) -> dict[str, Any]:
         "changes": facts["cluster"]["changes"],
         "verdicts": facts["cluster"]["verdicts"],
         "quarantine_reasons": facts["ingest"]["quarantine_reasons"],
+        "repaired": [
+            said
+            for name in ("embed_text", "embed_images")
+            for said in facts[name].get("repaired", ())
+        ],
         "versions": {"gemel": version("gemel"), **{name: version(name) for name in PACKAGES}},
         **({"labels": label_metrics(context, versions)} if context.config.labels else {}),
     }

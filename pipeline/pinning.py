@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pipeline.catalog import Catalog
 from pipeline.catalog.models import Model
+from pipeline.catalog.place import Place
 from pipeline.config import RunConfig
 from pipeline.encoders import open_encoder
 from pipeline.errors import CatalogError, ConfigError, ModelError
@@ -66,9 +65,10 @@ def _check_pictures(config: RunConfig, model: Registered) -> None:
 
 
 def _wanted(config: RunConfig) -> list[Model]:
-    if config.model == "none" or (config.model == "champion" and not Path(config.catalog).is_dir()):
+    catalog = Place.of(config.catalog, config.catalog_options)
+    if config.model == "none" or (config.model == "champion" and not catalog.exists()):
         return []
-    registry = registry_of(Catalog(config.catalog, create=False))
+    registry = registry_of(Catalog.of(config, create=False))
     match config.model:
         case "champion":
             purposes = [champion_purpose(PURPOSE, modality) for modality in ("text", "image")]

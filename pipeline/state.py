@@ -37,14 +37,14 @@ def rules_of(context: RunContext) -> dict[str, EncoderDefault]:
 
 def models_of(context: RunContext) -> tuple[Registered, ...]:
     """The registered models that the run is pinned to, loaded once per process."""
-    return _models(context.config.catalog, context.models)
+    if not context.models:
+        return ()  # the catalog may not exist yet, and a check makes none
+    return _models(Catalog.of(context.config, create=False), context.models)
 
 
 @lru_cache(maxsize=1)
-def _models(catalog: str, references: tuple[str, ...]) -> tuple[Registered, ...]:
-    if not references:
-        return ()  # the catalog may not exist yet, and a check makes none
-    registry = registry_of(Catalog(catalog, create=False))
+def _models(catalog: Catalog, references: tuple[str, ...]) -> tuple[Registered, ...]:
+    registry = registry_of(catalog)
     return tuple(open_registered(registry.find(reference)) for reference in references)
 
 
@@ -68,7 +68,7 @@ def units_of(context: RunContext) -> Units:
     """The units of the run's records, computed once per process."""
     config = context.config
     return units_at(
-        config.catalog,
+        context.catalog,
         context.run,
         _version(context),
         min_tokens=config.text.min_tokens,
@@ -77,7 +77,9 @@ def units_of(context: RunContext) -> Units:
 
 
 @lru_cache(maxsize=2)
-def units_at(catalog: str, run: str, version: int, *, min_tokens: int, min_detail: float) -> Units:
+def units_at(
+    catalog: Catalog, run: str, version: int, *, min_tokens: int, min_detail: float
+) -> Units:
     """The units of a run's records, which are at `version`; two nights' are kept."""
     columns = ["record_id", "text_hash", "image_hash", "text_tokens", "image_detail"]
     records = records_at(catalog, run, version, columns)
@@ -86,16 +88,16 @@ def units_at(catalog: str, run: str, version: int, *, min_tokens: int, min_detai
 
 def read_records(context: RunContext, columns: list[str]) -> pa.Table:
     """Columns of the run's records, in the order of the record ids."""
-    return records_at(context.config.catalog, context.run, _version(context), columns)
+    return records_at(context.catalog, context.run, _version(context), columns)
 
 
 def _version(context: RunContext) -> int:
     return int(context.work.facts("ingest")["versions"]["records"])
 
 
-def records_at(catalog: str, run: str, version: int, columns: list[str]) -> pa.Table:
+def records_at(catalog: Catalog, run: str, version: int, columns: list[str]) -> pa.Table:
     """Columns of a run's records, put in order: Delta's writer takes the batches in any."""
-    table = Catalog(catalog).tables.read("records", version=version, columns=columns)
+    table = catalog.tables.read("records", version=version, columns=columns)
     order = _order(catalog, run, version)
     if order is None:
         return table
@@ -103,9 +105,9 @@ def records_at(catalog: str, run: str, version: int, columns: list[str]) -> pa.T
 
 
 @lru_cache(maxsize=2)
-def _order(catalog: str, run: str, version: int) -> npt.NDArray[np.int64] | None:
+def _order(catalog: Catalog, run: str, version: int) -> npt.NDArray[np.int64] | None:
     """Rows of a run's records by record id; None when they are stored so."""
-    ids = Catalog(catalog).tables.read("records", version=version, columns=["record_id"])
+    ids = catalog.tables.read("records", version=version, columns=["record_id"])
     order = np.asarray(pc.sort_indices(ids["record_id"]), np.int64)
     return None if (np.diff(order) == 1).all() else order
 

@@ -279,6 +279,16 @@ class TrainConfig(Frozen):
     threads: int | None = Field(None, ge=1)
     seed: int = 0
 
+    @field_validator("catalog")
+    @classmethod
+    def _local(cls, catalog: str) -> str:
+        if "://" in catalog:
+            raise ValueError(
+                "a fine-tune needs a catalog in a local folder: the registry of models is not kept "
+                "on object storage; name a folder"
+            )
+        return catalog
+
     @field_validator("purpose")
     @classmethod
     def _in_scope(cls, purpose: str) -> str:

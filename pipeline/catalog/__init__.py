@@ -7,7 +7,8 @@ models/                   the registry: versions of models and which is champion
 training/<task>/          scratch of a fine-tune under way
 runs/<run>/               resolved configuration, summary, report, exports of a run
 work/<run>/               scratch of a run under way or stopped, removed when it has ended
-writer.lock               held by the run under way; training.lock by the fine-tune
+writer.lock, writer.owner.json   held by the run under way, and who that is; training.* by a
+                          fine-tune
 """
 
 from pipeline.catalog.catalog import Catalog

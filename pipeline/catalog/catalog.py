@@ -5,23 +5,38 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from filelock import FileLock, Timeout
 
+from pipeline.catalog.disk import disk_errors
+from pipeline.catalog.lock import Lock, check_held, held, name_run
+from pipeline.catalog.place import Place
 from pipeline.catalog.tables import Tables
 from pipeline.catalog.vectors import VectorStore
 from pipeline.catalog.work import Work
 from pipeline.errors import CatalogError
 from pipeline.schemas import RUNS
+
+WRITER = "writer.lock"
+ROW = "run.json"
+
+
+class InCatalog(Protocol):
+    """A configuration that names a catalog."""
+
+    @property
+    def catalog(self) -> str: ...
+
+    @property
+    def catalog_options(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -44,145 +59,211 @@ class Run:
 
 
 class Catalog:
-    """A catalog on a local folder, made when absent unless `create` is false.
+    """A catalog in a local folder, made when absent unless `create` is false, or below s3://….
+
+    Args:
+        options: of an object store, as `Place` has them.
 
     Raises:
-        CatalogError: the folder cannot be written, or is absent and must not be made.
+        CatalogError: it cannot be written, or is absent and must not be made.
     """
 
-    def __init__(self, root: str | Path, *, create: bool = True) -> None:
-        self.root = Path(root)
-        if not create and not self.root.is_dir():
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        create: bool = True,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.root = Place.of(root, options)
+        if not create and not self.root.exists():
             raise CatalogError(f"there is no catalog at {self.root}; check --catalog")
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CatalogError(
-                f"cannot make the catalog folder {self.root}: {error.strerror}"
-            ) from error
-        if not create and not os.access(self.root, os.R_OK | os.X_OK):
-            raise CatalogError(
-                f"the catalog folder {self.root} may not be read; check its permissions"
-            )
-        if create and not os.access(self.root, os.W_OK):
-            raise CatalogError(f"the catalog folder {self.root} is not writable")
+        if self.root.is_local:
+            _check_folder(self.local, create=create)
         self.tables = Tables(self.root / "tables")
 
-    def vectors(self, fingerprint: str) -> VectorStore:
-        """The vectors of one encoder."""
-        return VectorStore(self.root / "vectors" / fingerprint)
+    @classmethod
+    def of(cls, config: InCatalog, *, create: bool = True) -> Catalog:
+        """The catalog that a configuration names."""
+        return cls(config.catalog, options=config.catalog_options, create=create)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Catalog) and self.root == other.root
+
+    def __hash__(self) -> int:
+        return hash(self.root)
+
+    @property
+    def local(self) -> Path:
+        """The folder of this machine for what needs one: the catalog itself where it is local."""
+        return self.root.local()
+
+    def vectors(self, fingerprint: str, *, moved_aside: list[str] | None = None) -> VectorStore:
+        """The vectors of one encoder; `moved_aside` is told of the parts that are damaged."""
+        return VectorStore(self.root / "vectors" / fingerprint, moved_aside=moved_aside)
 
     def work(self, run: str) -> Work:
         """The scratch of a run."""
-        return Work(self.root / "work" / run)
+        return Work(self.local / "work" / run)
+
+    def disk_errors(self, run: str) -> AbstractContextManager[None]:
+        """Turn errors of a full or failing disk into one that says what is intact."""
+        return disk_errors(self.local, self.local / "work" / run)
 
     def unfinished(self) -> list[Work]:
         """The scratch of the runs that did not come to their end, the oldest first."""
-        return [Work(path) for path in sorted((self.root / "work").glob("*")) if path.is_dir()]
+        return [Work(path) for path in sorted((self.local / "work").glob("*")) if path.is_dir()]
 
     def run_folder(self, run: str) -> Path:
-        """Where a run's configuration, summary, report and exports are kept."""
-        folder = self.root / "runs" / run
+        """Where a run's configuration, summary, report and exports are kept.
+
+        On object storage it is this machine's copy: fetched where it lacks something, and sent
+        whenever the run is recorded or amended.
+        """
+        folder = self.local / "runs" / run
         folder.mkdir(parents=True, exist_ok=True)
+        if not self.root.is_local:
+            kept = self.root / "runs" / run
+            for name in kept.names():
+                if not (folder / name).exists():
+                    (folder / name).write_bytes((kept / name).read())
         return folder
 
     def remove_run_folder(self, run: str) -> None:
         """Delete a run's configuration, summary, report and exports; its row stays."""
-        shutil.rmtree(self.root / "runs" / run, ignore_errors=True)
+        shutil.rmtree(self.local / "runs" / run, ignore_errors=True)
+        (self.root / "runs" / run).remove()
 
     def stored_encoders(self) -> list[str]:
         """Fingerprints of the encoders that vectors are kept of, sorted."""
-        return sorted(folder.name for folder in (self.root / "vectors").glob("*/"))
+        return (self.root / "vectors").names()
 
     def remove_encoder(self, fingerprint: str) -> None:
         """Delete the vectors of an encoder and the indexes over them."""
-        folders = [self.root / "vectors" / fingerprint]
-        for folder in (*folders, *(self.root / "indexes").glob(f"*/{fingerprint}")):
+        (self.root / "vectors" / fingerprint).remove()
+        for folder in (self.local / "indexes").glob(f"*/{fingerprint}"):
             shutil.rmtree(folder, ignore_errors=True)
 
     def index_folder(self, modality: str, fingerprint: str) -> Path:
         """Where the index over one encoder's vectors is kept."""
-        folder = self.root / "indexes" / modality / fingerprint
+        folder = self.local / "indexes" / modality / fingerprint
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def writer(self) -> AbstractContextManager[None]:
-        """Hold the catalog's only write lock; the system frees it when the process dies.
+    def writer(self) -> AbstractContextManager[Lock]:
+        """Hold the catalog's only write lock; a dead process's is free, or taken over.
 
         Raises:
             CatalogError: another run holds it.
         """
-        return self._held(
-            "writer.lock",
-            f"another run is writing to {self.root}; wait for it to end, or give this run a "
-            "catalog of its own",
+        return held(
+            self.root / WRITER,
+            taken=f"another run is writing to {self.root}{{owner}}; wait for it to end, or give "
+            "this run a catalog of its own",
         )
 
-    def trainer(self) -> AbstractContextManager[None]:
+    def name_writer(self, run: str) -> None:
+        """Tell those who are refused the write lock which run holds it."""
+        name_run(self.root / WRITER, run)
+
+    def trainer(self) -> AbstractContextManager[Lock]:
         """Hold the only right to fine-tune in the catalog; runs are not kept waiting by it.
 
         Raises:
             CatalogError: another fine-tune holds it.
         """
-        return self._held(
-            "training.lock", f"another fine-tune is under way in {self.root}; wait for it to end"
+        return held(
+            self.root / "training.lock",
+            taken=f"another fine-tune is under way in {self.root}{{owner}}; wait for it to end",
         )
-
-    @contextmanager
-    def _held(self, name: str, taken: str) -> Iterator[None]:
-        lock = FileLock(str(self.root / name), timeout=0, thread_local=False)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise CatalogError(taken) from error
-        try:
-            yield
-        finally:
-            lock.release()
 
     def training_folder(self, task: str) -> Path:
         """Scratch of a fine-tune; one that was killed goes on from what it left there."""
-        folder = self.root / "training" / task
+        folder = self.local / "training" / task
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     @property
     def models_folder(self) -> Path:
         """Where the registry keeps its versions."""
-        return self.root / "models"
+        return self.local / "models"
 
     def publish(self, run: Run) -> None:
         """Add one row to `runs`: the atomic step that makes a run's tables the current ones.
 
         Readers see the tables of the newest row with the status published; held and failed runs
         are recorded the same way. The row of a failed run that went on is replaced: a run has one.
+
+        Raises:
+            LostLockError: this process took the write lock and no longer has it.
         """
-        folder = self.run_folder(run.run)
-        (folder / "config.json").write_text(json.dumps(run.config, indent=2, sort_keys=True))
-        self._write_summary(run.summary)
         known = self.runs()
-        number = max((earlier.number for earlier in known), default=0) + 1
-        row = _row(replace(run, number=number))
+        run = replace(run, number=max((earlier.number for earlier in known), default=0) + 1)
+        self._keep(run)
+        check_held(self.root / WRITER)
         if any(earlier.run == run.run for earlier in known):
-            self.tables.update("runs", row, key="run")
+            self.tables.update("runs", _row(run), key="run")
         else:
-            self.tables.append("runs", row)
+            self.tables.append("runs", _row(run))
+        self._confirm(run)
 
     def amend(self, summary: dict[str, Any]) -> None:
         """Replace the summary of a recorded run, which `summary` names, in one step."""
         recorded = self.run(summary["run"])
         self.tables.update("runs", _row(replace(recorded, summary=summary)), key="run")
-        self._write_summary(summary)
+        amended = replace(recorded, summary=summary)
+        self._keep(amended)
+        self._confirm(amended)
 
     def change(self, runs: Sequence[Run]) -> None:
-        """Replace the rows of recorded runs, all in one step."""
+        """Replace the rows of recorded runs, all in one step.
+
+        Raises:
+            LostLockError: this process took the write lock and no longer has it.
+        """
+        check_held(self.root / WRITER)
         self.tables.update("runs", pa.concat_tables(_row(run) for run in runs), key="run")
         for run in runs:
-            self._write_summary(run.summary)
+            self._keep(run)
+            self._confirm(run)
 
-    def _write_summary(self, summary: dict[str, Any]) -> None:
-        path = self.run_folder(summary["run"]) / "summary.json"
-        path.write_text(json.dumps(summary, indent=2, sort_keys=True))
+    def _keep(self, run: Run) -> None:
+        """Write what a person reads of a run."""
+        self._write(run, "config.json", run.config)
+        self._write(run, "summary.json", run.summary)
+
+    def _confirm(self, run: Run) -> None:
+        """Keep a recorded run's row beside the table too, should `runs` ever be damaged."""
+        self._write(run, ROW, _row(run).to_pylist()[0])
+        if not self.root.is_local:
+            for path in sorted(self.run_folder(run.run).iterdir()):
+                (self.root / "runs" / run.run / path.name).write(path.read_bytes())
+
+    def _write(self, run: Run, name: str, value: dict[str, Any]) -> None:
+        text = json.dumps(value, indent=2, sort_keys=True, default=datetime.isoformat)
+        Place(str(self.run_folder(run.run) / name)).write(text.encode())
+
+    def rebuild_runs(self) -> int:
+        """Make the table `runs` anew from the row in each run's folder; return how many there are.
+
+        The damaged table is moved aside. Only for who holds the write lock.
+
+        Raises:
+            CatalogError: no run's folder has its row.
+        """
+        folder = self.root / "runs"
+        names = [name for name in folder.names() if (folder / name / ROW).exists()]
+        if not names:
+            raise CatalogError(
+                f"no run below {folder} has a {ROW}: restore {self.root} from a backup"
+            )
+        rows = [json.loads((folder / name / ROW).read()) for name in names]
+        for row in rows:
+            row |= {key: datetime.fromisoformat(row[key]) for key in ("started", "finished")}
+        aside = f"runs-damaged-{len(self.tables.root.names())}"
+        (self.tables.root / "runs").move(self.tables.root / aside)
+        self.tables.append("runs", pa.Table.from_pylist(rows, schema=RUNS))
+        return len(rows)
 
     def runs(self) -> list[Run]:
         """Every run, the newest first."""
@@ -253,6 +334,18 @@ def conform_runs(rows: pa.Table) -> pa.Table:
         return rows.append_column("number", pa.array([0] * len(rows), pa.int64()))
     at = rows.schema.get_field_index("number")
     return rows.set_column(at, "number", pc.fill_null(rows["number"], 0))
+
+
+def _check_folder(root: Path, *, create: bool) -> None:
+    """Make the folder of a local catalog, or look whether it may be read."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CatalogError(f"cannot make the catalog folder {root}: {error.strerror}") from error
+    if not create and not os.access(root, os.R_OK | os.X_OK):
+        raise CatalogError(f"the catalog folder {root} may not be read; check its permissions")
+    if create and not os.access(root, os.W_OK):
+        raise CatalogError(f"the catalog folder {root} is not writable")
 
 
 def _row(run: Run) -> pa.Table:

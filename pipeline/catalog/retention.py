@@ -21,6 +21,7 @@ from pipeline.catalog.models import Registry
 from pipeline.errors import CatalogError
 
 MODALITIES = {"text": "text_hash", "image": "image_hash"}
+SIGNATURES = "minhash-"  # see pipeline.proposals
 READERS = 24  # hours for which a replaced version of `runs` stays for who is reading it
 SLACK = 0.1  # share of a part's vectors that may be of no use before it is written anew
 
@@ -109,7 +110,7 @@ def _vectors(catalog: Catalog, kept: Sequence[Run], *, slack: float) -> dict[str
 
     The encoder of a registered model stays whole, whether a run has used it or not.
     """
-    used = _encoders(kept)
+    used = _encoders(kept, catalog.stored_encoders())
     registered = {
         m.facts.get("encoder_fingerprint") for m in Registry(catalog.models_folder).list()
     }
@@ -124,7 +125,7 @@ def _vectors(catalog: Catalog, kept: Sequence[Run], *, slack: float) -> dict[str
     return {"vectors": vectors, "encoders": encoders}
 
 
-def _encoders(kept: Sequence[Run]) -> dict[str, set[tuple[int, str]]]:
+def _encoders(kept: Sequence[Run], stored: Sequence[str]) -> dict[str, set[tuple[int, str]]]:
     """Encoder -> (version of records, column of hashes) that it embedded in some kept run."""
     found: dict[str, set[tuple[int, str]]] = {}
     for run in kept:
@@ -133,7 +134,9 @@ def _encoders(kept: Sequence[Run]) -> dict[str, set[tuple[int, str]]]:
             if encoder and "records" in run.versions:
                 places = found.setdefault(encoder["fingerprint"], set())
                 places.add((run.versions["records"], column))
-    return found
+    # Signatures of long texts are kept as if they were vectors.
+    signed = {(run.versions["records"], "text_hash") for run in kept if "records" in run.versions}
+    return found | {name: signed for name in stored if name.startswith(SIGNATURES)}
 
 
 def _needed(catalog: Catalog, places: set[tuple[int, str]]) -> pa.Array:

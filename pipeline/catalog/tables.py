@@ -1,19 +1,34 @@
-"""The catalog's tables in Delta Lake: atomic commits, versions, readable by every engine."""
+"""The catalog's tables in Delta Lake: atomic commits, versions, readable by every engine.
+
+The Parquet files are written here and handed to Delta's log: its own writer takes five times the
+size of its input in memory, keeps no order, and writes no checksums.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from pipeline.errors import CatalogError
+from pipeline.catalog.parts import DamageError, Part, check_footer, write_parts
+from pipeline.catalog.place import Place
+from pipeline.errors import CatalogError, DamagedTableError
 from pipeline.schemas import TABLES, conform
 
 if TYPE_CHECKING:
-    from deltalake import DeltaTable
+    from deltalake import CommitProperties, DeltaTable
+
+_WRITE: dict[str, Any] = {"compression": "zstd", "compression_level": 1}
+
+SEAL = "gemel.files"  # in the commit's own metadata
+SHARED = {"runs", "labels"}  # small, written by commands too
 
 LOG_CLEANUP = "delta.enableExpiredLogCleanup"
 
@@ -21,54 +36,106 @@ LOG_CLEANUP = "delta.enableExpiredLogCleanup"
 class Tables:
     """Read and write the tables of one catalog."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Place) -> None:
         self.root = root
 
     def replace(self, table: str, batches: pa.Table | Iterable[pa.RecordBatch]) -> int:
-        """Make `batches` the content of `table`; return the new version. Older ones stay."""
-        return self._write(table, batches, mode="overwrite")
+        """Make `batches` the content of `table`, in their order; return the new version.
+
+        Older versions stay. Batches are written as they come: few are in memory at a time.
+        """
+        return self._commit(table, self._written(table, batches), mode="overwrite")
 
     def append(self, table: str, rows: pa.Table) -> int:
         """Add `rows` to `table`; return the new version."""
-        return self._write(table, rows, mode="append")
+        return self._commit(table, self._written(table, rows), mode="append")
 
     def replace_run(self, table: str, rows: pa.Table, *, run: str) -> int:
         """Make `rows` what `table` holds of one run, so that doing it twice is doing it once."""
-        where = f"run = '{run}'" if self.exists(table) else None
-        return self._write(table, rows, mode="overwrite" if where else "append", where=where)
-
-    def _write(
-        self,
-        table: str,
-        data: pa.Table | Iterable[pa.RecordBatch],
-        mode: str,
-        where: str | None = None,
-    ) -> int:
-        from deltalake import DeltaTable, write_deltalake
-
-        schema = TABLES[table]
-        if isinstance(data, pa.Table):
-            data = conform(data, schema).to_batches()
-        path = self.root / table
-        path.mkdir(parents=True, exist_ok=True)
-        reader = pa.RecordBatchReader.from_batches(schema, data)
-        # A newer Gemel may have more columns: old versions keep theirs.
-        evolve = "overwrite" if mode == "overwrite" and where is None else "merge"
-        write_deltalake(str(path), reader, mode=mode, schema_mode=evolve, predicate=where)  # type: ignore[call-overload]
-        return int(DeltaTable(str(path)).version())
+        if not self.exists(table):
+            return self.append(table, rows)
+        held = self._scan(table, self._open(table, None))
+        if not held.count_rows(filter=pc.field("run") == run):
+            return self.append(table, rows)
+        others = held.to_table(filter=pc.field("run") != run)
+        return self.replace(table, pa.concat_tables([others.select(rows.schema.names), rows]))
 
     def update(self, table: str, rows: pa.Table, *, key: str) -> int:
-        """Replace the rows of `table` that share a `key` with `rows`; return the new version."""
+        """Replace the rows of a small `table` that share a `key` with `rows`; return the version.
+
+        Raises:
+            CatalogError: another process wrote to the table at the same time.
+        """
         delta = self._open(table, None)
-        merge = delta.merge(
-            conform(rows, TABLES[table]),
-            predicate=f"old.{key} = new.{key}",
-            source_alias="new",
-            target_alias="old",
-            merge_schema=True,
+        kept = conform(_with_all(self._scan(table, delta).to_table(), TABLES[table]), TABLES[table])
+        fresh = conform(rows, TABLES[table])
+        place = pc.index_in(kept[key], value_set=fresh[key].combine_chunks())
+        both = pa.concat_tables([kept, fresh])
+        where = pc.coalesce(
+            pc.add(pc.cast(place, pa.int64()), len(kept)), pa.array(range(len(kept)), pa.int64())
         )
-        merge.when_matched_update_all().execute()
-        return int(delta.version())
+        files = self._written(table, both.take(where))
+        return self._commit(table, files, mode="overwrite", delta=delta)
+
+    def _written(self, table: str, data: pa.Table | Iterable[pa.RecordBatch]) -> list[Part]:
+        schema = TABLES[table]
+        batches = conform(data, schema).to_batches() if isinstance(data, pa.Table) else data
+        # The number puts the files of several commits in their order.
+        stem = f"part-{self._last(table) + 1:08d}-{uuid4().hex[:8]}"
+        return list(write_parts(self.root / table, stem, batches, schema, **_WRITE))
+
+    def _commit(
+        self, table: str, files: list[Part], *, mode: Any, delta: DeltaTable | None = None
+    ) -> int:
+        """Make written files the table, or a part of it, in one step."""
+        from deltalake import Schema
+        from deltalake.exceptions import CommitFailedError
+        from deltalake.transaction import AddAction, create_table_with_add_actions
+
+        place, schema = self.root / table, Schema.from_arrow(TABLES[table])
+        now = int(time.time() * 1000)
+        actions: list[AddAction] = [
+            AddAction(
+                part.place.name, part.bytes, {}, now, True, json.dumps({"numRecords": part.rows})
+            )
+            for part in files
+        ]
+        try:
+            with self.root.errors():
+                if not self.exists(table):
+                    create_table_with_add_actions(
+                        place.path,
+                        schema,
+                        actions,
+                        storage_options=place.delta_options,
+                        commit_properties=_seal(table, [part.place for part in files]),
+                    )
+                    return 0
+                delta = delta or self._open(table, None)
+                before = self._files(table, delta) if mode == "append" else []
+                if mode == "append":
+                    _add_columns(delta, TABLES[table])
+                delta.create_write_transaction(
+                    [*actions],
+                    mode=mode,
+                    schema=schema,
+                    commit_properties=_seal(table, [*before, *(part.place for part in files)]),
+                )
+        except CommitFailedError as error:
+            raise CatalogError(
+                f"another process wrote to the table {table!r} below {self.root} at the same time; "
+                "nothing of this write is visible: try again"
+            ) from error
+        return self._version(table, since=int(delta.version()), files=files)
+
+    def _version(self, table: str, *, since: int, files: list[Part]) -> int:
+        """The version that a commit made: the next, unless others wrote in between."""
+        last = self._last(table)
+        if last <= since + 1 or not files:
+            return last
+        made = files[0].place
+        later = range(since + 1, last + 1)
+        return next(v for v in later if made in self._files(table, self._open(table, v)))
 
     def vacuum(
         self, table: str, *, keep: Sequence[int], hours: int = 0, dry_run: bool = False
@@ -108,16 +175,26 @@ class Tables:
 
         Raises:
             CatalogError: the table or the version does not exist.
+            DamagedTableError: one of its files is missing, cut short or altered.
         """
-        return _dataset(self._open(table, version))
+        return self._scan(table, self._open(table, version))
 
     def read(self, table: str, *, version: int, columns: list[str] | None = None) -> pa.Table:
         """Read a table at `version`, or some of its columns.
 
         Raises:
             CatalogError: the table or the version does not exist.
+            DamagedTableError: one of its files is missing, cut short or altered.
         """
-        return self.dataset(table, version=version).to_table(columns=columns)
+        found = self.dataset(table, version=version)
+        try:
+            return found.to_table(columns=columns)
+        except (OSError, pa.ArrowException) as error:
+            raise self._damaged(table, version, str(error)) from error
+
+    def files(self, table: str, *, version: int) -> list[Place]:
+        """The Parquet files of a table at `version`."""
+        return self._files(table, self._open(table, version))
 
     def runs(self) -> pa.Table:
         """The table `runs`, read as it stands: it says which versions count.
@@ -125,7 +202,7 @@ class Tables:
         Raises:
             CatalogError: it has not been written.
         """
-        return _dataset(self._open("runs", None)).to_table()
+        return self._newest("runs")
 
     def version(self, table: str) -> int | None:
         """The newest version of `table`; None where it has not been written."""
@@ -133,28 +210,126 @@ class Tables:
 
     def labels(self) -> pa.Table | None:
         """The verdicts, read as they stand: no run writes them; None before the first."""
-        return _dataset(self._open("labels", None)).to_table() if self.exists("labels") else None
+        return self._newest("labels") if self.exists("labels") else None
+
+    def _newest(self, table: str) -> pa.Table:
+        delta = self._open(table, None)
+        try:
+            return self._scan(table, delta).to_table()
+        except (OSError, pa.ArrowException) as error:
+            raise self._damaged(table, int(delta.version()), str(error)) from error
 
     def _open(self, table: str, version: int | None) -> DeltaTable:
         from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError
+        from deltalake.exceptions import DeltaError, TableNotFoundError
 
+        place = self.root / table
+        said = f" at version {version}" if version is not None else ""
         try:
-            return DeltaTable(str(self.root / table), version=version)
-        except (DeltaError, OSError) as error:
-            raise CatalogError(
-                f"the catalog has no table {table!r}"
-                + (f" at version {version}" if version is not None else "")
-                + f" below {self.root}: run `gemel run` first, or check --catalog"
-            ) from error
+            with place.errors():
+                delta = DeltaTable(place.path, version=version, storage_options=place.delta_options)
+                _check_seal(self.root / table, int(delta.version()), self._files(table, delta))
+                return delta
+        except (TableNotFoundError, FileNotFoundError) as error:
+            raise self._absent(table, said) from error
+        except (DeltaError, CatalogError, DamageError, ValueError) as error:
+            if not self.exists(table) or (version is not None and version > self._last(table)):
+                raise self._absent(table, said) from error
+            raise self._damaged(table, version, f"its Delta log: {error}") from error
+
+    def _absent(self, table: str, said: str) -> CatalogError:
+        return CatalogError(
+            f"the catalog has no table {table!r}{said} below {self.root}: run `gemel run` first, "
+            "or check --catalog"
+        )
+
+    def _last(self, table: str) -> int:
+        """The number of the last commit in the log of a table; -1 where there is none."""
+        names = (self.root / table / "_delta_log").names()
+        return max((int(n[:20]) for n in names if n.endswith(".json") and n[:20].isdigit()),
+                   default=-1)  # fmt: skip
+
+    def _files(self, table: str, delta: DeltaTable) -> list[Place]:
+        names = sorted(delta.file_uris())
+        return [self.root / table / uri.rsplit("/", 1)[-1] for uri in names]
+
+    def _scan(self, table: str, delta: DeltaTable) -> ds.Dataset:
+        # Arrow reads the files itself: Delta's own file system runs threads that can outlive the
+        # interpreter and abort a finished command.
+        files = self._files(table, delta)
+        for file in files:
+            try:
+                check_footer(file)
+            except DamageError as error:
+                raise self._damaged(table, int(delta.version()), f"{file}: {error}") from error
+        options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+        return ds.dataset(
+            [file.key for file in files],
+            schema=pa.schema(delta.schema().to_arrow()),
+            format=ds.ParquetFileFormat(default_fragment_scan_options=options),
+            filesystem=self.root.arrow,
+        )
+
+    def _damaged(self, table: str, version: int | None, found: str) -> DamagedTableError:
+        from pipeline.catalog.health import advice
+
+        return DamagedTableError(
+            f"the table {table!r}{'' if version is None else f' at version {version}'} below "
+            f"{self.root} is damaged ({' '.join(found.split())[:300]}). {advice(self, table)}"
+        )
 
     def exists(self, table: str) -> bool:
         """Whether the table has been written."""
-        return (self.root / table / "_delta_log").is_dir()
+        return (self.root / table / "_delta_log").exists()
 
 
-def _dataset(delta: DeltaTable) -> ds.Dataset:
-    # Arrow reads the files itself: Delta's own file system runs threads that can outlive the
-    # interpreter and abort a finished command.
-    schema = pa.schema(delta.schema().to_arrow())
-    return ds.dataset(delta.file_uris(), schema=schema, format="parquet")
+def _seal(table: str, files: list[Place]) -> CommitProperties | None:
+    """What a commit says of the files that make the table after it.
+
+    Delta's log has no checksums: a commit file that was emptied or cut at the end of a line reads
+    as one that changed less. Tables that several processes append to have no seal, for which files
+    there are is not known before the commit.
+    """
+    from deltalake import CommitProperties
+
+    return None if table in SHARED else CommitProperties(custom_metadata={SEAL: _digest(files)})
+
+
+def _check_seal(table: Place, version: int, files: list[Place]) -> None:
+    """Compare the files of a table at a version with what that commit says.
+
+    Raises:
+        DamageError: they differ, or the commit says nothing at all.
+    """
+    commit = table / "_delta_log" / f"{version:020d}.json"
+    try:
+        actions = [json.loads(line) for line in commit.read().splitlines()]
+    except FileNotFoundError:
+        return  # cleaned away behind a checkpoint
+    said = next((action["commitInfo"] for action in actions if "commitInfo" in action), None)
+    if said is None:
+        raise DamageError(f"{commit} is empty or cut short")
+    if said.get(SEAL, _digest(files)) != _digest(files):
+        raise DamageError(f"{commit} or one before it was altered: it names other files")
+
+
+def _digest(files: list[Place]) -> str:
+    names = "\n".join(sorted(file.name for file in files))
+    return hashlib.sha256(names.encode()).hexdigest()[:32]
+
+
+def _with_all(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Rows that an older Gemel wrote, with nulls in the columns that it did not have."""
+    for field in schema:
+        if field.name not in rows.column_names:
+            rows = rows.append_column(field, pa.nulls(len(rows), field.type))
+    return rows
+
+
+def _add_columns(delta: DeltaTable, schema: pa.Schema) -> None:
+    """Give a table the columns that a newer Gemel has; old versions keep theirs."""
+    from deltalake import Schema
+
+    known = {field.name for field in delta.schema().fields}
+    if missing := [f for f in Schema.from_arrow(schema).fields if f.name not in known]:
+        delta.alter.add_columns(missing)

@@ -1,51 +1,69 @@
 """Embeddings of one encoder: append-only Parquet parts keyed by content hash.
 
-Parts are plain Parquet because Delta turns fixed-size lists into lists. A part is written under a
-temporary name and renamed, so a killed run leaves whole parts or none.
+Parts are plain Parquet because Delta turns fixed-size lists into lists. A part becomes visible
+whole or not at all. Vectors are derived: a damaged part is moved aside, and what it held is
+embedded again.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.catalog.parts import DamageError, check_footer, write_parts
+from pipeline.catalog.place import Place
 from pipeline.embeddings import WRITE_OPTIONS
-from pipeline.errors import CatalogError
+from pipeline.errors import DamagedVectorsError
 from pipeline.schemas import vector_schema
+
+BATCH = 16_384
+_READ_ERRORS = (DamageError, pa.ArrowException, OSError)
 
 
 class VectorStore:
-    """The parts of one encoder's vectors."""
+    """The parts of one encoder's vectors.
 
-    def __init__(self, folder: Path) -> None:
+    Attributes:
+        moved_aside: damaged parts that were moved to `damaged/`, with what was wrong with them.
+    """
+
+    def __init__(self, folder: Place, *, moved_aside: list[str] | None = None) -> None:
         self.folder = folder
+        self.moved_aside = [] if moved_aside is None else moved_aside
 
     def hashes(self) -> pa.Array:
-        """Content hashes that have a vector, (n,) strings, in no particular order."""
-        chunks = [pq.read_table(part, columns=["content_hash"])[0] for part in self._parts()]
+        """Content hashes that have a vector, (n,) strings, in no particular order.
+
+        A part that is missing its end, or whose hashes were altered, is moved aside: its contents
+        have no vector then.
+        """
+        chunks: list[pa.Array] = []
+        for part in self._parts():
+            try:
+                check_footer(part)
+                chunks += self._open(part).read(columns=["content_hash"])[0].chunks
+            except _READ_ERRORS as error:
+                self._move_aside(part, error)
         if not chunks:
             return pa.array([], pa.string())
-        return pa.chunked_array([c for column in chunks for c in column.chunks]).combine_chunks()
+        return pa.chunked_array(chunks).combine_chunks()
 
     def parts(self) -> Iterator[pa.RecordBatch]:
         """Every stored row, in batches of bounded size.
 
         Raises:
-            CatalogError: a part cannot be read; vectors are derived, so deleting it is safe.
+            DamagedVectorsError: a part was altered and is now moved aside; ask for the `hashes`
+                that are left and embed the others again.
         """
         for part in self._parts():
             try:
-                yield from pq.ParquetFile(part).iter_batches(batch_size=16_384)
-            except (pa.ArrowInvalid, OSError) as error:
-                raise CatalogError(
-                    f"the vector part {part} is damaged ({error}); delete it: its contents will "
-                    "be embedded again"
-                ) from error
+                check_footer(part)
+                yield from self._open(part).iter_batches(batch_size=BATCH)
+            except _READ_ERRORS as error:
+                raise DamagedVectorsError(self._move_aside(part, error)) from error
 
     def append(self, table: pa.Table) -> int:
         """Add one part; return its size in bytes.
@@ -54,14 +72,17 @@ class VectorStore:
             table: schema `vector_schema(d)`, hashes not yet stored.
         """
         dimension = table.schema.field("vector").type.list_size
-        self.folder.mkdir(parents=True, exist_ok=True)
         # The name is the content's: the same part written twice is one part.
         first, last = table["content_hash"][0].as_py(), table["content_hash"][-1].as_py()
-        path = self.folder / f"part-{first}-{last}-{len(table)}.parquet"
-        partial = path.with_suffix(".partial")
-        pq.write_table(table.cast(vector_schema(dimension)), partial, **WRITE_OPTIONS)
-        os.replace(partial, path)
-        return path.stat().st_size
+        schema = vector_schema(dimension)
+        written = write_parts(
+            self.folder,
+            f"part-{first}-{last}-{len(table)}",
+            table.cast(schema).to_batches(),
+            schema,
+            **WRITE_OPTIONS,
+        )
+        return sum(part.bytes for part in written)
 
     def keep(self, needed: pa.Array, *, slack: float = 0.0) -> int:
         """Drop the vectors of other hashes than `needed`; return how many went.
@@ -74,16 +95,34 @@ class VectorStore:
         """
         gone = 0
         for part in self._parts():
-            table = pq.read_table(part)
+            table = self._open(part).read()
             kept = table.filter(pc.is_in(table["content_hash"], value_set=needed))
             stale = len(table) - len(kept)
             if stale <= slack * len(table):
                 continue
             if len(kept):
                 self.append(kept)
-            part.unlink()
+            part.remove()
             gone += stale
         return gone
 
-    def _parts(self) -> list[Path]:
-        return sorted(self.folder.glob("part-*.parquet"))
+    def files(self) -> list[Place]:
+        """The files of the parts, for a check that moves nothing."""
+        return self._parts()
+
+    def _parts(self) -> list[Place]:
+        names = (name for name in self.folder.names() if name.startswith("part-"))
+        return [self.folder / name for name in names if name.endswith(".parquet")]
+
+    def _open(self, part: Place) -> pq.ParquetFile:
+        return pq.ParquetFile(part.key, filesystem=part.arrow, page_checksum_verification=True)
+
+    def _move_aside(self, part: Place, error: BaseException) -> str:
+        aside = self.folder / "damaged" / part.name
+        part.move(aside)
+        said = (
+            f"the vector part {part} was damaged ({' '.join(str(error).split())[:200]}) and is now "
+            f"{aside}; what it held is embedded again"
+        )
+        self.moved_aside.append(said)
+        return said

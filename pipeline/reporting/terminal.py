@@ -28,6 +28,7 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     # A run that failed has no figures: it never came to them.
     head += [*_figures(summary), *_labels(summary)] if summary["counts"] else []
     head += [line for model in registered(summary) for line in _model(model)]
+    head += [_line("repaired", said) for said in summary.get("repaired", ())[:LISTED]]
     report = [_line("report", summary["report"])] if summary.get("report") else []
     room = LINES - len(head) - len(report)
     lines = [*head, *_stages(summary, room=room), *report]

@@ -14,13 +14,17 @@ _UNREACHABLE = re.compile("connect|timeout|endpoint", re.I)
 _KEYWORD = re.compile(r"unexpected keyword argument '(\w+)'")
 _EXTRAS = {"s3": "'gemel[s3]'", "s3a": "'gemel[s3]'", "gs": "gcsfs", "gcs": "gcsfs",
            "abfs": "adlfs", "abfss": "adlfs", "az": "adlfs", "hf": "huggingface_hub"}  # fmt: skip
-_ENDPOINT = "storage_options: {client_kwargs: {endpoint_url: …}}"
+_ENDPOINT = "{option}: {{client_kwargs: {{endpoint_url: …}}}}"
 
 
-def hint(error: BaseException, *, path: str) -> str:
-    """Return '; …' with the next step, or nothing where none is known."""
+def hint(error: BaseException, *, path: str, option: str = "storage_options") -> str:
+    """Return '; …' with the next step, or nothing where none is known.
+
+    Args:
+        option: the setting that the client's options come from.
+    """
     protocol = path.split("://")[0] if "://" in path else ""
-    words = _next_step(error, protocol)
+    words = _next_step(error, protocol, option)
     return f"; {words}" if words else ""
 
 
@@ -29,7 +33,8 @@ def no_bucket(error: BaseException) -> bool:
     return isinstance(error, FileNotFoundError) and "bucket does not exist" in str(error)
 
 
-def _next_step(error: BaseException, protocol: str) -> str:
+def _next_step(error: BaseException, protocol: str, option: str) -> str:
+    endpoint = _ENDPOINT.format(option=option)
     said = f"{type(error).__name__} {error}"
     if isinstance(error, ImportError):
         package = _EXTRAS.get(protocol)
@@ -37,15 +42,15 @@ def _next_step(error: BaseException, protocol: str) -> str:
     if isinstance(error, ValueError) and "Protocol not known" in said:
         return "use a local path or a URL of a known kind: s3://, gs://, abfs://, https://"
     if isinstance(error, TypeError) and (found := _KEYWORD.search(said)):
-        return f"storage_options has no key {found[1]!r} here: {_known(protocol)}"
+        return f"{option} has no key {found[1]!r} here: {_known(protocol)}"
     if not protocol:
         return ""
     if no_bucket(error):
-        return f"check the bucket's name; for storage other than AWS set {_ENDPOINT}"
+        return f"check the bucket's name; for storage other than AWS set {endpoint}"
     if isinstance(error, PermissionError) or _CREDENTIALS.search(said):
-        return _sign_in(protocol)
+        return _sign_in(protocol, option)
     if _UNREACHABLE.search(said):
-        where = f", and {_ENDPOINT}" if protocol in _S3 else ""
+        where = f", and {endpoint}" if protocol in _S3 else ""
         return f"check the address and the network{where}"
     return ""
 
@@ -59,10 +64,10 @@ def _known(protocol: str) -> str:
     return "remove it or correct its spelling"
 
 
-def _sign_in(protocol: str) -> str:
+def _sign_in(protocol: str, option: str) -> str:
     if protocol in _S3:
         return (
             "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
-            "storage_options: {profile: …}; for a public bucket storage_options: {anon: true}"
+            f"{option}: {{profile: …}}; for a public bucket {option}: {{anon: true}}"
         )
-    return "give credentials in the environment or in storage_options"
+    return f"give credentials in the environment or in {option}"
