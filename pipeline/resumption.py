@@ -42,7 +42,9 @@ def taken_up(fresh: RunContext) -> RunContext:
         if found is None and {name: begun.get(name) for name in COMMAND} == command:
             found = _renewed(work, fresh)
         else:
-            log.warning("the scratch of run %s, another command's, is removed", work.folder.name)
+            if begun:
+                run = work.folder.name
+                log.warning("the scratch of run %s, another command's, is removed", run)
             work.remove()
     if found is None:
         fresh.work.note(BEGUN, {**command, "started": fresh.started.isoformat(), "attempts": 1})

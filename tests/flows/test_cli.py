@@ -70,7 +70,7 @@ def test_json_output_is_json(night: Path) -> None:
     assert json.loads(shown.stdout)["run"] == listed[-1]["run"]
 
 
-@pytest.mark.parametrize("what", ["clusters", "pairs", "survivors", "removals"])
+@pytest.mark.parametrize("what", ["clusters", "pairs", "survivors", "removals", "events"])
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
 def test_exports(night: Path, what: str, ending: str) -> None:
     out = night / f"{what}.{ending}"
@@ -132,6 +132,24 @@ def test_a_held_run_exits_with_1(night: Path) -> None:
         ),
         (("export", "--what", "pairs", "--include-review", "--out", "x.csv"), "include_review"),
         (("export", "--what", "pairs", "--min-size", "2", "--out", "x.csv"), "min_size"),
+        (
+            ("export", "--what", "pairs", "--since", "x", "--out", "x.csv"),
+            "--since applies to events",
+        ),
+        (
+            (
+                "export",
+                "--what",
+                "events",
+                "--since",
+                "x",
+                "--out",
+                "x.csv",
+                "--catalog",
+                "catalog",
+            ),
+            "run 'x' is not known",
+        ),
         (("run", "blocked.yaml", "--dry-run"), "exports.0.path: this is a folder"),
         (("run", "blocked.yaml", "--plain"), "exports.0.path: this is a folder"),
         (("nonsense",), "nonsense"),
