@@ -12,9 +12,11 @@ import pyarrow.parquet as pq
 
 from pipeline import progress
 from pipeline.candidates import NearPairs, near_pairs
+from pipeline.catalog.vectors import VectorStore
 from pipeline.contents import Modality, read_column
 from pipeline.context import RunContext
 from pipeline.embeddings import gather, missing
+from pipeline.errors import DamagedVectorsError
 from pipeline.incremental import Carried, Near, carry
 from pipeline.indexes.blocks import Positions
 from pipeline.last_night import (
@@ -173,18 +175,26 @@ def _signed(context: RunContext, hashes: pa.Array) -> npt.NDArray[np.uint32]:
     They are kept as the vectors are, the bits of each number as those of a float.
     """
     words = context.config.candidates.lexical.shingle
-    store = context.catalog.vectors(f"minhash-{key_of(words=words, of=PERMUTATIONS)}")
-    wanted = hashes.take(pa.array(missing(hashes, store.hashes())))
-    if len(wanted):
-        texts = read_column(context, wanted, modality="text", column="text")
-        bits = signatures(texts, context.config.candidates.lexical).view(np.float32)
-        vectors = pa.FixedSizeListArray.from_arrays(pa.array(bits.reshape(-1)), PERMUTATIONS)
-        chunks = pa.array(np.ones(len(wanted), np.int32))
-        schema = vector_schema(PERMUTATIONS)
-        store.append(pa.Table.from_arrays([wanted, vectors, chunks], schema=schema))
-    out = np.zeros((len(hashes), PERMUTATIONS), np.float32)
-    gather(store.parts(), hashes=hashes, out=out)
-    return out.view(np.uint32)
+    while True:  # each turn but the last moves a damaged part aside
+        store = context.catalog.vectors(f"minhash-{key_of(words=words, of=PERMUTATIONS)}")
+        _sign(context, store, hashes.take(pa.array(missing(hashes, store.hashes()))))
+        out = np.zeros((len(hashes), PERMUTATIONS), np.float32)
+        try:
+            gather(store.parts(), hashes=hashes, out=out)
+        except DamagedVectorsError:
+            continue
+        return out.view(np.uint32)
+
+
+def _sign(context: RunContext, store: VectorStore, wanted: pa.Array) -> None:
+    if not len(wanted):
+        return
+    texts = read_column(context, wanted, modality="text", column="text")
+    bits = signatures(texts, context.config.candidates.lexical).view(np.float32)
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(bits.reshape(-1)), PERMUTATIONS)
+    chunks = pa.array(np.ones(len(wanted), np.int32))
+    schema = vector_schema(PERMUTATIONS)
+    store.append(pa.Table.from_arrays([wanted, vectors, chunks], schema=schema))
 
 
 def _known_scores(
