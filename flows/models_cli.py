@@ -154,6 +154,35 @@ def suggest(
     return 0
 
 
+@label_app.command(name="estimate")
+def estimate(
+    *,
+    catalog: CatalogOption = None,
+    run_name: Annotated[
+        str | None, Parameter(name="--run", help="Default: the newest published one.")
+    ] = None,
+    target: Annotated[
+        float, Parameter(help="The precision that more labels should show, below 1.")
+    ] = 0.95,
+    as_json: JsonOption = False,
+) -> int:
+    """Estimate how many of a run's accepted pairs are right, from the labels drawn at random.
+
+    Prints the precision with its 95 % interval, and how many labels more would show the target.
+
+    Example: `gemel label estimate --catalog .gemel/sample`
+    """
+    from pipeline.labels_store import estimate_labels
+
+    if not 0 < target < 1:
+        raise ConfigError(f"--target is {target}; a precision lies between 0 and 1, such as 0.95")
+    kept = chosen_catalog(catalog)
+    found = estimate_labels(kept, chosen_run(kept, run_name), target=target)
+    lines = [f"run {found['run']}", found["sentence"], found["advice"]]
+    show(found, lines, as_json=as_json)
+    return 0
+
+
 @label_app.command(name="import")
 def import_labels(
     file: Path,

@@ -36,13 +36,12 @@ def events_of(catalog: Catalog, run: Run, *, since: str | None = None) -> pa.Tab
         CatalogError: `since` did not lead to the run, or a run has no events.
     """
     chosen = [run] if since is None else _after(catalog, run, since)
-    if not chosen:
-        return catalog.dataset("events", run=run).schema.empty_table()
+    # The table is appended to: the run's version has the events of all that led to it.
+    stored = catalog.dataset("events", run=run)
     tables = [
-        catalog.dataset("events", run=one).to_table(filter=ds.field("run") == one.run)
-        for one in chosen
+        stored.to_table(filter=ds.field("run") == one.run).sort_by("cluster_id") for one in chosen
     ]
-    return pa.concat_tables([table.sort_by("cluster_id") for table in tables])
+    return pa.concat_tables([stored.schema.empty_table(), *tables])
 
 
 def _after(catalog: Catalog, run: Run, since: str) -> list[Run]:

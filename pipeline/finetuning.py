@@ -266,7 +266,7 @@ def judge(
     def evident(split: str, cosines: npt.NDArray[np.float64] | None = None) -> Evident:
         part = pairs.part(split)
         evidence = study.evidence(pairs.left[part], pairs.right[part], blank)
-        return Evident(evidence, pairs.same[part], lesson.group[part], cosines)
+        return Evident(evidence, pairs.same[part], lesson.sides[part], cosines)
 
     fitted, facts = learn_judge(blank, evident("train", blind), evident("valid"), learner)
     part = np.concatenate([pairs.part("train"), pairs.part("valid")])
@@ -293,15 +293,16 @@ def blind_cosines(
     """Cosines of the training pairs by encoders each blind to its fold; None for one fold."""
     if config.encoder.folds == 1 or not config.encoder.train:
         return None
-    from sklearn.model_selection import StratifiedGroupKFold
+    from pipeline.training.folds import entity_folds
 
     pairs, part = lesson.pairs, lesson.pairs.part("train")
     out = np.zeros(len(part))
-    splitter = StratifiedGroupKFold(config.encoder.folds, shuffle=True, random_state=config.seed)
-    folds = splitter.split(part, pairs.same[part], lesson.group[part])
-    for number, (_, held) in enumerate(folds):
+    folds = entity_folds(
+        lesson.sides[part], pairs.same[part], count=config.encoder.folds, seed=config.seed
+    )
+    for number, (fit, held) in enumerate(folds):
         split = pairs.split.copy()
-        split[part[held]] = "held"
+        split[np.delete(part, fit)] = "held"
         blinded = replace(lesson, pairs=replace(pairs, split=split))
         fold = train(config, blinded, work=work, name=f"fold-{number}")
         seen, _ = embed(config, lesson, fold)
@@ -332,5 +333,7 @@ def with_negatives(config: TrainConfig, lesson: Lesson) -> Lesson:
         return lesson
     study, _ = zero_shot(config, lesson)
     vectors = study.vectors(modality_of(config))
-    pairs = with_mined(lesson.pairs, vectors, lesson.entity, lesson.usable, config.negatives)
+    pairs = with_mined(
+        lesson.pairs, vectors, lesson.entity, lesson.usable, config.negatives, seed=config.seed
+    )
     return replace(lesson, pairs=pairs)

@@ -10,16 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.stats import beta, norm
+from scipy.stats import norm
 
 from pipeline.errors import PipelineError
 from pipeline.label_sheet import rounded
+from pipeline.looks import lower_bound
 
 Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class _Cell:
+class Cell:
     """Accepted pairs chosen for one reason: how many there are, were answered, and are the same."""
 
     pairs: float
@@ -52,17 +53,20 @@ def estimate_precision(
         raise PipelineError("every row of a suggestion has a weight of 1 or more; keep that column")
     accepted = rounded(sheet["probability"]) >= round(accept, 6)
     cells = _cells(sheet, weight, accepted)
+    return estimated(cells, rows=int(accepted.sum()), confidence=confidence)
+
+
+def estimated(cells: list[Cell], *, rows: int, confidence: float) -> dict[str, Any]:
+    """The estimate of `estimate_precision` from its cells; `rows`: accepted pairs on the list."""
     known = [cell for cell in cells if cell.answered]
     pairs, covered = (sum(cell.pairs for cell in part) for part in (cells, known))
     answered = sum(cell.answered for cell in cells)
-    facts = {
-        "pairs": round(pairs), "answered": answered, "unanswered": int(accepted.sum()) - answered,
-    }  # fmt: skip
+    facts = {"pairs": round(pairs), "answered": answered, "unanswered": rows - answered}
     if not known:
-        sentence = "No accepted pair of the suggestion has a label yet: nothing can be estimated."
+        sentence = "No accepted pair has a label yet: nothing can be estimated."
         return {"precision": None, "low": 0.0, "high": 1.0, **facts, "sentence": sentence}
     value = sum(cell.pairs * cell.same / cell.answered for cell in known) / covered
-    low, high = _wilson(value, _effective(known, covered), confidence=confidence)
+    low, high = _wilson(value, effective(known, covered), confidence=confidence)
     low, high = low * covered / pairs, (high * covered + pairs - covered) / pairs
     sentence = (
         f"Of about {pairs:,.0f} accepted pairs {100 * value:.1f} % are the same "
@@ -97,14 +101,14 @@ def enough(same: Flags, *, target: float, confidence: float = 0.95) -> dict[str,
     rate = right / labels if labels else 0.0
     low = _bound(right, labels, confidence)
     later = _bound(right + 100 * rate, labels + 100, confidence) if labels else 0.0
-    needed = _needed(rate, labels, target=target, confidence=confidence)
+    needed = needed_labels(rate, labels, target=target, confidence=confidence)
     facts = {"labels": labels, "precision": rate, "low": low, "target": target,
              "expected_low": later, "gain": later - low, "needed": needed}  # fmt: skip
     done = labels > 0 and (needed == 0 or needed is None)
     return {**facts, "enough": done, "sentence": _sentence(facts)}
 
 
-def _cells(sheet: pa.Table, weight: npt.NDArray[np.float64], accepted: Flags) -> list[_Cell]:
+def _cells(sheet: pa.Table, weight: npt.NDArray[np.float64], accepted: Flags) -> list[Cell]:
     why = np.asarray(sheet["why"].to_pylist(), dtype=object)
     label = np.asarray(pc.fill_null(sheet["label"], "unsure").to_pylist(), dtype=object)
     cells = []
@@ -112,11 +116,11 @@ def _cells(sheet: pa.Table, weight: npt.NDArray[np.float64], accepted: Flags) ->
         rows = accepted & (why == reason)
         answered = rows & (label != "unsure")
         same = int((answered & (label == "same")).sum())
-        cells.append(_Cell(float(weight[rows].sum()), int(answered.sum()), same))
+        cells.append(Cell(float(weight[rows].sum()), int(answered.sum()), same))
     return cells
 
 
-def _effective(cells: list[_Cell], pairs: float) -> float:
+def effective(cells: list[Cell], pairs: float) -> float:
     """Size of the simple random sample with the same variance, were all cells alike."""
     variance = sum(
         (cell.pairs / pairs) ** 2 / cell.answered * max(1 - cell.answered / cell.pairs, 0)
@@ -136,10 +140,11 @@ def _wilson(value: float, n: float, *, confidence: float) -> tuple[float, float]
 
 
 def _bound(right: float, labels: float, confidence: float) -> float:
-    return float(beta.ppf(1 - confidence, right, labels - right + 1)) if right > 0 else 0.0
+    found = lower_bound(np.array([right]), np.array([labels]), confidence=confidence)
+    return float(found[0])
 
 
-def _needed(rate: float, labels: int, *, target: float, confidence: float) -> int | None:
+def needed_labels(rate: float, labels: int, *, target: float, confidence: float) -> int | None:
     """More labels until the bound meets the target at the present rate; None above a million."""
     if rate <= target:
         return None

@@ -18,6 +18,7 @@ from pipeline.label_estimates import enough
 from pipeline.label_sheet import blank_rows, read_filled
 from pipeline.labelling import suggest_pairs
 from pipeline.registered import registry_of
+from pipeline.run_precision import estimate_run
 from pipeline.schemas import LABELS, conform
 
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
@@ -83,6 +84,18 @@ def _enough(pairs: pa.Table, labels: pa.Table | None) -> list[str]:
         return [f"{len(known)} accepted pairs have a label: too few to say what precision is"]
     same = np.asarray(pc.equal(known["label"], "same").to_pylist(), bool)
     return [str(enough(same, target=TARGET)["sentence"])]
+
+
+def estimate_labels(catalog: Catalog, run: Run, *, target: float) -> dict[str, Any]:
+    """What the catalog's labels say of the precision of a run's accepted pairs.
+
+    Returns:
+        `run_precision.estimate_run`, and the run.
+    """
+    pairs = catalog.read(
+        "pairs", run=run, columns=["left_id", "right_id", "probability", "threshold"]
+    )
+    return {"run": run.run, **estimate_run(pairs, catalog.tables.labels(), target=target)}
 
 
 def add_labels(catalog: Catalog, path: Path, *, by: str) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from pipeline.train_config import NegativeSettings
 
 Rows = npt.NDArray[np.int64]
 
-QUERIES = 20_000  # records of a split that are searched for neighbours at most, evenly spaced
 BLOCK = 1024
 
 
@@ -27,12 +26,16 @@ def with_mined(
     entity: Rows,
     usable: dict[str, Rows],
     settings: NegativeSettings,
+    *,
+    seed: int = 0,
 ) -> LabelledPairs:
     """Add mined negatives to every split that has none, or to all when the world is closed.
 
     For each record, its `settings.mined` nearest neighbours of another entity in the same split.
     Unless the world is closed, neighbours at or above `suspect_cosine` are suspected duplicates
-    and are left out. Counts go to `facts['mined']`.
+    and are left out. Of more records than `settings.max_records` as many are drawn, those of
+    labelled pairs first, and only they are mined for and searched: time and memory are bounded, the
+    negatives of a drawn part are a little less hard. Counts go to `facts['mined']`.
 
     Args:
         vectors: (n, d) unit norm, zeros without content. entity: (n,).
@@ -43,7 +46,11 @@ def with_mined(
         given = int((~pairs.same[pairs.part(split)]).sum())
         if not len(pairs.part(split)) or (given and not settings.closed_world):
             continue
-        left, right, suspected = _nearest(usable[split], vectors, entity, settings)
+        filled = usable[split][np.abs(vectors[usable[split]]).sum(axis=1) > 0]
+        part = pairs.part(split)
+        named = np.union1d(pairs.left[part], pairs.right[part])
+        held = drawn(filled, named, most=settings.max_records, seed=seed)
+        left, right, suspected = _nearest(held, vectors, entity, settings)
         known = _keys(pairs.left, pairs.right, len(entity))
         fresh = ~np.isin(_keys(left, right, len(entity)), known)
         left, right = left[fresh], right[fresh]
@@ -53,7 +60,7 @@ def with_mined(
             "mined": len(left),
             "suspected": suspected,
             "records": len(usable[split]),
-            "searched": min(len(usable[split]), QUERIES),
+            "searched": len(held),
         }
     facts = {**pairs.facts, "mined": counts}
     if not parts:
@@ -62,21 +69,28 @@ def with_mined(
     return _joined(replace(pairs, facts=facts), lefts, rights, splits)
 
 
+def drawn(rows: Rows, first: Rows, *, most: int, seed: int) -> Rows:
+    """Return at most `most` of the rows, ascending: those in `first` before the others, by lot.
+
+    Bounds what a mining embeds and searches, however large the corpus is.
+    """
+    if len(rows) <= most:
+        return rows
+    luck = np.random.default_rng(seed).permutation(len(rows))
+    return np.sort(rows[np.lexsort((luck, ~np.isin(rows, first)))[:most]])
+
+
 def _nearest(
-    rows: Rows, vectors: npt.NDArray[np.float32], entity: Rows, settings: NegativeSettings
+    held: Rows, vectors: npt.NDArray[np.float32], entity: Rows, settings: NegativeSettings
 ) -> tuple[Rows, Rows, int]:
     """Pairs (left < right, each once, sorted) and how many neighbours were suspected."""
-    held = rows[np.abs(vectors[rows]).sum(axis=1) > 0]
     count = min(settings.mined, len(held) - 1)
     if count < 1:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), 0
-    queries = held
-    if len(held) > QUERIES:
-        queries = held[np.linspace(0, len(held) - 1, QUERIES).astype(np.int64)]
     keys, suspected = [], 0
     base = np.ascontiguousarray(vectors[held])
-    for start in range(0, len(queries), BLOCK):
-        block = queries[start : start + BLOCK]
+    for start in range(0, len(held), BLOCK):
+        block = held[start : start + BLOCK]
         cosine = np.round(vectors[block] @ base.T, 5)
         cosine[entity[block][:, None] == entity[held][None]] = -2.0
         if not settings.closed_world:

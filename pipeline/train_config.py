@@ -119,6 +119,12 @@ class NegativeSettings(Frozen):
         4, ge=0, description="Hard negatives per record, the nearest in the encoder's own index."
     )
     remine_every: int = Field(1, ge=1, description="Epochs between two minings.")
+    max_records: int = Field(
+        20_000,
+        ge=2,
+        description="Records of a split that are mined for and searched at most; of more, as many "
+        "are drawn by seed, and the report counts them.",
+    )
     suspect_cosine: Annotated[float, Field(ge=0, le=1)] = Field(
         0.95, description="Nearer unlabelled records are suspected duplicates: no negatives."
     )

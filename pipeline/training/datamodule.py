@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 
 from pipeline.errors import TrainingError
+from pipeline.mined import drawn
 from pipeline.train_config import EncoderTraining, NegativeSettings
 from pipeline.training.mining import NOTHING, Mined, mine_negatives
 from pipeline.training.objectives import StepLabels, needs_duplicates
@@ -101,12 +102,15 @@ class PairModule(LightningDataModule):
 
     def _mine(self) -> Mined:
         """Search the contents that may be mined for the negatives of the training records."""
-        train, rows = self.prepared.train, np.flatnonzero(self.prepared.minable)
+        train, most = self.prepared.train, self.negatives.max_records
+        named = np.union1d(train.left, train.right)
+        rows = np.flatnonzero(self.prepared.minable)
+        rows = drawn(rows, named, most=most, seed=self.seed)
         if not self.negatives.mined or len(rows) < 2:
             return NOTHING
         place = np.full(len(self.prepared.entity), -1, np.int64)
         place[rows] = np.arange(len(rows))
-        records = place[np.union1d(train.left, train.right)]
+        records = place[named]
         left, right = place[train.left], place[train.right]
         inside = (left >= 0) & (right >= 0)
         low, high = np.minimum(left, right)[inside], np.maximum(left, right)[inside]
@@ -127,6 +131,7 @@ class PairModule(LightningDataModule):
             mined.suspected,
             mined.labelled,
             mined.short,
+            mined.searched,
         )
 
     def _has_contrast(self) -> bool:

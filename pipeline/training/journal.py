@@ -118,6 +118,7 @@ class Journal(Checkpoint):
                 "excluded_suspected": data.mined.suspected if epoch else 0,
                 "excluded_labelled": data.mined.labelled if epoch else 0,
                 "mined_short": data.mined.short if epoch else 0,
+                "mined_among": data.mined.searched if epoch else 0,
             }
         )
         if self.best < 0 or _merit(self.history[-1]) > _merit(self.history[self.best]):

@@ -1,7 +1,8 @@
 """Fit the judge's head: every kind by cross-fitting over entities, the best on validation kept.
 
 Cross-fitting (k models, each blind to one fold of the entities) gives every training pair a score
-by a model that has not seen its entity; the k models together are the head.
+by a model that has not seen its entities, or, where different pairs join almost all entities, not
+its left one (`training.folds`); the k models together are the head.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from pipeline.errors import TrainingError
 from pipeline.heads import Blend, Boosted, Head, Network, Networks, Scaler, Similarity
+from pipeline.training.folds import entity_folds
 
 Floats = npt.NDArray[np.float64]
 Features = npt.NDArray[np.floating[Any]]
@@ -37,7 +39,7 @@ class Pairs:
     Attributes:
         features: (p, f), NaN where unknown.
         same: (p,) true for duplicates.
-        group: (p,) entity of the pair; pairs of one entity are never split.
+        group: (p,) entity of the pair, or (p, 2) those of both its sides; see `training.folds`.
         interactions: (p, 2 d) |u - v| and u * v of the embeddings, for the perceptron; None where
             the encoder was trained on these very pairs, or there is none.
     """
@@ -149,17 +151,15 @@ def _fits(train: Pairs, *, cosine: int, kind: str, seed: int) -> dict[str, tuple
 
 def _folds(train: Pairs, seed: int) -> list[tuple[Groups, Groups]]:
     """Stratified folds in which both sides hold both classes; fewer where entities are few."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    entities = [len(np.unique(train.group[one])) for one in (train.same, ~train.same)]
+    left = train.group.reshape(len(train.same), -1)[:, 0]
+    entities = [len(np.unique(left[one])) for one in (train.same, ~train.same)]
     count = min(FOLDS, *entities)
     if count < 2:
         raise TrainingError(
             f"the training pairs hold duplicates of {entities[0]} and different pairs of "
             f"{entities[1]} entities; a judge needs two of either at least, label more"
         )
-    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    folds = list(splitter.split(train.features, train.same, train.group))
+    folds = entity_folds(train.group, train.same, count=count, seed=seed)
     return [(fit, held) for fit, held in folds if 0 < train.same[fit].sum() < len(fit)]
 
 

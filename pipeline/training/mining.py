@@ -23,7 +23,8 @@ class Mined:
     left, right: int64 (m,), left < right, each pair once, sorted. known: nearer hits left out as
     known duplicates (same entity). suspected: left out as too near to be surely different.
     labelled: left out because the pair has a label already. short: records that have fewer
-    negatives than wanted, because there are no more.
+    negatives than wanted, because there are no more. searched: records among which they were looked
+    for.
     """
 
     left: Positions
@@ -32,6 +33,7 @@ class Mined:
     suspected: int = 0
     labelled: int = 0
     short: int = 0
+    searched: int = 0
 
 
 NOTHING = Mined(np.zeros(0, np.int64), np.zeros(0, np.int64))
@@ -86,7 +88,7 @@ def mine_negatives(
             break
     left, right = np.divmod(np.unique(np.concatenate(parts)), len(vectors))
     known, suspected, named = totals.tolist()
-    return Mined(left, right, known, suspected, named, len(anchors))
+    return Mined(left, right, known, suspected, named, len(anchors), len(vectors))
 
 
 _FREE, _KNOWN, _SUSPECTED, _LABELLED = range(4)

@@ -70,7 +70,7 @@ def test_json_output_is_json(night: Path) -> None:
     assert json.loads(shown.stdout)["run"] == listed[-1]["run"]
 
 
-@pytest.mark.parametrize("what", ["clusters", "pairs", "survivors", "removals", "events"])
+@pytest.mark.parametrize("what", ["clusters", "pairs", "survivors", "removals"])
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
 def test_exports(night: Path, what: str, ending: str) -> None:
     out = night / f"{what}.{ending}"
@@ -96,6 +96,18 @@ def test_options_of_exports(night: Path, words: tuple[str, ...], lines: int) -> 
     done = gemel("export", *words, "--out", "o.jsonl", "--catalog", "catalog", cwd=night)
     assert done.returncode == 0, done.stderr
     assert len((night / "o.jsonl").read_text().splitlines()) == lines
+
+
+def test_the_feed_of_events(night: Path) -> None:
+    """The first night everything is new; the next one, over the same records, nothing."""
+    listed = json.loads(gemel("runs", "list", "--catalog", "catalog", "--json", cwd=night).stdout)
+    first = listed[-1]["run"]
+    for words, some in ((("--run", first), True), (("--since", first), False)):
+        words = ("export", "--what", "events", *words, "--out", "e.jsonl", "--catalog", "catalog")
+        done = gemel(*words, cwd=night)
+        assert done.returncode == 0, done.stderr
+        events = [json.loads(line) for line in (night / "e.jsonl").read_text().splitlines()]
+        assert {event["event"] for event in events} == ({"born"} if some else set())
 
 
 def test_report_prints_where_it_is(night: Path) -> None:

@@ -202,6 +202,11 @@ def test_labels_go_out_and_come_back(folder: Path) -> None:
     taken = gemel("label", "import", sheet, "--by", "ann", "--catalog", catalog, "--json")
     assert taken.json["rows"] == 8
     assert taken.json["blank"] == 4
+    known_by = gemel("label", "estimate", "--catalog", catalog)
+    assert known_by.code == 0, known_by.err
+    assert "accepted pairs" in known_by.out
+    assert gemel("label", "estimate", "--catalog", catalog, "--json").json["answered"] > 0
+    assert gemel("label", "estimate", "--target", "2", "--catalog", catalog).code == 2
     again = gemel("label", "suggest", "--out", folder / "b.jsonl", "--n", "12",
                   "--catalog", catalog, "--json")  # fmt: skip
     known = {(row["left_id"], row["right_id"]) for row in rows[:8]}

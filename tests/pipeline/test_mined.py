@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.labelled import SPLITS, LabelledPairs
-from pipeline.mined import with_mined
+from pipeline.mined import drawn, with_mined
 from pipeline.schemas import RECORDS
 from pipeline.train_config import NegativeSettings
 
@@ -147,3 +147,26 @@ def test_no_pair_crosses_a_split() -> None:
     out = with_mined(labelled(), vectors(), ENTITY, USABLE, settings)
     assert (SPLIT[out.left] == out.split).all()
     assert (SPLIT[out.right] == out.split).all()
+
+
+def test_mining_is_bounded_and_says_so() -> None:
+    settings = NegativeSettings(mined=3, max_records=6)
+    first = with_mined(labelled(), vectors(), ENTITY, USABLE, settings, seed=1)
+    again = with_mined(labelled(), vectors(), ENTITY, USABLE, settings, seed=1)
+    for split in SPLITS:
+        facts = first.facts["mined"][split]
+        assert facts["searched"] == 6 < facts["records"]
+        rows = np.unique(np.array(sorted(found(first, split))))
+        assert 0 < len(rows) <= 6
+        assert found(first, split) == found(again, split)
+
+
+def test_records_of_labelled_pairs_are_drawn_first() -> None:
+    rows = np.arange(0, 100, 2)
+    named = np.array([4, 90])
+    kept = drawn(rows, named, most=10, seed=0)
+    assert len(kept) == 10
+    assert set(named) <= set(kept)
+    assert np.all(np.diff(kept) > 0)
+    assert set(kept) != set(drawn(rows, named, most=10, seed=1))
+    assert drawn(rows, named, most=50, seed=0) is rows

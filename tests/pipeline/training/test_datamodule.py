@@ -84,6 +84,20 @@ def test_only_minable_rows_are_mined(data: TrainingData, settings: EncoderTraini
     assert not data.minable.all()
 
 
+def test_mining_is_bounded(data: TrainingData, settings: EncoderTraining) -> None:
+    named = len(np.union1d(data.left, data.right))
+    most = named // 2
+    module, _ = pair_module(data, settings, mined=5, max_records=most)
+    module.train_dataloader()
+    assert module.mined.searched == most
+    whole, _ = pair_module(data, settings, mined=5)
+    whole.train_dataloader()
+    assert whole.mined.searched > most
+    mined = np.union1d(module.mined.left, module.mined.right)
+    assert 0 < len(mined) <= most
+    assert data.minable[mined].all()
+
+
 def test_mining_keeps_its_schedule(data: TrainingData, settings: EncoderTraining) -> None:
     module, clock = pair_module(data, settings, mined=2, remine_every=2)
     mined_at = []
