@@ -162,25 +162,66 @@ def judged(
     judge: Judge,
     frequencies: WordFrequencies,
     ids: pa.Array,
-) -> Iterator[tuple[Candidates, pa.RecordBatch]]:
-    """Every candidate with its row of the pairs table, in order, a bounded batch at a time."""
-    count = len(units.rows)
+    key: str,
+) -> Iterator[tuple[Candidates, pa.RecordBatch, str]]:
+    """Every candidate with its row of the pairs table, in order, a bounded batch at a time.
+
+    A batch is kept in the run's scratch under a digest of what it was made from; the third value
+    is that name. A run that was stopped goes on with the batches that it finds there.
+
+    Args:
+        key: `judge_key`.
+    """
+    count, work = len(units.rows), context.work
     fresh = kept.key[stand.row < 0]
     chosen = np.union1d(fresh // max(count, 1), fresh % max(count, 1))
-    contents = contents_of(context, units, chosen, frequencies) if len(fresh) else None
+    contents: Contents | None = None
     for start in range(0, len(kept.key), BATCH):
         part = slice(start, start + BATCH)
         batch = Candidates(kept.key[part], kept.stage[part], kept.lexical[part])
         row = stand.row[part]
-        pieces = []
-        if contents is not None and (row < 0).any():
+        name = _shard_key(context, batch, row, key)
+        if not work.shard_done("pairs", name):
+            if contents is None and (row < 0).any():
+                contents = contents_of(context, units, chosen, frequencies)
             new = _numbered_anew(batch, row < 0, chosen, count)
-            pieces.append(_judged_rows(new, contents, judge, ids=ids, run=context.run))
-        if (row >= 0).any():
-            pieces.append(_standing_rows(stand.pairs, row[row >= 0]))
-        order = np.argsort(np.argsort(row >= 0, kind="stable"), kind="stable")
-        table = pa.Table.from_batches(pieces).combine_chunks()
-        yield batch, table.take(pa.array(order)).combine_chunks().to_batches()[0]
+            rows = _rows(new, row, contents, stand.pairs, judge=judge, ids=ids, run=context.run)
+            work.keep_shard("pairs", name, rows)
+        yield batch, work.read_shard("pairs", name).combine_chunks().to_batches()[0], name
+
+
+def _shard_key(context: RunContext, batch: Candidates, row: Positions, key: str) -> str:
+    records = context.work.facts("ingest")["versions"]["records"]
+    digest = hashlib.sha256(f"{key} {context.base} {records}".encode())
+    for values in (batch.key, batch.stage, batch.lexical, row):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _rows(
+    fresh: Candidates,
+    row: Positions,
+    contents: Contents | None,
+    pairs: pa.Table,
+    *,
+    judge: Judge,
+    ids: pa.Array,
+    run: str,
+) -> pa.Table:
+    """Rows of the pairs table for a batch: those judged now and those that stand, in order.
+
+    Args:
+        fresh: the candidates to be judged. row: (p,) row of `pairs` of each candidate, -1: judge.
+    """
+    pieces = []
+    if contents is not None and len(fresh.key):
+        scored = judge_pairs(fresh, contents, judge)
+        pieces.append(pairs_batch(scored, ids=ids, units=contents.units, judge=judge, run=run))
+    if (row >= 0).any():
+        standing_rows = pairs.take(pa.array(row[row >= 0])).cast(PAIRS).combine_chunks()
+        pieces += standing_rows.to_batches()
+    order = np.argsort(np.argsort(row >= 0, kind="stable"), kind="stable")
+    return pa.Table.from_batches(pieces).combine_chunks().take(pa.array(order))
 
 
 def _numbered_anew(
@@ -190,15 +231,3 @@ def _numbered_anew(
     left, right = (np.searchsorted(chosen, side) for side in np.divmod(batch.key[wanted], count))
     key = left * len(chosen) + right
     return Candidates(key, batch.stage[wanted], batch.lexical[wanted])
-
-
-def _judged_rows(
-    pairs: Candidates, contents: Contents, judge: Judge, *, ids: pa.Array, run: str
-) -> pa.RecordBatch:
-    scored = judge_pairs(pairs, contents, judge)
-    return pairs_batch(scored, ids=ids, units=contents.units, judge=judge, run=run)
-
-
-def _standing_rows(pairs: pa.Table, rows: Positions) -> pa.RecordBatch:
-    found = pairs.take(pa.array(rows)).cast(PAIRS).combine_chunks()
-    return found.to_batches()[0]

@@ -109,16 +109,19 @@ def score(context: RunContext) -> dict[str, Any]:
     stand = standing(context, units, kept, ids=ids, key=key)
     tally = Tally()
 
-    work.clear("pairs")
     star = exact_batch(units.leader, ids=ids, has=modalities(context), judge=judge, run=context.run)
-    size = work.write_shard("pairs", 0, pa.Table.from_batches([star]))
-    done = 0
-    rows = judged(context, units, kept, stand, judge=judge, frequencies=frequencies, ids=ids)
-    for shard, (part, batch) in enumerate(rows, start=1):
-        size += work.write_shard("pairs", shard, pa.Table.from_batches([batch]))
+    size = work.keep_shard("pairs", "exact", pa.Table.from_batches([star]))
+    done, names = 0, ["exact"]
+    rows = judged(
+        context, units, kept, stand, judge=judge, frequencies=frequencies, ids=ids, key=key
+    )
+    for part, batch, name in rows:
+        names.append(name)
+        size += batch.nbytes
         tally.add(part, batch, len(units.rows))
         done += len(part.key)
         progress.report("score", done, len(kept.key))
+    work.arrange("pairs", names)
     versions = {
         "pairs": context.catalog.tables.replace("pairs", work.iter_shards("pairs")),
         "word_counts": counted,
