@@ -52,7 +52,7 @@ def estimate_run(
     found = estimated(cells, rows=len(accepted), confidence=confidence)
     random = int((answered & drawn).sum())
     needed = _more(cells, found["precision"], target=target, confidence=confidence)
-    advice = _advice(found["precision"], random=random, needed=needed, target=target)
+    advice = _advice(found, random=random, needed=needed, target=target)
     return {**found, "random": random, "target": target, "needed": needed, "advice": advice}
 
 
@@ -89,18 +89,23 @@ def _more(
     return needed_labels(precision, round(trials), target=target, confidence=confidence)
 
 
-def _advice(precision: float | None, *, random: int, needed: int | None, target: float) -> str:
-    if precision is None or not random:
+def _advice(found: dict[str, Any], *, random: int, needed: int | None, target: float) -> str:
+    if found["precision"] is None or not random:
         return (
             "None of these pairs was drawn at random and labelled: fill in all rows of "
             "`gemel label suggest`, those that say random most of all, and import them."
         )
     if needed == 0:
         return f"Enough: {random:,} random labels show a precision of {target:.3f}."
+    if needed is None and found["high"] >= target:
+        return (
+            f"Too early to tell: {random:,} random labels neither show a precision of "
+            f"{target:.3f} nor rule it out; label more."
+        )
     if needed is None:
         return (
             f"More labels would not show a precision of {target:.3f}: it is about "
-            f"{precision:.3f}; raise the threshold or improve the model."
+            f"{found['precision']:.3f}; raise the threshold or improve the model."
         )
     return (
         f"About {needed:,} more random labels of accepted pairs would show a precision of "

@@ -76,6 +76,11 @@ def test_the_labels_it_asks_for_are_enough_and_advice_fits():
     assert "Enough" in estimate_run(pairs, labels, target=0.5)["advice"]
     wrong = stored(suggested(pairs, n=60), dict.fromkeys(truth, False))
     assert "would not show" in estimate_run(pairs, wrong, target=0.95)["advice"]
+    few = suggested(pairs, n=20)
+    mixed = dict(zip(keys(few), np.arange(len(few)) % 8 != 7, strict=True))
+    unclear = estimate_run(pairs, stored(few, mixed), target=0.95)
+    assert unclear["precision"] < 0.95 < unclear["high"]
+    assert "Too early to tell: 6 random labels" in unclear["advice"]
     for none in (None, labels.slice(0, 0)):
         empty = estimate_run(pairs, none, target=0.95)
         assert empty["precision"] is None
