@@ -93,9 +93,11 @@ def begin(config: RunConfig, *, full: bool = False, started: datetime | None = N
         config, models=models, base=base.run if base else None, full=full, started=started
     )
     taken = {run.run for run in fresh.catalog.runs()}
-    context = taken_up(replace(fresh, run=free_name(fresh.run, taken)))
-    context.catalog.name_writer(context.run)
-    context.catalog.run_folder(context.run)
+    fresh = replace(fresh, run=free_name(fresh.run, taken))
+    with fresh.catalog.disk_errors(fresh.run):
+        context = taken_up(fresh)
+        context.catalog.name_writer(context.run)
+        context.catalog.run_folder(context.run)
     return context
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +61,7 @@ class Proposals:
 
 
 def nearby(context: RunContext, modality: Modality, default_floor: float) -> Proposals:
-    """Near pairs of one modality down to its floor; the index is kept in the catalog."""
+    """Near pairs of one modality down to its floor."""
     settings, config = context.config.candidates, context.config
     stated = settings.text_floor if modality == "text" else settings.image_floor
     floor = default_floor if stated is None else stated
@@ -81,8 +82,7 @@ def nearby(context: RunContext, modality: Modality, default_floor: float) -> Pro
         carried=None if isinstance(carried, str) else carried,
     )
     progress.report("candidates", len(found.left))
-    if found.index is not None:
-        _keep_index(context, hashes, found, modality, embedded["fingerprint"])
+    _keep_index(context, hashes, found, modality, embedded.get("fingerprint"))
     why = carried if isinstance(carried, str) else None
     if why is None and found.index is not None:
         why = "a great part is new"
@@ -114,14 +114,21 @@ def _carried(context: RunContext, modality: Modality, key: str, hashes: pa.Array
 
 
 def _keep_index(
-    context: RunContext, hashes: pa.Array, found: NearPairs, modality: str, fingerprint: str
+    context: RunContext, hashes: pa.Array, found: NearPairs, modality: str, encoder: str | None
 ) -> None:
-    """Save the index with its id map, under the fingerprint of its encoder."""
-    folder = context.catalog.index_folder(modality, fingerprint)
-    assert found.index is not None
-    found.index.save(folder)
-    ids = pa.table({"content_hash": hashes.take(pa.array(found.crowds.kept))})
-    pq.write_table(ids, folder / "ids.parquet")
+    """Keep the index with its id map, under its encoder, for as long as it is tonight's.
+
+    It is made of the contents there are, so what was deleted is never in it. On a night that needs
+    none, because so little was new, that of an earlier night goes: it may name what is gone.
+    """
+    if encoder is None:
+        return
+    folder = context.catalog.index_folder(modality, encoder)
+    shutil.rmtree(folder)
+    if found.index is not None:
+        found.index.save(folder)
+        ids = pa.table({"content_hash": hashes.take(pa.array(found.crowds.kept))})
+        pq.write_table(ids, folder / "ids.parquet")
 
 
 def _described(found: NearPairs) -> dict[str, Any]:

@@ -89,15 +89,15 @@ def one_run(
 
     limit = disturbed.pop("file_bytes", None)
     steps = Steps(settings["catalog"], **disturbed)
-    original = Tables._write
+    original = Tables._commit
 
-    def write(self: Tables, *given: Any, **named: Any) -> int:
+    def commit(self: Tables, *given: Any, **named: Any) -> int:
         steps.step()
         version = original(self, *given, **named)
         steps.step()
         return version
 
-    Tables._write = write  # type: ignore[method-assign]
+    Tables._commit = commit  # type: ignore[method-assign]
     sys.addaudithook(steps)
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from pipeline import operating, run
+from pipeline import differences, operating, run
 from pipeline.calibration import Calibration, Calibrator, Threshold
 from pipeline.catalog import Catalog
 from pipeline.catalog.history import Word, discard
 from pipeline.config import RunConfig
-from pipeline.errors import CatalogError
+from pipeline.errors import CatalogError, DamagedTableError
 from pipeline.gating import problems
 from pipeline.registered import scorer
 
@@ -111,12 +111,27 @@ def test_a_source_that_lost_rows_is_held(folder: Path) -> None:
     assert failed(run(fine)) == []
 
 
-def test_what_cannot_be_compared_is_not_published(folder: Path) -> None:
+def test_a_damaged_last_night_is_said_and_nothing_is_published(folder: Path) -> None:
     first = run(config(folder))
     catalog = Catalog(first["catalog"])
     version = catalog.run().versions["clusters"]
     for path in catalog.tables.dataset("clusters", version=version).files:
         Path(path).write_bytes(b"cut short")
+    with pytest.raises(DamagedTableError, match="'clusters'"):
+        run(config(folder))
+    assert [found.status for found in catalog.runs()] == ["failed", "published"]
+
+
+def test_what_cannot_be_compared_is_not_published(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(config(folder))
+
+    def unreadable(*_given: object, **_named: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(differences, "removals", unreadable)
+    monkeypatch.setattr(differences, "growths", unreadable)
     held = run(config(folder))
     assert held["status"] == "held"
     assert failed(held) == ["removals", "clusters"]

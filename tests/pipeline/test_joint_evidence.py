@@ -96,6 +96,7 @@ def nightly(data: Path, catalog: Path, **changes: Any) -> RunConfig:
             "candidates": {"text_floor": -1.0},
             "images": {"workers": 0},
             "threads": 1,
+            "gates": {"max_in_review": 1.0},
             **changes,
         }
     )

@@ -16,7 +16,7 @@ from pipeline.errors import ConfigError, ModelError
 from pipeline.evidence import TextComparer
 from pipeline.features import BLOCK, learn_weights
 from pipeline.heads import Network, Networks, Scaler, Similarity
-from pipeline.judging import Contents, evidence_of, judge_candidates, pairs_batch
+from pipeline.judging import Contents, evidence_of, judge_pairs, pairs_batch
 from pipeline.learned import (
     Background,
     Fusion,
@@ -278,7 +278,7 @@ def test_every_batch_is_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:
     key = LEFT * 5 + RIGHT
     blank = np.full(len(key), np.nan, np.float32)
     candidates = Candidates(key, np.ones(len(key), np.uint8), blank)
-    (scored,) = judge_candidates(candidates, contents(model), judge)
+    scored = judge_pairs(candidates, contents(model), judge)
     assert seen == [3], "the three pairs that have texts on both sides"
     ids = pa.array([f"s:{n}" for n in range(5)])
     rows = pairs_batch(scored, ids=ids, units=UNITS, judge=judge, run="r").to_pylist()

@@ -183,7 +183,7 @@ def broken(stage: str, error: BaseException) -> Iterator[None]:
     ("stage", "error", "said"),
     [
         ("ingest", SourceError("the share is gone; mount it"), "the share is gone; mount it"),
-        ("score", OSError(28, "No space left"), "OSError: [Errno 28] No space left"),
+        ("score", ValueError("an odd value"), "ValueError: an odd value"),
         ("publish", KeyboardInterrupt(), "stopped by hand (KeyboardInterrupt)"),
     ],
 )

@@ -39,7 +39,8 @@ def member(record_id, representative, *, size=2, probability=1.0, status="confir
 
 def pair(left, right, *, probability=0.95, reason="near copy"):
     row = dict.fromkeys(PAIRS.names) | {"left_id": left, "right_id": right}
-    row |= {"exact_text": False, "exact_image": False, "probability": probability}
+    row |= {"exact_text": False, "exact_image": False, "contradicts": False}
+    row |= {"probability": probability}
     row |= {"decision": "duplicate", "reason": reason, "stage": "text", "model": "m"}
     return row | {"threshold": 0.9, "run": "r", "text_cosine": 0.9}
 
