@@ -107,6 +107,8 @@ class Tables:
                         place.path,
                         schema,
                         actions,
+                        # Delta deletes its log of a month ago, and kept versions with it.
+                        configuration={LOG_CLEANUP: "false"},
                         storage_options=place.delta_options,
                         commit_properties=_seal(table, [part.place for part in files]),
                     )
