@@ -17,7 +17,7 @@ from pipeline.incremental import Carried
 from pipeline.indexes import Index, build_index
 from pipeline.indexes.blocks import Pairs, Positions, Vectors, block_hits, cosines, exact_pairs
 
-CROWD_SAMPLE = 2048
+CROWD_SAMPLE = 2048  # at most; see `_sample_size`
 # An estimate from fewer hits in the sample than this is noise, and raises nothing.
 CROWD_HITS = 8
 LADDER = 8
@@ -71,7 +71,7 @@ def find_crowds(vectors: Vectors, *, floor: float, crowd: int, cosine: float) ->
     empty = np.zeros(0, np.int64)
     if count <= crowd:
         return Crowds(empty, empty, np.arange(count), floors, 0)
-    sample = np.ascontiguousarray(vectors[:CROWD_SAMPLE])
+    sample = np.ascontiguousarray(vectors[: _sample_size(count, crowd)])
     limit = max(crowd * len(sample) / count, CROWD_HITS)
     dense = np.arange(count)
     for step in np.linspace(floor, max(cosine, floor), LADDER):
@@ -86,6 +86,12 @@ def find_crowds(vectors: Vectors, *, floor: float, crowd: int, cosine: float) ->
     members, leaders = _greedy_leaders(vectors, dense, crowd=crowd, cosine=cosine)
     kept = np.setdiff1d(np.arange(count), members)
     return Crowds(members, leaders, kept, floors[kept], int((floors[kept] > floor).sum()))
+
+
+def _sample_size(count: int, crowd: int) -> int:
+    """Rows of which a crowd has about ten, a power of two: the same from night to night."""
+    wanted = 2 ** int(np.ceil(np.log2(10 * count / crowd)))
+    return int(np.clip(wanted, 512, CROWD_SAMPLE))
 
 
 def _greedy_leaders(
