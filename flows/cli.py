@@ -58,7 +58,7 @@ def run(
 
     settings = load_config(config, catalog=resolved(catalog))
     if dry_run:
-        plan = dry(settings)
+        plan = dry(settings, full=full)
         show(plan, plan_lines(plan), as_json=as_json)
         return 0
     os.environ[FORMAT_VARIABLE] = log_format

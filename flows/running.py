@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
@@ -73,7 +74,7 @@ def run_once(
         console.print("starting Prefect …", style="dim")
         from flows import nightly as _loaded  # noqa: F401 - seconds of imports, before the bars
     live = LiveProgress(console)
-    with live.bars, progress.listening(live):
+    with live.bars, progress.listening(live, hearer=partial(console.print, style="dim")):
         return _plain(config, full) if plain else _flow(config, full)
 
 
@@ -137,15 +138,16 @@ def _interrupt_below(error: BaseException) -> KeyboardInterrupt | None:
     return None
 
 
-def dry(config: RunConfig) -> dict[str, Any]:
+def dry(config: RunConfig, *, full: bool = False) -> dict[str, Any]:
     """Check everything a run checks before any work, and say what it would do."""
     from pipeline.exporters import check_exports
-    from pipeline.nightly import check
+    from pipeline.nightly import check, planned
 
     check_exports(config.exports)
     check(config)
     return {
         "configuration": "complete",
+        "computes": "; ".join(planned(config, full=full)),
         "sources": ", ".join(f"{s.name} ({s.type})" for s in config.sources),
         "text encoder": config.text_encoder.type,
         "image encoder": config.image_encoder.type,

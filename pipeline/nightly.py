@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import outcome, stages
+from pipeline import outcome, progress, stages
 from pipeline.catalog import Catalog
+from pipeline.catalog.catalog import Run
 from pipeline.catalog.history import free_name
 from pipeline.catalog.place import Place
 from pipeline.config import RunConfig
@@ -20,6 +21,7 @@ from pipeline.encoders.preflight import check_encoder, known_dimension
 from pipeline.errors import CatalogError
 from pipeline.evaluation import read_labels
 from pipeline.exporters import check_exports
+from pipeline.foreseen import foreseen
 from pipeline.indexes import check_index
 from pipeline.pinning import pinned
 from pipeline.resumption import ended, interruptions, taken_up
@@ -75,6 +77,32 @@ def check_writable(catalog: Place) -> None:
         )
 
 
+def computed_again(
+    config: RunConfig, models: Sequence[str], base: Run | None, *, full: bool
+) -> list[str]:
+    """Lines that say what a night computes again beside what is new, and because of what."""
+    judged_by = [m["model"] for m in base.summary["model"]["registered"]] if base else []
+    return foreseen(
+        base.config if base else None,
+        config.model_dump(mode="json"),
+        models_before=judged_by,
+        models=models,
+        full=full,
+    )
+
+
+def planned(config: RunConfig, *, full: bool = False) -> list[str]:
+    """What a run of the configuration would compute, told without beginning one."""
+    config, models = pinned(config)
+    catalog = (
+        Catalog.of(config, create=False)
+        if Place.of(config.catalog, config.catalog_options).exists()
+        else None
+    )
+    base = catalog.published() if catalog else None
+    return computed_again(config, models, base, full=full)
+
+
 def begin(config: RunConfig, *, full: bool = False, started: datetime | None = None) -> RunContext:
     """Check the configuration and name the run, and what was published before it.
 
@@ -89,6 +117,8 @@ def begin(config: RunConfig, *, full: bool = False, started: datetime | None = N
         outcome.export(stopped)
         finish(stopped)
     base = Catalog.of(config).published()
+    for line in computed_again(config, models, base, full=full):
+        progress.say(line)
     fresh = new_context(
         config, models=models, base=base.run if base else None, full=full, started=started
     )

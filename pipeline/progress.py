@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Listener = Callable[[str, int, int | None], None]
+Hearer = Callable[[str], None]
 
 _listeners: list[Listener] = []
+_hearers: list[Hearer] = []
 
 
 def report(stage: str, done: int, total: int | None = None) -> None:
@@ -16,11 +18,21 @@ def report(stage: str, done: int, total: int | None = None) -> None:
         listener(stage, done, total)
 
 
+def say(line: str) -> None:
+    """Say what a person should know before the work goes on."""
+    for hearer in list(_hearers):
+        hearer(line)
+
+
 @contextmanager
-def listening(listener: Listener) -> Iterator[None]:
-    """Call `listener(stage, done, total)` for every report inside the block."""
+def listening(listener: Listener, *, hearer: Hearer | None = None) -> Iterator[None]:
+    """Call `listener(stage, done, total)` for every report inside the block, `hearer` for lines."""
     _listeners.append(listener)
+    heard = [hearer] if hearer else []
+    _hearers.extend(heard)
     try:
         yield
     finally:
         _listeners.remove(listener)
+        for one in heard:
+            _hearers.remove(one)

@@ -52,11 +52,11 @@ class Watch:
 
         Called while the catalog's write lock is held: what could not be told is kept with the run.
         """
-        amiss = self._tell(summary)
-        if not amiss:
-            return summary
-        summary = {**summary, **amiss}
-        _attempt(lambda: Catalog(self.config.catalog).amend(summary), "summary")
+        amiss, catalog = self._tell(summary), Catalog.of(self.config)
+        if amiss:
+            summary = {**summary, **amiss}
+            _attempt(lambda: catalog.amend(summary), "summary")
+        _attempt(lambda: catalog.send_run_folder(summary["run"]), "log")
         return summary
 
     def raised(self, error: BaseException) -> None:
@@ -89,7 +89,7 @@ class Watch:
     def _summary_of(self, error: BaseException) -> Summary:
         """The recorded summary of the run that raised, else what is known of one without a row."""
         try:
-            catalog = Catalog(self.config.catalog, create=False)
+            catalog = Catalog.of(self.config, create=False)
             if self.file.run is not None:
                 return catalog.run(self.file.run).summary
         except Exception:  # noqa: BLE001 - a catalog that cannot be read is what is told below
@@ -111,7 +111,7 @@ class Watch:
     def _measure(self, summary: Summary, *, not_told: int) -> dict[str, str]:
         """Write the metrics into the run's folder and where the configuration says."""
         try:
-            published = Catalog(self.config.catalog, create=False).published()
+            published = Catalog.of(self.config, create=False).published()
         except (CatalogError, OSError):
             published = None
         registry = gauges(
@@ -135,7 +135,7 @@ class Watch:
         runlog.event(name, catalog=self.config.catalog, run=run, level=level, **known)
 
     def _folder(self, run: str) -> Path:
-        return Catalog(self.config.catalog).run_folder(run)
+        return Catalog.of(self.config).run_folder(run)
 
     def _log_path(self, run: str) -> Path:
         return self._folder(run) / "log.jsonl"

@@ -235,9 +235,13 @@ class Catalog:
     def _confirm(self, run: Run) -> None:
         """Keep a recorded run's row beside the table too, should `runs` ever be damaged."""
         self._write(run, ROW, _row(run).to_pylist()[0])
+        self.send_run_folder(run.run)
+
+    def send_run_folder(self, run: str) -> None:
+        """Bring this machine's copy of a run's folder to the object store; nothing on a disk."""
         if not self.root.is_local:
-            for path in sorted(self.run_folder(run.run).iterdir()):
-                (self.root / "runs" / run.run / path.name).write(path.read_bytes())
+            for path in sorted(self.run_folder(run).iterdir()):
+                (self.root / "runs" / run / path.name).write(path.read_bytes())
 
     def _write(self, run: Run, name: str, value: dict[str, Any]) -> None:
         text = json.dumps(value, indent=2, sort_keys=True, default=datetime.isoformat)

@@ -1,0 +1,49 @@
+"""What a change of the configuration makes a night compute again, told before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# Setting → what is computed again when it is another; the rest of a night stays incremental.
+AGAIN = {
+    "text_encoder": "every text is embedded, searched and judged again",
+    "image_encoder": "every picture is embedded, searched and judged again",
+    "images": "every picture is decoded, searched and judged again",
+    "text": "every pair is judged and every cluster formed again",
+    "index": "all is searched again",
+    "candidates": "all is searched again",
+    "judge": "every pair is judged again",
+    "seed": "all is searched again",
+    "clustering": "every cluster is formed again",
+}
+MODELS = "every pair is judged again"
+
+
+def foreseen(
+    before: Mapping[str, Any] | None,
+    tonight: Mapping[str, Any],
+    *,
+    models_before: Sequence[str],
+    models: Sequence[str],
+    full: bool,
+) -> list[str]:
+    """Lines that say what is computed again, and because of what; the last says what is not.
+
+    Args:
+        before, tonight: resolved configurations, JSON-able; None: there is no night before.
+        models_before, models: references of the registered models that judged, and that judge.
+    """
+    if before is None:
+        return ["the first night: everything is computed"]
+    if full:
+        return ["--full: everything is searched, judged and clustered again"]
+    lines = [
+        f"{setting} has changed: {what}"
+        for setting, what in AGAIN.items()
+        if before.get(setting) != tonight.get(setting)
+    ]
+    if set(models_before) != set(models):
+        names = " and ".join(models) or "the stated defaults"
+        lines.append(f"judged by {names} now: {MODELS}; an encoder of its own embeds all again")
+    return [*lines, "else only what is new or changed" if lines else "only what is new or changed"]
