@@ -34,6 +34,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+
 LAST_NIGHT = datetime(2026, 1, 1, 2, tzinfo=UTC)
 TONIGHT, AGAIN = LAST_NIGHT + timedelta(days=1), LAST_NIGHT + timedelta(days=1, hours=1)
 STAGES = ("ingest", "embed_text", "embed_images", "candidates", "score", "cluster", "publish",
@@ -229,12 +231,14 @@ class Bench:
         assert "error" not in said, f"the next run failed: {said}"
         assert said, "the next run died"
         kept = Catalog(catalog)
-        runs = kept.runs()
+        # A gate that could not be computed holds the run: nothing unchecked is published.
+        unread = [run for run in kept.runs() if _unread(run)]
+        runs = [run for run in kept.runs() if run not in unread]
         assert [run.status for run in runs] == ["published"] * len(runs), runs
         assert len({run.run for run in runs}) == len(runs)
         assert kept.unfinished() == [], "scratch was left"
         tonight = next(run for run in runs if run.started == TONIGHT)
-        same(published(catalog, tonight.run), self.expected)
+        same(published(catalog, tonight.run), self.expected, named=not unread)
         counts = tonight.summary["counts"]
         assert counts["rows"] == counts["records"] + counts["quarantined"], "rows were lost"
         assert catalog.with_suffix(".csv").exists(), "tonight's export is missing"
@@ -249,15 +253,33 @@ def published(catalog: Path, name: str | None = None) -> dict[str, Any]:
     return {"run": run.run, **{table: kept.read(table, run=run) for table in run.versions}}
 
 
-def same(found: dict[str, Any], expected: dict[str, Any]) -> None:
+def _unread(run: Any) -> bool:
+    """Whether a run is held for nothing but what could not be read when its gates were checked."""
+    failed = [gate for gate in run.summary["gates"] if not gate["passed"]]
+    return run.status == "held" and all("not be computed" in gate["message"] for gate in failed)
+
+
+def same(found: dict[str, Any], expected: dict[str, Any], *, named: bool = True) -> None:
     """Compare tables row by row, in their order.
+
+    Args:
+        named: the run has the same name too.
 
     Raises:
         AssertionError: they differ.
     """
     assert found.keys() == expected.keys(), (found.keys(), expected.keys())
     for name, table in found.items():
-        equal = table == expected[name] if name == "run" else table.equals(expected[name])
+        other = expected[name]
+        if name == "run":
+            equal = table == other or not named
+        elif named or "run" not in table.column_names:
+            equal = table.equals(other)
+        else:
+            if name == "events":  # what the held run told stays in the feed's table
+                table = table.filter(pc.equal(table["run"], found["run"]))
+                other = other.filter(pc.equal(other["run"], expected["run"]))
+            equal = table.drop_columns("run").equals(other.drop_columns("run"))
         assert equal, f"{name} is another table than a run that nothing stopped makes"
 
 
