@@ -115,7 +115,7 @@ def export(
 
     from pipeline.config import ExportSettings, explain
     from pipeline.errors import ConfigError
-    from pipeline.outcome import write_export
+    from pipeline.outputs import write_export
 
     chosen = format or out.suffix.removeprefix(".")
     if since and what != "events":
@@ -157,7 +157,7 @@ def report(
 
     Example: `gemel report --catalog .gemel/sample`
     """
-    from pipeline.outcome import write_report
+    from pipeline.outputs import write_report
 
     kept = chosen_catalog(catalog)
     path = write_report(kept, chosen_run(kept, run_name))

@@ -15,7 +15,7 @@ from prefect.artifacts import (
 from prefect.cache_policies import NO_CACHE
 
 from pipeline import nightly as plain
-from pipeline import outcome, stages
+from pipeline import outcome, outputs, stages
 from pipeline.config import RunConfig
 from pipeline.context import RunContext, Stage
 from pipeline.errors import PipelineError
@@ -58,8 +58,8 @@ candidates = _stage(stages.candidates)
 score = _stage(stages.score)
 cluster = _stage(stages.cluster)
 publish = _stage(outcome.publish)
-report = _stage(outcome.report)
-export = _stage(outcome.export)
+report = _stage(outputs.report)
+export = _stage(outputs.export)
 
 
 class StageProgress:

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import outcome, progress, stages
+from pipeline import outcome, outputs, progress, stages
 from pipeline.catalog import Catalog
 from pipeline.catalog.catalog import Run
 from pipeline.catalog.history import free_name
@@ -113,8 +113,8 @@ def begin(config: RunConfig, *, full: bool = False, started: datetime | None = N
     check(config)
     config, models = pinned(config)
     for stopped in ended(Catalog.of(config)):
-        outcome.report(stopped)
-        outcome.export(stopped)
+        outputs.report(stopped)
+        outputs.export(stopped)
         finish(stopped)
     base = Catalog.of(config).published()
     for line in computed_again(config, models, base, full=full):
@@ -154,8 +154,8 @@ def finish(context: RunContext) -> dict[str, Any]:
     report, export = context.work.facts("report"), context.work.facts("export")
     summary = {
         **context.catalog.run(context.run).summary,
-        **outcome.after_publishing(report, export),
-        **outcome.retain(context),
+        **outputs.after_publishing(report, export),
+        **outputs.retain(context),
         **interruptions(context),
     }
     context.catalog.amend(summary)
@@ -185,7 +185,7 @@ def run(
             stages.score(context)
             stages.cluster(context)
             outcome.publish(context)
-            outcome.report(context)
-            outcome.export(context)
+            outputs.report(context)
+            outputs.export(context)
             summary = finish(context)
         return watch.ended(summary)

@@ -14,7 +14,7 @@ from pipeline.catalog.catalog import Run
 from pipeline.catalog.history import Word
 from pipeline.catalog.retention import prune as prune_catalog
 from pipeline.config import ExportSettings, RetentionSettings
-from pipeline.outcome import after_publishing, tried_exports, tried_report
+from pipeline.outputs import after_publishing, tried_exports, tried_report
 
 
 def release(catalog: Catalog, name: str, *, by: str, reason: str) -> dict[str, Any]:

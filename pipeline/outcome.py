@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.catalog.catalog import Catalog, Run
-from pipeline.catalog.retention import prune
-from pipeline.config import ExportSettings
+from pipeline.catalog.catalog import Run
 from pipeline.context import RunContext, stage
 from pipeline.drift import drift, histogram
 from pipeline.errors import PipelineError
@@ -43,13 +39,13 @@ def fail(context: RunContext, error: BaseException) -> str:
     """
     for run in context.catalog.runs():
         if run.run == context.run and run.status != "failed":
-            context.catalog.amend({**run.summary, "error": _reason(error)})
+            context.catalog.amend({**run.summary, "error": reason_of(error)})
             return run.status
     finished = {name: fact for name in STAGES if (fact := context.work.facts(name))}
     summary = {
         **_heading(context),
         "status": "failed",
-        "error": _reason(error),
+        "error": reason_of(error),
         "stage": next((name for name in STAGES if name not in finished), "publish"),
         "counts": {},
         "gates": [],
@@ -59,7 +55,7 @@ def fail(context: RunContext, error: BaseException) -> str:
     return "failed"
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """What went wrong, as a run keeps it: an error of ours speaks for itself."""
     if isinstance(error, KeyboardInterrupt):
         return "stopped by hand (KeyboardInterrupt)"
@@ -252,130 +248,3 @@ def _models(facts: dict[str, dict[str, Any]], context: RunContext) -> dict[str, 
             "floor": default.floor if stated is None else stated,
         }
     return models
-
-
-@stage("report")
-def report(context: RunContext) -> dict[str, Any]:
-    """Write the HTML report of the run; one that cannot be written is noted, the run stands."""
-    return tried_report(context.catalog, context.catalog.run(context.run))
-
-
-def tried_report(catalog: Catalog, run: Run) -> dict[str, Any]:
-    """Write a run's report: its `path`, or None and under `failed` why it could not be written."""
-    try:
-        path = write_report(catalog, run)
-    except Exception as error:  # noqa: BLE001 - the run is published: whatever it is, say it there
-        return {"path": None, "failed": _reason(error)}
-    return {"path": path}
-
-
-def write_report(catalog: Catalog, run: Run) -> str:
-    """Write a run's HTML report into its folder and return the path."""
-    from pipeline.config import ReportSettings
-    from pipeline.feed import events_of
-    from pipeline.reporting.data import build_report
-    from pipeline.reporting.html import render_report
-
-    # The two long tables are streamed, the others are read.
-    tables = {name: catalog.dataset(name, run=run) for name in ("records", "pairs")}
-    tables |= {
-        name: catalog.read(name, run=run) for name in ("clusters", "cut_links", "quarantine")
-    }
-    data = build_report(
-        summary={**run.summary, "status": run.status},
-        events=events_of(catalog, run) if "events" in run.versions else None,
-        **tables,
-        settings=ReportSettings.model_validate(run.config["report"]),
-        seed=run.config["seed"],
-    )
-    path = catalog.run_folder(run.run) / "report.html"
-    path.write_text(render_report(data), encoding="utf-8")
-    return str(path)
-
-
-@stage("export")
-def export(context: RunContext) -> dict[str, Any]:
-    """Write the configured exports of a published run."""
-    run = context.catalog.run(context.run)
-    return tried_exports(
-        context.catalog, run, context.config.exports if run.status == "published" else ()
-    )
-
-
-def tried_exports(catalog: Catalog, run: Run, exports: Iterable[ExportSettings]) -> dict[str, Any]:
-    """Write exports of a run; one that cannot be written is noted with its reason under `failed`.
-
-    The others are written.
-    """
-    written: dict[str, int] = {}
-    failed: dict[str, str] = {}
-    for settings in exports:
-        try:
-            written[settings.path] = write_export(catalog, run, settings)
-        except Exception as error:  # noqa: BLE001 - the run is published: the other files matter
-            failed[settings.path] = _reason(error)
-    return {"rows": sum(written.values()), "exports": written, "failed": failed}
-
-
-def after_publishing(report: dict[str, Any], export: dict[str, Any]) -> dict[str, Any]:
-    """What a summary says of the report and the exports."""
-    return {
-        "report": report.get("path"),
-        "exports": export.get("exports", {}),
-        "exports_failed": export.get("failed", {}),
-        **({"report_failed": report["failed"]} if report.get("failed") else {}),
-    }
-
-
-def retain(context: RunContext) -> dict[str, Any]:
-    """After a published run, remove what no kept run needs; what goes wrong is noted."""
-    if context.catalog.run(context.run).status != "published":
-        return {}
-    settings = context.config.retention
-    try:
-        found = prune(
-            context.catalog, keep=settings.runs, days=settings.days, now=datetime.now(UTC)
-        )
-    except Exception as error:  # noqa: BLE001 - the run is published; the next one tries again
-        return {"retention_failed": _reason(error)}
-    return {"retention": found | {"kept": len(found["kept"])}}
-
-
-def write_export(
-    catalog: Catalog, run: Run, settings: ExportSettings, *, since: str | None = None
-) -> int:
-    """Write one export of a run; return its number of rows.
-
-    Args:
-        since: for events: of every run after this one, not of `run` alone.
-    """
-    from pipeline.exporters import contents, open_exporter
-    from pipeline.feed import events_of
-
-    def table(name: str) -> pa.Table:
-        return catalog.read(name, run=run)
-
-    least = settings.min_probability
-    chosen: dict[str, Any] = {"include_review": settings.include_review, "min_probability": least}
-    match settings.what:
-        case "clusters":
-            schema, batches = contents.clusters(
-                table("clusters"), min_size=settings.min_size, min_probability=least
-            )
-        case "pairs":
-            schema, batches = contents.pairs(table("pairs"), min_probability=least)
-        case "events":
-            told = events_of(catalog, run, since=since)
-            schema, batches = told.schema, iter(told.to_batches())
-        case "survivors":
-            schema, batches = contents.survivors(
-                table("records"),
-                table("clusters"),
-                merge_attributes=settings.merge_attributes,
-                **chosen,
-            )
-        case "removals":
-            schema, batches = contents.removals(
-                table("records"), table("clusters"), table("pairs"), **chosen
-            )
-    return open_exporter(settings.format).write(batches, schema, settings.path)

@@ -15,7 +15,7 @@ from pipeline import run
 from pipeline.catalog import Catalog
 from pipeline.config import ExportSettings, RunConfig
 from pipeline.errors import CatalogError
-from pipeline.outcome import write_export
+from pipeline.outputs import write_export
 
 pytestmark = pytest.mark.flow
 

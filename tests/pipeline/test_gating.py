@@ -221,12 +221,12 @@ def test_every_published_night_drops_what_its_retention_does_not_keep(folder: Pa
 def test_a_retention_that_fails_is_told_and_the_run_stands(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline import outcome
+    from pipeline import outputs
 
     def full(*_given: object, **_options: object) -> None:
         raise OSError("read-only")
 
-    monkeypatch.setattr(outcome, "prune", full)
+    monkeypatch.setattr(outputs, "prune", full)
     summary = run(config(folder))
     assert summary["status"] == "published"
     assert summary["retention_failed"] == "OSError: read-only"

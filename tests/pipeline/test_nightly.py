@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline import outcome, run, stages
+from pipeline import outcome, outputs, run, stages
 from pipeline.catalog import Catalog
 from pipeline.config import ExportSettings, RunConfig
 from pipeline.errors import CatalogError, ConfigError, SourceError
-from pipeline.outcome import write_export
+from pipeline.outputs import write_export
 
 NAMES = "alpha bravo charlie delta echo foxtrot golf hotel india juliett kilo lima mike november"
 WORDS = NAMES.split()
@@ -175,7 +175,8 @@ def broken(stage: str, error: BaseException) -> Iterator[None]:
         raise error
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages if hasattr(stages, stage) else outcome, stage, stop)
+        owner = next(m for m in (stages, outcome, outputs) if hasattr(m, stage))
+        patch.setattr(owner, stage, stop)
         yield
 
 
@@ -256,7 +257,7 @@ def test_a_report_that_cannot_be_written_does_not_stop_the_exports(
     def refuse(*_given: Any) -> str:
         raise ValueError("no template")
 
-    monkeypatch.setattr(outcome, "write_report", refuse)
+    monkeypatch.setattr(outputs, "write_report", refuse)
     out = str(tmp_path / "out.csv")
     lines = write_jsonl(tmp_path / "in.jsonl", rows(2))
     summary = run(config(tmp_path, lines, exports=[{"path": out}]))

@@ -23,7 +23,7 @@ from pipeline.config import ExportSettings, RunConfig
 from pipeline.errors import CatalogError, ConfigError, PipelineError
 from pipeline.labels_store import add_labels, model_rows, suggest_labels
 from pipeline.nightly import check
-from pipeline.outcome import write_export
+from pipeline.outputs import write_export
 from pipeline.recalibration import recalibrate
 from pipeline.registered import registry_of
 from pipeline.registration import finetune

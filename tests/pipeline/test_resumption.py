@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import contents, ingestion, nightly, outcome, stages
+from pipeline import contents, ingestion, nightly, outcome, outputs, stages
 from pipeline.catalog import Catalog
 from pipeline.catalog.vectors import VectorStore
 from pipeline.config import RunConfig
@@ -181,7 +181,7 @@ def test_a_failed_run_goes_on_in_its_own_row(whole: Any) -> None:
 def test_what_was_published_gets_its_exports_and_a_new_night_begins(whole: Any) -> None:
     folder, expected, _ = whole
     made = config(folder, "late")
-    with killed(outcome, "export"):
+    with killed(outputs, "export"):
         nightly.run(made, started=STARTED)
     out = Path(made.exports[0].path)
     assert not out.exists()
