@@ -40,6 +40,8 @@ bench: $(STAMP) ## The README's figures, on the labelled sets in the folder DATA
 	$(BIN)/python tests/bench/real_data.py --data $(DATA)
 	$(BIN)/python tests/bench/million.py --data $(DATA)
 	$(BIN)/python tests/bench/nights.py --data $(DATA)
+	$(BIN)/python tests/bench/thirty_nights.py --data $(DATA)
+	$(BIN)/python tests/bench/two_starts.py --tries 50
 	$(BIN)/python tests/bench/finetune.py --data $(DATA)
 	$(BIN)/python tests/bench/training_throughput.py
 

@@ -182,6 +182,8 @@ def _governed(model: Registered, facts: dict[str, dict[str, Any]]) -> dict[str, 
         "met": accept.met,
         "false_match_rate": overall["false_match_rate"]["value"],
         "false_non_match_rate": overall["false_non_match_rate"]["value"],
+        # After `gemel calibrate` without test pairs the rates are those at the parent's threshold.
+        "measured_at": metrics.get("measured_at"),
         "worst_slices": {name: found["worst_to_best"] for name, found in slices.items()},
         "drift": drift(metrics["histogram"], tonight),
         "report": str(model.model.folder / "governance.html"),
