@@ -54,11 +54,7 @@ class LastNight:
     def near(self, kind: Kind) -> Near:
         """Its near pairs of one kind, sorted."""
         stored = self.catalog.dataset("near_pairs", run=self.run)
-        rows = stored.to_table(filter=pc.field("kind") == kind)
-        left, right = (np.asarray(rows[name], np.int64) for name in ("left", "right"))
-        order = np.lexsort((right, left))
-        score = np.asarray(pc.fill_null(rows["score"], np.nan), np.float32)
-        return Near(left[order], right[order], score[order])
+        return near_of(stored.to_table(filter=pc.field("kind") == kind))
 
     def records(self) -> pa.Table:
         """What of its records is compared, by record id."""
@@ -119,6 +115,14 @@ def crowd_rows(kind: Kind, crowds: Crowds, floor: float) -> pa.RecordBatch:
     none = np.full(len(crowds.member), np.nan)
     score = np.concatenate([crowds.floor[raised], none]).astype(np.float32)
     return _rows(f"{kind} crowd", Near(place, leader, score))
+
+
+def near_of(rows: pa.Table) -> Near:
+    """Rows of the table of near pairs as arrays, sorted."""
+    left, right = (np.asarray(rows[name], np.int64) for name in ("left", "right"))
+    order = np.lexsort((right, left))
+    score = np.asarray(pc.fill_null(rows["score"], np.nan), np.float32)
+    return Near(left[order], right[order], score[order])
 
 
 def near_rows(kind: Kind, near: Near) -> pa.RecordBatch:

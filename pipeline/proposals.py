@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,16 +23,19 @@ from pipeline.incremental import Carried, Near, carry
 from pipeline.indexes.blocks import Positions
 from pipeline.last_night import (
     FAILED_KEPT,
+    Kind,
     crowd_rows,
     failed_again,
     floors_before,
     hashes_digest,
     key_of,
     last_night,
+    near_of,
+    near_rows,
     standing_near,
 )
 from pipeline.lexical import PERMUTATIONS, banded, jaccards, signatures
-from pipeline.schemas import vector_schema
+from pipeline.schemas import NEAR_PAIRS, vector_schema
 from pipeline.state import units_of
 from pipeline.units import Units
 
@@ -58,6 +62,22 @@ class Proposals:
     def pairs(self) -> tuple[Positions, Positions]:
         """Left and right places of the contents."""
         return self.near.left, self.near.right
+
+
+def once(context: RunContext, kind: Kind, propose: Callable[[], Proposals]) -> Proposals:
+    """What `propose` finds, out of the scratch of a run that was stopped after it was found."""
+    work, name = context.work, f"near_{kind}"
+    noted = work.facts(name)
+    if noted and work.shard_done(name, "pairs") and work.shard_done(name, "crowds"):
+        pairs, crowds = (work.read_shard(name, part) for part in ("pairs", "crowds"))
+        rows = crowds.combine_chunks().to_batches()
+        return Proposals(near_of(pairs), crowds=rows[0] if rows else None, **noted)
+    found = propose()
+    none = pa.RecordBatch.from_pylist([], schema=NEAR_PAIRS)
+    work.keep_shard(name, "pairs", pa.Table.from_batches([near_rows(kind, found.near)]))
+    work.keep_shard(name, "crowds", pa.Table.from_batches([found.crowds or none]))
+    work.note(name, {"state": found.state, "facts": found.facts, "why": found.why})
+    return found
 
 
 def nearby(context: RunContext, modality: Modality, default_floor: float) -> Proposals:

@@ -23,7 +23,7 @@ from pipeline.ingestion import arrange, keep_portion, known_pictures, names
 from pipeline.judging import exact_batch
 from pipeline.last_night import near_rows
 from pipeline.links import Links
-from pipeline.proposals import floored, nearby, verbatim
+from pipeline.proposals import floored, nearby, once, verbatim
 from pipeline.settling import settle_records
 from pipeline.state import make_judge, modalities, record_ids, rules_of, units_of
 from pipeline.succession import tonight
@@ -72,9 +72,9 @@ def candidates(context: RunContext) -> dict[str, Any]:
     """
     units = units_of(context)
     rules = rules_of(context)
-    text = nearby(context, "text", rules["text"].floor)
-    image = nearby(context, "image", rules["image"].floor)
-    lexical = verbatim(context, units)
+    text = once(context, "text", lambda: nearby(context, "text", rules["text"].floor))
+    image = once(context, "image", lambda: nearby(context, "image", rules["image"].floor))
+    lexical = once(context, "lexical", lambda: verbatim(context, units))
     long = floored(lexical.near, context.config.candidates.lexical.floor)
     proposed = propose(units, text=text.pairs, lexical=long, image=image.pairs)
     context.work.save(

@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from PIL import Image
 from pipeline import run
 from pipeline.catalog import Catalog
 from pipeline.config import RunConfig
+from pipeline.schemas import LABELS
 
 NAMES = "amber basin cedar delta ember fjord grove haven inlet jetty knoll ledge"
 WORDS = NAMES.split()
@@ -89,6 +91,8 @@ class Nights(RuleBasedStateMachine):
         self.records: dict[str, dict[str, Any]] = {}
         self.accept = 0.9
         self.crowd = 1000
+        self.dimension = 256
+        self.said = 0
         self.changed = False
         self.nights = 0
 
@@ -132,6 +136,29 @@ class Nights(RuleBasedStateMachine):
         self.changed |= crowd != self.crowd
         self.crowd = crowd
 
+    @rule(dimension=st.sampled_from([64, 256]))
+    def change_encoder(self, dimension: int) -> None:
+        self.changed |= dimension != self.dimension
+        self.dimension = dimension
+
+    @rule(
+        left=st.integers(0, 30), right=st.integers(0, 30),
+        label=st.sampled_from(["same", "different", "related", "unsure"]),
+    )  # fmt: skip
+    def say(self, left: int, right: int, label: str) -> None:
+        """A person's verdict, on records that may not exist."""
+        if left == right or not self.nights:
+            return
+        self.said += 1
+        row = {
+            "left_id": f"s:r{min(left, right)}", "right_id": f"s:r{max(left, right)}",
+            "label": label, "by": "ann", "origin": "import", "note": None,
+            "at": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=self.said),
+        }  # fmt: skip
+        tables = Catalog(self.folder / "catalog").tables
+        tables.append("labels", pa.Table.from_pylist([row], schema=LABELS))
+        self.changed = True
+
     @invariant()
     def tonight_equals_a_rebuild(self) -> None:
         if not self.changed or not self.records:
@@ -145,6 +172,7 @@ class Nights(RuleBasedStateMachine):
             "judge": {"accept": self.accept},
             "candidates": {"lexical": {"min_tokens": 20}, "crowd": self.crowd},
             "complete": True,
+            "text_encoder": {"type": "toy", "dimension": self.dimension},
         }
         shutil.rmtree(copy, ignore_errors=True)
         if catalog.exists():
@@ -201,3 +229,34 @@ def test_another_judge_judges_all_and_says_why(folder: Path) -> None:
     assert summary["reused"]["standing"] == 0
     assert "judge" in summary["reused"]["judged_all"]
     assert summary["reused"]["searched_all"] == {}
+
+
+def near_texts(catalog: Path) -> set[tuple[int, int]]:
+    kept = Catalog(catalog)
+    rows = kept.read("near_pairs", run=kept.runs()[0]).to_pylist()
+    return {(row["left"], row["right"]) for row in rows if row["kind"] == "text"}
+
+
+def test_an_approximate_index_misses_no_more_than_its_recall_says(folder: Path) -> None:
+    lists: dict[str, Any] = {
+        "index": {"type": "faiss", "factory": "IVF24,Flat", "target_recall": 0.9},
+        "candidates": {"recall_sample": 1000, "lexical": {"enabled": False}},
+        "gates": {"max_quarantined": 1.0, "min_candidate_recall": 0.0, "max_in_review": 1.0},
+    }
+    rows = [{"id": f"r{n}", "text": sentence(n * 7), "image": None} for n in range(900)]
+    rows += [{**row, "id": f"n{row['id']}", "text": row["text"][1:]} for row in rows[:300]]
+    write(folder, rows)
+    run(config(folder, folder / "catalog", **lists))
+    for row in rows[:50]:
+        row["text"] = row["text"][:-3]
+    write(folder, rows)
+    shutil.copytree(folder / "catalog", folder / "copy")
+    tonight = run(config(folder, folder / "catalog", **lists))
+    rebuilt = run(config(folder, folder / "copy", **lists), full=True)
+    assert tonight["reused"]["searched_all"] == {}
+    found, again = near_texts(folder / "catalog"), near_texts(folder / "copy")
+    # Every content is in the sample, so the recall is that of all true pairs.
+    true = len(again) / rebuilt["candidate_recall"]["text"]["recall"]
+    for one, other, summary in ((found, again, tonight), (again, found, rebuilt)):
+        missed = 1 - summary["candidate_recall"]["text"]["recall"]
+        assert len(other - one) <= missed * true + 1

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import contents, ingestion, nightly, outcome, outputs, stages
+from pipeline import contents, decisions, ingestion, nightly, outcome, outputs, stages
 from pipeline.catalog import Catalog
 from pipeline.catalog.vectors import VectorStore
 from pipeline.config import RunConfig
@@ -104,6 +104,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
 POINTS = [
     *[(stages if hasattr(stages, name) else outcome, name, {}) for name in STAGES],
     (outcome, "publish", {"done": True}),
+    (stages, "verbatim", {}),
+    (decisions, "judge_pairs", {"done": True}),
     (ingestion, "build_records", {"after": 3}),
     (stages, "arrange", {}),
     (VectorStore, "append", {"after": 3}),
