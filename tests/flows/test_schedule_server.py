@@ -57,6 +57,8 @@ class Prefect:
         process = subprocess.Popen(
             [sys.executable, "-m", *words], cwd=self.folder, env=self.env, stdout=log, stderr=log,
             start_new_session=True,
+            # A shell that runs the tests in the background has its children ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         self.started.append(process)
         return process
