@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.catalog.tables import Tables
 from pipeline.context import RunContext
 from pipeline.errors import CheckError, SourceError
 from pipeline.evaluation import read_labels, require_known
@@ -18,11 +17,9 @@ from pipeline.known_pictures import ENTRIES, kept
 from pipeline.nights import Night, compared, stamped
 from pipeline.portions import gathered
 from pipeline.records import drop_duplicate_ids
-from pipeline.schemas import QUARANTINE, RECORDS, TABLES
+from pipeline.schemas import QUARANTINE, RECORDS
 
 GATHERED_ROWS = 16_384
-# Delta's writer takes its input faster than it writes it, and needs five times its size.
-COMMIT_BYTES = 1 << 28
 WHERE = ("source", "location")  # the order of the quarantine
 
 
@@ -59,8 +56,8 @@ def settle_records(context: RunContext, rows: Mapping[str, int]) -> dict[str, An
         "quarantine_reasons": _reasons(quarantine),
         **night.counts(rows),
         "versions": {
-            "records": _write(tables, "records", _sorted(records, "record_id")),
-            "quarantine": _write(tables, "quarantine", _sorted(quarantine, *WHERE)),
+            "records": tables.replace("records", _sorted(records, "record_id")),
+            "quarantine": tables.replace("quarantine", _sorted(quarantine, *WHERE)),
             **({"pictures": tables.replace("pictures", kept(entries))} if len(entries) else {}),
         },
     }
@@ -105,26 +102,6 @@ def _reasons(quarantine: pa.Table) -> dict[str, int]:
     kinds = pc.list_element(pc.split_pattern(quarantine["reason"], ":", max_splits=1), 0)
     reasons = pc.value_counts(kinds.combine_chunks()).to_pylist()
     return {entry["values"]: entry["counts"] for entry in reasons}
-
-
-def _write(tables: Tables, name: str, batches: Iterator[pa.RecordBatch]) -> int:
-    """Replace a table in commits of bounded size; return the last version, which has all rows.
-
-    No reader sees the versions between: a run names the one it published.
-    """
-    version, size = -1, 0
-    held: list[pa.RecordBatch] = []
-
-    def commit() -> int:
-        rows = pa.Table.from_batches(held, schema=TABLES[name])
-        return tables.replace(name, rows) if version < 0 else tables.append(name, rows)
-
-    for batch in batches:
-        held.append(batch)
-        size += batch.nbytes
-        if size > COMMIT_BYTES:
-            version, held, size = commit(), [], 0
-    return commit() if held or version < 0 else version
 
 
 def _sorted(table: pa.Table, *columns: str) -> Iterator[pa.RecordBatch]:

@@ -324,13 +324,6 @@ class Catalog:
             )
         return run.versions[table]
 
-    def first_seen(self) -> pa.Table | None:
-        """record_id and first_seen of the published records; None before the first run."""
-        run = self.published()
-        if run is None:
-            return None
-        return self.read("records", run=run, columns=["record_id", "first_seen"])
-
 
 def conform_runs(rows: pa.Table) -> pa.Table:
     """The runs table with a number in every row: 0 where an older Gemel wrote none."""
@@ -364,14 +357,3 @@ def _row(run: Run) -> pa.Table:
         "number": [run.number],
     }
     return pa.table(row, schema=RUNS)
-
-
-def carry_first_seen(records: pa.Table, known: pa.Table | None) -> pa.Table:
-    """Give records that were seen before the time they were first seen."""
-    if known is None or not len(known):
-        return records
-    place = pc.index_in(records["record_id"], value_set=known["record_id"].combine_chunks())
-    earlier = known["first_seen"].combine_chunks().take(place.combine_chunks())
-    values = pc.coalesce(earlier, records["first_seen"].combine_chunks())
-    at = records.schema.get_field_index("first_seen")
-    return records.set_column(at, records.schema.field(at), values)

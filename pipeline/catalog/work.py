@@ -23,17 +23,13 @@ FACTS = ".facts.json"
 class Work:
     """A folder of named shards, arrays and facts; every write is atomic.
 
-    Shards are numbered, or kept under a key that names what they were made from: a run that was
+    Shards are kept under a key that names what they were made from: a run that was
     killed and goes on finds those it made and makes the others.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-
-    def write_shard(self, name: str, number: int, table: pa.Table) -> int:
-        """Write shard `number` of `name`; return its size in bytes."""
-        return self.keep_shard(name, f"{number:06d}", table)
 
     def keep_shard(self, name: str, key: str, table: pa.Table) -> int:
         """Write the shard of `name` that was made from `key`, to the disk; return its bytes.
@@ -84,7 +80,7 @@ class Work:
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def shards(self, name: str) -> list[Path]:
-        """The shards of `name` in the order given to them, or else by number."""
+        """The shards of `name` in the order given to them, or else by key."""
         keys = _read(self._order(name))
         if keys is not None:
             return [self._shard(name, key) for key in keys]

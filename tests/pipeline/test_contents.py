@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline import contents, evidence, lexical, portions, run, settling, stages, state
-from pipeline.catalog import Catalog
+from pipeline import contents, evidence, lexical, portions, run, stages, state
+from pipeline.catalog import Catalog, parts
 from pipeline.config import RunConfig
 from pipeline.context import new_context
 from pipeline.images import decode, pixel_hash
@@ -77,7 +77,7 @@ def test_bounded_portions_change_nothing(
     assert run(whole)["counts"]["lexical_pairs"] > 20
     for module, name, value in [
         (portions, "LIMIT", 300), (evidence, "COMPARED_WORDS", 30), (evidence, "WORDED_BYTES", 90),
-        (lexical, "SHINGLED_BYTES", 200), (settling, "COMMIT_BYTES", 2000),
+        (lexical, "SHINGLED_BYTES", 200), (parts, "FILE_BYTES", 2000),
         (state, "GATHERED_ROWS", 11),
         (contents, "SHARD", 7), (contents, "SPOOLED_ROWS", 2),
     ]:  # fmt: skip

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from pipeline.catalog import Catalog
-from pipeline.catalog.catalog import Run, carry_first_seen
+from pipeline.catalog.catalog import Run
 from pipeline.errors import CatalogError
-from pipeline.schemas import CUT_LINKS, RECORDS, vector_schema
+from pipeline.schemas import CUT_LINKS, vector_schema
 
 
 def cuts(*ids: str) -> pa.Table:
@@ -126,15 +126,3 @@ def test_a_second_writer_is_refused_and_a_dead_one_is_no_obstacle(tmp_path: Path
     other.join()
     with Catalog(tmp_path).writer():
         pass
-
-
-def test_first_seen_is_carried_over() -> None:
-    now, before = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
-    base = RECORDS.empty_table()
-    rows = {name: pa.nulls(2, base.schema.field(name).type) for name in base.column_names}
-    rows |= {"record_id": pa.array(["s:1", "s:2"]), "first_seen": pa.array([now, now])}
-    records = pa.table(rows)
-    known = pa.table({"record_id": ["s:2"], "first_seen": [before]})
-    carried = carry_first_seen(records, known)
-    assert carried["first_seen"].to_pylist() == [now, before]
-    assert carry_first_seen(records, None) is records

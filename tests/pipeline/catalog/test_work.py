@@ -32,8 +32,8 @@ def test_shards_have_the_order_they_are_given(work: Work) -> None:
     assert not work.shard_done("pairs", "z"), "what has no place in the order is dropped"
     work.clear("pairs")
     assert work.read_shards("pairs", SCHEMA).num_rows == 0
-    for number in (11, 2):
-        work.write_shard("pairs", number, table(number))
+    for key, number in (("d", 11), ("c", 2)):
+        work.keep_shard("pairs", key, table(number))
     assert work.read_shards("pairs", SCHEMA)["n"].to_pylist() == [2, 11]
 
 
