@@ -10,7 +10,7 @@ from pipeline.errors import CatalogError
 
 if TYPE_CHECKING:
     from pipeline.catalog import Catalog
-    from pipeline.catalog.catalog import Run
+    from pipeline.catalog.runs import Run
 
 DEFAULT_CATALOG = Path(".gemel/catalog")
 

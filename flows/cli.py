@@ -113,9 +113,10 @@ def export(
     """
     from pydantic import ValidationError
 
-    from pipeline.config import ExportSettings, explain
+    from pipeline.config import ExportSettings
     from pipeline.errors import ConfigError
     from pipeline.outputs import write_export
+    from pipeline.settings import explain
 
     chosen = format or out.suffix.removeprefix(".")
     if since and what != "events":

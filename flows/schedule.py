@@ -116,14 +116,16 @@ def _as_parameter(config: RunConfig) -> dict[str, Any]:
     """
     kept = config.model_dump(mode="json")
     hidden = [
-        source.name
+        f"storage_options of source {source.name}"
         for source, shown in zip(config.sources, kept["sources"], strict=True)
         if source.storage_options != shown["storage_options"]
     ]
+    if config.catalog_options != kept["catalog_options"]:
+        hidden.append("catalog_options")
     if not hidden:
         return kept
     raise ConfigError(
-        f"sources {', '.join(hidden)}: storage_options hold credentials, and a deployment's "
+        f"{', '.join(hidden)} hold credentials, and a deployment's "
         "parameters can be read by everyone who sees Prefect's server; give them to the process "
         "that runs the nights as environment variables (AWS_ACCESS_KEY_ID, …) or as a profile"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import finetuning as steps
 from pipeline.catalog import Catalog
 from pipeline.catalog.models import Model
 from pipeline.claims import HELD_OUT
@@ -19,6 +17,7 @@ from pipeline.errors import ConfigError
 from pipeline.evaluation import compare, evaluate_pairs
 from pipeline.labelled import LabelledPairs
 from pipeline.labels import read_claims
+from pipeline.lesson import in_catalog, study_of
 from pipeline.registered import Registered, open_registered, registry_of
 from pipeline.splits import entities
 from pipeline.study import Study
@@ -58,7 +57,7 @@ def examine(config: TrainConfig, *, split: str | None) -> Exam:
         ConfigError: the labels cannot be used, or none is in the split.
     """
     now = datetime.now(UTC)
-    published, verdicts = steps.in_catalog(config)
+    published, verdicts = in_catalog(config)
     with Decoder(config.images) as decoder:
         records, claims, facts = read_claims(
             config, published=published, verdicts=verdicts, decoder=decoder, now=now
@@ -69,12 +68,7 @@ def examine(config: TrainConfig, *, split: str | None) -> Exam:
         raise ConfigError(f"the labels name no pair in the split {split!r}; leave --split out")
     kept = claims.left != claims.right
     claims = claims.take(kept)
-    study = Study.of(
-        records,
-        min_tokens=config.text.min_tokens,
-        min_detail=config.images.min_detail,
-        threads=config.threads or os.cpu_count() or 1,
-    )
+    study = study_of(config, records)
     pairs = LabelledPairs(
         records, claims.left, claims.right, claims.grade, np.full(len(claims.left), "given"),
         np.full(len(claims.left), "test"), claims.slices, facts,

@@ -8,7 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.evaluation import Labels, rows_of
+from pipeline.evaluation import Labels
+from pipeline.lookup import places
+from pipeline.verdicts import DIFFERENT, SAME, latest
 
 ORIGIN = "audit"
 
@@ -55,14 +57,15 @@ def audit_pairs(labels: Labels | None, verdicts: pa.Table | None) -> Labels:
     if labels is not None:
         sides = (labels.left.to_pylist(), labels.right.to_pylist(), labels.same.tolist())
         known = {_key(left, right): same for left, right, same in zip(*sides, strict=True)}
-    rows = [] if verdicts is None else verdicts.sort_by("at").to_pylist()
-    audited = {_key(row["left_id"], row["right_id"]) for row in rows if row["origin"] == ORIGIN}
-    for row in rows:
-        key = _key(row["left_id"], row["right_id"])
-        if key in audited or key in known:
-            known.pop(key, None)
-            if row["label"] in ("same", "different"):
-                known[key] = row["label"] == "same"
+    if verdicts is not None:
+        asked = verdicts.filter(pc.equal(verdicts["origin"], ORIGIN))
+        audited = {_key(row["left_id"], row["right_id"]) for row in asked.to_pylist()}
+        for row in latest(verdicts).to_pylist():
+            key = row["left_id"], row["right_id"]
+            if key in audited or key in known:
+                known.pop(key, None)
+                if row["code"] in (SAME, DIFFERENT):
+                    known[key] = row["code"] == SAME
     pairs = sorted(known)
     return Labels(
         pa.array([left for left, _ in pairs], pa.string()),
@@ -78,7 +81,7 @@ def audited(labels: Labels, clusters: pa.Table) -> Audit:
         clusters: columns record_id, cluster_id.
     """
     ids = clusters["record_id"].combine_chunks()
-    left, right = rows_of(labels.left, ids), rows_of(labels.right, ids)
+    left, right = places(labels.left, ids), places(labels.right, ids)
     known = (left >= 0) & (right >= 0)
     left, right, same = left[known], right[known], labels.same[known]
     cluster = clusters["cluster_id"].combine_chunks()

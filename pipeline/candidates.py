@@ -16,6 +16,7 @@ from pipeline.config import CandidateSettings, IndexConfig
 from pipeline.incremental import Carried
 from pipeline.indexes import Index, build_index
 from pipeline.indexes.blocks import Pairs, Positions, Vectors, block_hits, cosines, exact_pairs
+from pipeline.lookup import sorted_places
 
 CROWD_SAMPLE = 2048  # at most; see `_sample_size`
 # An estimate from fewer hits in the sample than this is noise, and raises nothing.
@@ -277,15 +278,8 @@ def measure_recall(
         row, query, column = row[real], query[real], column[real]
         key = np.minimum(query, column) * count + np.maximum(query, column)
         true += np.bincount(row, minlength=len(rows))
-        found += np.bincount(row[_contains(keys, key)], minlength=len(rows))
+        found += np.bincount(row[sorted_places(key, keys) >= 0], minlength=len(rows))
     return _recall(true, found)
-
-
-def _contains(keys: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    if not len(keys):
-        return np.zeros(len(wanted), bool)
-    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.asarray(keys[place] == wanted)
 
 
 def _recall(true: Positions, found: Positions) -> Recall:

@@ -14,14 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import PipelineError
-from pipeline.lineage import flat, places
+from pipeline.lookup import flat, places
 from pipeline.schemas import EVENTS
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 KINDS = ("born", "grown", "shrunk", "merged", "split", "changed", "died")
-CONTENT = ("text_hash", "image_hash")
 
 
 def events(before: pa.Table, after: pa.Table, *, run: str) -> pa.Table:
@@ -184,30 +183,3 @@ def cluster_changes(told: pa.Table) -> dict[str, int]:
     words = told_as(told)
     names = ("new", "grown", "shrunk", "merged", "split", "changed", "dissolved")
     return {name: int((words == name).sum()) for name in names}
-
-
-def differing(before: pa.Table, after: pa.Table, columns: tuple[str, ...]) -> Flags:
-    """(n,) which of tonight's records are not there in `before`, or differ in a column."""
-    place = places(after["record_id"], flat(before["record_id"]))
-    found = place < 0
-    rows = np.flatnonzero(place >= 0)
-    old, new = before.take(pa.array(place[rows])), after.take(pa.array(rows))
-    for name in columns:
-        one, other = old[name], new[name]
-        unequal = pc.fill_null(pc.not_equal(one, other), pc.xor(one.is_valid(), other.is_valid()))
-        found[rows] |= np.asarray(unequal.to_numpy(), bool)
-    return found
-
-
-def record_changes(before: pa.Table | None, after: pa.Table) -> dict[str, int]:
-    """Count the records that are new, that have another content, and that are gone.
-
-    Args:
-        before, after: record_id, text_hash and image_hash of last night's and tonight's records.
-    """
-    if before is None:
-        return {"new": len(after), "changed": 0, "deleted": 0}
-    known = int((places(after["record_id"], flat(before["record_id"])) >= 0).sum())
-    new = len(after) - known
-    changed = int(differing(before, after, CONTENT).sum()) - new
-    return {"new": new, "changed": changed, "deleted": len(before) - known}

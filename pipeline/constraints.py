@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from pipeline.claims import components
 from pipeline.links import Links
+from pipeline.lookup import sorted_places
 from pipeline.units import Units
 from pipeline.verdicts import DIFFERENT, RELATED, Verdicts
 
@@ -127,10 +128,7 @@ def _once(key: Rows, by: Rows) -> tuple[Rows, Rows]:
 
 def _found(key: Rows, known: Rows, by: Rows) -> Rows:
     """The verdict of each key, -1 where `known` (ascending) has none."""
-    if not len(known):
-        return np.full(len(key), -1)
-    at = np.minimum(np.searchsorted(known, key), len(known) - 1)
-    return np.where(known[at] == key, by[at], -1)
+    return np.append(by, -1)[sorted_places(key, known)]
 
 
 class _Nodes:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline import progress, runlog
 from pipeline.catalog import Catalog, Work
-from pipeline.catalog.catalog import Run
+from pipeline.catalog.runs import Run
 from pipeline.config import RunConfig
 
 
@@ -44,7 +44,7 @@ class RunContext:
     @property
     def base_run(self) -> Run | None:
         """The run that was published last when this one began; None on the first night."""
-        return self.catalog.run(self.base) if self.base else None
+        return _recorded(self.catalog, self.base) if self.base else None
 
     @property
     def work(self) -> Work:
@@ -55,6 +55,12 @@ class RunContext:
     def threads(self) -> int:
         """CPU threads to use."""
         return self.config.threads or os.cpu_count() or 1
+
+
+@functools.lru_cache(maxsize=1)
+def _recorded(catalog: Catalog, name: str) -> Run:
+    """A run's row, read once: the table of all runs grows with the nights."""
+    return catalog.run(name)
 
 
 def new_context(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.encoders.contract import Encoded
 from pipeline.errors import PipelineError
+from pipeline.lookup import sorted_places
 from pipeline.schemas import vector_schema
 
 # For `pyarrow.parquet.write_table`: hashes and unit floats repeat nothing worth a dictionary;
@@ -88,10 +89,8 @@ def _matches(
     keys: NDArray[np.bytes_], *, sought: NDArray[np.bytes_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return rows of `keys` and their places in the sorted `sought`, for those that are there."""
-    if not len(sought):
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    places = np.minimum(np.searchsorted(sought, keys), len(sought) - 1)
-    rows = np.flatnonzero(sought[places] == keys)
+    places = sorted_places(keys, sought)
+    rows = np.flatnonzero(places >= 0)
     # Ascending places make the writes into a memory map sequential.
     rows = rows[np.argsort(places[rows], kind="stable")]
     return rows, places[rows]

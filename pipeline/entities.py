@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from pipeline.clustering import CHAIN, Grouping
 from pipeline.constraints import Constrained
+from pipeline.lookup import sorted_places
 from pipeline.schemas import CUT_LINKS
 from pipeline.verdicts import LABELS, Verdicts
 
@@ -83,9 +84,6 @@ def cut_links(
 
 def _parted(of_node: Rows, between: Rows, bound: Constrained, grouping: Grouping) -> Rows:
     """For each cut link the verdict that keeps its two clusters apart, -1: the chain guard."""
-    found = np.full(len(between), -1)
-    if not len(bound.apart_left) or not len(between):
-        return found
     count = len(grouping.cluster)
 
     def key(one: Rows, other: Rows) -> Rows:
@@ -94,7 +92,4 @@ def _parted(of_node: Rows, between: Rows, bound: Constrained, grouping: Grouping
     one, other = grouping.cluster[bound.apart_left], grouping.cluster[bound.apart_right]
     known, first = np.unique(key(one, other), return_index=True)
     sought = key(of_node[bound.links.left[between]], of_node[bound.links.right[between]])
-    at = np.minimum(np.searchsorted(known, sought), len(known) - 1)
-    hit = known[at] == sought
-    found[hit] = bound.apart_by[first[at[hit]]]
-    return found
+    return np.append(bound.apart_by[first], -1)[sorted_places(sought, known)]

@@ -20,6 +20,7 @@ from pipeline.error_rates import error_rates as error_rates
 from pipeline.errors import ConfigError
 from pipeline.intervals import interval, pair_weights
 from pipeline.intervals import share as share
+from pipeline.lookup import places
 from pipeline.ranking import METRICS, Ranking
 from pipeline.reliability import brier, expected_calibration_error, log_loss, reliability
 
@@ -74,7 +75,7 @@ def require_known(labels: Labels, record_ids: pa.Array, *, path: str) -> None:
     Raises:
         ConfigError: none does: the ids are of another kind, or the file is of other data.
     """
-    sides = [rows_of(side, record_ids) >= 0 for side in (labels.left, labels.right)]
+    sides = [places(side, record_ids) >= 0 for side in (labels.left, labels.right)]
     if (sides[0] & sides[1]).any():
         return
     ids = pa.concat_arrays([labels.left, labels.right])
@@ -131,12 +132,6 @@ def pair_metrics(
         "average_precision": float(average_precision_score(same, score)) if same.any() else 0.0,
         "candidate_recall": share(int((candidate[known] & same).sum()), int(same.sum()))[0],
     }
-
-
-def rows_of(ids: pa.Array, record_ids: pa.Array) -> npt.NDArray[np.int64]:
-    """Row of each id among `record_ids`, -1 where it is unknown."""
-    place = pc.fill_null(pc.index_in(ids, value_set=record_ids), -1)
-    return np.asarray(place.to_numpy(), np.int64)
 
 
 # --- models on labelled pairs ------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from pipeline.catalog import Catalog
-from pipeline.catalog.catalog import Run
+from pipeline.catalog.runs import Run
 from pipeline.errors import CatalogError
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.indexes.blocks import Positions
+from pipeline.lookup import places, sorted_places
 from pipeline.units import STAGES, Candidates, Units
 
 Flags = npt.NDArray[np.bool_]
@@ -59,7 +60,7 @@ def carry(
         again: (tonight,) contents to be looked at as if they were new.
         floor: (before,) as in `Carried`, by last night's places.
     """
-    place = _places(before, tonight)
+    place = places(before, tonight)
     stayed = place >= 0
     floors = np.full(len(tonight), np.inf, np.float32)
     floors[place[stayed]] = floor[stayed]
@@ -68,14 +69,6 @@ def carry(
     kept = (left >= 0) & (right >= 0)
     kept[kept] = np.maximum(floors[left[kept]], floors[right[kept]]) < np.inf
     return Carried(Near(left[kept], right[kept], near.score[kept]), floors)
-
-
-def _places(values: pa.Array, among: pa.Array) -> Positions:
-    """(n,) place of each value, -1 where it is not `among` them."""
-    found = pc.fill_null(pc.index_in(values, value_set=among), -1)
-    if isinstance(found, pa.ChunkedArray):
-        found = found.combine_chunks()
-    return np.asarray(found, np.int64)
 
 
 @dataclass(frozen=True)
@@ -97,7 +90,7 @@ def compare_records(tonight: pa.Table, before: pa.Table) -> Changes:
     Args:
         tonight, before: record_id (each once) and the columns `COMPARED`.
     """
-    place = _places(before["record_id"].combine_chunks(), tonight["record_id"].combine_chunks())
+    place = places(before["record_id"].combine_chunks(), tonight["record_id"].combine_chunks())
     stayed = np.flatnonzero(place >= 0)
     old, new = before.take(pa.array(stayed)), tonight.take(pa.array(place[stayed]))
     equal = np.ones(len(stayed), bool)
@@ -159,24 +152,22 @@ def judged_before(
         again: (u,) units with a content that is looked at as if it were new.
     """
     count = len(units.rows)
-    sides = (
-        _leading_unit(units, _places(pairs["left_id"], ids)),
-        _leading_unit(units, _places(pairs["right_id"], ids)),
-    )
+    # An id that is gone has row -1, which leads no unit.
+    rows_of = [places(pairs[name], ids) for name in ("left_id", "right_id")]
+    sides = sorted_places(rows_of[0], units.rows), sorted_places(rows_of[1], units.rows)
     moved = again | ~changes.same[units.rows]
     known = (sides[0] >= 0) & (sides[1] >= 0)
     known[known] = ~(moved[sides[0][known]] | moved[sides[1][known]])
-    code = _places(pairs["stage"], pa.array(STAGES))
+    code = places(pairs["stage"], pa.array(STAGES))
     known &= code > 0  # exact copies have no candidate
     rows = np.flatnonzero(known)
     key = sides[0][rows] * count + sides[1][rows]
     order = np.argsort(key, kind="stable")
     rows, key = rows[order], key[order]
-    found = np.full(len(candidates.key), -1, np.int64)
-    if len(key):
-        at = np.minimum(np.searchsorted(key, candidates.key), len(key) - 1)
-        stands = (key[at] == candidates.key) & (code[rows[at]] == candidates.stage)
-        found[stands] = rows[at[stands]]
+    at = sorted_places(candidates.key, key)
+    found = np.append(rows, -1)[at]
+    # Found again by other means, the pair is another one.
+    found[(found >= 0) & (np.append(code, -1)[found] != candidates.stage)] = -1
     touched = _changed_units(units, changes, leader_before) | again
     fresh = candidates.key[found < 0]
     touched[fresh // max(count, 1)] = True
@@ -187,14 +178,6 @@ def judged_before(
         left_over = side[gone]
         touched[left_over[left_over >= 0]] = True
     return Judged(found, touched)
-
-
-def _leading_unit(units: Units, row: Positions) -> Positions:
-    """(p,) the unit that a record leads, -1 where it leads none."""
-    if not len(units.rows):
-        return np.full(len(row), -1, np.int64)
-    unit = np.minimum(np.searchsorted(units.rows, row), len(units.rows) - 1)
-    return np.where((row >= 0) & (units.rows[unit] == row), unit, -1)
 
 
 def _changed_units(units: Units, changes: Changes, leader_before: Positions) -> Flags:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.config import ImageSettings
 from pipeline.decoding import UNREADABLE, Picture
+from pipeline.lookup import sorted_places
 from pipeline.portions import picked
 from pipeline.schemas import PICTURES, RECORDS
 from pipeline.stamps import Stamp
@@ -158,10 +159,6 @@ def _places(
     known: NDArray[np.bytes_], sought: Sequence[str]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Which of `sought` are in the sorted `known`, and where."""
-    none = np.empty(0, np.int64)
-    if not len(known) or not len(sought):
-        return none, none
-    values = np.array(sought).astype("S32")
-    places = np.minimum(np.searchsorted(known, values), len(known) - 1)
-    there = np.flatnonzero(known[places] == values)
-    return there, places[there]
+    found = sorted_places(np.array(sought, "S32"), known)
+    there = np.flatnonzero(found >= 0)
+    return there, found[there]

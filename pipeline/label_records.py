@@ -17,6 +17,7 @@ from pipeline.config import Columns, SourceConfig
 from pipeline.decoding import Decoder
 from pipeline.errors import ConfigError
 from pipeline.label_files import read_strings
+from pipeline.lookup import places
 from pipeline.records import build_records, content_hash, drop_duplicate_ids
 from pipeline.schemas import QUARANTINE, RECORDS
 from pipeline.sources import open_source
@@ -95,13 +96,13 @@ def find_rows(wanted: pa.Array, record_ids: pa.Array) -> tuple[Rows, npt.NDArray
         (p,) rows, -1 where unknown; and (p,) true where several sources have the key.
     """
     ids, keys = (pa.array(names.to_pylist(), pa.string()) for names in _names(record_ids))
-    exact = np.asarray(pc.fill_null(pc.index_in(wanted, value_set=ids), -1).to_numpy(), np.int64)
+    exact = places(wanted, ids)
     if not len(keys):
         return exact, np.zeros(len(exact), bool)
     encoded = keys.dictionary_encode()
     count = np.bincount(encoded.indices.to_numpy(), minlength=len(encoded.dictionary))
     first = np.unique(encoded.indices.to_numpy(), return_index=True)[1]
-    place = pc.fill_null(pc.index_in(wanted, value_set=encoded.dictionary), -1).to_numpy()
+    place = places(wanted, encoded.dictionary)
     ambiguous = (exact < 0) & (place >= 0) & (count[place] > 1)
     found = np.where((place >= 0) & (count[place] == 1), first[place], -1)
     return np.where(exact >= 0, exact, found), ambiguous

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.catalog import Catalog
-from pipeline.catalog.catalog import Run
 from pipeline.catalog.champions import champions
+from pipeline.catalog.runs import Run
 from pipeline.errors import ConfigError
 from pipeline.label_estimates import enough
 from pipeline.label_sheet import blank_rows, read_filled
@@ -20,7 +20,9 @@ from pipeline.labelling import suggest_pairs
 from pipeline.registered import registry_of
 from pipeline.run_precision import estimate_run
 from pipeline.schemas import LABELS, conform
+from pipeline.verdicts import DIFFERENT, SAME, latest
 
+PAIR = ["left_id", "right_id"]
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 TARGET = 0.95
 FEW = 20  # labels of accepted pairs below which nothing is said of the precision
@@ -72,17 +74,12 @@ def _enough(pairs: pa.Table, labels: pa.Table | None) -> list[str]:
     if labels is None:
         return ["no labels yet: the precision of this catalog's clusters is not known"]
     accepted = pairs.filter(pc.equal(pairs["decision"], "duplicate"))
-    keys = pc.binary_join_element_wise(accepted["left_id"], accepted["right_id"], "\0")
-    latest = labels.sort_by([("at", "descending")])
-    both = pc.binary_join_element_wise(latest["left_id"], latest["right_id"], "\0")
-    _, first = np.unique(both.to_pylist(), return_index=True)
-    latest = latest.take(pa.array(first))
-    decided = latest.filter(pc.is_in(latest["label"], value_set=pa.array(["same", "different"])))
-    own = pc.binary_join_element_wise(decided["left_id"], decided["right_id"], "\0")
-    known = decided.filter(pc.is_in(own, value_set=keys.combine_chunks()))
+    last = latest(labels)
+    decided = last.filter(pc.is_in(last["code"], value_set=pa.array([SAME, DIFFERENT])))
+    known = decided.join(accepted.select(PAIR), keys=PAIR, join_type="left semi")
     if len(known) < FEW:
         return [f"{len(known)} accepted pairs have a label: too few to say what precision is"]
-    same = np.asarray(pc.equal(known["label"], "same").to_pylist(), bool)
+    same = np.asarray(pc.equal(known["code"], SAME).to_pylist(), bool)
     return [str(enough(same, target=TARGET)["sentence"])]
 
 

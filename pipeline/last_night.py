@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.candidates import Crowds
-from pipeline.catalog.catalog import Catalog, Run
+from pipeline.catalog.catalog import Catalog
+from pipeline.catalog.runs import Run
 from pipeline.context import RunContext
 from pipeline.encoders.fingerprint import fingerprint
 from pipeline.frequencies import WordFrequencies

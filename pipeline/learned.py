@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.attributes import attribute_features
+from pipeline.background import Background
 from pipeline.calibration import Calibration
 from pipeline.features import TextFeatures, WordWeights, feature_names
 from pipeline.heads import Head, load_head, save_head
@@ -32,38 +33,6 @@ EXTRAS = ("text: cosine", "text: cosine above background", "image: cosine",
           "image: cosine above background", "image: exact", "image: sides")  # fmt: skip
 # What a judge of texts sees of the pictures beside them.
 PICTURED = ("image: cosine", "image: exact", "image: sides")
-
-
-@dataclass(frozen=True)
-class Background:
-    """A sample of the user's own corpus against which cosines are normalised.
-
-    A record whose neighbourhood is dense has high cosines with strangers; what counts is how far
-    a pair stands above that (score normalisation, as in copy detection: Pizzi et al., "A
-    Self-Supervised Descriptor for Image Copy Detection", CVPR 2022, section 5).
-
-    Attributes:
-        vectors: (b, d) float16 unit-norm sample.
-        neighbours: how many nearest of the sample are averaged.
-        nearer: cosines from here on are the record's own duplicates and are left out.
-    """
-
-    vectors: npt.NDArray[np.float16]
-    neighbours: int
-    nearer: float
-
-    def level(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """(n,) mean cosine of each (n, d) vector to its nearest background neighbours."""
-        sample = self.vectors.astype(np.float32)
-        out = np.zeros(len(vectors), np.float32)
-        step = 4096
-        count = min(self.neighbours, len(sample))
-        for start in range(0, len(vectors), step):
-            cosine = np.asarray(vectors[start : start + step]) @ sample.T
-            cosine[cosine >= self.nearer] = -1.0
-            nearest = np.partition(cosine, len(sample) - count, axis=1)[:, -count:]
-            out[start : start + step] = np.round(nearest.mean(axis=1), 4)
-        return out
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.lookup import flat, places
 from pipeline.records import content_hash
 
 Ints = npt.NDArray[np.int64]
@@ -61,18 +62,6 @@ def _coded(column: pa.ChunkedArray) -> tuple[pa.Array, Ints]:
     names = flat(pc.unique(column))
     names = names.take(pc.sort_indices(names))
     return names, places(column, names)
-
-
-def flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """One array of strings, whatever it was before."""
-    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return whole.cast(pa.string())
-
-
-def places(values: pa.Array | pa.ChunkedArray, among: pa.Array) -> Ints:
-    """(n,) place of each value in `among`, -1 where it is not there."""
-    found = pc.fill_null(pc.index_in(values, value_set=among), -1)
-    return np.asarray(found.to_numpy(zero_copy_only=False), np.int64)
 
 
 def _matched(

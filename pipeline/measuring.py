@@ -13,8 +13,9 @@ from pipeline.calibration import Calibration
 from pipeline.catalog import Catalog
 from pipeline.drift import histogram
 from pipeline.evaluation import evaluate_pairs
-from pipeline.finetuning import Lesson, Trained
+from pipeline.finetuning import Trained
 from pipeline.learned import JudgeModel
+from pipeline.lesson import Lesson, modality_of
 from pipeline.registered import champion_purpose, open_registered, registry_of
 from pipeline.thresholds import balanced_value
 from pipeline.train_config import TrainConfig
@@ -99,7 +100,7 @@ class Rival:
 def rival_of(config: TrainConfig, lesson: Lesson, held: str, catalog: Catalog) -> Rival:
     """The champion on the held-out pairs, or, without one, the cosine of the untrained encoder."""
     pairs, part = lesson.pairs, lesson.pairs.part(held)
-    modality = steps.modality_of(config)
+    modality = modality_of(config)
     champion = registry_of(catalog).champion(champion_purpose(config.purpose, modality))
     if champion is not None:
         rival = open_registered(champion)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.finetuning import Lesson
 from pipeline.governance import governance_markdown, governance_report, model_card
+from pipeline.lesson import Lesson
 from pipeline.study import Study
 from pipeline.train_config import TrainConfig
 

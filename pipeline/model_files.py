@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipeline.finetuning import Lesson
+from pipeline.lesson import Lesson
 from pipeline.measuring import Candidate
 from pipeline.model_facts import split_sizes, start_name, versions, write_facts
 from pipeline.registered import CALIBRATION, IMAGE_ENCODER, JUDGE, SPLIT, champion_purpose

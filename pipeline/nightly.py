@@ -12,9 +12,9 @@ from typing import Any
 
 from pipeline import outcome, outputs, progress, stages
 from pipeline.catalog import Catalog
-from pipeline.catalog.catalog import Run
 from pipeline.catalog.history import free_name
 from pipeline.catalog.place import Place
+from pipeline.catalog.runs import Run
 from pipeline.config import RunConfig
 from pipeline.context import RunContext, new_context
 from pipeline.encoders.preflight import check_encoder, known_dimension
@@ -112,7 +112,7 @@ def begin(config: RunConfig, *, full: bool = False, started: datetime | None = N
     check_exports(config.exports)
     check(config)
     config, models = pinned(config)
-    for stopped in ended(Catalog.of(config)):
+    for stopped in ended(config):
         outputs.report(stopped)
         outputs.export(stopped)
         finish(stopped)

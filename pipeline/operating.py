@@ -10,9 +10,9 @@ from typing import Any
 
 from pipeline.catalog import Catalog
 from pipeline.catalog import history as decided
-from pipeline.catalog.catalog import Run
 from pipeline.catalog.history import Word
 from pipeline.catalog.retention import prune as prune_catalog
+from pipeline.catalog.runs import Run
 from pipeline.config import ExportSettings, RetentionSettings
 from pipeline.outputs import after_publishing, tried_exports, tried_report
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from pipeline.catalog.catalog import Run
+from pipeline.catalog.runs import Run
 from pipeline.context import RunContext, stage
 from pipeline.drift import drift, histogram
 from pipeline.errors import PipelineError

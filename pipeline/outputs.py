@@ -8,8 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.catalog.catalog import Catalog, Run
+from pipeline.catalog.catalog import Catalog
 from pipeline.catalog.retention import prune
+from pipeline.catalog.runs import Run
 from pipeline.config import ExportSettings
 from pipeline.context import RunContext, stage
 from pipeline.outcome import reason_of

@@ -35,6 +35,7 @@ from pipeline.last_night import (
     standing_near,
 )
 from pipeline.lexical import PERMUTATIONS, banded, jaccards, signatures
+from pipeline.lookup import sorted_places
 from pipeline.schemas import NEAR_PAIRS, vector_schema
 from pipeline.state import units_of
 from pipeline.units import Units
@@ -228,12 +229,8 @@ def _known_scores(
     left: Positions, right: Positions, near: Near, hashes: pa.Array
 ) -> npt.NDArray[np.float32]:
     """(p,) Jaccard of the pairs that last night scored, NaN for the others."""
-    key, known = left * len(hashes) + right, near.left * len(hashes) + near.right
-    score = np.full(len(left), np.nan, np.float32)
-    if len(known):
-        at = np.minimum(np.searchsorted(known, key), len(known) - 1)
-        score = np.where(known[at] == key, near.score[at], np.float32(np.nan))
-    return score
+    at = sorted_places(left * len(hashes) + right, near.left * len(hashes) + near.right)
+    return np.append(near.score, np.float32(np.nan))[at]
 
 
 def _score_rest(

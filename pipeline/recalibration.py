@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections import Counter
 from datetime import UTC, datetime
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from pipeline import finetuning as steps
 from pipeline.assessment import Exam, Rows, find, scored
 from pipeline.calibration import Calibration, calibrate
 from pipeline.catalog import Catalog
@@ -23,6 +21,7 @@ from pipeline.errors import ConfigError
 from pipeline.evaluation import evaluate_pairs
 from pipeline.labelled import LabelledPairs
 from pipeline.labels import read_labelled
+from pipeline.lesson import in_catalog, study_of
 from pipeline.model_facts import REPORTS, score_counts, worst_errors, write_facts, write_reports
 from pipeline.registered import CALIBRATION, SPLIT, Registered, open_registered, registry_of
 from pipeline.seen import TOUCHES, Seen
@@ -47,7 +46,7 @@ def recalibrate(config: TrainConfig, *, model: str) -> dict[str, Any]:
     """
     catalog = Catalog(config.catalog, create=False)
     opened = open_registered(find(catalog, model))
-    published, verdicts = steps.in_catalog(config)
+    published, verdicts = in_catalog(config)
     pairs = read_labelled(config, published=published, verdicts=verdicts, now=datetime.now(UTC))
     split = _split_of(opened.model, pairs)
     fit, held = np.flatnonzero(np.isin(split, ["valid", ""])), np.flatnonzero(split == "test")
@@ -59,7 +58,7 @@ def recalibrate(config: TrainConfig, *, model: str) -> dict[str, Any]:
             f"pairs it was trained on {counts['train']:,}, {counts[TOUCHES]:,} touch a record of "
             f"its training or test, and {len(held):,} are its test; label other records"
         )
-    study = _study(config, pairs)
+    study = study_of(config, pairs.records)
     exam, entity = _exam(study, pairs, fit), entities(pairs)
     score, before = scored(config, exam, opened), opened.rule.calibration
     after = calibrate(
@@ -108,15 +107,6 @@ def _split_of(model: Model, pairs: LabelledPairs) -> Any:
     raise ConfigError(
         f"{model.reference} does not say which pairs it was trained on (it has no {SPLIT}); give "
         "labels with a split column, or fine-tune it again"
-    )
-
-
-def _study(config: TrainConfig, pairs: LabelledPairs) -> Study:
-    return Study.of(
-        pairs.records,
-        min_tokens=config.text.min_tokens,
-        min_detail=config.images.min_detail,
-        threads=config.threads or os.cpu_count() or 1,
     )
 
 

@@ -15,7 +15,7 @@ from pipeline.catalog.models import Model
 from pipeline.encoders.fingerprint import fingerprint
 from pipeline.error_rates import error_rates
 from pipeline.evaluation import compare
-from pipeline.finetuning import Lesson
+from pipeline.lesson import Lesson, read
 from pipeline.measuring import Candidate, Rival, measure, rival_of
 from pipeline.model_facts import governance, split_sizes, write_reports
 from pipeline.model_files import fill
@@ -38,7 +38,7 @@ def finetune(config: TrainConfig, *, dry_run: bool = False) -> dict[str, Any]:
     Raises:
         PipelineError: nothing was registered.
     """
-    lesson = steps.read(config)
+    lesson = read(config)
     if dry_run:
         return plan(config, lesson)
     catalog = Catalog(config.catalog)

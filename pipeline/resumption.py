@@ -76,11 +76,15 @@ def _renewed(work: Work, fresh: RunContext) -> RunContext:
     return stopped
 
 
-def ended(catalog: Catalog) -> Iterator[RunContext]:
+def ended(tonight: RunConfig) -> Iterator[RunContext]:
     """The runs that were published or held and stopped before the end of their report or exports.
 
     The scratch of one that this Gemel does not understand is removed: its tables are published.
+
+    Args:
+        tonight: names the catalog; its credentials are not kept, so they are taken from here.
     """
+    catalog = Catalog.of(tonight)
     recorded = {run.run: run for run in catalog.runs() if run.status != "failed"}
     for work in catalog.unfinished():
         run = recorded.get(work.folder.name)
@@ -100,6 +104,7 @@ def ended(catalog: Catalog) -> Iterator[RunContext]:
             continue
         log.warning("run %s is %s, its report and exports are written now", run.run, run.status)
         models = tuple(begun["models"])
+        config = config.model_copy(update={"catalog_options": tonight.catalog_options})
         yield RunContext(run.run, config, run.started, models, begun["base"], begun["full"])
 
 

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.label_estimates import Cell, Flags, effective, estimated, needed_labels
+from pipeline.lookup import flat, places
+from pipeline.verdicts import LABELS, latest
 
 _SCORES = ("probability", "threshold")
 
@@ -61,19 +63,18 @@ def _verdicts(pairs: pa.Table, labels: pa.Table | None) -> tuple[npt.NDArray[np.
     verdict, drawn = np.full(len(pairs), "", dtype="U9"), np.zeros(len(pairs), bool)
     if labels is None or not len(labels) or not len(pairs):
         return verdict, drawn
-    keys, own = (
-        pc.binary_join_element_wise(*(table[name] for name in ("left_id", "right_id")), "\0")
-        for table in (pairs, labels.sort_by("at"))
-    )
-    place = pc.index_in(own, value_set=keys.combine_chunks())
-    known = np.flatnonzero(pc.is_valid(place).to_numpy())
-    rows = pc.drop_null(place).to_numpy()
-    ordered = labels.sort_by("at")
-    # Of several labels on a pair the last assignment stays.
-    verdict[rows] = np.array(ordered["label"].to_pylist(), dtype="U9")[known]
-    audit = np.array(ordered["origin"].to_pylist())[known] == "audit"
-    np.logical_or.at(drawn, rows, audit)
+    keys = flat(_pair_keys(pairs))
+    last = latest(labels)
+    at = places(_pair_keys(last), keys)
+    verdict[at[at >= 0]] = np.array(LABELS)[last["code"].to_numpy()[at >= 0]]
+    asked = latest(labels.filter(pc.equal(labels["origin"], "audit")))
+    at = places(_pair_keys(asked), keys)
+    drawn[at[at >= 0]] = True
     return verdict, drawn
+
+
+def _pair_keys(table: pa.Table) -> pa.ChunkedArray:
+    return pc.binary_join_element_wise(table["left_id"], table["right_id"], "\0")
 
 
 def _more(

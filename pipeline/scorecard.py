@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.context import RunContext
-from pipeline.evaluation import Labels, pair_metrics, read_labels, rows_of
+from pipeline.evaluation import Labels, pair_metrics, read_labels
+from pipeline.lookup import places, sorted_places
 from pipeline.state import record_ids, units_of
 
 
@@ -31,23 +32,22 @@ def label_metrics(context: RunContext, versions: dict[str, int]) -> dict[str, fl
     scored = _keys(pairs["left_id"].combine_chunks(), pairs["right_id"].combine_chunks(), ids)
     if context.config.labels_complete:
         labels = _completed(labels, ids, scored, cluster)
-    left, right = rows_of(labels.left, ids), rows_of(labels.right, ids)
+    left, right = places(labels.left, ids), places(labels.right, ids)
     leader = units_of(context).leader
     # Copies of one content have no pair of their own: their leaders' pair speaks for them.
     key = _key(leader[np.maximum(left, 0)], leader[np.maximum(right, 0)], len(ids))
     order = np.argsort(scored)
-    place = np.minimum(np.searchsorted(scored[order], key), max(len(order) - 1, 0))
-    found = scored[order][place] == key if len(order) else np.zeros(len(key), bool)
-    probability = pairs["probability"].to_numpy()[order[place]] if len(order) else np.zeros(0)
+    place = sorted_places(key, scored[order])
+    probability = np.append(pairs["probability"].to_numpy()[order], 0.0)  # -1: no candidate
     same_content = leader[left] == leader[right]
-    score = np.where(same_content, 1.0, np.where(found, probability, 0.0))
+    score = np.where(same_content, 1.0, probability[place])
     return pair_metrics(
         labels,
         left=left,
         right=right,
         cluster=cluster,
         score=score,
-        candidate=found | same_content,
+        candidate=(place >= 0) | same_content,
     )
 
 
@@ -56,7 +56,7 @@ def _key(left: Any, right: Any, count: int) -> Any:
 
 
 def _keys(left: pa.Array, right: pa.Array, ids: pa.Array) -> Any:
-    return _key(rows_of(left, ids), rows_of(right, ids), len(ids))
+    return _key(places(left, ids), places(right, ids), len(ids))
 
 
 def _completed(labels: Labels, ids: pa.Array, scored: Any, cluster: Any) -> Labels:

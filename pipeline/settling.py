@@ -17,7 +17,7 @@ from pipeline.known_pictures import ENTRIES, kept
 from pipeline.nights import Night, compared, stamped
 from pipeline.portions import gathered
 from pipeline.records import drop_duplicate_ids
-from pipeline.schemas import QUARANTINE, RECORDS
+from pipeline.schemas import QUARANTINE, RECORDS, completed
 
 GATHERED_ROWS = 16_384
 WHERE = ("source", "location")  # the order of the quarantine
@@ -87,14 +87,8 @@ def _carried(context: RunContext, night: Night) -> Iterator[pa.Table]:
     base = context.base_run
     if base is None or not len(night.carried):
         return
-    dataset = context.catalog.dataset("records", run=base)
-    there = [name for name in RECORDS.names if name in dataset.schema.names]
     wanted = pc.field("record_id").isin(night.carried)
-    rows = dataset.to_table(columns=there, filter=wanted)
-    for field in RECORDS:
-        if field.name not in there:  # an older Gemel wrote them
-            rows = rows.append_column(field, pa.nulls(len(rows), field.type))
-    yield rows.select(RECORDS.names).cast(RECORDS)
+    yield completed(context.catalog.dataset("records", run=base).to_table(filter=wanted), RECORDS)
 
 
 def _reasons(quarantine: pa.Table) -> dict[str, int]:

@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.catalog.catalog import Run
-from pipeline.changes import cluster_changes, differing, events, record_changes
+from pipeline.catalog.runs import Run
+from pipeline.changes import cluster_changes, events
 from pipeline.context import RunContext
 from pipeline.errors import CatalogError
 from pipeline.feed import retired_ids
-from pipeline.lineage import NIGHT, flat, places, stable_ids
+from pipeline.lineage import NIGHT, stable_ids
 from pipeline.links import Links
+from pipeline.lookup import flat, places
 from pipeline.membership import cluster_tables
 from pipeline.state import read_records, units_of
 from pipeline.untouched import recluster
@@ -24,10 +25,7 @@ from pipeline.verdicts import Verdicts, changed_pairs, none, settled
 
 Flags = npt.NDArray[np.bool_]
 
-CONTENT = ("text_hash", "image_hash")
-# What clusters, keepers and reviews depend on besides the content.
-KEPT_BY = ("image_width", "image_height", "timestamp")
-COLUMNS = ["record_id", "source", "text", *CONTENT, *KEPT_BY]
+COLUMNS = ["record_id", "source", "text", "image_width", "image_height", "timestamp"]
 RULES = ("clustering", "text", "images")  # settings that decide about clusters of equal links
 
 
@@ -51,20 +49,18 @@ def tonight(context: RunContext, links: Links) -> Tonight:
     records = read_records(context, COLUMNS)
     ids = flat(records["record_id"])
     verdicts = none() if labels is None else settled(labels, ids)
-    before, known, touched = NIGHT.empty_table(), None, None
+    before, touched = NIGHT.empty_table(), None
     if base is not None:
         before = context.catalog.read("clusters", run=base)
-        columns = ["record_id", *CONTENT, *KEPT_BY]
-        known = context.catalog.read("records", run=base, columns=columns)
-        touched = _touched(context, base, records, known, labels)
+        touched = _touched(context, base, ids, labels)
     clusters, group, cut = _grouped(context, records, links, verdicts, touched, before)
     names = stable_ids(before, ids, group, retired=retired_ids(context.catalog, base))
     at = clusters.schema.get_field_index("cluster_id")
     clusters = clusters.set_column(at, clusters.schema.field(at), names)
-    told = events(before, clusters, run=context.run)
+    told, ingested = events(before, clusters, run=context.run), context.work.facts("ingest")
     changes = {
         "base": context.base,
-        "records": record_changes(known, records),
+        "records": {name: ingested[name] for name in ("new", "changed", "deleted")},
         "clusters": cluster_changes(told),
         "events": dict(sorted(Counter(told["event"].to_pylist()).items())),
     }
@@ -93,27 +89,26 @@ def _grouped(
 
 
 def _touched(
-    context: RunContext, base: Run, records: pa.Table, known: pa.Table, labels: pa.Table | None
+    context: RunContext, base: Run, ids: pa.Array, labels: pa.Table | None
 ) -> Flags | None:
     """(u,) units with a record, a pair or a verdict that is not last night's; None: take all."""
     config = context.config.model_dump(mode="json")
     pairs = _pairs_touched(context)
     if context.full or pairs is None or any(base.config.get(n) != config[n] for n in RULES):
         return None
-    anew = differing(known, records, (*CONTENT, *KEPT_BY))
-    if labels is not None:
-        version = base.versions.get("labels")
-        read = context.catalog.tables.read
-        earlier = None if version is None else read("labels", version=version)
-        named = places(changed_pairs(earlier, labels), flat(records["record_id"]))
-        anew[named[named >= 0]] = True
+    if labels is None:
+        return pairs
+    version = base.versions.get("labels")
+    read = context.catalog.tables.read
+    earlier = None if version is None else read("labels", version=version)
+    named = places(changed_pairs(earlier, labels), ids)
     touched = pairs.copy()
-    touched[units_of(context).of_record[anew]] = True
+    touched[units_of(context).of_record[named[named >= 0]]] = True
     return touched
 
 
 def _pairs_touched(context: RunContext) -> Flags | None:
-    """(u,) units whose pairs were judged anew; None where all were."""
+    """(u,) units with a record or pair that is not last night's; None where all were judged."""
     try:
         stored = context.work.load("touched")
     except CatalogError:

@@ -12,7 +12,6 @@ from pydantic import Field, field_validator, model_validator
 
 from pipeline.config import (
     EfficientNetLite0,
-    Frozen,
     ImageEncoderConfig,
     ImageSettings,
     MiniLmEncoder,
@@ -22,11 +21,9 @@ from pipeline.config import (
     SourceConfig,
     TextSettings,
     ToyText,
-    absolute,
-    anchored,
-    read_settings,
 )
 from pipeline.purposes import refused_use
+from pipeline.settings import Frozen, absolute, anchored, read_settings
 
 # --- labels ------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.indexes.blocks import Positions
+from pipeline.lookup import places
 
 # What proposed a pair; a pair can have several.
 TEXT, LEXICAL, IMAGE = 1, 2, 4
@@ -104,8 +105,7 @@ def _numbered(hashes: pa.ChunkedArray) -> tuple[pa.Array, Positions]:
     distinct = distinct.take(pc.sort_indices(distinct))
     if isinstance(distinct, pa.ChunkedArray):
         distinct = distinct.combine_chunks()
-    place = pc.fill_null(pc.index_in(hashes, value_set=distinct), -1)
-    return distinct, place.to_numpy().astype(np.int64)
+    return distinct, places(hashes, distinct)
 
 
 @dataclass(frozen=True)

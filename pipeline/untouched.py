@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from pipeline.claims import components
 from pipeline.config import ClusterSettings
-from pipeline.lineage import flat, places
 from pipeline.links import Links
+from pipeline.lookup import flat, places
 from pipeline.membership import cluster_tables
 from pipeline.schemas import CLUSTERS, CUT_LINKS
 from pipeline.units import Units

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy.cluster.hierarchy import DisjointSet
 
 from pipeline.claims import components
-from pipeline.lineage import flat, places
+from pipeline.lookup import flat, places
 
 Rows = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -151,18 +152,11 @@ def _contradictions(count: int, left: Rows, right: Rows, label: Rows, at: Rows) 
 
 
 class _Ties:
-    """Records tied together, one by one, against those kept apart (union-find)."""
+    """Records tied together, one by one, against those kept apart."""
 
     def __init__(self) -> None:
-        self.above: dict[int, int] = {}
-        self.enemies: dict[int, dict[int, int]] = {}
-
-    def root(self, record: int) -> int:
-        """The record that stands for all that are tied to this one."""
-        while (above := self.above.get(record, record)) != record:
-            self.above[record] = self.above.get(above, above)
-            record = above
-        return record
+        self.groups = DisjointSet()
+        self.enemies: dict[int, dict[int, int]] = {}  # by root of a group
 
     def part(self, one: int, other: int, place: int) -> None:
         """Keep two records apart by the verdict at `place`; before anything is tied."""
@@ -171,23 +165,22 @@ class _Ties:
 
     def tie(self, one: int, other: int) -> int:
         """Tie two records together, or return the place of the verdict against it; -1: done."""
-        one, other = self.root(one), self.root(other)
-        if one == other:
+        for record in (one, other):
+            self.groups.add(record)
+        roots = self.groups[one], self.groups[other]
+        if roots[0] == roots[1]:
             return -1
-        mine, theirs = self.enemies.pop(one, {}), self.enemies.pop(other, {})
-        if other in mine:
-            self.enemies[one], self.enemies[other] = mine, theirs
-            return mine[other]
-        if len(mine) > len(theirs):
-            one, other, mine, theirs = other, one, theirs, mine
-        self.above[one] = other
-        for enemy, place in mine.items():
+        if roots[1] in self.enemies.get(roots[0], {}):
+            return self.enemies[roots[0]][roots[1]]
+        self.groups.merge(*roots)
+        root = self.groups[one]
+        gone = roots[0] if root == roots[1] else roots[1]
+        theirs = self.enemies.setdefault(root, {})
+        for enemy, place in self.enemies.pop(gone, {}).items():
             least = min(place, theirs.get(enemy, place))
             theirs[enemy] = least
-            del self.enemies[enemy][one]
-            self.enemies[enemy][other] = least
-        if theirs:
-            self.enemies[other] = theirs
+            del self.enemies[enemy][gone]
+            self.enemies[enemy][root] = least
         return -1
 
 

@@ -1,10 +1,11 @@
-"""A labelled corpus small enough to fine-tune on in a second."""
+"""A labelled corpus small enough to fine-tune on in a second, and an object store on loopback."""
 
 from __future__ import annotations
 
 import json
+import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,16 @@ def write_offers() -> Callable[[Path], Path]:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    """Moto's server, without an account of this machine's."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()

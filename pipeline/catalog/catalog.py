@@ -7,23 +7,21 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from pipeline.catalog.disk import disk_errors
 from pipeline.catalog.lock import Lock, check_held, held, name_run
 from pipeline.catalog.place import Place
+from pipeline.catalog.runs import Run, read_back, runs_of, written_down
 from pipeline.catalog.tables import Tables
 from pipeline.catalog.vectors import VectorStore
 from pipeline.catalog.work import Work
 from pipeline.errors import CatalogError
-from pipeline.schemas import RUNS
 
 WRITER = "writer.lock"
 ROW = "run.json"
@@ -37,25 +35,6 @@ class InCatalog(Protocol):
 
     @property
     def catalog_options(self) -> dict[str, Any]: ...
-
-
-@dataclass(frozen=True)
-class Run:
-    """One row of the runs table, its JSON decoded.
-
-    Attributes:
-        number: place in the order of the runs, given when the run is recorded; no clock decides it.
-            0 for those of before there were numbers.
-    """
-
-    run: str
-    started: datetime
-    finished: datetime
-    status: str
-    config: dict[str, Any]
-    versions: dict[str, int]
-    summary: dict[str, Any]
-    number: int = field(default=0, compare=False)
 
 
 class Catalog:
@@ -202,18 +181,14 @@ class Catalog:
         self._keep(run)
         check_held(self.root / WRITER)
         if any(earlier.run == run.run for earlier in known):
-            self.tables.update("runs", _row(run), key="run")
+            self.tables.update("runs", run.row(), key="run")
         else:
-            self.tables.append("runs", _row(run))
+            self.tables.append("runs", run.row())
         self._confirm(run)
 
     def amend(self, summary: dict[str, Any]) -> None:
         """Replace the summary of a recorded run, which `summary` names, in one step."""
-        recorded = self.run(summary["run"])
-        self.tables.update("runs", _row(replace(recorded, summary=summary)), key="run")
-        amended = replace(recorded, summary=summary)
-        self._keep(amended)
-        self._confirm(amended)
+        self._update([replace(self.run(summary["run"]), summary=summary)])
 
     def change(self, runs: Sequence[Run]) -> None:
         """Replace the rows of recorded runs, all in one step.
@@ -222,7 +197,10 @@ class Catalog:
             LostLockError: this process took the write lock and no longer has it.
         """
         check_held(self.root / WRITER)
-        self.tables.update("runs", pa.concat_tables(_row(run) for run in runs), key="run")
+        self._update(runs)
+
+    def _update(self, runs: Sequence[Run]) -> None:
+        self.tables.update("runs", pa.concat_tables(run.row() for run in runs), key="run")
         for run in runs:
             self._keep(run)
             self._confirm(run)
@@ -234,7 +212,7 @@ class Catalog:
 
     def _confirm(self, run: Run) -> None:
         """Keep a recorded run's row beside the table too, should `runs` ever be damaged."""
-        self._write(run, ROW, _row(run).to_pylist()[0])
+        self._write(run, ROW, written_down(run))
         self.send_run_folder(run.run)
 
     def send_run_folder(self, run: str) -> None:
@@ -244,7 +222,7 @@ class Catalog:
                 (self.root / "runs" / run / path.name).write(path.read_bytes())
 
     def _write(self, run: Run, name: str, value: dict[str, Any]) -> None:
-        text = json.dumps(value, indent=2, sort_keys=True, default=datetime.isoformat)
+        text = json.dumps(value, indent=2, sort_keys=True)
         Place(str(self.run_folder(run.run) / name)).write(text.encode())
 
     def rebuild_runs(self) -> int:
@@ -262,24 +240,16 @@ class Catalog:
                 f"no run below {folder} has a {ROW}: restore {self.root} from a backup"
             )
         rows = [json.loads((folder / name / ROW).read()) for name in names]
-        for row in rows:
-            row |= {key: datetime.fromisoformat(row[key]) for key in ("started", "finished")}
         aside = f"runs-damaged-{len(self.tables.root.names())}"
         (self.tables.root / "runs").move(self.tables.root / aside)
-        self.tables.append("runs", pa.Table.from_pylist(rows, schema=RUNS))
+        self.tables.append("runs", read_back(rows))
         return len(rows)
 
     def runs(self) -> list[Run]:
         """Every run, the newest first."""
         if not self.tables.exists("runs"):
             return []
-        rows = conform_runs(self.tables.runs())
-        rows = rows.sort_by([(name, "descending") for name in ("number", "started", "run")])
-        decoded = ("config", "versions", "summary")
-        return [
-            Run(**{k: json.loads(v) if k in decoded else v for k, v in row.items()})
-            for row in rows.to_pylist()
-        ]
+        return runs_of(self.tables.runs())
 
     def run(self, name: str | None = None) -> Run:
         """The run called `name`, or the newest published one.
@@ -325,14 +295,6 @@ class Catalog:
         return run.versions[table]
 
 
-def conform_runs(rows: pa.Table) -> pa.Table:
-    """The runs table with a number in every row: 0 where an older Gemel wrote none."""
-    if "number" not in rows.column_names:
-        return rows.append_column("number", pa.array([0] * len(rows), pa.int64()))
-    at = rows.schema.get_field_index("number")
-    return rows.set_column(at, "number", pc.fill_null(rows["number"], 0))
-
-
 def _check_folder(root: Path, *, create: bool) -> None:
     """Make the folder of a local catalog, or look whether it may be read."""
     try:
@@ -343,17 +305,3 @@ def _check_folder(root: Path, *, create: bool) -> None:
         raise CatalogError(f"the catalog folder {root} may not be read; check its permissions")
     if create and not os.access(root, os.W_OK):
         raise CatalogError(f"the catalog folder {root} is not writable")
-
-
-def _row(run: Run) -> pa.Table:
-    row = {
-        "run": [run.run],
-        "started": [run.started],
-        "finished": [run.finished],
-        "status": [run.status],
-        "config": [json.dumps(run.config, sort_keys=True)],
-        "versions": [json.dumps(run.versions, sort_keys=True)],
-        "summary": [json.dumps(run.summary, sort_keys=True)],
-        "number": [run.number],
-    }
-    return pa.table(row, schema=RUNS)

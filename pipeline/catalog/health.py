@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from pipeline.catalog.parts import DamageError, check_whole
+from pipeline.catalog.runs import Run, runs_of
 from pipeline.errors import CatalogError
 
 if TYPE_CHECKING:
-    from pipeline.catalog.catalog import Catalog, Run
+    from pipeline.catalog.catalog import Catalog
     from pipeline.catalog.tables import Tables
 
 
@@ -87,13 +87,12 @@ def advice(tables: Tables, table: str) -> str:
 def _whole_run(tables: Tables) -> str | None:
     """The newest published run all of whose tables are as they were written."""
     try:
-        rows = tables.runs().sort_by([("started", "descending")]).to_pylist()
+        runs = runs_of(tables.runs())
     except CatalogError:
         return None
-    for row in rows:
-        versions: dict[str, int] = json.loads(row["versions"])
-        if row["status"] == "published" and all(_sound(tables, *item) for item in versions.items()):
-            return str(row["run"])
+    for run in runs:
+        if run.status == "published" and all(_sound(tables, *i) for i in run.versions.items()):
+            return run.run
     return None
 
 

@@ -9,7 +9,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pipeline.catalog.catalog import Catalog, Run
+from pipeline.catalog.catalog import Catalog
+from pipeline.catalog.runs import Run
 from pipeline.errors import CatalogError
 
 
@@ -74,7 +75,7 @@ def rollback(catalog: Catalog, name: str | None, word: Word) -> Run:
         raise CatalogError(f"the catalog {catalog.root} has no published run to roll back")
     target = _earlier(published) if name is None else _undone(catalog, name, published)
     _check_tables(catalog, target)
-    later = [run for run in published if _place(run) > _place(target)]
+    later = [run for run in published if run.place > target.place]
     changed = [_changed(run, "rolled_back", f"rolled back to {target.run}", word) for run in later]
     return _commit(catalog, [_changed(target, "published", "made current again", word), *changed])
 
@@ -113,11 +114,6 @@ def _check_tables(catalog: Catalog, run: Run) -> None:
     """Open every table of a run before readers are sent to it."""
     for table in run.versions:
         catalog.dataset(table, run=run)
-
-
-def _place(run: Run) -> tuple[int, datetime, str]:
-    """The order of the runs."""
-    return run.number, run.started, run.run
 
 
 def _changed(run: Run, status: str, action: str, word: Word) -> Run:

@@ -16,8 +16,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.catalog.catalog import Catalog, Run
+from pipeline.catalog.catalog import Catalog
 from pipeline.catalog.models import Registry
+from pipeline.catalog.runs import Run
 from pipeline.errors import CatalogError
 
 MODALITIES = {"text": "text_hash", "image": "image_hash"}
@@ -101,7 +102,9 @@ def _vacuum(catalog: Catalog, runs: Sequence[Run], kept: Sequence[Run], *, dry_r
     files = 0
     for name in names:
         keep = {run.versions[name] for run in kept if name in run.versions}
-        files += len(catalog.tables.vacuum(name, keep=sorted(keep), dry_run=dry_run))
+        # Labels are imported without the write lock: a file of theirs may be about to be committed.
+        hours = READERS if name == "labels" else 0
+        files += len(catalog.tables.vacuum(name, keep=sorted(keep), hours=hours, dry_run=dry_run))
     return files + len(catalog.tables.vacuum("runs", keep=[], hours=READERS, dry_run=dry_run))
 
 

@@ -6,7 +6,6 @@ size of its input in memory, keeps no order, and writes no checksums.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Iterable, Sequence
@@ -19,16 +18,14 @@ import pyarrow.dataset as ds
 
 from pipeline.catalog.parts import DamageError, Part, check_footer, write_parts
 from pipeline.catalog.place import Place
+from pipeline.catalog.seal import check_seal, seal
 from pipeline.errors import CatalogError, DamagedTableError
-from pipeline.schemas import TABLES, conform
+from pipeline.schemas import TABLES, completed, conform
 
 if TYPE_CHECKING:
-    from deltalake import CommitProperties, DeltaTable
+    from deltalake import DeltaTable
 
 _WRITE: dict[str, Any] = {"compression": "zstd", "compression_level": 1}
-
-SEAL = "gemel.files"  # in the commit's own metadata
-SHARED = {"runs", "labels"}  # small, written by commands too
 
 LOG_CLEANUP = "delta.enableExpiredLogCleanup"
 
@@ -67,7 +64,7 @@ class Tables:
             CatalogError: another process wrote to the table at the same time.
         """
         delta = self._open(table, None)
-        kept = conform(_with_all(self._scan(table, delta).to_table(), TABLES[table]), TABLES[table])
+        kept = completed(self._scan(table, delta).to_table(), TABLES[table])
         fresh = conform(rows, TABLES[table])
         place = pc.index_in(kept[key], value_set=fresh[key].combine_chunks())
         both = pa.concat_tables([kept, fresh])
@@ -110,7 +107,7 @@ class Tables:
                         # Delta deletes its log of a month ago, and kept versions with it.
                         configuration={LOG_CLEANUP: "false"},
                         storage_options=place.delta_options,
-                        commit_properties=_seal(table, [part.place for part in files]),
+                        commit_properties=seal(table, [part.place for part in files]),
                     )
                     return 0
                 delta = delta or self._open(table, None)
@@ -121,7 +118,7 @@ class Tables:
                     [*actions],
                     mode=mode,
                     schema=schema,
-                    commit_properties=_seal(table, [*before, *(part.place for part in files)]),
+                    commit_properties=seal(table, [*before, *(part.place for part in files)]),
                 )
         except CommitFailedError as error:
             raise CatalogError(
@@ -230,7 +227,7 @@ class Tables:
         try:
             with place.errors():
                 delta = DeltaTable(place.path, version=version, storage_options=place.delta_options)
-                _check_seal(self.root / table, int(delta.version()), self._files(table, delta))
+                check_seal(self.root / table, int(delta.version()), self._files(table, delta))
                 return delta
         except (TableNotFoundError, FileNotFoundError) as error:
             raise self._absent(table, said) from error
@@ -283,49 +280,6 @@ class Tables:
     def exists(self, table: str) -> bool:
         """Whether the table has been written."""
         return (self.root / table / "_delta_log").exists()
-
-
-def _seal(table: str, files: list[Place]) -> CommitProperties | None:
-    """What a commit says of the files that make the table after it.
-
-    Delta's log has no checksums: a commit file that was emptied or cut at the end of a line reads
-    as one that changed less. Tables that several processes append to have no seal, for which files
-    there are is not known before the commit.
-    """
-    from deltalake import CommitProperties
-
-    return None if table in SHARED else CommitProperties(custom_metadata={SEAL: _digest(files)})
-
-
-def _check_seal(table: Place, version: int, files: list[Place]) -> None:
-    """Compare the files of a table at a version with what that commit says.
-
-    Raises:
-        DamageError: they differ, or the commit says nothing at all.
-    """
-    commit = table / "_delta_log" / f"{version:020d}.json"
-    try:
-        actions = [json.loads(line) for line in commit.read().splitlines()]
-    except FileNotFoundError:
-        return  # cleaned away behind a checkpoint
-    said = next((action["commitInfo"] for action in actions if "commitInfo" in action), None)
-    if said is None:
-        raise DamageError(f"{commit} is empty or cut short")
-    if said.get(SEAL, _digest(files)) != _digest(files):
-        raise DamageError(f"{commit} or one before it was altered: it names other files")
-
-
-def _digest(files: list[Place]) -> str:
-    names = "\n".join(sorted(file.name for file in files))
-    return hashlib.sha256(names.encode()).hexdigest()[:32]
-
-
-def _with_all(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Rows that an older Gemel wrote, with nulls in the columns that it did not have."""
-    for field in schema:
-        if field.name not in rows.column_names:
-            rows = rows.append_column(field, pa.nulls(len(rows), field.type))
-    return rows
 
 
 def _add_columns(delta: DeltaTable, schema: pa.Schema) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.background import Background
 from pipeline.features import learn_weights
 from pipeline.heads import Similarity
 from pipeline.learned import (
     PICTURED,
-    Background,
     Fusion,
     JudgeModel,
     Modality,

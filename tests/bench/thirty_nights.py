@@ -27,7 +27,7 @@ from real_data import machine
 
 from pipeline import run
 from pipeline.catalog import Catalog
-from pipeline.catalog.catalog import Run
+from pipeline.catalog.runs import Run
 from pipeline.changes import apply
 from pipeline.config import RunConfig
 from pipeline.feed import events_of

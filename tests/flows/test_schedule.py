@@ -70,9 +70,12 @@ def test_credentials_do_not_go_to_the_server(tmp_path: Path) -> None:
     settings = config(tmp_path)
     (source,) = settings.sources
     secret = source.model_copy(update={"storage_options": {"secret": "s3cret"}})
-    with pytest.raises(ConfigError, match="sources a: storage_options hold credentials") as error:
+    with pytest.raises(ConfigError, match="storage_options of source a hold credentials") as error:
         planned(settings.model_copy(update={"sources": (secret,)}))
     assert "s3cret" not in str(error.value)
+    hidden = settings.model_copy(update={"catalog_options": {"secret": "s3cret"}})
+    with pytest.raises(ConfigError, match="catalog_options hold credentials"):
+        planned(hidden)
 
 
 def test_the_parameters_are_the_configuration(tmp_path: Path) -> None:

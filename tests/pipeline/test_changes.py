@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.changes import apply, cluster_changes, events, record_changes
+from pipeline.changes import apply, cluster_changes, events
 from pipeline.errors import PipelineError
 from pipeline.lineage import NIGHT, stable_ids
 
@@ -130,19 +130,3 @@ def test_changes_are_told_as_a_person_would() -> None:
     assert counts == {
         "new": 1, "grown": 1, "shrunk": 0, "merged": 1, "split": 1, "changed": 0, "dissolved": 1,
     }  # fmt: skip
-
-
-def test_records_are_new_changed_or_gone() -> None:
-    def records(rows: dict[str, tuple[str | None, str | None]]) -> pa.Table:
-        return pa.table(
-            {
-                "record_id": pa.array(list(rows), pa.string()),
-                "text_hash": pa.array([t for t, _ in rows.values()], pa.string()),
-                "image_hash": pa.array([i for _, i in rows.values()], pa.string()),
-            }
-        )
-
-    before = records({"a": ("1", None), "b": ("2", "p"), "c": ("3", None), "d": ("4", None)})
-    after = records({"e": ("9", None), "d": ("4", None), "b": ("2", None), "a": ("x", None)})
-    assert record_changes(before, after) == {"new": 1, "changed": 2, "deleted": 1}
-    assert record_changes(None, after) == {"new": 4, "changed": 0, "deleted": 0}

@@ -15,9 +15,9 @@ from pipeline.evaluation import (
     evaluate_pairs,
     pair_metrics,
     read_labels,
-    rows_of,
     share,
 )
+from pipeline.lookup import places
 
 
 def test_metrics_equal_scikit_learn() -> None:
@@ -40,7 +40,7 @@ def test_metrics_equal_scikit_learn() -> None:
 
 def test_unknown_ids_are_counted_and_left_out() -> None:
     ids = pa.array(["a", "b"])
-    rows = rows_of(pa.array(["a", "zzz"]), ids)
+    rows = places(pa.array(["a", "zzz"]), ids)
     assert rows.tolist() == [0, -1]
     labels = Labels(pa.array(["a", "a"]), pa.array(["b", "zzz"]), np.array([True, True]))
     found = pair_metrics(

@@ -15,7 +15,7 @@ from PIL import Image
 
 from pipeline import stages
 from pipeline.catalog import Catalog
-from pipeline.catalog.catalog import Run
+from pipeline.catalog.runs import Run
 from pipeline.config import RunConfig
 from pipeline.context import RunContext, new_context
 from pipeline.errors import SourceError

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipeline.background import Background
 from pipeline.calibration import Calibration, calibrate
 from pipeline.catalog.models import Model, Registry
 from pipeline.defaults import TOY_IMAGE, TOY_TEXT
@@ -18,7 +19,6 @@ from pipeline.features import BLOCK, learn_weights
 from pipeline.heads import Network, Networks, Scaler, Similarity
 from pipeline.judging import Contents, evidence_of, judge_pairs, pairs_batch
 from pipeline.learned import (
-    Background,
     Fusion,
     JudgeModel,
     LearnedRule,

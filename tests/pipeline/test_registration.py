@@ -14,8 +14,7 @@ import pyarrow.compute as pc
 import pytest
 from pydantic import ValidationError
 
-from pipeline import finetuning as steps
-from pipeline import run
+from pipeline import lesson, run
 from pipeline.assessment import evaluate
 from pipeline.calibration import UnreachableTarget
 from pipeline.catalog import Catalog
@@ -444,7 +443,7 @@ def rows_of(data: Path, out: Path, wanted: set[str], promoted: Path) -> Path:
 
 
 def split_pairs_of(config: TrainConfig) -> list[tuple[str, str, str]]:
-    pairs = steps.read(config).pairs
+    pairs = lesson.read(config).pairs
     ids = pairs.records["record_id"].to_pylist()
     rows = zip(pairs.left.tolist(), pairs.right.tolist(), pairs.split.tolist(), strict=True)
     return [(ids[a], ids[b], split) for a, b, split in rows]

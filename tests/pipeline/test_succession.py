@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import run
 from pipeline.catalog import Catalog
-from pipeline.catalog.catalog import Run
+from pipeline.catalog.runs import Run
 from pipeline.changes import apply
 from pipeline.config import RunConfig
 from pipeline.errors import CatalogError

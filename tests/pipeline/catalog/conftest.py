@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -76,19 +75,6 @@ def nights(two_nights: Path, tmp_path: Path) -> Catalog:
     """A copy of `two_nights` where `configured` leads to."""
     shutil.copytree(two_nights, tmp_path / "catalog")
     return Catalog(tmp_path / "catalog")
-
-
-@pytest.fixture(scope="session")
-def endpoint() -> Iterator[str]:
-    """Moto's server, without an account of this machine's."""
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.catalog import Catalog
-from pipeline.catalog.catalog import Run
+from pipeline.catalog.runs import Run
 from pipeline.errors import CatalogError
 from pipeline.schemas import CUT_LINKS, vector_schema
 

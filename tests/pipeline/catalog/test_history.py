@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.catalog import Catalog
-from pipeline.catalog.catalog import Run
 from pipeline.catalog.history import Word, discard, free_name, release, rollback
+from pipeline.catalog.runs import Run
 from pipeline.errors import CatalogError
 from pipeline.schemas import CUT_LINKS
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.catalog import Catalog
-from pipeline.catalog.catalog import Run
 from pipeline.catalog.history import Word, rollback
 from pipeline.catalog.retention import plan, prune
+from pipeline.catalog.runs import Run
 from pipeline.errors import CatalogError
 from pipeline.schemas import CUT_LINKS, RECORDS, vector_schema
 

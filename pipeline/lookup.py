@@ -1,0 +1,32 @@
+"""Where values are among others: what joins tables and arrays without a loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Places = npt.NDArray[np.int64]
+
+
+def flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """One array of strings, whatever it was before."""
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return whole.cast(pa.string())
+
+
+def places(values: pa.Array | pa.ChunkedArray, among: pa.Array) -> Places:
+    """(n,) place of each value in `among`, where each is once; -1 where it is not there."""
+    found = pc.fill_null(pc.index_in(values, value_set=among), -1)
+    return np.asarray(found.to_numpy(zero_copy_only=False), np.int64)
+
+
+def sorted_places(values: npt.NDArray[Any], among: npt.NDArray[Any]) -> Places:
+    """(n,) place of each value in the ascending `among`, -1 where it is not there."""
+    if not len(among):
+        return np.full(len(values), -1, np.int64)
+    at = np.minimum(np.searchsorted(among, values), len(among) - 1)
+    return np.where(among[at] == values, at, -1)

@@ -1,0 +1,73 @@
+"""What all settings are: frozen models, read from a YAML file with errors that name the fix."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.errors import ConfigError
+
+
+class Frozen(BaseModel):
+    """Base of every setting: immutable, and a misspelt name is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Settings = TypeVar("Settings", bound=Frozen)
+
+
+def read_settings(path: str | Path, model: type[Settings], **overrides: Any) -> Settings:
+    """Read a YAML file of settings; overrides that are not None win.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or a field does not fit. The message has
+            one line per field with its name, the value found and what would be right.
+    """
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} must hold a mapping of settings, found {type(data).__name__}")
+    data = {**data, **{name: value for name, value in overrides.items() if value is not None}}
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(explain(error, origin=str(path))) from error
+
+
+def absolute(folder: Path, value: str | None) -> str | None:
+    """A local path, started from `folder`; URLs and None stay as they are."""
+    if value is None or "://" in value:
+        return value
+    return os.path.normpath(folder / Path(value).expanduser())
+
+
+def anchored(folder: Path, item: Settings, *names: str) -> Settings:
+    """Settings whose path fields `names`, those they have, start from `folder`."""
+    update = {name: absolute(folder, getattr(item, name)) for name in names if hasattr(item, name)}
+    return item.model_copy(update=update)
+
+
+def explain(error: ValidationError, *, origin: str) -> str:
+    """Turn a pydantic error into one line per field: name, value, fix."""
+    lines = [f"{origin} has {error.error_count()} wrong setting(s):"]
+    for item in error.errors(include_url=False):
+        field = ".".join(str(part) for part in item["loc"]) or "(whole file)"
+        match item["type"]:
+            case "extra_forbidden":
+                lines.append(f"  {field}: no such setting; check the spelling or remove it")
+            case "missing":
+                lines.append(f"  {field}: required but absent; add it")
+            case _:
+                said = item["msg"].removeprefix("Value error, ")
+                lines.append(f"  {field}: {said} (found {item['input']!r:.80})")
+    return "\n".join(lines)
