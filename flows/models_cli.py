@@ -248,10 +248,9 @@ def promote_model(
 
     Example: `gemel models promote products/v0003 --catalog .gemel/sample`
     """
-    from pipeline.registered import registry_of
     from pipeline.reporting.training import precision_line
 
-    registry = registry_of(chosen_catalog(catalog))
+    registry = chosen_catalog(catalog).models
     found = registry.find(model)
     registry.promote(found.name, found.version, by=getpass.getuser(), reason=reason)
     accept = found.read("calibration.json")["accept"]
@@ -273,9 +272,8 @@ def rollback_model(
 
     Example: `gemel models rollback --catalog .gemel/sample`
     """
-    from pipeline.registered import registry_of
 
-    registry = registry_of(chosen_catalog(catalog))
+    registry = chosen_catalog(catalog).models
     found = registry.rollback(purpose, by=getpass.getuser(), reason=reason)
     now = found.reference if found else "none: runs decide by the stated defaults"
     show({"champion": found and found.reference}, [f"champion: {now}"], as_json=as_json)

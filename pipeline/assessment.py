@@ -18,7 +18,7 @@ from pipeline.evaluation import compare, evaluate_pairs
 from pipeline.labelled import LabelledPairs
 from pipeline.labels import read_claims
 from pipeline.lesson import in_catalog, study_of
-from pipeline.registered import Registered, open_registered, registry_of
+from pipeline.registered import Registered, open_registered
 from pipeline.splits import entities
 from pipeline.study import Study
 from pipeline.train_config import TrainConfig
@@ -80,7 +80,7 @@ def examine(config: TrainConfig, *, split: str | None) -> Exam:
 
 def scored(config: TrainConfig, exam: Exam, model: Registered) -> Floats:
     """(p,) log-odds of a model for the pairs of an exam."""
-    study = exam.study.seen_by(model, Catalog(config.catalog), config.images)
+    study = exam.study.seen_by(model, Catalog.of(config), config.images)
     return model.rule.model.score(study.evidence(exam.left, exam.right, model.rule.model))
 
 
@@ -92,7 +92,7 @@ def evaluate(
     Returns:
         `evaluate_pairs` of each model by reference, and their paired comparison; JSON-able.
     """
-    catalog = Catalog(config.catalog, create=False)
+    catalog = Catalog.of(config, create=False)
     wanted = [open_registered(find(catalog, name)) for name in (model, against) if name]
     exam = examine(config, split=split)
     found: dict[str, tuple[Floats, float]] = {}
@@ -112,7 +112,7 @@ def evaluate(
 
 def find(catalog: Catalog, reference: str) -> Model:
     """A registered model by 'name/v0003', 'name' (its newest), or 'champion'."""
-    registry = registry_of(catalog)
+    registry = catalog.models
     if reference != "champion":
         return registry.find(reference)
     champion = registry.champion()

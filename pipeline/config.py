@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline.settings import Frozen, absolute, anchored, read_settings
+from pipeline.settings import CatalogSettings, Frozen, absolute, anchored, masked, read_settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Cosine = Annotated[float, Field(ge=-1, le=1)]
@@ -54,21 +54,6 @@ class Columns(Frozen):
         if self.image and self.image_bytes:
             raise ValueError("image and image_bytes exclude each other; keep one")
         return self
-
-
-SECRET = ("key", "secret", "token", "password", "credential")
-
-
-def masked(options: dict[str, Any]) -> dict[str, Any]:
-    """The options with every value whose name speaks of a secret replaced by '***'."""
-    return {
-        name: masked(value)
-        if isinstance(value, dict)
-        else "***"
-        if any(word in name.casefold() for word in SECRET)
-        else value
-        for name, value in options.items()
-    }
 
 
 class SourceBase(Frozen):
@@ -527,16 +512,10 @@ class MetricsSettings(Frozen):
         return value
 
 
-class RunConfig(Frozen):
+class RunConfig(CatalogSettings):
     """One nightly run, complete: nothing is inherited and nothing is implied by a path."""
 
     name: str = Field("nightly", pattern=r"^[A-Za-z0-9_.-]+$")
-    catalog: str = Field(description="Folder of the catalog, or s3://…; made when absent.")
-    catalog_options: dict[str, Any] = Field(
-        default_factory=dict,
-        description="Of an s3:// catalog: key, secret, token, profile, and endpoint_url and "
-        "region_name under client_kwargs; what is absent comes from the environment (AWS_…).",
-    )
     sources: tuple[SourceConfig, ...] = Field(min_length=1)
     labels: str | None = Field(
         None, description="Parquet, CSV or JSONL with left_id, right_id, label (1 or 0) to score."
@@ -565,11 +544,6 @@ class RunConfig(Frozen):
     shard_rows: int = Field(50_000, ge=1, description="Rows per shard: the unit of work.")
     threads: int | None = Field(None, ge=1, description="CPU threads; default: all cores.")
     seed: int = 0
-
-    @field_serializer("catalog_options")
-    def _without_secrets(self, options: dict[str, Any]) -> dict[str, Any]:
-        """What is stored and shown of a configuration holds no credentials."""
-        return masked(options)
 
     @field_validator("sources")
     @classmethod

@@ -33,6 +33,10 @@ class DamagedVectorsError(CatalogError):
     """A part of the vectors could not be read and was moved aside: its contents lack vectors."""
 
 
+class HeldLockError(CatalogError):
+    """A lock is another process's."""
+
+
 class LostLockError(CatalogError):
     """Another run took the catalog over while this one was not heard of: it must not publish."""
 

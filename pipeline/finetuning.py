@@ -103,7 +103,7 @@ def embed(config: TrainConfig, lesson: Lesson, trained: Trained) -> tuple[Lesson
         The lesson with vectors, and the encoder's fingerprint.
     """
     encoder = trained.open(config)
-    store = Catalog(config.catalog).vectors(encoder.fingerprint)
+    store = Catalog.of(config).vectors(encoder.fingerprint)
     study = lesson.study.embedded(encoder, store)
     return replace(lesson, study=study), encoder.fingerprint
 
@@ -124,7 +124,7 @@ def with_pictures(config: TrainConfig, lesson: Lesson) -> Lesson:
     if settings is None or not wanted or min(found.same, found.different) < PICTURED_PAIRS:
         return replace(lesson, pictures=found)
     encoder = open_encoder(settings, images=config.images, threads=config.threads)
-    study = study.embedded(encoder, Catalog(config.catalog).vectors(encoder.fingerprint))
+    study = study.embedded(encoder, Catalog.of(config).vectors(encoder.fingerprint))
     inside = pc.is_null(study.records["image_uri"]).to_numpy() & (study.units.image >= 0)
     if lost := int((inside & ~study.vectors("image").any(axis=1)).sum()):
         raise ConfigError(
@@ -215,7 +215,7 @@ def zero_shot(config: TrainConfig, lesson: Lesson) -> tuple[Study, str]:
     begun = start(config)
     settings = begun.settings or ToyText(type="toy")
     encoder = open_encoder(settings, images=config.images, threads=config.threads)
-    store = Catalog(config.catalog).vectors(encoder.fingerprint)
+    store = Catalog.of(config).vectors(encoder.fingerprint)
     return lesson.study.embedded(encoder, store), encoder.fingerprint
 
 

@@ -17,7 +17,6 @@ from pipeline.errors import ConfigError
 from pipeline.label_estimates import enough
 from pipeline.label_sheet import blank_rows, read_filled
 from pipeline.labelling import suggest_pairs
-from pipeline.registered import registry_of
 from pipeline.run_precision import estimate_run
 from pipeline.schemas import LABELS, conform
 from pipeline.verdicts import DIFFERENT, SAME, latest
@@ -115,7 +114,7 @@ def add_labels(catalog: Catalog, path: Path, *, by: str) -> dict[str, Any]:
 
 def model_rows(catalog: Catalog) -> list[dict[str, Any]]:
     """What `gemel models list` shows, the newest version of each name last, damaged ones too."""
-    registry = registry_of(catalog)
+    registry = catalog.models
     problems = registry.problems()
     stacks = champions(registry.history())
     in_use = {stack[-1].after: purpose for purpose, stack in stacks.items() if stack}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import pyarrow as pa
 from pipeline import progress
 from pipeline.attributes import check_attributes
 from pipeline.catalog import Catalog
+from pipeline.catalog.place import Place
 from pipeline.errors import CatalogError
 from pipeline.labelled import LabelledPairs
 from pipeline.labels import read_labelled
@@ -115,9 +115,9 @@ def in_catalog(config: TrainConfig) -> tuple[pa.Table | None, pa.Table | None]:
 
     A catalog that does not exist yet is not made.
     """
-    if not Path(config.catalog).is_dir():
+    if not Place.of(config.catalog, config.catalog_options).exists():
         return None, None
-    catalog = Catalog(config.catalog, create=False)
+    catalog = Catalog.of(config, create=False)
     try:
         published = catalog.read("records", run=catalog.run())
     except CatalogError:

@@ -16,7 +16,7 @@ from pipeline.evaluation import evaluate_pairs
 from pipeline.finetuning import Trained
 from pipeline.learned import JudgeModel
 from pipeline.lesson import Lesson, modality_of
-from pipeline.registered import champion_purpose, open_registered, registry_of
+from pipeline.registered import champion_purpose, open_registered
 from pipeline.thresholds import balanced_value
 from pipeline.train_config import TrainConfig
 
@@ -101,7 +101,7 @@ def rival_of(config: TrainConfig, lesson: Lesson, held: str, catalog: Catalog) -
     """The champion on the held-out pairs, or, without one, the cosine of the untrained encoder."""
     pairs, part = lesson.pairs, lesson.pairs.part(held)
     modality = modality_of(config)
-    champion = registry_of(catalog).champion(champion_purpose(config.purpose, modality))
+    champion = catalog.models.champion(champion_purpose(config.purpose, modality))
     if champion is not None:
         rival = open_registered(champion)
         study = lesson.study.seen_by(rival, catalog, config.images)

@@ -8,7 +8,7 @@ from pipeline.catalog.place import Place
 from pipeline.config import RunConfig
 from pipeline.encoders import open_encoder
 from pipeline.errors import CatalogError, ConfigError, ModelError
-from pipeline.registered import Registered, champion_purpose, open_registered, registry_of
+from pipeline.registered import Registered, champion_purpose, open_registered
 
 PURPOSE = "deduplication"
 
@@ -68,7 +68,7 @@ def _wanted(config: RunConfig) -> list[Model]:
     catalog = Place.of(config.catalog, config.catalog_options)
     if config.model == "none" or (config.model == "champion" and not catalog.exists()):
         return []
-    registry = registry_of(Catalog.of(config, create=False))
+    registry = Catalog.of(config, create=False).models
     match config.model:
         case "champion":
             purposes = [champion_purpose(PURPOSE, modality) for modality in ("text", "image")]

@@ -23,7 +23,7 @@ from pipeline.labelled import LabelledPairs
 from pipeline.labels import read_labelled
 from pipeline.lesson import in_catalog, study_of
 from pipeline.model_facts import REPORTS, score_counts, worst_errors, write_facts, write_reports
-from pipeline.registered import CALIBRATION, SPLIT, Registered, open_registered, registry_of
+from pipeline.registered import CALIBRATION, SPLIT, Registered, open_registered
 from pipeline.seen import TOUCHES, Seen
 from pipeline.splits import entities
 from pipeline.study import Study
@@ -44,7 +44,7 @@ def recalibrate(config: TrainConfig, *, model: str) -> dict[str, Any]:
         ConfigError: no pair is left to calibrate on, or the version does not say what it has seen.
         UnreachableTarget: the target precision cannot be shown; nothing is registered.
     """
-    catalog = Catalog(config.catalog, create=False)
+    catalog = Catalog.of(config, create=False)
     opened = open_registered(find(catalog, model))
     published, verdicts = in_catalog(config)
     pairs = read_labelled(config, published=published, verdicts=verdicts, now=datetime.now(UTC))
@@ -77,7 +77,7 @@ def recalibrate(config: TrainConfig, *, model: str) -> dict[str, Any]:
     )
     test = _exam(study, pairs, held)
     told = _told(config, opened, after, exam, test, after.calibrator(score))
-    made = registry_of(catalog).register(
+    made = catalog.models.register(
         opened.model.name,
         lambda folder: _refilled(folder, opened.model, after, told["evaluation"]),
         tell=lambda folder, version: write_reports(folder, told, version),

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.calibration import Calibration
-from pipeline.catalog import Catalog
 from pipeline.catalog.model import encoder_settings
-from pipeline.catalog.models import Model, Registry
+from pipeline.catalog.models import Model
 from pipeline.encoders.fingerprint import fingerprint, folder_digest
 from pipeline.errors import ModelError
 from pipeline.learned import JudgeModel, LearnedRule
@@ -45,11 +44,6 @@ class Registered:
         if self.rule.model.pictures is None:
             return None
         return encoder_settings(self.model.facts[IMAGE_ENCODER], self.model.folder)
-
-
-def registry_of(catalog: Catalog) -> Registry:
-    """The registry of a catalog."""
-    return Registry(catalog.models_folder)
 
 
 def open_registered(model: Model) -> Registered:

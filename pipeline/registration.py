@@ -20,7 +20,7 @@ from pipeline.measuring import Candidate, Rival, measure, rival_of
 from pipeline.model_facts import governance, split_sizes, write_reports
 from pipeline.model_files import fill
 from pipeline.promotion import as_rows, check_promotion, passes, slice_f1
-from pipeline.registered import JUDGE, registry_of, scorer
+from pipeline.registered import JUDGE, scorer
 from pipeline.train_config import TrainConfig
 
 __all__ = ["finetune"]
@@ -41,7 +41,7 @@ def finetune(config: TrainConfig, *, dry_run: bool = False) -> dict[str, Any]:
     lesson = read(config)
     if dry_run:
         return plan(config, lesson)
-    catalog = Catalog(config.catalog)
+    catalog = Catalog.of(config)
     with catalog.trainer():
         work = catalog.training_folder(_task(config, lesson))
         candidate, lesson = learn(config, lesson, work=work)
@@ -113,7 +113,7 @@ def register(
     config: TrainConfig, lesson: Lesson, candidate: Candidate, catalog: Catalog
 ) -> dict[str, Any]:
     """Measure, compare with the rival, register, check the gate, promote when it passes."""
-    registry = registry_of(catalog)
+    registry = catalog.models
     metrics = measure(config, lesson, candidate)
     pairs, part = lesson.pairs, lesson.pairs.part(candidate.held)
     rival = rival_of(config, lesson, candidate.held, catalog)

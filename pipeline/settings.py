@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer
 
 from pipeline.errors import ConfigError
 
@@ -16,6 +16,37 @@ class Frozen(BaseModel):
     """Base of every setting: immutable, and a misspelt name is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+SECRET = ("key", "secret", "token", "password", "credential")
+
+
+def masked(options: dict[str, Any]) -> dict[str, Any]:
+    """The options with every value whose name speaks of a secret replaced by '***'."""
+    return {
+        name: masked(value)
+        if isinstance(value, dict)
+        else "***"
+        if any(word in name.casefold() for word in SECRET)
+        else value
+        for name, value in options.items()
+    }
+
+
+class CatalogSettings(Frozen):
+    """Where the catalog is."""
+
+    catalog: str = Field(description="Folder of the catalog, or s3://…; made when absent.")
+    catalog_options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Of an s3:// catalog: key, secret, token, profile, and endpoint_url and "
+        "region_name under client_kwargs; what is absent comes from the environment (AWS_…).",
+    )
+
+    @field_serializer("catalog_options")
+    def _without_secrets(self, options: dict[str, Any]) -> dict[str, Any]:
+        """What is stored and shown of a configuration holds no credentials."""
+        return masked(options)
 
 
 Settings = TypeVar("Settings", bound=Frozen)

@@ -14,7 +14,7 @@ from pipeline.context import RunContext
 from pipeline.defaults import EncoderDefault, image_default, text_default
 from pipeline.portions import gathered
 from pipeline.records import exact_groups
-from pipeline.registered import Registered, open_registered, registry_of
+from pipeline.registered import Registered, open_registered
 from pipeline.scoring import Judge
 from pipeline.units import Units, make_units
 
@@ -44,7 +44,7 @@ def models_of(context: RunContext) -> tuple[Registered, ...]:
 
 @lru_cache(maxsize=1)
 def _models(catalog: Catalog, references: tuple[str, ...]) -> tuple[Registered, ...]:
-    registry = registry_of(catalog)
+    registry = catalog.models
     return tuple(open_registered(registry.find(reference)) for reference in references)
 
 

@@ -23,7 +23,7 @@ from pipeline.config import (
     ToyText,
 )
 from pipeline.purposes import refused_use
-from pipeline.settings import Frozen, absolute, anchored, read_settings
+from pipeline.settings import CatalogSettings, Frozen, absolute, anchored, read_settings
 
 # --- labels ------------------------------------------------------------------------------------
 
@@ -257,14 +257,13 @@ class GateTraining(Frozen):
     promote: bool = Field(True, description="False: register only; `gemel models promote` later.")
 
 
-class TrainConfig(Frozen):
+class TrainConfig(CatalogSettings):
     """One fine-tune, complete."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the model.")
     purpose: str = Field(
         "deduplication", description="What the model is for; enters its card and is checked."
     )
-    catalog: str = Field(description="Folder of the catalog whose registry takes the model.")
     labels: tuple[LabelConfig, ...] = Field(min_length=1)
     sources: tuple[SourceConfig, ...] = Field(
         (), description="Records that labels by id name; default: the catalog's published ones."
@@ -281,16 +280,6 @@ class TrainConfig(Frozen):
     gate: GateTraining = GateTraining()
     threads: int | None = Field(None, ge=1)
     seed: int = 0
-
-    @field_validator("catalog")
-    @classmethod
-    def _local(cls, catalog: str) -> str:
-        if "://" in catalog:
-            raise ValueError(
-                "a fine-tune needs a catalog in a local folder: the registry of models is not kept "
-                "on object storage; name a folder"
-            )
-        return catalog
 
     @field_validator("purpose")
     @classmethod

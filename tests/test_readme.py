@@ -102,10 +102,9 @@ def sample(gemel: Gemel) -> None:
 
 def test_the_fine_tuning_script_works(gemel: Gemel, sample: None) -> None:
     from pipeline.catalog import Catalog
-    from pipeline.registered import registry_of
 
     assert {line: gemel(line) for line in TUNING} == dict.fromkeys(TUNING, 0)
-    champion = registry_of(Catalog(".gemel/sample", create=False)).champion()
+    champion = Catalog(".gemel/sample", create=False).models.champion()
     assert champion is not None
     assert champion.reference == "sample/v0001"
     described = set(

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -22,6 +22,9 @@ from pipeline.catalog.tables import Tables
 from pipeline.catalog.vectors import VectorStore
 from pipeline.catalog.work import Work
 from pipeline.errors import CatalogError
+
+if TYPE_CHECKING:
+    from pipeline.catalog.models import Registry
 
 WRITER = "writer.lock"
 ROW = "run.json"
@@ -163,9 +166,15 @@ class Catalog:
         return folder
 
     @property
-    def models_folder(self) -> Path:
-        """Where the registry keeps its versions."""
-        return self.local / "models"
+    def models(self) -> Registry:
+        """The registry of models; on an object store it works on this machine's copy."""
+        from pipeline.catalog.models import Registry
+        from pipeline.catalog.shared import SharedRegistry
+
+        folder = self.local / "models"
+        return (
+            Registry(folder) if self.root.is_local else SharedRegistry(folder, self.root / "models")
+        )
 
     def publish(self, run: Run) -> None:
         """Add one row to `runs`: the atomic step that makes a run's tables the current ones.

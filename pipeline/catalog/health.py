@@ -164,10 +164,9 @@ def _index_problem(path: Any) -> str | None:
 
 
 def _check_models(catalog: Catalog) -> Iterator[Finding]:
-    from pipeline.catalog.models import Registry
     from pipeline.errors import ModelError
 
-    registry = Registry(catalog.models_folder)
+    registry = catalog.models
     try:
         problems = registry.problems()
         registry.history()

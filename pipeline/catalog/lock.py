@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from pipeline.catalog.object_lock import ObjectLock
 from pipeline.catalog.place import Place
-from pipeline.errors import CatalogError, LostLockError
+from pipeline.errors import HeldLockError, LostLockError
 
 
 class Lock(Protocol):
@@ -53,7 +53,7 @@ def held(place: Place, *, taken: str) -> Iterator[Lock]:
         taken: what to say when another holds it; who that is is added.
 
     Raises:
-        CatalogError: another process holds it, or it cannot be written.
+        CatalogError: another process holds it (HeldLockError), or it cannot be written.
     """
     lock: Lock = _local(place, taken) if place.is_local else ObjectLock(place, me(), taken)
     _held[place.path] = lock
@@ -144,7 +144,7 @@ def _local(place: Place, taken: str) -> LocalLock:
         try:
             lock.acquire()
         except Timeout as error:
-            raise CatalogError(taken.format(owner=who(_read(note_of(path))))) from error
+            raise HeldLockError(taken.format(owner=who(_read(note_of(path))))) from error
     try:
         return LocalLock(path, lock)
     except BaseException:

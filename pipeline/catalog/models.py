@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ class Registry:
             _check_facts(facts, staging)
             files = {path: file_digest(staging / path) for path in files_of(staging)}
             sync_tree(staging)
-            with locked(self.root):
+            with self._changing():
                 version = self._next(name)
                 if tell is not None:
                     tell(staging, version)
@@ -86,14 +87,15 @@ class Registry:
             ModelError: there is none, or a file is altered, missing or not of this version.
         """
         _check_name(name)
-        known = self._versions(name)
+        with self._reading():
+            known = self._versions(name)
         if not known or (version is not None and version not in known):
             wanted = name if version is None else f"{name}/{version}"
             there = ", ".join(f"{name}/{v}" for v in known[-5:]) or ", ".join(self._names())
             raise ModelError(
                 f"the registry {self.root} has no model {wanted}; it has: {there or 'none'}"
             )
-        model = load_model(self.root / name / (version or known[-1]))
+        model = self._load(self.root / name / (version or known[-1]))
         model.verify()
         return model
 
@@ -127,12 +129,14 @@ class Registry:
         Raises:
             ModelError: the registry or the version is damaged.
         """
-        stack = champions(read_history(self.root)).get(purpose)
+        with self._reading():
+            stack = champions(read_history(self.root)).get(purpose)
         return self._promoted(stack[-1]) if stack else None
 
     def history(self, purpose: str | None = None) -> Sequence[Change]:
         """Every promotion and rollback, the oldest first."""
-        changes = read_history(self.root)
+        with self._reading():
+            changes = read_history(self.root)
         return [change for change in changes if purpose in (None, change.purpose)]
 
     def promote(
@@ -163,7 +167,7 @@ class Registry:
                 f"{model.reference} was registered for {model.purpose!r}, not for {purpose!r}; "
                 "fine-tune a model for that purpose"
             )
-        with locked(self.root):
+        with self._changing():
             history = read_history(self.root)
             stack = champions(history).get(purpose, [])
             before = stack[-1].after if stack else None
@@ -179,7 +183,7 @@ class Registry:
                     reason=reason,
                     gate=tuple(dict(row) for row in gate),
                 )
-                write_history(self.root, [*history, change])
+                self._record([*history, change])
         return model
 
     def rollback(
@@ -190,7 +194,7 @@ class Registry:
         Raises:
             ModelError: there is no champion, or the one before is not sound.
         """
-        with locked(self.root):
+        with self._changing():
             history = read_history(self.root)
             stack = champions(history).get(purpose)
             if not stack:
@@ -207,7 +211,7 @@ class Registry:
                 by=by,
                 reason=reason,
             )
-            write_history(self.root, [*history, change])
+            self._record([*history, change])
         return model
 
     def _promoted(self, change: Change) -> Model:
@@ -220,9 +224,38 @@ class Registry:
             )
         return model
 
+    # What a registry that lies elsewhere does in another way.
+
+    def _reading(self) -> AbstractContextManager[None]:
+        """Before a question: nothing has to be brought here."""
+        return nullcontext()
+
+    def _changing(self) -> AbstractContextManager[None]:
+        """Hold the only right to change something."""
+        return locked(self.root)
+
+    def _record(self, history: Sequence[Change]) -> None:
+        """Make `history` the registry's, in one step."""
+        write_history(self.root, history)
+
+    def _load(self, folder: Path) -> Model:
+        """Open a version whose files are all here, not yet verified."""
+        return load_model(folder)
+
+    def _install(self, staging: Path, folder: Path) -> None:
+        """Make a filled folder the version at `folder`, in one step."""
+        folder.parent.mkdir(exist_ok=True)
+        # A folder that is not empty is never replaced: with a lock that does not hold (some
+        # network file systems) the slower process gets an error, not the other's place.
+        os.rename(staging, folder)
+        sync(folder.parent)
+        sync(self.root)
+
     def _survey(self) -> tuple[Sequence[Model], dict[str, str]]:
         models, problems = [], {}
-        for name in self._names():
+        with self._reading():
+            names = self._names()
+        for name in names:
             for version in self._versions(name):
                 try:
                     models.append(load_model(self.root / name / version))
@@ -246,18 +279,13 @@ class Registry:
         return f"v{last + 1:04d}"
 
     def _settle(self, staging: Path, version: str, *, name: str, facts: dict[str, Any]) -> Path:
-        """Move a staged version to its place."""
-        home = self.root / name
-        home.mkdir(exist_ok=True)
+        """Seal a staged version and move it to its place."""
         facts = {**facts, "name": name, "version": version, "created": _now()}
         write_json(staging / MANIFEST, {**facts, "sha256": digest(facts)})
         sync(staging)
-        # A folder that is not empty is never replaced: with a lock that does not hold (some
-        # network file systems) the slower process gets an error, not the other's place.
-        os.rename(staging, home / version)
-        sync(home)
-        sync(self.root)
-        return home / version
+        folder = self.root / name / version
+        self._install(staging, folder)
+        return folder
 
 
 def _check_name(name: str) -> None:

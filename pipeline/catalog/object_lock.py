@@ -17,7 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 from pipeline.catalog.place import Place
-from pipeline.errors import CatalogError, LostLockError
+from pipeline.errors import CatalogError, HeldLockError, LostLockError
 
 BEAT_SECONDS = 20.0
 STALE_SECONDS = 180.0
@@ -93,7 +93,7 @@ class ObjectLock:
             note, _, age = self._get()
         from pipeline.catalog.lock import who
 
-        raise CatalogError(
+        raise HeldLockError(
             f"{taken.format(owner=who(note))}; it was last heard of {age:.0f} s ago, and one that "
             f"died is taken over after {STALE_SECONDS:.0f} s"
         )

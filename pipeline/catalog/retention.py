@@ -17,7 +17,6 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.catalog.catalog import Catalog
-from pipeline.catalog.models import Registry
 from pipeline.catalog.runs import Run
 from pipeline.errors import CatalogError
 
@@ -114,9 +113,7 @@ def _vectors(catalog: Catalog, kept: Sequence[Run], *, slack: float) -> dict[str
     The encoder of a registered model stays whole, whether a run has used it or not.
     """
     used = _encoders(kept, catalog.stored_encoders())
-    registered = {
-        m.facts.get("encoder_fingerprint") for m in Registry(catalog.models_folder).list()
-    }
+    registered = {m.facts.get("encoder_fingerprint") for m in catalog.models.list()}
     vectors, encoders = 0, []
     for fingerprint in catalog.stored_encoders():
         if fingerprint in used:

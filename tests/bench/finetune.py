@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 
 from pipeline import assessment, registration
 from pipeline.catalog import Catalog
-from pipeline.registered import open_registered, registry_of
+from pipeline.registered import open_registered
 from pipeline.train_config import TrainConfig
 
 MAGELLAN = ("Abt-Buy", "DBLP-ACM", "Beer", "iTunes-Amazon", "Fodors-Zagats")
@@ -144,7 +144,7 @@ def measured(name: str, task: Task, *, data: Path, out: Path, seed: int) -> dict
     summary = registration.finetune(config)
     seconds = time.perf_counter() - began
     exam = assessment.examine(config, split="test")
-    opened = open_registered(registry_of(Catalog(config.catalog)).find(summary["model"]))
+    opened = open_registered(Catalog(config.catalog).models.find(summary["model"]))
     probability = opened.rule.calibration.calibrator(assessment.scored(config, exam, opened))
     accept, balanced = opened.rule.accept, summary["balanced"]["threshold"]
     evaluated = assessment.evaluate_pairs(exam.same, probability, accept, exam.sides, seed=seed)

@@ -19,7 +19,7 @@ from pipeline.catalog import Catalog
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.nightly import check
-from pipeline.registered import open_registered, registry_of
+from pipeline.registered import open_registered
 from pipeline.registration import finetune
 from pipeline.train_config import TrainConfig
 
@@ -231,7 +231,7 @@ def test_evaluation_and_run_agree_on_every_probability(
     rows = rows_of_run(catalog)
     config = training(pictured, catalog, sources=[of_pictures(pictured)])
     exam = examine(config, split=None)
-    opened = open_registered(registry_of(Catalog(catalog)).find(summary["model"]))
+    opened = open_registered(Catalog(catalog).models.find(summary["model"]))
     found = opened.rule.calibration.calibrator(scored(config, exam, opened))
     ids = exam.study.records["record_id"].to_pylist()
     sides = [tuple(sorted((ids[a], ids[b]))) for a, b in zip(exam.left, exam.right, strict=True)]
@@ -297,7 +297,7 @@ def test_few_pictures_leave_the_judge_to_the_texts(
     summary = finetune(config)
     assert not summary["judge"]["pictures"]["used"]
     assert summary["judge"]["pictures"]["different"] > 10
-    opened = open_registered(registry_of(Catalog(catalog)).find(summary["model"]))
+    opened = open_registered(Catalog(catalog).models.find(summary["model"]))
     assert opened.image_encoder is None
     assert not opened.rule.joint
 
@@ -323,6 +323,6 @@ def test_an_image_encoder_of_one_s_own_goes_with_the_model(pictured: Path, tmp_p
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(ConfigError, match="learned from pictures"):
         check(night)
-    opened = open_registered(registry_of(Catalog(catalog)).find(summary["model"]))
+    opened = open_registered(Catalog(catalog).models.find(summary["model"]))
     assert Path(opened.image_encoder.path) == Path(summary["folder"], "image_encoder", "means.pt")
     assert evaluate(config, model="champion")["pairs"] > 0, "with the model's own copy"

@@ -24,7 +24,6 @@ from pipeline.labels_store import add_labels, model_rows, suggest_labels
 from pipeline.nightly import check
 from pipeline.outputs import write_export
 from pipeline.recalibration import recalibrate
-from pipeline.registered import registry_of
 from pipeline.registration import finetune
 from pipeline.train_config import TrainConfig
 
@@ -124,7 +123,7 @@ def test_the_first_model_beats_the_cosine_and_is_promoted(first: Any) -> None:
     assert "0.95" in summary["thresholds"]["unreachable"][0]
     gain = summary["comparison"]["metrics"]["average_precision"]
     assert gain["second"] >= 0.9 > gain["first"] + 0.1
-    champion = registry_of(Catalog(catalog)).champion()
+    champion = Catalog(catalog).models.champion()
     assert champion is not None
     assert champion.reference == "offers/v0001"
     assert not (catalog / "training").exists() or not list((catalog / "training").iterdir())
@@ -170,7 +169,7 @@ def test_a_second_model_is_compared_with_the_champion(promoted: Path, data: Path
     assert any(check["name"] == "loss of F1 by brand" for check in tied["gate"])
     allowed = finetune(training(data, promoted, gate={"min_gain": -0.1}))
     assert allowed["promoted"]
-    registry = registry_of(Catalog(promoted))
+    registry = Catalog(promoted).models
     assert registry.champion().reference == "offers/v0003"  # type: ignore[union-attr]
     assert registry.rollback().reference == "offers/v0001"  # type: ignore[union-attr]
 
@@ -180,7 +179,7 @@ def test_a_closed_gate_registers_and_does_not_promote(
     data: Path, tmp_path: Path, gate: dict[str, Any]
 ) -> None:
     summary = finetune(training(data, tmp_path / "catalog", gate=gate))
-    registry = registry_of(Catalog(tmp_path / "catalog"))
+    registry = Catalog(tmp_path / "catalog").models
     assert [model.reference for model in registry.list()] == ["offers/v0001"]
     assert registry.champion() is None
     assert not summary["promoted"]
@@ -270,7 +269,7 @@ def test_the_balanced_rule_accepts_at_the_best_f1_and_says_so(
 
 
 def test_a_weaker_bound_than_the_champion_s_needs_a_word(promoted: Path, data: Path) -> None:
-    own = registry_of(Catalog(promoted)).champion().read("calibration.json")["accept"]  # type: ignore[union-attr]
+    own = Catalog(promoted).models.champion().read("calibration.json")["accept"]  # type: ignore[union-attr]
     changes = {"judge": {"kind": "linear", "confidence": 0.995}, "gate": {"min_gain": -0.1}}
     weak = finetune(training(data, promoted, **changes))
     assert weak["thresholds"]["accept"]["precision_low"] < own["precision_low"]
@@ -423,7 +422,7 @@ def test_recalibrating_keeps_the_judge_and_moves_the_threshold(
     assert report["facts"]["calibration"]["accept"]["value"] == made["accept"]["value"]
     assert report["facts"]["model"]["parent"] == "offers/v0001"
     assert report["title"].endswith("offers/v0002")
-    registry = registry_of(Catalog(promoted))
+    registry = Catalog(promoted).models
     assert registry.champion().reference == "offers/v0001"  # type: ignore[union-attr]
     registry.promote("offers", "v0002", by="test", reason="a laxer threshold")
     assert run(nightly(data, promoted))["thresholds"]["accept"] == made["accept"]["value"]
@@ -469,10 +468,10 @@ def test_training_pairs_never_calibrate(promoted: Path, data: Path, tmp_path: Pa
 
     path = rows_of(data, tmp_path / "train.csv", {"train"}, promoted)
     labels = [{"type": "pairs", "path": str(path)}]
-    before = len(registry_of(Catalog(promoted)).list())
+    before = len(Catalog(promoted).models.list())
     with pytest.raises(ConfigError, match=f"trained on {sizes['train']}"):
         recalibrate(training(data, promoted, judge=judge, labels=labels), model="champion")
-    assert len(registry_of(Catalog(promoted)).list()) == before
+    assert len(Catalog(promoted).models.list()) == before
 
 
 def split_sizes_of(catalog: Path) -> dict[str, dict[str, int]]:
@@ -517,7 +516,7 @@ def test_figures_of_a_new_threshold_are_measured_at_it_or_marked(
     shown = {row["model"]: row["f1"] for row in model_rows(Catalog(promoted))}
     assert shown["offers/v0003"] is None
     assert shown["offers/v0002"] is not None
-    registry_of(Catalog(promoted)).promote("offers", "v0003", by="test", reason="to see it run")
+    Catalog(promoted).models.promote("offers", "v0003", by="test", reason="to see it run")
     assert run(nightly(data, promoted))["calibrated"]
 
 
@@ -632,7 +631,7 @@ def test_pictures_have_a_champion_of_their_own(
     )  # fmt: skip
     summary = finetune(config)
     assert summary["promoted"], summary["gate"]
-    registry = registry_of(Catalog(promoted))
+    registry = Catalog(promoted).models
     assert registry.champion("deduplication, images").reference == "pictures/v0001"  # type: ignore[union-attr]
     assert registry.champion().reference == "offers/v0001"  # type: ignore[union-attr]
     done = run(nightly(data, promoted, sources=[source(data), pictures]))

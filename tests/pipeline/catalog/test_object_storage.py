@@ -14,7 +14,6 @@ from pipeline.catalog.health import check_catalog
 from pipeline.catalog.place import Place
 from pipeline.config import RunConfig
 from pipeline.errors import CatalogError, LostLockError
-from pipeline.train_config import TrainConfig
 
 pytest.importorskip("moto", reason="moto is not installed: make install")
 pytest.importorskip("s3fs", reason="s3fs is not installed: make install")
@@ -59,10 +58,6 @@ def test_what_cannot_hold_a_catalog_is_said_before_any_work(
         run(configured(catalog=f"{bucket}-absent/x"))
     with pytest.raises(CatalogError, match="there is no catalog"):
         Catalog(f"{bucket}/nothing", create=False)
-    with pytest.raises(ValueError, match="a fine-tune needs a catalog in a local folder"):
-        TrainConfig.model_validate(
-            {"name": "m", "catalog": bucket, "labels": [{"type": "pairs", "path": "p.csv"}]}
-        )
 
 
 @pytest.fixture
