@@ -15,16 +15,27 @@ from scipy.stats import binomtest
 from pipeline.config import CandidateSettings, IndexConfig
 from pipeline.incremental import Carried
 from pipeline.indexes import Index, build_index
-from pipeline.indexes.blocks import Pairs, Positions, Vectors, block_hits, cosines, exact_pairs
+from pipeline.indexes.blocks import (
+    Hits,
+    Pairs,
+    Positions,
+    Vectors,
+    block_hits,
+    cosines,
+    exact_pairs,
+    reaching,
+)
+from pipeline.indexes.kept import Arrays, Keep, nothing_kept
+from pipeline.indexes.kernel import FLOAT32, fastest
 from pipeline.lookup import sorted_places
 
 CROWD_SAMPLE = 2048  # at most; see `_sample_size`
 # An estimate from fewer hits in the sample than this is noise, and raises nothing.
 CROWD_HITS = 8
 LADDER = 8
-# Fresh contents are searched exactly up to this many scores (a minute on two cores, d = 384) and
-# up to this share of all.
-FRESH_SCORES = 1 << 33
+# Fresh contents are searched exactly up to this many scores (10 s on two cores in bfloat16, minutes
+# without it) and up to this share of all.
+FRESH_SCORES = 1 << 35
 FRESH_SHARE = 0.25
 
 
@@ -76,11 +87,13 @@ def find_crowds(vectors: Vectors, *, floor: float, crowd: int, cosine: float) ->
     limit = max(crowd * len(sample) / count, CROWD_HITS)
     dense = np.arange(count)
     for step in np.linspace(floor, max(cosine, floor), LADDER):
-        hits = np.zeros(len(dense), np.int64)
-        searched = vectors if len(dense) == count else vectors[dense]
-        for row, _ in block_hits(searched, sample, float(step)):
-            hits += np.bincount(row, minlength=len(dense))
-        dense = dense[hits > limit]
+        # Where the sieve finds no more than the limit there are no more.
+        for kernel in (fastest(), FLOAT32):
+            hits = np.zeros(len(dense), np.int64)
+            searched = vectors if len(dense) == count else vectors[dense]
+            for found in block_hits(searched, sample, float(step), kernel=kernel):
+                np.add.at(hits, found.row, 1)
+            dense = dense[hits > limit]
         if not len(dense):
             break
         floors[dense] = min(step + (cosine - floor) / (LADDER - 1), cosine)
@@ -158,6 +171,7 @@ def near_pairs(
     settings: CandidateSettings,
     seed: int,
     carried: Carried | None = None,
+    keep: Keep = nothing_kept,
 ) -> NearPairs:
     """Find every pair with cosine >= `floor`, crowds collapsed first, recall measured after.
 
@@ -167,6 +181,7 @@ def near_pairs(
         carried: last night's pairs that stand. What it did not search, or not as far down, is then
             searched exactly, against everything, without an index; but where that is a quarter of
             the rows, all is searched again.
+        keep: keeps the pieces of a search of all.
 
     Returns:
         Pairs (left < right), each once, sorted; crowd members appear only with their leader.
@@ -183,12 +198,12 @@ def near_pairs(
     if carried is not None and _few(len(fresh), count):
         told = f"last night's pairs and {len(fresh)} fresh contents against {count}, exact"
         new = exact_pairs(kept, _of_fresh(kept, fresh, lowest), lowest)
-        found: Iterator[Pairs] = chain(_standing(carried, crowds, len(vectors)), new)
+        found = chain(_standing(carried, crowds, len(vectors)), new)
+        keys = _keys(_listed(found, kept, crowds), count)
     else:
-        built = build_index(index, kept, floor=floor, seed=seed)
+        built = build_index(index, kept, floor=floor, seed=seed, keep=keep)
         told, fresh = built.description, np.arange(count)
-        found = built.self_join(lowest)
-    keys = _keys(_listed(found, kept, crowds), count)
+        keys = _joined(built, kept, crowds, lowest, keep)
     recall = measure_recall(
         kept, keys, floor=crowds.floor, sample=settings.recall_sample, seed=seed
     )
@@ -197,6 +212,19 @@ def near_pairs(
     right = np.concatenate([crowds.kept[right], np.maximum(crowds.leader, crowds.member)])
     order = np.lexsort((right, left))
     return NearPairs(left[order], right[order], crowds, recall, built, told, len(fresh))
+
+
+def _joined(
+    index: Index, vectors: Vectors, crowds: Crowds, floor: float, keep: Keep
+) -> npt.NDArray[np.int64]:
+    """Sorted keys of the pairs of an index's self-join, each part of it kept."""
+
+    def part(number: int) -> Arrays:
+        pairs = index.self_join(floor, number)
+        return {"keys": _keys(_listed(pairs, vectors, crowds), len(vectors))}
+
+    parts = [keep(f"part-{n}", lambda n=n: part(n))["keys"] for n in range(index.parts)]  # type: ignore[misc]
+    return np.unique(np.concatenate(parts))
 
 
 def _fresh(crowds: Crowds, carried: Carried | None) -> Positions:
@@ -220,14 +248,14 @@ def _standing(carried: Carried, crowds: Crowds, count: int) -> Iterator[Pairs]:
     yield left[kept], right[kept]
 
 
-def _of_fresh(vectors: Vectors, fresh: Positions, floor: float) -> Iterator[Pairs]:
+def _of_fresh(vectors: Vectors, fresh: Positions, floor: float) -> Iterator[Hits]:
     """(fresh row, other row), a pair of fresh rows once."""
     is_fresh = np.zeros(len(vectors), bool)
     is_fresh[fresh] = True
-    for row, column in block_hits(np.ascontiguousarray(vectors[fresh]), vectors, floor):
-        own = fresh[row]
-        kept = np.where(is_fresh[column], own < column, own != column)
-        yield own[kept], column[kept]
+    for found in block_hits(vectors[fresh], vectors, floor, kernel=fastest()):
+        own, other = fresh[found.row], found.column
+        kept = np.where(is_fresh[other], own < other, own != other)
+        yield Hits(own[kept], other[kept], found.sure[kept])
 
 
 def _listed(pairs: Iterator[Pairs], vectors: Vectors, crowds: Crowds) -> Iterator[Pairs]:
@@ -271,10 +299,12 @@ def measure_recall(
     rows = np.sort(drawn)
     true = np.zeros(len(rows), np.int64)
     found = np.zeros(len(rows), np.int64)
-    for row, column in block_hits(queries, vectors, float(floor.min())):
+    for hits in block_hits(queries, vectors, float(floor.min()), kernel=fastest()):
+        row, column = hits.row, hits.column
         query = rows[row]
         wanted = np.minimum(floor[query], floor[column]).astype(np.float32)
-        real = (query != column) & (cosines(vectors, query, column) >= wanted)
+        sure = hits.sure & (wanted <= np.float32(floor.min()))
+        real = reaching(vectors, query, column, wanted, sure) & (query != column)
         row, query, column = row[real], query[real], column[real]
         key = np.minimum(query, column) * count + np.maximum(query, column)
         true += np.bincount(row, minlength=len(rows))

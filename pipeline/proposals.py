@@ -18,9 +18,11 @@ from pipeline.catalog.vectors import VectorStore
 from pipeline.contents import Modality, read_column
 from pipeline.context import RunContext
 from pipeline.embeddings import gather, missing
+from pipeline.encoders.fingerprint import fingerprint
 from pipeline.errors import DamagedVectorsError
 from pipeline.incremental import Carried, Near, carry
 from pipeline.indexes.blocks import Positions
+from pipeline.indexes.kept import Arrays, Keep
 from pipeline.last_night import (
     FAILED_KEPT,
     Kind,
@@ -101,6 +103,7 @@ def nearby(context: RunContext, modality: Modality, default_floor: float) -> Pro
         settings=settings,
         seed=config.seed,
         carried=None if isinstance(carried, str) else carried,
+        keep=_keeping(context, f"{modality}-{fingerprint(search=key, of=hashes_digest(hashes))}"),
     )
     progress.report("candidates", len(found.left))
     _keep_index(context, hashes, found, modality, embedded.get("fingerprint"))
@@ -115,6 +118,18 @@ def nearby(context: RunContext, modality: Modality, default_floor: float) -> Pro
     }
     near = Near(found.left, found.right, np.full(len(found.left), np.nan, np.float32))
     return Proposals(near, state, _described(found), why, crowd_rows(modality, found.crowds, floor))
+
+
+def _keeping(context: RunContext, search: str) -> Keep:
+    """Keep the pieces of one search in the scratch, for a run that is stopped and goes on."""
+
+    def keep(piece: str, make: Callable[[], Arrays]) -> Arrays:
+        name = f"search-{search}-{piece}"
+        if not context.work.has(name):
+            context.work.save(name, **make())
+        return context.work.load(name)
+
+    return keep
 
 
 def _hashes(units: Units, modality: Modality) -> pa.Array:

@@ -8,15 +8,20 @@ from typing import Protocol, assert_never
 
 from pipeline.config import ExactIndex, FaissIndex, IndexConfig
 from pipeline.indexes.blocks import Pairs, Vectors
+from pipeline.indexes.kept import Keep, nothing_kept
 
 
 class Index(Protocol):
     """What `build_index` returns. Row numbers are those of the vectors it was built from."""
 
     description: str
+    parts: int
 
-    def self_join(self, floor: float) -> Iterator[Pairs]:
-        """Yield (left < right) row pairs with exact cosine >= `floor`, each pair once."""
+    def self_join(self, floor: float, part: int) -> Iterator[Pairs]:
+        """Yield (left < right) row pairs with exact cosine >= `floor`.
+
+        Each pair comes once in one of the `parts` that a join has, 0 … parts - 1.
+        """
         ...
 
     def search(self, queries: Vectors, floor: float) -> Iterator[Pairs]:
@@ -44,7 +49,14 @@ def check_index(config: IndexConfig, *, dimensions: Iterable[int | None]) -> Non
             check_factory(config.factory, dimension)
 
 
-def build_index(config: IndexConfig, vectors: Vectors, *, floor: float, seed: int = 0) -> Index:
+def build_index(
+    config: IndexConfig,
+    vectors: Vectors,
+    *,
+    floor: float,
+    seed: int = 0,
+    keep: Keep = nothing_kept,
+) -> Index:
     """Build the configured index.
 
     Args:
@@ -52,6 +64,7 @@ def build_index(config: IndexConfig, vectors: Vectors, *, floor: float, seed: in
         vectors: (n, d) unit-norm float32, possibly memory-mapped; must outlive the index.
         floor: cosine the index is tuned for.
         seed: of every random choice.
+        keep: keeps what is expensive to build.
 
     Raises:
         ConfigError: the factory string is not one FAISS knows, or can train on so few vectors.
@@ -64,6 +77,6 @@ def build_index(config: IndexConfig, vectors: Vectors, *, floor: float, seed: in
         case FaissIndex():
             from pipeline.indexes.faiss_index import build_faiss
 
-            return build_faiss(config, vectors, floor=floor, seed=seed)
+            return build_faiss(config, vectors, floor=floor, seed=seed, keep=keep)
         case _:
             assert_never(config)

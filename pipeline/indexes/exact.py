@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from pipeline.indexes.blocks import Pairs, Vectors, block_hits, cosines, exact_pairs
+from pipeline.indexes.blocks import BASE, Hits, Pairs, Vectors, block_hits, cosines, exact_pairs
+from pipeline.indexes.kernel import fastest
 
-ROWS = 4096
+ROWS = 8 * BASE
 
 
 class BruteForce:
@@ -17,28 +19,37 @@ class BruteForce:
 
     def __init__(self, vectors: Vectors) -> None:
         self.vectors = vectors
+        self.parts = max(1, -(-len(vectors) // ROWS))
         self.description = f"exact, {len(vectors)} vectors"
 
-    def self_join(self, floor: float) -> Iterator[Pairs]:
-        """See `Index.self_join`. Costs n²/2 products and bounded memory."""
-        return exact_pairs(self.vectors, self._upper_triangle(floor), floor)
+    def self_join(self, floor: float, part: int) -> Iterator[Pairs]:
+        """See `Index.self_join`. Costs n²/2 products in all, and bounded memory."""
+        return exact_pairs(self.vectors, self._upper_triangle(part * ROWS, floor), floor)
 
-    def _upper_triangle(self, floor: float) -> Iterator[Pairs]:
-        for top in range(0, len(self.vectors), ROWS):
-            block = self.vectors[top : top + ROWS]
-            for row, column in block_hits(block, self.vectors[top:], floor):
-                above = column > row
-                if above.any():
-                    yield row[above] + top, column[above] + top
+    def _upper_triangle(self, top: int, floor: float) -> Iterator[Hits]:
+        block = self.vectors[top : top + ROWS]
+        for found in block_hits(block, self.vectors[top:], floor, kernel=fastest()):
+            above = found.column > found.row
+            if above.any():
+                row, column = found.row[above] + top, found.column[above] + top
+                yield Hits(row, column, found.sure[above])
 
     def search(self, queries: Vectors, floor: float) -> Iterator[Pairs]:
         """See `Index.search`."""
-        for row, column in block_hits(queries, self.vectors, floor):
-            both = np.concatenate([queries[row], self.vectors[column]])
-            count = np.arange(len(row))
-            kept = cosines(both, count, count + len(row)) >= floor
-            yield row[kept], column[kept]
+        for found in block_hits(queries, self.vectors, floor, kernel=fastest()):
+            kept = across(queries, self.vectors, found, floor)
+            yield found.row[kept], found.column[kept]
 
     def save(self, folder: Path) -> None:
         """Nothing to keep: the vectors are the index."""
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def across(queries: Vectors, vectors: Vectors, found: Hits, floor: float) -> npt.NDArray[np.bool_]:
+    """(p,) whether the exact cosine of a query and a vector reaches `floor`."""
+    kept = found.sure.copy()
+    left = np.flatnonzero(~kept)
+    both = np.concatenate([queries[found.row[left]], vectors[found.column[left]]])
+    at = np.arange(len(left))
+    kept[left] = cosines(both, at, at + len(left)) >= floor
+    return kept

@@ -68,7 +68,7 @@ class FactoryIndex:
         import faiss
 
         check_factory(factory, vectors.shape[1])
-        self.factory = factory
+        self.factory, self.parts = factory, 1
         self.vectors = vectors
         self.index: Any = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
         try:
@@ -78,8 +78,8 @@ class FactoryIndex:
             raise ConfigError(_refused(factory, len(vectors), error)) from error
         self.description = f"faiss {factory}, {len(vectors)} vectors"
 
-    def self_join(self, floor: float) -> Iterator[Pairs]:
-        """See `Index.self_join`; as complete as the factory's index is."""
+    def self_join(self, floor: float, part: int) -> Iterator[Pairs]:
+        """See `Index.self_join`, whose one part it is; as complete as the factory's index is."""
         # Either side may find the other, so both directions are searched and met in one key.
         keys = [
             np.unique(np.minimum(row, column) * len(self.vectors) + np.maximum(row, column))
