@@ -120,7 +120,12 @@ def _wanted(
 def _encoder(context: RunContext, modality: Modality) -> Encoder:
     config = context.config
     chosen = config.text_encoder if modality == "text" else config.image_encoder
-    return open_encoder(chosen, images=config.images, threads=context.threads)
+    return open_encoder(
+        chosen,
+        images=config.images,
+        threads=context.threads,
+        students=context.catalog.local / "students",
+    )
 
 
 def _items(

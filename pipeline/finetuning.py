@@ -15,7 +15,12 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from pipeline.catalog import Catalog
-from pipeline.config import SentenceTransformersImage, SentenceTransformersText, ToyText
+from pipeline.config import (
+    SentenceTransformersImage,
+    SentenceTransformersText,
+    StaticText,
+    ToyText,
+)
 from pipeline.encoders import Encoder, open_encoder
 from pipeline.errors import ConfigError
 from pipeline.learned import JudgeModel
@@ -48,6 +53,17 @@ class Trained:
     def open(self, config: TrainConfig) -> Encoder:
         """Load it."""
         return open_encoder(self.settings, images=config.images, threads=config.threads)
+
+
+def with_student(config: TrainConfig) -> TrainConfig:
+    """The configuration with a folder in the place of a student still to be distilled."""
+    if not isinstance(config.encoder.start, StaticText):
+        return config
+    from pipeline.encoders.static import distilled
+
+    folder = distilled(config.encoder.start, students=Catalog.of(config).local / "students")
+    path = SentenceTransformersText(type="sentence_transformers", path=str(folder))
+    return config.model_copy(update={"encoder": config.encoder.model_copy(update={"start": path})})
 
 
 def start(config: TrainConfig) -> Trained:

@@ -43,6 +43,7 @@ def finetune(config: TrainConfig, *, dry_run: bool = False) -> dict[str, Any]:
         return plan(config, lesson)
     catalog = Catalog.of(config)
     with catalog.trainer():
+        config = steps.with_student(config)
         work = catalog.training_folder(_task(config, lesson))
         candidate, lesson = learn(config, lesson, work=work)
         summary = register(config, lesson, candidate, catalog)

@@ -88,6 +88,13 @@ def anchored(folder: Path, item: Settings, *names: str) -> Settings:
     return item.model_copy(update=update)
 
 
+def user_cache() -> Path:
+    """Where this machine keeps what can be made again: $GEMEL_HOME, else the user's cache."""
+    if home := os.environ.get("GEMEL_HOME"):
+        return Path(home)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gemel"
+
+
 def explain(error: ValidationError, *, origin: str) -> str:
     """Turn a pydantic error into one line per field: name, value, fix."""
     lines = [f"{origin} has {error.error_count()} wrong setting(s):"]

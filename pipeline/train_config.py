@@ -19,8 +19,10 @@ from pipeline.config import (
     SentenceTransformersText,
     Share,
     SourceConfig,
+    StaticText,
     TextSettings,
     ToyText,
+    anchored_encoder,
 )
 from pipeline.purposes import refused_use
 from pipeline.settings import CatalogSettings, Frozen, absolute, anchored, read_settings
@@ -152,7 +154,12 @@ class CharacterCnn(Frozen):
 
 
 StartConfig = Annotated[
-    MiniLmEncoder | CharacterCnn | SentenceTransformersText | SentenceTransformersImage | ToyText,
+    MiniLmEncoder
+    | CharacterCnn
+    | SentenceTransformersText
+    | SentenceTransformersImage
+    | StaticText
+    | ToyText,
     Field(discriminator="type"),
 ]
 
@@ -300,7 +307,7 @@ def load_train_config(path: str | Path, **overrides: Any) -> TrainConfig:
     """
     config = read_settings(path, TrainConfig, **overrides)
     folder = Path(path).resolve().parent
-    start = anchored(folder, config.encoder.start, "path")
+    start = anchored_encoder(folder, config.encoder.start)
     pictures = config.judge.image_encoder and anchored(folder, config.judge.image_encoder, "path")
     return config.model_copy(
         update={

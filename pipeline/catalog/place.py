@@ -20,6 +20,7 @@ from uuid import uuid4
 
 from pipeline.catalog.durable import sync
 from pipeline.errors import CatalogError, PipelineError
+from pipeline.settings import user_cache
 
 # What s3fs calls them → what Delta Lake's object store calls them.
 _DELTA = {
@@ -149,12 +150,10 @@ class Place:
         """A folder of this machine for what must be on its disk."""
         if self.is_local:
             return Path(self.path)
-        home = os.environ.get("GEMEL_HOME")
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gemel"
         where = f"{self.path} {dict(self.options.get('client_kwargs') or {}).get('endpoint_url')}"
         slug = re.sub(r"[^A-Za-z0-9_.-]+", "-", self.key)[:80]
         mark = hashlib.sha256(where.encode()).hexdigest()[:10]
-        return (Path(home) if home else cache) / "catalogs" / f"{slug}-{mark}"
+        return user_cache() / "catalogs" / f"{slug}-{mark}"
 
     def exists(self) -> bool:
         """Whether there is a file, or anything below."""

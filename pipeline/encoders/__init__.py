@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import assert_never
 
 from pipeline.config import (
@@ -12,12 +13,14 @@ from pipeline.config import (
     OnnxImage,
     SentenceTransformersImage,
     SentenceTransformersText,
+    StaticText,
     TextEncoderConfig,
     TorchScriptImage,
     ToyImage,
     ToyText,
 )
 from pipeline.encoders.contract import Encoded, Encoder, ImageRef
+from pipeline.settings import user_cache
 
 __all__ = ["Encoded", "Encoder", "ImageRef", "open_encoder"]
 
@@ -27,8 +30,13 @@ def open_encoder(
     *,
     images: ImageSettings,
     threads: int | None,
+    students: Path | None = None,
 ) -> Encoder:
-    """Load the encoder that `config` describes; `threads` None uses every available core.
+    """Load the encoder that `config` describes.
+
+    Args:
+        threads: None uses every available core.
+        students: where distilled encoders are kept; default: the user's cache.
 
     Raises:
         EncoderError: its files are absent, damaged, not the expected ones, or a library is missing.
@@ -42,6 +50,10 @@ def open_encoder(
             from pipeline.encoders.sentence_transformers_text import open_text_folder
 
             return open_text_folder(config, threads=threads)
+        case StaticText():
+            from pipeline.encoders.static import open_static
+
+            return open_static(config, students=students or user_cache() / "students")
         case ToyText():
             from pipeline.encoders.toy import ToyTextEncoder
 

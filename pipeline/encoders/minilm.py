@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline.config import MiniLmEncoder
 from pipeline.encoders.fingerprint import require_digest
 from pipeline.encoders.sentence_transformers_text import TextFolderEncoder, open_folder
+from pipeline.encoders.static import StaticTextEncoder
 from pipeline.errors import EncoderError
 
 # The official file's digest, sentence-transformers/all-MiniLM-L6-v2 on the Hugging Face hub.
@@ -15,7 +16,7 @@ SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 def open_minilm(
     config: MiniLmEncoder, *, threads: int | None, folder: Path | None = None
-) -> TextFolderEncoder:
+) -> TextFolderEncoder | StaticTextEncoder:
     """Load MiniLM (384 dimensions, windows of 256 tokens) after verifying its weights.
 
     Raises:

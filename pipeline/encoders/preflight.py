@@ -14,6 +14,7 @@ from pipeline.config import (
     OnnxImage,
     SentenceTransformersImage,
     SentenceTransformersText,
+    StaticText,
     TextEncoderConfig,
     TorchScriptImage,
     ToyImage,
@@ -35,6 +36,9 @@ def check_encoder(config: TextEncoderConfig | ImageEncoderConfig, *, field: str)
         EncoderError: they are not, or a library is missing.
     """
     match config:
+        case StaticText():
+            check_encoder(config.teacher, field=f"{field}.teacher")
+            return
         case SentenceTransformersText() | SentenceTransformersImage():
             problem = _folder_problem(Path(config.path))
             wanted = "a local folder that SentenceTransformer.save_pretrained wrote"
@@ -59,7 +63,7 @@ def known_dimension(config: TextEncoderConfig | ImageEncoderConfig) -> int | Non
             return 384
         case EfficientNetLite0():
             return 1280
-        case ToyText():
+        case ToyText() | StaticText():
             return config.dimension
         case ToyImage():
             return config.grid**2 + 1

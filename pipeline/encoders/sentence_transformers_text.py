@@ -30,6 +30,7 @@ from pipeline.encoders.windows import Window, WindowCutter
 
 if TYPE_CHECKING:
     from pipeline.encoders.character_cnn import CharacterCutter
+    from pipeline.encoders.static import StaticTextEncoder
 
 _TOKENS_PER_PASS = 512  # measured best of 256 … 2048 on two cores, one thread per pass
 _LENGTH_STEP = 8  # texts are padded to a multiple of this many tokens
@@ -134,7 +135,9 @@ def pool_windows(
     return positions.tolist(), sums, chunks.tolist()
 
 
-def open_text_folder(config: SentenceTransformersText, *, threads: int | None) -> TextFolderEncoder:
+def open_text_folder(
+    config: SentenceTransformersText, *, threads: int | None
+) -> TextFolderEncoder | StaticTextEncoder:
     """Open a local folder; nothing is fetched and no code in it is run.
 
     Raises:
@@ -152,11 +155,15 @@ def open_folder(
     batch_size: int,
     threads: int | None,
     name: str | None = None,
-) -> TextFolderEncoder:
+) -> TextFolderEncoder | StaticTextEncoder:
     """Load the model in `folder` with its own prompt, window and dimension."""
     import torch
 
+    from pipeline.encoders.static import is_static, open_static_folder
+
     model = load_model(folder)
+    if is_static(model):
+        return open_static_folder(model, folder, name=name or folder.name)
     number = resolved_dtype(dtype)
     model.to(getattr(torch, number))
     cutter, overhead = text_cutter(model, folder)

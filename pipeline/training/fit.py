@@ -24,6 +24,7 @@ from pipeline.config import (
     MiniLmEncoder,
     SentenceTransformersImage,
     SentenceTransformersText,
+    StaticText,
     ToyText,
 )
 from pipeline.encoders.contract import ImageRef
@@ -253,6 +254,8 @@ def _open_start(settings: EncoderTraining) -> tuple[Any, Path]:
 
             module = character_cnn.CharacterCnn(**start.model_dump(exclude={"type"}))
             return SentenceTransformer(modules=[module], device="cpu"), Path("character_cnn")
+        case StaticText():
+            raise TrainingError("encoder.start: a student is distilled before it is trained")
         case ToyText():
             raise TrainingError(
                 "encoder.start: toy counts trigrams and has no weights to train; choose minilm or "

@@ -41,12 +41,13 @@ def pictures() -> list[ImageRef]:
 
 
 @pytest.fixture(scope="session")
-def opened() -> Callable[[Any], Any]:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any], Any]:
     """Open an encoder once per configuration."""
+    students = tmp_path_factory.mktemp("students")
 
     @lru_cache
     def open_once(config: Any) -> Any:
-        return open_encoder(config, images=IN_PROCESS, threads=2)
+        return open_encoder(config, images=IN_PROCESS, threads=2, students=students)
 
     return open_once
 

@@ -17,6 +17,7 @@ from pipeline.encoders import ImageRef, open_encoder
 MEMBERS: dict[str, tuple[str | None, dict[str, Any], dict[str, Any]]] = {
     "MiniLmEncoder": (None, {"dtype": "float32"}, {"dtype": "bfloat16"}),
     "SentenceTransformersText": ("bert_folder", {}, {"dtype": "bfloat16"}),
+    "StaticText": (None, {"dimension": 16}, {"dimension": 8}),
     "ToyText": (None, {}, {"dimension": 64}),
     "EfficientNetLite0": (None, {"image_size": 64}, {"gem_power": 1.0, "image_size": 64}),
     "SentenceTransformersImage": ("vit_folder", {}, {"path": "router_folder"}),
@@ -37,6 +38,10 @@ def build(kind: type[Any], request: pytest.FixtureRequest, **changes: Any) -> An
     fixture, arguments, _ = MEMBERS[kind.__name__]
     if fixture:
         arguments = {**arguments, "path": str(request.getfixturevalue(fixture))}
+    if kind is settings.StaticText:
+        folder = str(request.getfixturevalue("bert_folder"))
+        teacher = settings.SentenceTransformersText(type="sentence_transformers", path=folder)
+        arguments = {**arguments, "teacher": teacher}
     name = typing.get_args(kind.model_fields["type"].annotation)[0]
     return kind(type=name, **{**arguments, **changes})
 

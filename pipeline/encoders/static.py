@@ -1,0 +1,197 @@
+"""Static token embeddings: the student of a slower encoder, and how one is made.
+
+A text's vector is the sum of its tokens' vectors, so that a word's part of it is the same in every
+text: words are looked up, not computed, and no text is touched in Python. The student is distilled
+by model2vec (Tulkens and van Dongen, 2024): each entry of the teacher's vocabulary embedded by the
+teacher, principal components kept, frequent tokens weighted down.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import redirect_stderr
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline.config import MiniLmEncoder, StaticText
+from pipeline.encoders.contract import Encoded, Floats, normalised, text_blocks
+from pipeline.encoders.fingerprint import fingerprint, folder_digest
+from pipeline.errors import EncoderError
+
+TEXTS = 65_536  # looked up at a time
+WORDS = 200_000  # whose vectors are kept: 200 MB at 256 dimensions
+VERSION = 1  # of the recipe
+# Tokenizers that see no further than a blank: a word's tokens are the same in every text.
+_WORDWISE = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
+_NORMALISERS = {None, "BertNormalizer", "Lowercase"}
+_ODD_BLANKS = r"[\v\f]"  # Arrow splits there, tokenizers do not
+
+
+@dataclass
+class StaticTextEncoder:
+    """Embeds by looking words up; vectors are those of the model in `folder`, to rounding."""
+
+    table: Floats  # (vocabulary, dimension)
+    tokenizer: Any
+    wordwise: bool
+    name: str
+    fingerprint: str
+    modality: Literal["text"] = "text"
+    _slots: dict[str, int] = field(default_factory=dict, repr=False)
+    _sums: list[Floats] = field(default_factory=list, repr=False)
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return int(self.table.shape[1])
+
+    def encode(self, items: Iterable[str]) -> Iterator[Encoded]:
+        """Yield one `Encoded` per block; a text without any token fails."""
+        start = 0
+        for texts in text_blocks(items, size=TEXTS):
+            sums = self._looked_up(pa.array(texts, pa.large_string()))
+            yield normalised(np.arange(start, start + len(texts)), sums)  # type: ignore[arg-type]
+            start += len(texts)
+
+    def _looked_up(self, texts: pa.Array) -> Floats:
+        odd = pc.any(pc.match_substring_regex(texts, _ODD_BLANKS)).as_py()
+        if not self.wordwise or odd:
+            return self._tokenised(texts.to_pylist())
+        split = pc.ascii_split_whitespace(texts)
+        coded = split.flatten().dictionary_encode()
+        rows = self._words(coded.dictionary.to_pylist())
+        offsets = np.asarray(split.offsets, np.int64)
+        codes = np.asarray(coded.indices, np.int64)
+        return _bags(rows, codes, offsets[:-1])
+
+    def _words(self, words: list[str]) -> Floats:
+        """(w, dimension) sums of the tokens of distinct words, remembered from block to block."""
+        new = [word for word in words if word not in self._slots]
+        if len(self._slots) + len(new) > WORDS:
+            self._slots.clear()
+            self._sums.clear()
+            new = words
+        if new:
+            self._slots.update(
+                zip(new, range(len(self._slots), len(self._slots) + len(new)), strict=True)
+            )
+            self._sums = [np.concatenate([*self._sums, self._tokenised(new)])]
+        slots = np.fromiter((self._slots[word] for word in words), np.int64, len(words))
+        return self._sums[0][slots] if self._sums else np.zeros((0, self.dimension), np.float32)
+
+    def _tokenised(self, texts: list[str]) -> Floats:
+        """(t, dimension) sums of the tokens of each text."""
+        encodings = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        lengths = np.fromiter((len(e.ids) for e in encodings), np.int64, len(encodings))
+        ids = np.fromiter((i for e in encodings for i in e.ids), np.int64, int(lengths.sum()))
+        return _bags(self.table, ids, np.cumsum(lengths) - lengths)
+
+
+def _bags(table: Floats, ids: NDArray[np.int64], offsets: NDArray[np.int64]) -> Floats:
+    """(bags, d) sums of the rows of each bag, in their order."""
+    import torch
+
+    if not len(ids):
+        return np.zeros((len(offsets), table.shape[1]), np.float32)
+    bags = torch.nn.functional.embedding_bag(
+        torch.from_numpy(ids), torch.from_numpy(table), torch.from_numpy(offsets), mode="sum"
+    )
+    return bags.numpy()
+
+
+def is_static(model: Any) -> bool:
+    """Whether a sentence-transformers model is nothing but static embeddings."""
+    from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
+
+    first, *rest = model
+    return isinstance(first, StaticEmbedding) and all(isinstance(m, Normalize) for m in rest)
+
+
+def open_static_folder(model: Any, folder: Path, *, name: str) -> StaticTextEncoder:
+    """The encoder of a loaded model that `is_static`."""
+    tokenizer = model[0].tokenizer
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    rules = json.loads(tokenizer.to_str())
+    kind, change = ((rules.get(part) or {}).get("type") for part in ("pre_tokenizer", "normalizer"))
+    table = model[0].embedding.weight.detach().float().numpy()
+    return StaticTextEncoder(
+        table=np.ascontiguousarray(table),
+        tokenizer=tokenizer,
+        wordwise=kind in _WORDWISE and change in _NORMALISERS,
+        name=name,
+        fingerprint=fingerprint(files=folder_digest(folder), static=VERSION),
+    )
+
+
+def open_static(config: StaticText, *, students: Path) -> StaticTextEncoder:
+    """Open a student, distilled first where the folder `students` does not hold it yet.
+
+    Raises:
+        EncoderError: the teacher cannot be opened or distilled.
+    """
+    from pipeline.encoders.sentence_transformers_folder import load_model
+
+    folder = distilled(config, students=students)
+    return open_static_folder(load_model(folder), folder, name=f"static-{config.dimension}")
+
+
+def distilled(config: StaticText, *, students: Path) -> Path:
+    """The folder of a student, made in one step; the teacher's files and the recipe name it."""
+    teacher = _teacher_folder(config)
+    key = fingerprint(teacher=folder_digest(teacher), dimension=config.dimension, version=VERSION)
+    folder = students / key
+    if not (folder / "modules.json").exists():
+        staging = students / f".{uuid4().hex}.partial"
+        staging.mkdir(parents=True)
+        try:
+            _distil(teacher, config.dimension, staging)
+            os.rename(staging, folder)
+        except FileExistsError:
+            pass  # another process was quicker
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    return folder
+
+
+def _teacher_folder(config: StaticText) -> Path:
+    if isinstance(config.teacher, MiniLmEncoder):
+        from pipeline.encoders.minilm import verified_folder
+
+        return verified_folder()
+    return Path(config.teacher.path)
+
+
+def _distil(teacher: Path, dimension: int, folder: Path) -> None:
+    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
+    from model2vec.distill import distill_from_model
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):  # its progress bar
+            network = AutoModel.from_pretrained(str(teacher))
+            tokenizer: Any = AutoTokenizer.from_pretrained(str(teacher))
+            student = distill_from_model(
+                network, tokenizer, pca_dims=dimension, quantize_to="float32", device="cpu"
+            )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise EncoderError(f"cannot distil a static student of {teacher}: {error}") from error
+    weights = np.asarray(student.embedding, np.float32)
+    static = StaticEmbedding(student.tokenizer, embedding_weights=weights)
+    static.tokenizer.no_truncation()
+    model = SentenceTransformer(modules=[static, Normalize()], device="cpu")
+    model.save(str(folder), create_model_card=False)

@@ -1,0 +1,135 @@
+"""Static students: looked up to the model's own vectors, distilled once, whatever the company."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.config import ImageSettings, SentenceTransformersText, StaticText
+from pipeline.encoders import open_encoder
+from pipeline.encoders import static as room
+from pipeline.encoders.static import StaticTextEncoder, distilled, open_static
+from pipeline.errors import EncoderError
+
+ODD = [
+    "a\vb", "c\fd e", "tab\tand\nline", "naïve  ÉCLAIR", "\u00a0x\u2003y", "zero\u200bwidth",
+    "中文 mixed", "[PAD] [UNK] [CLS]", "e\u0301tude", "a\x1cb", "x" * 300, "!?...", " lead",
+]  # fmt: skip
+
+
+def vectors(encoder: StaticTextEncoder, texts: list[str]) -> np.ndarray:
+    out = np.zeros((len(texts), encoder.dimension), np.float32)
+    for part in encoder.encode(texts):
+        out[part.positions] = part.vectors
+    return out
+
+
+@pytest.fixture(scope="module")
+def folder(static_folder: Path) -> SentenceTransformersText:
+    return SentenceTransformersText(type="sentence_transformers", path=str(static_folder))
+
+
+def test_words_looked_up_give_the_models_own_vectors(
+    opened: Callable[[Any], Any], folder: SentenceTransformersText
+) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    encoder = opened(folder)
+    assert encoder.wordwise
+    own = SentenceTransformer(folder.path, device="cpu")
+    pairs = zip(ODD, ODD[::-1], strict=True)
+    texts = [*ODD, *(f"{a} of {b}, no. {n * 31}" for n, (a, b) in enumerate(pairs))]
+    expected = own.encode(texts, normalize_embeddings=True)
+    np.testing.assert_allclose(vectors(encoder, texts), expected, atol=2e-6)
+    for text, wanted in zip(texts, expected, strict=True):
+        np.testing.assert_allclose(vectors(encoder, [text])[0], wanted, atol=2e-6)
+
+
+def test_a_vector_does_not_depend_on_company_order_or_what_came_before(
+    opened: Callable[[Any], Any], folder: SentenceTransformersText, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [f"word{n} and word{n % 7} met word{n % 11}" for n in range(500)]
+    whole = vectors(opened(folder), texts)
+    again = opened(folder)
+    assert (vectors(again, texts[::-1])[::-1] == whole).all()
+    monkeypatch.setattr(room, "WORDS", 60)  # what is remembered is dropped again and again
+    monkeypatch.setattr(room, "TEXTS", 37)
+    forgetful = opened(folder)
+    assert (vectors(forgetful, texts) == whole).all()
+    assert len(forgetful._slots) <= 120
+
+
+def test_a_text_without_tokens_fails(opened: Callable[[Any], Any], folder: Any) -> None:
+    (part,) = opened(folder).encode(["", "   ", "word"])
+    assert part.positions.tolist() == [2]
+    assert [position for position, _ in part.failed] == [0, 1]
+
+
+def test_a_student_is_distilled_once_and_is_like_its_teacher(
+    bert_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher = SentenceTransformersText(type="sentence_transformers", path=str(bert_folder))
+    config = StaticText(type="static", teacher=teacher, dimension=16)
+    made = open_static(config, students=tmp_path)
+    assert made.dimension == 16
+    assert made.wordwise
+    (folder,) = tmp_path.iterdir()
+    monkeypatch.setattr(room, "_distil", lambda *_: pytest.fail("distilled again"))
+    again = open_encoder(config, images=ImageSettings(), threads=1, students=tmp_path)
+    assert again.fingerprint == made.fingerprint
+    assert distilled(config, students=tmp_path) == folder
+    texts = ["red bicycle for sale", "red bicycles on sale", "the annual report of the bank"]
+    one, two, other = vectors(made, texts)
+    assert one @ two > one @ other
+
+
+def test_a_teacher_that_cannot_be_distilled_leaves_nothing(
+    static_folder: Path, tmp_path: Path
+) -> None:
+    teacher = SentenceTransformersText(type="sentence_transformers", path=str(static_folder))
+    with pytest.raises(EncoderError, match="cannot distil"):
+        distilled(StaticText(type="static", teacher=teacher), students=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_student_is_fine_tuned_like_any_encoder_and_judges_the_nights(
+    bert_folder: Path, write_offers: Callable[..., Path], tmp_path: Path
+) -> None:
+    from pipeline.catalog import Catalog
+    from pipeline.registration import finetune
+    from pipeline.train_config import TrainConfig
+
+    data = write_offers(tmp_path / "data")
+    teacher = {"type": "sentence_transformers", "path": str(bert_folder)}
+    columns = {"id": "id", "text": "title"}
+    offers = {"type": "jsonl", "name": "s", "path": str(data / "offers.jsonl"), "columns": columns}
+    config = TrainConfig.model_validate(
+        {
+            "name": "offers",
+            "catalog": str(tmp_path / "catalog"),
+            "labels": [{"type": "pairs", "path": str(data / "pairs.csv")}],
+            "sources": [offers],
+            "encoder": {
+                "start": {"type": "static", "teacher": teacher, "dimension": 16},
+                "epochs": 2,
+                "learning_rate": 0.05,
+            },
+            "judge": {"kind": "linear"},
+            "threads": 1,
+            "images": {"workers": 0},
+        }
+    )
+    found = finetune(config)
+    model = Catalog.of(config).models.find(found["model"])
+    assert isinstance(model.encoder, SentenceTransformersText)
+    encoder = open_encoder(model.encoder, images=ImageSettings(), threads=1)
+    assert isinstance(encoder, StaticTextEncoder)
+    (student,) = (tmp_path / "catalog" / "students").iterdir()
+    begun = open_encoder(as_it_is(student), images=ImageSettings(), threads=1)
+    assert encoder.fingerprint != begun.fingerprint, "it was trained"
+
+
+def as_it_is(folder: Path) -> SentenceTransformersText:
+    return SentenceTransformersText(type="sentence_transformers", path=str(folder))
