@@ -1,10 +1,12 @@
 """Night after night of changes: what a night publishes is what computing all anew would publish."""
 
+import atexit
 import json
 import random
 import shutil
 import tempfile
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,9 @@ from PIL import Image
 from pipeline import run
 from pipeline.catalog import Catalog
 from pipeline.config import RunConfig
+from pipeline.registration import finetune
 from pipeline.schemas import LABELS
+from pipeline.train_config import TrainConfig
 
 NAMES = "amber basin cedar delta ember fjord grove haven inlet jetty knoll ledge"
 WORDS = NAMES.split()
@@ -81,8 +85,37 @@ def published(catalog: Path) -> dict[str, list[dict[str, Any]]]:
     return out
 
 
+@lru_cache
+def models() -> Path:
+    """A registry of two fine-tuned models, each with an encoder and a head of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="gemel-models-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    rows = ["left,right,label"]
+    for number in range(80):
+        text, other = sentence(number), sentence(number + 1000)
+        rows += [f"{text},{text.replace('e', '', 1)},1", f"{text},{other},0"]
+    (folder / "pairs.csv").write_text("\n".join(rows) + "\n")
+    path = str(folder / "pairs.csv")
+    inline = {"type": "inline", "path": path, "left_text": ["left"], "right_text": ["right"]}
+    for name, dimension, kind in (("one", 256, "linear"), ("two", 128, "similarity")):
+        finetune(
+            TrainConfig.model_validate(
+                {
+                    "name": name,
+                    "catalog": str(folder / "catalog"),
+                    "labels": [inline],
+                    "encoder": {"train": False, "start": {"type": "toy", "dimension": dimension}},
+                    "judge": {"kind": kind},
+                    "threads": 1,
+                    "images": {"workers": 0},
+                }
+            )
+        )
+    return folder / "catalog" / "models"
+
+
 class Nights(RuleBasedStateMachine):
-    """Records come, change and go; the judge's thresholds move; each night is run twice."""
+    """Records come, change and go, verdicts, thresholds and models too; each night is run twice."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,6 +125,7 @@ class Nights(RuleBasedStateMachine):
         self.accept = 0.9
         self.crowd = 1000
         self.dimension = 256
+        self.model = "none"
         self.said = 0
         self.changed = False
         self.nights = 0
@@ -101,6 +135,7 @@ class Nights(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
+        shutil.copytree(models(), self.folder / "catalog" / "models")
         for number in range(12):
             self.add(number, number % 5, None)
 
@@ -141,6 +176,12 @@ class Nights(RuleBasedStateMachine):
         self.changed |= dimension != self.dimension
         self.dimension = dimension
 
+    @rule(model=st.sampled_from(["none", "one", "two"]))
+    def change_model(self, model: str) -> None:
+        """Another registered model, its encoder with it, or the stated defaults."""
+        self.changed |= model != self.model
+        self.model = model
+
     @rule(
         left=st.integers(0, 30), right=st.integers(0, 30),
         label=st.sampled_from(["same", "different", "related", "unsure"]),
@@ -173,6 +214,7 @@ class Nights(RuleBasedStateMachine):
             "candidates": {"lexical": {"min_tokens": 20}, "crowd": self.crowd},
             "complete": True,
             "text_encoder": {"type": "toy", "dimension": self.dimension},
+            "model": self.model,
         }
         shutil.rmtree(copy, ignore_errors=True)
         if catalog.exists():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -98,3 +100,15 @@ def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> st
     url = f"s3://gemel-{tmp_path.name.replace('_', '-').lower()[:50]}"
     fsspec.filesystem("s3", skip_instance_cache=True).mkdir(url)
     return url
+
+
+@pytest.fixture(scope="session")
+def two_starts() -> ModuleType:
+    """The benchmark of that name."""
+    path = Path(__file__).parents[2] / "bench" / "two_starts.py"
+    spec = importlib.util.spec_from_file_location("two_starts", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

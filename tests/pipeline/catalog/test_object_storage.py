@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -58,6 +59,12 @@ def test_what_cannot_hold_a_catalog_is_said_before_any_work(
         run(configured(catalog=f"{bucket}-absent/x"))
     with pytest.raises(CatalogError, match="there is no catalog"):
         Catalog(f"{bucket}/nothing", create=False)
+
+
+def test_of_two_runs_started_together_one_works_and_one_says_why_not(
+    two_starts: ModuleType, bucket: str, tmp_path: Path
+) -> None:
+    assert sum(two_starts.repeat(tmp_path, f"{bucket}/catalog", tries=1).values()) == 1
 
 
 @pytest.fixture

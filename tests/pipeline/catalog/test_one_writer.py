@@ -1,6 +1,5 @@
 """One writer, many readers: starts that meet, a lock that was removed, reading while writing."""
 
-import importlib.util
 import json
 import os
 import signal
@@ -18,18 +17,6 @@ from pipeline import run
 from pipeline.catalog import Catalog
 from pipeline.config import RunConfig
 from pipeline.errors import CatalogError, LostLockError
-
-BENCH = Path(__file__).parents[2] / "bench" / "two_starts.py"
-
-
-@pytest.fixture(scope="module")
-def two_starts() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("two_starts", BENCH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_of_two_runs_started_together_one_works_and_one_says_why_not(
