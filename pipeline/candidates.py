@@ -27,7 +27,7 @@ from pipeline.indexes.blocks import (
 )
 from pipeline.indexes.kept import Arrays, Keep, nothing_kept
 from pipeline.indexes.kernel import FLOAT32, fastest
-from pipeline.lookup import sorted_places
+from pipeline.lookup import distinct, sorted_places
 
 CROWD_SAMPLE = 2048  # at most; see `_sample_size`
 # An estimate from fewer hits in the sample than this is noise, and raises nothing.
@@ -207,11 +207,14 @@ def near_pairs(
     recall = measure_recall(
         kept, keys, floor=crowds.floor, sample=settings.recall_sample, seed=seed
     )
-    left, right = np.divmod(keys, count)
-    left = np.concatenate([crowds.kept[left], np.minimum(crowds.leader, crowds.member)])
-    right = np.concatenate([crowds.kept[right], np.maximum(crowds.leader, crowds.member)])
-    order = np.lexsort((right, left))
-    return NearPairs(left[order], right[order], crowds, recall, built, told, len(fresh))
+    left = keys // count
+    left, right = crowds.kept[left], crowds.kept[keys - left * count]
+    if len(crowds.member):
+        left = np.concatenate([left, np.minimum(crowds.leader, crowds.member)])
+        right = np.concatenate([right, np.maximum(crowds.leader, crowds.member)])
+        order = np.lexsort((right, left))
+        left, right = left[order], right[order]
+    return NearPairs(left, right, crowds, recall, built, told, len(fresh))
 
 
 def _joined(
@@ -224,7 +227,7 @@ def _joined(
         return {"keys": _keys(_listed(pairs, vectors, crowds), len(vectors))}
 
     parts = [keep(f"part-{n}", lambda n=n: part(n))["keys"] for n in range(index.parts)]  # type: ignore[misc]
-    return np.unique(np.concatenate(parts))
+    return distinct(np.concatenate(parts))
 
 
 def _fresh(crowds: Crowds, carried: Carried | None) -> Positions:
@@ -274,7 +277,7 @@ def _listed(pairs: Iterator[Pairs], vectors: Vectors, crowds: Crowds) -> Iterato
 def _keys(pairs: Iterator[Pairs], count: int) -> npt.NDArray[np.int64]:
     """Pairs as sorted, distinct keys left * count + right."""
     parts = [left * count + right for left, right in pairs]
-    return np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
+    return distinct(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
 
 
 def measure_recall(

@@ -174,7 +174,10 @@ def judged(
     """
     count, work = len(units.rows), context.work
     fresh = kept.key[stand.row < 0]
-    chosen = np.union1d(fresh // max(count, 1), fresh % max(count, 1))
+    wanted = np.zeros(count, bool)
+    for side in np.divmod(fresh, max(count, 1)):
+        wanted[side] = True
+    chosen = np.flatnonzero(wanted)
     contents: Contents | None = None
     for start in range(0, len(kept.key), BATCH):
         part = slice(start, start + BATCH)

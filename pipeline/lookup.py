@@ -30,3 +30,15 @@ def sorted_places(values: npt.NDArray[Any], among: npt.NDArray[Any]) -> Places:
         return np.full(len(values), -1, np.int64)
     at = np.minimum(np.searchsorted(among, values), len(among) - 1)
     return np.where(among[at] == values, at, -1)
+
+
+def distinct(values: npt.NDArray[np.int64]) -> Places:
+    """The distinct values, ascending.
+
+    Sorting is several times as fast as the hash table that `np.unique` fills for millions of keys,
+    most of all when they come in sorted stretches.
+    """
+    ordered = np.sort(values, kind="stable")
+    first = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]

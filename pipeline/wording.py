@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -91,16 +91,29 @@ def _alone(words: frozenset[str], own: Wording, other: Wording) -> frozenset[str
 
 def _take_typo(word: str, others: list[str]) -> bool:
     """Remove the counterpart of `word` from `others`, when there is one."""
-    if len(word) < 3 or any(character.isdigit() for character in word):
+    if len(word) < 3 or _has_digit(word):
         return False
     for place, other in enumerate(others):
-        if any(character.isdigit() for character in other):
-            continue
-        short, long = sorted((word, other), key=len)
-        if fuzz.ratio(word, other) > TYPO or (len(short) >= 3 and long.startswith(short)):
+        if _is_typo(word, other):
             del others[place]
             return True
     return False
+
+
+# The same few words differ in pair after pair of a template, so both answers are remembered.
+@lru_cache(maxsize=1 << 17)
+def _has_digit(word: str) -> bool:
+    return any(character.isdigit() for character in word)
+
+
+@lru_cache(maxsize=1 << 17)
+def _is_typo(word: str, other: str) -> bool:
+    if _has_digit(other):
+        return False
+    if fuzz.ratio(word, other) > TYPO:
+        return True
+    short, long = (word, other) if len(word) <= len(other) else (other, word)
+    return len(short) >= 3 and long.startswith(short)
 
 
 def allowed_conflicts(words: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
