@@ -80,6 +80,7 @@ def once(context: RunContext, kind: Kind, propose: Callable[[], Proposals]) -> P
     work.keep_shard(name, "pairs", pa.Table.from_batches([near_rows(kind, found.near)]))
     work.keep_shard(name, "crowds", pa.Table.from_batches([found.crowds or none]))
     work.note(name, {"state": found.state, "facts": found.facts, "why": found.why})
+    work.drop(f"search-{kind}-")
     return found
 
 

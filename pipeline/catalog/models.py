@@ -95,9 +95,7 @@ class Registry:
             raise ModelError(
                 f"the registry {self.root} has no model {wanted}; it has: {there or 'none'}"
             )
-        model = self._load(self.root / name / (version or known[-1]))
-        model.verify()
-        return model
+        return self._load(self.root / name / (version or known[-1]))
 
     def find(self, reference: str) -> Model:
         """Open 'name/v0003', or the newest version of 'name'.
@@ -239,8 +237,10 @@ class Registry:
         write_history(self.root, history)
 
     def _load(self, folder: Path) -> Model:
-        """Open a version whose files are all here, not yet verified."""
-        return load_model(folder)
+        """Open and verify a version."""
+        model = load_model(folder)
+        model.verify()
+        return model
 
     def _install(self, staging: Path, folder: Path) -> None:
         """Make a filled folder the version at `folder`, in one step."""

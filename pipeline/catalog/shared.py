@@ -40,15 +40,6 @@ class SharedRegistry(Registry):
         super().__init__(root)
         self.store = store
 
-    def open(self, name: str, version: str | None = None) -> Model:
-        """See `Registry.open`; what the store lost or altered is asked of it again next time."""
-        try:
-            return super().open(name, version)
-        except ModelError:
-            if version is not None:
-                shutil.rmtree(self.root / name / version, ignore_errors=True)
-            raise
-
     def problems(self) -> dict[str, str]:
         """See `Registry.problems`; every version is fetched for it."""
         for model in self.list():
@@ -56,9 +47,13 @@ class SharedRegistry(Registry):
         return super().problems()
 
     def _load(self, folder: Path) -> Model:
-        model = load_model(folder)
-        self._complete(model)
-        return model
+        self._complete(load_model(folder))
+        try:
+            return super()._load(folder)
+        except ModelError:
+            # What the store lost or altered is asked of it again next time.
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
     @property
     def _lock(self) -> Place:

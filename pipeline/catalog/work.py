@@ -143,6 +143,11 @@ class Work:
         with np.load(path) as stored:
             return dict(stored)
 
+    def drop(self, prefix: str) -> None:
+        """Forget the arrays whose name begins with `prefix`."""
+        for path in self.folder.glob(f"{prefix}*.npz"):
+            path.unlink()
+
     def note(self, stage: str, facts: dict[str, Any]) -> None:
         """Keep the facts of a finished stage, on the disk."""
         _write(self.folder / f"{stage}{FACTS}", facts)

@@ -88,9 +88,9 @@ def test_a_file_altered_or_lost_in_the_store_is_named_and_can_be_put_back(machin
         damage()
         assert words in machine("there").problems()["products/v0001"]
         with pytest.raises(ModelError, match=words):
-            machine("there").open("products", "v0001")
+            machine("there").open("products")
         file.write(b"a")
-        assert machine("there").open("products", "v0001").version == "v0001"
+        assert machine("there").open("products").version == "v0001"
         shutil.rmtree(machine("there").root)
 
 

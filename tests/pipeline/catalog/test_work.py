@@ -63,3 +63,13 @@ def test_a_matrix_is_found_again(work: Work) -> None:
     work.matrix("image", (0, 1))
     work.settle("image")
     assert work.matrix("image").shape == (0, 1)
+
+
+def test_arrays_are_dropped_by_the_beginning_of_their_name(tmp_path: Path) -> None:
+    work = Work(tmp_path)
+    for name in ("search-text-1", "search-text-2", "search-image-1"):
+        work.save(name, values=np.arange(3))
+    work.drop("search-text-")
+    assert not work.has("search-text-1")
+    assert not work.has("search-text-2")
+    assert work.has("search-image-1")
