@@ -243,12 +243,11 @@ def _sample_pairs(vectors: Vectors, floor: float) -> Pairs:
     sample = np.unique(np.linspace(0, len(vectors) - 1, TUNING_SAMPLE).astype(np.int64))
     queries, others = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for found in block_hits(vectors[sample], vectors, floor, kernel=fastest()):
+        query, other = sample[found.row], found.column
+        near = reaching(vectors, query, other, floor, found.sure) & (query != other)
         # Of what a dense group has, a stretch of each block will do.
-        query, other = sample[found.row][:TUNING_PAIRS], found.column[:TUNING_PAIRS]
-        near = reaching(vectors, query, other, floor, found.sure[:TUNING_PAIRS])
-        near &= query != other
-        queries.append(query[near])
-        others.append(other[near])
+        queries.append(query[near][:TUNING_PAIRS])
+        others.append(other[near][:TUNING_PAIRS])
     query, other = np.concatenate(queries), np.concatenate(others)
     chosen = np.unique(np.linspace(0, len(query) - 1, MOST_PAIRS).astype(np.int64))
     return (query[chosen], other[chosen]) if len(query) else (query, other)

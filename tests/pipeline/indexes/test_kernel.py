@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pipeline import candidates
 from pipeline.candidates import near_pairs
 from pipeline.config import CandidateSettings, ExactIndex, FaissIndex, IndexConfig
 from pipeline.indexes.blocks import block_hits, cosines
@@ -49,6 +50,34 @@ def test_cosines_do_not_depend_on_the_batch() -> None:
     assert (whole[5000:5777] == pieces[1]).all()
     truth = (vectors.astype(np.float64) @ vectors.T.astype(np.float64)).ravel()
     assert np.abs(whole - truth).max() < 1e-6
+
+
+@pytest.mark.parametrize("exact_below", [0, 100_000], ids=["lists", "flat"])
+def test_the_pairs_do_not_depend_on_the_kernel(
+    exact_below: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.indexes import exact, faiss_index
+
+    random = np.random.default_rng(4)
+    base = random.standard_normal((6000, 24))
+    spread = random.uniform(0.05, 0.6, (3000, 1))
+    vectors = unit(
+        np.concatenate([base, base[:3000] + spread * random.standard_normal((3000, 24))])
+    )
+    found = []
+    for kernel in (FLOAT32, BFLOAT16):
+        for module in (candidates, exact, faiss_index):
+            monkeypatch.setattr(module, "fastest", lambda kernel=kernel: kernel)
+        pairs = near_pairs(
+            vectors,
+            floor=0.9,
+            index=FaissIndex(exact_below=exact_below),
+            settings=CandidateSettings(crowd=200),
+            seed=0,
+        )
+        found.append((pairs.left.tolist(), pairs.right.tolist(), pairs.recall, pairs.description))
+    assert found[0] == found[1]
+    assert len(found[0][0]) > 1000
 
 
 class StoppedError(Exception):
