@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipeline import progress
 from pipeline.config import MiniLmEncoder, StaticText
 from pipeline.encoders.contract import Encoded, Floats, normalised, text_blocks
 from pipeline.encoders.fingerprint import fingerprint, folder_digest
@@ -154,6 +155,7 @@ def distilled(config: StaticText, *, students: Path) -> Path:
     if not (folder / "modules.json").exists():
         staging = students / f".{uuid4().hex}.partial"
         staging.mkdir(parents=True)
+        progress.say("distilling the static encoder: a minute or two, once for this catalog")
         try:
             _distil(teacher, config.dimension, staging)
             os.rename(staging, folder)

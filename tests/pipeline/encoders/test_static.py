@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline import progress
 from pipeline.config import ImageSettings, SentenceTransformersText, StaticText
 from pipeline.encoders import open_encoder
 from pipeline.encoders import static as room
@@ -72,7 +73,11 @@ def test_a_student_is_distilled_once_and_is_like_its_teacher(
 ) -> None:
     teacher = SentenceTransformersText(type="sentence_transformers", path=str(bert_folder))
     config = StaticText(type="static", teacher=teacher, dimension=16)
-    made = open_static(config, students=tmp_path)
+    said: list[str] = []
+    with progress.listening(lambda *_: None, hearer=said.append):
+        made = open_static(config, students=tmp_path)
+    assert len(said) == 1
+    assert "distilling" in said[0]
     assert made.dimension == 16
     assert made.wordwise
     (folder,) = tmp_path.iterdir()
