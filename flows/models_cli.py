@@ -272,7 +272,6 @@ def rollback_model(
 
     Example: `gemel models rollback --catalog .gemel/sample`
     """
-
     registry = chosen_catalog(catalog).models
     found = registry.rollback(purpose, by=getpass.getuser(), reason=reason)
     now = found.reference if found else "none: runs decide by the stated defaults"

@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.candidates import Crowds
 from pipeline.catalog.catalog import Catalog
 from pipeline.catalog.runs import Run
 from pipeline.context import RunContext
+from pipeline.crowds import Crowds
 from pipeline.encoders.fingerprint import fingerprint
 from pipeline.frequencies import WordFrequencies
 from pipeline.incremental import COMPARED, Near, Scores

@@ -13,10 +13,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.config import ImageEncoderConfig, TextEncoderConfig
 from pipeline.errors import ModelError
+from pipeline.purposes import refused_use
 
 MANIFEST = "model.json"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 VERSION = re.compile(r"v\d{4,}")
+_OWN_FACTS = {"name", "version", "created", "files", "sha256"}
 _ENCODER: TypeAdapter[TextEncoderConfig | ImageEncoderConfig] = TypeAdapter(
     TextEncoderConfig | ImageEncoderConfig
 )
@@ -109,6 +111,33 @@ def load_model(folder: Path) -> Model:
             f"{folder} holds the model {facts['name']}/{facts['version']}; move it to its place"
         )
     return Model(name, version, folder, facts)
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot be the name of a model."""
+    if not NAME.fullmatch(name):
+        raise ModelError(
+            f"{name!r} is no name of a model: lower-case letters, digits, - and _ only"
+        )
+
+
+def check_facts(facts: dict[str, Any], folder: Path) -> None:
+    """Refuse facts that could not be used later."""
+    if own := sorted(_OWN_FACTS & set(facts)):
+        raise ModelError(f"the facts {own} of a model are the registry's to set; leave them out")
+    if missing := sorted({"purpose", "encoder"} - set(facts)):
+        raise ModelError(f"a model's facts lack {missing}")
+    if use := refused_use(str(facts["purpose"])):
+        raise ModelError(
+            f"the purpose {facts['purpose']!r} is out of scope ({use}); such a model is refused"
+        )
+    if (folder / MANIFEST).exists():
+        raise ModelError(f"{MANIFEST} is written by the registry; return the facts instead")
+    encoder_settings(facts["encoder"], folder)
+    try:
+        digest(facts)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"a model's facts must be JSON without NaN: {error}") from error
 
 
 def encoder_settings(

@@ -24,19 +24,17 @@ from pipeline.catalog.model import (
     NAME,
     VERSION,
     Model,
+    check_facts,
+    check_name,
     digest,
-    encoder_settings,
     file_digest,
     files_of,
     load_model,
 )
 from pipeline.catalog.staging import locked, staged
 from pipeline.errors import ModelError
-from pipeline.purposes import refused_use
 
 __all__ = ["Model", "Registry"]
-
-_OWN_FACTS = {"name", "version", "created", "files", "sha256"}
 
 
 class Registry:
@@ -64,10 +62,10 @@ class Registry:
         Raises:
             ModelError: the name, the purpose, the facts or the files cannot be registered.
         """
-        _check_name(name)
+        check_name(name)
         with staged(self.root) as staging:
             facts = dict(fill(staging))
-            _check_facts(facts, staging)
+            check_facts(facts, staging)
             files = {path: file_digest(staging / path) for path in files_of(staging)}
             sync_tree(staging)
             with self._changing():
@@ -86,7 +84,7 @@ class Registry:
         Raises:
             ModelError: there is none, or a file is altered, missing or not of this version.
         """
-        _check_name(name)
+        check_name(name)
         with self._reading():
             known = self._versions(name)
         if not known or (version is not None and version not in known):
@@ -286,32 +284,6 @@ class Registry:
         folder = self.root / name / version
         self._install(staging, folder)
         return folder
-
-
-def _check_name(name: str) -> None:
-    if not NAME.fullmatch(name):
-        raise ModelError(
-            f"{name!r} is no name of a model: lower-case letters, digits, - and _ only"
-        )
-
-
-def _check_facts(facts: dict[str, Any], folder: Path) -> None:
-    """Refuse facts that could not be used later."""
-    if own := sorted(_OWN_FACTS & set(facts)):
-        raise ModelError(f"the facts {own} of a model are the registry's to set; leave them out")
-    if missing := sorted({"purpose", "encoder"} - set(facts)):
-        raise ModelError(f"a model's facts lack {missing}")
-    if use := refused_use(str(facts["purpose"])):
-        raise ModelError(
-            f"the purpose {facts['purpose']!r} is out of scope ({use}); such a model is refused"
-        )
-    if (folder / MANIFEST).exists():
-        raise ModelError(f"{MANIFEST} is written by the registry; return the facts instead")
-    encoder_settings(facts["encoder"], folder)
-    try:
-        digest(facts)
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"a model's facts must be JSON without NaN: {error}") from error
 
 
 def _now() -> str:

@@ -61,8 +61,7 @@ class SharedRegistry(Registry):
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        with locked(self.root):
-            self._follow()
+        self._follow()
         yield
 
     @contextmanager
@@ -92,8 +91,7 @@ class SharedRegistry(Registry):
                 (self.store / PREVIOUS).write((new / PREVIOUS).read_bytes())
             check_held(self._lock)
             (self.store / CURRENT).write((new / CURRENT).read_bytes())
-        with self._reading():
-            pass
+        self._follow()
 
     def _install(self, staging: Path, folder: Path) -> None:
         place = self.store / folder.parent.name / folder.name
@@ -110,18 +108,19 @@ class SharedRegistry(Registry):
 
     def _follow(self) -> None:
         """Make the copy here have the store's history and versions, each without its files."""
-        there = self._small_files()
-        for name in self._names():
-            for version in self._versions(name):
-                path = f"{name}/{version}/{MANIFEST}"
-                kept = self.root / path
-                if not kept.exists() or kept.read_bytes() != there.get(path):
-                    shutil.rmtree(kept.parent)
-        for path in {CURRENT, PREVIOUS, *there}:
-            if path not in there:
-                (self.root / path).unlink(missing_ok=True)
-            elif not (self.root / path).exists() or path in (CURRENT, PREVIOUS):
-                Place(str(self.root / path)).write(there[path])
+        with locked(self.root):
+            there = self._small_files()
+            for name in self._names():
+                for version in self._versions(name):
+                    path = f"{name}/{version}/{MANIFEST}"
+                    kept = self.root / path
+                    if not kept.exists() or kept.read_bytes() != there.get(path):
+                        shutil.rmtree(kept.parent)
+            for path in {CURRENT, PREVIOUS, *there}:
+                if path not in there:
+                    (self.root / path).unlink(missing_ok=True)
+                elif not (self.root / path).exists() or path in (CURRENT, PREVIOUS):
+                    Place(str(self.root / path)).write(there[path])
 
     def _small_files(self) -> dict[str, bytes]:
         """The store's history and every model.json, by their paths."""

@@ -1,9 +1,9 @@
 """Static token embeddings: the student of a slower encoder, and how one is made.
 
 A text's vector is the sum of its tokens' vectors, so that a word's part of it is the same in every
-text: words are looked up, not computed, and no text is touched in Python. The student is distilled
-by model2vec (Tulkens and van Dongen, 2024): each entry of the teacher's vocabulary embedded by the
-teacher, principal components kept, frequent tokens weighted down.
+text: words are tokenised once and looked up from then on. The student is distilled by model2vec
+(Tulkens and van Dongen, 2024): each entry of the teacher's vocabulary embedded by the teacher,
+principal components kept, frequent tokens weighted down.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class StaticTextEncoder:
     fingerprint: str
     modality: Literal["text"] = "text"
     _slots: dict[str, int] = field(default_factory=dict, repr=False)
-    _sums: list[Floats] = field(default_factory=list, repr=False)
+    _sums: Floats | None = field(default=None, repr=False)
 
     @property
     def dimension(self) -> int:
@@ -77,18 +77,15 @@ class StaticTextEncoder:
 
     def _words(self, words: list[str]) -> Floats:
         """(w, dimension) sums of the tokens of distinct words, remembered from block to block."""
+        if self._sums is None or len(self._slots) + len(words) > WORDS:
+            self._slots, self._sums = {}, np.zeros((0, self.dimension), np.float32)
         new = [word for word in words if word not in self._slots]
-        if len(self._slots) + len(new) > WORDS:
-            self._slots.clear()
-            self._sums.clear()
-            new = words
         if new:
-            self._slots.update(
-                zip(new, range(len(self._slots), len(self._slots) + len(new)), strict=True)
-            )
-            self._sums = [np.concatenate([*self._sums, self._tokenised(new)])]
+            known = len(self._slots)
+            self._slots.update(zip(new, range(known, known + len(new)), strict=True))
+            self._sums = np.concatenate([self._sums, self._tokenised(new)])
         slots = np.fromiter((self._slots[word] for word in words), np.int64, len(words))
-        return self._sums[0][slots] if self._sums else np.zeros((0, self.dimension), np.float32)
+        return self._sums[slots]
 
     def _tokenised(self, texts: list[str]) -> Floats:
         """(t, dimension) sums of the tokens of each text."""
@@ -111,11 +108,14 @@ def _bags(table: Floats, ids: NDArray[np.int64], offsets: NDArray[np.int64]) -> 
 
 
 def is_static(model: Any) -> bool:
-    """Whether a sentence-transformers model is nothing but static embeddings."""
+    """Whether a sentence-transformers model is nothing but static embeddings, without a prompt."""
     from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
 
+    from pipeline.encoders.sentence_transformers_folder import default_prompt
+
     first, *rest = model
-    return isinstance(first, StaticEmbedding) and all(isinstance(m, Normalize) for m in rest)
+    plain = isinstance(first, StaticEmbedding) and all(isinstance(m, Normalize) for m in rest)
+    return plain and not default_prompt(model)
 
 
 def open_static_folder(model: Any, folder: Path, *, name: str) -> StaticTextEncoder:
@@ -159,8 +159,9 @@ def distilled(config: StaticText, *, students: Path) -> Path:
         try:
             _distil(teacher, config.dimension, staging)
             os.rename(staging, folder)
-        except FileExistsError:
-            pass  # another process was quicker
+        except OSError:
+            if not (folder / "modules.json").exists():  # no other process was quicker
+                raise
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     return folder

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pipeline.indexes.kernel import FLOAT32, Hits, Kernel, Positions, Vectors
 
-__all__ = ["BASE", "DECIMALS", "QUERIES", "Hits", "Pairs", "Positions", "Vectors", "block_hits",
+__all__ = ["BASE", "QUERIES", "Hits", "Pairs", "Positions", "Vectors", "block_hits",
            "cosines", "exact_pairs", "reaching", "settled"]  # fmt: skip
 
 Pairs = tuple[Positions, Positions]
@@ -19,7 +19,6 @@ Pairs = tuple[Positions, Positions]
 QUERIES, BASE = 2048, 2048
 # A score in a product costs so little beside a pair looked at on its own.
 DENSE = 300
-DECIMALS = 5
 
 
 def block_hits(
@@ -80,23 +79,27 @@ def _numbered(values: Positions) -> tuple[Positions, Positions]:
     return np.flatnonzero(there), (np.cumsum(there) - 1)[values]
 
 
-def cosines(vectors: Vectors, left: Positions, right: Positions) -> npt.NDArray[np.float32]:
+def cosines(
+    vectors: Vectors, left: Positions, right: Positions, *, queries: Vectors | None = None
+) -> npt.NDArray[np.float32]:
     """Exact cosine of each pair of rows, the same whatever the batch or thread count.
 
     Args:
         vectors: (n, d) unit-norm float32.
         left, right: (p,) row numbers.
+        queries: (m, d) what `left` numbers; default: `vectors`.
 
     Returns:
         (p,) float32 in [-1, 1], summed in float64 and rounded to 6 decimals.
     """
     import torch
 
-    out, plain = np.empty(len(left), np.float32), np.asarray(vectors)
+    out, second = np.empty(len(left), np.float32), np.asarray(vectors)
+    first = second if queries is None else np.asarray(queries)
     for start in range(0, len(left), 16_384):
         part = slice(start, start + 16_384)
-        first, second = (torch.from_numpy(plain[side[part]]).double() for side in (left, right))
-        products = first.mul_(second).sum(dim=1).numpy()
+        one = torch.from_numpy(first[left[part]]).double()
+        products = one.mul_(torch.from_numpy(second[right[part]])).sum(dim=1).numpy()
         out[part] = np.round(np.clip(products, -1.0, 1.0), 6)
     return out
 
@@ -107,12 +110,18 @@ def reaching(
     right: Positions,
     floor: float | npt.NDArray[np.float32],
     sure: npt.NDArray[np.bool_],
+    *,
+    queries: Vectors | None = None,
 ) -> npt.NDArray[np.bool_]:
-    """(p,) whether the exact cosine reaches `floor`; computed only where it is not sure."""
+    """(p,) whether the exact cosine reaches `floor`; computed only where it is not sure.
+
+    Args:
+        vectors, left, right, queries: as `cosines` has them.
+    """
     kept = sure.copy()
     rest = np.flatnonzero(~sure)
     least = floor if isinstance(floor, float) else floor[rest]
-    kept[rest] = cosines(vectors, left[rest], right[rest]) >= least
+    kept[rest] = cosines(vectors, left[rest], right[rest], queries=queries) >= least
     return kept
 
 

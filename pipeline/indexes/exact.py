@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from pipeline.indexes.blocks import BASE, Hits, Pairs, Vectors, block_hits, cosines, exact_pairs
+from pipeline.indexes.blocks import BASE, Hits, Pairs, Vectors, block_hits, exact_pairs, reaching
 from pipeline.indexes.kernel import fastest
 
 ROWS = 8 * BASE
@@ -37,19 +34,10 @@ class BruteForce:
     def search(self, queries: Vectors, floor: float) -> Iterator[Pairs]:
         """See `Index.search`."""
         for found in block_hits(queries, self.vectors, floor, kernel=fastest()):
-            kept = across(queries, self.vectors, found, floor)
-            yield found.row[kept], found.column[kept]
+            row, column = found.row, found.column
+            kept = reaching(self.vectors, row, column, floor, found.sure, queries=queries)
+            yield row[kept], column[kept]
 
     def save(self, folder: Path) -> None:
         """Nothing to keep: the vectors are the index."""
         folder.mkdir(parents=True, exist_ok=True)
-
-
-def across(queries: Vectors, vectors: Vectors, found: Hits, floor: float) -> npt.NDArray[np.bool_]:
-    """(p,) whether the exact cosine of a query and a vector reaches `floor`."""
-    kept = found.sure.copy()
-    left = np.flatnonzero(~kept)
-    both = np.concatenate([queries[found.row[left]], vectors[found.column[left]]])
-    at = np.arange(len(left))
-    kept[left] = cosines(both, at, at + len(left)) >= floor
-    return kept

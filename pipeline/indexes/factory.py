@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.errors import ConfigError
-from pipeline.indexes.blocks import DECIMALS, Pairs, Vectors
+from pipeline.indexes.blocks import Pairs, Vectors, cosines
+from pipeline.lookup import distinct
 
 # Tried where an encoder's dimension is known only once it is loaded: a product quantiser must
 # divide the dimension, so a string may fit one and not another.
@@ -82,11 +82,11 @@ class FactoryIndex:
         """See `Index.self_join`, whose one part it is; as complete as the factory's index is."""
         # Either side may find the other, so both directions are searched and met in one key.
         keys = [
-            np.unique(np.minimum(row, column) * len(self.vectors) + np.maximum(row, column))
+            distinct(np.minimum(row, column) * len(self.vectors) + np.maximum(row, column))
             for row, column in self.search(self.vectors, floor)
         ]
         if keys:
-            left, right = np.divmod(np.unique(np.concatenate(keys)), len(self.vectors))
+            left, right = np.divmod(distinct(np.concatenate(keys)), len(self.vectors))
             yield left[left < right], right[left < right]
 
     def search(self, queries: Vectors, floor: float) -> Iterator[Pairs]:
@@ -101,13 +101,8 @@ class FactoryIndex:
                 limits, _, found = self.index.range_search(block, floor - 0.01)
             except RuntimeError as error:
                 raise ConfigError(_refused(self.factory, len(self.vectors), error)) from error
-            counts: npt.NDArray[np.int64] = limits[1:].astype(np.int64) - limits[:-1].astype(
-                np.int64
-            )
-            row = np.repeat(np.arange(len(block)), counts)
-            kept = (
-                np.round(np.einsum("ij,ij->i", block[row], self.vectors[found]), DECIMALS) >= floor
-            )
+            row = np.repeat(np.arange(len(block)), np.diff(limits.astype(np.int64)))
+            kept = cosines(self.vectors, row, found, queries=block) >= floor
             yield row[kept] + start, found[kept]
 
     def save(self, folder: Path) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from million import config, one_run, write_static_encoder, write_texts
-from real_data import machine
+from real_data import Report
 
 SEMHASH = """
 import json, resource, sys, time
@@ -88,8 +88,7 @@ def main() -> None:
     if not (out / "static").exists():
         write_static_encoder(out / "static")
     python = peer_python(out / "peers")
-    lines = ["| rows | way | seconds | × gemel | peak GB | |", "|---|---|---|---|---|---|"]
-    print("\n".join(lines), flush=True)
+    report = Report("| rows | way | seconds | × gemel | peak GB | |")
     results = []
     for rows in chosen.rows:
         texts = out / f"million-{rows}.parquet"
@@ -98,14 +97,11 @@ def main() -> None:
         for row in (own, semhash(python, texts, out / "static", chosen.threshold)):
             results.append({"rows": rows, **row})
             told = {k: v for k, v in row.items() if k not in ("way", "seconds", "peak_gb")}
-            lines.append(
+            report.add(
                 f"| {rows:,} | {row['way']} | {row['seconds']:.1f} | "
                 f"{row['seconds'] / own['seconds']:.2f} | {row['peak_gb']:.2f} | {told} |"
             )
-            print(lines[-1], flush=True)
-    facts = {"machine": machine(), "threshold": chosen.threshold, "rows": results}
-    (out / "peers.json").write_text(json.dumps(facts, indent=2) + "\n")
-    (out / "peers.md").write_text("\n".join(lines) + "\n")
+    report.write(out / "peers", threshold=chosen.threshold, rows=results)
 
 
 if __name__ == "__main__":

@@ -279,6 +279,25 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+class Report:
+    """A table that is printed line by line, and written to a file with its facts at the end."""
+
+    def __init__(self, header: str) -> None:
+        self.lines: list[str] = []
+        self.add(header)
+        self.add("|" + "---|" * (header.count("|") - 1))
+
+    def add(self, line: str) -> None:
+        self.lines.append(line)
+        print(line, flush=True)
+
+    def write(self, path: Path, **facts: Any) -> None:
+        """Write <path>.md and <path>.json, the machine in it."""
+        path.with_suffix(".md").write_text("\n".join(self.lines) + "\n")
+        text = json.dumps({"machine": machine(), **facts}, indent=2)
+        path.with_suffix(".json").write_text(text + "\n")
+
+
 def machine() -> dict[str, Any]:
     from importlib.metadata import version
 

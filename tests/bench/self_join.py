@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from real_data import machine
+from real_data import Report
 
 TARGET = 0.99
 WAYS = ("gemel", "range_search")
@@ -143,9 +143,7 @@ def main() -> None:
     chosen = parser.parse_args()
     out = chosen.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    lines = ["| rows | way | seconds | × gemel | peak GB | pairs | recall | |",
-             "|---|---|---|---|---|---|---|---|"]  # fmt: skip
-    print("\n".join(lines), flush=True)
+    report = Report("| rows | way | seconds | × gemel | peak GB | pairs | recall | |")
     results = []
     for rows in chosen.rows:
         path = vectors_of(chosen.data, out, rows)
@@ -154,14 +152,11 @@ def main() -> None:
             row = {"rows": rows, **measured(way, path, chosen.floor, chosen.probes)}
             own = own or row["seconds"]
             results.append(row)
-            lines.append(
+            report.add(
                 f"| {rows:,} | {way} | {row['seconds']:.1f} | {row['seconds'] / own:.1f} | "
                 f"{row['peak_gb']:.2f} | {row['pairs']:,} | {row['recall']:.4f} | {row['told']} |"
             )
-            print(lines[-1], flush=True)
-    facts = {"machine": machine(), "floor": chosen.floor, "rows": results}
-    (out / "self_join.json").write_text(json.dumps(facts, indent=2) + "\n")
-    (out / "self_join.md").write_text("\n".join(lines) + "\n")
+    report.write(out / "self_join", floor=chosen.floor, rows=results)
 
 
 if __name__ == "__main__":

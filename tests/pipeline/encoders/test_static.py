@@ -90,6 +90,39 @@ def test_a_student_is_distilled_once_and_is_like_its_teacher(
     assert one @ two > one @ other
 
 
+def test_another_process_may_have_been_quicker(
+    bert_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher = SentenceTransformersText(type="sentence_transformers", path=str(bert_folder))
+    config = StaticText(type="static", teacher=teacher, dimension=16)
+
+    def slow(teacher: Path, dimension: int, folder: Path) -> None:
+        (folder / "modules.json").write_text("mine")
+        for other in (tmp_path / "other").iterdir():
+            other.rename(tmp_path / other.name)
+
+    first = distilled(config, students=tmp_path / "other")
+    monkeypatch.setattr(room, "_distil", slow)
+    found = distilled(config, students=tmp_path)
+    assert found.name == first.name
+    assert (found / "modules.json").read_text() != "mine"
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_folder_with_a_prompt_is_read_with_it(
+    opened: Callable[[Any], Any], static_folder: Path, tmp_path: Path
+) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(static_folder), device="cpu")
+    model.prompts = {"query": "find this: "}
+    model.default_prompt_name = "query"
+    model.save(str(tmp_path), create_model_card=False)
+    encoder = opened(SentenceTransformersText(type="sentence_transformers", path=str(tmp_path)))
+    expected = model.encode(["red bicycle"], normalize_embeddings=True)
+    np.testing.assert_allclose(vectors(encoder, ["red bicycle"]), expected, atol=2e-6)
+
+
 def test_a_teacher_that_cannot_be_distilled_leaves_nothing(
     static_folder: Path, tmp_path: Path
 ) -> None:
