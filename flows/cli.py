@@ -113,8 +113,8 @@ def export(
     """
     from pydantic import ValidationError
 
-    from pipeline.config import ExportSettings
     from pipeline.errors import ConfigError
+    from pipeline.output_config import ExportSettings
     from pipeline.outputs import write_export
     from pipeline.settings import explain
 

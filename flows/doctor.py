@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.catalog.place import Place
-from pipeline.config import EfficientNetLite0, ImageSettings, MiniLmEncoder
+from pipeline.config import ImageSettings
+from pipeline.encoder_config import EfficientNetLite0, MiniLmEncoder
 from pipeline.errors import CatalogError, PipelineError
 
 PROVED = ("prefect", "fastapi", "sqlalchemy", "torch", "sentence-transformers", "faiss-cpu",

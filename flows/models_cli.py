@@ -281,7 +281,8 @@ def rollback_model(
 
 def _labels(pairs: Path | None, config: Path | None, catalog: str | None) -> Any:
     """The labels a command means, as a fine-tune's settings."""
-    from pipeline.train_config import PairLabels, TrainConfig, load_train_config
+    from pipeline.label_config import PairLabels
+    from pipeline.train_config import TrainConfig, load_train_config
 
     if (pairs is None) == (config is None):
         raise ConfigError("name the labels by --pairs FILE or by --config CONFIG, one of them")

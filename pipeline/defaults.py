@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config import (
-    CosineRule,
+from pipeline.config import CosineRule, JudgeSettings
+from pipeline.encoder_config import (
     EfficientNetLite0,
     ImageEncoderConfig,
-    JudgeSettings,
     MiniLmEncoder,
     TextEncoderConfig,
     ToyImage,

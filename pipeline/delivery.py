@@ -11,8 +11,9 @@ from hashlib import blake2b
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config import RunConfig, SourceConfig
+from pipeline.config import RunConfig
 from pipeline.errors import SourceError
+from pipeline.source_config import SourceConfig
 from pipeline.sources import SourceBatch, open_source
 from pipeline.stamps import Stamp, Stamper
 

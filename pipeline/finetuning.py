@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from pipeline.catalog import Catalog
-from pipeline.config import (
+from pipeline.encoder_config import (
     SentenceTransformersImage,
     SentenceTransformersText,
     StaticText,

@@ -14,17 +14,17 @@ import pyarrow.compute as pc
 from pipeline.claims import EXAMPLES, HELD_OUT, ORIGINS, Claims
 from pipeline.decoding import Decoder
 from pipeline.errors import ConfigError
-from pipeline.label_files import parse_labels, parse_splits, read_strings
-from pipeline.label_records import Inline, find_rows, inline_records
-from pipeline.schemas import LABELS, conform
-from pipeline.train_config import (
+from pipeline.label_config import (
     ClusterLabels,
     InlineLabels,
     LabelConfig,
     PairLabels,
-    TrainConfig,
     VerdictLabels,
 )
+from pipeline.label_files import parse_labels, parse_splits, read_strings
+from pipeline.label_records import Inline, find_rows, inline_records
+from pipeline.schemas import LABELS, conform
+from pipeline.train_config import TrainConfig
 
 LARGE_ENTITY = 64  # records of one entity up to which all its pairs are listed
 

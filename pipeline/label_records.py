@@ -13,17 +13,18 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config import Columns, SourceConfig
 from pipeline.decoding import Decoder
 from pipeline.errors import ConfigError
+from pipeline.label_config import InlineLabels
 from pipeline.label_files import read_strings
 from pipeline.lookup import places
 from pipeline.records import build_records, content_hash, drop_duplicate_ids
 from pipeline.schemas import QUARANTINE, RECORDS
+from pipeline.source_config import Columns, SourceConfig
 from pipeline.sources import open_source
 from pipeline.sources.jsonl import text
 from pipeline.sources.tabular import build, check_columns
-from pipeline.train_config import InlineLabels, TrainConfig
+from pipeline.train_config import TrainConfig
 
 INLINE = "inline"
 SHARD_ROWS = 16_384

@@ -20,12 +20,13 @@ import pyarrow.compute as pc
 from pipeline.claims import EXAMPLES, HELD_OUT, ORIGINS, Claims, joined, settle
 from pipeline.decoding import Decoder
 from pipeline.errors import ConfigError
+from pipeline.label_config import ClusterLabels, InlineLabels
 from pipeline.label_entries import Entry, read_entry, tied
 from pipeline.label_records import INLINE, read_records
 from pipeline.labelled import LabelledPairs
 from pipeline.records import exact_groups
 from pipeline.schemas import QUARANTINE, RECORDS, conform
-from pipeline.train_config import ClusterLabels, InlineLabels, TrainConfig
+from pipeline.train_config import TrainConfig
 
 Rows = npt.NDArray[np.int64]
 Words = npt.NDArray[np.str_]

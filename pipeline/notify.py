@@ -15,8 +15,9 @@ import subprocess
 from email.message import EmailMessage
 from typing import Any, assert_never
 
-from pipeline.config import CommandHook, Email, Notify, Outcome, RunConfig, Webhook
+from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
+from pipeline.output_config import CommandHook, Email, Notify, Outcome, Webhook
 from pipeline.reporting.facts import failed_gates, in_short
 
 Summary = dict[str, Any]

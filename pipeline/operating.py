@@ -13,7 +13,8 @@ from pipeline.catalog import history as decided
 from pipeline.catalog.history import Word
 from pipeline.catalog.retention import prune as prune_catalog
 from pipeline.catalog.runs import Run
-from pipeline.config import ExportSettings, RetentionSettings
+from pipeline.config import RetentionSettings
+from pipeline.output_config import ExportSettings
 from pipeline.outputs import after_publishing, tried_exports, tried_report
 
 

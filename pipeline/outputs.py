@@ -11,9 +11,9 @@ import pyarrow as pa
 from pipeline.catalog.catalog import Catalog
 from pipeline.catalog.retention import prune
 from pipeline.catalog.runs import Run
-from pipeline.config import ExportSettings
 from pipeline.context import RunContext, stage
 from pipeline.outcome import reason_of
+from pipeline.output_config import ExportSettings
 
 
 @stage("report")
@@ -33,8 +33,8 @@ def tried_report(catalog: Catalog, run: Run) -> dict[str, Any]:
 
 def write_report(catalog: Catalog, run: Run) -> str:
     """Write a run's HTML report into its folder and return the path."""
-    from pipeline.config import ReportSettings
     from pipeline.feed import events_of
+    from pipeline.output_config import ReportSettings
     from pipeline.reporting.data import build_report
     from pipeline.reporting.html import render_report
 

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from pipeline import run
-from pipeline.config import ToyImage, ToyText, load_config
+from pipeline.config import load_config
+from pipeline.encoder_config import ToyImage, ToyText
 from pipeline.registration import finetune
 from pipeline.sample import EXPECTED, write_sample
 from pipeline.train_config import CharacterCnn, load_train_config

@@ -11,7 +11,14 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from pipeline import config, train_config
+from pipeline import (
+    config,
+    encoder_config,
+    label_config,
+    output_config,
+    source_config,
+    train_config,
+)
 from pipeline.config import RunConfig, load_config
 from pipeline.schemas import TABLES
 from pipeline.train_config import TrainConfig
@@ -117,7 +124,7 @@ def test_the_fine_tuning_script_works(gemel: Gemel, sample: None) -> None:
 def test_the_decisions_about_runs_work(gemel: Gemel, sample: None, tmp_path: Path) -> None:
     from pipeline import run
     from pipeline.catalog import Catalog
-    from pipeline.config import ToyImage, ToyText
+    from pipeline.encoder_config import ToyImage, ToyText
 
     toy = {"text_encoder": ToyText(type="toy"), "image_encoder": ToyImage(type="toy_image")}
     quick = load_config("configs/images.yaml", catalog=str(tmp_path / "catalog"))
@@ -196,12 +203,12 @@ def test_every_command_has_an_example_and_no_other_is_named() -> None:
 
 SETTINGS: dict[str, list[type[BaseModel]]] = {
     "The run": [RunConfig],
-    "`sources`": list(get_args(get_args(config.SourceConfig)[0])),
-    "`columns`": [config.Columns],
+    "`sources`": list(get_args(get_args(source_config.SourceConfig)[0])),
+    "`columns`": [source_config.Columns],
     "`text`": [config.TextSettings],
     "`images`": [config.ImageSettings],
-    "`text_encoder`": list(get_args(get_args(config.TextEncoderConfig)[0])),
-    "`image_encoder`": list(get_args(get_args(config.ImageEncoderConfig)[0])),
+    "`text_encoder`": list(get_args(get_args(encoder_config.TextEncoderConfig)[0])),
+    "`image_encoder`": list(get_args(get_args(encoder_config.ImageEncoderConfig)[0])),
     "`index`": list(get_args(get_args(config.IndexConfig)[0])),
     "`candidates`": [config.CandidateSettings],
     "`candidates.lexical`": [config.LexicalSettings],
@@ -210,12 +217,12 @@ SETTINGS: dict[str, list[type[BaseModel]]] = {
     "`clustering`": [config.ClusterSettings],
     "`gates`": [config.GateSettings],
     "`retention`": [config.RetentionSettings],
-    "`exports`": [config.ExportSettings],
-    "`report`": [config.ReportSettings],
-    "`notify`": list(get_args(get_args(config.Notify)[0])),
-    "`metrics`": [config.MetricsSettings],
+    "`exports`": [output_config.ExportSettings],
+    "`report`": [output_config.ReportSettings],
+    "`notify`": list(get_args(get_args(output_config.Notify)[0])),
+    "`metrics`": [output_config.MetricsSettings],
     "The fine-tune": [TrainConfig],
-    "`labels` of a fine-tune": list(get_args(get_args(train_config.LabelConfig)[0])),
+    "`labels` of a fine-tune": list(get_args(get_args(label_config.LabelConfig)[0])),
     "`split`": [train_config.SplitSettings],
     "`negatives`": [train_config.NegativeSettings],
     "`encoder`": [train_config.EncoderTraining],

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.config import ImageEncoderConfig, TextEncoderConfig
+from pipeline.encoder_config import ImageEncoderConfig, TextEncoderConfig
 from pipeline.errors import ModelError
 from pipeline.purposes import refused_use
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import assert_never
 
-from pipeline.config import (
+from pipeline.config import ImageSettings
+from pipeline.encoder_config import (
     EfficientNetLite0,
     ImageEncoderConfig,
-    ImageSettings,
     MiniLmEncoder,
     OnnxImage,
     SentenceTransformersImage,

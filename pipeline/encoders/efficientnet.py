@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import EfficientNetLite0, ImageSettings
+from pipeline.config import ImageSettings
+from pipeline.encoder_config import EfficientNetLite0
 from pipeline.encoders.fingerprint import fingerprint, require_digest
 from pipeline.encoders.picture_encoder import PictureEncoder, standardised
 from pipeline.encoders.picture_loader import PREPARED, Pixels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.config import MiniLmEncoder
+from pipeline.encoder_config import MiniLmEncoder
 from pipeline.encoders.fingerprint import require_digest
 from pipeline.encoders.sentence_transformers_text import TextFolderEncoder, open_folder
 from pipeline.encoders.static import StaticTextEncoder

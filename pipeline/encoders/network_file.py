@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import ImageSettings, OnnxImage, TorchScriptImage
+from pipeline.config import ImageSettings
+from pipeline.encoder_config import OnnxImage, TorchScriptImage
 from pipeline.encoders.fingerprint import fingerprint
 from pipeline.encoders.picture_encoder import ROWS, PictureEncoder
 from pipeline.encoders.picture_loader import PREPARED, Pixels

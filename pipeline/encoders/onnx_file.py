@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import ImageSettings, OnnxImage
+from pipeline.config import ImageSettings
+from pipeline.encoder_config import OnnxImage
 from pipeline.encoders.fingerprint import file_digest
 from pipeline.encoders.network_file import from_network
 from pipeline.encoders.picture_encoder import PictureEncoder, standardised

@@ -7,7 +7,7 @@ import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from pipeline.config import (
+from pipeline.encoder_config import (
     EfficientNetLite0,
     ImageEncoderConfig,
     MiniLmEncoder,

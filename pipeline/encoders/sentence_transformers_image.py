@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import ImageSettings, SentenceTransformersImage
+from pipeline.config import ImageSettings
+from pipeline.encoder_config import SentenceTransformersImage
 from pipeline.encoders.fingerprint import fingerprint, folder_digest
 from pipeline.encoders.picture_encoder import PictureEncoder
 from pipeline.encoders.picture_loader import PREPARED, Pixels

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import SentenceTransformersText
+from pipeline.encoder_config import SentenceTransformersText
 from pipeline.encoders.contract import Encoded, Floats, normalised, text_blocks
 from pipeline.encoders.fingerprint import fingerprint, folder_digest
 from pipeline.encoders.sentence_transformers_folder import (

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline import progress
-from pipeline.config import MiniLmEncoder, StaticText
+from pipeline.encoder_config import MiniLmEncoder, StaticText
 from pipeline.encoders.contract import Encoded, Floats, normalised, text_blocks
 from pipeline.encoders.fingerprint import fingerprint, folder_digest
 from pipeline.errors import EncoderError

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import ImageSettings, TorchScriptImage
+from pipeline.config import ImageSettings
+from pipeline.encoder_config import TorchScriptImage
 from pipeline.encoders.fingerprint import file_digest
 from pipeline.encoders.network_file import from_network
 from pipeline.encoders.picture_encoder import PictureEncoder, standardised

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import ImageSettings, ToyImage
+from pipeline.config import ImageSettings
+from pipeline.encoder_config import ToyImage
 from pipeline.encoders.fingerprint import fingerprint
 from pipeline.encoders.picture_encoder import PictureEncoder
 from pipeline.encoders.picture_loader import PREPARED, Pixels

@@ -7,8 +7,8 @@ from typing import Literal, Protocol, assert_never, get_args
 
 import pyarrow as pa
 
-from pipeline.config import ExportSettings
 from pipeline.errors import ConfigError
+from pipeline.output_config import ExportSettings
 
 Format = Literal["parquet", "csv", "jsonl"]
 FORMATS: tuple[Format, ...] = get_args(Format)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from pipeline.config import ReportSettings
+from pipeline.output_config import ReportSettings
 from pipeline.reporting import facts, gallery, sample
 from pipeline.reporting.changed import choose_changes, show_changes, shown_ids
 from pipeline.reporting.members import Row, Thumbnails, show_evidence, show_side

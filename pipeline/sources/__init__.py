@@ -12,14 +12,14 @@ from typing import Protocol, assert_never
 import pyarrow as pa
 
 from pipeline import portions
-from pipeline.config import (
+from pipeline.schemas import ROWS
+from pipeline.source_config import (
     CsvSource,
     ImageFolderSource,
     JsonlSource,
     ParquetSource,
     SourceConfig,
 )
-from pipeline.schemas import ROWS
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from pipeline import portions
-from pipeline.config import CsvSource
 from pipeline.errors import ConfigError
+from pipeline.source_config import CsvSource
 from pipeline.sources import SourceBatch, gathered
 from pipeline.sources.files import (
     READ_ERRORS,

@@ -17,8 +17,8 @@ from typing import IO, Any
 import fsspec
 import pyarrow as pa
 
-from pipeline.config import SourceBase
 from pipeline.errors import PipelineError, SourceError
+from pipeline.source_config import SourceBase
 from pipeline.sources.storage_hints import hint, no_bucket
 from pipeline.sources.walking import READ_ALREADY, walk
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.config import ImageFolderSource
 from pipeline.errors import SourceError
 from pipeline.schemas import ROWS
+from pipeline.source_config import ImageFolderSource
 from pipeline.sources import SourceBatch, gathered
 from pipeline.sources.files import file_system, is_local, plain, provoke, storage_errors
 from pipeline.sources.tabular import rejected

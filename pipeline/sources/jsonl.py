@@ -12,9 +12,9 @@ import orjson
 import pyarrow as pa
 
 from pipeline import portions
-from pipeline.config import JsonlSource
 from pipeline.errors import ConfigError
 from pipeline.schemas import STRINGS
+from pipeline.source_config import JsonlSource
 from pipeline.sources import SourceBatch, gathered
 from pipeline.sources.files import (
     READ_ERRORS,

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline import portions
-from pipeline.config import ParquetSource
 from pipeline.errors import ConfigError
+from pipeline.source_config import ParquetSource
 from pipeline.sources import SourceBatch, gathered
 from pipeline.sources.files import (
     READ_ERRORS,

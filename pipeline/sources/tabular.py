@@ -12,9 +12,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config import Columns
 from pipeline.errors import ConfigError
 from pipeline.schemas import QUARANTINE, ROWS, STRINGS, WHEN
+from pipeline.source_config import Columns
 from pipeline.sources import SourceBatch
 from pipeline.sources.times import parse_times
 

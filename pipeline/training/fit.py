@@ -19,8 +19,8 @@ from typing import Any, assert_never
 
 import numpy as np
 
-from pipeline.config import (
-    ImageSettings,
+from pipeline.config import ImageSettings
+from pipeline.encoder_config import (
     MiniLmEncoder,
     SentenceTransformersImage,
     SentenceTransformersText,

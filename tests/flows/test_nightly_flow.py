@@ -13,8 +13,9 @@ import flows  # noqa: F401 - telemetry off before Prefect is imported
 from flows.running import run_once
 from pipeline import run
 from pipeline.catalog import Catalog
-from pipeline.config import ExportSettings, RunConfig
+from pipeline.config import RunConfig
 from pipeline.errors import CatalogError
+from pipeline.output_config import ExportSettings
 from pipeline.outputs import write_export
 
 pytestmark = pytest.mark.flow

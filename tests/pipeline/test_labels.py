@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pytest
 from PIL import Image
 
-from pipeline.config import CsvSource, ImageSettings
+from pipeline.config import ImageSettings
 from pipeline.decoding import Decoder
 from pipeline.errors import ConfigError
 from pipeline.label_entries import LARGE_ENTITY, cluster_pairs
@@ -24,6 +24,7 @@ from pipeline.labelled import LabelledPairs
 from pipeline.labels import read_claims, read_labelled
 from pipeline.records import build_records
 from pipeline.schemas import LABELS, RECORDS
+from pipeline.source_config import CsvSource
 from pipeline.sources import open_source
 from pipeline.train_config import TrainConfig
 

@@ -16,8 +16,9 @@ from PIL import Image
 
 from pipeline import outcome, outputs, run, stages
 from pipeline.catalog import Catalog
-from pipeline.config import ExportSettings, RunConfig
+from pipeline.config import RunConfig
 from pipeline.errors import CatalogError, ConfigError, SourceError
+from pipeline.output_config import ExportSettings
 from pipeline.outputs import write_export
 
 NAMES = "alpha bravo charlie delta echo foxtrot golf hotel india juliett kilo lima mike november"

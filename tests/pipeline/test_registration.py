@@ -18,10 +18,11 @@ from pipeline import lesson, run
 from pipeline.assessment import evaluate
 from pipeline.calibration import UnreachableTarget
 from pipeline.catalog import Catalog
-from pipeline.config import ExportSettings, RunConfig
+from pipeline.config import RunConfig
 from pipeline.errors import CatalogError, ConfigError, PipelineError
 from pipeline.labels_store import add_labels, model_rows, suggest_labels
 from pipeline.nightly import check
+from pipeline.output_config import ExportSettings
 from pipeline.outputs import write_export
 from pipeline.recalibration import recalibrate
 from pipeline.registration import finetune

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from pipeline.config import CosineRule, JudgeSettings, SentenceTransformersText
+from pipeline.config import CosineRule, JudgeSettings
 from pipeline.defaults import EFFICIENTNET, MINILM, text_default
+from pipeline.encoder_config import SentenceTransformersText
 from pipeline.errors import ConfigError
 from pipeline.scoring import Evidence, Judge
 

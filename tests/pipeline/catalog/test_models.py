@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.catalog import durable
 from pipeline.catalog.models import Registry
-from pipeline.config import SentenceTransformersText, ToyText
+from pipeline.encoder_config import SentenceTransformersText, ToyText
 from pipeline.errors import ModelError
 
 TOY = {"type": "toy", "dimension": 16}

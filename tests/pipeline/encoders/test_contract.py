@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import config as settings
+from pipeline import encoder_config as settings
+from pipeline.config import ImageSettings
 from pipeline.encoders import ImageRef, open_encoder
 
 # Per member: its folder or file, other arguments, and a change that must change the fingerprint.
@@ -146,4 +147,4 @@ def test_missing_files_are_named() -> None:
         settings.OnnxImage(type="onnx", path="/none"),
     ):
         with pytest.raises(EncoderError, match="/none"):
-            open_encoder(broken, images=settings.ImageSettings(workers=0), threads=1)
+            open_encoder(broken, images=ImageSettings(workers=0), threads=1)

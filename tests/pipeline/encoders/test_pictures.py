@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.config import EfficientNetLite0, ImageSettings, ToyImage
+from pipeline.config import ImageSettings
+from pipeline.encoder_config import EfficientNetLite0, ToyImage
 from pipeline.encoders import ImageRef, efficientnet, open_encoder
 from pipeline.encoders.picture_loader import load_pictures
 from pipeline.errors import EncoderError
@@ -58,7 +59,7 @@ def test_onnx_without_onnxruntime_names_the_extra(
 ) -> None:
     import sys
 
-    from pipeline.config import OnnxImage
+    from pipeline.encoder_config import OnnxImage
 
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(EncoderError, match=r"gemel\[onnx\]"):
@@ -71,7 +72,7 @@ def test_onnx_equals_torchscript(
     torchscript_file: Path,
     pictures: list[ImageRef],
 ) -> None:
-    from pipeline.config import OnnxImage, TorchScriptImage
+    from pipeline.encoder_config import OnnxImage, TorchScriptImage
 
     one = opened(OnnxImage(type="onnx", path=str(onnx_file), image_size=32))
     two = opened(TorchScriptImage(type="torchscript", path=str(torchscript_file), image_size=32))

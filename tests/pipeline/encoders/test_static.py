@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pipeline import progress
-from pipeline.config import ImageSettings, SentenceTransformersText, StaticText
+from pipeline.config import ImageSettings
+from pipeline.encoder_config import SentenceTransformersText, StaticText
 from pipeline.encoders import open_encoder
 from pipeline.encoders import static as room
 from pipeline.encoders.static import StaticTextEncoder, distilled, open_static

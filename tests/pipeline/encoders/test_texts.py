@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.config import MiniLmEncoder, SentenceTransformersText
+from pipeline.encoder_config import MiniLmEncoder, SentenceTransformersText
 from pipeline.encoders import minilm
 from pipeline.encoders.contract import normalised
 from pipeline.encoders.windows import WindowCutter

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.config import ExportSettings
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.exporters import FORMATS, check_exports, open_exporter
 from pipeline.exporters.csv_file import escape, unescape
+from pipeline.output_config import ExportSettings
 
 SCHEMA = pa.schema(
     [

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.changes import cluster_changes, events
-from pipeline.config import ReportSettings
+from pipeline.output_config import ReportSettings
 from pipeline.reporting.changed import RECORDS, choose_changes, show_changes
 from pipeline.reporting.data import build_report
 from pipeline.reporting.html import render_report

@@ -7,7 +7,7 @@ import math
 import pyarrow as pa
 import pytest
 
-from pipeline.config import ReportSettings
+from pipeline.output_config import ReportSettings
 from pipeline.reporting import figures, sample
 from pipeline.reporting.data import build_report
 from pipeline.schemas import CLUSTERS

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.config import ReportSettings
+from pipeline.output_config import ReportSettings
 from pipeline.reporting.data import build_report
 from pipeline.reporting.html import render_report
 from pipeline.schemas import CLUSTERS, CUT_LINKS, PAIRS, QUARANTINE, RECORDS

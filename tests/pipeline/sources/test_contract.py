@@ -22,9 +22,9 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from pipeline import portions
-from pipeline.config import SourceConfig
 from pipeline.errors import ConfigError, SourceError
 from pipeline.schemas import QUARANTINE, ROWS
+from pipeline.source_config import SourceConfig
 from pipeline.sources import Source, open_source
 
 COLUMNS = {

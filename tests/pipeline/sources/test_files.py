@@ -20,8 +20,8 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from pipeline.catalog import Catalog
-from pipeline.config import SourceConfig
 from pipeline.errors import PipelineError, SourceError
+from pipeline.source_config import SourceConfig
 from pipeline.sources import Source, open_source
 from pipeline.sources.storage_hints import hint
 

@@ -18,8 +18,9 @@ from pydantic import TypeAdapter
 
 from pipeline import run
 from pipeline.catalog import Catalog
-from pipeline.config import RunConfig, SourceConfig
+from pipeline.config import RunConfig
 from pipeline.errors import SourceError
+from pipeline.source_config import SourceConfig
 from pipeline.sources import Source, open_source
 
 pytest.importorskip("moto", reason="moto is not installed: make install")

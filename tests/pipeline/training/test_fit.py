@@ -16,7 +16,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from pipeline import progress
-from pipeline.config import SentenceTransformersImage, SentenceTransformersText, ToyText
+from pipeline.encoder_config import SentenceTransformersImage, SentenceTransformersText, ToyText
 from pipeline.encoders import ImageRef
 from pipeline.encoders.sentence_transformers_text import open_folder
 from pipeline.errors import TrainingError

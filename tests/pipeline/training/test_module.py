@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipeline.config import SentenceTransformersText
+from pipeline.encoder_config import SentenceTransformersText
 from pipeline.train_config import EncoderTraining
 from pipeline.training.module import learning_rate_share
 from pipeline.training.pairs import TrainingData

