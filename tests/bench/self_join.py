@@ -31,19 +31,17 @@ WAYS = ("gemel", "range_search")
 def vectors_of(data: Path, out: Path, rows: int) -> Path:
     """(rows, 256) float32 unit vectors of real texts, in a file; more rows than there are real
     ones are small rotations of them."""
-    path = out / f"vectors-{rows}.npy"
+    path = out / f"student-vectors-{rows}.npy"
     if path.exists():
         return path
     import pyarrow.parquet as pq
-    from million import write_static_encoder, write_texts
+    from million import static_encoder, write_texts
     from sentence_transformers import SentenceTransformer
 
-    if not (out / "static").exists():
-        write_static_encoder(out / "static")
     real = min(rows, 1_000_000)
     texts = out / f"texts-{real}.parquet"
     write_texts(data, texts, real)
-    encoder = SentenceTransformer(str(out / "static"), device="cpu")
+    encoder = SentenceTransformer(str(static_encoder(out)), device="cpu")
     given = pq.read_table(texts)["text"].to_pylist()
     base = encoder.encode(given, batch_size=4096, normalize_embeddings=True)
     made = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(rows, 256))
