@@ -39,7 +39,7 @@ test: $(STAMP) ## Lint, types and tests
 bench: $(STAMP) ## The README's figures, on the labelled sets in the folder DATA
 	$(BIN)/python tests/bench/real_data.py --data $(DATA)
 	$(BIN)/python tests/bench/million.py --data $(DATA)
-	$(BIN)/python tests/bench/self_join.py --data $(DATA) --rows 300000
+	$(BIN)/python tests/bench/self_join.py --data $(DATA) --rows 300000 1000000
 	$(BIN)/python tests/bench/peers.py --data $(DATA)
 	$(BIN)/python tests/bench/nights.py --data $(DATA)
 	$(BIN)/python tests/bench/thirty_nights.py --data $(DATA)
