@@ -15,7 +15,7 @@ from pipeline.encoder_config import (
     EfficientNetLite0,
     ImageEncoderConfig,
     MiniLmEncoder,
-    TextEncoderConfig,
+    TextEncodersConfig,
     anchored_encoder,
 )
 from pipeline.output_config import ExportSettings, MetricsSettings, Notify, ReportSettings
@@ -212,7 +212,7 @@ class RunConfig(CatalogSettings):
         "champion",
         description="champion: the registry's, where there is one; none; or a model, name/v0003.",
     )
-    text_encoder: TextEncoderConfig = MiniLmEncoder()
+    text_encoder: TextEncodersConfig = MiniLmEncoder()
     image_encoder: ImageEncoderConfig = EfficientNetLite0()
     index: IndexConfig = FaissIndex()
     candidates: CandidateSettings = CandidateSettings()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
@@ -15,8 +17,10 @@ import pyarrow.parquet as pq
 from pipeline import progress
 from pipeline.attributes import attributes_of
 from pipeline.catalog.vectors import VectorStore
+from pipeline.config import ImageSettings
 from pipeline.context import RunContext
 from pipeline.embeddings import gather, missing, to_table
+from pipeline.encoder_config import judged_by, searched_by
 from pipeline.encoders import Encoder, ImageRef, open_encoder
 from pipeline.errors import DamagedVectorsError
 from pipeline.evidence import TextComparer, words_of
@@ -25,6 +29,7 @@ from pipeline.indexes.blocks import Positions, Vectors
 from pipeline.judging import Contents, Learning
 from pipeline.last_night import frequencies_before
 from pipeline.learned import JudgeModel, fields_of, learning
+from pipeline.lookup import sorted_places
 from pipeline.portions import cut, joined
 from pipeline.state import models_of, read_records
 from pipeline.units import Units, restricted
@@ -45,24 +50,70 @@ def embed_modality(context: RunContext, modality: Modality, hashes: pa.Array) ->
         hashes: distinct content hashes, sorted; row i of the matrix is the vector of hash i, zeros
             when the content could not be embedded (such a row is near nothing).
     """
-    if not len(hashes):
+    if not len(hashes):  # no encoder is loaded for nothing
         context.work.matrix(modality, (0, 1))
+        return {"embedded": 0, "chunked": 0, "failed": 0}
+    config = context.config
+    chosen = searched_by(config.text_encoder) if modality == "text" else config.image_encoder
+    encoder = _opened(context, chosen)
+    return _made(context, hashes, _Vectors(modality, encoder, modality, modality))
+
+
+def meet_teacher(context: RunContext) -> Encoder:
+    """The teacher of a run's cascade, noted as the encoder whose cosines are judged."""
+    teacher = _opened(context, judged_by(context.config.text_encoder))
+    context.work.note("teacher", {"name": teacher.name, "fingerprint": teacher.fingerprint})
+    return teacher
+
+
+def embed_asked(
+    context: RunContext, hashes: pa.Array, asked: Positions, *, purpose: str
+) -> dict[str, Any]:
+    """Embed some of the texts with a cascade's teacher, and judge by these vectors from now on.
+
+    Args:
+        hashes: of all texts. asked: (k,) ascending places in them; row i of the matrix `asked` is
+            the vector of the i-th, zeros where it could not be embedded.
+        purpose: counts of one purpose are those of a run that was never stopped.
+    """
+    context.work.save("asked", places=asked)
+    return _made(
+        context,
+        hashes.take(pa.array(asked)),
+        _Vectors("text", meet_teacher(context), "asked", purpose),
+    )
+
+
+@dataclass(frozen=True)
+class _Vectors:
+    """Which vectors are made: of what, by whom, laid out as which matrix, counted under what."""
+
+    modality: Modality
+    encoder: Encoder
+    matrix: str
+    purpose: str
+
+
+def _made(context: RunContext, hashes: pa.Array, made: _Vectors) -> dict[str, Any]:
+    if not len(hashes):
+        context.work.matrix(made.matrix, (0, made.encoder.dimension))
         return {"embedded": 0, "chunked": 0, "failed": 0}
     repaired: list[str] = []
     while True:  # each turn but the last moves a damaged part aside, so the turns come to an end
         try:
-            facts = _embed(context, modality, hashes, repaired)
+            facts = _embed(context, hashes, made, repaired)
         except DamagedVectorsError:
             continue
         return {**facts, "repaired": repaired} if repaired else facts
 
 
 def _embed(
-    context: RunContext, modality: Modality, hashes: pa.Array, repaired: list[str]
+    context: RunContext, hashes: pa.Array, made: _Vectors, repaired: list[str]
 ) -> dict[str, Any]:
-    encoder = _encoder(context, modality)
+    """Embed what is lacking, and lay the vectors of all the hashes out as a matrix."""
+    modality, encoder = made.modality, made.encoder
     store = context.catalog.vectors(encoder.fingerprint, moved_aside=repaired)
-    wanted, before = _wanted(context, modality, hashes, store)
+    wanted, before = _wanted(context, made.purpose, hashes, store)
     facts = {"rows": len(hashes), **before, "failed": 0, "bytes": 0}
     reasons: dict[str, int] = {}
     for part, items in _items(context, modality, wanted):
@@ -80,9 +131,9 @@ def _embed(
         table = pa.concat_tables(tables)
         if len(table):
             facts["bytes"] += store.append(table.sort_by("content_hash"))
-    matrix = context.work.matrix(modality, (len(hashes), encoder.dimension))
+    matrix = context.work.matrix(made.matrix, (len(hashes), encoder.dimension))
     gather(store.parts(), hashes=hashes, out=matrix)
-    context.work.settle(modality)
+    context.work.settle(made.matrix)
     return {
         **facts,
         "cached": len(hashes) - len(wanted) - before["embedded"],
@@ -93,14 +144,14 @@ def _embed(
 
 
 def _wanted(
-    context: RunContext, modality: Modality, hashes: pa.Array, store: VectorStore
+    context: RunContext, purpose: str, hashes: pa.Array, store: VectorStore
 ) -> tuple[pa.Array, dict[str, int]]:
     """The hashes without a vector, and counts of those that this run embedded before it stopped.
 
     What a run lacks when it begins is kept in its scratch: the counts it ends with are those of a
     run that was never stopped.
     """
-    name = f"wanted_{modality}"
+    name = f"wanted_{purpose}"
     lacking = hashes.take(pa.array(missing(hashes, store.hashes())))
     kept = context.work.load(name)["hashes"] if context.work.has(name) else None
     if kept is None:
@@ -117,15 +168,15 @@ def _wanted(
     return lacking, counts
 
 
-def _encoder(context: RunContext, modality: Modality) -> Encoder:
-    config = context.config
-    chosen = config.text_encoder if modality == "text" else config.image_encoder
-    return open_encoder(
-        chosen,
-        images=config.images,
-        threads=context.threads,
-        students=context.catalog.local / "students",
-    )
+def _opened(context: RunContext, encoder: Any) -> Encoder:
+    students = context.catalog.local / "students"
+    return _loaded(encoder, context.config.images, context.threads, students)
+
+
+@lru_cache(maxsize=1)
+def _loaded(encoder: Any, images: ImageSettings, threads: int, students: Path) -> Encoder:
+    """An encoder, loaded once for what one stage asks of it in turn."""
+    return open_encoder(encoder, images=images, threads=threads, students=students)
 
 
 def _items(
@@ -231,9 +282,20 @@ def contents_of(
 
 
 def _rows(context: RunContext, modality: Modality, rows: Positions) -> Vectors:
-    """Some rows of a matrix; the matrix itself when they are all."""
+    """Vectors of some contents as the judge sees them; the matrix itself when they are all."""
+    if modality == "text" and context.work.has("asked"):
+        return _asked_rows(context, rows)
     matrix = context.work.matrix(modality)
     return matrix if len(rows) == len(matrix) else np.ascontiguousarray(matrix[rows])
+
+
+def _asked_rows(context: RunContext, rows: Positions) -> Vectors:
+    """The teacher's vectors of some texts; zeros for those that it was not asked about."""
+    asked = sorted_places(rows, context.work.load("asked")["places"])
+    matrix = context.work.matrix("asked")
+    out = np.zeros((len(rows), matrix.shape[1]), np.float32)
+    out[asked >= 0] = matrix[asked[asked >= 0]]
+    return out
 
 
 def frequencies_of(context: RunContext, units: Units) -> tuple[WordFrequencies, int]:
@@ -242,6 +304,8 @@ def frequencies_of(context: RunContext, units: Units) -> tuple[WordFrequencies, 
     A catalog learns its own once, from the texts of its first night; see `pipeline.frequencies`
     for when again.
     """
+    if (found := _noted_frequencies(context)) is not None:
+        return found
     hashes, run = units.text_hashes, context.base_run
     known = frequencies_before(context, len(hashes))
     if known is not None and run is not None:
@@ -250,7 +314,18 @@ def frequencies_of(context: RunContext, units: Units) -> tuple[WordFrequencies, 
     if len(hashes):
         texts = read_column(context, hashes, modality="text", column="text")
         learned = WordFrequencies.of(words_of(texts))
-    return learned, context.catalog.tables.replace("word_counts", learned.table())
+    version = context.catalog.tables.replace("word_counts", learned.table())
+    context.work.save("word_counts", places=learned.places, counts=learned.counts)
+    context.work.note("word_counts", {"texts": learned.texts, "version": version})
+    return learned, version
+
+
+def _noted_frequencies(context: RunContext) -> tuple[WordFrequencies, int] | None:
+    """What this run has learned already."""
+    noted = context.work.facts("word_counts")
+    if not noted:
+        return None
+    return WordFrequencies(noted["texts"], **context.work.load("word_counts")), noted["version"]
 
 
 def _learning(

@@ -7,6 +7,7 @@ decision they make is marked uncalibrated: labels of your own are better.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +23,7 @@ from pipeline.encoder_config import (
     ToyText,
 )
 from pipeline.errors import ConfigError
+from pipeline.evidence import TextEvidence
 from pipeline.scoring import Evidence, Rule
 
 Floats = npt.NDArray[np.float64]
@@ -55,6 +57,20 @@ class LogisticRule:
             + self.lexical * np.nan_to_num(evidence.lexical)
         )
         return np.where(evidence.exact_text, 1.0, _sigmoid(odds))
+
+    def needed_cosine(self, words: TextEvidence) -> Floats:
+        """See `pipeline.scoring.Rule`; shingles, unknown here, count as if they agreed."""
+        odds = (
+            self.bias
+            + self.token_overlap * words.token_overlap.astype(np.float64)
+            + self.edit_similarity * words.edit_similarity
+            + self.length_ratio * words.length_ratio
+            + self.code_agreement * np.nan_to_num(words.code_agreement)
+            + max(self.lexical, 0.0)
+        )
+        # A hair less than the cosine itself: probabilities are rounded before they are compared.
+        wanted = math.log(self.accept / (1 - self.accept)) if self.accept < 1 else math.inf
+        return np.asarray((wanted - 1e-3 - odds) / self.cosine)
 
     def image_probability(self, evidence: Evidence) -> Floats:
         """See `pipeline.scoring.Rule`; equal pictures have 1."""
@@ -128,7 +144,6 @@ def image_default(encoder: ImageEncoderConfig, judge: JudgeSettings) -> EncoderD
 
 def _stated(rule: CosineRule, judge: JudgeSettings) -> EncoderDefault:
     """The logistic curve through (review cosine, review) and (accept cosine, accept)."""
-    import math
 
     def logit(probability: float) -> float:
         clipped = min(max(probability, 1e-6), 1 - 1e-6)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    Field,
-)
+from pydantic import Field, model_validator
 
 from pipeline.settings import Frozen, anchored
 
@@ -87,6 +85,39 @@ class OnnxImage(Frozen):
     batch_size: int = Field(32, ge=1)
 
 
+class CascadeText(Frozen):
+    """A fast student proposes pairs, and the teacher sees only what occurs in them."""
+
+    type: Literal["cascade"]
+    teacher: Annotated[
+        MiniLmEncoder | SentenceTransformersText | ToyText, Field(discriminator="type")
+    ] = MiniLmEncoder()
+    student: Annotated[SentenceTransformersText | ToyText, Field(discriminator="type")] | None = (
+        Field(None, description="Who proposes; default: a static student of the teacher.")
+    )
+    dimension: int = Field(256, ge=8, description="Of the static student.")
+    target_recall: float = Field(
+        0.99, gt=0, lt=1, description="Share of the teacher's duplicates that it is to see."
+    )
+    sample: int = Field(
+        2000, ge=100, description="Texts whose pairs are looked at to choose the floor."
+    )
+
+    @model_validator(mode="after")
+    def _distillable(self) -> CascadeText:
+        if self.student is None and isinstance(self.teacher, ToyText):
+            raise ValueError("a toy teacher has no static student; state `student`")
+        return self
+
+    @property
+    def proposer(self) -> StaticText | SentenceTransformersText | ToyText:
+        """The encoder whose vectors are searched."""
+        if self.student is not None:
+            return self.student
+        assert not isinstance(self.teacher, ToyText)
+        return StaticText(type="static", teacher=self.teacher, dimension=self.dimension)
+
+
 class ToyImage(Frozen):
     """A small luminance grid: deterministic, instant, for tests and demonstrations."""
 
@@ -97,14 +128,36 @@ class ToyImage(Frozen):
 TextEncoderConfig = Annotated[
     MiniLmEncoder | SentenceTransformersText | StaticText | ToyText, Field(discriminator="type")
 ]
+# What a run can be given: an encoder, or two of them in turn.
+TextEncodersConfig = Annotated[
+    MiniLmEncoder | SentenceTransformersText | StaticText | ToyText | CascadeText,
+    Field(discriminator="type"),
+]
 ImageEncoderConfig = Annotated[
     EfficientNetLite0 | SentenceTransformersImage | TorchScriptImage | OnnxImage | ToyImage,
     Field(discriminator="type"),
 ]
 
 
+def searched_by(encoder: TextEncodersConfig) -> TextEncoderConfig:
+    """The encoder whose vectors propose pairs."""
+    return encoder.proposer if isinstance(encoder, CascadeText) else encoder
+
+
+def judged_by(encoder: TextEncodersConfig) -> TextEncoderConfig:
+    """The encoder whose cosines are judged."""
+    return encoder.teacher if isinstance(encoder, CascadeText) else encoder
+
+
 def anchored_encoder(folder: Path, encoder: Any) -> Any:
-    """An encoder's settings whose paths, its teacher's too, start from `folder`."""
+    """An encoder's settings whose paths, those of its teacher too, start from `folder`."""
+    if isinstance(encoder, CascadeText):
+        both = {
+            name: anchored(folder, part, "path")
+            for name in ("teacher", "student")
+            if (part := getattr(encoder, name)) is not None
+        }
+        return encoder.model_copy(update=both)
     if isinstance(encoder, StaticText):
         return encoder.model_copy(update={"teacher": anchored(folder, encoder.teacher, "path")})
     return anchored(folder, encoder, "path")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,7 +17,7 @@ from pipeline.errors import ConfigError
 from pipeline.evaluation import read_labels
 from pipeline.gates import Gate, closed
 from pipeline.registered import Registered, scorer
-from pipeline.state import models_of
+from pipeline.state import encoder_facts, models_of
 
 CLUSTERS = ["record_id", "cluster_id", "size", "representative", "status"]
 Facts = dict[str, dict[str, Any]]
@@ -82,7 +82,7 @@ def check_gates(
         "clusters": lambda: _of_clusters(both),
         "records in review": lambda: _of_review(both),
         "model and threshold belong together": lambda: [
-            gates.model_gate(problems(models_of(context), facts), settings)
+            gates.model_gate(problems(models_of(context), _prints(context)), settings)
         ],
         "audit pairs decided right": lambda: _of_audit(both),
     }
@@ -149,12 +149,22 @@ def _by_source(read: Callable[[str, list[str]], pa.Table]) -> BySource:
     }
 
 
-def problems(models: tuple[Registered, ...], facts: Facts) -> dict[str, str | None]:
-    """What of each pinned model does not belong together; None: encoder and thresholds do."""
+def _prints(context: RunContext) -> dict[str, str | None]:
+    """Fingerprint of the encoder that each modality was judged by; None: nothing met it."""
+    return {kind: encoder_facts(context, kind).get("fingerprint") for kind in ("text", "image")}
+
+
+def problems(
+    models: tuple[Registered, ...], prints: Mapping[str, str | None]
+) -> dict[str, str | None]:
+    """What of each pinned model does not belong together; None: encoder and thresholds do.
+
+    Args:
+        prints: fingerprint of the encoder that judged each modality.
+    """
     found: dict[str, str | None] = {}
     for model in models:
-        stage = "embed_text" if model.modality == "text" else "embed_images"
-        used = facts[stage].get("fingerprint")
+        used = prints[model.modality]
         own = model.model.facts["encoder_fingerprint"]
         found[model.model.reference] = None
         if used is not None and used != own:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from pipeline.attributes import attribute_features
 from pipeline.background import Background
 from pipeline.calibration import Calibration
+from pipeline.evidence import TextEvidence
 from pipeline.features import TextFeatures, WordWeights, feature_names
 from pipeline.heads import Head, load_head, save_head
 from pipeline.judge_files import Arrays, reading, write_arrays
@@ -282,6 +283,10 @@ class LearnedRule:
     def text_probability(self, evidence: Evidence) -> Floats:
         """See `pipeline.scoring.Rule`; copies have 1."""
         return self._probability(evidence, ~np.isnan(evidence.text_cosine))
+
+    def needed_cosine(self, words: TextEvidence) -> Floats:
+        """See `pipeline.scoring.Rule`: what a judge has learned of words bounds nothing."""
+        return np.full(len(words.token_overlap), -1.0)
 
     def image_probability(self, evidence: Evidence) -> Floats:
         """See `pipeline.scoring.Rule`; copies have 1."""

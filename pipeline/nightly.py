@@ -17,6 +17,7 @@ from pipeline.catalog.place import Place
 from pipeline.catalog.runs import Run
 from pipeline.config import RunConfig
 from pipeline.context import RunContext, new_context
+from pipeline.encoder_config import searched_by
 from pipeline.encoders.preflight import check_encoder, known_dimension
 from pipeline.errors import CatalogError
 from pipeline.evaluation import read_labels
@@ -45,7 +46,10 @@ def check(config: RunConfig) -> None:
     check_encoder(config.text_encoder, field="text_encoder")
     check_encoder(config.image_encoder, field="image_encoder")
     used = {
-        "text": (config.text_encoder, any(source.has_text for source in config.sources)),
+        "text": (
+            searched_by(config.text_encoder),
+            any(source.has_text for source in config.sources),
+        ),
         "image": (config.image_encoder, any(source.has_images for source in config.sources)),
     }
     dimensions = [known_dimension(encoder) for encoder, is_used in used.values() if is_used]

@@ -17,7 +17,7 @@ from pipeline.gates import as_rows
 from pipeline.gating import check_gates
 from pipeline.registered import Registered
 from pipeline.scorecard import label_metrics
-from pipeline.state import make_judge, models_of, rules_of, units_of
+from pipeline.state import encoder_facts, floors_of, make_judge, models_of, units_of
 
 STAGES = ("ingest", "embed_text", "embed_images", "candidates", "score", "cluster")
 PACKAGES = ("torch", "sentence-transformers", "faiss-cpu", "pyarrow", "deltalake", "prefect")
@@ -132,6 +132,7 @@ def summarise(context: RunContext) -> dict[str, Any]:
             modality: (facts["candidates"][modality] or {}).get("index")
             for modality in ("text", "image")
         },
+        "cascade": facts["candidates"]["cascade"],
         "stages": _stage_rows(facts),
         "gates": as_rows(gates),
         "histogram": {
@@ -235,18 +236,15 @@ def _counts(facts: dict[str, dict[str, Any]], context: RunContext) -> dict[str, 
 
 
 def _models(facts: dict[str, dict[str, Any]], context: RunContext) -> dict[str, Any]:
-    config, rules = context.config, rules_of(context)
-    floors = {
-        "text": (config.candidates.text_floor, rules["text"]),
-        "image": (config.candidates.image_floor, rules["image"]),
-    }
+    floors = floors_of(context)
     models: dict[str, Any] = {}
     for modality, name in (("text", "embed_text"), ("image", "embed_images")):
-        stated, default = floors[modality]
-        fact = facts[name]
-        models[modality] = fact.get("fingerprint") and {
-            "name": fact["name"],
-            "fingerprint": fact["fingerprint"],
-            "floor": default.floor if stated is None else stated,
+        judging = encoder_facts(context, modality)
+        models[modality] = judging.get("fingerprint") and {
+            "name": judging["name"],
+            "fingerprint": judging["fingerprint"],
+            "floor": floors[modality],
         }
+        if facts[name].get("fingerprint") not in (None, judging.get("fingerprint")):
+            models["student"] = {key: facts[name][key] for key in ("name", "fingerprint")}
     return models

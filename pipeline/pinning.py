@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pipeline.catalog import Catalog
 from pipeline.catalog.models import Model
 from pipeline.catalog.place import Place
 from pipeline.config import RunConfig
+from pipeline.encoder_config import (
+    CascadeText,
+    MiniLmEncoder,
+    SentenceTransformersText,
+    ToyText,
+)
 from pipeline.encoders import open_encoder
 from pipeline.errors import CatalogError, ConfigError, ModelError
 from pipeline.registered import Registered, champion_purpose, open_registered
@@ -30,11 +38,23 @@ def pinned(config: RunConfig) -> tuple[RunConfig, tuple[str, ...]]:
         raise ConfigError(f"model: {error}; state another, or `model: none`") from error
     for model in found:
         _check_attributes(config, model)
-    encoders = {f"{model.modality}_encoder": model.encoder for model in found}
+    encoders = {f"{model.modality}_encoder": _encoder(config, model) for model in found}
     config = config.model_copy(update=encoders)
     for model in found:
         _check_pictures(config, model)
     return config, tuple(model.model.reference for model in found)
+
+
+def _encoder(config: RunConfig, model: Registered) -> Any:
+    """A model's encoder, behind the student that the run puts before it."""
+    if model.modality != "text" or not isinstance(config.text_encoder, CascadeText):
+        return model.encoder
+    if not isinstance(model.encoder, MiniLmEncoder | SentenceTransformersText | ToyText):
+        raise ConfigError(
+            f"text_encoder: {model.model.reference} has the encoder {model.encoder.type}, which "
+            "needs no student before it; state another text_encoder, or `model: none`"
+        )
+    return config.text_encoder.model_copy(update={"teacher": model.encoder})
 
 
 def _check_attributes(config: RunConfig, model: Registered) -> None:

@@ -84,11 +84,9 @@ def once(context: RunContext, kind: Kind, propose: Callable[[], Proposals]) -> P
     return found
 
 
-def nearby(context: RunContext, modality: Modality, default_floor: float) -> Proposals:
-    """Near pairs of one modality down to its floor."""
+def nearby(context: RunContext, modality: Modality, floor: float) -> Proposals:
+    """Near pairs of one modality down to a floor."""
     settings, config = context.config.candidates, context.config
-    stated = settings.text_floor if modality == "text" else settings.image_floor
-    floor = default_floor if stated is None else stated
     vectors = context.work.matrix(modality)
     hashes = _hashes(units_of(context), modality)
     embedded = context.work.facts(f"embed_{'text' if modality == 'text' else 'images'}")

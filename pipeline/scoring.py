@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.evidence import TextEvidence
 from pipeline.wording import allowed_conflicts
 
 Floats = npt.NDArray[np.float64]
@@ -87,6 +88,13 @@ class Rule(Protocol):
 
     def image_probability(self, evidence: Evidence) -> Floats:
         """(p,) from the pictures, NaN where a side has none."""
+        ...
+
+    def needed_cosine(self, words: TextEvidence) -> Floats:
+        """(p,) cosine of two texts below which their words alone exclude acceptance.
+
+        Above 1: no cosine suffices; -1 where the words bound nothing.
+        """
         ...
 
 

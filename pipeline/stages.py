@@ -22,10 +22,11 @@ from pipeline.exporters.contents import removed
 from pipeline.ingestion import arrange, keep_portion, known_pictures, names
 from pipeline.judging import exact_batch
 from pipeline.last_night import near_rows
+from pipeline.late import chosen, passed, taught
 from pipeline.links import Links
 from pipeline.proposals import floored, nearby, once, verbatim
 from pipeline.settling import settle_records
-from pipeline.state import make_judge, modalities, record_ids, rules_of, units_of
+from pipeline.state import floors_of, make_judge, modalities, record_ids, units_of
 from pipeline.succession import tonight
 from pipeline.units import Candidates, propose
 
@@ -71,18 +72,24 @@ def candidates(context: RunContext) -> dict[str, Any]:
     pairs are last night's.
     """
     units = units_of(context)
-    rules = rules_of(context)
-    text = once(context, "text", lambda: nearby(context, "text", rules["text"].floor))
-    image = once(context, "image", lambda: nearby(context, "image", rules["image"].floor))
+    floors = floors_of(context)
+    choice = chosen(context, units)
+    floor = choice.floor if choice else floors["text"]
+    text = once(context, "text", lambda: nearby(context, "text", floor))
+    image = once(context, "image", lambda: nearby(context, "image", floors["image"]))
     lexical = once(context, "lexical", lambda: verbatim(context, units))
     long = floored(lexical.near, context.config.candidates.lexical.floor)
-    proposed = propose(units, text=text.pairs, lexical=long, image=image.pairs)
+    near = passed(context, units, text.pairs, choice) if choice else text.pairs
+    proposed = propose(units, text=near, lexical=long, image=image.pairs)
+    late = None
+    if choice:
+        proposed, late = taught(context, units, proposed, choice, len(text.near.left))
     context.work.save(
         "candidates", key=proposed.key, stage=proposed.stage, lexical=proposed.lexical
     )
     kinds = {"text": text, "image": image, "lexical": lexical}
-    near = [near_rows(kind, found.near) for kind, found in kinds.items()]  # type: ignore[arg-type]
-    near += [found.crowds for found in kinds.values() if found.crowds is not None]
+    rows = [near_rows(kind, found.near) for kind, found in kinds.items()]  # type: ignore[arg-type]
+    rows += [found.crowds for found in kinds.values() if found.crowds is not None]
     return {
         "rows": len(proposed.key),
         "crowded": sum(found.facts.get("crowded", 0) for found in (text, image)),
@@ -90,8 +97,12 @@ def candidates(context: RunContext) -> dict[str, Any]:
         "text": text.facts or None,
         "image": image.facts or None,
         "searched_all": {kind: found.why for kind, found in kinds.items() if found.why},
-        "state": {kind: found.state for kind, found in kinds.items()},
-        "versions": {"near_pairs": context.catalog.tables.replace("near_pairs", near)},
+        "cascade": late,
+        "state": {
+            **{kind: found.state for kind, found in kinds.items()},
+            "cascade": context.work.facts("cascade"),
+        },
+        "versions": {"near_pairs": context.catalog.tables.replace("near_pairs", rows)},
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 from pipeline.catalog import Catalog
 from pipeline.context import RunContext
 from pipeline.defaults import EncoderDefault, image_default, text_default
+from pipeline.encoder_config import judged_by
 from pipeline.portions import gathered
 from pipeline.records import exact_groups
 from pipeline.registered import Registered, open_registered
@@ -29,10 +31,17 @@ def rules_of(context: RunContext) -> dict[str, EncoderDefault]:
         name: EncoderDefault(model.rule.model.floor, model.rule) for name, model in learned.items()
     }
     if "text" not in rules:
-        rules["text"] = text_default(config.text_encoder, config.judge)
+        rules["text"] = text_default(judged_by(config.text_encoder), config.judge)
     if "image" not in rules:
         rules["image"] = image_default(config.image_encoder, config.judge)
     return rules
+
+
+def floors_of(context: RunContext) -> dict[str, float]:
+    """The search floor of each modality: the stated one, or that of its rule."""
+    settings, rules = context.config.candidates, rules_of(context)
+    stated = {"text": settings.text_floor, "image": settings.image_floor}
+    return {name: rules[name].floor if floor is None else floor for name, floor in stated.items()}
 
 
 def models_of(context: RunContext) -> tuple[Registered, ...]:
@@ -51,7 +60,7 @@ def _models(catalog: Catalog, references: tuple[str, ...]) -> tuple[Registered, 
 def make_judge(context: RunContext) -> Judge:
     """The judge of the run, named after the models or the encoders that it belongs to."""
     rules = rules_of(context)
-    facts = [context.work.facts(f"embed_{name}") for name in ("text", "images")]
+    facts = [encoder_facts(context, modality) for modality in ("text", "image")]
     prints = [fact["fingerprint"] for fact in facts if fact.get("fingerprint")]
     if context.models:
         names = [
@@ -62,6 +71,13 @@ def make_judge(context: RunContext) -> Judge:
     return Judge(
         text=rules["text"].rule, image=rules["image"].rule, name="+".join([*names, *prints])
     )
+
+
+def encoder_facts(context: RunContext, modality: str) -> dict[str, Any]:
+    """Name and fingerprint of the encoder whose cosines are judged; empty where it met nothing."""
+    if modality == "image":
+        return context.work.facts("embed_images")
+    return context.work.facts("teacher") or context.work.facts("embed_text")
 
 
 def units_of(context: RunContext) -> Units:

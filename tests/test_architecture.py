@@ -12,7 +12,7 @@ SHELL = {"stages", "outcome", "outputs", "nightly", "contents", "context", "stat
          "proposals", "settling", "resumption",
          "lesson", "finetuning", "registration", "registered", "study", "pinning", "model_facts",
          "assessment", "labels_store", "measuring", "model_files", "recalibration",
-         "last_night", "decisions",
+         "last_night", "decisions", "late",
          "feed", "succession", "gating", "operating",
          "scorecard", "watch"}  # fmt: skip
 ROOMS = {"sources", "encoders", "indexes", "exporters"}

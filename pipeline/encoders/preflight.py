@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline.encoder_config import (
+    CascadeText,
     EfficientNetLite0,
     ImageEncoderConfig,
     MiniLmEncoder,
@@ -16,6 +17,7 @@ from pipeline.encoder_config import (
     SentenceTransformersText,
     StaticText,
     TextEncoderConfig,
+    TextEncodersConfig,
     TorchScriptImage,
     ToyImage,
     ToyText,
@@ -26,7 +28,7 @@ from pipeline.errors import EncoderError
 _ONNX_STARTS = frozenset({0x08, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42, 0x72})
 
 
-def check_encoder(config: TextEncoderConfig | ImageEncoderConfig, *, field: str) -> None:
+def check_encoder(config: TextEncodersConfig | ImageEncoderConfig, *, field: str) -> None:
     """Look whether an encoder's files are there and of the kind its type says.
 
     Args:
@@ -36,6 +38,11 @@ def check_encoder(config: TextEncoderConfig | ImageEncoderConfig, *, field: str)
         EncoderError: they are not, or a library is missing.
     """
     match config:
+        case CascadeText():
+            check_encoder(config.teacher, field=f"{field}.teacher")
+            if config.student is not None:
+                check_encoder(config.student, field=f"{field}.student")
+            return
         case StaticText():
             check_encoder(config.teacher, field=f"{field}.teacher")
             return
