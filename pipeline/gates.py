@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -75,6 +75,19 @@ def recall_gates(
             settings.min_candidate_recall,
             f"of {measured['pairs']:.0f} true near pairs of {measured['sampled']:.0f} sampled "
             "contents, found by brute force",
+        )
+
+
+def cascade_gates(late: Mapping[str, Any] | None, settings: GateSettings) -> Iterable[Gate]:
+    """Share of the teacher's duplicates that its student lets through, where it was measured."""
+    if late and late["measured"]:
+        yield Gate(
+            "duplicates past the student",
+            late["recall"] >= settings.min_candidate_recall,
+            late["recall"],
+            settings.min_candidate_recall,
+            f"of {late['duplicates']:,} duplicates of {late['texts']:,} sampled texts, "
+            f"judged with the teacher's vectors in run {late['measured_in']}",
         )
 
 

@@ -77,6 +77,9 @@ def check_gates(
     checks: dict[str, Callable[[], Iterable[Gate]]] = {
         "rows and quarantine": lambda: gates.count_gates(counts, settings),
         "candidate recall": lambda: gates.recall_gates(recall, settings),
+        "duplicates past the student": lambda: gates.cascade_gates(
+            facts["candidates"]["cascade"], settings
+        ),
         "sources against last night": lambda: _of_sources(both),
         "removals": lambda: _of_removals(both),
         "clusters": lambda: _of_clusters(both),

@@ -207,7 +207,7 @@ SETTINGS: dict[str, list[type[BaseModel]]] = {
     "`columns`": [source_config.Columns],
     "`text`": [config.TextSettings],
     "`images`": [config.ImageSettings],
-    "`text_encoder`": list(get_args(get_args(encoder_config.TextEncoderConfig)[0])),
+    "`text_encoder`": list(get_args(get_args(encoder_config.TextEncodersConfig)[0])),
     "`image_encoder`": list(get_args(get_args(encoder_config.ImageEncoderConfig)[0])),
     "`index`": list(get_args(get_args(config.IndexConfig)[0])),
     "`candidates`": [config.CandidateSettings],

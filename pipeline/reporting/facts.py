@@ -171,6 +171,20 @@ def recalls(summary: Summary) -> list[tuple[str, dict[str, Any]]]:
     return [(kind, measured[kind]) for kind in ("text", "image") if measured[kind]]
 
 
+def cascade(summary: Summary) -> str:
+    """What a cascade let through to its teacher; empty without one."""
+    found = summary.get("cascade")
+    if not found:
+        return ""
+    share = f"{formats.share(found['share_asked'])} of the texts met the teacher"
+    by = f"student's floor {found['floor']:g}, margin {found['margin']:g}"
+    if not found["measured"]:
+        few = f"{found['duplicates']:,} duplicates in a sample: too few to measure by"
+        return f"{share}; {by} (stated defaults; {few})"
+    bounds = f"{formats.share(found['low'])} to {formats.share(found['high'])}"
+    return f"{share}; {by}, {formats.share(found['recall'])} of its duplicates kept ({bounds})"
+
+
 def models(summary: Summary) -> list[Fact]:
     """The encoders, judge and index of the run, with thresholds."""
     model, index = summary["model"], summary["index"]
@@ -184,6 +198,10 @@ def models(summary: Summary) -> list[Fact]:
         for kind in ("text", "image")
         if model[kind]
     ]
+    if model.get("student"):
+        name, fingerprint = (model["student"][key] for key in ("name", "fingerprint"))
+        note = f"fingerprint {fingerprint}; {cascade(summary)}"
+        encoders.insert(1, Fact("Student before it", name, note))
     limits = summary["thresholds"]
     thresholds = f"duplicate from {limits['accept']:g}, review from {limits['review']:g}"
     return [*encoders, Fact("Judge", model["judge"]), Fact("Thresholds", thresholds)]

@@ -199,7 +199,8 @@ def _figures(summary: dict[str, Any]) -> list[str]:
     for kind, found in facts.recalls(summary):
         bounds = f"{formats.share(found['low'])} to {formats.share(found['high'])}"
         lines.append(_line("recall", f"{formats.share(found['recall'])} {kind} ({bounds})"))
-    return lines
+    late = facts.cascade(summary)
+    return [*lines, _line("cascade", late)] if late else lines
 
 
 def _labels(summary: dict[str, Any]) -> list[str]:

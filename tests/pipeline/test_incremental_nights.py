@@ -125,6 +125,7 @@ class Nights(RuleBasedStateMachine):
         self.accept = 0.9
         self.crowd = 1000
         self.dimension = 256
+        self.cascade = False
         self.model = "none"
         self.said = 0
         self.changed = False
@@ -176,6 +177,11 @@ class Nights(RuleBasedStateMachine):
         self.changed |= dimension != self.dimension
         self.dimension = dimension
 
+    @rule(cascade=st.booleans())
+    def put_a_student_before_it(self, cascade: bool) -> None:
+        self.changed |= cascade != self.cascade
+        self.cascade = cascade
+
     @rule(model=st.sampled_from(["none", "one", "two"]))
     def change_model(self, model: str) -> None:
         """Another registered model, its encoder with it, or the stated defaults."""
@@ -200,6 +206,12 @@ class Nights(RuleBasedStateMachine):
         tables.append("labels", pa.Table.from_pylist([row], schema=LABELS))
         self.changed = True
 
+    def _encoder(self) -> dict[str, Any]:
+        teacher = {"type": "toy", "dimension": self.dimension}
+        student = {"type": "toy", "dimension": 32}
+        cascade = {"type": "cascade", "teacher": teacher, "student": student, "sample": 100}
+        return cascade if self.cascade else teacher
+
     @invariant()
     def tonight_equals_a_rebuild(self) -> None:
         if not self.changed or not self.records:
@@ -213,7 +225,7 @@ class Nights(RuleBasedStateMachine):
             "judge": {"accept": self.accept},
             "candidates": {"lexical": {"min_tokens": 20}, "crowd": self.crowd},
             "complete": True,
-            "text_encoder": {"type": "toy", "dimension": self.dimension},
+            "text_encoder": self._encoder(),
             "model": self.model,
         }
         shutil.rmtree(copy, ignore_errors=True)

@@ -134,6 +134,16 @@ def test_another_target_measures_the_floor_again(tmp_path: Path) -> None:
     assert second["cascade"]["floor"] > first["cascade"]["floor"]
 
 
+def test_a_student_that_loses_too_much_holds_the_run(tmp_path: Path) -> None:
+    write(tmp_path, texts(300))
+    cascade = config(tmp_path).text_encoder.model_copy(update={"target_recall": 0.4})
+    held = run(config(tmp_path, text_encoder=cascade.model_dump()))
+    (gate,) = (g for g in held["gates"] if g["gate"] == "duplicates past the student")
+    assert not gate["passed"]
+    assert gate["value"] == held["cascade"]["recall"] < 0.95
+    assert held["status"] == "held"
+
+
 def test_vectors_of_both_encoders_are_kept_while_a_run_needs_them(tmp_path: Path) -> None:
     write(tmp_path, texts(60))
     settings = config(tmp_path, retention={"runs": 1, "days": 0})

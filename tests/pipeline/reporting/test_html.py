@@ -246,3 +246,14 @@ def _large(n, *, thumbnail):
         "cut_links": CUT_LINKS.empty_table(),
         "quarantine": QUARANTINE.empty_table(),
     }
+
+
+def test_a_cascade_names_its_student(summary, tables):
+    summary["model"]["student"] = {"name": "static-256", "fingerprint": "5a7c"}
+    summary["cascade"] = {
+        "floor": 0.78, "margin": 0.12, "recall": 0.991, "low": 0.962, "high": 0.998,
+        "share_asked": 0.123, "measured": True, "duplicates": 210,
+    }  # fmt: skip
+    text = Page(render_report(report(summary, tables))).text
+    assert "Student before it" in text
+    assert "12.3 % of the texts met the teacher" in text

@@ -108,3 +108,19 @@ def test_printing_adds_no_markup_and_no_control_characters(summary):
     assert "[red]x[/red]" in sink.getvalue()
     assert "\x1b" not in sink.getvalue()
     assert len(sink.getvalue().splitlines()) == len(summary_lines(summary | {"gates": [gate]}))
+
+
+def test_a_cascade_says_what_met_the_teacher_and_what_it_measured(summary):
+    assert not [line for line in summary_lines(summary) if line.startswith("cascade")]
+    late = {
+        "floor": 0.78, "margin": 0.12, "recall": 0.991, "low": 0.962, "high": 0.998,
+        "share_asked": 0.123, "measured": True, "duplicates": 210,
+    }  # fmt: skip
+    summary["cascade"] = late
+    (line,) = (line for line in summary_lines(summary) if line.startswith("cascade"))
+    assert "12.3 % of the texts met the teacher" in line
+    assert "floor 0.78, margin 0.12, 99.1 % of its duplicates kept (96.2 % to 99.8 %)" in line
+    summary["cascade"] = late | {"measured": False, "duplicates": 4}
+    (line,) = (line for line in summary_lines(summary) if line.startswith("cascade"))
+    assert "stated defaults; 4 duplicates in a sample: too few to measure by" in line
+    assert "99.1" not in line
