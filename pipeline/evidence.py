@@ -77,6 +77,15 @@ class TextComparer:
         self.codes = _counts(texts, r"(?u)\b(?=\w*\d)\w+\b", joined=True)
         self.code_count = np.diff(self.codes.indptr).astype(np.float64)
 
+    def bounded(self, left: Positions, right: Positions) -> TextEvidence:
+        """The most that comparing each pair could say for it, from weights and lengths alone."""
+        weight = self.weight[left], self.weight[right]
+        overlap = np.minimum(*weight) / np.maximum(np.maximum(*weight), 1e-9)
+        lengths = self.lengths[left], self.lengths[right]
+        ratio = np.minimum(*lengths) / np.maximum(np.maximum(*lengths), 1)
+        one = np.ones(len(left), np.float32)
+        return TextEvidence(_rounded(np.minimum(overlap + 1e-4, 1)), one, _rounded(ratio), one)
+
     def compare(self, left: Positions, right: Positions) -> TextEvidence:
         """Evidence for each pair of rows of the texts."""
         words = np.diff(self.words.indptr).astype(np.int64)

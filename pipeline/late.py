@@ -27,7 +27,7 @@ from pipeline.indexes.blocks import Pairs, Positions, Vectors, block_hits, cosin
 from pipeline.indexes.kernel import fastest
 from pipeline.judging import BATCH, judge_pairs
 from pipeline.last_night import key_of
-from pipeline.scoring import DUPLICATE, Rule
+from pipeline.scoring import DUPLICATE
 from pipeline.state import floors_of, make_judge, rules_of
 from pipeline.units import TEXT, Candidates, Units
 
@@ -81,10 +81,10 @@ def _key(context: RunContext, units: Units, encoder: CascadeText) -> str:
 
 
 def _measured(context: RunContext, units: Units, encoder: CascadeText) -> Choice:
-    vectors, rule = context.work.matrix("text"), rules_of(context)["text"].rule
+    vectors = context.work.matrix("text")
     size = min(encoder.sample, len(vectors))
     left, right, cosine, weight = _nearest(vectors, size)
-    needed = _needed(context, units, (left, right), rule)
+    needed = _needed(context, units, (left, right), most=np.ones(len(left)))
     left, right, cosine, needed, weight = (
         values[needed <= 1] for values in (left, right, cosine, needed, weight)
     )
@@ -119,9 +119,15 @@ def _doubt(cosine: Floats, needed: Floats) -> Positions:
     return np.where(needed == ALWAYS, 1000 + (cosine / WIDTH).astype(int), gap)
 
 
-def _needed(context: RunContext, units: Units, pairs: Pairs, rule: Rule) -> Floats:
-    """(p,) cosine that each pair of texts needs; pairs with pictures on both sides always pass."""
+def _needed(context: RunContext, units: Units, pairs: Pairs, *, most: Floats) -> Floats:
+    """(p,) cosine that each pair of texts needs; pairs with pictures on both sides always pass.
+
+    Args:
+        most: (p,) what is asked about; where the weights of the words alone exclude so little, the
+            words are not compared and the answer is infinite.
+    """
     left, right = pairs
+    rule = rules_of(context)["text"].rule
     used = np.unique(np.concatenate([left, right]))
     texts = read_column(
         context, units.text_hashes.take(pa.array(used)), modality="text", column="text"
@@ -130,12 +136,14 @@ def _needed(context: RunContext, units: Units, pairs: Pairs, rule: Rule) -> Floa
     comparer = TextComparer(texts, threads=context.threads, frequencies=frequencies)
     pictured = np.zeros(len(units.text_hashes), bool)
     pictured[units.text[(units.text >= 0) & (units.image >= 0)]] = True
-    needed = np.full(len(left), ALWAYS)
+    both = pictured[left] & pictured[right]
+    needed = np.where(both, ALWAYS, np.inf)
     for start in range(0, len(left), BATCH):
-        part = slice(start, start + BATCH)
+        part = np.flatnonzero(~both[start : start + BATCH]) + start
         rows = np.searchsorted(used, left[part]), np.searchsorted(used, right[part])
-        needed[part] = rule.needed_cosine(comparer.compare(*rows))
-    needed[pictured[left] & pictured[right]] = ALWAYS
+        open_ = rule.needed_cosine(comparer.bounded(*rows)) <= most[part]
+        compared = comparer.compare(rows[0][open_], rows[1][open_])
+        needed[part[open_]] = rule.needed_cosine(compared)
     return needed
 
 
@@ -166,9 +174,8 @@ def passed(context: RunContext, units: Units, pairs: Pairs, choice: Choice) -> P
     left, right = pairs
     if not len(left):
         return pairs
-    rule = rules_of(context)["text"].rule
     cosine = cosines(context.work.matrix("text"), left, right).astype(np.float64)
-    needed = _needed(context, units, pairs, rule)
+    needed = _needed(context, units, pairs, most=np.minimum(cosine + choice.margin, 1.0))
     kept = choice.passes(cosine, needed)
     return left[kept], right[kept]
 

@@ -1,6 +1,7 @@
 """Which of a student's pairs the teacher must see."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from pipeline.cascade import ALWAYS, FEWEST, FLOOR, MARGIN, Sampled, Strata, cho
 from pipeline.config import JudgeSettings
 from pipeline.defaults import MINILM, text_default
 from pipeline.encoder_config import MiniLmEncoder
-from pipeline.evidence import TextEvidence
+from pipeline.evidence import TextComparer, TextEvidence
 from pipeline.learned import LearnedRule
 from pipeline.scoring import Evidence
 
@@ -133,3 +134,13 @@ def test_no_pair_below_the_cosine_it_needs_is_accepted() -> None:
 
 def test_what_a_judge_has_learned_of_words_bounds_nothing() -> None:
     assert (LearnedRule.needed_cosine(None, words(4, 1)) == ALWAYS).all()  # type: ignore[arg-type]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.text("ab c1-", min_size=1, max_size=12), min_size=2, max_size=6))
+def test_comparing_two_texts_never_says_more_for_them_than_the_bound(texts: list[str]) -> None:
+    comparer = TextComparer(pa.array(texts), threads=1)
+    left, right = np.triu_indices(len(texts), 1)
+    most, found = comparer.bounded(left, right), comparer.compare(left, right)
+    for name in ("token_overlap", "edit_similarity", "length_ratio", "code_agreement"):
+        assert (np.nan_to_num(getattr(found, name)) <= getattr(most, name)).all(), name
