@@ -23,7 +23,7 @@ from pipeline.schemas import vector_schema
 # byte-stream-split puts the similar exponent bytes of floats side by side for the compressor.
 WRITE_OPTIONS: dict[str, Any] = {
     "compression": "zstd",
-    "compression_level": 3,
+    "compression_level": 1,  # 3 takes twice as long and saves nothing
     "use_dictionary": False,
     "use_byte_stream_split": ["vector.list.element"],
     "write_statistics": ["content_hash"],
