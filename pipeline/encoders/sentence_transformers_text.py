@@ -157,13 +157,16 @@ def open_folder(
     name: str | None = None,
 ) -> TextFolderEncoder | StaticTextEncoder:
     """Load the model in `folder` with its own prompt, window and dimension."""
+    from pipeline.encoders.static import open_static_folder
+
+    name = name or folder.name
+    if static := open_static_folder(folder, name=name):
+        return static
     import torch
 
-    from pipeline.encoders.static import is_static, open_static_folder
-
     model = load_model(folder)
-    if is_static(model):
-        return open_static_folder(model, folder, name=name or folder.name)
+    if static := open_static_folder(folder, name=name, model=model):
+        return static
     number = resolved_dtype(dtype)
     model.to(getattr(torch, number))
     cutter, overhead = text_cutter(model, folder)
@@ -172,7 +175,7 @@ def open_folder(
         cutter=cutter,
         overhead=overhead,
         routed=text_module(model) is not model[0],
-        name=name or folder.name,
+        name=name,
         fingerprint=fingerprint(
             files=folder_digest(folder),
             dtype=number,

@@ -30,6 +30,7 @@ from pipeline.encoders.fingerprint import fingerprint, folder_digest
 from pipeline.errors import EncoderError
 
 TEXTS = 65_536  # looked up at a time
+SETTINGS = "config_sentence_transformers.json"
 WORDS = 200_000  # whose vectors are kept: 200 MB at 256 dimensions
 VERSION = 1  # of the recipe
 # Tokenizers that see no further than a blank: a word's tokens are the same in every text.
@@ -107,32 +108,61 @@ def _bags(table: Floats, ids: NDArray[np.int64], offsets: NDArray[np.int64]) -> 
     return bags.numpy()
 
 
-def is_static(model: Any) -> bool:
-    """Whether a sentence-transformers model is nothing but static embeddings, without a prompt."""
+def open_static_folder(folder: Path, *, name: str, model: Any = None) -> StaticTextEncoder | None:
+    """The encoder of a folder of static embeddings; None where it holds anything else.
+
+    Args:
+        model: loaded, where the folder is not written as sentence-transformers writes it now.
+    """
+    parts = _of_model(model) if model is not None else _of_files(folder)
+    if parts is None:
+        return None
+    tokenizer, table = parts
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    rules = json.loads(tokenizer.to_str())
+    kind, change = ((rules.get(part) or {}).get("type") for part in ("pre_tokenizer", "normalizer"))
+    return StaticTextEncoder(
+        table=np.ascontiguousarray(table, np.float32),
+        tokenizer=tokenizer,
+        wordwise=kind in _WORDWISE and change in _NORMALISERS,
+        name=name,
+        fingerprint=fingerprint(files=folder_digest(folder), static=VERSION),
+    )
+
+
+def _of_model(model: Any) -> tuple[Any, Any] | None:
+    """Tokenizer and table of a loaded model, if it has nothing else and no prompt."""
     from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
 
     from pipeline.encoders.sentence_transformers_folder import default_prompt
 
     first, *rest = model
     plain = isinstance(first, StaticEmbedding) and all(isinstance(m, Normalize) for m in rest)
-    return plain and not default_prompt(model)
+    if not plain or default_prompt(model):
+        return None
+    return first.tokenizer, first.embedding.weight.detach().float().numpy()
 
 
-def open_static_folder(model: Any, folder: Path, *, name: str) -> StaticTextEncoder:
-    """The encoder of a loaded model that `is_static`."""
-    tokenizer = model[0].tokenizer
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    rules = json.loads(tokenizer.to_str())
-    kind, change = ((rules.get(part) or {}).get("type") for part in ("pre_tokenizer", "normalizer"))
-    table = model[0].embedding.weight.detach().float().numpy()
-    return StaticTextEncoder(
-        table=np.ascontiguousarray(table),
-        tokenizer=tokenizer,
-        wordwise=kind in _WORDWISE and change in _NORMALISERS,
-        name=name,
-        fingerprint=fingerprint(files=folder_digest(folder), static=VERSION),
-    )
+def _of_files(folder: Path) -> tuple[Any, Any] | None:
+    """The same out of the files: to import sentence-transformers takes seconds."""
+    from safetensors.numpy import load_file
+    from tokenizers import Tokenizer
+
+    try:
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        kinds = [module["type"].rpartition(".")[2] for module in modules]
+        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        if kinds not in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"]):
+            return None
+        if settings.get("default_prompt_name"):
+            return None
+        here = folder / modules[0]["path"]
+        table = load_file(here / "model.safetensors").get("embedding.weight")
+        tokenizer = Tokenizer.from_file(str(here / "tokenizer.json"))
+    except Exception:  # noqa: BLE001 - the tokenizer's errors are plain ones
+        return None  # sentence-transformers knows more ways to write it, and says what is wrong
+    return None if table is None else (tokenizer, table)
 
 
 def open_static(config: StaticText, *, students: Path) -> StaticTextEncoder:
@@ -141,10 +171,14 @@ def open_static(config: StaticText, *, students: Path) -> StaticTextEncoder:
     Raises:
         EncoderError: the teacher cannot be opened or distilled.
     """
-    from pipeline.encoders.sentence_transformers_folder import load_model
-
     folder = distilled(config, students=students)
-    return open_static_folder(load_model(folder), folder, name=f"static-{config.dimension}")
+    encoder = open_static_folder(folder, name=f"static-{config.dimension}")
+    if encoder is None:
+        raise EncoderError(
+            f"{folder} is no longer the static encoder that was distilled; remove it, and it is "
+            "distilled again"
+        )
+    return encoder
 
 
 def distilled(config: StaticText, *, students: Path) -> Path:

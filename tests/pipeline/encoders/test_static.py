@@ -1,5 +1,7 @@
 """Static students: looked up to the model's own vectors, distilled once, whatever the company."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,3 +174,23 @@ def test_a_student_is_fine_tuned_like_any_encoder_and_judges_the_nights(
 
 def as_it_is(folder: Path) -> SentenceTransformersText:
     return SentenceTransformersText(type="sentence_transformers", path=str(folder))
+
+
+def test_a_static_folder_is_opened_without_sentence_transformers(static_folder: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path;"
+        "from pipeline.encoders.static import open_static_folder as opened;"
+        f"found = opened(Path({str(static_folder)!r}), name='x'); list(found.encode(['a b']));"
+        "print(not {'transformers', 'sentence_transformers'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
+
+
+@pytest.mark.parametrize("file", ["tokenizer.json", "model.safetensors"])
+def test_a_damaged_student_is_named(bert_folder: Path, tmp_path: Path, file: str) -> None:
+    teacher = SentenceTransformersText(type="sentence_transformers", path=str(bert_folder))
+    config = StaticText(type="static", teacher=teacher, dimension=16)
+    (distilled(config, students=tmp_path) / file).write_bytes(b"{")
+    with pytest.raises(EncoderError, match="remove it"):
+        open_static(config, students=tmp_path)
