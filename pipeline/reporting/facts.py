@@ -177,10 +177,9 @@ def cascade(summary: Summary) -> str:
     if not found:
         return ""
     share = f"{formats.share(found['share_asked'])} of the texts met the teacher"
-    by = f"student's floor {found['floor']:g}, margin {found['margin']:g}"
+    by = f"floor {found['floor']:g}, margin {found['margin']:g}"
     if not found["measured"]:
-        few = f"{found['duplicates']:,} duplicates in a sample: too few to measure by"
-        return f"{share}; {by} (stated defaults; {few})"
+        return f"{share}; {by} (stated: {found['duplicates']:,} duplicates in the sample)"
     bounds = f"{formats.share(found['low'])} to {formats.share(found['high'])}"
     return f"{share}; {by}, {formats.share(found['recall'])} of its duplicates kept ({bounds})"
 

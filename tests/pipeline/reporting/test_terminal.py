@@ -122,5 +122,5 @@ def test_a_cascade_says_what_met_the_teacher_and_what_it_measured(summary):
     assert "floor 0.78, margin 0.12, 99.1 % of its duplicates kept (96.2 % to 99.8 %)" in line
     summary["cascade"] = late | {"measured": False, "duplicates": 4}
     (line,) = (line for line in summary_lines(summary) if line.startswith("cascade"))
-    assert "stated defaults; 4 duplicates in a sample: too few to measure by" in line
+    assert "floor 0.78, margin 0.12 (stated: 4 duplicates in the sample)" in line
     assert "99.1" not in line
