@@ -140,14 +140,14 @@ def loose(count: int) -> np.ndarray:
     """Rows at cosines of 0.97 to 0.99 to each other: one crowd, in which no leader takes many."""
     random = np.random.default_rng(8)
     centre = random.standard_normal((1, 96))
-    return unit(centre + 0.152 * random.standard_normal((count, 96)))
+    return unit(centre + 0.165 * random.standard_normal((count, 96)))
 
 
 def test_a_loose_crowd_costs_linear_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """A leader of a few rows each would be a scan for every few rows."""
     scores = loose(600)[:300] @ loose(600)[300:].T
     assert 0.01 < (scores >= 0.98).mean() < 0.5
-    assert 0.97 < np.quantile(scores, 0.05)
+    assert np.quantile(scores, 0.05) > 0.97
     work, within = [], crowds._within
 
     def counted(scores: np.ndarray, *given: object) -> np.ndarray:
