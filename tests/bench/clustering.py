@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from real_data import Report
+from self_join import memory
 
 from pipeline.clustering import group
 from pipeline.config import ClusterSettings
@@ -110,17 +110,13 @@ def units_of(count: int) -> Units:
     return Units(every, every, every, np.full(count, -1), hashes, hashes, no, no)
 
 
-def peak_gb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-
-
 def child(pairs: int) -> dict[str, Any]:
     count, links = made(pairs)
-    given = peak_gb()
+    given = memory("VmHWM")
     began = time.perf_counter()
     preference = np.random.default_rng(1).permutation(count)
     found = group(count, links.left, links.right, links.probability, preference)
-    seconds, grouped = time.perf_counter() - began, peak_gb()
+    seconds, grouped = time.perf_counter() - began, memory("VmHWM")
     facts = {"clusters": len(np.unique(found.representative)), "split": int(found.split.sum())}
     del found
     records = records_of(count)
@@ -129,7 +125,7 @@ def child(pairs: int) -> dict[str, Any]:
     return {
         "pairs": len(links.left) + len(links.refused_left), "units": count, **facts,
         "group_seconds": seconds, "tables_seconds": time.perf_counter() - began,
-        "given_gb": given, "group_gb": grouped, "tables_gb": peak_gb(),
+        "given_gb": given, "group_gb": grouped, "tables_gb": memory("VmHWM"),
         "cut_links": len(cut), "rows": len(clusters),
     }  # fmt: skip
 

@@ -3,16 +3,18 @@
     python tests/bench/self_join.py --data ../shared/data [--rows 10000 1000000] [--floor 0.9]
     python tests/bench/self_join.py --rows 10000000 --ways gemel candidates
 
-The vectors are real short texts through a static encoder, 256 dimensions. Where more are wanted than
---originals (a million), the others are those of the distinct texts turned: rotated in the plane of
-the vector and a random direction, by an angle whose cosine is drawn from 0.85 to 0.97, each row by
-its own. Each way runs in a process of its own: `gemel` is the list join of this project, training and
-tuning included; `candidates` is the whole search of a night: crowds, the join, recall, the sorted
-pairs; `range_search` is FAISS's, with 4·√n lists and the fewest probes, doubled from --probes, that reach
+The vectors are real short texts through a static encoder, 256 dimensions. Where more are wanted
+than --originals (a million), the others are those of the distinct texts turned: rotated in the
+plane of the vector and a random direction, by an angle whose cosine is drawn from 0.85 to 0.97,
+each row by its own.
+
+Each way runs in a process of its own: `gemel` is the list join of this project, training and tuning
+included; `candidates` is the whole search of a night: crowds, the join, recall, the sorted pairs;
+`range_search` is FAISS's, with 4·√n lists and the fewest probes, doubled from --probes, that reach
 the recall asked for on a sample (its training is counted, the choice of probes not). FAISS's
 big-batch search answers for the k nearest only, which a crowd of copies overflows, and is left out.
 Recall is measured on 2,000 rows against brute force. Peak memory is the process's largest resident
-set; beside it the largest without the pages of the mapped file, which the system may take back.
+set; beside it the largest without the pages of files, which the system may take back.
 """
 
 from __future__ import annotations
@@ -20,7 +22,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -122,20 +123,23 @@ def recall(vectors: np.ndarray, keys: np.ndarray, floor: float) -> float:
     return measure_recall(vectors, keys, floor=floors, sample=2000, seed=7).recall
 
 
-def own_memory() -> float:
-    """GB of this process that are no file's."""
-    found = re.search(r"RssAnon:\s+(\d+)", Path("/proc/self/status").read_text())
+def memory(field: str) -> float:
+    """GB of this process: VmHWM, the most there were, or RssAnon, those that are no file's.
+
+    The `ru_maxrss` of a child begins with what its parent had.
+    """
+    found = re.search(rf"{field}:\s+(\d+)", Path("/proc/self/status").read_text())
     return int(found[1]) / 1e6 if found else float("nan")
 
 
 @contextmanager
 def watched() -> Iterator[list[float]]:
-    """The most of `own_memory` while something runs, as the one item of a list."""
-    most, done = [own_memory()], Event()
+    """The most of RssAnon while something runs, as the one item of a list."""
+    most, done = [memory("RssAnon")], Event()
 
     def watch() -> None:
         while not done.wait(0.05):
-            most[0] = max(most[0], own_memory())
+            most[0] = max(most[0], memory("RssAnon"))
 
     watcher = Thread(target=watch)
     watcher.start()
@@ -160,7 +164,7 @@ def child(way: str, path: str, floor: float, probes: int) -> dict[str, Any]:
             case _:
                 keys, told = faiss_join(vectors, floor, probes)
     seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    peak = memory("VmHWM")
     found = recall(vectors, keys, floor)
     return {"way": way, "seconds": seconds, "peak_gb": peak, "own_gb": own[0], "pairs": len(keys),
             "recall": found, "told": told}  # fmt: skip
@@ -207,7 +211,8 @@ def main() -> None:
             results.append(row)
             report.add(
                 f"| {rows:,} | {way} | {row['seconds']:.1f} | {row['seconds'] / first:.1f} | "
-                f"{row['peak_gb']:.2f} | {row['own_gb']:.2f} | {row['pairs']:,} | {row['recall']:.4f} | {row['told']} |"
+                f"{row['peak_gb']:.2f} | {row['own_gb']:.2f} | {row['pairs']:,} | "
+                f"{row['recall']:.4f} | {row['told']} |"
             )
     report.write(out / "self_join", floor=chosen.floor, rows=results)
 
