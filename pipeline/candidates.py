@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.stats import binomtest
 
 from pipeline.config import CandidateSettings, IndexConfig
 from pipeline.crowds import Crowds, find_crowds
+from pipeline.freed import give_back
 from pipeline.incremental import Carried
 from pipeline.indexes import Index, build_index
 from pipeline.indexes.blocks import (
@@ -109,14 +111,26 @@ def near_pairs(
     recall = measure_recall(
         kept, keys, floor=crowds.floor, sample=settings.recall_sample, seed=seed
     )
-    left = keys // count
-    left, right = crowds.kept[left], crowds.kept[keys - left * count]
-    if len(crowds.member):
-        left = np.concatenate([left, np.minimum(crowds.leader, crowds.member)])
-        right = np.concatenate([right, np.maximum(crowds.leader, crowds.member)])
-        order = np.lexsort((right, left))
-        left, right = left[order], right[order]
+    left, right = _with_members(keys, crowds, len(vectors))
     return NearPairs(left, right, crowds, recall, built, told, len(fresh))
+
+
+def _with_members(keys: Positions, crowds: Crowds, count: int) -> Pairs:
+    """The rows of the pairs of kept rows and, if any, of crowd members with their leaders, sorted.
+
+    Args:
+        keys: sorted; they are used up, as there may be hundreds of millions.
+    """
+    kept, led = crowds.kept, len(crowds.member)
+    if led:
+        left = keys // len(kept)
+        keys -= left * len(kept)
+        sides = crowds.leader, crowds.member
+        with_leader = np.minimum(*sides) * count + np.maximum(*sides)
+        keys = distinct([kept[left] * count + kept[keys], with_leader])
+    left = keys // count
+    keys -= left * count
+    return left, keys
 
 
 def _joined(index: Index, count: int, floors: Scores, keep: Keep) -> Positions:
@@ -125,7 +139,11 @@ def _joined(index: Index, count: int, floors: Scores, keep: Keep) -> Positions:
     def part(number: int) -> Arrays:
         return {"keys": _keys(index.self_join(floors, number), count)}
 
-    return distinct([keep(f"part-{n}", lambda n=n: part(n))["keys"] for n in range(index.parts)])  # type: ignore[misc]
+    parts = []
+    for number in range(index.parts):
+        parts.append(keep(f"part-{number}", partial(part, number))["keys"])
+        give_back()
+    return distinct(parts)
 
 
 def _fresh(crowds: Crowds, carried: Carried | None) -> Positions:

@@ -17,7 +17,7 @@ CROWD_SAMPLE = 2048  # at most; see `_sample_size`
 # An estimate from fewer hits in the sample than this is noise, and raises nothing.
 CROWD_HITS = 8
 LADDER = 8
-ROWS = 8192  # at a time
+ROWS = 2048  # at a time
 ROUNDS = 4  # of leaders
 LEADING = 2048  # rows that the leaders of a round are chosen from
 # A leader takes in at least so much of what the best would: the first such row in the order of the
@@ -77,10 +77,13 @@ def find_crowds(vectors: Vectors, *, floor: float, crowd: int, cosine: float) ->
     steps = np.linspace(floor, max(cosine, floor), LADDER, dtype=np.float32)
     sample = vectors[: _sample_size(count, crowd)]
     limit, densest = _limit(crowd, len(sample), count), [empty]
+    kernel = fastest()
+    drawn = kernel.of(sample)
     for start in range(0, count, ROWS):
         block = vectors[start : start + ROWS]
         forget(vectors)
-        rows = _maybe_dense(block, sample, floor, limit)
+        # Where the sieve finds no more than the limit there are no more.
+        rows = np.flatnonzero(kernel.counts(kernel.of(block), drawn, floor) > limit)
         dense = _dense_steps(block[rows], sample, steps, limit)
         floors[start + rows] = steps[np.minimum(dense, LADDER - 1)]
         densest.append(start + rows[dense == LADDER])
@@ -102,15 +105,6 @@ def _limit(crowd: int, sample: int, count: int) -> float:
     return crowd if sample >= count else max(crowd * sample / count, CROWD_HITS)
 
 
-def _maybe_dense(block: Vectors, sample: Vectors, floor: float, limit: float) -> Positions:
-    """Rows that may have more than `limit` near copies in the sample; no other has."""
-    kernel = fastest()
-    scores = kernel.of(block) @ kernel.of(sample).T
-    # Twice the slack: the bound itself is rounded to the kernel's type.
-    hits = (scores >= floor - 2 * kernel.slack).sum(dim=1).numpy()
-    return np.flatnonzero(hits > limit)
-
-
 def _dense_steps(block: Vectors, sample: Vectors, steps: Scores, limit: float) -> Positions:
     """(r,) at how many of the ascending steps a row has more than `limit` near copies."""
     scores = (FLOAT32.of(block) @ FLOAT32.of(sample).T).numpy()
@@ -118,7 +112,8 @@ def _dense_steps(block: Vectors, sample: Vectors, steps: Scores, limit: float) -
     for step in steps:
         if not len(rows):
             break
-        rows = rows[_within(scores[rows], block[rows], sample, step).sum(axis=1) > limit]
+        near = _within(scores[rows], block[rows], sample, step)
+        rows = rows[np.count_nonzero(near, axis=1) > limit]
         dense[rows] += 1
     return dense
 

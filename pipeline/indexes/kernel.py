@@ -76,18 +76,11 @@ class Kernel:
             queries, base: (m, d) and (n, d), of this kernel's type.
             floor: one cosine, or (m,) and (n,).
         """
-        import torch
-
-        scores = torch.mm(queries, base.T)
+        scores = queries @ base.T
         width = max(scores.shape[1], 1)
         rows, columns = sides(floor, *scores.shape)
         lowest = min(rows.min(initial=np.inf), columns.min(initial=np.inf))
-        level: Callable[[Any], npt.NDArray[Any]]
-        if scores.dtype is torch.bfloat16 and lowest > self.slack:
-            # The bits of positive floats are in their order, and integers are compared faster.
-            plain, level = scores.view(torch.int16).numpy(), _leading_bits
-        else:
-            plain, level = scores.float().numpy(), np.asarray
+        plain, level = _comparable(scores, lowest - self.slack)
         if lowest == max(rows.max(initial=lowest), columns.max(initial=lowest)):
             near = plain >= level(lowest - self.slack)
         else:
@@ -100,6 +93,25 @@ class Kernel:
         # A bound that was cut to bfloat16 lies below.
         sure = plain.ravel()[found] > level(wanted + self.slack)
         return Hits(row, column, wanted, sure)
+
+    def counts(self, queries: Tensor, base: Tensor, floor: float) -> Positions:
+        """(m,) how many scores of each row may reach the floor."""
+        plain, level = _comparable(queries @ base.T, floor - self.slack)
+        return np.asarray(np.count_nonzero(plain >= level(floor - self.slack), axis=1), np.int64)
+
+
+def _comparable(
+    scores: Tensor, lowest: float
+) -> tuple[npt.NDArray[Any], Callable[[Any], npt.NDArray[Any]]]:
+    """Scores as numbers that numpy compares fast, and what makes such numbers of bounds >= lowest.
+
+    The bits of positive floats are in their order, and integers are compared faster.
+    """
+    import torch
+
+    if scores.dtype is torch.bfloat16 and lowest > 0:
+        return scores.view(torch.int16).numpy(), _leading_bits
+    return scores.float().numpy(), np.asarray
 
 
 def sides(floor: Floor, rows: int, columns: int) -> tuple[Scores, Scores]:
