@@ -11,7 +11,7 @@ import numpy.typing as npt
 Vectors = npt.NDArray[np.float32]
 
 # Pages of a mapped file up to this size may stay; what is larger is let go as it is read.
-MAPPED = 1 << 30
+MAPPED = 1 << 28
 STRETCH = 4096  # rows; with each the system maps its whole neighbourhood of 64 KB
 
 
