@@ -96,7 +96,9 @@ def near_pairs(
     count = len(kept)
     if count < 2:
         nothing = Recall(1.0, 0.0, 1.0, 0, count)
-        return NearPairs(crowds.leader, crowds.member, crowds, nothing, None, "", count)
+        told = f"one leader of {len(crowds.member)} members" if len(crowds.member) else ""
+        left, right = _with_members(np.zeros(0, np.int64), crowds, len(vectors))
+        return NearPairs(left, right, crowds, nothing, None, told, count)
     fresh = _fresh(crowds, carried)
     built = None
     if carried is not None and _few(len(fresh), count):
@@ -128,7 +130,7 @@ def _with_members(keys: Positions, crowds: Crowds, count: int) -> Pairs:
         sides = crowds.leader, crowds.member
         with_leader = np.minimum(*sides) * count + np.maximum(*sides)
         keys = distinct([kept[left] * count + kept[keys], with_leader])
-    left = keys // count
+    left = keys // max(count, 1)
     keys -= left * count
     return left, keys
 

@@ -181,3 +181,14 @@ def test_a_large_crowd_lists_few_pairs_and_records_every_member(spread: float) -
     if spread < 0.1:
         assert len(led) > 11_900
         assert len(found.left) < 13_000
+
+
+def test_a_crowd_that_is_all_there_is_has_its_pairs_in_order_and_is_told_of() -> None:
+    random = np.random.default_rng(6)
+    vectors = unit(random.standard_normal((1, 16)) + 0.005 * random.standard_normal((400, 16)))
+    chosen = CandidateSettings(crowd=100)
+    found = near_pairs(vectors, floor=0.9, index=ExactIndex(type="exact"), settings=chosen, seed=0)
+    assert len(found.crowds.member) == 399
+    assert (found.left < found.right).all()
+    assert (np.diff(found.left * 400 + found.right) > 0).all()
+    assert found.description == "one leader of 399 members"
