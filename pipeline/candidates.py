@@ -6,28 +6,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import binomtest
 
 from pipeline.config import CandidateSettings, IndexConfig
 from pipeline.crowds import Crowds, find_crowds
+from pipeline.freed import give_back
 from pipeline.incremental import Carried
 from pipeline.indexes import Index, build_index
 from pipeline.indexes.blocks import (
+    Floors,
     Hits,
+    Matrix,
     Pairs,
     Positions,
+    Scores,
     Vectors,
     block_hits,
-    cosines,
     exact_pairs,
     reaching,
 )
 from pipeline.indexes.kept import Arrays, Keep, nothing_kept
-from pipeline.indexes.kernel import fastest
+from pipeline.indexes.kernel import each, fastest
+from pipeline.indexes.matrix import Chosen, gathered
 from pipeline.lookup import distinct, sorted_places
 
 # Fresh contents are searched exactly up to this many scores (10 s on two cores in bfloat16, minutes
@@ -88,54 +92,67 @@ def near_pairs(
         Pairs (left < right), each once, sorted; crowd members appear only with their leader.
     """
     crowds = find_crowds(vectors, floor=floor, crowd=settings.crowd, cosine=settings.crowd_cosine)
-    kept = vectors if not len(crowds.member) else np.ascontiguousarray(vectors[crowds.kept])
+    kept: Matrix = Chosen(vectors, crowds.kept) if len(crowds.member) else vectors
     count = len(kept)
     if count < 2:
         nothing = Recall(1.0, 0.0, 1.0, 0, count)
-        return NearPairs(crowds.leader, crowds.member, crowds, nothing, None, "", count)
-    lowest = float(crowds.floor.min())
+        told = f"one leader of {len(crowds.member)} members" if len(crowds.member) else ""
+        left, right = _with_members(np.zeros(0, np.int64), crowds, len(vectors))
+        return NearPairs(left, right, crowds, nothing, None, told, count)
     fresh = _fresh(crowds, carried)
     built = None
     if carried is not None and _few(len(fresh), count):
         told = f"last night's pairs and {len(fresh)} fresh contents against {count}, exact"
-        new = exact_pairs(kept, _of_fresh(kept, fresh, lowest), lowest)
-        found = chain(_standing(carried, crowds, len(vectors)), new)
-        keys = _keys(_listed(found, kept, crowds), count)
+        new = exact_pairs(kept, _of_fresh(kept, fresh, crowds.floor))
+        standing = _listed(_standing(carried, crowds, len(vectors)), kept, crowds)
+        keys = _keys(chain(standing, new), count)
     else:
-        built = build_index(index, kept, floor=floor, seed=seed, keep=keep)
+        built = build_index(index, kept, floor=crowds.floor, seed=seed, keep=keep)
         told, fresh = built.description, np.arange(count)
-        keys = _joined(built, kept, crowds, lowest, keep)
+        keys = _joined(built, count, crowds.floor, keep)
     recall = measure_recall(
         kept, keys, floor=crowds.floor, sample=settings.recall_sample, seed=seed
     )
-    left = keys // count
-    left, right = crowds.kept[left], crowds.kept[keys - left * count]
-    if len(crowds.member):
-        left = np.concatenate([left, np.minimum(crowds.leader, crowds.member)])
-        right = np.concatenate([right, np.maximum(crowds.leader, crowds.member)])
-        order = np.lexsort((right, left))
-        left, right = left[order], right[order]
+    left, right = _with_members(keys, crowds, len(vectors))
     return NearPairs(left, right, crowds, recall, built, told, len(fresh))
 
 
-def _joined(
-    index: Index, vectors: Vectors, crowds: Crowds, floor: float, keep: Keep
-) -> npt.NDArray[np.int64]:
+def _with_members(keys: Positions, crowds: Crowds, count: int) -> Pairs:
+    """The rows of the pairs of kept rows and, if any, of crowd members with their leaders, sorted.
+
+    Args:
+        keys: sorted; they are used up, as there may be hundreds of millions.
+    """
+    kept, led = crowds.kept, len(crowds.member)
+    if led:
+        left = keys // len(kept)
+        keys -= left * len(kept)
+        sides = crowds.leader, crowds.member
+        with_leader = np.minimum(*sides) * count + np.maximum(*sides)
+        keys = distinct([kept[left] * count + kept[keys], with_leader])
+    left = keys // max(count, 1)
+    keys -= left * count
+    return left, keys
+
+
+def _joined(index: Index, count: int, floors: Scores, keep: Keep) -> Positions:
     """Sorted keys of the pairs of an index's self-join, each part of it kept."""
 
     def part(number: int) -> Arrays:
-        pairs = index.self_join(floor, number)
-        return {"keys": _keys(_listed(pairs, vectors, crowds), len(vectors))}
+        return {"keys": _keys(index.self_join(floors, number), count)}
 
-    parts = [keep(f"part-{n}", lambda n=n: part(n))["keys"] for n in range(index.parts)]  # type: ignore[misc]
-    return distinct(np.concatenate(parts))
+    parts = []
+    for number in range(index.parts):
+        parts.append(keep(f"part-{number}", partial(part, number))["keys"])
+        give_back()
+    return distinct(parts)
 
 
 def _fresh(crowds: Crowds, carried: Carried | None) -> Positions:
     """Places among the kept rows that last night did not search as far down as tonight."""
     if carried is None:
         return np.arange(len(crowds.kept))
-    return np.flatnonzero(carried.floor[crowds.kept] > crowds.floor.astype(np.float32))
+    return np.flatnonzero(carried.floor[crowds.kept] > crowds.floor)
 
 
 def _few(fresh: int, count: int) -> bool:
@@ -152,40 +169,38 @@ def _standing(carried: Carried, crowds: Crowds, count: int) -> Iterator[Pairs]:
     yield left[kept], right[kept]
 
 
-def _of_fresh(vectors: Vectors, fresh: Positions, floor: float) -> Iterator[Hits]:
+def _of_fresh(vectors: Matrix, fresh: Positions, floors: Scores) -> Iterator[Hits]:
     """(fresh row, other row), a pair of fresh rows once."""
     is_fresh = np.zeros(len(vectors), bool)
     is_fresh[fresh] = True
+    floor = floors[fresh], floors
     for found in block_hits(vectors[fresh], vectors, floor, kernel=fastest()):
         own, other = fresh[found.row], found.column
         kept = np.where(is_fresh[other], own < other, own != other)
-        yield Hits(own[kept], other[kept], found.sure[kept])
+        yield Hits(own[kept], other[kept], found.floor[kept], found.sure[kept])
 
 
-def _listed(pairs: Iterator[Pairs], vectors: Vectors, crowds: Crowds) -> Iterator[Pairs]:
+def _listed(pairs: Iterator[Pairs], vectors: Matrix, crowds: Crowds) -> Iterator[Pairs]:
     """Leave out the pairs below both rows' raised floors."""
     for left, right in pairs:
         if crowds.raised:
             wanted = np.minimum(crowds.floor[left], crowds.floor[right])
-            checked = np.flatnonzero(wanted > crowds.floor.min())
-            kept = np.ones(len(left), bool)
-            scores = cosines(vectors, left[checked], right[checked])
-            kept[checked] = scores >= wanted[checked].astype(np.float32)
+            sure = wanted <= crowds.floor.min()
+            kept = reaching(vectors, Hits(left, right, wanted, sure))
             left, right = left[kept], right[kept]
         yield left, right
 
 
-def _keys(pairs: Iterator[Pairs], count: int) -> npt.NDArray[np.int64]:
+def _keys(pairs: Iterator[Pairs], count: int) -> Positions:
     """Pairs as sorted, distinct keys left * count + right."""
-    parts = [left * count + right for left, right in pairs]
-    return distinct(np.concatenate(parts)) if parts else np.zeros(0, np.int64)
+    return distinct([left * count + right for left, right in pairs])
 
 
 def measure_recall(
-    vectors: Vectors,
-    keys: npt.NDArray[np.int64],
+    vectors: Matrix,
+    keys: Positions,
     *,
-    floor: npt.NDArray[np.float64],
+    floor: Floors,
     sample: int,
     seed: int,
 ) -> Recall:
@@ -194,22 +209,17 @@ def measure_recall(
     Args:
         vectors: (n, d) unit-norm float32.
         keys: sorted pair keys left * n + right that the index found.
-        floor: (n,) cosine each row is searched down to.
+        floor: cosine that rows are searched down to, one or (n,).
         sample: records drawn without replacement; all when there are fewer.
     """
     count = len(vectors)
-    drawn = np.random.default_rng(seed).permutation(count)[:sample]
-    queries = np.ascontiguousarray(vectors[np.sort(drawn)])
-    rows = np.sort(drawn)
+    rows = np.sort(np.random.default_rng(seed).permutation(count)[:sample])
+    queries, floors = gathered(vectors, rows), each(floor, count)
     true = np.zeros(len(rows), np.int64)
     found = np.zeros(len(rows), np.int64)
-    for hits in block_hits(queries, vectors, float(floor.min()), kernel=fastest()):
-        row, column = hits.row, hits.column
-        query = rows[row]
-        wanted = np.minimum(floor[query], floor[column]).astype(np.float32)
-        sure = hits.sure & (wanted <= np.float32(floor.min()))
-        real = reaching(vectors, query, column, wanted, sure) & (query != column)
-        row, query, column = row[real], query[real], column[real]
+    for hits in block_hits(queries, vectors, (floors[rows], floors), kernel=fastest()):
+        real = reaching(vectors, hits, queries=queries) & (rows[hits.row] != hits.column)
+        row, query, column = hits.row[real], rows[hits.row[real]], hits.column[real]
         key = np.minimum(query, column) * count + np.maximum(query, column)
         true += np.bincount(row, minlength=len(rows))
         found += np.bincount(row[sorted_places(key, keys) >= 0], minlength=len(rows))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from pipeline.cover import Rivals, cover_component
+from pipeline.stars import star_cover
 
 Nodes = npt.NDArray[np.int64]
 Weights = npt.NDArray[np.float64]
@@ -61,55 +63,81 @@ def group(
     Returns:
         A grouping in which every member is linked directly to its representative.
     """
-    centre = _star_cover(count, left, right, weight, preference, apart)
+    component = _components(count, left, right)
+    centre = _star_cover(component, left, right, weight, preference, apart)
     cut = np.flatnonzero(centre[left] != centre[right])
-    representative = _representatives(centre, left, right, preference)
-    _, component = connected_components(_adjacency(count, left, right, weight), directed=False)
-    smallest = np.full(count, count, np.int64)
-    np.minimum.at(smallest, centre, np.arange(count))
-    cluster = np.unique(smallest[centre], return_inverse=True)[1]
     touched = np.zeros(count, bool)
     touched[component[left[cut]]] = True
-    return Grouping(cluster.astype(np.int64), representative, cut, touched[component])
+    return Grouping(
+        _numbered(centre),
+        _representatives(centre, left, right, preference),
+        cut,
+        touched[component],
+    )
 
 
-def _adjacency(count: int, left: Nodes, right: Nodes, weight: Weights) -> csr_matrix:
-    values = np.concatenate([weight, weight])
-    rows, columns = np.concatenate([left, right]), np.concatenate([right, left])
-    return csr_matrix((values, (rows, columns)), shape=(count, count))
+def _components(count: int, left: Nodes, right: Nodes) -> Nodes:
+    """(n,) number of the component of each node."""
+    graph = csr_matrix((np.ones(len(left), np.int8), (left, right)), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+
+
+def _numbered(centre: Nodes) -> Nodes:
+    """(n,) clusters numbered in the order of their smallest members."""
+    smallest = np.full(len(centre), len(centre))
+    np.minimum.at(smallest, centre, np.arange(len(centre)))
+    smallest = smallest[centre]
+    first = smallest == np.arange(len(centre))
+    return np.asarray((np.cumsum(first) - 1)[smallest], np.int64)
 
 
 def _star_cover(
-    count: int,
+    component: Nodes,
     left: Nodes,
     right: Nodes,
     weight: Weights,
     preference: Nodes,
     apart: tuple[Nodes, Nodes] | None,
 ) -> Nodes:
-    """Centre of every node. Components in which one node reaches all need no loop."""
+    """Centre of every node. Components in which one node reaches all need no cover."""
+    count = len(component)
     centre = np.arange(count)
-    if not len(left):
-        return centre
-    graph = _adjacency(count, left, right, weight)
-    parts, component = connected_components(graph, directed=False)
-    degree = np.diff(graph.indptr)
-    size = np.bincount(component, minlength=parts)
-    # In a component's own order: most links first, then the keeper policy.
-    order = np.lexsort((preference, -degree, component))
-    starts = np.searchsorted(component[order], np.arange(parts))
-    first = order[starts]
-    whole = degree[first] == size - 1
+    degree = np.bincount(left, minlength=count) + np.bincount(right, minlength=count)
+    # In each component the node with the most links, then the keeper policy's choice.
+    standing = degree * (count + 1) - preference
+    best = np.full(count, -count - 1)
+    np.maximum.at(best, component, standing)
+    first = np.zeros(count, np.int64)
+    heads = np.flatnonzero(standing == best[component])
+    first[component[heads]] = heads
+    whole = degree[first] == np.bincount(component, minlength=count) - 1
     rivals = _rivals(component, apart) if apart else {}
-    contested = set(component[list(rivals)].tolist())
-    whole[list(contested)] = False
-    simple = whole[component]
+    contested = np.zeros(count, bool)
+    contested[component[list(rivals)]] = True
+    simple = (whole & ~contested)[component]
     centre[simple] = first[component[simple]]
-    for number in np.flatnonzero(~whole & (size > 1)):
-        start = starts[number]
-        here = rivals if number in contested else {}
-        cover_component(graph, order[start : start + size[number]], preference, here, centre)
+    for some, cover in ((~whole & ~contested, star_cover), (contested, partial(_apart, rivals))):
+        within = np.flatnonzero(some[component[left]])
+        nodes, centres = cover(left[within], right[within], weight[within], preference)
+        centre[nodes] = centres
     return centre
+
+
+def _apart(
+    rivals: Rivals, left: Nodes, right: Nodes, weight: Weights, preference: Nodes
+) -> tuple[Nodes, Nodes]:
+    """The nodes that some links are between, and their centres, rivals apart."""
+    count = len(preference)
+    values = np.concatenate([weight, weight])
+    rows, columns = np.concatenate([left, right]), np.concatenate([right, left])
+    graph = csr_matrix((values, (rows, columns)), shape=(count, count))
+    nodes, centre = np.unique(rows), np.arange(count)
+    component = _components(count, left, right)[nodes]
+    order = np.argsort(component, kind="stable")
+    bounds = np.flatnonzero(np.diff(component[order])) + 1
+    for members in np.split(nodes[order], bounds):
+        cover_component(graph, members, preference, rivals, centre)
+    return nodes, centre[nodes]
 
 
 def _rivals(component: Nodes, apart: tuple[Nodes, Nodes]) -> Rivals:
@@ -134,11 +162,11 @@ def _representatives(centre: Nodes, left: Nodes, right: Nodes, preference: Nodes
     )
     size = np.bincount(centre, minlength=count)
     eligible = np.flatnonzero(degree == size[centre] - 1)
-    order = eligible[np.lexsort((preference[eligible], centre[eligible]))]
-    owners, first = np.unique(centre[order], return_index=True)
-    chosen = np.full(count, -1, np.int64)
-    chosen[owners] = order[first]
-    return chosen[centre]
+    first = np.full(count, count)
+    np.minimum.at(first, centre[eligible], preference[eligible])
+    by_rank = np.empty(count, np.int64)
+    by_rank[preference] = np.arange(count)
+    return np.asarray(by_rank[first[centre]], np.int64)
 
 
 def keeper_ranks(

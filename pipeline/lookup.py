@@ -32,13 +32,18 @@ def sorted_places(values: npt.NDArray[Any], among: npt.NDArray[Any]) -> Places:
     return np.where(among[at] == values, at, -1)
 
 
-def distinct(values: npt.NDArray[np.int64]) -> Places:
-    """The distinct values, ascending.
+def distinct(parts: list[npt.NDArray[np.int64]]) -> Places:
+    """The distinct values of some arrays, ascending; the list is emptied on the way.
 
     Sorting is several times as fast as the hash table that `np.unique` fills for millions of keys,
-    most of all when they come in sorted stretches.
+    most of all when they come in sorted stretches. It takes half as much room again as the values.
     """
-    ordered = np.sort(values, kind="stable")
-    first = np.ones(len(ordered), bool)
-    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-    return ordered[first]
+    out = np.empty(sum(len(part) for part in parts), np.int64)
+    end = len(out)
+    while parts:
+        part = parts.pop()
+        out[end - len(part) : end] = part
+        end -= len(part)
+    out.sort(kind="stable")
+    repeated = out[1:] == out[:-1]
+    return out[np.concatenate([[True], ~repeated])] if repeated.any() else out

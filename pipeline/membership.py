@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -107,7 +109,6 @@ def cluster_tables(
     doubted = doubted_clusters(
         grouping, bound, entities, units=units, texts=records["text"], verdicts=verdicts
     )
-    status = np.where(doubted, "review", "confirmed")
     table = pa.table(
         {
             "record_id": ids,
@@ -116,13 +117,18 @@ def cluster_tables(
             "representative": ids.take(pa.array(kept)),
             "probability_to_representative": pa.array(to_kept[of_record].astype(np.float32)),
             "cohesion": pa.array(cohesion[cluster].astype(np.float32)),
-            "status": pa.array(status[cluster], pa.string()),
-            "evidence": pa.array(_evidence(grouping, entities, size)[cluster], pa.string()),
-            "keeper_reason": pa.array(_reasons(kept, cluster, rules, rank), pa.string()),
+            "status": _of_members(np.where(doubted, "review", "confirmed"), cluster),
+            "evidence": _of_members(_evidence(grouping, entities, size), cluster),
+            "keeper_reason": _of_members(_reasons(kept, cluster, rules, rank), cluster),
         },
         schema=CLUSTERS,
     )
     return table, cut_links(ids, bound, grouping, verdicts)
+
+
+def _of_members(words: npt.NDArray[Any], cluster: Positions) -> pa.Array:
+    """(n,) what is said of each record's cluster; numpy would hold each at the longest's width."""
+    return pa.array(words, pa.string()).take(pa.array(cluster))
 
 
 def _best_record(of_record: Positions, rank: Positions) -> Positions:
@@ -160,8 +166,8 @@ def _evidence(grouping: Grouping, links: Entities, size: Positions) -> npt.NDArr
 
 def _reasons(
     kept: Positions, cluster: Positions, rules: list[tuple[str, Floats, str]], rank: Positions
-) -> npt.NDArray[np.str_]:
-    """Why the representative: the first rule in which it leads its cluster, or that all tie."""
+) -> npt.NDArray[np.object_]:
+    """(c,) why it represents: the first rule in which it leads its cluster, or that all tie."""
     count = int(cluster.max(initial=-1)) + 1
     size = np.bincount(cluster, minlength=count)
     head = kept[np.unique(cluster, return_index=True)[1]] if count else kept
@@ -179,4 +185,4 @@ def _reasons(
         open_clusters &= ~decides
     reason[preferred != rank[head]] = "linked directly to every member; the preferred record is not"
     reason[size == 1] = "single"
-    return np.asarray(reason[cluster], dtype=np.str_)
+    return reason

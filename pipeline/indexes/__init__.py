@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol, assert_never
 
 from pipeline.config import ExactIndex, FaissIndex, IndexConfig
-from pipeline.indexes.blocks import Pairs, Vectors
+from pipeline.indexes.blocks import Floors, Matrix, Pairs, Vectors
 from pipeline.indexes.kept import Keep, nothing_kept
 
 
@@ -17,10 +17,14 @@ class Index(Protocol):
     description: str
     parts: int
 
-    def self_join(self, floor: float, part: int) -> Iterator[Pairs]:
-        """Yield (left < right) row pairs with exact cosine >= `floor`.
+    def self_join(self, floor: Floors, part: int) -> Iterator[Pairs]:
+        """Yield (left < right) row pairs whose exact cosine reaches the floor.
 
         Each pair comes once in one of the `parts` that a join has, 0 … parts - 1.
+
+        Args:
+            floor: one cosine, or (n,) float32, where a pair has to reach the lower of its two: what
+                lies below is not even looked at, so that a dense group costs what it lists.
         """
         ...
 
@@ -51,9 +55,9 @@ def check_index(config: IndexConfig, *, dimensions: Iterable[int | None]) -> Non
 
 def build_index(
     config: IndexConfig,
-    vectors: Vectors,
+    vectors: Matrix,
     *,
-    floor: float,
+    floor: Floors,
     seed: int = 0,
     keep: Keep = nothing_kept,
 ) -> Index:
@@ -62,7 +66,7 @@ def build_index(
     Args:
         config: which member of the room, and its settings.
         vectors: (n, d) unit-norm float32, possibly memory-mapped; must outlive the index.
-        floor: cosine the index is tuned for.
+        floor: cosine that the index is tuned for, one or (n,).
         seed: of every random choice.
         keep: keeps what is expensive to build.
 

@@ -7,51 +7,70 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.indexes.kernel import FLOAT32, Hits, Kernel, Positions, Vectors
+from pipeline.indexes.kernel import (
+    FLOAT32,
+    Floor,
+    Floors,
+    Hits,
+    Kernel,
+    Positions,
+    Scores,
+    Vectors,
+    sides,
+)
+from pipeline.indexes.matrix import Matrix, forget
 
-__all__ = ["BASE", "QUERIES", "Hits", "Pairs", "Positions", "Vectors", "block_hits",
-           "cosines", "exact_pairs", "reaching", "settled"]  # fmt: skip
+__all__ = ["BASE", "QUERIES", "Floor", "Floors", "Hits", "Matrix", "Pairs", "Positions", "Scores",
+           "Vectors", "block_hits", "cosines", "exact_pairs", "reaching", "settled"]  # fmt: skip
 
 Pairs = tuple[Positions, Positions]
+Flags = npt.NDArray[np.bool_]
 
 # A block product has at most so many scores: 8 MB in bfloat16. What is larger is given back to the
 # system each time and costs more to get again than to multiply.
 QUERIES, BASE = 2048, 2048
+GROUP = 32 * QUERIES  # rows whose copies in a kernel's type are kept while all others pass by
+PAIRS = 16_384  # gathered at a time
 # A score in a product costs so little beside a pair looked at on its own.
 DENSE = 300
 
 
 def block_hits(
-    queries: Vectors, base: Vectors, floor: float, *, kernel: Kernel = FLOAT32
+    queries: Matrix, base: Matrix, floor: Floor, *, kernel: Kernel = FLOAT32
 ) -> Iterator[Hits]:
-    """Yield (query row, base row) wherever the inner product may reach `floor`.
+    """Yield (query row, base row) wherever the inner product may reach the floor.
 
     Args:
         queries: (m, d) unit-norm float32.
         base: (n, d) unit-norm float32.
-        floor: cosine.
+        floor: one cosine, or (m,) and (n,).
         kernel: with another than FLOAT32 more pairs below the floor are among them, which the
             caller sorts out by `reaching`.
     """
-    for first in range(0, len(queries), QUERIES * 32):
-        group = kernel.of(queries[first : first + QUERIES * 32])
+    asked, given = sides(floor, len(queries), len(base))
+    for first in range(0, len(queries), GROUP):
+        group = kernel.of(queries[first : first + GROUP])
         for start in range(0, len(base), BASE):
             part = base[start : start + BASE]
             columns = kernel.of(part)
+            if start % GROUP == 0:
+                forget(base)
             for top in range(0, len(group), QUERIES):
-                rows = queries[first + top : first + top + QUERIES]
-                found = kernel.hits(group[top : top + QUERIES], columns, floor)
-                found = settled(found, floor, queries=rows.__getitem__, base=part.__getitem__)
+                at = slice(first + top, first + top + QUERIES)
+                own = asked[at], given[start : start + BASE]
+                found = kernel.hits(group[top : top + QUERIES], columns, own)
+                found = settled(
+                    found,
+                    queries=lambda rows, top=at.start: queries[top + rows],  # type: ignore[misc]
+                    base=part.__getitem__,
+                )
                 if len(found.row):
-                    yield Hits(found.row + (first + top), found.column + start, found.sure)
+                    row, column = found.row + at.start, found.column + start
+                    yield Hits(row, column, found.floor, found.sure)
 
 
 def settled(
-    found: Hits,
-    floor: float,
-    *,
-    queries: Callable[[Positions], Vectors],
-    base: Callable[[Positions], Vectors],
+    found: Hits, *, queries: Callable[[Positions], Vectors], base: Callable[[Positions], Vectors]
 ) -> Hits:
     """Take most of the doubt from a block's hits by a product in float32, where there is much.
 
@@ -64,12 +83,12 @@ def settled(
     if len(doubt) * DENSE < len(rows) * len(columns) or not len(doubt):
         return found
     scores = (FLOAT32.of(queries(rows)) @ FLOAT32.of(base(columns)).T).numpy()
-    score = scores[row, column]
+    score, floor = scores[row, column], found.floor[doubt]
     sure = found.sure.copy()
-    sure[doubt] = score >= np.float32(floor + FLOAT32.slack)
+    sure[doubt] = score >= floor + np.float32(FLOAT32.slack)
     kept = np.ones(len(sure), bool)
-    kept[doubt] = score >= np.float32(floor - FLOAT32.slack)
-    return Hits(found.row[kept], found.column[kept], sure[kept])
+    kept[doubt] = score >= floor - np.float32(FLOAT32.slack)
+    return Hits(found.row, found.column, found.floor, sure).take(kept)
 
 
 def _numbered(values: Positions) -> tuple[Positions, Positions]:
@@ -80,8 +99,8 @@ def _numbered(values: Positions) -> tuple[Positions, Positions]:
 
 
 def cosines(
-    vectors: Vectors, left: Positions, right: Positions, *, queries: Vectors | None = None
-) -> npt.NDArray[np.float32]:
+    vectors: Matrix, left: Positions, right: Positions, *, queries: Matrix | None = None
+) -> Scores:
     """Exact cosine of each pair of rows, the same whatever the batch or thread count.
 
     Args:
@@ -94,41 +113,34 @@ def cosines(
     """
     import torch
 
-    out, second = np.empty(len(left), np.float32), np.asarray(vectors)
-    first = second if queries is None else np.asarray(queries)
-    for start in range(0, len(left), 16_384):
-        part = slice(start, start + 16_384)
-        one = torch.from_numpy(first[left[part]]).double()
-        products = one.mul_(torch.from_numpy(second[right[part]])).sum(dim=1).numpy()
+    out, first = np.empty(len(left), np.float32), vectors if queries is None else queries
+    for start in range(0, len(left), PAIRS):
+        part = slice(start, start + PAIRS)
+        one = torch.from_numpy(np.asarray(first[left[part]])).double()
+        other = torch.from_numpy(np.asarray(vectors[right[part]]))
+        products = one.mul_(other).sum(dim=1).numpy()
         out[part] = np.round(np.clip(products, -1.0, 1.0), 6)
+        forget(vectors)
     return out
 
 
-def reaching(
-    vectors: Vectors,
-    left: Positions,
-    right: Positions,
-    floor: float | npt.NDArray[np.float32],
-    sure: npt.NDArray[np.bool_],
-    *,
-    queries: Vectors | None = None,
-) -> npt.NDArray[np.bool_]:
-    """(p,) whether the exact cosine reaches `floor`; computed only where it is not sure.
+def reaching(vectors: Matrix, found: Hits, *, queries: Matrix | None = None) -> Flags:
+    """(p,) whether the exact cosine reaches the floor; computed only where it is not sure.
 
     Args:
-        vectors, left, right, queries: as `cosines` has them.
+        vectors, queries: as `cosines` has them.
     """
-    kept = sure.copy()
-    rest = np.flatnonzero(~sure)
-    least = floor if isinstance(floor, float) else floor[rest]
-    kept[rest] = cosines(vectors, left[rest], right[rest], queries=queries) >= least
+    kept = found.sure.copy()
+    rest = np.flatnonzero(~found.sure)
+    scores = cosines(vectors, found.row[rest], found.column[rest], queries=queries)
+    kept[rest] = scores >= found.floor[rest]
     return kept
 
 
-def exact_pairs(vectors: Vectors, pairs: Iterator[Hits], floor: float) -> Iterator[Pairs]:
-    """Keep the pairs whose exact cosine reaches `floor`, as (left < right)."""
+def exact_pairs(vectors: Matrix, pairs: Iterator[Hits]) -> Iterator[Pairs]:
+    """Keep the pairs whose exact cosine reaches the floor, as (left < right)."""
     for found in pairs:
-        kept = reaching(vectors, found.row, found.column, floor, found.sure)
+        kept = reaching(vectors, found)
         first, second = found.row[kept], found.column[kept]
         if len(first):
             yield np.minimum(first, second), np.maximum(first, second)

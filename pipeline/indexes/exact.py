@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.indexes.blocks import BASE, Hits, Pairs, Vectors, block_hits, exact_pairs, reaching
-from pipeline.indexes.kernel import fastest
+from pipeline.indexes.blocks import (
+    BASE,
+    Floors,
+    Hits,
+    Matrix,
+    Pairs,
+    Scores,
+    Vectors,
+    block_hits,
+    exact_pairs,
+    reaching,
+)
+from pipeline.indexes.kernel import each, fastest
+from pipeline.indexes.matrix import tail
 
 ROWS = 8 * BASE
 
@@ -14,29 +26,29 @@ ROWS = 8 * BASE
 class BruteForce:
     """Compare everything with everything, one block at a time; finds every pair."""
 
-    def __init__(self, vectors: Vectors) -> None:
+    def __init__(self, vectors: Matrix) -> None:
         self.vectors = vectors
         self.parts = max(1, -(-len(vectors) // ROWS))
         self.description = f"exact, {len(vectors)} vectors"
 
-    def self_join(self, floor: float, part: int) -> Iterator[Pairs]:
+    def self_join(self, floor: Floors, part: int) -> Iterator[Pairs]:
         """See `Index.self_join`. Costs n²/2 products in all, and bounded memory."""
-        return exact_pairs(self.vectors, self._upper_triangle(part * ROWS, floor), floor)
+        floors = each(floor, len(self.vectors))
+        return exact_pairs(self.vectors, self._upper_triangle(part * ROWS, floors))
 
-    def _upper_triangle(self, top: int, floor: float) -> Iterator[Hits]:
-        block = self.vectors[top : top + ROWS]
-        for found in block_hits(block, self.vectors[top:], floor, kernel=fastest()):
-            above = found.column > found.row
-            if above.any():
-                row, column = found.row[above] + top, found.column[above] + top
-                yield Hits(row, column, found.sure[above])
+    def _upper_triangle(self, top: int, floors: Scores) -> Iterator[Hits]:
+        block, rest = self.vectors[top : top + ROWS], tail(self.vectors, top)
+        floor = floors[top : top + ROWS], floors[top:]
+        for found in block_hits(block, rest, floor, kernel=fastest()):
+            above = found.take(found.column > found.row)
+            if len(above.row):
+                yield Hits(above.row + top, above.column + top, above.floor, above.sure)
 
     def search(self, queries: Vectors, floor: float) -> Iterator[Pairs]:
         """See `Index.search`."""
         for found in block_hits(queries, self.vectors, floor, kernel=fastest()):
-            row, column = found.row, found.column
-            kept = reaching(self.vectors, row, column, floor, found.sure, queries=queries)
-            yield row[kept], column[kept]
+            kept = reaching(self.vectors, found, queries=queries)
+            yield found.row[kept], found.column[kept]
 
     def save(self, folder: Path) -> None:
         """Nothing to keep: the vectors are the index."""

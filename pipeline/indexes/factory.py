@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import ConfigError
-from pipeline.indexes.blocks import Pairs, Vectors, cosines
+from pipeline.indexes.blocks import (
+    Floors,
+    Matrix,
+    Pairs,
+    Positions,
+    Scores,
+    Vectors,
+    cosines,
+)
+from pipeline.indexes.kernel import each
 from pipeline.lookup import distinct
 
 # Tried where an encoder's dimension is known only once it is loaded: a product quantiser must
@@ -64,7 +73,7 @@ def _problem(factory: str, dimension: int) -> str | None:
 class FactoryIndex:
     """An index of FAISS's factory, searched by its own range search and rescored exactly."""
 
-    def __init__(self, factory: str, vectors: Vectors) -> None:
+    def __init__(self, factory: str, vectors: Matrix) -> None:
         import faiss
 
         check_factory(factory, vectors.shape[1])
@@ -72,22 +81,24 @@ class FactoryIndex:
         self.vectors = vectors
         self.index: Any = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
         try:
-            self.index.train(np.ascontiguousarray(vectors))
-            self.index.add(np.ascontiguousarray(vectors))
+            self.index.train(np.ascontiguousarray(vectors[:]))
+            self.index.add(np.ascontiguousarray(vectors[:]))
         except RuntimeError as error:
             raise ConfigError(_refused(factory, len(vectors), error)) from error
         self.description = f"faiss {factory}, {len(vectors)} vectors"
 
-    def self_join(self, floor: float, part: int) -> Iterator[Pairs]:
+    def self_join(self, floor: Floors, part: int) -> Iterator[Pairs]:
         """See `Index.self_join`, whose one part it is; as complete as the factory's index is."""
         # Either side may find the other, so both directions are searched and met in one key.
-        keys = [
-            distinct(np.minimum(row, column) * len(self.vectors) + np.maximum(row, column))
-            for row, column in self.search(self.vectors, floor)
-        ]
-        if keys:
-            left, right = np.divmod(distinct(np.concatenate(keys)), len(self.vectors))
-            yield left[left < right], right[left < right]
+        count = len(self.vectors)
+        floors = each(floor, count)
+        keys = [np.zeros(0, np.int64)]
+        for row, column, score in self._scored(self.vectors, float(floors.min(initial=1))):
+            kept = score >= np.minimum(floors[row], floors[column])
+            low, high = np.minimum(row, column)[kept], np.maximum(row, column)[kept]
+            keys.append(distinct([low * count + high]))
+        left, right = np.divmod(distinct(keys), max(count, 1))
+        yield left[left < right], right[left < right]
 
     def search(self, queries: Vectors, floor: float) -> Iterator[Pairs]:
         """See `Index.search`.
@@ -95,6 +106,14 @@ class FactoryIndex:
         Raises:
             ConfigError: FAISS cannot search such an index by range.
         """
+        for row, column, score in self._scored(queries, floor):
+            kept = score >= floor
+            yield row[kept], column[kept]
+
+    def _scored(
+        self, queries: Matrix, floor: float
+    ) -> Iterator[tuple[Positions, Positions, Scores]]:
+        """(query row, row, exact cosine) of what FAISS finds down to a little below the floor."""
         for start in range(0, len(queries), 1024):
             block = np.ascontiguousarray(queries[start : start + 1024])
             try:
@@ -102,8 +121,7 @@ class FactoryIndex:
             except RuntimeError as error:
                 raise ConfigError(_refused(self.factory, len(self.vectors), error)) from error
             row = np.repeat(np.arange(len(block)), np.diff(limits.astype(np.int64)))
-            kept = cosines(self.vectors, row, found, queries=block) >= floor
-            yield row[kept] + start, found[kept]
+            yield row + start, found, cosines(self.vectors, row, found, queries=block)
 
     def save(self, folder: Path) -> None:
         """Write `index.faiss`."""

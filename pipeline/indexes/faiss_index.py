@@ -17,9 +17,12 @@ from pipeline.config import FaissIndex
 from pipeline.indexes.blocks import (
     BASE,
     QUERIES,
+    Floors,
     Hits,
+    Matrix,
     Pairs,
     Positions,
+    Scores,
     Vectors,
     exact_pairs,
     reaching,
@@ -28,8 +31,9 @@ from pipeline.indexes.blocks import (
 from pipeline.indexes.exact import BruteForce
 from pipeline.indexes.factory import FactoryIndex
 from pipeline.indexes.kept import Keep
-from pipeline.indexes.kernel import fastest
-from pipeline.indexes.lists import assign, probed_lists, train_lists
+from pipeline.indexes.kernel import each, fastest
+from pipeline.indexes.lists import Probes, assign, train_lists
+from pipeline.indexes.matrix import forget
 from pipeline.lookup import sorted_places
 
 LISTS_PER_PART = 64
@@ -37,7 +41,7 @@ CHUNK = 65_536
 
 
 def build_faiss(
-    config: FaissIndex, vectors: Vectors, *, floor: float, seed: int, keep: Keep
+    config: FaissIndex, vectors: Matrix, *, floor: Floors, seed: int, keep: Keep
 ) -> FlatIndex | ListIndex | FactoryIndex:
     """Choose by the rule: flat up to `exact_below` vectors, inverted lists above.
 
@@ -54,7 +58,7 @@ def build_faiss(
 class FlatIndex(BruteForce):
     """Exact search; saved as a FAISS flat index."""
 
-    def __init__(self, vectors: Vectors) -> None:
+    def __init__(self, vectors: Matrix) -> None:
         super().__init__(vectors)
         self.description = f"faiss Flat (exact), {len(vectors)} vectors"
 
@@ -81,51 +85,59 @@ class ListIndex:
     """
 
     def __init__(
-        self, vectors: Vectors, *, floor: float, target_recall: float, seed: int, keep: Keep
+        self, vectors: Matrix, *, floor: Floors, target_recall: float, seed: int, keep: Keep
     ) -> None:
-        self.vectors, self.kernel = np.asarray(vectors), fastest()
+        self.vectors, self.kernel = vectors, fastest()
         made = keep("lists", lambda: train_lists(vectors, floor, target_recall, seed=seed))
         self.centroids, self.order = made["centroids"], made["order"]
         self.gap, self.lists = float(made["gap"]), len(self.centroids)
-        self.own, self.probes = made["own"], made["probes"]
+        self.own, self.probes = made["own"], Probes(made["starts"], made["probed"])
         self.bounds = np.searchsorted(self.own, np.arange(self.lists + 1))
         self.parts = max(1, self.lists // LISTS_PER_PART)
         self._sorted: Any = None
+        self.probed = len(self.probes.numbers) / len(vectors)
         self.description = (
-            f"faiss IVF{self.lists},SQfp16 joined by list, "
-            f"{len(self.probes) / len(vectors):.1f} probes on average, {len(vectors)} vectors"
+            f"faiss IVF{self.lists},SQfp16 joined by list, {self.probed:.1f} probes on average, "
+            f"{len(vectors)} vectors"
         )
 
-    def self_join(self, floor: float, part: int) -> Iterator[Pairs]:
+    def self_join(self, floor: Floors, part: int) -> Iterator[Pairs]:
         """See `Index.self_join`; a pair whose lists neither side probes is missed."""
-        return exact_pairs(self.vectors, self._by_list(floor, part), floor)
+        return exact_pairs(self.vectors, self._by_list(each(floor, len(self.order)), part))
 
-    def _by_list(self, floor: float, part: int) -> Iterator[Hits]:
+    def _by_list(self, floors: Scores, part: int) -> Iterator[Hits]:
         first, last = (self.lists * (part + step) // self.parts for step in (0, 1))
-        for number, probing in probed_lists(self.probes, self.lists, range(first, last)):
-            low, high = self.bounds[number], self.bounds[number + 1]
+        for number, probing in self.probes.by_list(range(first, last)):
+            low, high = int(self.bounds[number]), int(self.bounds[number + 1])
             if low == high:
                 continue
-            step = max(256, QUERIES * BASE // int(high - low))
+            probed = self.probes.keys(low, high, self.lists)
+            step = max(256, QUERIES * BASE // (high - low))
             for top in range(0, len(probing), step):
-                yield from self._block(probing[top : top + step], int(low), int(high), floor)
+                yield from self._block(probing[top : top + step], low, high, probed, floors)
 
-    def _block(self, places: Positions, low: int, high: int, floor: float) -> Iterator[Hits]:
-        """Some of the places that probe a list with its members, which are low … high - 1."""
+    def _block(
+        self, places: Positions, low: int, high: int, probed: Positions, floors: Scores
+    ) -> Iterator[Hits]:
+        """Some of the places that probe a list with its members, which are low … high - 1.
+
+        Args:
+            probed: keys of what those members probe.
+        """
         import torch
 
-        queries = self._members.index_select(0, torch.from_numpy(places))
-        found = self.kernel.hits(queries, self._members[low:high], floor)
-        kept = self._first_finding(places[found.row], found.column + low)
+        rows, members = self.order[places], self.order[low:high]
+        vectors = self._members.index_select(0, torch.from_numpy(places))
+        floor = floors[rows], floors[members]
+        found = self.kernel.hits(vectors, self._members[low:high], floor)
+        found = found.take(self._first_finding(places[found.row], found.column, low, probed))
         found = settled(
-            Hits(found.row[kept], found.column[kept], found.sure[kept]),
-            floor,
-            queries=lambda rows: self.vectors[self.order[places[rows]]],
-            base=lambda rows: self.vectors[self.order[low + rows]],
+            found,
+            queries=lambda at: self.vectors[rows[at]],
+            base=lambda at: self.vectors[members[at]],
         )
         if len(found.row):
-            query, member = places[found.row], found.column + low
-            yield Hits(self.order[query], self.order[member], found.sure)
+            yield Hits(rows[found.row], members[found.column], found.floor, found.sure)
 
     @property
     def _members(self) -> Any:
@@ -133,42 +145,48 @@ class ListIndex:
         if self._sorted is None:
             import torch
 
-            out = torch.empty(self.vectors.shape, dtype=getattr(torch, self.kernel.name))
+            place = np.empty_like(self.order)
+            place[self.order] = np.arange(len(place))
+            out = torch.empty(tuple(self.vectors.shape), dtype=getattr(torch, self.kernel.name))
+            # Read from first to last, and written here and there: only the former may be a disk's.
             for start in range(0, len(out), CHUNK):
-                rows = self.order[start : start + CHUNK]
-                out[start : start + CHUNK] = self.kernel.of(self.vectors[rows])
+                block = self.kernel.of(self.vectors[start : start + CHUNK])
+                out.index_copy_(0, torch.from_numpy(place[start : start + CHUNK]), block)
+                forget(self.vectors)
             self._sorted = out
         return self._sorted
 
-    def _first_finding(self, query: Positions, member: Positions) -> npt.NDArray[np.bool_]:
+    def _first_finding(
+        self, query: Positions, column: Positions, low: int, probed: Positions
+    ) -> npt.NDArray[np.bool_]:
         """Mark one of the two ways in which a pair can be found, so that it is yielded once."""
-        kept = query < member
-        later = np.flatnonzero(query > member)
-        back = member[later] * self.lists + self.own[query[later]]
-        kept[later] = sorted_places(back, self.probes) < 0
+        kept = query < column + low
+        later = np.flatnonzero(query > column + low)
+        back = column[later] * self.lists + self.own[query[later]]
+        kept[later] = sorted_places(back, probed) < 0
         return kept
 
     def search(self, queries: Vectors, floor: float) -> Iterator[Pairs]:
         """See `Index.search`; a pair whose lists neither side probes is missed."""
         own, probes = assign(queries, self.centroids, self.gap)
         for found in self._met(self.kernel.of(queries), own, probes, floor):
-            row, column = found.row, found.column
-            kept = reaching(self.vectors, row, column, floor, found.sure, queries=queries)
-            yield row[kept], column[kept]
+            kept = reaching(self.vectors, found, queries=queries)
+            yield found.row[kept], found.column[kept]
 
-    def _met(self, queries: Any, own: Positions, probes: Positions, floor: float) -> Iterator[Hits]:
+    def _met(self, queries: Any, own: Positions, probes: Probes, floor: float) -> Iterator[Hits]:
         """Queries with the members of the lists they probe, and with whoever probes their own."""
         every = range(self.lists)
-        for number, rows in probed_lists(probes, self.lists, every):
+        probed = probes.keys(0, len(own), self.lists)
+        for number, rows in probes.by_list(every):
             low, high = self.bounds[number], self.bounds[number + 1]
             found = self.kernel.hits(queries[rows], self._members[low:high], floor)
-            yield Hits(rows[found.row], self.order[found.column + low], found.sure)
-        for number, places in probed_lists(self.probes, self.lists, every):
+            yield Hits(rows[found.row], self.order[found.column + low], found.floor, found.sure)
+        for number, places in self.probes.by_list(every):
             rows = np.flatnonzero(own == number)
             found = self.kernel.hits(queries[rows], self._members[places], floor)
             query, place = rows[found.row], places[found.column]
-            new = sorted_places(query * self.lists + self.own[place], probes) < 0
-            yield Hits(query[new], self.order[place[new]], found.sure[new])
+            new = sorted_places(query * self.lists + self.own[place], probed) < 0
+            yield Hits(query[new], self.order[place[new]], found.floor[new], found.sure[new])
 
     def save(self, folder: Path) -> None:
         """Write `index.faiss` (half-precision lists), readable by any FAISS."""
@@ -184,15 +202,29 @@ class ListIndex:
             faiss.ScalarQuantizer.QT_fp16,
             faiss.METRIC_INNER_PRODUCT,
         )
-        index.nprobe = max(1, round(len(self.probes) / len(self.vectors)))
+        index.nprobe = max(1, round(self.probed))
         index.train(self.centroids)
-        for start in range(0, len(self.vectors), CHUNK):
-            ids = np.ascontiguousarray(self.order[start : start + CHUNK])
-            block = np.ascontiguousarray(self.vectors[ids])
-            lists = np.ascontiguousarray(self.own[start : start + CHUNK])
+        own = np.empty_like(self.own)
+        own[self.order] = self.own
+        self._sorted = None  # no room for both
+        _reserve(index, np.bincount(own, minlength=self.lists))
+        for start in range(0, len(own), CHUNK):
+            block = np.ascontiguousarray(self.vectors[start : start + CHUNK])
+            ids, lists = np.arange(start, start + len(block)), own[start : start + CHUNK]
             pointers = [faiss.swig_ptr(array) for array in (block, ids, lists)]
             index.add_core(len(block), *pointers)
+            forget(self.vectors)
         _write(index, folder)
+
+
+def _reserve(index: Any, sizes: Positions) -> None:
+    """Give each list its room at once: growing, it would take up to twice as much."""
+    import faiss
+
+    lists = faiss.downcast_InvertedLists(index.invlists)
+    for number, size in enumerate(sizes.tolist()):
+        lists.resize(number, size)
+        lists.resize(number, 0)
 
 
 def _write(index: Any, folder: Path) -> None:

@@ -20,15 +20,31 @@ if TYPE_CHECKING:
 
 Positions = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
+Scores = npt.NDArray[np.float32]
+# Cosine down to which rows are searched: one for all or each row's own, of a matrix and of the two
+# sides of a product. A pair has to reach the lower of its two.
+Floors = float | Scores
+Floor = float | tuple[Scores, Scores]
 
 
 @dataclass(frozen=True)
 class Hits:
-    """Scores found: (p,) their rows and columns, and whether the exact one is surely as high."""
+    """Scores found.
+
+    Attributes:
+        row, column: (p,) where.
+        floor: (p,) cosine that the pair has to reach.
+        sure: (p,) whether the exact one surely does.
+    """
 
     row: Positions
     column: Positions
+    floor: Scores
     sure: npt.NDArray[np.bool_]
+
+    def take(self, kept: Positions | npt.NDArray[np.bool_]) -> Hits:
+        """Some of them."""
+        return Hits(self.row[kept], self.column[kept], self.floor[kept], self.sure[kept])
 
 
 _TRIAL = 1024  # rows and columns of the products that are timed
@@ -53,28 +69,67 @@ class Kernel:
 
         return _tensor(vectors).to(getattr(torch, self.name))
 
-    def hits(self, queries: Tensor, base: Tensor, floor: float) -> Hits:
-        """All scores that may reach `floor`, by row.
+    def hits(self, queries: Tensor, base: Tensor, floor: Floor) -> Hits:
+        """All scores that may reach the floor, by row.
 
         Args:
             queries, base: (m, d) and (n, d), of this kernel's type.
-            floor: cosine.
+            floor: one cosine, or (m,) and (n,).
         """
-        import torch
-
-        scores = torch.mm(queries, base.T)
-        low, high = floor - self.slack, floor + self.slack
-        if scores.dtype is torch.bfloat16 and low > 0:
-            # The bits of positive floats are in their order, and integers are compared faster.
-            plain = scores.view(torch.int16).numpy().ravel()
-            least, sure = (int(np.float32(at).view(np.int32) >> 16) for at in (low, high))
-            sure += 1  # a bound that was cut to bfloat16 lies below
+        scores = queries @ base.T
+        width = max(scores.shape[1], 1)
+        rows, columns = sides(floor, *scores.shape)
+        lowest = min(rows.min(initial=np.inf), columns.min(initial=np.inf))
+        plain, level = _comparable(scores, lowest - self.slack)
+        if lowest == max(rows.max(initial=lowest), columns.max(initial=lowest)):
+            near = plain >= level(lowest - self.slack)
         else:
-            plain = scores.float().numpy().ravel()
-            least, sure = np.float32(low), np.float32(high)  # type: ignore[assignment]
-        found = np.flatnonzero(plain >= least)
-        row = found // max(scores.shape[1], 1)  # numpy's divmod is many times slower
-        return Hits(row, found - row * scores.shape[1], plain[found] >= sure)
+            near = plain >= level(rows - self.slack)[:, None]
+            near |= plain >= level(columns - self.slack)
+        found = np.flatnonzero(near)
+        row = found // width  # numpy's divmod is many times slower
+        column = found - row * width
+        wanted = np.minimum(rows[row], columns[column])
+        # A bound that was cut to bfloat16 lies below.
+        sure = plain.ravel()[found] > level(wanted + self.slack)
+        return Hits(row, column, wanted, sure)
+
+    def counts(self, queries: Tensor, base: Tensor, floor: float) -> Positions:
+        """(m,) how many scores of each row may reach the floor."""
+        plain, level = _comparable(queries @ base.T, floor - self.slack)
+        return np.asarray(np.count_nonzero(plain >= level(floor - self.slack), axis=1), np.int64)
+
+
+def _comparable(
+    scores: Tensor, lowest: float
+) -> tuple[npt.NDArray[Any], Callable[[Any], npt.NDArray[Any]]]:
+    """Scores as numbers that numpy compares fast, and what makes such numbers of bounds >= lowest.
+
+    The bits of positive floats are in their order, and integers are compared faster.
+    """
+    import torch
+
+    if scores.dtype is torch.bfloat16 and lowest > 0:
+        return scores.view(torch.int16).numpy(), _leading_bits
+    return scores.float().numpy(), np.asarray
+
+
+def sides(floor: Floor, rows: int, columns: int) -> tuple[Scores, Scores]:
+    """(rows,) and (columns,) floors; one for all takes no room."""
+    if isinstance(floor, tuple):
+        return floor
+    return each(floor, rows), each(floor, columns)
+
+
+def each(floor: Floors, count: int) -> Scores:
+    """(count,) floor of each row."""
+    return np.broadcast_to(np.asarray(floor, np.float32), count)
+
+
+def _leading_bits(values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Positive numbers cut to bfloat16, as integers in the same order."""
+    bits = np.asarray(values, np.float32).view(np.int32) >> 16
+    return bits.astype(np.int16)
 
 
 # Blocks of other shapes sum in another order, which float32 shows in its last digits.

@@ -6,28 +6,85 @@ FAISS trains them (Jégou, Douze and Schmid, 2011). Their number and the gap are
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.indexes.blocks import Pairs, Positions, Vectors, block_hits, reaching
+from pipeline.indexes.blocks import (
+    Floors,
+    Matrix,
+    Pairs,
+    Positions,
+    Vectors,
+    block_hits,
+    reaching,
+)
 from pipeline.indexes.kept import Arrays
-from pipeline.indexes.kernel import FLOAT32, fastest
+from pipeline.indexes.kernel import FLOAT32, each, fastest
+from pipeline.indexes.matrix import forget, gathered
 
 TRAINING_POINTS_PER_LIST = 48
 TRIAL_POINTS = 16  # per list, where its number is still to be chosen
 TRIAL_ROWS = 1024
 TUNING_SAMPLE = 4096
 TUNING_PAIRS = 8192
+TUNING_SCORES = 1 << 24  # of pairs' rows with all lists, at a time
 MOST_PAIRS = 8 * TUNING_PAIRS
 MAX_PROBES = 64
 # What the score of a centroid costs beside one of a join: 2.6 ns against 0.65 ns where they were
 # measured, in float32 with the probes picked out, and in bfloat16 with the hits.
 ASSIGNED = 4.0
 ROWS = 8192
+TAKEN = 1 << 20  # rows whose probes are put in another order at a time
 
 
-def train_lists(vectors: Vectors, floor: float, target: float, *, seed: int) -> Arrays:
+@dataclass(frozen=True)
+class Probes:
+    """The lists that each of n rows looks into, its own among them.
+
+    Attributes:
+        starts: (n + 1,) where a row's lists begin in `numbers`.
+        numbers: list numbers, of each row ascending, of the smallest type that holds them.
+    """
+
+    starts: Positions
+    numbers: npt.NDArray[np.unsignedinteger[Any]]
+
+    def by_list(self, wanted: range) -> Iterator[tuple[int, Positions]]:
+        """Each wanted list that is looked into, with its rows in their order."""
+        inside = self.numbers >= wanted.start
+        inside &= self.numbers < wanted.stop
+        at = np.flatnonzero(inside)
+        number = self.numbers[at]
+        row = np.searchsorted(self.starts, at, side="right") - 1
+        order = np.argsort(number, kind="stable")
+        ends = np.searchsorted(number[order], np.arange(wanted.start, wanted.stop + 1))
+        for which, first, last in zip(wanted, ends, ends[1:], strict=False):
+            if first < last:
+                yield which, row[order[first:last]]
+
+    def keys(self, low: int, high: int, lists: int) -> Positions:
+        """Of the rows low … high - 1: (row - low) * lists + list, ascending."""
+        starts = self.starts[low : high + 1]
+        row = np.repeat(np.arange(high - low), np.diff(starts))
+        return row * lists + self.numbers[starts[0] : starts[-1]]
+
+    def take(self, rows: Positions) -> Probes:
+        """Those of some rows."""
+        counts = np.diff(self.starts)[rows]
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        numbers = np.empty(int(starts[-1]), self.numbers.dtype)
+        for first in range(0, len(rows), TAKEN):
+            some = slice(first, first + TAKEN)
+            begin, end = starts[first], starts[min(first + TAKEN, len(rows))]
+            shift = np.repeat(self.starts[rows[some]] - starts[:-1][some], counts[some])
+            numbers[begin:end] = self.numbers[shift + np.arange(begin, end)]
+        return Probes(starts, numbers)
+
+
+def train_lists(vectors: Matrix, floor: Floors, target: float, *, seed: int) -> Arrays:
     """Choose the number of lists and the gap, train the lists and assign every vector."""
     query, other = _sample_pairs(vectors, floor)
     best: tuple[float, int] | None = None
@@ -41,29 +98,15 @@ def train_lists(vectors: Vectors, floor: float, target: float, *, seed: int) -> 
     gap = _gap(vectors, centroids, query, other, target)
     own, probes = assign(vectors, centroids, gap)
     order = np.argsort(own, kind="stable")
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    row, number = np.divmod(probes, len(centroids))
+    by_place = probes.take(order)
     return {
         "centroids": centroids,
         "gap": np.array(gap),
         "order": order,
         "own": own[order],
-        "probes": np.sort(place[row] * len(centroids) + number),
+        "starts": by_place.starts,
+        "probed": by_place.numbers,
     }
-
-
-def probed_lists(probes: Positions, lists: int, wanted: range) -> Iterator[tuple[int, Positions]]:
-    """Each wanted list, with the rows that probe it in their order."""
-    row, number = np.divmod(probes, lists)
-    if len(wanted) < lists:
-        kept = (number >= wanted.start) & (number < wanted.stop)
-        row, number = row[kept], number[kept]
-    by_list = np.argsort(number, kind="stable")
-    ends = np.searchsorted(number[by_list], np.arange(wanted.start, wanted.stop + 1))
-    for at, first, last in zip(wanted, ends, ends[1:], strict=False):
-        if first < last:
-            yield at, row[by_list[first:last]]
 
 
 def _sizes(count: int) -> list[int]:
@@ -72,13 +115,14 @@ def _sizes(count: int) -> list[int]:
     return [1 << power for power in range(max(middle - 1, 2), middle + 2)]
 
 
-def _sample_pairs(vectors: Vectors, floor: float) -> Pairs:
+def _sample_pairs(vectors: Matrix, floor: Floors) -> Pairs:
     """The true pairs of a sample of rows with all, found by brute force, at most MOST_PAIRS."""
-    sample = np.unique(np.linspace(0, len(vectors) - 1, TUNING_SAMPLE).astype(np.int64))
+    sample, floors = _spread(vectors, TUNING_SAMPLE), each(floor, len(vectors))
     queries, others = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for found in block_hits(vectors[sample], vectors, floor, kernel=fastest()):
+    drawn = gathered(vectors, sample)
+    for found in block_hits(drawn, vectors, (floors[sample], floors), kernel=fastest()):
         query, other = sample[found.row], found.column
-        near = reaching(vectors, query, other, floor, found.sure) & (query != other)
+        near = reaching(vectors, found, queries=drawn) & (query != other)
         # Of what a dense group has, a stretch of each block will do.
         queries.append(query[near][:TUNING_PAIRS])
         others.append(other[near][:TUNING_PAIRS])
@@ -87,8 +131,13 @@ def _sample_pairs(vectors: Vectors, floor: float) -> Pairs:
     return (query[chosen], other[chosen]) if len(query) else (query, other)
 
 
+def _spread(vectors: Matrix, wanted: int) -> Positions:
+    """Evenly spaced rows, all where there are no more."""
+    return np.unique(np.linspace(0, len(vectors) - 1, wanted).astype(np.int64))
+
+
 def _gap(
-    vectors: Vectors, centroids: Vectors, query: Positions, other: Positions, target: float
+    vectors: Matrix, centroids: Vectors, query: Positions, other: Positions, target: float
 ) -> float:
     """Smallest gap at which `target` of the pairs meet in a probed list.
 
@@ -98,11 +147,11 @@ def _gap(
     """
     if not len(query):
         return 0.0
-    gaps = []
-    for start in range(0, len(query), TUNING_PAIRS):
-        part = slice(start, start + TUNING_PAIRS)
+    gaps, step = [], min(TUNING_PAIRS, max(256, TUNING_SCORES // len(centroids)))
+    for start in range(0, len(query), step):
+        part = slice(start, start + step)
         rows, inverse = np.unique(np.concatenate([query[part], other[part]]), return_inverse=True)
-        below = _below_best(vectors[rows], centroids)
+        below = _below_best(gathered(vectors, rows), centroids)
         own = below.argmin(axis=1)
         left, right = np.split(inverse, 2)
         gaps.append(np.minimum(below[left, own[right]], below[right, own[left]]))
@@ -115,16 +164,15 @@ def _gap(
     return float(min(wanted, most)) + 1e-5
 
 
-def _cost(vectors: Vectors, centroids: Vectors, gap: float) -> float:
+def _cost(vectors: Matrix, centroids: Vectors, gap: float) -> float:
     """What assigning and joining would cost, in scores of a join."""
     probed = float((_below_best(_trial(vectors), centroids) <= gap).sum(axis=1).mean())
     lists = len(centroids)
     return lists * ASSIGNED + probed * len(vectors) / lists
 
 
-def _trial(vectors: Vectors) -> Vectors:
-    rows = np.unique(np.linspace(0, len(vectors) - 1, TRIAL_ROWS).astype(np.int64))
-    return vectors[rows]
+def _trial(vectors: Matrix) -> Vectors:
+    return gathered(vectors, _spread(vectors, TRIAL_ROWS))
 
 
 def _below_best(vectors: Vectors, centroids: Vectors) -> npt.NDArray[np.float32]:
@@ -134,27 +182,31 @@ def _below_best(vectors: Vectors, centroids: Vectors) -> npt.NDArray[np.float32]
     return below
 
 
-def assign(vectors: Vectors, centroids: Vectors, gap: float) -> tuple[Positions, Positions]:
-    """Own list of each vector (n,), and all probes as sorted keys row * lists + list."""
+def assign(vectors: Matrix, centroids: Vectors, gap: float) -> tuple[Positions, Probes]:
+    """Own list of each vector (n,), and all that it probes."""
     import torch
 
     lists, across = len(centroids), torch.from_numpy(centroids).T
-    own, keys = np.empty(len(vectors), np.int64), [np.zeros(0, np.int64)]
+    kind = np.min_scalar_type(lists - 1)
+    own, counts = np.empty(len(vectors), np.int64), np.zeros(len(vectors) + 1, np.int64)
+    numbers = [np.zeros(0, kind)]
     for start in range(0, len(vectors), ROWS):
         score = FLOAT32.of(vectors[start : start + ROWS]) @ across
+        forget(vectors)
         best, at = score.max(dim=1, keepdim=True)
         own[start : start + ROWS] = at[:, 0].numpy()
-        found = np.flatnonzero((score >= best - gap).numpy())
-        keys.append(found + start * lists)
-    return own, np.concatenate(keys)
+        near = (score >= best - gap).numpy()
+        found = np.flatnonzero(near)
+        numbers.append((found % lists).astype(kind))
+        counts[start + 1 : start + 1 + ROWS] = np.count_nonzero(near, axis=1)
+    return own, Probes(np.cumsum(counts), np.concatenate(numbers))
 
 
-def _train(vectors: Vectors, lists: int, *, seed: int, points: int) -> Vectors:
+def _train(vectors: Matrix, lists: int, *, seed: int, points: int) -> Vectors:
     """Spherical k-means centroids, (lists, d), from evenly spaced rows."""
     import faiss
 
-    wanted = min(len(vectors), lists * points)
-    rows = np.unique(np.linspace(0, len(vectors) - 1, wanted).astype(np.int64))
+    rows = _spread(vectors, min(len(vectors), lists * points))
     kmeans = faiss.Kmeans(
         vectors.shape[1],
         lists,
@@ -164,5 +216,5 @@ def _train(vectors: Vectors, lists: int, *, seed: int, points: int) -> Vectors:
         min_points_per_centroid=1,
         max_points_per_centroid=points,
     )
-    kmeans.train(np.ascontiguousarray(vectors[rows]))
+    kmeans.train(gathered(vectors, rows))
     return np.asarray(kmeans.centroids, np.float32)
