@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline import crowds
 from pipeline.candidates import near_pairs
-from pipeline.config import CandidateSettings, ExactIndex
+from pipeline.config import CandidateSettings, ExactIndex, FaissIndex
 from pipeline.crowds import LADDER, Crowds, find_crowds
 from pipeline.indexes.blocks import cosines
 
@@ -192,3 +192,33 @@ def test_a_crowd_that_is_all_there_is_has_its_pairs_in_order_and_is_told_of() ->
     assert (found.left < found.right).all()
     assert (np.diff(found.left * 400 + found.right) > 0).all()
     assert found.description == "one leader of 399 members"
+
+
+def test_lists_search_each_row_down_to_its_own_floor_and_without_the_collapsed() -> None:
+    random = np.random.default_rng(12)
+    centre = random.standard_normal((2, 32))
+    rows = [
+        centre[:1] + 0.01 * random.standard_normal((800, 32)),
+        centre[1:] + 0.25 * random.standard_normal((1500, 32)),
+        random.standard_normal((1500, 32)),
+    ]
+    vectors = unit(random.permutation(np.concatenate(rows)))
+    found = near_pairs(
+        vectors,
+        floor=0.8,
+        index=FaissIndex(exact_below=0),
+        settings=CandidateSettings(crowd=200),
+        seed=0,
+    )
+    kept, led = found.crowds.kept, members(found.crowds)
+    assert len(led) == 799
+    assert found.crowds.raised > 1000
+    wanted = np.minimum.outer(found.crowds.floor, found.crowds.floor)
+    scores = every_cosine(vectors)[np.ix_(kept, kept)]
+    left, right = np.nonzero(np.triu(scores >= wanted, 1))
+    expected = set(zip(kept[left].tolist(), kept[right].tolist(), strict=True))
+    pairs = set(zip(found.left.tolist(), found.right.tolist(), strict=True))
+    pairs -= {(min(pair), max(pair)) for pair in led.items()}
+    assert pairs <= expected
+    assert len(pairs) >= 0.99 * len(expected)
+    assert found.recall.recall >= 0.99
