@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.indexes.kernel import FLOAT32, Hits, Kernel, Positions, Vectors
+from pipeline.indexes.products import row_products
 
 __all__ = ["BASE", "QUERIES", "Hits", "Pairs", "Positions", "Vectors", "block_hits",
            "cosines", "exact_pairs", "reaching", "settled"]  # fmt: skip
@@ -92,14 +93,11 @@ def cosines(
     Returns:
         (p,) float32 in [-1, 1], summed in float64 and rounded to 6 decimals.
     """
-    import torch
-
     out, second = np.empty(len(left), np.float32), np.asarray(vectors)
     first = second if queries is None else np.asarray(queries)
     for start in range(0, len(left), 16_384):
         part = slice(start, start + 16_384)
-        one = torch.from_numpy(first[left[part]]).double()
-        products = one.mul_(torch.from_numpy(second[right[part]])).sum(dim=1).numpy()
+        products = row_products(first[left[part]], second[right[part]])
         out[part] = np.round(np.clip(products, -1.0, 1.0), 6)
     return out
 
