@@ -129,16 +129,20 @@ class Tally:
         # As the table has it, so that a pair that stands and one judged tonight cluster alike.
         probability = np.round(np.asarray(rows["probability"], np.float64), 4)
         self.histogram += np.histogram(probability, bins=50, range=(0, 1))[0]
-        decision = rows["decision"].to_numpy(zero_copy_only=False)
-        self.decisions.update(decision.tolist())
+        decision = rows["decision"].dictionary_encode()
+        kinds, kind = decision.dictionary.to_pylist(), decision.indices.to_numpy()
+        counts = np.bincount(kind, minlength=len(kinds)).tolist()
+        self.decisions.update(dict(zip(kinds, counts, strict=True)))
+        accepted, distinct = (np.array([k == word for k in kinds], bool)[kind]
+                              for word in (DUPLICATE, DISTINCT))  # fmt: skip
         contradicts = rows["contradicts"].to_numpy(zero_copy_only=False).astype(bool)
         self.links.append(
             (
                 *np.divmod(part.key, count),
                 probability,
                 says(part.stage),
-                decision == DUPLICATE,
-                (decision == DISTINCT) | contradicts,
+                accepted,
+                distinct | contradicts,
             )
         )
 
@@ -223,6 +227,8 @@ def _rows(
     if (row >= 0).any():
         standing_rows = pairs.take(pa.array(row[row >= 0])).cast(PAIRS).combine_chunks()
         pieces += standing_rows.to_batches()
+    if len(fresh.key) == len(row):
+        return pa.Table.from_batches(pieces)
     order = np.argsort(np.argsort(row >= 0, kind="stable"), kind="stable")
     return pa.Table.from_batches(pieces).combine_chunks().take(pa.array(order))
 

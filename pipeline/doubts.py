@@ -5,15 +5,18 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.claims import components
 from pipeline.clustering import Grouping
 from pipeline.constraints import Constrained
 from pipeline.entities import Entities
 from pipeline.indexes.blocks import Positions
+from pipeline.lookup import numbered
+from pipeline.portions import joined
 from pipeline.units import Units
 from pipeline.verdicts import Verdicts
-from pipeline.wording import Wording, added_words
+from pipeline.wording import unmatched
 
 Flags = npt.NDArray[np.bool_]
 
@@ -100,13 +103,10 @@ def _adding(
     adds = np.zeros(len(representative), bool)
     # By representative, so that each one's words are looked at once, and few are held at a time.
     members = members[np.argsort(representative[members], kind="stable")]
-    last, kept = -1, Wording(())
     for start in range(0, len(members), TEXTS):
         part = members[start : start + TEXTS]
-        heads = representative[part]
-        text, head_text = (texts.take(pa.array(rows[units])).to_pylist() for units in (part, heads))
-        for unit, head, own, head_own in zip(part, heads, text, head_text, strict=True):
-            if head != last:
-                last, kept = head, Wording.of(head_own or "")
-            adds[unit] = added_words(Wording.of(own or ""), kept) > 0
+        units, place = numbered(np.concatenate([part, representative[part]]))
+        known = pc.fill_null(joined(texts.take(pa.array(rows[units]))), "")
+        own, heads = np.split(place, 2)
+        adds[part] = unmatched(known, own, heads)[0] > 0
     return adds

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.sparse import csr_matrix, vstack
+from scipy.sparse import csr_matrix
 
 from pipeline.frequencies import FEATURES, WordFrequencies
 from pipeline.indexes.blocks import Positions
-from pipeline.portions import cut, portions, value_bytes
-from pipeline.wording import Wording, conflicting_words
+from pipeline.lookup import distinct, numbered
+from pipeline.portions import cut, portions
+from pipeline.wording import conflicting_words
+from pipeline.words import PORTION, Letters, Tokens
 
 Scores = npt.NDArray[np.float32]
 
@@ -24,9 +24,6 @@ Scores = npt.NDArray[np.float32]
 EDIT_CHARACTERS = 2000
 # Words (of both sides together) that pairs compared at a time may have: 200 MB of sparse rows.
 COMPARED_WORDS = 1 << 24
-# Bytes of the texts whose words are looked at in one go: as Python strings they take 15 times that.
-WORDED_BYTES = 1 << 25
-JOINERS = re.compile(r"(?<=\w)[-./](?=\w)")
 
 
 @dataclass(frozen=True)
@@ -64,17 +61,20 @@ class TextComparer:
     ) -> None:
         self.texts = texts
         self.threads = threads
-        self.bytes = value_bytes(texts)
         self.lengths = pc.utf8_length(texts).to_numpy(zero_copy_only=False).astype(np.float64)
         long = bool(self.lengths.max(initial=0) > EDIT_CHARACTERS)
         self.heads = pc.utf8_slice_codeunits(texts, 0, EDIT_CHARACTERS) if long else texts
-        self.words = words_of(texts)
+        words, codes, counts = Rows(), Rows(), [np.zeros(0, np.int64)]
+        for part in cut(texts, limit=PORTION):
+            letters = Letters(part)
+            words.add(letters.words())
+            codes.add(letters.codes())
+            spaced = pc.list_value_length(pc.utf8_split_whitespace(part))
+            counts.append(np.asarray(spaced, np.int64))
+        self.words, self.codes = words.matrix(), codes.matrix()
         self.idf = (frequencies or WordFrequencies.of(self.words)).idf()
         self.weight = np.asarray(self.words @ self.idf)
-        self.word_count = _per_text(
-            texts, lambda part: pc.list_value_length(pc.utf8_split_whitespace(part))
-        )
-        self.codes = _counts(texts, r"(?u)\b(?=\w*\d)\w+\b", joined=True)
+        self.word_count = np.concatenate(counts)
         self.code_count = np.diff(self.codes.indptr).astype(np.float64)
 
     def bounded(self, left: Positions, right: Positions) -> TextEvidence:
@@ -100,7 +100,7 @@ class TextComparer:
     def _compare(self, left: Positions, right: Positions) -> TextEvidence:
         common = self.words[left].multiply(self.words[right]) @ self.idf
         union = self.weight[left] + self.weight[right] - common
-        shared = np.asarray(self.codes[left].multiply(self.codes[right]).sum(axis=1)).ravel()
+        shared = np.diff(self.codes[left].multiply(self.codes[right]).indptr)
         conflict = np.minimum(self.code_count[left], self.code_count[right]) - shared
         known = shared + conflict
         agreement = np.where(known > 0, (shared - conflict) / np.maximum(known, 1), np.nan)
@@ -114,64 +114,56 @@ class TextComparer:
 
     def conflicts(self, left: Positions, right: Positions) -> npt.NDArray[np.int64]:
         """Conflicting words of each pair of rows; see `pipeline.wording`."""
-        counts = np.zeros(len(left), np.int64)
-        for part in portions(self.bytes[left] + self.bytes[right], limit=WORDED_BYTES):
-            counts[part] = self._conflicts(left[part], right[part])
-        return counts
-
-    def _conflicts(self, left: Positions, right: Positions) -> list[int]:
-        rows, place = np.unique(np.concatenate([left, right]), return_inverse=True)
-        wording = [Wording.of(text) for text in self.texts.take(pa.array(rows)).to_pylist()]
-        pairs = zip(place[: len(left)].tolist(), place[len(left) :].tolist(), strict=True)
-        return [conflicting_words(wording[a], wording[b]) for a, b in pairs]
+        return conflicting_words(self.texts, left, right)
 
     def _edit(self, left: Positions, right: Positions) -> Scores:
         from rapidfuzz import fuzz, process
 
-        def heads(rows: Positions) -> list[str]:
-            return [text.casefold() for text in self.heads.take(pa.array(rows)).to_pylist()]
-
+        rows, place = numbered(np.concatenate([left, right]))
+        heads = list(map(str.casefold, self.heads.take(pa.array(rows)).to_pylist()))
+        first, second = np.split(np.array(heads, object)[place], 2)
         scores = process.cpdist(
-            heads(left), heads(right), scorer=fuzz.ratio, workers=self.threads, dtype=np.float32
+            first, second, scorer=fuzz.ratio, workers=self.threads, dtype=np.float32
         )
         return np.asarray(scores / 100, np.float32)
 
 
 def words_of(texts: pa.Array) -> csr_matrix:
     """Binary (n, FEATURES) matrix of the words of each text, hashed."""
-    return _counts(texts, r"(?u)\b\w+\b", joined=False)
+    rows = Rows()
+    for part in cut(texts, limit=PORTION):
+        rows.add(Letters(part).words())
+    return rows.matrix()
 
 
-def _counts(texts: pa.Array, pattern: str, *, joined: bool) -> csr_matrix:
-    """Binary (n, FEATURES) matrix of the words that match `pattern`, hashed.
+class Rows:
+    """The rows of a binary matrix of hashed words, a portion of the texts at a time."""
 
-    With `joined`, hyphens, dots and slashes inside a word are dropped first, so that 'DSC-W120'
-    and 'DSCW120' are one code.
-    """
-    from sklearn.feature_extraction.text import HashingVectorizer
+    def __init__(self) -> None:
+        self.places, self.counts = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
 
-    vectorizer = HashingVectorizer(
-        token_pattern=pattern,
-        preprocessor=_join if joined else str.casefold,
-        n_features=FEATURES,
-        norm=None,
-        alternate_sign=False,
-        binary=True,
-        dtype=np.float64,
-    )
-    # The vectorizer holds every word of what it is given, not only the distinct ones.
-    parts = [vectorizer.transform(part.to_pylist()) for part in cut(texts)]
-    matrix = vstack(parts, format="csr") if len(parts) > 1 else parts[0]
-    matrix.sort_indices()
-    return matrix
+    def add(self, tokens: Tokens) -> None:
+        """Append a row for each text."""
+        place = _hashed(tokens.words)[tokens.number]
+        key = distinct(tokens.text * FEATURES + place)
+        text, place = np.divmod(key, FEATURES)
+        self.places.append(place.astype(np.int32))
+        self.counts.append(np.bincount(text, minlength=len(tokens.count)))
+
+    def matrix(self) -> csr_matrix:
+        """Binary (n, FEATURES), int8, the places of each row ascending."""
+        places, counts = np.concatenate(self.places), np.concatenate(self.counts)
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        ones = np.ones(len(places), np.int8)
+        return csr_matrix((ones, places, starts), shape=(len(counts), FEATURES))
 
 
-def _per_text(texts: pa.Array, count: Callable[[pa.Array], pa.Array]) -> npt.NDArray[np.int64]:
-    return np.concatenate([np.asarray(count(part), np.int64) for part in cut(texts)])
+def _hashed(words: pa.Array) -> npt.NDArray[np.int64]:
+    """(k,) place of each word: the hash that catalogs keep word frequencies under."""
+    from sklearn.utils import murmurhash3_32
 
-
-def _join(text: str) -> str:
-    return JOINERS.sub("", text.casefold())
+    found = np.fromiter(map(murmurhash3_32, words.to_pylist()), np.int64, len(words))
+    return np.asarray(np.abs(found) % FEATURES)
 
 
 def _rounded(values: npt.NDArray[np.float64] | Scores) -> Scores:

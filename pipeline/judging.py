@@ -12,7 +12,7 @@ from pipeline.evidence import TextComparer
 from pipeline.features import TextFeatures
 from pipeline.indexes.blocks import Positions, Vectors, cosines
 from pipeline.schemas import PAIRS
-from pipeline.scoring import DUPLICATE, Evidence, Judge, Judgement
+from pipeline.scoring import DUPLICATE, Evidence, Judge, Judgement, chosen
 from pipeline.units import LEXICAL, STAGES, Candidates, Units
 
 Floats = npt.NDArray[np.float64]
@@ -185,9 +185,9 @@ def pairs_batch(
         "exact_image": pa.array(evidence.exact_image),
         "contradicts": pa.array(judgement.contradicts),
         "probability": pa.array(judgement.probability.astype(np.float32)),
-        "decision": pa.array(judgement.decision, pa.string()),
-        "reason": pa.array(judgement.reason, pa.string()),
-        "stage": pa.array(np.array(STAGES)[scored.stage], pa.string()),
+        "decision": judgement.decision,
+        "reason": judgement.reason,
+        "stage": pa.array(STAGES).take(pa.array(scored.stage)),
         **_signed(judge, run, judgement.threshold),
     }
     return pa.record_batch(columns, schema=PAIRS)
@@ -214,9 +214,7 @@ def exact_batch(
     count = len(member)
     text, image = has["text"][member], has["image"][member]
     one = np.ones(count)
-    phrase = np.select(
-        [text & image, text], ["identical text and picture", "identical text"], "identical picture"
-    )
+    cases = [(text & image, "identical text and picture"), (text, "identical text")]
     exact = {
         "text_cosine": np.where(text, one, np.nan),
         "image_cosine": np.where(image, one, np.nan),
@@ -232,9 +230,9 @@ def exact_batch(
         "exact_image": pa.array(image),
         "contradicts": pa.array(np.zeros(count, bool)),
         "probability": pa.array(one.astype(np.float32)),
-        "decision": pa.array([DUPLICATE] * count, pa.string()),
-        "reason": pa.array(phrase, pa.string()),
-        "stage": pa.array(["exact"] * count, pa.string()),
+        "decision": pa.repeat(DUPLICATE, count),
+        "reason": chosen(cases, "identical picture"),
+        "stage": pa.repeat("exact", count),
         **_signed(judge, run, np.full(count, judge.accept)),
     }
     return pa.record_batch(columns, schema=PAIRS)
@@ -243,9 +241,9 @@ def exact_batch(
 def _signed(judge: Judge, run: str, threshold: Floats) -> dict[str, pa.Array]:
     """The columns that say who decided."""
     return {
-        "model": pa.array([judge.name] * len(threshold), pa.string()),
+        "model": pa.repeat(judge.name, len(threshold)),
         "threshold": pa.array(threshold.astype(np.float32)),
-        "run": pa.array([run] * len(threshold), pa.string()),
+        "run": pa.repeat(run, len(threshold)),
     }
 
 

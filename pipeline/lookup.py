@@ -24,6 +24,16 @@ def places(values: pa.Array | pa.ChunkedArray, among: pa.Array) -> Places:
     return np.asarray(found.to_numpy(zero_copy_only=False), np.int64)
 
 
+def numbered(values: Places) -> tuple[Places, Places]:
+    """The distinct values (not negative), ascending, and the place of each value among them.
+
+    For row numbers, of which the greatest is not far beyond how many there are.
+    """
+    there = np.zeros(int(values.max(initial=-1)) + 1, bool)
+    there[values] = True
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[values]
+
+
 def sorted_places(values: npt.NDArray[Any], among: npt.NDArray[Any]) -> Places:
     """(n,) place of each value in the ascending `among`, -1 where it is not there."""
     if not len(among):

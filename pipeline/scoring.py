@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from pipeline.evidence import TextEvidence
 from pipeline.wording import allowed_conflicts
@@ -111,13 +113,14 @@ class Judgement:
     """Probability (p,) in 0 … 1, decision, reason and accept threshold (p,) of a batch of pairs.
 
     Attributes:
+        decision, reason: (p,) Arrow strings: the same few, which numpy would write out at length.
         contradicts: (p,) one of text and picture alone says *distinct*, whatever both say together.
     """
 
     probability: Floats
     threshold: Floats
-    decision: npt.NDArray[np.str_]
-    reason: npt.NDArray[np.str_]
+    decision: pa.Array
+    reason: pa.Array
     contradicts: Flags
 
 
@@ -183,14 +186,13 @@ class Judge:
         probability = np.where(held, review + 0.999 * (accept - review) * probability, probability)
         # Rounded before it is compared, so that the number shown is the number that decided.
         probability = np.round(probability, 4)
-        decision = np.where(
-            probability >= accept, DUPLICATE, np.where(probability >= review, REVIEW, DISTINCT)
-        )
+        accepted = probability >= accept
+        decision = chosen([(accepted, DUPLICATE), (probability >= review, REVIEW)], DISTINCT)
         reason = _reasons(
             evidence,
             text,
             image,
-            decision,
+            accepted,
             disagree=disagree,
             alone=alone & held,
             variant=variant,
@@ -236,16 +238,15 @@ def _reasons(
     evidence: Evidence,
     text: Floats,
     image: Floats,
-    decision: npt.NDArray[np.str_],
+    accepted: Flags,
     *,
     disagree: Flags,
     alone: Flags,
     variant: Flags,
     weighed: Flags,
-) -> npt.NDArray[np.str_]:
+) -> pa.Array:
     """One plain phrase per pair, the first that applies."""
     has_text, has_image = ~np.isnan(text), ~np.isnan(image)
-    accepted = decision == DUPLICATE
     cases = [
         (evidence.exact_text & evidence.exact_image, "identical text and picture"),
         (weighed & accepted, "text and picture, weighed together, agree"),
@@ -267,6 +268,11 @@ def _reasons(
         (has_text & (evidence.token_overlap < 0.5), "alike in meaning, few words in common"),
         (has_text, "texts alike, not enough to be sure"),
     ]
-    return np.select(
-        [mask for mask, _ in cases], [phrase for _, phrase in cases], "pictures alike, not enough"
-    )
+    return chosen(cases, "pictures alike, not enough")
+
+
+def chosen(cases: Sequence[tuple[Flags, str]], other: str) -> pa.Array:
+    """(p,) strings: that of the first case which holds, else `other`."""
+    masks, phrases = zip(*cases, strict=True)
+    place = np.select(masks, list(np.arange(len(cases), dtype=np.int8)), np.int8(len(cases)))
+    return pa.array([*phrases, other]).take(pa.array(place))

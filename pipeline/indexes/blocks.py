@@ -19,6 +19,7 @@ from pipeline.indexes.kernel import (
     sides,
 )
 from pipeline.indexes.matrix import Matrix, forget
+from pipeline.indexes.products import row_products
 
 __all__ = ["BASE", "QUERIES", "Floor", "Floors", "Hits", "Matrix", "Pairs", "Positions", "Scores",
            "Vectors", "block_hits", "cosines", "exact_pairs", "reaching", "settled"]  # fmt: skip
@@ -111,14 +112,11 @@ def cosines(
     Returns:
         (p,) float32 in [-1, 1], summed in float64 and rounded to 6 decimals.
     """
-    import torch
-
     out, first = np.empty(len(left), np.float32), vectors if queries is None else queries
     for start in range(0, len(left), PAIRS):
         part = slice(start, start + PAIRS)
-        one = torch.from_numpy(np.asarray(first[left[part]])).double()
-        other = torch.from_numpy(np.asarray(vectors[right[part]]))
-        products = one.mul_(other).sum(dim=1).numpy()
+        one, other = np.asarray(first[left[part]]), np.asarray(vectors[right[part]])
+        products = row_products(one, other)
         out[part] = np.round(np.clip(products, -1.0, 1.0), 6)
         forget(vectors)
     return out
