@@ -1,13 +1,7 @@
-"""A static student learns its teacher's cosines on the user's own texts, before any label. SHELL.
-
-No label is used, and no text of a validation or test pair: what is measured on these stays honest.
-Where there are more texts than the teacher may embed, those with the smallest content hashes stand
-for the rest: a random share, and the same one next time, whose vectors the catalog has by then.
-"""
+"""A static student learns its teacher's cosines on the user's texts, before any label. SHELL."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,30 +9,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline import progress
 from pipeline.catalog import Catalog
+from pipeline.corpus import corpus_texts
 from pipeline.embeddings import missing
 from pipeline.encoder_config import SentenceTransformersText
 from pipeline.encoders import Encoder, open_encoder
 from pipeline.errors import TrainingError
 from pipeline.indexes.blocks import cosines
-from pipeline.lesson import Lesson, in_catalog
+from pipeline.lesson import Lesson
 from pipeline.lookup import flat, places
-from pipeline.records import content_hash, normalise_text
-from pipeline.source_config import CsvSource, ImageFolderSource, JsonlSource, ParquetSource
-from pipeline.sources import open_source
 from pipeline.start_config import DistillSettings
 from pipeline.study import embed
 from pipeline.train_config import EncoderTraining, NegativeSettings, TrainConfig
 
 if TYPE_CHECKING:
-    from pipeline.training.pairs import TrainingData
+    from pipeline.training.fit import TrainedEncoder, TrainingData
 
 HELD = 0.1  # share of the texts that say which epoch is best
 FEWEST = 20  # texts to learn from
-SHARD = 16_384
 Rows = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
@@ -78,26 +68,20 @@ def taught(
     if settings is None:
         return config, {}
     assert isinstance(start, SentenceTransformersText)
-    corpus = _embedded(config, settings, _texts(config, lesson, most=settings.texts))
-    from pipeline.training.fit import train_encoder
-
-    data, pairs = _data(corpus, _labelled(lesson, corpus.hashes), settings, seed=config.seed)
-    found = train_encoder(
-        data,
-        _training(config.encoder, settings),
-        NegativeSettings(mined=0),
-        folder=work / "student",
-        work=work / "student-training",
-        seed=config.seed,
-        threads=config.threads,
+    corpus = _embedded(config, settings, corpus_texts(config, lesson, most=settings.texts))
+    data, origins = lesson_of(
+        corpus, _labelled(lesson, corpus.hashes), settings, held=HELD, seed=config.seed
+    )
+    found = learn(
+        data, config.encoder, settings, work=work, seed=config.seed, threads=config.threads
     )
     path = start.model_copy(update={"path": str(found.folder)})
-    after = _vectors(_student(config, path), corpus.texts)
+    after = vectors_of(_student(config, path), corpus.texts)
     held = data.valid_left, data.valid_right
     facts = {
         "texts": len(corpus.texts),
         "embedded_by_the_teacher": corpus.asked,
-        "pairs": pairs,
+        "pairs": origins,
         "held_out_pairs": len(held[0]),
         "before": agreement(corpus.student, corpus.teacher, *held),
         "after": agreement(after, corpus.teacher, *held),
@@ -105,6 +89,76 @@ def taught(
     }
     encoder = config.encoder.model_copy(update={"start": path})
     return config.model_copy(update={"encoder": encoder}), {"distillation": facts}
+
+
+def lesson_of(
+    corpus: Corpus,
+    labelled: tuple[Rows, Rows],
+    settings: DistillSettings,
+    *,
+    held: float,
+    seed: int,
+) -> tuple[TrainingData, dict[str, int]]:
+    """Pairs to learn from, others of texts that are held out, and the former by origin.
+
+    Args:
+        labelled: pairs of rows of the corpus. held: share of the texts.
+    """
+    from pipeline.training.pairs import TrainingData
+    from pipeline.training.teacher import teacher_pairs
+
+    count = len(corpus.texts)
+    order = np.random.default_rng(seed).permutation(count)
+    kept = round(held * count)
+    learnt, valid = (
+        teacher_pairs(
+            corpus.student,
+            corpus.teacher,
+            rows=rows,
+            labelled=labelled,
+            near=settings.near,
+            random=settings.random,
+            seed=seed,
+        )
+        for rows in (order[kept:], order[:kept])
+    )
+    data = TrainingData(
+        items=corpus.texts,
+        left=learnt.left,
+        right=learnt.right,
+        grade=learnt.cosine.astype(np.float64),
+        valid_left=valid.left,
+        valid_right=valid.right,
+        valid_grade=valid.cosine.astype(np.float64),
+        entity=np.arange(count),
+        minable=np.zeros(count, np.bool_),
+    )
+    return data, learnt.origins
+
+
+def learn(
+    data: TrainingData,
+    encoder: EncoderTraining,
+    settings: DistillSettings,
+    *,
+    work: Path,
+    seed: int,
+    threads: int | None,
+) -> TrainedEncoder:
+    """Train the student; rows of tokens that no text has are left as they are."""
+    from pipeline.training.fit import train_encoder
+
+    own = settings.model_dump(include={"epochs", "batch_size", "learning_rate"})
+    fixed = {"objective": "cosine", "weight_decay": 0.0, "precision": "32", "patience": 1}
+    return train_encoder(
+        data,
+        encoder.model_copy(update={**own, **fixed, "distill": None, "max_minutes": None}),
+        NegativeSettings(mined=0),
+        folder=work / "student",
+        work=work / "student-training",
+        seed=seed,
+        threads=threads,
+    )
 
 
 def agreement(student: Floats, teacher: Floats, left: Rows, right: Rows) -> dict[str, float]:
@@ -122,59 +176,12 @@ def agreement(student: Floats, teacher: Floats, left: Rows, right: Rows) -> dict
     }
 
 
-# --- the texts ---------------------------------------------------------------------------------
-
-
-def _texts(config: TrainConfig, lesson: Lesson, *, most: int) -> pa.Table:
-    """text_hash, text: distinct, by ascending hash; those of training labels before all others."""
-    records, pairs = lesson.study.records, lesson.pairs
-    held = np.union1d(lesson.usable["valid"], lesson.usable["test"])
-    part = pairs.part("train")
-    named = np.union1d(pairs.left[part], pairs.right[part])
-    apart = flat(records["text_hash"].take(pa.array(held)))
-    kept = _first(_without(records.take(pa.array(named)), apart), most)
-    others = kept.slice(0, 0)
-    for table in _corpus(config, lesson):
-        fresh = _without(_without(table, apart), flat(kept["text_hash"]))
-        others = _first(pa.concat_tables([others, fresh]), most - len(kept))
-    return _first(pa.concat_tables([kept, others]), most)
-
-
-def _corpus(config: TrainConfig, lesson: Lesson) -> Iterator[pa.Table]:
-    """The texts of the records that labels name, of the sources, or else of the last run."""
-    yield lesson.study.records
-    for source in config.sources:
-        if not isinstance(source, ImageFolderSource) and source.has_text:
-            yield from _of_source(source)
-    if not config.sources:
-        published = in_catalog(config)[0]
-        if published is not None:
-            yield published.filter(pc.invert(pc.fill_null(published["deleted"], False)))
-
-
-def _of_source(source: CsvSource | JsonlSource | ParquetSource) -> Iterator[pa.Table]:
-    """Its texts as a run reads them; its pictures are left alone."""
-    columns = source.columns.model_copy(update={"image": None, "image_bytes": None})
-    for batch in open_source(source.model_copy(update={"columns": columns})).batches(rows=SHARD):
-        text = normalise_text(flat(batch.rows["text"]))
-        yield pa.table({"text_hash": content_hash(text), "text": text})
-
-
-def _without(table: pa.Table, hashes: pa.Array) -> pa.Table:
-    """text_hash, text of the rows that have a text, but for those of `hashes`."""
-    names = ("text_hash", "text")
-    table = pa.table({name: flat(table[name]) for name in names})
-    known = pc.is_in(table["text_hash"], value_set=hashes)
-    return table.filter(pc.and_(pc.is_valid(table["text_hash"]), pc.invert(known)))
-
-
-def _first(table: pa.Table, most: int) -> pa.Table:
-    """The `most` rows of smallest hash, each hash once, ascending."""
-    hashes = np.asarray(table["text_hash"].to_pylist(), dtype="S32")
-    return table.take(pa.array(np.unique(hashes, return_index=True)[1][:most]))
-
-
-# --- the lesson --------------------------------------------------------------------------------
+def vectors_of(encoder: Encoder, texts: list[str]) -> Floats:
+    """(n, d), zeros where a text has no vector."""
+    out = np.zeros((len(texts), encoder.dimension), np.float32)
+    for part in encoder.encode(texts):
+        out[part.positions] = part.vectors
+    return out
 
 
 def _embedded(config: TrainConfig, settings: DistillSettings, table: pa.Table) -> Corpus:
@@ -190,7 +197,7 @@ def _embedded(config: TrainConfig, settings: DistillSettings, table: pa.Table) -
     store = Catalog.of(config).vectors(teacher.fingerprint)
     asked = len(missing(hashes, store.hashes()))
     progress.say(f"distilling: the teacher embeds {asked:,} of {len(texts):,} texts")
-    wanted, seen = embed(hashes, texts, teacher, store), _vectors(student, texts)
+    wanted, seen = embed(hashes, texts, teacher, store), vectors_of(student, texts)
     rows = np.flatnonzero(wanted.any(axis=1) & seen.any(axis=1))
     if len(rows) < FEWEST:
         raise TrainingError(
@@ -213,14 +220,6 @@ def _student(config: TrainConfig, start: Any) -> Encoder:
     return encoder
 
 
-def _vectors(encoder: Encoder, texts: list[str]) -> Floats:
-    """(n, d), zeros where a text has no vector."""
-    out = np.zeros((len(texts), encoder.dimension), np.float32)
-    for part in encoder.encode(texts):
-        out[part.positions] = part.vectors
-    return out
-
-
 def _labelled(lesson: Lesson, hashes: pa.Array) -> tuple[Rows, Rows]:
     """The training pairs as rows of the corpus, those that are in it."""
     place = places(flat(lesson.study.records["text_hash"]), hashes)
@@ -228,46 +227,3 @@ def _labelled(lesson: Lesson, hashes: pa.Array) -> tuple[Rows, Rows]:
     left, right = place[lesson.pairs.left[part]], place[lesson.pairs.right[part]]
     inside = (left >= 0) & (right >= 0)
     return left[inside], right[inside]
-
-
-def _data(
-    corpus: Corpus, labelled: tuple[Rows, Rows], settings: DistillSettings, *, seed: int
-) -> tuple[TrainingData, dict[str, int]]:
-    """Pairs to learn from, others of texts that are held out, and the former by origin."""
-    from pipeline.training.pairs import TrainingData
-    from pipeline.training.teacher import teacher_pairs
-
-    count = len(corpus.texts)
-    order = np.random.default_rng(seed).permutation(count)
-    held = round(HELD * count)
-    learnt, valid = (
-        teacher_pairs(
-            corpus.student,
-            corpus.teacher,
-            rows=rows,
-            labelled=labelled,
-            near=settings.near,
-            random=settings.random,
-            seed=seed,
-        )
-        for rows in (order[held:], order[:held])
-    )
-    data = TrainingData(
-        items=corpus.texts,
-        left=learnt.left,
-        right=learnt.right,
-        grade=learnt.cosine.astype(np.float64),
-        valid_left=valid.left,
-        valid_right=valid.right,
-        valid_grade=valid.cosine.astype(np.float64),
-        entity=np.arange(count),
-        minable=np.zeros(count, np.bool_),
-    )
-    return data, learnt.origins
-
-
-def _training(encoder: EncoderTraining, settings: DistillSettings) -> EncoderTraining:
-    """How the student is trained: rows of tokens that no text has are left as they are."""
-    own = settings.model_dump(include={"epochs", "batch_size", "learning_rate"})
-    fixed = {"objective": "cosine", "weight_decay": 0.0, "precision": "32", "patience": 1}
-    return encoder.model_copy(update={**own, **fixed, "distill": None, "max_minutes": None})

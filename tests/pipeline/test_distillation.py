@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pipeline import distillation
+from pipeline import run
 from pipeline.catalog import Catalog
+from pipeline.config import RunConfig
+from pipeline.corpus import corpus_texts
 from pipeline.distillation import agreement, taught
 from pipeline.encoder_config import SentenceTransformersText
 from pipeline.errors import ConfigError, TrainingError
@@ -158,15 +160,15 @@ def test_the_teacher_embeds_as_many_texts_as_it_may_and_none_that_is_held_out(
     part = lesson.pairs.part("train")
     named = np.union1d(lesson.pairs.left[part], lesson.pairs.right[part])
     own = set(records["text_hash"].take(named).to_pylist())
-    whole = distillation._texts(config, lesson, most=10_000)["text_hash"].to_pylist()
+    whole = corpus_texts(config, lesson, most=10_000)["text_hash"].to_pylist()
     assert whole == sorted(set(whole))
     assert not set(whole) & apart
     assert len(whole) == 180 - len(apart) > len(own) > 0
-    few = distillation._texts(config, lesson, most=len(own) + 5)["text_hash"].to_pylist()
+    few = corpus_texts(config, lesson, most=len(own) + 5)["text_hash"].to_pylist()
     assert own < set(few) < set(whole)
     assert few == sorted(few)
     assert len(few) == len(own) + 5
-    assert set(distillation._texts(config, lesson, most=7)["text_hash"].to_pylist()) < own
+    assert set(corpus_texts(config, lesson, most=7)["text_hash"].to_pylist()) < own
 
 
 def test_without_distill_nothing_is_done(
@@ -194,6 +196,37 @@ def test_a_model_is_made_with_labels_for_the_encoder_and_without(
     assert kept["encoder"]["distillation"] == facts["distillation"]
     report = (model.folder / "governance.md").read_text()
     assert "distillation, pairs, near to the teacher" in report
+
+
+def test_the_published_records_are_the_corpus_where_no_source_is_named(
+    training: Callable[..., TrainConfig], of_words: dict[str, Any]
+) -> None:
+    config, lesson = prepared(training(**of_words))
+    run(
+        RunConfig.model_validate(
+            {
+                "catalog": config.catalog,
+                "sources": [source.model_dump() for source in config.sources],
+                "text_encoder": {"type": "toy"},
+                "image_encoder": {"type": "toy_image"},
+                "threads": 1,
+            }
+        )
+    )
+    published = config.model_copy(update={"sources": ()})
+    wanted = corpus_texts(config, lesson, most=1000)
+    assert corpus_texts(published, lesson, most=1000).equals(wanted)
+    assert len(wanted) > len(lesson.pairs.records) / 2
+
+
+def test_too_few_texts_say_so(
+    training: Callable[..., TrainConfig], of_words: dict[str, Any], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    config, lesson = prepared(training(**of_words))
+    monkeypatch.setattr("pipeline.distillation.FEWEST", 1000)
+    with pytest.raises(TrainingError, match="too few; name all records under `sources`"):
+        taught(config, lesson, work=tmp_path / "work")
 
 
 def test_a_folder_that_is_no_student_is_refused(
@@ -231,6 +264,8 @@ def test_the_teacher_s_path_starts_from_the_file(tmp_path: Path) -> None:
     assert distill is not None
     assert isinstance(distill.teacher, SentenceTransformersText)
     assert distill.teacher.path == str(tmp_path / "x")
-    path.write_text("name: a\ncatalog: c\nlabels: [{type: verdicts}]\nencoder: {distill: {near: -1}}\n")
+    path.write_text(
+        "name: a\ncatalog: c\nlabels: [{type: verdicts}]\nencoder: {distill: {near: -1}}\n"
+    )
     with pytest.raises(ConfigError, match=r"encoder\.distill\.near"):
         load_train_config(path)
