@@ -149,10 +149,12 @@ def learn(
     from pipeline.training.fit import train_encoder
 
     own = settings.model_dump(include={"epochs", "batch_size", "learning_rate"})
-    fixed = {"objective": "cosine", "weight_decay": 0.0, "precision": "32", "patience": 1}
+    # Without patience: the best epochs are the last, when the learning rate has come down.
+    own |= {"patience": settings.epochs, "max_minutes": None, "distill": None}
+    fixed = {"objective": "cosine", "weight_decay": 0.0, "precision": "32"}
     return train_encoder(
         data,
-        encoder.model_copy(update={**own, **fixed, "distill": None, "max_minutes": None}),
+        encoder.model_copy(update={**own, **fixed}),
         NegativeSettings(mined=0),
         folder=work / "student",
         work=work / "student-training",

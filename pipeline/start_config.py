@@ -53,6 +53,6 @@ class DistillSettings(Frozen):
         5, ge=0, description="Nearest texts of each, by the student and by the teacher."
     )
     random: int = Field(2, ge=1, description="Texts drawn at random beside each.")
-    epochs: int = Field(5, ge=1, description="At most; the best on held-out texts is kept.")
+    epochs: int = Field(3, ge=1, description="The best by held-out texts is kept.")
     batch_size: int = Field(256, ge=2, description="Pairs per step.")
     learning_rate: float = Field(0.01, gt=0, description="Its greatest value.")
