@@ -196,6 +196,10 @@ def test_a_model_is_made_with_labels_for_the_encoder_and_without(
     assert kept["encoder"]["distillation"] == facts["distillation"]
     report = (model.folder / "governance.md").read_text()
     assert "distillation, pairs, near to the teacher" in report
+    ends = "trained on its teacher's cosines" + (", fine-tuned" if train else "")
+    assert json.loads((model.folder / "governance.json").read_text())["facts"]["model"][
+        "encoder"
+    ].endswith(ends)
 
 
 def test_the_published_records_are_the_corpus_where_no_source_is_named(
