@@ -56,14 +56,21 @@ class Trained:
 
 
 def with_student(config: TrainConfig) -> TrainConfig:
-    """The configuration with a folder in the place of a student still to be distilled."""
-    if not isinstance(config.encoder.start, StaticText):
+    """The configuration with a folder in the place of a student still to be distilled.
+
+    Where it learns from a teacher and none is named, the teacher is the student's own.
+    """
+    student, distill = config.encoder.start, config.encoder.distill
+    if not isinstance(student, StaticText):
         return config
     from pipeline.encoders.static import distilled
 
-    folder = distilled(config.encoder.start, students=Catalog.of(config).local / "students")
+    folder = distilled(student, students=Catalog.of(config).local / "students")
     path = SentenceTransformersText(type="sentence_transformers", path=str(folder))
-    return config.model_copy(update={"encoder": config.encoder.model_copy(update={"start": path})})
+    if distill is not None and distill.teacher is None:
+        distill = distill.model_copy(update={"teacher": student.teacher})
+    encoder = config.encoder.model_copy(update={"start": path, "distill": distill})
+    return config.model_copy(update={"encoder": encoder})
 
 
 def start(config: TrainConfig) -> Trained:

@@ -48,6 +48,12 @@ def start_name(config: TrainConfig) -> str:
     return str(getattr(start, "path", None) or start.type)
 
 
+def encoder_name(config: TrainConfig) -> str:
+    """The encoder by what it started from and what was done to it, for a reader."""
+    distilled = ", trained on its teacher's cosines" if config.encoder.distill else ""
+    return start_name(config) + distilled + (", fine-tuned" if config.encoder.train else "")
+
+
 def versions() -> dict[str, str]:
     """Versions of what made the model."""
     return {"gemel": version("gemel"), **{name: version(name) for name in PACKAGES}}
@@ -68,7 +74,7 @@ def governance(
         "model": {
             "name": config.name,
             "purpose": config.purpose,
-            "encoder": start_name(config) + (", fine-tuned" if config.encoder.train else ""),
+            "encoder": encoder_name(config),
             "judge": _judge(candidate.facts),
             "parent": start_name(config),
         },

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pipeline import finetuning as steps
 from pipeline.calibration import calibrate
 from pipeline.catalog import Catalog
 from pipeline.catalog.models import Model
+from pipeline.distillation import taught
 from pipeline.encoders.fingerprint import fingerprint
 from pipeline.error_rates import error_rates
 from pipeline.evaluation import compare
@@ -80,10 +82,10 @@ def plan(config: TrainConfig, lesson: Lesson) -> dict[str, Any]:
 def learn(config: TrainConfig, lesson: Lesson, *, work: Path) -> tuple[Candidate, Lesson]:
     """Train, fit and calibrate; the test pairs are scored once, at the end."""
     lesson = steps.with_pictures(config, steps.with_negatives(config, lesson))
-    trained = (
-        steps.train(config, lesson, work=work) if config.encoder.train else steps.start(config)
-    )
-    blind = steps.blind_cosines(config, lesson, work=work)
+    begun, told = taught(config, lesson, work=work)
+    trained = steps.train(begun, lesson, work=work) if begun.encoder.train else steps.start(begun)
+    trained = replace(trained, facts=trained.facts | told)
+    blind = steps.blind_cosines(begun, lesson, work=work)
     lesson, print_ = steps.embed(config, lesson, trained)
     fitted, facts = steps.judge(config, lesson, trained=config.encoder.train, blind=blind)
     shutil.rmtree(work / JUDGE, ignore_errors=True)  # of a killed run: it would be counted in

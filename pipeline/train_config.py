@@ -15,16 +15,19 @@ from pipeline.encoder_config import (
     EfficientNetLite0,
     ImageEncoderConfig,
     MiniLmEncoder,
-    SentenceTransformersImage,
-    SentenceTransformersText,
-    StaticText,
-    ToyText,
     anchored_encoder,
 )
 from pipeline.label_config import LabelConfig
 from pipeline.purposes import refused_use
 from pipeline.settings import CatalogSettings, Frozen, Share, absolute, anchored, read_settings
 from pipeline.source_config import SourceConfig
+from pipeline.start_config import CharacterCnn, DistillSettings, StartConfig
+
+__all__ = [
+    "CharacterCnn", "DistillSettings", "EncoderTraining", "GateTraining", "JudgeTraining",
+    "NegativeSettings", "Objective", "SplitSettings", "StartConfig", "TrainConfig",
+    "load_train_config",
+]  # fmt: skip
 
 
 class SplitSettings(Frozen):
@@ -67,30 +70,8 @@ class NegativeSettings(Frozen):
 
 Objective = Literal[
     "contrastive", "online_contrastive", "triplet", "info_nce", "cached_info_nce",
-    "supervised_contrastive", "cosent", "supervised_contrastive+cosent",
+    "supervised_contrastive", "cosent", "supervised_contrastive+cosent", "cosine",
 ]  # fmt: skip
-
-
-class CharacterCnn(Frozen):
-    """A Siamese time-delay network over characters, from scratch (Bromley et al., 1993)."""
-
-    type: Literal["character_cnn"]
-    dimension: int = Field(128, ge=16)
-    channels: int = Field(256, ge=16)
-    layers: int = Field(4, ge=1, le=12)
-    kernel: int = Field(5, ge=2, le=15)
-    max_characters: int = Field(256, ge=16)
-
-
-StartConfig = Annotated[
-    MiniLmEncoder
-    | CharacterCnn
-    | SentenceTransformersText
-    | SentenceTransformersImage
-    | StaticText
-    | ToyText,
-    Field(discriminator="type"),
-]
 
 
 class EncoderTraining(Frozen):
@@ -107,8 +88,27 @@ class EncoderTraining(Frozen):
             )
         return self
 
+    @model_validator(mode="after")
+    def _has_a_teacher(self) -> EncoderTraining:
+        kind = self.start.type
+        if self.distill is None or kind == "static":
+            return self
+        if kind != "sentence_transformers":
+            raise ValueError(
+                f"distill is for a static student, and start is {kind}: set start: {{type: static}}"
+            )
+        if self.distill.teacher is None:
+            raise ValueError(
+                "distill needs a teacher beside a folder: name distill.teacher, such as "
+                "{type: minilm}"
+            )
+        return self
+
     train: bool = Field(True, description="False: keep the encoder, train the judge alone.")
     start: StartConfig = Field(MiniLmEncoder(), description="What training starts from.")
+    distill: DistillSettings | None = Field(
+        None, description="Learn the teacher's cosines first; none: not."
+    )
     objective: Objective = "supervised_contrastive+cosent"
     margin: float = Field(0.5, gt=0, description="Of the contrastive losses and triplets.")
     temperature: float = Field(0.07, gt=0, description="Of the softmax losses.")
@@ -236,12 +236,16 @@ def load_train_config(path: str | Path, **overrides: Any) -> TrainConfig:
     """
     config = read_settings(path, TrainConfig, **overrides)
     folder = Path(path).resolve().parent
-    start = anchored_encoder(folder, config.encoder.start)
+    encoder = {"start": anchored_encoder(folder, config.encoder.start)}
+    if config.encoder.distill and config.encoder.distill.teacher:
+        encoder["distill"] = config.encoder.distill.model_copy(
+            update={"teacher": anchored(folder, config.encoder.distill.teacher, "path")}
+        )
     pictures = config.judge.image_encoder and anchored(folder, config.judge.image_encoder, "path")
     return config.model_copy(
         update={
             "catalog": absolute(folder, config.catalog),
-            "encoder": config.encoder.model_copy(update={"start": start}),
+            "encoder": config.encoder.model_copy(update=encoder),
             "judge": config.judge.model_copy(update={"image_encoder": pictures}),
             "labels": tuple(anchored(folder, label, "path") for label in config.labels),
             "sources": tuple(

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SHELL = {"stages", "outcome", "outputs", "nightly", "contents", "context", "state", "ingestion",
          "proposals", "settling", "resumption",
+         "corpus", "distillation",
          "lesson", "finetuning", "registration", "registered", "study", "pinning", "model_facts",
          "assessment", "labels_store", "measuring", "model_files", "recalibration",
          "last_night", "decisions", "late",

@@ -49,7 +49,7 @@ def test_it_runs_and_every_row_is_accounted_for(home: Path, name: str) -> None:
 def tiny(start: Any) -> dict[str, Any]:
     """Settings of an encoder that is there at once, or trained in moments."""
     if not isinstance(start, CharacterCnn):
-        return {"start": ToyText(type="toy"), "train": False}
+        return {"start": ToyText(type="toy"), "train": False, "distill": None}
     size = {"dimension": 16, "channels": 16, "layers": 1}
     return {"start": start.model_copy(update=size), "epochs": 1}
 

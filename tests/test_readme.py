@@ -227,6 +227,7 @@ SETTINGS: dict[str, list[type[BaseModel]]] = {
     "`negatives`": [train_config.NegativeSettings],
     "`encoder`": [train_config.EncoderTraining],
     "`encoder.start`": list(get_args(get_args(train_config.StartConfig)[0])),
+    "`encoder.distill`": [train_config.DistillSettings],
     "`judge` of a fine-tune": [train_config.JudgeTraining],
     "`gate`": [train_config.GateTraining],
 }

@@ -72,7 +72,7 @@ class Siamese(LightningModule):
         self.objective = build_objective(
             settings.objective, margin=settings.margin, temperature=settings.temperature
         )
-        self.monitor = monitored(prepared.valid)
+        self.monitor = monitored(prepared.valid, settings.objective)
         self.tally = Tally()
         self.valid: dict[str, float] = {}
         self._pending: _Cached | None = None
@@ -217,6 +217,7 @@ class Siamese(LightningModule):
             pairs,
             loss=self.objective,
             batch_size=self.settings.batch_size,
+            monitor=self.monitor,
         )
 
     # --- the end of an epoch, and going on after a kill

@@ -64,6 +64,8 @@ def build_objective(name: Objective, *, margin: float, temperature: float) -> Lo
             )
         case "cosent":
             return _cosent(temperature)
+        case "cosine":
+            return cosine_regression
         case "supervised_contrastive+cosent":
             ranked = _cosent(temperature)
             return lambda vectors, labels: (
@@ -120,6 +122,16 @@ def supervised_contrastive(vectors: Tensor, entity: Tensor, *, temperature: floa
     terms = functional.softplus(negative - scores)
     mean = (terms * together).sum(dim=1) / members.clamp(min=1)
     return mean[members > 0].mean()
+
+
+def cosine_regression(vectors: Tensor, labels: StepLabels) -> Tensor:
+    """The mean over the pairs of (cosine - grade)²; scalar >= 0.
+
+    Reimers and Gurevych, Sentence-BERT, 2019, the regression objective; with a teacher's cosines
+    for grades the student takes over their order and their scale.
+    """
+    cosine = (vectors[labels.left] * vectors[labels.right]).sum(dim=1)
+    return functional.mse_loss(cosine, labels.grade.to(cosine.dtype))
 
 
 def _contrastive(margin: float) -> Loss:

@@ -8,24 +8,36 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.train_config import Objective
 from pipeline.training.objectives import Loss, StepLabels
 from pipeline.training.pairs import Pairs, Rows
 
 Monitor = Literal["valid_average_precision", "valid_loss", "none"]
 
 
-def monitored(valid: Pairs) -> Monitor:
-    """Say what decides when to stop: average precision where there are pairs of both kinds."""
+def monitored(valid: Pairs, objective: Objective) -> Monitor:
+    """Say what decides when to stop: average precision where there are pairs of both kinds.
+
+    What learns the grades themselves is measured by its loss.
+    """
     if not len(valid):
         return "none"
+    if objective == "cosine":
+        return "valid_loss"
     same = valid.same
     return "valid_loss" if same.all() or not same.any() else "valid_average_precision"
 
 
 def measured(
-    vectors: NDArray[np.float32], entity: Rows, pairs: Pairs, *, loss: Loss, batch_size: int
+    vectors: NDArray[np.float32],
+    entity: Rows,
+    pairs: Pairs,
+    *,
+    loss: Loss,
+    batch_size: int,
+    monitor: Monitor,
 ) -> dict[str, float]:
-    """Return valid_loss and, with pairs of both kinds, valid_average_precision of the cosine.
+    """Return valid_loss and, where it is the `monitor`, valid_average_precision of the cosine.
 
     Args:
         vectors: (c, d) unit-norm float32.
@@ -37,7 +49,7 @@ def measured(
     parts = [pairs.take(np.arange(at, min(at + batch_size, len(pairs)))) for at in starts]
     losses = [_step_loss(vectors, entity, part, loss=loss) for part in parts]
     result = {"valid_loss": float(np.mean(losses))}
-    if monitored(pairs) == "valid_average_precision":
+    if monitor == "valid_average_precision":
         from sklearn.metrics import average_precision_score
 
         cosine = np.einsum("ij,ij->i", vectors[pairs.left], vectors[pairs.right])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.config import CosineRule, JudgeSettings
-from pipeline.defaults import EFFICIENTNET, MINILM, text_default
-from pipeline.encoder_config import SentenceTransformersText
+from pipeline.defaults import EFFICIENTNET, MINILM, MINILM_STUDENT, text_default
+from pipeline.encoder_config import SentenceTransformersText, StaticText
 from pipeline.errors import ConfigError
 from pipeline.scoring import Evidence, Judge
 
@@ -97,6 +97,31 @@ def test_text_and_picture_must_not_contradict_each_other() -> None:
     same_photo = decide(**FAR, image_cosine=1.0, exact_image=True)
     assert same_photo[1] != "duplicate"
     assert same_photo[2] == "pictures agree but texts differ"
+
+
+def test_only_the_shipped_student_has_a_default() -> None:
+    shipped = StaticText(type="static")
+    default = text_default(shipped, JudgeSettings())
+    assert default.floor == MINILM_STUDENT.floor
+    assert default.rule.accept == 0.9
+    assert text_default(shipped, JudgeSettings(accept=0.95)).rule.accept == 0.95
+    own = SentenceTransformersText(type="sentence_transformers", path="/somewhere")
+    for other, said in (
+        (StaticText(type="static", dimension=128), "teacher minilm, dimension 128"),
+        (StaticText(type="static", teacher=own), "sentence_transformers, dimension 256"),
+    ):
+        with pytest.raises(ConfigError, match=rf"{said}.*judge\.text\.accept"):
+            text_default(other, JudgeSettings())
+        stated = JudgeSettings(text=CosineRule(accept=0.9, review=0.8))
+        assert text_default(other, stated).floor == pytest.approx(0.75)
+
+
+def test_the_student_s_default_tolerates_the_rounding_of_another_machine() -> None:
+    """No decision hangs on the last digits of its cosine; only the floor looks at it."""
+    judge = Judge(MINILM_STUDENT.rule, EFFICIENTNET.rule, "default")
+    here = judge.decide(evidence(**TEXT))
+    there = judge.decide(evidence(**{**TEXT, "text_cosine": TEXT["text_cosine"] - 1e-5}))
+    assert here.probability == there.probability
 
 
 def test_a_foreign_encoder_needs_thresholds_of_its_own() -> None:

@@ -110,6 +110,15 @@ def test_cosent_ranks_the_grades() -> None:
     assert value == pytest.approx(math.log(1 + sum(terms)))
 
 
+def test_cosine_regression_by_hand() -> None:
+    vectors = angles(0, 60, 90)  # cosines 0.5, 0 and 0.866
+    known = labels([0, 1, 2], [(0, 1, 0.7), (0, 2, 0.1), (1, 2, 0.866)])
+    loss = build_objective("cosine", margin=1.0, temperature=1.0)
+    near = math.cos(math.radians(30)) - 0.866
+    expected = (0.2**2 + 0.1**2 + near**2) / 3
+    assert float(loss(vectors, known)) == pytest.approx(expected, rel=1e-6)
+
+
 def test_triplets_take_the_nearest_negative_beyond_the_duplicate() -> None:
     entity, vectors = [0, 0, 1, 1, 2, 3], unit(6, 3)
     distance = (1 - vectors @ vectors.T).numpy()
@@ -172,7 +181,7 @@ def test_a_step_without_anything_to_learn_is_zero_and_has_a_gradient(name: Objec
     loss = build_objective(name, margin=0.01, temperature=0.1)
     value = loss(vectors, labels([0, 1, 2], [(0, 1, 0.0)]))
     value.backward()
-    if "contrastive" not in name or "supervised" in name:
+    if name != "cosine" and ("contrastive" not in name or "supervised" in name):
         assert value.item() == pytest.approx(0.0, abs=1e-6)
     assert vectors.grad is not None
     assert bool(torch.isfinite(vectors.grad).all())

@@ -5,18 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.train_config import Objective
 from pipeline.training.objectives import build_objective
 from pipeline.training.pairs import Pairs
-from pipeline.training.validation import measured, monitored
+from pipeline.training.validation import Monitor, measured, monitored
 
 
 @pytest.mark.parametrize(
-    ("grades", "monitor"),
-    [([], "none"), ([1.0, 0.6], "valid_loss"), ([1.0, 0.0], "valid_average_precision")],
+    ("grades", "objective", "monitor"),
+    [
+        ([], "cosent", "none"),
+        ([1.0, 0.6], "cosent", "valid_loss"),
+        ([1.0, 0.0], "cosent", "valid_average_precision"),
+        ([0.9, 0.1], "cosine", "valid_loss"),
+        ([], "cosine", "none"),
+    ],
 )
-def test_what_decides_when_to_stop(grades: list[float], monitor: str) -> None:
+def test_what_decides_when_to_stop(
+    grades: list[float], objective: Objective, monitor: Monitor
+) -> None:
     rows = np.arange(len(grades))
-    assert monitored(Pairs(rows, rows + 10, np.array(grades))) == monitor
+    assert monitored(Pairs(rows, rows + 10, np.array(grades)), objective) == monitor
 
 
 def test_average_precision_by_hand_and_the_mean_loss_of_the_steps() -> None:
@@ -27,7 +36,11 @@ def test_average_precision_by_hand_and_the_mean_loss_of_the_steps() -> None:
     left, right, grade = (np.array(x) for x in zip(*rows, strict=True))
     pairs, entity = Pairs(left, right, grade), np.array([0, 0, 0, 1])
     loss = build_objective("contrastive", margin=0.5, temperature=1.0)
-    result = measured(vectors, entity, pairs, loss=loss, batch_size=2)
+    result = measured(
+        vectors, entity, pairs, loss=loss, batch_size=2, monitor="valid_average_precision"
+    )
+    alone = measured(vectors, entity, pairs, loss=loss, batch_size=2, monitor="valid_loss")
+    assert alone == {"valid_loss": result["valid_loss"]}
     assert result["valid_average_precision"] == pytest.approx((1 + 2 / 3) / 2)
     distance = 1 - np.cos(np.radians([10, 30, 60]))
     terms = [distance[0] ** 2 / 2, (0.5 - distance[1]) ** 2 / 2, distance[2] ** 2 / 2]
