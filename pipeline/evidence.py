@@ -145,7 +145,7 @@ class Rows:
     def add(self, tokens: Tokens) -> None:
         """Append a row for each text."""
         place = _hashed(tokens.words)[tokens.number]
-        key = distinct(tokens.text * FEATURES + place)
+        key = distinct([tokens.text * FEATURES + place])
         text, place = np.divmod(key, FEATURES)
         self.places.append(place.astype(np.int32))
         self.counts.append(np.bincount(text, minlength=len(tokens.count)))

@@ -69,9 +69,9 @@ def allowed_conflicts(words: Counts) -> Counts:
 def _unmatched(tokens: Tokens, left: Places, right: Places) -> npt.NDArray[np.int64]:
     """(2, p) for pairs of texts whose words are known."""
     width = len(tokens.words)
-    owned = distinct(tokens.text * width + tokens.number)
+    owned = distinct([tokens.text * width + tokens.number])
     lone = _lone(owned, len(tokens.count), width, left, right)
-    gone = distinct(np.concatenate([*_rewritten(tokens, owned, left, right)]))
+    gone = distinct([np.concatenate([*_rewritten(tokens, owned, left, right)])])
     lone = lone.take(sorted_places((2 * lone.pair + lone.side) * width + lone.word, gone) < 0)
     return lone.counts(len(left)) - matched(tokens.words, lone, len(left))
 
