@@ -48,7 +48,7 @@ def _cascade(settings: dict[str, Any], teacher: str, out: Path) -> Measured:
         f"{chosen['share_asked']:.0%} of the texts met it, "
         f"floor {chosen['floor']:.2f}, margin {chosen['margin']:.2f}"
     )
-    return Measured(done["seconds"], done["peak_gb"], said, {**done, **found})
+    return Measured(done["seconds"], done["peak_gb"], said, {**found, **done})
 
 
 def kept_duplicates(teacher: str, cascade: str) -> dict[str, Any]:

@@ -46,7 +46,8 @@ def _imagehash(data: Path, out: Path, rows: int) -> Measured:
     pictures, found = out / "pictures.json", out / "phash-pairs.npy"
     called(write_paths, data=data, path=pictures)
     done = peer(out, "imagehash", pictures, DISTANCE, found)
-    return _measured({**done, **called(scored, data=data, pictures=pictures, found=found)}, rows)
+    quality = called(scored, data=data, pictures=pictures, found=found)
+    return _measured({**quality, **done}, rows)
 
 
 def _measured(done: dict[str, Any], rows: int) -> Measured:

@@ -52,7 +52,7 @@ def _measured(measure: Any, data: Path, found: Path) -> Measured:
         f"{quality['labelled']} labelled pairs; recall {quality['jaccard_recall']:.3f} of "
         f"{quality['reaching']} pairs of Jaccard ≥ {FLOOR}"
     )
-    return Measured(done["seconds"], done["peak_gb"], said, {**done, **quality})
+    return Measured(done["seconds"], done["peak_gb"], said, {**quality, **done})
 
 
 def by_gemel(path: str, found: str) -> dict[str, Any]:

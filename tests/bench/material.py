@@ -21,10 +21,14 @@ def made(data: str, out: str, rows: int) -> dict[str, Any]:
 
     folder, student = Path(out), static_encoder(Path(out))
     texts, vectors = folder / f"texts-{rows}.parquet", folder / f"student-vectors-{rows}.npy"
+    # Under another name until whole, so that an interrupted file is not taken for one.
+    partial = folder / "partial.npy"
     if not texts.exists():
-        write_texts(Path(data), texts, rows)
+        write_texts(Path(data), partial, rows)
+        partial.rename(texts)
     if not vectors.exists():
-        write_vectors(texts, student, vectors)
+        write_vectors(texts, student, partial)
+        partial.rename(vectors)
     source = {"type": "parquet", "name": "t", "path": str(texts),
               "columns": {"id": "id", "text": "text"}}  # fmt: skip
     settings = {

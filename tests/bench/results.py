@@ -52,7 +52,7 @@ class Results:
     def __init__(self, out: Path, **options: Any) -> None:
         self.out = out
         self.rows: list[Row] = []
-        self.facts = {"options": options, "machine": called(machine_facts)}
+        self.facts = {"options": options, "machine": called(machine_facts)["machine"]}
 
     def add(self, row: Row) -> None:
         """Keep a row, write all of them, and show it as progress."""
@@ -116,4 +116,5 @@ def machine_facts() -> dict[str, Any]:
 
     listed = [line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if line]
     cpu = next((value.strip() for name, value in listed if name.strip() == "model name"), "")
-    return {**machine(), **{name: version(name) for name in PACKAGES}, "cpu": cpu}
+    ours = {name: version(name) for name in PACKAGES}
+    return {"machine": {**machine(), **ours, "cpu": cpu}}
