@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install run finetune test bench chaos lint format clean
+.PHONY: help install run finetune test bench figures chaos format clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,11 +36,13 @@ test: $(STAMP) ## Lint, types and tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
-bench: $(STAMP) ## The README's figures, on the labelled sets in the folder DATA
+bench: $(STAMP) ## Gemel beside its peers on the sets in DATA; BENCH=--quick: under 5 minutes
+	$(BIN)/python tests/bench/bench.py --data $(DATA) $(BENCH)
+
+figures: $(STAMP) ## The README's other figures, on the labelled sets in the folder DATA
 	$(BIN)/python tests/bench/real_data.py --data $(DATA)
 	$(BIN)/python tests/bench/million.py --data $(DATA)
 	$(BIN)/python tests/bench/self_join.py --data $(DATA) --rows 300000 1000000
-	$(BIN)/python tests/bench/peers.py --data $(DATA)
 	$(BIN)/python tests/bench/nights.py --data $(DATA)
 	$(BIN)/python tests/bench/thirty_nights.py --data $(DATA)
 	$(BIN)/python tests/bench/two_starts.py --tries 50
