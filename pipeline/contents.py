@@ -26,6 +26,7 @@ from pipeline.errors import DamagedVectorsError
 from pipeline.evidence import TextComparer, words_of
 from pipeline.frequencies import WordFrequencies
 from pipeline.indexes.blocks import Positions, Vectors
+from pipeline.indexes.matrix import gathered
 from pipeline.judging import Contents, Learning
 from pipeline.last_night import frequencies_before
 from pipeline.learned import JudgeModel, fields_of, learning
@@ -286,7 +287,7 @@ def _rows(context: RunContext, modality: Modality, rows: Positions) -> Vectors:
     if modality == "text" and context.work.has("asked"):
         return _asked_rows(context, rows)
     matrix = context.work.matrix(modality)
-    return matrix if len(rows) == len(matrix) else np.ascontiguousarray(matrix[rows])
+    return matrix if len(rows) == len(matrix) else gathered(matrix, rows)
 
 
 def _asked_rows(context: RunContext, rows: Positions) -> Vectors:
@@ -313,7 +314,7 @@ def frequencies_of(context: RunContext, units: Units) -> tuple[WordFrequencies, 
     learned = WordFrequencies(0, np.zeros(0, np.int64), np.zeros(0, np.int64))
     if len(hashes):
         texts = read_column(context, hashes, modality="text", column="text")
-        learned = WordFrequencies.of(words_of(texts))
+        learned = WordFrequencies.of(words_of(texts, threads=context.threads))
     version = context.catalog.tables.replace("word_counts", learned.table())
     context.work.save("word_counts", places=learned.places, counts=learned.counts)
     context.work.note("word_counts", {"texts": learned.texts, "version": version})

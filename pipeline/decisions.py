@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import compress
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from pipeline.contents import contents_of
 from pipeline.context import RunContext
@@ -22,8 +25,11 @@ from pipeline.last_night import LastNight, failed_again, key_of, last_night
 from pipeline.schemas import PAIRS
 from pipeline.scoring import DISTINCT, DUPLICATE, Judge
 from pipeline.state import read_records
+from pipeline.threads import in_order
 from pipeline.units import Candidates, Units
 
+# Batches judged side by side at most; each takes some 200 MB.
+WORKERS = 4
 # Long texts repeated in millions of rows.
 REPEATED = ("decision", "reason", "stage", "model", "run")
 
@@ -177,24 +183,30 @@ def judged(
         key: `judge_key`.
     """
     count, work = len(units.rows), context.work
-    fresh = kept.key[stand.row < 0]
+    batches = [slice(start, start + BATCH) for start in range(0, len(kept.key), BATCH)]
+    names = [_shard_key(context, kept.part(p), stand.row[p], key) for p in batches]
+    missing = [not work.shard_done("pairs", name) for name in names]
     wanted = np.zeros(count, bool)
-    for side in np.divmod(fresh, max(count, 1)):
-        wanted[side] = True
-    chosen = np.flatnonzero(wanted)
-    contents: Contents | None = None
-    for start in range(0, len(kept.key), BATCH):
-        part = slice(start, start + BATCH)
-        batch = Candidates(kept.key[part], kept.stage[part], kept.lexical[part])
-        row = stand.row[part]
-        name = _shard_key(context, batch, row, key)
-        if not work.shard_done("pairs", name):
-            if contents is None and (row < 0).any():
-                contents = contents_of(context, units, chosen, frequencies)
-            new = _numbered_anew(batch, row < 0, chosen, count)
+    for part in compress(batches, missing):
+        for side in np.divmod(kept.key[part][stand.row[part] < 0], count):
+            wanted[side] = True
+    chosen, number = np.flatnonzero(wanted), np.cumsum(wanted) - 1
+    contents = contents_of(context, units, chosen, frequencies) if len(chosen) else None
+
+    def keep(place: int) -> int:
+        batch, row = kept.part(batches[place]), stand.row[batches[place]]
+        if missing[place]:
+            new = _numbered_anew(batch.part(row < 0), number)
             rows = _rows(new, row, contents, stand.pairs, judge=judge, ids=ids, run=context.run)
-            work.keep_shard("pairs", name, rows)
-        yield batch, work.read_shard("pairs", name).combine_chunks().to_batches()[0], name
+            work.keep_shard("pairs", names[place], rows)
+        return place
+
+    workers = min(context.threads, WORKERS)
+    # A thread of the pool knows nothing of the limit on OpenMP's that the stage has set in its own.
+    alone = partial(threadpool_limits, context.threads // workers, user_api="openmp")
+    for place in in_order(keep, range(len(batches)), workers=workers, prepare=alone):
+        rows = work.read_shard("pairs", names[place]).combine_chunks().to_batches()[0]
+        yield kept.part(batches[place]), rows, names[place]
 
 
 def _shard_key(context: RunContext, batch: Candidates, row: Positions, key: str) -> str:
@@ -233,10 +245,11 @@ def _rows(
     return pa.Table.from_batches(pieces).combine_chunks().take(pa.array(order))
 
 
-def _numbered_anew(
-    batch: Candidates, wanted: npt.NDArray[np.bool_], chosen: Positions, count: int
-) -> Candidates:
-    """Some of the candidates, numbered by place in `chosen`."""
-    left, right = (np.searchsorted(chosen, side) for side in np.divmod(batch.key[wanted], count))
-    key = left * len(chosen) + right
-    return Candidates(key, batch.stage[wanted], batch.lexical[wanted])
+def _numbered_anew(batch: Candidates, number: Positions) -> Candidates:
+    """The same pairs of units under other numbers, which ascend as theirs do.
+
+    Args:
+        number: (u,) new number of each unit.
+    """
+    left, right = (number[side] for side in np.divmod(batch.key, len(number)))
+    return replace(batch, key=left * (number[-1] + 1) + right)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,16 +16,20 @@ from pipeline.frequencies import FEATURES, WordFrequencies
 from pipeline.indexes.blocks import Positions
 from pipeline.lookup import distinct, numbered
 from pipeline.portions import cut, portions
+from pipeline.threads import in_order
 from pipeline.wording import conflicting_words
 from pipeline.words import PORTION, Letters, Tokens
 
 Scores = npt.NDArray[np.float32]
+Rows = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]
+Looked = TypeVar("Looked")
 
 # Edit similarity is defined on the first characters only: it is quadratic, and long texts are
 # compared by their shingles as well.
 EDIT_CHARACTERS = 2000
 # Words (of both sides together) that pairs compared at a time may have: 200 MB of sparse rows.
 COMPARED_WORDS = 1 << 24
+PORTIONS = 4  # of the texts, looked at side by side at most; each takes some 50 MB
 
 
 @dataclass(frozen=True)
@@ -64,17 +70,15 @@ class TextComparer:
         self.lengths = pc.utf8_length(texts).to_numpy(zero_copy_only=False).astype(np.float64)
         long = bool(self.lengths.max(initial=0) > EDIT_CHARACTERS)
         self.heads = pc.utf8_slice_codeunits(texts, 0, EDIT_CHARACTERS) if long else texts
-        words, codes, counts = Rows(), Rows(), [np.zeros(0, np.int64)]
-        for part in cut(texts, limit=PORTION):
-            letters = Letters(part)
-            words.add(letters.words())
-            codes.add(letters.codes())
-            spaced = pc.list_value_length(pc.utf8_split_whitespace(part))
-            counts.append(np.asarray(spaced, np.int64))
-        self.words, self.codes = words.matrix(), codes.matrix()
+        parts = list(_in_portions(_looked_at, texts, threads))
+        self.words = _matrix([words for words, _, _ in parts])
+        self.codes = _matrix([codes for _, codes, _ in parts])
+        self.word_count = np.concatenate(
+            [np.zeros(0, np.int64), *(spaced for _, _, spaced in parts)]
+        )
+        del parts
         self.idf = (frequencies or WordFrequencies.of(self.words)).idf()
         self.weight = np.asarray(self.words @ self.idf)
-        self.word_count = np.concatenate(counts)
         self.code_count = np.diff(self.codes.indptr).astype(np.float64)
 
     def bounded(self, left: Positions, right: Positions) -> TextEvidence:
@@ -128,34 +132,38 @@ class TextComparer:
         return np.asarray(scores / 100, np.float32)
 
 
-def words_of(texts: pa.Array) -> csr_matrix:
+def words_of(texts: pa.Array, *, threads: int = 1) -> csr_matrix:
     """Binary (n, FEATURES) matrix of the words of each text, hashed."""
-    rows = Rows()
-    for part in cut(texts, limit=PORTION):
-        rows.add(Letters(part).words())
-    return rows.matrix()
+    return _matrix(list(_in_portions(lambda part: _places(Letters(part).words()), texts, threads)))
 
 
-class Rows:
-    """The rows of a binary matrix of hashed words, a portion of the texts at a time."""
+def _in_portions(
+    look: Callable[[pa.Array], Looked], texts: pa.Array, threads: int
+) -> Iterator[Looked]:
+    return in_order(look, cut(texts, limit=PORTION), workers=min(threads, PORTIONS))
 
-    def __init__(self) -> None:
-        self.places, self.counts = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
 
-    def add(self, tokens: Tokens) -> None:
-        """Append a row for each text."""
-        place = _hashed(tokens.words)[tokens.number]
-        key = distinct([tokens.text * FEATURES + place])
-        text, place = np.divmod(key, FEATURES)
-        self.places.append(place.astype(np.int32))
-        self.counts.append(np.bincount(text, minlength=len(tokens.count)))
+def _looked_at(texts: pa.Array) -> tuple[Rows, Rows, npt.NDArray[np.int64]]:
+    """Hashed words and codes of some texts, and how many words each has between spaces."""
+    letters = Letters(texts)
+    spaced = pc.list_value_length(pc.utf8_split_whitespace(texts))
+    return _places(letters.words()), _places(letters.codes()), np.asarray(spaced, np.int64)
 
-    def matrix(self) -> csr_matrix:
-        """Binary (n, FEATURES), int8, the places of each row ascending."""
-        places, counts = np.concatenate(self.places), np.concatenate(self.counts)
-        starts = np.concatenate([[0], np.cumsum(counts)])
-        ones = np.ones(len(places), np.int8)
-        return csr_matrix((ones, places, starts), shape=(len(counts), FEATURES))
+
+def _places(tokens: Tokens) -> Rows:
+    """Distinct hashed words of each text, one text after another, and how many each has."""
+    key = distinct([tokens.text * FEATURES + _hashed(tokens.words)[tokens.number]])
+    text, place = np.divmod(key, FEATURES)
+    return place.astype(np.int32), np.bincount(text, minlength=len(tokens.count))
+
+
+def _matrix(rows: Sequence[Rows]) -> csr_matrix:
+    """Binary (n, FEATURES), int8, the places of each row ascending."""
+    places = np.concatenate([np.zeros(0, np.int32), *(part[0] for part in rows)])
+    counts = np.concatenate([np.zeros(0, np.int64), *(part[1] for part in rows)])
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    ones = np.ones(len(places), np.int8)
+    return csr_matrix((ones, places, starts), shape=(len(counts), FEATURES))
 
 
 def _hashed(words: pa.Array) -> npt.NDArray[np.int64]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.indexes.blocks import Positions
-from pipeline.lookup import places
+from pipeline.lookup import numbered, places
 
 # What proposed a pair; a pair can have several.
 TEXT, LEXICAL, IMAGE = 1, 2, 4
@@ -59,7 +59,7 @@ def make_units(
     records: pa.Table, leader: Positions, *, min_tokens: int, min_detail: float
 ) -> Units:
     """Number the units of `records` (sorted by record_id) given each record's leader."""
-    rows = np.unique(leader)
+    rows, _ = numbered(leader)
     unit = records.select(["text_hash", "image_hash", "text_tokens", "image_detail"]).take(
         pa.array(rows)
     )
@@ -121,6 +121,10 @@ class Candidates:
     key: Positions
     stage: npt.NDArray[np.uint8]
     lexical: npt.NDArray[np.float32]
+
+    def part(self, rows: slice | npt.NDArray[np.bool_]) -> Candidates:
+        """Some of the pairs."""
+        return Candidates(self.key[rows], self.stage[rows], self.lexical[rows])
 
 
 def propose(

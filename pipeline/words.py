@@ -89,7 +89,7 @@ class Letters:
         _, ends = _edges(decimal)
         after = ends[np.searchsorted(ends, np.flatnonzero(point) + 1, side="right")]
         starts = np.concatenate([_edges(kept)[0], after[word[after]]])
-        return self._tokens(kept, np.sort(starts))
+        return self._tokens(kept, np.sort(starts, kind="stable"))
 
     def _are(self, bits: int) -> Flags:
         return np.asarray((self.kind & bits) != 0)

@@ -9,10 +9,10 @@ MiniLM on two cores.
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal, TypeVar
+
+from pipeline.threads import in_order
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -44,17 +44,7 @@ def in_threads(
     `jobs` is consumed in the calling thread; `prepare` runs once in every thread of the pool.
     """
     workers = core_count(threads)
-    waiting: deque[Future[Result]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="encoder", initializer=prepare)
-    try:
-        for job in jobs:
-            waiting.append(pool.submit(function, job))
-            if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return in_order(function, jobs, workers=workers, ahead=workers, prepare=prepare)
 
 
 def has_native_bfloat16() -> bool:

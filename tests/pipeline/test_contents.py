@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline import contents, evidence, lexical, portions, run, stages, state, wording
+from pipeline import contents, decisions, evidence, lexical, portions, run, stages, state, wording
 from pipeline.catalog import Catalog, parts
 from pipeline.config import RunConfig
 from pipeline.context import new_context
@@ -77,12 +77,13 @@ def test_bounded_portions_change_nothing(
     assert run(whole)["counts"]["lexical_pairs"] > 20
     for module, name, value in [
         (portions, "LIMIT", 300), (evidence, "COMPARED_WORDS", 30), (wording, "WORDED_BYTES", 90),
-        (evidence, "PORTION", 100), (lexical, "SHINGLED_BYTES", 200), (parts, "FILE_BYTES", 2000),
+        (evidence, "PORTION", 100), (decisions, "BATCH", 13),
+        (lexical, "SHINGLED_BYTES", 200), (parts, "FILE_BYTES", 2000),
         (state, "GATHERED_ROWS", 11),
         (contents, "SHARD", 7), (contents, "SPOOLED_ROWS", 2),
     ]:  # fmt: skip
         monkeypatch.setattr(module, name, value)
-    cut = config(tmp_path / "cut", source)
+    cut = config(tmp_path / "cut", source).model_copy(update={"threads": 3})
     assert run(cut)["counts"]["images_embedded"] == 80
     assert tables(cut) == tables(whole)
 
