@@ -71,6 +71,8 @@ class LogisticRule:
         )
         # A hair less than the cosine itself: probabilities are rounded before they are compared.
         wanted = math.log(self.accept / (1 - self.accept)) if self.accept < 1 else math.inf
+        if not self.cosine:  # the words decide alone
+            return np.where(odds >= wanted - 1e-3, -1.0, np.inf)
         return np.asarray((wanted - 1e-3 - odds) / self.cosine)
 
     def image_probability(self, evidence: Evidence) -> Floats:
