@@ -31,8 +31,8 @@ Work = Callable[[Sequence[ImageRef]], list[Outcome]]
 
 PREPARED = "squash-bilinear-reduced"  # what `prepare` does, for fingerprints
 
-_CLEAR = 2  # a reduced picture keeps so many pixels per pixel of the square, on each side …
-_CLEAR_SIDE = 448  # … and never fewer in all: cosine to the whole picture's vector ≥ 0.99
+_CLEAR = 1.5  # a reduced picture keeps so many pixels per pixel of the square, on each side …
+_CLEAR_SIDE = 336  # … and never fewer in all: cosine to the whole picture's vector ≥ 0.99
 _FEWEST = 64  # below this, starting workers takes longer than decoding
 _CHUNK = 4  # pictures per message to a worker
 
@@ -87,7 +87,7 @@ def _load(ref: ImageRef, *, size: int, settings: ImageSettings) -> Outcome:
         data = ref.data
         if data is None:
             data = image_reader(ref.uri or "", ref.storage_options)
-        least = max(_CLEAR * size, _CLEAR_SIDE)
+        least = max(int(_CLEAR * size), _CLEAR_SIDE)
         return prepare(decode(data, settings=settings, at_least=least), size=size)
     except ImageError as error:
         return str(error)
