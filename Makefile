@@ -43,10 +43,14 @@ figures: $(STAMP) ## The README's other figures, on the labelled sets in the fol
 	$(BIN)/python tests/bench/real_data.py --data $(DATA)
 	$(BIN)/python tests/bench/million.py --data $(DATA)
 	$(BIN)/python tests/bench/self_join.py --data $(DATA) --rows 300000 1000000
+	$(BIN)/python tests/bench/crowds.py
+	$(BIN)/python tests/bench/clustering.py
+	$(BIN)/python tests/bench/pictures.py --data $(DATA)
 	$(BIN)/python tests/bench/nights.py --data $(DATA)
 	$(BIN)/python tests/bench/thirty_nights.py --data $(DATA)
 	$(BIN)/python tests/bench/two_starts.py --tries 50
 	$(BIN)/python tests/bench/finetune.py --data $(DATA)
+	$(BIN)/python tests/bench/distillation.py --data $(DATA)
 	$(BIN)/python tests/bench/training_throughput.py
 
 chaos: $(STAMP) ## Kill runs, fill disks and break files: last night's result stays, the next run ends

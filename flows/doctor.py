@@ -8,13 +8,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from flows.image_backends import image_backends
 from pipeline.catalog.place import Place
 from pipeline.config import ImageSettings
 from pipeline.encoder_config import EfficientNetLite0, MiniLmEncoder
 from pipeline.errors import CatalogError, PipelineError
 
 PROVED = ("prefect", "fastapi", "sqlalchemy", "torch", "sentence-transformers", "faiss-cpu",
-          "pyarrow", "deltalake", "pillow")  # fmt: skip
+          "pyarrow", "deltalake", "pillow", "onnx", "onnxruntime")  # fmt: skip
 # Versions that install and then fail; see the comments in pyproject.toml.
 CEILINGS = {"fastapi": (0, 151), "sqlalchemy": (2, 1)}
 
@@ -24,7 +25,9 @@ def examine(catalog: str) -> list[dict[str, Any]]:
     checks = [_check("python", True, f"{platform.python_version()} on {platform.platform()}")]
     checks += [_package(name) for name in PROVED]
     checks += [_encoder(MiniLmEncoder()), _encoder(EfficientNetLite0())]
-    checks += [_writable(catalog), _cores(), _bfloat16(), *_formats(), *_catalog(catalog)]
+    checks += [_writable(catalog), _cores(), _bfloat16(), *_formats()]
+    checks += [_check(*found) for found in image_backends(catalog)]
+    checks += _catalog(catalog)
     return checks
 
 

@@ -52,6 +52,11 @@ class EfficientNetLite0(Frozen):
     type: Literal["efficientnet_lite0"] = "efficientnet_lite0"
     image_size: int = Field(224, ge=32)
     gem_power: float = Field(3.0, gt=0)
+    backend: Literal["int8", "float32", "torch"] = Field(
+        "int8",
+        description="int8 and float32 in ONNX Runtime, torch: float32 in PyTorch. Vectors of int8 "
+        "are others, those of the two float32 are the same.",
+    )
     batch_size: int = Field(32, ge=1)
 
 

@@ -90,18 +90,22 @@ class TextComparer:
         one = np.ones(len(left), np.float32)
         return TextEvidence(_rounded(np.minimum(overlap + 1e-4, 1)), one, _rounded(ratio), one)
 
-    def compare(self, left: Positions, right: Positions) -> TextEvidence:
-        """Evidence for each pair of rows of the texts."""
+    def compare(self, left: Positions, right: Positions, *, edits: bool = True) -> TextEvidence:
+        """Evidence for each pair of rows of the texts.
+
+        Args:
+            edits: False: the edit similarity, which costs the most, is left at the 1 it may be.
+        """
         words = np.diff(self.words.indptr).astype(np.int64)
         parts = portions(words[left] + words[right], limit=COMPARED_WORDS)
-        found = [self._compare(left[part], right[part]) for part in parts]
+        found = [self._compare(left[part], right[part], edits) for part in parts]
         names = [field.name for field in fields(TextEvidence)]
         empty = np.zeros(0, np.float32)
         return TextEvidence(
             **{n: np.concatenate([empty, *(getattr(item, n) for item in found)]) for n in names}
         )
 
-    def _compare(self, left: Positions, right: Positions) -> TextEvidence:
+    def _compare(self, left: Positions, right: Positions, edits: bool) -> TextEvidence:
         common = self.words[left].multiply(self.words[right]) @ self.idf
         union = self.weight[left] + self.weight[right] - common
         shared = np.diff(self.codes[left].multiply(self.codes[right]).indptr)
@@ -109,9 +113,10 @@ class TextComparer:
         known = shared + conflict
         agreement = np.where(known > 0, (shared - conflict) / np.maximum(known, 1), np.nan)
         lengths = self.lengths[left], self.lengths[right]
+        one = np.ones(len(left), np.float32)
         return TextEvidence(
             token_overlap=_rounded(np.asarray(common) / np.maximum(union, 1e-9)),
-            edit_similarity=_rounded(self._edit(left, right)),
+            edit_similarity=_rounded(self._edit(left, right)) if edits else one,
             length_ratio=_rounded(np.minimum(*lengths) / np.maximum(np.maximum(*lengths), 1)),
             code_agreement=_rounded(agreement),
         )

@@ -27,7 +27,6 @@ from pipeline.indexes.blocks import Pairs, Positions, Vectors, block_hits, cosin
 from pipeline.indexes.kernel import fastest
 from pipeline.judging import BATCH, judge_pairs
 from pipeline.last_night import key_of
-from pipeline.scoring import DUPLICATE
 from pipeline.state import floors_of, make_judge, rules_of
 from pipeline.units import TEXT, Candidates, Units
 
@@ -142,7 +141,7 @@ def _needed(context: RunContext, units: Units, pairs: Pairs, *, most: Floats) ->
         part = np.flatnonzero(~both[start : start + BATCH]) + start
         rows = np.searchsorted(used, left[part]), np.searchsorted(used, right[part])
         open_ = rule.needed_cosine(comparer.bounded(*rows)) <= most[part]
-        compared = comparer.compare(rows[0][open_], rows[1][open_])
+        compared = comparer.compare(rows[0][open_], rows[1][open_], edits=False)
         needed[part[open_]] = rule.needed_cosine(compared)
     return needed
 
@@ -163,9 +162,8 @@ def _judged(context: RunContext, units: Units, pairs: Pairs) -> npt.NDArray[np.b
     nothing = np.full(len(key), np.nan, np.float32)
     candidates = Candidates(key[order], np.full(len(key), TEXT, np.uint8), nothing)
     yes = np.zeros(len(key), bool)
-    yes[order] = judge_pairs(candidates, contents, make_judge(context)).judgement.decision == (
-        DUPLICATE
-    )
+    said = judge_pairs(candidates, contents, make_judge(context)).judgement
+    yes[order] = said.probability >= said.threshold
     return yes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,32 +29,41 @@ def open_onnx(config: OnnxImage, *, images: ImageSettings, threads: int | None) 
     """
     path = Path(config.path)
     digest = file_digest(path)
-    session = _session(path)
-    source = session.get_inputs()[0].name
-    target = session.get_outputs()[0].name
+    run = session(str(path), name=str(path))
 
     def network(pixels: Pixels) -> NDArray[np.float32]:
-        batch = standardised(pixels, mean=config.mean, std=config.std)
-        return np.asarray(session.run([target], {source: batch})[0], dtype=np.float32)
+        return run(standardised(pixels, mean=config.mean, std=config.std))
 
     return from_network(
         network, config, digest=digest, images=images, threads=threads, prepare_thread=int
     )
 
 
-def _session(path: Path) -> Any:
+def session(model: str | bytes, *, name: str) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
+    """Open a path or a serialised model: its first input to its first output, thread-safe.
+
+    Raises:
+        EncoderError: onnxruntime is missing, or it does not take the model called `name`.
+    """
     try:
         import onnxruntime
     except ImportError as error:
         raise EncoderError(
-            "the encoder 'onnx' needs onnxruntime; pip install 'gemel[onnx]'"
+            "the image encoder needs onnxruntime; pip install onnxruntime onnx"
         ) from error
     options = onnxruntime.SessionOptions()
     # One thread per pass, passes side by side: see torch_runtime.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors
     try:
-        return onnxruntime.InferenceSession(
-            str(path), sess_options=options, providers=["CPUExecutionProvider"]
+        opened = onnxruntime.InferenceSession(
+            model, sess_options=options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # onnxruntime's errors share no public base
-        raise EncoderError(f"{path} is not a usable ONNX file: {error}") from error
+        raise EncoderError(f"{name} is not a usable ONNX file: {error}") from error
+    source, target = opened.get_inputs()[0].name, opened.get_outputs()[0].name
+
+    def run(batch: NDArray[Any]) -> NDArray[np.float32]:
+        return np.asarray(opened.run([target], {source: batch})[0], dtype=np.float32)
+
+    return run

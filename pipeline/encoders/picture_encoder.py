@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.config import ImageSettings
 from pipeline.encoders.contract import Encoded, ImageRef, normalised
-from pipeline.encoders.picture_loader import Pixels, load_pictures
+from pipeline.encoders.picture_loader import Pictures, Pixels, load_pictures
 from pipeline.encoders.torch_runtime import in_threads, single_threaded
 
 # Pictures per pass. Fixed, so that a vector does not depend on the batch; four were fastest on
@@ -40,23 +42,40 @@ class PictureEncoder:
     modality: Literal["image"] = "image"
 
     def encode(self, items: Iterable[ImageRef]) -> Iterator[Encoded]:
-        """Yield one `Encoded` per `batch_size` pictures while the next ones are decoded."""
-        batches = load_pictures(
-            items, size=self.image_size, batch_size=self.batch_size, settings=self.images
-        )
-        for batch in batches:
-            yield normalised(batch.positions, self._embed(batch.pixels), failed=batch.failed)
+        """Yield one `Encoded` per `batch_size` pictures while the next ones are decoded.
 
-    def _embed(self, pixels: Pixels) -> NDArray[np.float32]:
-        vectors = np.empty((len(pixels), self.dimension), dtype=np.float32)
-        starts = range(0, len(pixels), ROWS)
-        passes = (_filled(pixels[at : at + ROWS]) for at in starts)
+        Passes of one batch run beside those of the next, so that no core waits at its end.
+        """
+        begun: deque[Pictures] = deque()
+
+        def passes() -> Iterator[Pixels]:
+            for batch in load_pictures(
+                items, size=self.image_size, batch_size=self.batch_size, settings=self.images
+            ):
+                begun.append(batch)
+                for at in range(0, len(batch.pixels), ROWS):
+                    yield _filled(batch.pixels[at : at + ROWS])
+
         results = in_threads(
-            self.network, passes, threads=self.threads, prepare=self.prepare_thread
+            self.network, passes(), threads=self.threads, prepare=self.prepare_thread
         )
-        for at, result in zip(starts, results, strict=True):
-            vectors[at : at + ROWS] = result[: len(pixels) - at]
-        return vectors
+        for first in results:
+            yield from self._without_pixels(begun)
+            yield self._gathered(begun.popleft(), chain([first], results))
+        yield from self._without_pixels(begun)
+
+    def _gathered(self, batch: Pictures, results: Iterator[NDArray[Any]]) -> Encoded:
+        """Take the results of one batch's passes."""
+        passes = -(-len(batch.pixels) // ROWS)
+        vectors = np.concatenate(list(islice(results, passes)))[: len(batch.pixels)]
+        return normalised(batch.positions, vectors, failed=batch.failed)
+
+    def _without_pixels(self, begun: deque[Pictures]) -> Iterator[Encoded]:
+        """Yield the batches at the head of which no picture could be read."""
+        while begun and not len(begun[0].pixels):
+            batch = begun.popleft()
+            nothing = np.empty((0, self.dimension), np.float32)
+            yield normalised(batch.positions, nothing, failed=batch.failed)
 
 
 def standardised(

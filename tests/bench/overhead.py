@@ -153,6 +153,8 @@ def _candidates(config: Any, units: Any, texts: Any, vectors: Any) -> Any:
 def _links(config: Any, candidates: Any, units: Any, texts: Any, vectors: Any) -> Any:
     import os
 
+    import pyarrow.compute as pc
+
     from pipeline.defaults import image_default, text_default
     from pipeline.evidence import TextComparer
     from pipeline.judging import BATCH, Contents, judge_pairs, says
@@ -173,9 +175,9 @@ def _links(config: Any, candidates: Any, units: Any, texts: Any, vectors: Any) -
         batch = Candidates(candidates.key[part], candidates.stage[part], candidates.lexical[part])
         found = judge_pairs(batch, contents, judge)
         said = found.judgement
-        apart = (said.decision == DISTINCT) | said.contradicts
+        yes, no = (np.asarray(pc.equal(said.decision, word)) for word in (DUPLICATE, DISTINCT))
         parts.append((found.left, found.right, said.probability, says(found.stage),
-                      said.decision == DUPLICATE, apart))  # fmt: skip
+                      yes, no | said.contradicts))  # fmt: skip
     left, right, probability, found_by, yes, apart = map(np.concatenate, zip(*parts, strict=True))
     return Links(left[yes], right[yes], probability[yes], found_by[yes],
                  left[~yes], right[~yes], apart[~yes])  # fmt: skip

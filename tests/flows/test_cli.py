@@ -292,3 +292,4 @@ def test_doctor_finds_the_encoders(night: Path) -> None:
     assert done.returncode == 0
     assert checks["encoder minilm"]["ok"]
     assert "384 dimensions" in checks["encoder minilm"]["found"]
+    assert "pictures/s" in checks["image backend int8"]["found"]

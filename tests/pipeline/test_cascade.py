@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.cascade import ALWAYS, FEWEST, FLOOR, MARGIN, Sampled, Strata, choose, passes
 from pipeline.config import JudgeSettings
 from pipeline.defaults import MINILM, text_default
-from pipeline.encoder_config import MiniLmEncoder
+from pipeline.encoder_config import MiniLmEncoder, StaticText
 from pipeline.evidence import TextComparer, TextEvidence
 from pipeline.learned import LearnedRule
 from pipeline.scoring import Evidence
@@ -144,3 +144,12 @@ def test_comparing_two_texts_never_says_more_for_them_than_the_bound(texts: list
     most, found = comparer.bounded(left, right), comparer.compare(left, right)
     for name in ("token_overlap", "edit_similarity", "length_ratio", "code_agreement"):
         assert (np.nan_to_num(getattr(found, name)) <= getattr(most, name)).all(), name
+
+
+def test_a_judge_that_hears_words_alone_needs_no_cosine_or_none_suffices() -> None:
+    rule = text_default(StaticText(type="static"), JudgeSettings()).rule
+    seen = words(200, 5)
+    needed = rule.needed_cosine(seen)
+    assert set(needed.tolist()) == {ALWAYS, np.inf}
+    overlapping = seen.token_overlap > 0.65  # 13.14 * 0.65 is beyond every code's part
+    assert (needed[overlapping] == ALWAYS).all()

@@ -186,3 +186,17 @@ def test_thumbnail_is_a_small_jpeg_that_never_grows() -> None:
     assert (wide.format, wide.size) == ("JPEG", (160, 2))
     assert Image.open(io.BytesIO(thumbnail(photo(40, 30), longest=160))).size == (40, 30)
     assert Image.open(io.BytesIO(thumbnail(photo(4000, 2), longest=16))).size == (16, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "at_least", "size"),
+    [("JPEG", 200, (400, 300)), ("JPEG", 301, (800, 600)), ("JPEG", 1, (100, 75)),
+     ("JPEG", 601, (800, 600)), ("PNG", 1, (800, 600))],
+)  # fmt: skip
+def test_only_a_jpeg_is_reduced_and_never_too_far(
+    kind: str, at_least: int, size: tuple[int, int]
+) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (800, 600), (10, 200, 30)).save(file, kind)
+    assert decode(file.getvalue(), settings=SETTINGS, at_least=at_least).size == size
+    assert decode(file.getvalue(), settings=SETTINGS).size == (800, 600)

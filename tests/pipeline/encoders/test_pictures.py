@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +56,7 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
         )
 
 
-def test_onnx_without_onnxruntime_names_the_extra(
+def test_onnx_without_onnxruntime_names_the_package(
     onnx_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import sys
@@ -62,7 +64,7 @@ def test_onnx_without_onnxruntime_names_the_extra(
     from pipeline.encoder_config import OnnxImage
 
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(EncoderError, match=r"gemel\[onnx\]"):
+    with pytest.raises(EncoderError, match="pip install onnxruntime"):
         open_encoder(OnnxImage(type="onnx", path=str(onnx_file)), images=ImageSettings(), threads=1)
 
 
@@ -78,6 +80,34 @@ def test_onnx_equals_torchscript(
     two = opened(TorchScriptImage(type="torchscript", path=str(torchscript_file), image_size=32))
     (left,), (right,) = one.encode(pictures), two.encode(pictures)
     np.testing.assert_allclose(left.vectors, right.vectors, atol=1e-5)
+
+
+def test_batches_without_a_readable_picture_keep_their_places(pictures: list[ImageRef]) -> None:
+    broken = ImageRef(data=b"no picture")
+    refs = [*[broken] * 5, *pictures[:7], *[broken] * 4, pictures[7], *[broken] * 5]
+    encoder = open_encoder(ToyImage(type="toy_image"), images=ImageSettings(workers=0), threads=1)
+    parts = list(dataclasses.replace(encoder, batch_size=2, threads=2).encode(refs))
+    positions = np.concatenate([part.positions for part in parts])
+    failed = [position for part in parts for position, _ in part.failed]
+    assert len(parts) == 11
+    assert positions.tolist() == [*range(5, 12), 16]
+    assert failed == [*range(5), *range(12, 16), *range(17, 22)]
+    (whole,) = encoder.encode(pictures[:8])
+    np.testing.assert_array_equal(np.concatenate([part.vectors for part in parts]), whole.vectors)
+
+
+def test_a_large_jpeg_is_read_reduced_and_stays_near_itself(opened: Callable[[Any], Any]) -> None:
+    from PIL import Image
+    from skimage.data import chelsea
+
+    large = Image.fromarray(chelsea()).resize((2400, 1600), Image.Resampling.BICUBIC)
+    refs = []
+    for kind in ("JPEG", "PNG"):
+        file = io.BytesIO()
+        large.save(file, kind, quality=95)
+        refs.append(ImageRef(data=file.getvalue()))
+    (part,) = opened(EfficientNetLite0(backend="float32")).encode(refs)
+    assert 0.99 < float(part.vectors[0] @ part.vectors[1]) < 1 - 1e-6
 
 
 class Fatal:

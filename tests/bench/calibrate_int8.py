@@ -1,0 +1,77 @@
+"""Print the table `BOUNDS` of pipeline/encoders/efficientnet_onnx.py.
+
+    python tests/bench/calibrate_int8.py
+
+The calibration pictures are photographs out of scikit-image and scikit-learn, whole and in seven
+seeded crops each, some mirrored, some with another contrast and brightness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+import onnxruntime
+from PIL import Image, ImageEnhance
+
+from pipeline.encoders.efficientnet import load_network
+from pipeline.encoders.efficientnet_layers import convolutions
+from pipeline.encoders.efficientnet_onnx import graph
+from pipeline.encoders.picture_loader import Pixels, prepare
+from pipeline.sample.pictures import photograph
+
+PHOTOGRAPHS = [
+    *(f"skimage/{name}.png" for name in ("astronaut", "brick", "camera", "chelsea", "coffee",
+      "coins", "color", "grass", "gravel", "ihc", "logo", "moon", "motorcycle_left", "page")),
+    *(f"skimage/{name}.jpg" for name in ("hubble_deep_field", "retina", "rocket")),
+    *(f"sklearn/{name}.jpg" for name in ("china", "flower")),
+]  # fmt: skip
+CROPS, SIZE, BATCH = 7, 224, 4
+QUANTILE = 0.9999
+
+
+def pictures() -> Iterator[Pixels]:
+    rng = np.random.default_rng(0)
+    for name in PHOTOGRAPHS:
+        with Image.open(photograph(name)) as file:
+            whole = file.convert("RGB")
+        yield prepare(whole, size=SIZE)
+        for number in range(CROPS):
+            share = rng.uniform(0.3, 1)
+            width, height = int(whole.width * share), int(whole.height * share)
+            left = int(rng.integers(0, whole.width - width + 1))
+            top = int(rng.integers(0, whole.height - height + 1))
+            crop = whole.crop((left, top, left + width, top + height))
+            if number % 3 == 1:
+                crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            if number % 3 == 2:
+                crop = ImageEnhance.Contrast(crop).enhance(rng.uniform(0.5, 1.6))
+                crop = ImageEnhance.Brightness(crop).enhance(rng.uniform(0.5, 1.5))
+            yield prepare(crop, size=SIZE)
+
+
+def bounds() -> dict[str, float]:
+    layers = convolutions(load_network(SIZE))
+    free = [layer.name for layer in layers if not layer.bounded]
+    free += [f"{layer.name}.sum" for layer in layers if layer.sum_from]
+    model = onnx.load_from_string(graph(layers, image_size=SIZE, gem_power=3.0, int8=False))
+    for name in free:
+        model.graph.output.append(
+            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+        )
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    found = dict.fromkeys(free, 0.0)
+    pixels = np.stack(list(pictures()))
+    for at in range(0, len(pixels), BATCH):
+        values = session.run(free, {"pixels": pixels[at : at + BATCH]})
+        for name, value in zip(free, values, strict=True):
+            found[name] = max(found[name], float(np.quantile(np.abs(value), QUANTILE)))
+    return {name: round(value, 1) for name, value in sorted(found.items())}
+
+
+if __name__ == "__main__":
+    for key, value in bounds().items():
+        print(f'    "{key}": {value},')

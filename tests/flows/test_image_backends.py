@@ -1,0 +1,49 @@
+"""What `gemel doctor` recommends of the backends of the image encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flows import image_backends
+from pipeline.catalog import Catalog
+from pipeline.config import ImageSettings
+from pipeline.encoder_config import EfficientNetLite0
+from pipeline.encoders import open_encoder
+
+
+@pytest.mark.parametrize(
+    ("rates", "best"),
+    [
+        ({"int8": 300.0, "float32": 150.0, "torch": 40.0}, "int8"),
+        ({"int8": 160.0, "float32": 150.0, "torch": 40.0}, "float32"),
+        ({"torch": 40.0}, "torch"),
+    ],
+)
+def test_eight_bits_are_recommended_where_they_pay(rates: dict[str, float], best: str) -> None:
+    advice = image_backends.advice(rates)
+    assert advice.startswith(f"recommended here: {best};")
+    assert f"image_encoder: {{type: efficientnet_lite0, backend: {best}}}" in advice
+
+
+def test_every_backend_is_measured_and_kept_vectors_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_backends, "PICTURES", 4)
+    monkeypatch.setattr(image_backends, "ROUNDS", 1)
+    exact = open_encoder(
+        EfficientNetLite0(backend="float32"), images=ImageSettings(), threads=1
+    ).fingerprint
+    catalog = tmp_path / "catalog"
+    Catalog(str(catalog))
+    (catalog / "vectors" / exact).mkdir(parents=True)
+    lines = image_backends.image_backends(str(catalog))
+    assert [name for name, _, _ in lines] == [
+        *(f"image backend {backend}" for backend in ("int8", "float32", "torch")),
+        "image backend",
+    ]
+    assert all(works for _, works, _ in lines)
+    holds = ["the catalog holds its vectors" in found for _, _, found in lines]
+    assert holds == [False, True, True, False]
+    assert "(the default)" in lines[0][2]
