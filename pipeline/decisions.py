@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import compress
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +18,10 @@ from pipeline.context import RunContext
 from pipeline.frequencies import WordFrequencies
 from pipeline.incremental import COMPARED, compare_records, judged_before
 from pipeline.indexes.blocks import Positions
-from pipeline.judging import BATCH, Contents, judge_pairs, pairs_batch, says
+from pipeline.judging import BATCH, Contents, judge_pairs, pairs_batch
 from pipeline.last_night import LastNight, failed_again, key_of, last_night
 from pipeline.schemas import PAIRS
-from pipeline.scoring import DISTINCT, DUPLICATE, Judge
+from pipeline.scoring import Judge
 from pipeline.state import read_records
 from pipeline.threads import in_order
 from pipeline.units import Candidates, Units
@@ -120,47 +118,6 @@ def _again(before: LastNight, units: Units) -> npt.NDArray[np.bool_]:
         elif failed:
             again |= np.isin(of_unit, failed_again(before, kind, hashes))  # type: ignore[arg-type]
     return again
-
-
-@dataclass
-class Tally:
-    """What is told of the pairs once all have gone by, and what clustering needs of them."""
-
-    histogram: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(50, np.int64))
-    decisions: Counter[str] = field(default_factory=Counter)
-    links: list[tuple[Any, ...]] = field(default_factory=list)
-
-    def add(self, part: Candidates, rows: pa.RecordBatch, count: int) -> None:
-        """Count a batch of judged candidates; `count` units number them."""
-        # As the table has it, so that a pair that stands and one judged tonight cluster alike.
-        probability = np.round(np.asarray(rows["probability"], np.float64), 4)
-        self.histogram += np.histogram(probability, bins=50, range=(0, 1))[0]
-        decision = rows["decision"].dictionary_encode()
-        kinds, kind = decision.dictionary.to_pylist(), decision.indices.to_numpy()
-        counts = np.bincount(kind, minlength=len(kinds)).tolist()
-        self.decisions.update(dict(zip(kinds, counts, strict=True)))
-        accepted, distinct = (np.array([k == word for k in kinds], bool)[kind]
-                              for word in (DUPLICATE, DISTINCT))  # fmt: skip
-        contradicts = rows["contradicts"].to_numpy(zero_copy_only=False).astype(bool)
-        self.links.append(
-            (
-                *np.divmod(part.key, count),
-                probability,
-                says(part.stage),
-                accepted,
-                distinct | contradicts,
-            )
-        )
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """The links: left, right, probability, found_by, accepted, apart."""
-        names = ("left", "right", "probability", "found_by", "accepted", "apart")
-        kinds = (np.int64, np.int64, float, np.uint8, bool, bool)
-        columns = list(zip(*self.links, strict=True)) or [()] * len(names)
-        return {
-            name: np.concatenate([np.zeros(0, kind), *column]).astype(kind)
-            for name, kind, column in zip(names, kinds, columns, strict=True)
-        }
 
 
 def judged(

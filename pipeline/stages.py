@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pipeline import progress
 from pipeline.contents import embed_modality, frequencies_of
 from pipeline.context import RunContext, stage
-from pipeline.decisions import Tally, judge_key, judged, standing
+from pipeline.decisions import judge_key, judged, standing
 from pipeline.decoding import Decoder
 from pipeline.delivery import delivered
 from pipeline.exporters.contents import removed
@@ -28,6 +28,7 @@ from pipeline.proposals import floored, nearby, once, verbatim
 from pipeline.settling import settle_records
 from pipeline.state import floors_of, make_judge, modalities, record_ids, units_of
 from pipeline.succession import tonight
+from pipeline.tally import Tally
 from pipeline.units import Candidates, propose
 
 
