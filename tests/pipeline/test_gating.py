@@ -248,11 +248,11 @@ def registered(folder: Path, *, calibrated_for: str | None = None) -> Any:
 def test_a_model_that_judged_with_another_s_encoder_or_thresholds_is_found(
     tmp_path: Path,
 ) -> None:
-    tonight = {"embed_text": {"fingerprint": "e1"}, "embed_images": {}}
+    tonight = {"text": "e1", "image": None}
     whole = registered(tmp_path)
     assert problems((whole,), tonight) == {"m/v0001": None}
-    assert problems((whole,), {"embed_text": {}, "embed_images": {}}) == {"m/v0001": None}
-    other = problems((whole,), tonight | {"embed_text": {"fingerprint": "e2"}})
+    assert problems((whole,), {"text": None, "image": None}) == {"m/v0001": None}
+    other = problems((whole,), tonight | {"text": "e2"})
     assert other == {"m/v0001": "embedded by the encoder e2, calibrated with e1"}
     said = problems((registered(tmp_path, calibrated_for="f"),), tonight)["m/v0001"]
     assert "the thresholds of m version v0001 belong to the fingerprint f" in str(said)
