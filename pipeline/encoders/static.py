@@ -31,7 +31,7 @@ from pipeline.errors import EncoderError
 
 TEXTS = 65_536  # looked up at a time
 SETTINGS = "config_sentence_transformers.json"
-WORDS = 200_000  # whose vectors are kept: 200 MB at 256 dimensions
+WORDS = 500_000  # whose vectors are kept: 500 MB at 256 dimensions
 VERSION = 1  # of the recipe
 # Tokenizers that see no further than a blank: a word's tokens are the same in every text.
 _WORDWISE = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
@@ -77,16 +77,23 @@ class StaticTextEncoder:
         return _bags(rows, codes, offsets[:-1])
 
     def _words(self, words: list[str]) -> Floats:
-        """(w, dimension) sums of the tokens of distinct words, remembered from block to block."""
-        if self._sums is None or len(self._slots) + len(words) > WORDS:
-            self._slots, self._sums = {}, np.zeros((0, self.dimension), np.float32)
-        new = [word for word in words if word not in self._slots]
-        if new:
-            known = len(self._slots)
-            self._slots.update(zip(new, range(known, known + len(new)), strict=True))
-            self._sums = np.concatenate([self._sums, self._tokenised(new)])
-        slots = np.fromiter((self._slots[word] for word in words), np.int64, len(words))
-        return self._sums[slots]
+        """(w, dimension) sums of the tokens of distinct words; the first WORDS are remembered.
+
+        Words that come often come early, so that those left out are seldom seen again.
+        """
+        if self._sums is None:
+            self._sums = np.zeros((WORDS, self.dimension), np.float32)  # takes room as it is filled
+        slots = np.fromiter((self._slots.get(word, -1) for word in words), np.int64, len(words))
+        out = self._sums[slots]
+        unknown = np.flatnonzero(slots < 0)
+        if len(unknown):
+            new = [words[place] for place in unknown]
+            out[unknown] = made = self._tokenised(new)
+            first = len(self._slots)
+            kept = new[: WORDS - first]
+            self._slots.update(zip(kept, range(first, first + len(kept)), strict=True))
+            self._sums[first : first + len(kept)] = made[: len(kept)]
+        return out
 
     def _tokenised(self, texts: list[str]) -> Floats:
         """(t, dimension) sums of the tokens of each text."""
