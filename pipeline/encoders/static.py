@@ -90,7 +90,7 @@ class StaticTextEncoder:
             new = [words[place] for place in unknown]
             out[unknown] = made = self._tokenised(new)
             first = len(self._slots)
-            kept = new[: WORDS - first]
+            kept = new[: len(self._sums) - first]
             self._slots.update(zip(kept, range(first, first + len(kept)), strict=True))
             self._sums[first : first + len(kept)] = made[: len(kept)]
         return out
