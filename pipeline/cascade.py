@@ -22,6 +22,8 @@ Flags = npt.NDArray[np.bool_]
 ALWAYS = -1.0  # the cosine that a pair needs where the words do not bound it
 # With fewer duplicates in the sample nothing can be learned from them, and these are taken.
 FEWEST, FLOOR, MARGIN = 30, 0.7, 1.0
+# On 100,000 texts a sample asked for no margin; a twentieth of the duplicates needed up to 0.1.
+LEAST_MARGIN = 0.12
 STEP = 0.01  # of floor and margin
 
 
@@ -100,7 +102,7 @@ def choose(found: Sampled, *, target: float, texts: int, lowest: float) -> Choic
         lost = weight[cosine < floor].sum()
         over = cosine >= floor
         gap = _keeping(cosine[over] - needed[over], weight[over], allowed - lost)
-        margin = max(-_rounded_down(gap), 0.0)
+        margin = max(LEAST_MARGIN, -_rounded_down(gap))
     kept = passes(cosine, needed, floor=floor, margin=margin)
     recall, low, high = _recall(found.text[yes], kept, weight)
     return Choice(

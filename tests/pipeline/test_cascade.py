@@ -30,7 +30,7 @@ def test_pairs_pass_at_the_floor_and_within_the_margin() -> None:
 def test_no_more_is_lost_than_the_target_allows() -> None:
     random = np.random.default_rng(0)
     cosine = random.uniform(0.6, 1, 2000)
-    needed = np.clip(cosine + random.normal(0, 0.1, 2000), 0, 1)
+    needed = np.clip(cosine + random.normal(0, 0.2, 2000), 0, 1)
     duplicate = random.random(2000) < 0.3
     choice = choose(sampled(cosine, needed, duplicate), target=0.8, texts=500, lowest=0.6)
     assert choice.measured
@@ -40,7 +40,7 @@ def test_no_more_is_lost_than_the_target_allows() -> None:
     assert kept[duplicate].mean() == pytest.approx(choice.recall)
     assert (cosine[duplicate] < choice.floor).mean() <= 0.1
     assert choice.floor > 0.6
-    assert choice.margin < 0.25
+    assert 0.12 < choice.margin < 0.4
 
 
 def test_a_weighted_pair_counts_for_those_it_stands_for() -> None:
