@@ -59,8 +59,8 @@ def forget(vectors: Matrix) -> None:
     """
     while isinstance(vectors, Chosen):
         vectors = vectors.vectors
-    if getattr(vectors, "nbytes", 0) <= MAPPED:
-        return
+    if vectors.nbytes <= MAPPED or vectors.flags.writeable:
+        return  # what was written to a private map would be lost
     owner: Any = vectors
     while owner is not None and not isinstance(owner, mmap.mmap):
         owner = getattr(owner, "base", None)
