@@ -33,7 +33,7 @@ from pipeline.indexes.factory import FactoryIndex
 from pipeline.indexes.kept import Keep
 from pipeline.indexes.kernel import each, fastest
 from pipeline.indexes.lists import Probes, assign, train_lists
-from pipeline.indexes.matrix import forget
+from pipeline.indexes.matrix import forget, let_go, spacious
 from pipeline.lookup import sorted_places
 
 LISTS_PER_PART = 64
@@ -95,6 +95,7 @@ class ListIndex:
         self.bounds = np.searchsorted(self.own, np.arange(self.lists + 1))
         self.parts = max(1, self.lists // LISTS_PER_PART)
         self._sorted: Any = None
+        self._room: Any = None
         self.probed = len(self.probes.numbers) / len(vectors)
         self.description = (
             f"faiss IVF{self.lists},SQfp16 joined by list, {self.probed:.1f} probes on average, "
@@ -115,6 +116,7 @@ class ListIndex:
             step = max(256, QUERIES * BASE // (high - low))
             for top in range(0, len(probing), step):
                 yield from self._block(probing[top : top + step], low, high, probed, floors)
+                let_go(self._room)
 
     def _block(
         self, places: Positions, low: int, high: int, probed: Positions, floors: Scores
@@ -147,12 +149,15 @@ class ListIndex:
 
             place = np.empty_like(self.order)
             place[self.order] = np.arange(len(place))
-            out = torch.empty(tuple(self.vectors.shape), dtype=getattr(torch, self.kernel.name))
+            kind = getattr(torch, self.kernel.name)
+            self._room = spacious(self.vectors.shape, f"i{kind.itemsize}", self.vectors)
+            out = torch.from_numpy(self._room).view(kind)
             # Read from first to last, and written here and there: only the former may be a disk's.
             for start in range(0, len(out), CHUNK):
                 block = self.kernel.of(self.vectors[start : start + CHUNK])
                 out.index_copy_(0, torch.from_numpy(place[start : start + CHUNK]), block)
                 forget(self.vectors)
+                let_go(self._room)
             self._sorted = out
         return self._sorted
 
@@ -206,7 +211,7 @@ class ListIndex:
         index.train(self.centroids)
         own = np.empty_like(self.own)
         own[self.order] = self.own
-        self._sorted = None  # no room for both
+        self._sorted = self._room = None  # no room for both
         _reserve(index, np.bincount(own, minlength=self.lists))
         for start in range(0, len(own), CHUNK):
             block = np.ascontiguousarray(self.vectors[start : start + CHUNK])

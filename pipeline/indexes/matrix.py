@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import mmap
+import os
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,7 @@ Vectors = npt.NDArray[np.float32]
 
 # Pages of a mapped file up to this size may stay; what is larger is let go as it is read.
 MAPPED = 1 << 28
+ROOM = 1 << 31  # bytes of an array that is held in memory at most
 STRETCH = 4096  # rows; with each the system maps its whole neighbourhood of 64 KB
 
 
@@ -59,10 +63,40 @@ def forget(vectors: Matrix) -> None:
     """
     while isinstance(vectors, Chosen):
         vectors = vectors.vectors
-    if vectors.nbytes <= MAPPED or vectors.flags.writeable:
-        return  # what was written to a private map would be lost
-    owner: Any = vectors
-    while owner is not None and not isinstance(owner, mmap.mmap):
-        owner = getattr(owner, "base", None)
-    if owner is not None and hasattr(mmap, "MADV_DONTNEED"):
+    # What was written to a private map would be lost.
+    if vectors.nbytes > MAPPED and not vectors.flags.writeable:
+        let_go(vectors)
+
+
+def let_go(array: npt.NDArray[Any]) -> None:
+    """The same of any array; none but a shared map of a file has pages to let go."""
+    if (owner := _mapped(array, mmap.mmap)) is not None and hasattr(mmap, "MADV_DONTNEED"):
         owner.madvise(mmap.MADV_DONTNEED)
+
+
+def spacious(shape: tuple[int, int], kind: npt.DTypeLike, beside: Matrix) -> npt.NDArray[Any]:
+    """An empty array in memory or, above ROOM, in a file without a name.
+
+    Args:
+        beside: whose file's folder, on a disk that holds as much, is to hold the array too; where
+            it is no file's, memory it is.
+    """
+    while isinstance(beside, Chosen):
+        beside = beside.vectors
+    size = shape[0] * shape[1] * np.dtype(kind).itemsize
+    file = _mapped(beside, np.memmap)
+    if size <= ROOM or file is None or not file.filename:
+        return np.empty(shape, kind)
+    with TemporaryFile(dir=Path(file.filename).parent) as out:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(out.fileno(), 0, size)  # a full disk is an error here, a crash later
+        else:
+            out.truncate(size)
+        return np.memmap(out, kind, "r+", shape=shape)
+
+
+def _mapped(array: Any, kind: type) -> Any:
+    """What of some kind an array is a view of; None: of no such thing."""
+    while array is not None and not isinstance(array, kind):
+        array = getattr(array, "base", None)
+    return array

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.indexes import matrix
-from pipeline.indexes.matrix import Chosen, forget, gathered, tail
+from pipeline.indexes.matrix import Chosen, forget, gathered, let_go, spacious, tail
 
 
 @pytest.fixture
@@ -49,3 +49,19 @@ def test_pages_of_a_large_mapped_file_are_let_go(
     assert (mapped == rows).all()
     forget(rows)  # what is no file's stays
     assert (mapped == rows).all()
+
+
+def test_an_array_without_room_in_memory_is_in_a_file_without_a_name(
+    rows: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "rows.npy", rows)
+    mapped = np.asarray(np.load(tmp_path / "rows.npy", mmap_mode="r"))
+    assert not isinstance(spacious((90, 8), "i2", mapped), np.memmap), "there is room"
+    monkeypatch.setattr(matrix, "ROOM", 1000)
+    assert not isinstance(spacious((90, 8), "i2", rows), np.memmap), "no file to be beside"
+    made = spacious((90, 8), "i2", Chosen(mapped, np.arange(90)))
+    assert isinstance(made, np.memmap)
+    made[:] = np.arange(720).reshape(90, 8)
+    let_go(made)
+    assert (made.ravel() == np.arange(720)).all(), "what was written is there"
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.npy"]
