@@ -117,6 +117,7 @@ def test_lists_that_have_no_room_in_memory_find_the_same(
     results = []
     for room in (matrix.ROOM, 0):
         monkeypatch.setattr(matrix, "ROOM", room)
+        monkeypatch.setattr(matrix, "MAPPED", room)
         index = build_index(FaissIndex(exact_below=0), mapped, floor=FLOOR)
         results.append((sorted(joined(index)), sorted(found(index.search(vectors[:50], FLOOR)))))
     assert results[0] == results[1]
