@@ -31,7 +31,7 @@ from pipeline.indexes.blocks import (
 )
 from pipeline.indexes.kept import Arrays, Keep, nothing_kept
 from pipeline.indexes.kernel import each, fastest
-from pipeline.indexes.matrix import Chosen, gathered
+from pipeline.indexes.matrix import Chosen, unmapped
 from pipeline.lookup import distinct, sorted_places
 
 # Fresh contents are searched exactly up to this many scores (10 s on two cores in bfloat16, minutes
@@ -91,8 +91,9 @@ def near_pairs(
     Returns:
         Pairs (left < right), each once, sorted; crowd members appear only with their leader.
     """
-    crowds = find_crowds(vectors, floor=floor, crowd=settings.crowd, cosine=settings.crowd_cosine)
-    kept: Matrix = Chosen(vectors, crowds.kept) if len(crowds.member) else vectors
+    stored = unmapped(vectors)
+    crowds = find_crowds(stored, floor=floor, crowd=settings.crowd, cosine=settings.crowd_cosine)
+    kept = Chosen(stored, crowds.kept) if len(crowds.member) else stored
     count = len(kept)
     if count < 2:
         nothing = Recall(1.0, 0.0, 1.0, 0, count)
@@ -214,7 +215,7 @@ def measure_recall(
     """
     count = len(vectors)
     rows = np.sort(np.random.default_rng(seed).permutation(count)[:sample])
-    queries, floors = gathered(vectors, rows), each(floor, count)
+    queries, floors = vectors[rows], each(floor, count)
     true = np.zeros(len(rows), np.int64)
     found = np.zeros(len(rows), np.int64)
     for hits in block_hits(queries, vectors, (floors[rows], floors), kernel=fastest()):

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.indexes.blocks import Positions, Scores, Vectors, cosines
+from pipeline.indexes.blocks import Matrix, Positions, Scores, Vectors, cosines
 from pipeline.indexes.kernel import FLOAT32, fastest
-from pipeline.indexes.matrix import forget, gathered
 
 Flags = npt.NDArray[np.bool_]
 
@@ -56,7 +55,7 @@ class Crowds:
         return len(self.member) + self.raised
 
 
-def find_crowds(vectors: Vectors, *, floor: float, crowd: int, cosine: float) -> Crowds:
+def find_crowds(vectors: Matrix, *, floor: float, crowd: int, cosine: float) -> Crowds:
     """Bound the pairs of every row: raise floors inside crowds, collapse what is nearly identical.
 
     How many near copies a row has is estimated against a sample: the first rows, as good as any in
@@ -81,7 +80,6 @@ def find_crowds(vectors: Vectors, *, floor: float, crowd: int, cosine: float) ->
     drawn = kernel.of(sample)
     for start in range(0, count, ROWS):
         block = vectors[start : start + ROWS]
-        forget(vectors)
         # Where the sieve finds no more than the limit there are no more.
         rows = np.flatnonzero(kernel.counts(kernel.of(block), drawn, floor) > limit)
         dense = _dense_steps(block[rows], sample, steps, limit)
@@ -128,13 +126,13 @@ def _within(scores: Scores, queries: Vectors, base: Vectors, cosine: np.float32 
 
 
 def _collapsed(
-    vectors: Vectors, dense: Positions, *, crowd: int, cosine: float
+    vectors: Matrix, dense: Positions, *, crowd: int, cosine: float
 ) -> tuple[Positions, Positions]:
     """Members and their leaders, out of rows in a crowd even at `cosine`."""
     left, members, leaders = dense, [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for _ in range(ROUNDS):
         drawn = left[:LEADING]
-        sample = gathered(vectors, drawn)
+        sample = vectors[drawn]
         heads = drawn[_heads(sample, cosine=cosine, limit=_limit(crowd, len(drawn), len(left)))]
         own = _first_head(vectors, left, heads, cosine)
         whole = np.bincount(own + 1, minlength=len(heads) + 1)[1:] >= crowd
@@ -164,13 +162,13 @@ def _heads(sample: Vectors, *, cosine: float, limit: float) -> Positions:
     return np.array(heads, np.int64)
 
 
-def _first_head(vectors: Vectors, rows: Positions, heads: Positions, cosine: float) -> Positions:
+def _first_head(vectors: Matrix, rows: Positions, heads: Positions, cosine: float) -> Positions:
     """(r,) number of the first head within `cosine` of each row, -1: none, or itself a head."""
     own = np.full(len(rows), -1)
     base = vectors[heads]
     for start in range(0, len(rows) if len(heads) else 0, ROWS):
         part = rows[start : start + ROWS]
-        block = gathered(vectors, part)
+        block = vectors[part]
         near = _within((FLOAT32.of(block) @ FLOAT32.of(base).T).numpy(), block, base, cosine)
         near[np.isin(part, heads)] = False
         own[start : start + ROWS] = np.where(near.any(axis=1), near.argmax(axis=1), -1)

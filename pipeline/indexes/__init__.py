@@ -9,6 +9,7 @@ from typing import Protocol, assert_never
 from pipeline.config import ExactIndex, FaissIndex, IndexConfig
 from pipeline.indexes.blocks import Floors, Matrix, Pairs, Vectors
 from pipeline.indexes.kept import Keep, nothing_kept
+from pipeline.indexes.matrix import unmapped
 
 
 class Index(Protocol):
@@ -77,10 +78,10 @@ def build_index(
         case ExactIndex():
             from pipeline.indexes.exact import BruteForce
 
-            return BruteForce(vectors)
+            return BruteForce(unmapped(vectors))
         case FaissIndex():
             from pipeline.indexes.faiss_index import build_faiss
 
-            return build_faiss(config, vectors, floor=floor, seed=seed, keep=keep)
+            return build_faiss(config, unmapped(vectors), floor=floor, seed=seed, keep=keep)
         case _:
             assert_never(config)

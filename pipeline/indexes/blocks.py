@@ -18,7 +18,7 @@ from pipeline.indexes.kernel import (
     Vectors,
     sides,
 )
-from pipeline.indexes.matrix import Matrix, forget
+from pipeline.indexes.matrix import Matrix
 from pipeline.indexes.products import row_products
 
 __all__ = ["BASE", "QUERIES", "Floor", "Floors", "Hits", "Matrix", "Pairs", "Positions", "Scores",
@@ -54,8 +54,6 @@ def block_hits(
         for start in range(0, len(base), BASE):
             part = base[start : start + BASE]
             columns = kernel.of(part)
-            if start % GROUP == 0:
-                forget(base)
             for top in range(0, len(group), QUERIES):
                 at = slice(first + top, first + top + QUERIES)
                 own = asked[at], given[start : start + BASE]
@@ -118,7 +116,6 @@ def cosines(
         one, other = np.asarray(first[left[part]]), np.asarray(vectors[right[part]])
         products = row_products(one, other)
         out[part] = np.round(np.clip(products, -1.0, 1.0), 6)
-        forget(vectors)
     return out
 
 

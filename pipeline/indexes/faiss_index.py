@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,8 +33,11 @@ from pipeline.indexes.factory import FactoryIndex
 from pipeline.indexes.kept import Keep
 from pipeline.indexes.kernel import each, fastest
 from pipeline.indexes.lists import Probes, assign, train_lists
-from pipeline.indexes.matrix import forget
+from pipeline.indexes.matrix import Stored, spacious
 from pipeline.lookup import sorted_places
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LISTS_PER_PART = 64
 CHUNK = 65_536
@@ -94,7 +97,7 @@ class ListIndex:
         self.own, self.probes = made["own"], Probes(made["starts"], made["probed"])
         self.bounds = np.searchsorted(self.own, np.arange(self.lists + 1))
         self.parts = max(1, self.lists // LISTS_PER_PART)
-        self._sorted: Any = None
+        self._sorted: npt.NDArray[Any] | Stored | None = None
         self.probed = len(self.probes.numbers) / len(vectors)
         self.description = (
             f"faiss IVF{self.lists},SQfp16 joined by list, {self.probed:.1f} probes on average, "
@@ -111,25 +114,24 @@ class ListIndex:
             low, high = int(self.bounds[number]), int(self.bounds[number + 1])
             if low == high:
                 continue
-            probed = self.probes.keys(low, high, self.lists)
+            probed, base = self.probes.keys(low, high, self.lists), self._members(slice(low, high))
             step = max(256, QUERIES * BASE // (high - low))
             for top in range(0, len(probing), step):
-                yield from self._block(probing[top : top + step], low, high, probed, floors)
+                yield from self._block(probing[top : top + step], low, base, probed, floors)
 
     def _block(
-        self, places: Positions, low: int, high: int, probed: Positions, floors: Scores
+        self, places: Positions, low: int, base: Tensor, probed: Positions, floors: Scores
     ) -> Iterator[Hits]:
-        """Some of the places that probe a list with its members, which are low … high - 1.
+        """Some of the places that probe a list with its members.
 
         Args:
-            probed: keys of what those members probe.
+            low: place of the first member.
+            base: (m, d) the members.
+            probed: keys of what they probe.
         """
-        import torch
-
-        rows, members = self.order[places], self.order[low:high]
-        vectors = self._members.index_select(0, torch.from_numpy(places))
+        rows, members = self.order[places], self.order[low : low + len(base)]
         floor = floors[rows], floors[members]
-        found = self.kernel.hits(vectors, self._members[low:high], floor)
+        found = self.kernel.hits(self._members(places), base, floor)
         found = found.take(self._first_finding(places[found.row], found.column, low, probed))
         found = settled(
             found,
@@ -139,22 +141,23 @@ class ListIndex:
         if len(found.row):
             yield Hits(rows[found.row], members[found.column], found.floor, found.sure)
 
-    @property
-    def _members(self) -> Any:
-        """(n, d) the vectors by place."""
-        if self._sorted is None:
-            import torch
+    def _members(self, places: slice | Positions) -> Tensor:
+        """Vectors by place, in the kernel's type; of the bits of another numpy knows nothing."""
+        import torch
 
+        kind = getattr(torch, self.kernel.name)
+        if self._sorted is None:
             place = np.empty_like(self.order)
             place[self.order] = np.arange(len(place))
-            out = torch.empty(tuple(self.vectors.shape), dtype=getattr(torch, self.kernel.name))
-            # Read from first to last, and written here and there: only the former may be a disk's.
-            for start in range(0, len(out), CHUNK):
+            shape = len(self.order), int(self.vectors.shape[1])
+            made = spacious(shape, f"i{kind.itemsize}", self.vectors)
+            # Read from first to last, and written here and there.
+            for start in range(0, len(place), CHUNK):
                 block = self.kernel.of(self.vectors[start : start + CHUNK])
-                out.index_copy_(0, torch.from_numpy(place[start : start + CHUNK]), block)
-                forget(self.vectors)
-            self._sorted = out
-        return self._sorted
+                bits = block.view(getattr(torch, f"int{8 * kind.itemsize}")).numpy()
+                made[place[start : start + CHUNK]] = bits
+            self._sorted = made
+        return torch.from_numpy(self._sorted[places]).view(kind)
 
     def _first_finding(
         self, query: Positions, column: Positions, low: int, probed: Positions
@@ -179,11 +182,11 @@ class ListIndex:
         probed = probes.keys(0, len(own), self.lists)
         for number, rows in probes.by_list(every):
             low, high = self.bounds[number], self.bounds[number + 1]
-            found = self.kernel.hits(queries[rows], self._members[low:high], floor)
+            found = self.kernel.hits(queries[rows], self._members(slice(low, high)), floor)
             yield Hits(rows[found.row], self.order[found.column + low], found.floor, found.sure)
         for number, places in self.probes.by_list(every):
             rows = np.flatnonzero(own == number)
-            found = self.kernel.hits(queries[rows], self._members[places], floor)
+            found = self.kernel.hits(queries[rows], self._members(places), floor)
             query, place = rows[found.row], places[found.column]
             new = sorted_places(query * self.lists + self.own[place], probed) < 0
             yield Hits(query[new], self.order[place[new]], found.floor[new], found.sure[new])
@@ -213,7 +216,6 @@ class ListIndex:
             ids, lists = np.arange(start, start + len(block)), own[start : start + CHUNK]
             pointers = [faiss.swig_ptr(array) for array in (block, ids, lists)]
             index.add_core(len(block), *pointers)
-            forget(self.vectors)
         _write(index, folder)
 
 

@@ -23,7 +23,6 @@ from pipeline.indexes.blocks import (
 )
 from pipeline.indexes.kept import Arrays
 from pipeline.indexes.kernel import FLOAT32, each, fastest
-from pipeline.indexes.matrix import forget, gathered
 
 TRAINING_POINTS_PER_LIST = 48
 TRIAL_POINTS = 16  # per list, where its number is still to be chosen
@@ -119,7 +118,7 @@ def _sample_pairs(vectors: Matrix, floor: Floors) -> Pairs:
     """The true pairs of a sample of rows with all, found by brute force, at most MOST_PAIRS."""
     sample, floors = _spread(vectors, TUNING_SAMPLE), each(floor, len(vectors))
     queries, others = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    drawn = gathered(vectors, sample)
+    drawn = vectors[sample]
     for found in block_hits(drawn, vectors, (floors[sample], floors), kernel=fastest()):
         query, other = sample[found.row], found.column
         near = reaching(vectors, found, queries=drawn) & (query != other)
@@ -151,7 +150,7 @@ def _gap(
     for start in range(0, len(query), step):
         part = slice(start, start + step)
         rows, inverse = np.unique(np.concatenate([query[part], other[part]]), return_inverse=True)
-        below = _below_best(gathered(vectors, rows), centroids)
+        below = _below_best(vectors[rows], centroids)
         own = below.argmin(axis=1)
         left, right = np.split(inverse, 2)
         gaps.append(np.minimum(below[left, own[right]], below[right, own[left]]))
@@ -174,7 +173,7 @@ def _cost(vectors: Matrix, centroids: Vectors, gap: float) -> float:
 
 
 def _trial(vectors: Matrix) -> Vectors:
-    return gathered(vectors, _spread(vectors, TRIAL_ROWS))
+    return vectors[_spread(vectors, TRIAL_ROWS)]
 
 
 def _below_best(vectors: Vectors, centroids: Vectors) -> npt.NDArray[np.float32]:
@@ -194,7 +193,6 @@ def assign(vectors: Matrix, centroids: Vectors, gap: float) -> tuple[Positions, 
     numbers = [np.zeros(0, kind)]
     for start in range(0, len(vectors), ROWS):
         score = FLOAT32.of(vectors[start : start + ROWS]) @ across
-        forget(vectors)
         best, at = score.max(dim=1, keepdim=True)
         own[start : start + ROWS] = at[:, 0].numpy()
         near = (score >= best - gap).numpy()
@@ -218,5 +216,5 @@ def _train(vectors: Matrix, lists: int, *, seed: int, points: int) -> Vectors:
         min_points_per_centroid=1,
         max_points_per_centroid=points,
     )
-    kmeans.train(gathered(vectors, rows))
+    kmeans.train(vectors[rows])
     return np.asarray(kmeans.centroids, np.float32)

@@ -105,3 +105,19 @@ def test_lists_do_not_depend_on_threads(vectors: np.ndarray) -> None:
             index = build_index(FaissIndex(exact_below=0), vectors, floor=FLOOR)
             results.append(sorted(joined(index)))
     assert results[0] == results[1]
+
+
+def test_lists_that_have_no_room_in_memory_find_the_same(
+    vectors: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.indexes import matrix
+
+    np.save(tmp_path / "vectors.npy", vectors)
+    mapped = np.load(tmp_path / "vectors.npy", mmap_mode="r")
+    results = []
+    for room in (matrix.ROOM, 0):
+        monkeypatch.setattr(matrix, "ROOM", room)
+        monkeypatch.setattr(matrix, "MAPPED", room)
+        index = build_index(FaissIndex(exact_below=0), mapped, floor=FLOOR)
+        results.append((sorted(joined(index)), sorted(found(index.search(vectors[:50], FLOOR)))))
+    assert results[0] == results[1]
