@@ -26,7 +26,6 @@ from pipeline.errors import DamagedVectorsError
 from pipeline.evidence import TextComparer, words_of
 from pipeline.frequencies import WordFrequencies
 from pipeline.indexes.blocks import Positions, Vectors
-from pipeline.indexes.matrix import gathered
 from pipeline.judging import Contents, Learning
 from pipeline.last_night import frequencies_before
 from pipeline.learned import JudgeModel, fields_of, learning
@@ -287,7 +286,7 @@ def _rows(context: RunContext, modality: Modality, rows: Positions) -> Vectors:
     if modality == "text" and context.work.has("asked"):
         return _asked_rows(context, rows)
     matrix = context.work.matrix(modality)
-    return matrix if len(rows) == len(matrix) else gathered(matrix, rows)
+    return matrix if len(rows) == len(matrix) else matrix[rows]
 
 
 def _asked_rows(context: RunContext, rows: Positions) -> Vectors:
