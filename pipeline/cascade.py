@@ -22,9 +22,8 @@ Flags = npt.NDArray[np.bool_]
 ALWAYS = -1.0  # the cosine that a pair needs where the words do not bound it
 # With fewer duplicates in the sample nothing can be learned from them, and these are taken.
 FEWEST, FLOOR, MARGIN = 30, 0.7, 1.0
-# On 100,000 texts a sample asked for no margin; a twentieth of the duplicates needed up to 0.1.
-LEAST_MARGIN = 0.12
 STEP = 0.01  # of floor and margin
+WAITING = 1 << 21  # pairs, after which strata are thinned
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,8 @@ class Choice:
     Attributes:
         floor: student's cosine at or above which pairs are proposed.
         margin: how much closer than the student says the teacher may find two texts.
-        recall, low, high: share of the sample's duplicates that pass, with a 95 % interval
-            (Wilson's, over the sampled texts that have one).
+        recall, low, high: share of the sample's duplicates that pass, counted as if one more were
+            lost, with a 95 % interval (Wilson's, over the sampled texts that have one).
         texts: sampled. duplicates: pairs of them that the teacher's judge accepts.
         judged: pairs that the teacher was asked about.
         measured: whether floor and margin come from the sample; else they are stated defaults.
@@ -87,7 +86,9 @@ def choose(found: Sampled, *, target: float, texts: int, lowest: float) -> Choic
     """The highest floor, then the smallest margin, that together let `target` pass.
 
     Half of what may be lost is spent on the floor, which costs the student's time, and the rest on
-    the margin, which costs the teacher's.
+    the margin, which costs the teacher's. What may be lost is counted as if one more duplicate,
+    unseen, were lost too: as in conformal prediction (Vovk, Gammerman and Shafer 2005), so that
+    the target is met on average over samples and a small sample loses none of its own.
 
     Args:
         texts: sampled. lowest: cosine down to which the sample was searched.
@@ -97,12 +98,12 @@ def choose(found: Sampled, *, target: float, texts: int, lowest: float) -> Choic
     measured = int(yes.sum()) >= FEWEST
     floor, margin = max(FLOOR, lowest), MARGIN
     if measured:
-        allowed = (1 - target) * weight.sum()
+        allowed = max((1 - target) * (weight.sum() + 1) - 1, 0.0)
         floor = max(_rounded_down(_keeping(cosine, weight, allowed / 2)), lowest)
         lost = weight[cosine < floor].sum()
         over = cosine >= floor
         gap = _keeping(cosine[over] - needed[over], weight[over], allowed - lost)
-        margin = max(LEAST_MARGIN, -_rounded_down(gap))
+        margin = max(0.0, -_rounded_down(gap))
     kept = passes(cosine, needed, floor=floor, margin=margin)
     recall, low, high = _recall(found.text[yes], kept, weight)
     return Choice(
@@ -124,8 +125,10 @@ def _rounded_down(value: float) -> float:
 def _recall(text: Positions, kept: Flags, weight: Floats) -> tuple[float, float, float]:
     if not len(text):
         return 1.0, 0.0, 1.0
-    recall = float(weight[kept].sum() / weight.sum())
-    units = len(np.unique(text))
+    recall = float(weight[kept].sum() / (weight.sum() + 1))
+    # Of pairs that stand for different numbers fewer are as good as these (Kish 1965).
+    effective = weight.sum() ** 2 / (len(weight) * (weight**2).sum())
+    units = max(round(len(np.unique(text)) * effective), 1)
     _, low, high = share(round(recall * units), units)
     return recall, min(low, recall), max(high, recall)
 
@@ -143,14 +146,20 @@ class Strata:
         self.limit = limit
         self.rate: dict[int, float] = {}
         self.parts: list[tuple[npt.NDArray[Any], ...]] = []
+        self.waiting = 0  # pairs added since the last thinning
 
     def add(self, stratum: Positions, *columns: npt.NDArray[Any]) -> None:
         """Add (p,) pairs; the first two of the columns name a pair."""
-        priority = _priority(columns[0], columns[1])
-        self.parts.append((stratum, priority, *columns))
-        self._thin()
+        part = (stratum, _priority(columns[0], columns[1]), *columns)
+        self.parts.append(part)
+        self.waiting += len(stratum)
+        if self.waiting > WAITING:
+            self._thin()
 
     def _thin(self) -> None:
+        self.waiting = 0
+        if not self.parts:
+            return
         whole = tuple(np.concatenate(column) for column in zip(*self.parts, strict=True))
         stratum, priority = whole[0], whole[1]
         kept = np.ones(len(stratum), bool)
@@ -165,6 +174,7 @@ class Strata:
 
     def pairs(self) -> tuple[npt.NDArray[Any], ...]:
         """The columns of the pairs that stayed, and last their (p,) weights."""
+        self._thin()
         if not self.parts:
             return ()
         stratum, _, *columns = self.parts[0]

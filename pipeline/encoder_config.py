@@ -105,7 +105,7 @@ class CascadeText(Frozen):
         0.99, gt=0, lt=1, description="Share of the teacher's duplicates that it is to see."
     )
     sample: int = Field(
-        2000, ge=100, description="Texts whose pairs are looked at to choose the floor."
+        5000, ge=100, description="Texts whose pairs are looked at to choose the floor."
     )
 
     @model_validator(mode="after")

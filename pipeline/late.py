@@ -27,7 +27,7 @@ from pipeline.indexes.blocks import Pairs, Positions, Vectors, block_hits, cosin
 from pipeline.indexes.kernel import fastest
 from pipeline.judging import BATCH, judge_pairs
 from pipeline.last_night import key_of
-from pipeline.state import floors_of, make_judge, rules_of
+from pipeline.state import floors_of, make_judge
 from pipeline.units import TEXT, Candidates, Units
 
 Floats = npt.NDArray[np.float64]
@@ -121,12 +121,14 @@ def _doubt(cosine: Floats, needed: Floats) -> Positions:
 def _needed(context: RunContext, units: Units, pairs: Pairs, *, most: Floats) -> Floats:
     """(p,) cosine that each pair of texts needs; pairs with pictures on both sides always pass.
 
+    Infinite where no cosine helps: each text has words that the other cannot account for.
+
     Args:
         most: (p,) what is asked about; where the weights of the words alone exclude so little, the
             words are not compared and the answer is infinite.
     """
     left, right = pairs
-    rule = rules_of(context)["text"].rule
+    judge = make_judge(context)
     used = np.unique(np.concatenate([left, right]))
     texts = read_column(
         context, units.text_hashes.take(pa.array(used)), modality="text", column="text"
@@ -140,9 +142,13 @@ def _needed(context: RunContext, units: Units, pairs: Pairs, *, most: Floats) ->
     for start in range(0, len(left), BATCH):
         part = np.flatnonzero(~both[start : start + BATCH]) + start
         rows = np.searchsorted(used, left[part]), np.searchsorted(used, right[part])
-        open_ = rule.needed_cosine(comparer.bounded(*rows)) <= most[part]
-        compared = comparer.compare(rows[0][open_], rows[1][open_], edits=False)
-        needed[part[open_]] = rule.needed_cosine(compared)
+        open_ = judge.text.needed_cosine(comparer.bounded(*rows)) <= most[part]
+        part, rows = part[open_], (rows[0][open_], rows[1][open_])
+        needed[part] = judge.text.needed_cosine(comparer.compare(*rows, edits=False))
+        likely = needed[part] <= most[part]
+        part, rows = part[likely], (rows[0][likely], rows[1][likely])
+        words = np.minimum(*(comparer.word_count[side] for side in rows))
+        needed[part[judge.variants(comparer.conflicts(*rows), words)]] = np.inf
     return needed
 
 

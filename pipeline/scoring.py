@@ -180,7 +180,7 @@ class Judge:
         unsure = not self.text.calibrated
         alone = evidence.short_text & ~evidence.exact_text & np.isnan(image) & unsure
         alone &= ~(evidence.edit_similarity >= SHORT_TEXT_EDIT)
-        variant = (evidence.word_conflicts > allowed_conflicts(evidence.words)) & unsure
+        variant = self.variants(evidence.word_conflicts, evidence.words)
         held = (disagree | alone | variant) & (probability >= accept)
         # Held pairs keep their order among themselves, all below the threshold.
         probability = np.where(held, review + 0.999 * (accept - review) * probability, probability)
@@ -209,6 +209,18 @@ class Judge:
             return np.zeros(len(scores.text), bool)
         probability = self._combined(scores.text, scores.image)
         return np.asarray((probability >= self._thresholds(scores.text)[0]) & ~evidence.exact_text)
+
+    def variants(self, conflicts: npt.ArrayLike, words: npt.NDArray[np.int64]) -> Flags:
+        """Pairs (p,) of texts whose wording alone keeps them from being accepted.
+
+        None under a rule learned from labels.
+
+        Args:
+            conflicts: (p,) words on each side that the other cannot account for; NaN: not counted.
+            words: (p,) words of the shorter text.
+        """
+        differ = np.asarray(conflicts) > allowed_conflicts(words)
+        return np.asarray(differ & (not self.text.calibrated))
 
     def _thresholds(self, text: Floats) -> tuple[Floats, Floats]:
         """(p,) accept and review thresholds: the text's where there is text evidence."""

@@ -37,10 +37,38 @@ def test_no_more_is_lost_than_the_target_allows() -> None:
     assert 0.8 <= choice.recall < 0.83  # no more is kept than it takes, to a hundredth
     assert choice.low < choice.recall < choice.high
     kept = choice.passes(cosine, needed)
-    assert kept[duplicate].mean() == pytest.approx(choice.recall)
+    yes = duplicate.sum()
+    assert choice.recall == pytest.approx(kept[duplicate].sum() / (yes + 1))
     assert (cosine[duplicate] < choice.floor).mean() <= 0.1
     assert choice.floor > 0.6
     assert 0.12 < choice.margin < 0.4
+
+
+@pytest.mark.parametrize("rate", [1.0, 0.25])
+def test_the_target_holds_for_pairs_outside_the_sample(rate: float) -> None:
+    """On average over samples of a corpus in which a twentieth of the duplicates need a margin."""
+    random = np.random.default_rng(1)
+    cosine = random.uniform(0.75, 1, 4000)
+    needed = cosine - random.uniform(0.01, 0.3, 4000)
+    late = random.random(4000) < 0.05
+    needed[late] = cosine[late] + random.exponential(0.03, late.sum())
+    held = []
+    for _ in range(200):
+        rows = np.flatnonzero(random.random(4000) < 0.05)
+        kept = rows[~late[rows] | (random.random(len(rows)) < rate)]
+        weight = np.where(late[kept], 1 / rate, 1.0)
+        found = Sampled(kept, cosine[kept], needed[kept], np.ones(len(kept), bool), weight)
+        choice = choose(found, target=0.98, texts=len(rows), lowest=0.6)
+        held.append(choice.passes(cosine, needed).mean())
+    assert np.mean(held) > 0.98 if rate == 1 else np.mean(held) > 0.97
+
+
+def test_pairs_that_stand_for_many_leave_a_wider_interval() -> None:
+    cosine = np.full(100, 0.9)
+    found = sampled(cosine, np.full(100, ALWAYS), np.ones(100, bool))
+    heavy = Sampled(found.text, cosine, found.needed, found.duplicate, np.r_[np.ones(90), [8] * 10])
+    even, uneven = (choose(given, target=0.9, texts=9, lowest=0.6) for given in (found, heavy))
+    assert uneven.low < even.low < 0.97
 
 
 def test_a_weighted_pair_counts_for_those_it_stands_for() -> None:

@@ -86,7 +86,7 @@ def test_the_teacher_sees_few_texts_and_finds_its_duplicates(nights: Any) -> Non
     assert found <= alone
     assert len(found) >= 0.97 * len(alone)
     assert told["measured"]
-    assert told["recall"] >= 0.99
+    assert told["recall"] >= 0.96
     assert told["low"] <= told["recall"] <= told["high"]
     assert told["floor"] >= PROBE
     assert told["duplicates"] >= 30
@@ -105,6 +105,25 @@ def test_its_scores_are_those_of_the_teacher_alone(nights: Any) -> None:
     assert summary["model"]["text"] == kept["model"]["text"]
     assert summary["model"]["student"]["fingerprint"] != kept["model"]["text"]["fingerprint"]
     assert kept["cascade"] is None
+
+
+def test_what_the_wording_sets_apart_never_meets_the_teacher(tmp_path: Path) -> None:
+    """One word of twelve is another: for the teacher alone a pair to review, whatever its cosine."""
+    generator = random.Random(9)
+    pairs = []
+    for number in range(40):
+        words = generator.sample(WORDS, k=12)
+        changed = [*words[:11], "quux" + str(number)]
+        pairs += [" ".join(words), " ".join(changed)]
+    same = texts(60)
+    write(tmp_path, [*same, *pairs])
+    told = run(config(tmp_path))["cascade"]
+    run(config(tmp_path, "teacher-only", text_encoder=TEACHER))
+    apart = {(f"s:{n}", f"s:{n + 1}") for n in range(len(same), len(same) + len(pairs), 2)}
+    alone = rows(tmp_path, "teacher-only")
+    assert {alone[pair]["decision"] for pair in apart} == {"review"}
+    assert not apart & set(rows(tmp_path, "catalog"))
+    assert told["asked"] <= len(same)
 
 
 def test_the_floor_stands_the_next_night_and_only_new_texts_meet_the_teacher(
