@@ -108,7 +108,7 @@ def test_its_scores_are_those_of_the_teacher_alone(nights: Any) -> None:
 
 
 def test_what_the_wording_sets_apart_never_meets_the_teacher(tmp_path: Path) -> None:
-    """One word of twelve is another: for the teacher alone a pair to review, whatever its cosine."""
+    """One word of twelve is another: the teacher alone leaves the pair to review."""
     generator = random.Random(9)
     pairs = []
     for number in range(40):
