@@ -6,10 +6,10 @@ STAMP := $(VENV)/.installed
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install run finetune test bench figures chaos format clean
+.PHONY: help install run finetune train-images test bench figures chaos format clean
 
 help: ## Show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
@@ -30,6 +30,9 @@ finetune: $(STAMP) ## Fine-tune on the sample's labels and run again
 	$(BIN)/gemel finetune configs/finetune.yaml
 	$(BIN)/gemel run configs/sample.yaml
 
+train-images: $(STAMP) ## Make the shipped image encoder again, on the photographs in DATA (an hour)
+	$(BIN)/python tests/bench/train_images.py --data $(DATA) --out build/copies
+
 test: $(STAMP) ## Lint, types and tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -46,6 +49,7 @@ figures: $(STAMP) ## The README's other figures, on the labelled sets in the fol
 	$(BIN)/python tests/bench/crowds.py
 	$(BIN)/python tests/bench/clustering.py
 	$(BIN)/python tests/bench/pictures.py --data $(DATA)
+	$(BIN)/python tests/bench/copy_detection.py --data $(DATA)
 	$(BIN)/python tests/bench/nights.py --data $(DATA)
 	$(BIN)/python tests/bench/thirty_nights.py --data $(DATA)
 	$(BIN)/python tests/bench/two_starts.py --tries 50

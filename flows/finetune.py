@@ -9,8 +9,9 @@ from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed
 
-from pipeline import registration
+from pipeline import registration, self_supervision
 from pipeline.train_config import TrainConfig
+from pipeline.view_config import ViewTrainConfig
 
 
 @flow(name="gemel-finetune", validate_parameters=True)
@@ -28,6 +29,20 @@ def finetune(config: TrainConfig) -> Any:
         return Failed(name="NotPromoted", message=message, data=summary)
     get_run_logger().info("%s is registered", summary["model"])
     return summary
+
+
+@flow(name="gemel-views", validate_parameters=True)
+def views(config: ViewTrainConfig) -> Any:
+    """Train an encoder on views of the records, write its folder and return what was learned."""
+    facts = learn(config)
+    get_run_logger().info("%s is in %s", facts["name"], facts["out"])
+    return facts
+
+
+@task(cache_policy=NO_CACHE)
+def learn(config: ViewTrainConfig) -> dict[str, Any]:
+    """Everything from the records to the folder."""
+    return self_supervision.learn_from_views(config)
 
 
 @task(cache_policy=NO_CACHE)

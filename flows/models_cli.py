@@ -49,13 +49,18 @@ def finetune(
 ) -> int:
     """Train on labelled pairs, calibrate, evaluate on held-out pairs, gate, register.
 
-    Exit code 1: the model is registered and did not pass the gate; the champion stays.
+    Exit code 1: the model is registered and did not pass the gate; the champion stays. A file with
+    `views` in the place of labels trains an encoder without any and writes it to a folder.
 
     Example: `gemel finetune configs/finetune.yaml`
     """
     from flows.running import finetune_once
     from pipeline.reporting.training import finetune_lines, plan_lines
     from pipeline.train_config import load_train_config
+    from pipeline.view_config import asks_for_views
+
+    if asks_for_views(config):
+        return _from_views(config, catalog=catalog, dry_run=dry_run, plain=plain, as_json=as_json)
 
     settings = load_train_config(config, catalog=resolved(catalog))
     summary = finetune_once(settings, dry_run=dry_run, plain=plain, quiet=as_json)
@@ -64,6 +69,20 @@ def finetune(
         return 0
     show(summary, finetune_lines(summary), as_json=as_json)
     return 0 if summary["promoted"] or not settings.gate.promote else 1
+
+
+def _from_views(
+    config: Path, *, catalog: str | None, dry_run: bool, plain: bool, as_json: bool
+) -> int:
+    from flows.running import views_once
+    from pipeline.reporting.training import view_lines
+    from pipeline.view_config import load_view_config
+
+    if catalog is not None:
+        raise ConfigError("--catalog: training on views writes to its own `out` and has no catalog")
+    facts = views_once(load_view_config(config), dry_run=dry_run, plain=plain, quiet=as_json)
+    show(facts, view_lines(facts), as_json=as_json)
+    return 0
 
 
 def evaluate(

@@ -22,6 +22,7 @@ from rich.text import Text
 from pipeline import progress
 from pipeline.config import RunConfig
 from pipeline.train_config import TrainConfig
+from pipeline.view_config import ViewTrainConfig
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -99,6 +100,25 @@ def finetune_once(
         return _summary_of(flow, config)
 
 
+def views_once(
+    config: ViewTrainConfig, *, dry_run: bool, plain: bool, quiet: bool
+) -> dict[str, Any]:
+    """Train on views as a flow, or without Prefect, and return what was learned."""
+    from pipeline.self_supervision import learn_from_views
+
+    if dry_run:
+        return learn_from_views(config, dry_run=True)
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    live = LiveProgress(Console(stderr=True, quiet=quiet))
+    if plain:
+        with live.bars, progress.listening(live):
+            return learn_from_views(config)
+    from flows.finetune import views as flow
+
+    with live.bars, progress.listening(live):
+        return _summary_of(flow, config)
+
+
 def _plain(config: RunConfig, full: bool) -> dict[str, Any]:
     from pipeline.nightly import run
 
@@ -111,7 +131,9 @@ def _flow(config: RunConfig, full: bool) -> dict[str, Any]:
     return _summary_of(nightly, config, full=full)
 
 
-def _summary_of(flow: Any, config: RunConfig | TrainConfig, **options: bool) -> dict[str, Any]:
+def _summary_of(
+    flow: Any, config: RunConfig | TrainConfig | ViewTrainConfig, **options: bool
+) -> dict[str, Any]:
     """Run a flow; its summary, also of one that failed for Prefect and has one."""
     try:
         state = cast("State[Any]", flow(config, **options, return_state=True))

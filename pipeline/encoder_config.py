@@ -60,6 +60,20 @@ class EfficientNetLite0(Frozen):
     batch_size: int = Field(32, ge=1)
 
 
+class CopyDetection(Frozen):
+    """The copy-detection network that Gemel ships, or one that `gemel finetune` trained."""
+
+    type: Literal["copy_detection"] = "copy_detection"
+    path: str | None = Field(None, description="Folder of a trained one; none: the shipped one.")
+    image_size: int | None = Field(None, ge=32, description="none: what the network was made for.")
+    backend: Literal["int8", "float32", "torch"] = Field(
+        "int8",
+        description="int8 and float32 in ONNX Runtime, torch: float32 in PyTorch. Vectors of int8 "
+        "are others, those of the two float32 are the same.",
+    )
+    batch_size: int = Field(32, ge=1)
+
+
 class SentenceTransformersImage(Frozen):
     """Any local sentence-transformers folder that takes pictures."""
 
@@ -139,7 +153,12 @@ TextEncodersConfig = Annotated[
     Field(discriminator="type"),
 ]
 ImageEncoderConfig = Annotated[
-    EfficientNetLite0 | SentenceTransformersImage | TorchScriptImage | OnnxImage | ToyImage,
+    CopyDetection
+    | EfficientNetLite0
+    | SentenceTransformersImage
+    | TorchScriptImage
+    | OnnxImage
+    | ToyImage,
     Field(discriminator="type"),
 ]
 

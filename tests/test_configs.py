@@ -8,13 +8,16 @@ import yaml
 from pipeline.config import RunConfig, load_config
 from pipeline.errors import ConfigError
 from pipeline.train_config import load_train_config
+from pipeline.view_config import asks_for_views, load_view_config
 
 ROOT = Path(__file__).parent.parent
 # Prefect's own files are tested where its server is.
 CONFIGS = [path for path in sorted((ROOT / "configs").glob("*.yaml")) if "prefect" not in path.name]
 # `encoder` is a key of fine-tunes alone.
 TRAIN = [path for path in CONFIGS if "encoder" in yaml.safe_load(path.read_text("utf-8"))]
-RUN = [path for path in CONFIGS if path not in TRAIN]
+# `views` is one of trainings without labels.
+VIEWS = [path for path in CONFIGS if asks_for_views(path)]
+RUN = [path for path in CONFIGS if path not in [*TRAIN, *VIEWS]]
 GOOD = {
     "catalog": "c",
     "sources": [
@@ -42,6 +45,15 @@ def test_shipped_configurations_load(path: Path) -> None:
 @pytest.mark.parametrize("path", TRAIN, ids=lambda p: p.name)
 def test_shipped_fine_tunes_load(path: Path) -> None:
     assert load_train_config(path).sources
+    with pytest.raises(ConfigError, match="no such setting"):
+        load_config(path)
+
+
+@pytest.mark.parametrize("path", VIEWS, ids=lambda p: p.name)
+def test_shipped_trainings_on_views_load(path: Path) -> None:
+    config = load_view_config(path)
+    assert config.sources
+    assert Path(config.out).is_absolute()
     with pytest.raises(ConfigError, match="no such setting"):
         load_config(path)
 

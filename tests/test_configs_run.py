@@ -11,14 +11,17 @@ from pipeline.config import load_config
 from pipeline.encoder_config import ToyImage, ToyText
 from pipeline.registration import finetune
 from pipeline.sample import EXPECTED, write_sample
+from pipeline.self_supervision import learn_from_views
 from pipeline.train_config import CharacterCnn, load_train_config
+from pipeline.view_config import asks_for_views, load_view_config
 
 ROOT = Path(__file__).parent.parent
 # Prefect's own files are tested where its server is.
 CONFIGS = [path for path in sorted((ROOT / "configs").glob("*.yaml")) if "prefect" not in path.name]
 # `encoder` is a key of fine-tunes alone.
 TRAIN = [path for path in CONFIGS if "encoder" in yaml.safe_load(path.read_text("utf-8"))]
-RUN = [path for path in CONFIGS if path not in TRAIN]
+VIEWS = [path for path in CONFIGS if asks_for_views(path)]
+RUN = [path for path in CONFIGS if path not in [*TRAIN, *VIEWS]]
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +70,17 @@ def test_it_trains_calibrates_and_registers(home: Path, tmp_path: Path, name: st
     assert summary["metrics"]["average_precision"]["value"] > 0.5
     assert set(config.slices) == set(summary["errors"]["slices"])
     assert Path(summary["report"]).stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", [path.name for path in VIEWS])
+def test_it_learns_from_views(home: Path, tmp_path: Path, name: str) -> None:
+    config = load_view_config(home / "configs" / name, out=str(tmp_path / "out"))
+    views = config.views.model_copy(update={"train_size": 64, "image_size": 64, "dimension": 16})
+    learning = config.learning.model_copy(update={"epochs": 1, "batch_size": 16})
+    facts = learn_from_views(config.model_copy(update={"views": views, "learning": learning}))
+    assert facts["trained_on"] + facts["held_back"] == facts["records"] > 30
+    assert set(facts["held_back_figures"]) == {"before", "after"}
+    assert "identifying persons" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_no_two_configurations_share_a_catalog_or_a_file() -> None:

@@ -18,6 +18,7 @@ from pipeline import (
     output_config,
     source_config,
     train_config,
+    view_config,
 )
 from pipeline.config import RunConfig, load_config
 from pipeline.schemas import TABLES
@@ -230,6 +231,9 @@ SETTINGS: dict[str, list[type[BaseModel]]] = {
     "`encoder.distill`": [train_config.DistillSettings],
     "`judge` of a fine-tune": [train_config.JudgeTraining],
     "`gate`": [train_config.GateTraining],
+    "Training on views": [view_config.ViewTrainConfig],
+    "`views`": [view_config.PictureViews, view_config.TextViews],
+    "`learning`": [view_config.ViewLearning],
 }
 Defaults = dict[tuple[str, str], Any]
 
@@ -283,7 +287,7 @@ def test_no_settings_are_left_out() -> None:
         return set().union(*(models(part) for part in get_args(kind)))
 
     listed = {model for group in SETTINGS.values() for model in group}
-    assert models(RunConfig) | models(TrainConfig) == listed
+    assert models(RunConfig) | models(TrainConfig) | models(view_config.ViewTrainConfig) == listed
 
 
 # --- columns, files, words -----------------------------------------------------------------------

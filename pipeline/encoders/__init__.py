@@ -7,6 +7,7 @@ from typing import assert_never
 
 from pipeline.config import ImageSettings
 from pipeline.encoder_config import (
+    CopyDetection,
     EfficientNetLite0,
     ImageEncoderConfig,
     MiniLmEncoder,
@@ -58,6 +59,10 @@ def open_encoder(
             from pipeline.encoders.toy import ToyTextEncoder
 
             return ToyTextEncoder(dimension=config.dimension)
+        case CopyDetection():
+            from pipeline.encoders.copy_detection import open_copy_detection
+
+            return open_copy_detection(config, images=images, threads=threads)
         case EfficientNetLite0():
             from pipeline.encoders.efficientnet import open_efficientnet
 

@@ -11,8 +11,9 @@ networks for efficient integer-arithmetic-only inference, 2018.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, numpy_helper
 
 from pipeline.encoders.efficientnet_layers import Convolution, Floats
+from pipeline.encoders.picture_loader import Pixels
 
 _SIX = 6.0  # where ReLU6 ends
 _WEIGHT_TOP = 63
@@ -57,6 +59,35 @@ BOUNDS = {
 }
 
 
+_QUANTILE, _CALIBRATED = 0.9999, 4  # of a batch of so many pictures
+
+
+def measured_bounds(layers: Sequence[Convolution], pixels: Pixels) -> dict[str, float]:
+    """Largest absolute values of the outputs that no ReLU6 bounds: see `BOUNDS`.
+
+    Args:
+        pixels: uint8 (n, 3, s, s), pictures like those that the network is to see.
+    """
+    import onnx
+    import onnxruntime
+
+    free = [layer.name for layer in layers if not layer.bounded]
+    free += [f"{layer.name}.sum" for layer in layers if layer.sum_from]
+    made = graph(layers, image_size=pixels.shape[-1], gem_power=3.0, int8=False)
+    model = onnx.load_from_string(made)
+    for name in free:
+        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    found = dict.fromkeys(free, 0.0)
+    for at in range(0, len(pixels), _CALIBRATED):
+        values = session.run(free, {"pixels": pixels[at : at + _CALIBRATED]})
+        for name, value in zip(free, values, strict=True):
+            found[name] = max(found[name], float(np.quantile(np.abs(value), _QUANTILE)))
+    return {name: round(value, 1) for name, value in sorted(found.items())}
+
+
 @dataclass
 class _Graph:
     """Nodes and constants in order; every value is called by the name of its node."""
@@ -81,10 +112,23 @@ class _Value:
     step: np.float32 | None = None
 
 
-def graph(layers: Sequence[Convolution], *, image_size: int, gem_power: float, int8: bool) -> bytes:
-    """Return a model that maps `pixels`, uint8 (n, 3, s, s), to `vectors`, float32 (n, d)."""
+def graph(
+    layers: Sequence[Convolution],
+    *,
+    image_size: int,
+    gem_power: float,
+    int8: bool,
+    bounds: Mapping[str, float] = BOUNDS,
+    projection: tuple[Floats, Floats] | None = None,
+) -> bytes:
+    """Return a model that maps `pixels`, uint8 (n, 3, s, s), to `vectors`, float32 (n, d).
+
+    Args:
+        bounds: of the outputs that no ReLU6 bounds, for eight bits.
+        projection: float32 weight (d, c) and bias (d,) of a linear layer after the pooling.
+    """
     made = _Graph()
-    put = _eight_bit if int8 else _float
+    put = partial(_eight_bit, bounds=bounds) if int8 else _float
     before: dict[str, _Value] = {}
     value = _dequantised(made, "pixels", name="scaled", step=_INPUT_SCALE, zero=_INPUT_ZERO)
     if not int8:
@@ -93,11 +137,18 @@ def graph(layers: Sequence[Convolution], *, image_size: int, gem_power: float, i
     for layer in layers:
         before[layer.name] = value
         value = put(made, layer, value, added=before.get(layer.sum_from or ""))
-    _pool(made, value.name, power=gem_power)
+    _pool(made, value.name, power=gem_power, name="vectors" if projection is None else "pooled")
+    dimension = len(layers[-1].bias)
+    if projection is not None:
+        weight, bias = (
+            made.constant(f"projection.{part}", value)
+            for part, value in zip(("weight", "bias"), projection, strict=True)
+        )
+        made.add("Gemm", ["pooled", weight, bias], "vectors", transB=1)
+        dimension = len(projection[1])
     pixels = helper.make_tensor_value_info(
         "pixels", TensorProto.UINT8, ["n", 3, image_size, image_size]
     )
-    dimension = len(layers[-1].bias)
     vectors = helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["n", dimension])
     whole = helper.make_graph(made.nodes, "efficientnet_lite0", [pixels], [vectors], made.constants)
     model = helper.make_model(
@@ -117,18 +168,25 @@ def _float(made: _Graph, layer: Convolution, value: _Value, *, added: _Value | N
     return _Value(name)
 
 
-def _eight_bit(made: _Graph, layer: Convolution, value: _Value, *, added: _Value | None) -> _Value:
+def _eight_bit(
+    made: _Graph,
+    layer: Convolution,
+    value: _Value,
+    *,
+    added: _Value | None,
+    bounds: Mapping[str, float],
+) -> _Value:
     """ReLU6 is what the range 0 … 6 of the result does."""
     assert value.step is not None
     inputs = [value.name, *_integer_weights(made, layer, step=value.step)]
     name = _convolve(made, layer, inputs)
     if layer.bounded:
         return _rounded(made, name, low=0.0, high=_SIX)
-    result = _rounded(made, name, low=-BOUNDS[layer.name], high=BOUNDS[layer.name])
+    result = _rounded(made, name, low=-bounds[layer.name], high=bounds[layer.name])
     if added is None:
         return result
     name = made.add("Add", [result.name, added.name], f"{layer.name}.sum")
-    return _rounded(made, name, low=-BOUNDS[name], high=BOUNDS[name])
+    return _rounded(made, name, low=-bounds[name], high=bounds[name])
 
 
 def _convolve(made: _Graph, layer: Convolution, inputs: Sequence[str]) -> str:
@@ -194,12 +252,12 @@ def _dequantised(
     return _Value(made.add("DequantizeLinear", inputs, name), step)
 
 
-def _pool(made: _Graph, name: str, *, power: float) -> None:
+def _pool(made: _Graph, source: str, *, power: float, name: str) -> None:
     """See `efficientnet.gem`."""
     made.constant("floor", np.float32(1e-6))
     made.constant("power", np.float32(power))
     made.constant("root", np.float32(1 / power))
-    made.add("Max", [name, "floor"], "floored")
+    made.add("Max", [source, "floor"], "floored")
     made.add("Pow", ["floored", "power"], "raised")
     made.add("ReduceMean", ["raised"], "mean", axes=[2, 3], keepdims=0)
-    made.add("Pow", ["mean", "root"], "vectors")
+    made.add("Pow", ["mean", "root"], name)

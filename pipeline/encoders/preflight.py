@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.encoder_config import (
     CascadeText,
+    CopyDetection,
     EfficientNetLite0,
     ImageEncoderConfig,
     MiniLmEncoder,
@@ -46,6 +47,9 @@ def check_encoder(config: TextEncodersConfig | ImageEncoderConfig, *, field: str
         case StaticText():
             check_encoder(config.teacher, field=f"{field}.teacher")
             return
+        case CopyDetection():
+            problem = _folder_problem(Path(config.path)) if config.path else None
+            wanted = "a folder that `gemel finetune` made of pictures"
         case SentenceTransformersText() | SentenceTransformersImage():
             problem = _folder_problem(Path(config.path))
             wanted = "a local folder that SentenceTransformer.save_pretrained wrote"
@@ -68,6 +72,8 @@ def known_dimension(config: TextEncoderConfig | ImageEncoderConfig) -> int | Non
     match config:
         case MiniLmEncoder():
             return 384
+        case CopyDetection(path=None):
+            return 512
         case EfficientNetLite0():
             return 1280
         case ToyText() | StaticText():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,13 @@ if TYPE_CHECKING:
     from pipeline.encoders.character_cnn import CharacterCutter
 
 _NO_LIMIT = 1_000_000  # tokenizers say "no limit" with a huge number
-_OWN = "pipeline.encoders.character_cnn.CharacterCnn"
+_OWN = {
+    f"{module}.{name}"
+    for module, name in (
+        ("pipeline.encoders.character_cnn", "CharacterCnn"),
+        ("pipeline.encoders.copy_network", "CopyNetwork"),
+    )
+}
 
 
 def load_model(folder: Path) -> Any:
@@ -29,12 +36,12 @@ def load_model(folder: Path) -> Any:
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        if _module_types(folder) == [_OWN]:
+        types = _module_types(folder)
+        if len(types) == 1 and types[0] in _OWN:
             # Our own class, out of this package: named by a folder it would need the permission
             # to run any code (trust_remote_code), so it is put in place by hand.
-            from pipeline.encoders.character_cnn import CharacterCnn
-
-            own = CharacterCnn.load(str(folder))
+            module, _, name = types[0].rpartition(".")
+            own = getattr(import_module(module), name).load(str(folder))
             return SentenceTransformer(modules=[own], device="cpu").eval()
         model = SentenceTransformer(
             str(folder), device="cpu", trust_remote_code=False, local_files_only=True

@@ -62,7 +62,10 @@ def _network(model: Any) -> Any:
 
 def input_size(model: Any) -> int:
     """Return the side in pixels that the model's processor crops or scales to, else 224."""
-    processor = getattr(_image_module(model), "processor", None)
+    module = _image_module(model)
+    if own := getattr(module, "image_size", None):
+        return int(own)
+    processor = getattr(module, "processor", None)
     processor = getattr(processor, "image_processor", processor)
     for setting in ("crop_size", "size"):
         value = getattr(processor, setting, None)

@@ -28,6 +28,26 @@ def plan_lines(plan: dict[str, Any]) -> list[str]:
     return lines
 
 
+def view_lines(facts: dict[str, Any]) -> list[str]:
+    """What training on views says; of a dry run what it would learn from."""
+    lines = [
+        f"model       {facts['name']}, for {facts['purpose']}, without labels",
+        f"{facts['views']:<11} {facts['records']:,} distinct of {facts['read']:,} read, "
+        f"{facts['rejected']:,} rows refused",
+        f"learned     from {facts['trained_on']:,}; {facts['held_back']:,} held back, whole groups",
+    ]
+    if "history" not in facts:
+        return [*lines, "nothing was trained or written"]
+    if facts.get("unreadable"):
+        lines.append(f"unreadable  {facts['unreadable']:,} pictures")
+    for name, found in facts["held_back_figures"].items():
+        lines.append(
+            f"{name:<11} average precision {found['average_precision']:.3f}, recall at precision "
+            f"0.999 {found['recall_at_precision_999']:.3f} between views of those held back"
+        )
+    return [*lines, f"written     {facts['out']}"]
+
+
 def _splits(parts: dict[str, dict[str, int]]) -> list[str]:
     return [
         f"{name:<11} {part['pairs']:,} pairs, {part['positives']:,} duplicates, "

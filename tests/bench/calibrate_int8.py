@@ -11,13 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import onnx
-import onnxruntime
 from PIL import Image, ImageEnhance
 
 from pipeline.encoders.efficientnet import load_network
 from pipeline.encoders.efficientnet_layers import convolutions
-from pipeline.encoders.efficientnet_onnx import graph
+from pipeline.encoders.efficientnet_onnx import measured_bounds
 from pipeline.encoders.picture_loader import Pixels, prepare
 from pipeline.sample.pictures import photograph
 
@@ -27,8 +25,7 @@ PHOTOGRAPHS = [
     *(f"skimage/{name}.jpg" for name in ("hubble_deep_field", "retina", "rocket")),
     *(f"sklearn/{name}.jpg" for name in ("china", "flower")),
 ]  # fmt: skip
-CROPS, SIZE, BATCH = 7, 224, 4
-QUANTILE = 0.9999
+CROPS, SIZE = 7, 224
 
 
 def pictures() -> Iterator[Pixels]:
@@ -51,27 +48,7 @@ def pictures() -> Iterator[Pixels]:
             yield prepare(crop, size=SIZE)
 
 
-def bounds() -> dict[str, float]:
-    layers = convolutions(load_network(SIZE))
-    free = [layer.name for layer in layers if not layer.bounded]
-    free += [f"{layer.name}.sum" for layer in layers if layer.sum_from]
-    model = onnx.load_from_string(graph(layers, image_size=SIZE, gem_power=3.0, int8=False))
-    for name in free:
-        model.graph.output.append(
-            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
-        )
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    found = dict.fromkeys(free, 0.0)
-    pixels = np.stack(list(pictures()))
-    for at in range(0, len(pixels), BATCH):
-        values = session.run(free, {"pixels": pixels[at : at + BATCH]})
-        for name, value in zip(free, values, strict=True):
-            found[name] = max(found[name], float(np.quantile(np.abs(value), QUANTILE)))
-    return {name: round(value, 1) for name, value in sorted(found.items())}
-
-
 if __name__ == "__main__":
-    for key, value in bounds().items():
+    layers = convolutions(load_network(SIZE))
+    for key, value in measured_bounds(layers, np.stack(list(pictures()))).items():
         print(f'    "{key}": {value},')

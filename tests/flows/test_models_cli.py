@@ -254,3 +254,21 @@ def test_bad_input_exits_with_2_and_says_why(
     assert message in said.out + said.err
     assert "Traceback" not in said.err
     assert not (made / "other").exists()
+
+
+def test_training_on_views_needs_no_catalog_and_says_what_it_would_learn_from(
+    tmp_path: Path,
+) -> None:
+    lines = (json.dumps({"id": n, "text": f"text {n} of many"}) for n in range(20))
+    (tmp_path / "in.jsonl").write_text("\n".join(lines))
+    source = {"name": "t", "type": "jsonl", "path": "in.jsonl",
+              "columns": {"id": "id", "text": "text"}}  # fmt: skip
+    path = tmp_path / "views.yaml"
+    data = {"name": "mine", "out": "mine", "sources": [source], "views": {"type": "texts"}}
+    path.write_text(yaml.safe_dump(data))
+    said = gemel("finetune", path, "--dry-run")
+    assert said.code == 0
+    assert "20 distinct of 20 read" in said.out
+    refused = gemel("finetune", path, "--catalog", tmp_path)
+    assert refused.code == 2
+    assert "--catalog" in refused.err

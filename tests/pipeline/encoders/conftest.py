@@ -136,6 +136,29 @@ def router_folder(tmp_path_factory: pytest.TempPathFactory, bert_folder: Path) -
     return folder
 
 
+@pytest.fixture(scope="session")
+def copy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random copy-detection network of two convolutions."""
+    from pipeline.encoders.copy_folder import CopyWeights
+    from pipeline.encoders.efficientnet_layers import Convolution
+    from pipeline.encoders.efficientnet_onnx import measured_bounds
+
+    folder, random = tmp_path_factory.mktemp("copies"), np.random.default_rng(0)
+
+    def weights(*shape: int) -> Any:
+        return (random.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
+
+    bias = np.full(16, 0.1, np.float32)
+    layers = [
+        Convolution("stem", weights(16, 3, 3, 3), bias, 2, (0, 0, 1, 1), 1, True),
+        Convolution("head", weights(16, 16, 1, 1), bias, 1, (0, 0, 0, 0), 1, False, "head"),
+    ]
+    pixels = random.integers(0, 256, (8, 3, SIZE, SIZE)).astype(np.uint8)
+    projection = weights(12, 16), np.zeros(12, np.float32)
+    CopyWeights(layers, *projection, SIZE, 3.0, measured_bounds(layers, pixels)).write(folder)
+    return folder
+
+
 def small_network() -> Any:
     """A random convolution with pooling: (n, 3, s, s) to (n, 16)."""
     import torch

@@ -1,0 +1,95 @@
+"""The copy-detection network that Gemel ships, or one that was trained from it."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.config import ImageSettings
+from pipeline.encoder_config import CopyDetection
+from pipeline.encoders.copy_folder import FACTS, WEIGHTS, CopyWeights, read_copy_folder
+from pipeline.encoders.fingerprint import file_digest, fingerprint, require_digest
+from pipeline.encoders.picture_encoder import PictureEncoder
+from pipeline.encoders.picture_loader import PREPARED, Pixels
+from pipeline.encoders.torch_runtime import single_threaded
+
+# Of the shipped weights; the thresholds in `pipeline.defaults` are theirs alone.
+SHA256 = "998307e0a1d722ba9b75bf28f5a9a3184b89620c5eb48fca88ea0a4d01bcb577"
+_INT8 = 1  # of the recipe in efficientnet_onnx; its steps are part of every vector
+
+
+def shipped() -> Path:
+    """The folder of the network in this package."""
+    return Path(str(files("pipeline.encoders") / "copies"))
+
+
+def open_copy_detection(
+    config: CopyDetection, *, images: ImageSettings, threads: int | None
+) -> PictureEncoder:
+    """Load the network; neither torch nor sentence-transformers is imported but for `torch`.
+
+    Both float32 backends have one fingerprint: their vectors agree to rounding.
+
+    Raises:
+        EncoderError: a file is missing or damaged, the shipped weights are not those that were
+            measured, or a package is missing.
+    """
+    folder = Path(config.path) if config.path else shipped()
+    if not config.path:
+        require_digest(folder / WEIGHTS, expected=SHA256, reinstall="gemel")
+    kept = read_copy_folder(folder)
+    size = config.image_size or kept.image_size
+    torch, int8 = config.backend == "torch", config.backend == "int8"
+    return PictureEncoder(
+        network=_in_torch(folder) if torch else _in_onnxruntime(kept, size, int8=int8),
+        image_size=size,
+        name=f"{folder.name}{'-int8' if int8 else ''}",
+        fingerprint=fingerprint(
+            weights=file_digest(folder / WEIGHTS),
+            facts=file_digest(folder / FACTS),
+            image_size=size,
+            prepared=PREPARED,
+            version=1,
+            **({"int8": _INT8} if int8 else {}),
+        ),
+        dimension=len(kept.bias),
+        batch_size=config.batch_size,
+        images=images,
+        threads=threads,
+        prepare_thread=single_threaded if torch else int,
+    )
+
+
+def _in_onnxruntime(kept: CopyWeights, size: int, *, int8: bool) -> Any:
+    from pipeline.encoders.efficientnet_onnx import graph
+    from pipeline.encoders.onnx_file import session
+
+    made = graph(
+        kept.layers,
+        image_size=size,
+        gem_power=kept.gem_power,
+        int8=int8,
+        bounds=kept.bounds,
+        projection=(kept.weight, kept.bias),
+    )
+    return session(made, name="copy detection")
+
+
+def _in_torch(folder: Path) -> Any:
+    import torch
+
+    from pipeline.encoders.copy_network import CopyNetwork
+
+    model = CopyNetwork.load(str(folder)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def network(pixels: Pixels) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            found = model({"pixel_values": torch.from_numpy(pixels)})["sentence_embedding"]
+        vectors: NDArray[np.float32] = found.numpy()
+        return vectors
+
+    return network

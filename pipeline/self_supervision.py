@@ -1,0 +1,271 @@
+"""Self-supervised training from records to a folder: an encoder that no label was needed for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline import progress
+from pipeline.encoders.contract import ImageRef
+from pipeline.encoders.torch_runtime import core_count
+from pipeline.errors import ConfigError
+from pipeline.picture_edits import EDITS as PICTURE_EDITS
+from pipeline.records import content_hash, normalise_text
+from pipeline.sources import open_source
+from pipeline.text_edits import EDITS as TEXT_EDITS
+from pipeline.view_config import PictureViews, ViewTrainConfig
+
+Rows = npt.NDArray[np.int64]
+
+_SHARD = 4096
+_FEWEST = 8  # records that are worth a training
+_CALIBRATED = 160  # records whose views tell the ranges that eight bits hold
+_CARD = "README.md"
+
+
+@dataclass(frozen=True)
+class Material:
+    """Records to learn from.
+
+    Attributes:
+        items: texts, or references to pictures.
+        group: (n,) numbers; records of one may show the same. groups: of them.
+        read: records that the sources delivered; rejected: rows that they refused.
+    """
+
+    items: list[Any]
+    group: Rows
+    groups: int
+    read: int
+    rejected: int
+
+
+def learn_from_views(config: ViewTrainConfig, *, dry_run: bool = False) -> dict[str, Any]:
+    """Train an encoder on edited views of the records and write its folder.
+
+    Returns:
+        What was learned from, the held-back figures before and after, the history.
+
+    Raises:
+        ConfigError: there are too few records, or `group` names no attribute of theirs.
+        TrainingError: the loss became no number.
+    """
+    material = read_material(config)
+    from pipeline.training.views import split
+
+    train, held = split(material.group, held_back=config.held_back, seed=config.seed)
+    facts: dict[str, Any] = {
+        "name": config.name, "purpose": config.purpose, "views": config.views.type,
+        "objective": config.learning.objective, "out": config.out, "read": material.read,
+        "rejected": material.rejected, "records": len(material.items),
+        "groups": material.groups, "trained_on": len(train), "held_back": len(held),
+    }  # fmt: skip
+    if dry_run:
+        return facts
+    from pipeline.training.runtime import quiet, torch_settings, versions
+
+    with quiet(), torch_settings(core_count(None), seed=config.seed):
+        pictures = isinstance(config.views, PictureViews)
+        learned = (_pictures if pictures else _texts)(config, material, train, held)
+    facts |= {"versions": versions(), "settings": config.model_dump(mode="json"), **learned}
+    folder = Path(config.out)
+    (folder / "training.json").write_text(json.dumps(facts, indent=1, default=str) + "\n")
+    (folder / _CARD).write_text(card(facts))
+    return facts
+
+
+def read_material(config: ViewTrainConfig) -> Material:
+    """Every content once, those of smallest hash where there are more than `most`.
+
+    Raises:
+        ConfigError: there are too few records, or `group` names no attribute of theirs.
+    """
+    found: dict[str, tuple[Any, str]] = {}
+    read = rejected = 0
+    for batch in _batches(config):
+        rejected += batch.rejected.num_rows
+        read += batch.rows.num_rows
+        for digest, item, group in _items(config, batch.rows):
+            found.setdefault(digest, (item, group))
+        if len(found) > 2 * config.most:
+            found = dict(sorted(found.items(), key=lambda pair: pair[0])[: config.most])
+    kept = sorted(found.items(), key=lambda pair: pair[0])[: config.most]
+    if len(kept) < _FEWEST:
+        raise ConfigError(
+            f"sources: {len(kept)} {config.views.type} to learn from, at least {_FEWEST} are needed"
+        )
+    names = [group or f"\0{digest}" for digest, (_, group) in kept]
+    if config.group and not any(group for _, (_, group) in kept):
+        raise ConfigError(
+            f"group: no record has the attribute {config.group!r}; name one of the columns that "
+            "the sources keep"
+        )
+    distinct, number = np.unique(names, return_inverse=True)
+    items = [item for _, (item, _) in kept]
+    return Material(items, number.astype(np.int64), len(distinct), read, rejected)
+
+
+def _batches(config: ViewTrainConfig) -> Iterator[Any]:
+    for source in config.sources:
+        yield from open_source(source).batches(rows=_SHARD)
+
+
+def _items(config: ViewTrainConfig, rows: pa.Table) -> Iterator[tuple[str, Any, str]]:
+    """(content hash, item, group or empty) of the rows that have the modality."""
+    groups = [dict(row or ()).get(config.group) or "" for row in rows["attributes"].to_pylist()]
+    if config.views.type == "texts":
+        text = normalise_text(rows["text"].combine_chunks())
+        for item, digest, group in zip(
+            text.to_pylist(), content_hash(text).to_pylist(), groups, strict=True
+        ):
+            if item:
+                yield digest, item, group
+        return
+    options = {source.name: source.storage_options for source in config.sources}
+    only = next(iter(options.values())) if len(options) == 1 else {}
+    for uri, data, group in zip(
+        rows["image_uri"].to_pylist(), rows["image_bytes"].to_pylist(), groups, strict=True
+    ):
+        if uri or data:
+            # A picture in a file is named by its address: reading all to hash them costs a pass.
+            (digest,) = content_hash(pa.array([uri or data])).to_pylist()
+            yield digest, ImageRef(uri, data, only), group
+
+
+# --- the two kinds -----------------------------------------------------------------------------
+
+
+def _pictures(config: ViewTrainConfig, material: Material, train: Rows, held: Rows) -> Any:
+    from pipeline.encoders.copy_network import CopyNetwork
+    from pipeline.encoders.efficientnet_onnx import measured_bounds
+    from pipeline.training import learn_views
+    from pipeline.training.picture_views import Photographs, picture_step
+    from pipeline.training.picture_views import PictureViews as Dataset
+
+    views = config.views
+    assert isinstance(views, PictureViews)
+    photographs, unreadable = _readable(
+        Photographs(material.items, material.group, config.images), views.train_size
+    )
+    keep = np.setdiff1d(np.arange(len(material.items)), unreadable)
+    train, held = np.intersect1d(train, keep), np.intersect1d(held, keep)
+
+    def data(rows: Rows, size: int) -> Any:
+        part = photographs.part(rows)
+        made = Dataset(part, size=size, seed=config.seed, edits=views.edits or tuple(PICTURE_EDITS))
+        return learn_views.Data(made, picture_step, part.group, views.workers)
+
+    epochs = config.learning.epochs
+    if views.start:
+        network = CopyNetwork.load(views.start)
+    else:
+        network = learn_views.copy_network(image_size=views.image_size, dimension=views.dimension)
+        learn_views.whiten(network, data(train, views.train_size), epoch=epochs)
+    learn_views.freeze(network)
+    told = _learned(config, network, data(train, views.train_size), data(held, network.image_size))
+    some = data(train[:_CALIBRATED], network.image_size)
+    pixels = [step["pixel_values"] for _, step in some.each(np.arange(len(some.group)), epoch=0)]
+    network.bounds = measured_bounds(network.listed(), np.concatenate([x.numpy() for x in pixels]))
+    network.save(config.out)
+    return {**told, "unreadable": len(unreadable)}
+
+
+def _readable(photographs: Any, size: int) -> tuple[Any, Rows]:
+    """The same, and the rows that cannot be decoded."""
+    from pipeline.images import ImageError
+
+    bad = []
+    for row in range(len(photographs.refs)):
+        try:
+            photographs.picture(row, at_least=size)
+        except ImageError:
+            bad.append(row)
+        progress.report("read", row + 1, len(photographs.refs))
+    return photographs, np.array(bad, np.int64)
+
+
+def _texts(config: ViewTrainConfig, material: Material, train: Rows, held: Rows) -> Any:
+    from sentence_transformers import SentenceTransformer
+
+    from pipeline.encoders.minilm import verified_folder
+    from pipeline.encoders.sentence_transformers_folder import load_model
+    from pipeline.training import learn_views
+    from pipeline.training.text_views import TextViews, text_step
+
+    views = config.views
+    assert not isinstance(views, PictureViews)
+    path = getattr(views.start, "path", None)
+    encoder: SentenceTransformer = load_model(Path(path) if path else verified_folder())
+    collate = text_step(encoder, max_tokens=views.max_tokens)
+
+    def data(rows: Rows) -> Any:
+        texts = [material.items[row] for row in rows.tolist()]
+        made = TextViews(texts, seed=config.seed, edits=views.edits or tuple(TEXT_EDITS))
+        return learn_views.Data(made, collate, material.group[rows], 0)
+
+    told = _learned(config, encoder, data(train), data(held))
+    Path(config.out).mkdir(parents=True, exist_ok=True)
+    encoder.save(config.out, create_model_card=False)
+    return told
+
+
+def _learned(config: ViewTrainConfig, encoder: Any, train: Any, held: Any) -> dict[str, Any]:
+    """Train, and measure on the held-back records before and after."""
+    from pipeline.training import learn_views
+
+    epochs = config.learning.epochs
+    measured: dict[str, Any] = {}
+
+    def measure(name: str) -> None:
+        if len(held.group) > 1:
+            measured[name] = learn_views.held_back(encoder, held, epoch=epochs + 2)
+
+    measure("before")
+    history = learn_views.learn(encoder, train, config.learning, seed=config.seed)
+    measure("after")
+    return {"history": history, "held_back_figures": measured}
+
+
+# --- the card ----------------------------------------------------------------------------------
+
+
+def card(facts: dict[str, Any]) -> str:
+    """The model card: data, recipe, figures, limits."""
+    measured = facts["held_back_figures"]
+    rows = [
+        f"| {name} | {found['average_precision']:.3f} | {found['recall_at_precision_999']:.3f} |"
+        for name, found in measured.items()
+    ]
+    table = ["| | average precision | recall at precision 0.999 |", "|---|---|---|", *rows]
+    learning = facts["settings"]["learning"]
+    sources = ", ".join(source["name"] for source in facts["settings"]["sources"])
+    lines = [
+        f"# {facts['name']}",
+        "",
+        f"A Siamese encoder of {facts['views']}, trained without labels on two edited views of "
+        f"each record ({facts['objective']}), for {facts['purpose']}.",
+        "",
+        f"Learned from {facts['trained_on']:,} of {facts['records']:,} records ({sources}); whole "
+        f"groups, {facts['held_back']:,} records, were held back and only measure:",
+        "",
+        *(table if rows else ["nothing was held back, so nothing is measured"]),
+        "",
+        f"{learning['epochs']} epochs of steps of {learning['batch_size']} records, learning rate "
+        f"{learning['learning_rate']:g}, seed {facts['settings']['seed']}. The whole recipe and "
+        "the versions are in training.json.",
+        "",
+        "Views are edits that a program makes; copies that people make differ in other ways. The "
+        "figures say how views find each other, not how copies do. The cosines of this encoder "
+        "have thresholds of their own: those of another model are wrong for it.",
+        "",
+        "Not for identifying persons, nor for deciding on anybody's access, admission or rights: "
+        "that two pictures or texts are alike says nothing of who is in them.",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,197 @@
+"""Steps of views: every record once, hard negatives together, the same whatever the workers."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pipeline.config import ImageSettings
+from pipeline.encoders import ImageRef
+from pipeline.encoders.copy_network import CopyNetwork
+from pipeline.encoders.efficientnet_layers import Convolution
+from pipeline.encoders.sentence_transformers_folder import load_model
+from pipeline.picture_edits import EDITS
+from pipeline.text_edits import EDITS as TEXT_EDITS
+from pipeline.training import learn_views
+from pipeline.training.picture_views import Photographs, PictureViews, picture_step
+from pipeline.training.runtime import quiet, torch_settings
+from pipeline.training.text_views import TextViews, text_step
+from pipeline.training.views import Batches, alike, in_order, loader, split, steps
+from pipeline.view_config import ViewLearning, ViewObjective
+
+SIZE = 32
+
+
+def layers(seed: int = 0) -> list[Convolution]:
+    """A network of three convolutions, the last with a sum."""
+    random = np.random.default_rng(seed)
+
+    def weight(*shape: int) -> np.ndarray:
+        return (random.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
+
+    bias = np.full(12, 0.1, np.float32)
+    return [
+        Convolution("stem", weight(12, 3, 3, 3), bias, 2, (0, 0, 1, 1), 1, True),
+        Convolution("b4.project", weight(12, 1, 5, 5), bias, 2, (2, 2, 2, 2), 12, True),
+        Convolution("head", weight(12, 12, 1, 1), bias, 1, (0, 0, 0, 0), 1, False, "head"),
+    ]
+
+
+def network(dimension: int = 8) -> CopyNetwork:
+    torch.manual_seed(0)
+    made = CopyNetwork(layers(), torch.nn.Linear(12, dimension), image_size=SIZE)
+    return made.eval()
+
+
+def photographs(count: int = 24) -> Photographs:
+    refs = []
+    for number in range(count):
+        pixels = np.random.default_rng(number).integers(0, 256, (5, 5, 3)).astype(np.uint8)
+        out = io.BytesIO()
+        Image.fromarray(pixels).resize((48, 40), Image.Resampling.BICUBIC).save(out, "PNG")
+        refs.append(ImageRef(data=out.getvalue()))
+    return Photographs(refs, np.arange(count) // 2, ImageSettings())
+
+
+def data(*, workers: int = 0, edits: tuple[str, ...] = tuple(EDITS)) -> learn_views.Data:
+    some = photographs()
+    views = PictureViews(some, size=SIZE, seed=3, edits=edits)
+    return learn_views.Data(views, picture_step, some.group, workers)
+
+
+def test_whole_groups_are_held_back_and_some_are_left() -> None:
+    group = np.repeat(np.arange(10), 3)
+    train, held = split(group, held_back=0.3, seed=1)
+    assert sorted([*train, *held]) == list(range(30))
+    assert not set(group[train]) & set(group[held])
+    assert len(held) == 9
+    assert len(split(group, held_back=0.0, seed=1)[1]) == 0
+    assert len(split(np.zeros(5, np.int64), held_back=0.9, seed=1)[0]) == 5
+
+
+def test_the_nearest_of_other_groups_come_first() -> None:
+    vectors = np.array([[1, 0], [0.99, 0.1], [0.9, 0.4], [0, 1]], np.float32)
+    near = alike(vectors, np.array([0, 0, 1, 2]))
+    assert near[0].tolist()[:2] == [2, 3]
+    assert near[2].tolist()[:2] == [1, 0]
+
+
+def test_every_record_is_once_in_an_epoch_beside_those_that_look_alike() -> None:
+    random = np.random.default_rng(0)
+    vectors = np.repeat(random.standard_normal((20, 6)), 5, axis=0) + 0.01
+    group = np.arange(100)
+    near = alike(vectors.astype(np.float32), group)
+    found = list(steps(near, group, size=20, join=3, random=np.random.default_rng(5)))
+    assert sorted(np.concatenate(found).tolist()) == list(range(100))
+    assert {len(step) for step in found} == {20}
+    together = [np.unique(step // 5, return_counts=True)[1].max() for step in found]
+    assert min(together) >= 4
+    alone = list(steps(near, group, size=20, join=0, random=np.random.default_rng(5)))
+    assert sorted(np.concatenate(alone).tolist()) == list(range(100))
+    batches = Batches(near, group, size=30, join=3, seed=0, epochs=3)
+    listed = list(batches)
+    assert len(listed) == len(batches) == 12
+    assert [place for step in listed for place in step if place[0] == 1] != [
+        (1, row) for _, row in (place for step in listed for place in step if place[0] == 0)
+    ]
+
+
+def test_views_are_the_same_with_workers_and_without() -> None:
+    batches = in_order(np.arange(24), epoch=2, size=7)
+    results = []
+    for workers in (0, 2):
+        given = data(workers=workers)
+        made = loader(given.views, batches, workers=workers, collate=given.collate)
+        results.append([(rows, features["pixel_values"]) for rows, features in made])
+    for (rows, pixels), (again, others) in zip(*results, strict=True):
+        assert rows.tolist() == again.tolist()
+        assert torch.equal(pixels, others)
+    assert results[0][0][1].shape == (14, 3, SIZE, SIZE)
+    other = data().views[(3, 0)][1]
+    assert not torch.equal(other, data().views[(2, 0)][1])
+
+
+def test_learned_whitening_leaves_views_that_differ_alike_everywhere() -> None:
+    random = np.random.default_rng(0)
+    mixed = random.standard_normal((6, 6))
+    records = np.repeat(random.standard_normal((4000, 6)) * [9, 5, 3, 1, 1, 1], 2, axis=0)
+    features = (records + random.standard_normal((8000, 6)) * [1, 4, 1, 1, 2, 1]) @ mixed
+    weight, bias = learn_views.whitened(features.astype(np.float32), dimension=4)
+    white = features @ weight.T + bias
+    assert weight.shape == (4, 6)
+    assert np.abs(white.mean(axis=0)).max() < 1e-3
+    assert np.allclose(np.cov(white.T), np.eye(4) / 4, atol=0.02)
+    within = (white[0::2] - white[1::2]).T @ (white[0::2] - white[1::2])
+    share = np.diag(within) / np.trace(within)
+    assert (np.diff(share) > 0).all()  # the best told apart come first
+    assert np.abs(within - np.diag(np.diag(within))).max() < 0.1 * within.max()
+
+
+@pytest.mark.parametrize("objective", ViewObjective.__args__)
+def test_every_objective_trains_and_a_training_repeats(objective: str) -> None:
+    settings = ViewLearning(
+        objective=objective, epochs=2, batch_size=8, learning_rate=1e-3, memory=32
+    )
+    results = []
+    for _ in range(2):
+        encoder, told = network(), []
+        with quiet(), torch_settings(1, seed=0):
+            history = learn_views.learn(encoder, data(), settings, seed=0, each=told.append)
+        assert [entry["epoch"] for entry in history] == [1, 2]
+        assert told == history
+        assert all(np.isfinite(entry["loss"]) for entry in history)
+        results.append(encoder.state_dict())
+    start = network().state_dict()
+    assert any(not torch.equal(start[name], results[0][name]) for name in start)
+    for name in start:
+        assert torch.equal(results[0][name], results[1][name])
+
+
+def test_training_brings_views_nearer_than_strangers() -> None:
+    given = data(edits=("mirror", "flip", "shrink", "tint"))
+    settings = ViewLearning(epochs=15, batch_size=12, learning_rate=1e-2, entropy=1.0)
+    encoder = network()
+    with quiet(), torch_settings(1, seed=0):
+        before = learn_views.held_back(encoder, given, epoch=99)
+        learn_views.learn(encoder, given, settings, seed=0)
+        after = learn_views.held_back(encoder, given, epoch=99)
+    assert after["average_precision"] > before["average_precision"] + 0.1
+    assert after["records"] == 24
+
+
+def test_frozen_layers_stay(tmp_path: Path) -> None:
+    encoder = network()
+    learn_views.freeze(encoder)
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    with quiet(), torch_settings(1, seed=0):
+        learn_views.learn(
+            encoder, data(), ViewLearning(epochs=1, batch_size=8, learning_rate=1e-2), seed=0
+        )
+    changed = {
+        name for name, value in encoder.state_dict().items() if (value != before[name]).any()
+    }
+    assert changed == {"layers.2.weight", "layers.2.bias", "projection.weight", "projection.bias"}
+    encoder.save(str(tmp_path))
+    again = load_model(tmp_path)
+    pictures = [Image.new("RGB", (50, 40), colour) for colour in ("red", "teal")]
+    own = encoder(encoder.preprocess(pictures))["sentence_embedding"]
+    assert np.allclose(again.encode(pictures), own.detach().numpy(), atol=2e-3)  # float16 on disk
+
+
+def test_texts_are_learned_from_in_the_same_way(bert_folder: Path) -> None:
+    encoder = load_model(bert_folder)
+    texts = [f"record {number} of the {word}" for number, word in enumerate("abcdefghij")]
+    views = TextViews(texts, seed=0, edits=tuple(TEXT_EDITS))
+    collate = text_step(encoder, max_tokens=16)
+    rows, features = collate([views[(0, 1)], views[(0, 2)]])
+    assert rows.tolist() == [1, 2]
+    assert len(features["input_ids"]) == 4
+    given = learn_views.Data(views, collate, np.arange(10), 0)
+    with quiet(), torch_settings(1, seed=0):
+        history = learn_views.learn(
+            encoder, given, ViewLearning(epochs=1, batch_size=4, learning_rate=1e-3), seed=0
+        )
+    assert np.isfinite(history[0]["loss"])
