@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 _DUPLICATES = r"(?:near )?(?:duplicat\w*|copy|copies|redundan\w*|repeated|dedup\w*)"
 _CHECK = r"(?:verif\w*|check\w*|confirm\w*|prov(?:e|es|ed|ing)|proof\w*|establish\w*)"
@@ -46,3 +49,15 @@ def refused_use(purpose: str) -> str | None:
     return next(
         (use for pattern, use in REFUSED_PURPOSES.items() if re.search(pattern, words)), None
     )
+
+
+def _in_scope(purpose: str) -> str:
+    if use := refused_use(purpose):
+        raise ValueError(
+            f"{use} is out of scope: a score says that two records are alike, never that two "
+            "persons are one; state another purpose, such as 'deduplication'"
+        )
+    return purpose
+
+
+Purpose = Annotated[str, AfterValidator(_in_scope)]  # of a model; an error where it is refused

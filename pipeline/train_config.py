@@ -18,7 +18,7 @@ from pipeline.encoder_config import (
     anchored_encoder,
 )
 from pipeline.label_config import LabelConfig
-from pipeline.purposes import refused_use
+from pipeline.purposes import Purpose
 from pipeline.settings import CatalogSettings, Frozen, Share, absolute, anchored, read_settings
 from pipeline.source_config import SourceConfig
 from pipeline.start_config import CharacterCnn, DistillSettings, StartConfig
@@ -197,7 +197,7 @@ class TrainConfig(CatalogSettings):
     """One fine-tune, complete."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the model.")
-    purpose: str = Field(
+    purpose: Purpose = Field(
         "deduplication", description="What the model is for; enters its card and is checked."
     )
     labels: tuple[LabelConfig, ...] = Field(min_length=1)
@@ -216,16 +216,6 @@ class TrainConfig(CatalogSettings):
     gate: GateTraining = GateTraining()
     threads: int | None = Field(None, ge=1)
     seed: int = 0
-
-    @field_validator("purpose")
-    @classmethod
-    def _in_scope(cls, purpose: str) -> str:
-        if use := refused_use(purpose):
-            raise ValueError(
-                f"{use} is out of scope: a score says that two records are alike, never that "
-                "two persons are one; state another purpose, such as 'deduplication'"
-            )
-        return purpose
 
 
 def load_train_config(path: str | Path, **overrides: Any) -> TrainConfig:

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from pipeline.config import ImageSettings, TextSettings
 from pipeline.encoder_config import MiniLmEncoder, SentenceTransformersText
 from pipeline.picture_edits import EDITS as PICTURE_EDITS
-from pipeline.purposes import refused_use
+from pipeline.purposes import Purpose
 from pipeline.settings import Frozen, absolute, anchored, read_settings
 from pipeline.source_config import SourceConfig
 from pipeline.text_edits import EDITS as TEXT_EDITS
@@ -85,7 +85,7 @@ class ViewTrainConfig(Frozen):
     """One self-supervised training, complete."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the model.")
-    purpose: str = Field(
+    purpose: Purpose = Field(
         "deduplication", description="What the model is for; enters its card and is checked."
     )
     out: str = Field(description="Folder that the encoder is written to; made when absent.")
@@ -104,16 +104,6 @@ class ViewTrainConfig(Frozen):
     text: TextSettings = TextSettings()
     images: ImageSettings = ImageSettings()
     seed: int = 0
-
-    @field_validator("purpose")
-    @classmethod
-    def _in_scope(cls, purpose: str) -> str:
-        if use := refused_use(purpose):
-            raise ValueError(
-                f"{use} is out of scope: a score says that two records are alike, never that "
-                "two persons are one; state another purpose, such as 'deduplication'"
-            )
-        return purpose
 
     @model_validator(mode="after")
     def _has_records(self) -> ViewTrainConfig:
