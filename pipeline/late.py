@@ -38,6 +38,7 @@ WIDTH = 0.05  # of a stratum of cosines
 # Pairs of one stratum whose words are compared, and that the teacher is asked about.
 COMPARED, ASKED = 200_000, 400
 CHUNK = 256  # sampled texts searched at a time
+METHOD = 2  # how floor and margin are chosen; another one chooses anew
 
 
 def chosen(context: RunContext, units: Units) -> Choice | None:
@@ -75,7 +76,7 @@ def _key(context: RunContext, units: Units, encoder: CascadeText) -> str:
     judged = judge_key(context, make_judge(context), frequencies_of(context, units)[0])
     return key_of(
         student=student, judge=judged, target=encoder.target_recall, sample=encoder.sample,
-        floor=floors_of(context)["text"],
+        floor=floors_of(context)["text"], method=METHOD,
     )  # fmt: skip
 
 
