@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from flows import models_cli, schedule_cli
 from flows.choice import chosen_catalog, chosen_run, likely_catalog, resolved
+from flows.labels_cli import label_app
 from flows.options import CatalogOption, JsonOption, show
 from flows.runs_cli import print_summary, runs_app
 from pipeline.errors import CheckError, PipelineError
@@ -22,6 +23,7 @@ app = App(
     suppress_keyboard_interrupt=False,  # `main` says what it left behind
 )
 app.command(runs_app)
+app.command(label_app)
 models_cli.register(app)
 schedule_cli.register(app)
 

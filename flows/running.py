@@ -109,13 +109,13 @@ def views_once(
     if dry_run:
         return learn_from_views(config, dry_run=True)
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    live = LiveProgress(Console(stderr=True, quiet=quiet))
-    if plain:
-        with live.bars, progress.listening(live):
+    console = Console(stderr=True, quiet=quiet)
+    live = LiveProgress(console)
+    with live.bars, progress.listening(live, hearer=partial(console.print, style="dim")):
+        if plain:
             return learn_from_views(config)
-    from flows.finetune import views as flow
+        from flows.finetune import views as flow
 
-    with live.bars, progress.listening(live):
         return _summary_of(flow, config)
 
 

@@ -11,15 +11,10 @@ import pyarrow as pa
 
 from pipeline import progress
 from pipeline.cascade import ALWAYS, Choice, Sampled, Strata, choose
-from pipeline.contents import (
-    contents_of,
-    embed_asked,
-    frequencies_of,
-    meet_teacher,
-    read_column,
-)
+from pipeline.contents import contents_of, frequencies_of, read_column
 from pipeline.context import RunContext
 from pipeline.decisions import judge_key
+from pipeline.embedding import embed_asked, meet_teacher
 from pipeline.encoder_config import CascadeText
 from pipeline.evidence import TextComparer
 from pipeline.frequencies import OUTGROWN

@@ -37,6 +37,11 @@ class Ranking:
         with np.errstate(invalid="ignore"):
             return hits / accepted, hits / hits[:, -1:]
 
+    def recall_at(self, precision: float) -> float:
+        """The most recall at a threshold of at least this precision, all pairs alike."""
+        found, recall = (part[0] for part in self.curve(np.ones((1, len(self.score)))))
+        return float(recall[found >= precision - 1e-12].max(initial=0.0))
+
     def metrics(self, weight: Floats, *, accept: float) -> dict[str, Floats]:
         """METRICS, (b,) each; NaN where no duplicate has weight."""
         if not len(self.ends):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,13 @@ from pipeline.encoders.torch_runtime import core_count
 from pipeline.errors import ConfigError
 from pipeline.picture_edits import EDITS as PICTURE_EDITS
 from pipeline.records import content_hash, normalise_text
-from pipeline.sources import open_source
+from pipeline.source_config import SourceConfig
+from pipeline.sources import SourceBatch, open_source
 from pipeline.text_edits import EDITS as TEXT_EDITS
 from pipeline.view_config import PictureViews, ViewTrainConfig
+
+if TYPE_CHECKING:
+    from pipeline.training.picture_views import Photographs
 
 Rows = npt.NDArray[np.int64]
 
@@ -89,10 +93,10 @@ def read_material(config: ViewTrainConfig) -> Material:
     """
     found: dict[str, tuple[Any, str]] = {}
     read = rejected = 0
-    for batch in _batches(config):
+    for source, batch in _batches(config):
         rejected += batch.rejected.num_rows
         read += batch.rows.num_rows
-        for digest, item, group in _items(config, batch.rows):
+        for digest, item, group in _items(config, source, batch.rows):
             found.setdefault(digest, (item, group))
         if len(found) > 2 * config.most:
             found = dict(sorted(found.items(), key=lambda pair: pair[0])[: config.most])
@@ -112,12 +116,15 @@ def read_material(config: ViewTrainConfig) -> Material:
     return Material(items, number.astype(np.int64), len(distinct), read, rejected)
 
 
-def _batches(config: ViewTrainConfig) -> Iterator[Any]:
+def _batches(config: ViewTrainConfig) -> Iterator[tuple[SourceConfig, SourceBatch]]:
     for source in config.sources:
-        yield from open_source(source).batches(rows=_SHARD)
+        for batch in open_source(source).batches(rows=_SHARD):
+            yield source, batch
 
 
-def _items(config: ViewTrainConfig, rows: pa.Table) -> Iterator[tuple[str, Any, str]]:
+def _items(
+    config: ViewTrainConfig, source: SourceConfig, rows: pa.Table
+) -> Iterator[tuple[str, Any, str]]:
     """(content hash, item, group or empty) of the rows that have the modality."""
     groups = [dict(row or ()).get(config.group) or "" for row in rows["attributes"].to_pylist()]
     if config.views.type == "texts":
@@ -128,15 +135,13 @@ def _items(config: ViewTrainConfig, rows: pa.Table) -> Iterator[tuple[str, Any, 
             if item:
                 yield digest, item, group
         return
-    options = {source.name: source.storage_options for source in config.sources}
-    only = next(iter(options.values())) if len(options) == 1 else {}
     for uri, data, group in zip(
         rows["image_uri"].to_pylist(), rows["image_bytes"].to_pylist(), groups, strict=True
     ):
         if uri or data:
             # A picture in a file is named by its address: reading all to hash them costs a pass.
             (digest,) = content_hash(pa.array([uri or data])).to_pylist()
-            yield digest, ImageRef(uri, data, only), group
+            yield digest, ImageRef(uri, data, source.storage_options), group
 
 
 # --- the two kinds -----------------------------------------------------------------------------
@@ -151,9 +156,8 @@ def _pictures(config: ViewTrainConfig, material: Material, train: Rows, held: Ro
 
     views = config.views
     assert isinstance(views, PictureViews)
-    photographs, unreadable = _readable(
-        Photographs(material.items, material.group, config.images), views.train_size
-    )
+    photographs = Photographs(material.items, material.group, config.images)
+    unreadable = _unreadable(photographs, views.train_size)
     keep = np.setdiff1d(np.arange(len(material.items)), unreadable)
     train, held = np.intersect1d(train, keep), np.intersect1d(held, keep)
 
@@ -177,23 +181,21 @@ def _pictures(config: ViewTrainConfig, material: Material, train: Rows, held: Ro
     return {**told, "unreadable": len(unreadable)}
 
 
-def _readable(photographs: Any, size: int) -> tuple[Any, Rows]:
-    """The same, and the rows that cannot be decoded."""
+def _unreadable(photographs: Photographs, size: int) -> Rows:
+    """Rows that cannot be decoded."""
     from pipeline.images import ImageError
 
     bad = []
     for row in range(len(photographs.refs)):
         try:
-            photographs.picture(row, at_least=size)
+            photographs.picture(row, size=size)
         except ImageError:
             bad.append(row)
         progress.report("read", row + 1, len(photographs.refs))
-    return photographs, np.array(bad, np.int64)
+    return np.array(bad, np.int64)
 
 
 def _texts(config: ViewTrainConfig, material: Material, train: Rows, held: Rows) -> Any:
-    from sentence_transformers import SentenceTransformer
-
     from pipeline.encoders.minilm import verified_folder
     from pipeline.encoders.sentence_transformers_folder import load_model
     from pipeline.training import learn_views
@@ -202,7 +204,7 @@ def _texts(config: ViewTrainConfig, material: Material, train: Rows, held: Rows)
     views = config.views
     assert not isinstance(views, PictureViews)
     path = getattr(views.start, "path", None)
-    encoder: SentenceTransformer = load_model(Path(path) if path else verified_folder())
+    encoder = load_model(Path(path) if path else verified_folder())
     collate = text_step(encoder, max_tokens=views.max_tokens)
 
     def data(rows: Rows) -> Any:
@@ -228,9 +230,14 @@ def _learned(config: ViewTrainConfig, encoder: Any, train: Any, held: Any) -> di
             measured[name] = learn_views.held_back(encoder, held, epoch=epochs + 2)
 
     measure("before")
-    history = learn_views.learn(encoder, train, config.learning, seed=config.seed)
+    history = learn_views.learn(encoder, train, config.learning, seed=config.seed, each=_say)
     measure("after")
     return {"history": history, "held_back_figures": measured}
+
+
+def _say(entry: dict[str, Any]) -> None:
+    epoch, loss, seconds = entry["epoch"], entry["loss"], entry["seconds"]
+    progress.say(f"epoch {epoch}: loss {loss:.3f}, after {seconds:.0f} s")
 
 
 # --- the card ----------------------------------------------------------------------------------

@@ -13,11 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import progress
-from pipeline.contents import embed_modality, frequencies_of
+from pipeline.contents import frequencies_of
 from pipeline.context import RunContext, stage
 from pipeline.decisions import judge_key, judged, standing
 from pipeline.decoding import Decoder
 from pipeline.delivery import delivered
+from pipeline.embedding import embed_modality
 from pipeline.exporters.contents import removed
 from pipeline.ingestion import arrange, keep_portion, known_pictures, names
 from pipeline.judging import exact_batch

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.config import ImageSettings, TextSettings
+from pipeline.config import ImageSettings
 from pipeline.encoder_config import MiniLmEncoder, SentenceTransformersText
 from pipeline.picture_edits import EDITS as PICTURE_EDITS
 from pipeline.purposes import Purpose
@@ -101,7 +101,6 @@ class ViewTrainConfig(Frozen):
     held_back: float = Field(0.2, ge=0, lt=1, description="Share that only measures.")
     views: PictureViews | TextViews = Field(discriminator="type")
     learning: ViewLearning = ViewLearning()
-    text: TextSettings = TextSettings()
     images: ImageSettings = ImageSettings()
     seed: int = 0
 

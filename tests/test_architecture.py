@@ -13,7 +13,7 @@ SHELL = {"stages", "outcome", "outputs", "nightly", "contents", "context", "stat
          "corpus", "distillation",
          "lesson", "finetuning", "registration", "registered", "study", "pinning", "model_facts",
          "assessment", "labels_store", "measuring", "model_files", "recalibration",
-         "last_night", "decisions", "late",
+         "last_night", "decisions", "late", "embedding",
          "feed", "succession", "gating", "operating",
          "scorecard", "watch"}  # fmt: skip
 ROOMS = {"sources", "encoders", "indexes", "exporters"}

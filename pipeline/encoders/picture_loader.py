@@ -79,16 +79,27 @@ def _load_chunk(refs: Sequence[ImageRef], *, size: int, settings: ImageSettings)
     return [_load(ref, size=size, settings=settings) for ref in refs]
 
 
-def _load(ref: ImageRef, *, size: int, settings: ImageSettings) -> Outcome:
+def read_picture(ref: ImageRef, *, size: int, settings: ImageSettings) -> Image:
+    """Decode a picture, clear enough to be squashed to `size`.
+
+    Raises:
+        ImageError: it cannot be read or decoded.
+    """
     from pipeline.decoding import image_reader
-    from pipeline.images import ImageError, decode
+    from pipeline.images import decode
+
+    data = ref.data
+    if data is None:
+        data = image_reader(ref.uri or "", ref.storage_options)
+    least = max(int(_CLEAR * size), _CLEAR_SIDE)
+    return decode(data, settings=settings, at_least=least)
+
+
+def _load(ref: ImageRef, *, size: int, settings: ImageSettings) -> Outcome:
+    from pipeline.images import ImageError
 
     try:
-        data = ref.data
-        if data is None:
-            data = image_reader(ref.uri or "", ref.storage_options)
-        least = max(int(_CLEAR * size), _CLEAR_SIDE)
-        return prepare(decode(data, settings=settings, at_least=least), size=size)
+        return prepare(read_picture(ref, size=size, settings=settings), size=size)
     except ImageError as error:
         return str(error)
 

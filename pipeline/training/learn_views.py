@@ -18,6 +18,7 @@ from pipeline import progress
 from pipeline.encoders.copy_network import CopyNetwork
 from pipeline.encoders.efficientnet import load_network
 from pipeline.encoders.efficientnet_layers import convolutions
+from pipeline.ranking import Ranking
 from pipeline.training.quiet import quiet_trainer
 from pipeline.training.runtime import hardware
 from pipeline.training.view_module import TwoViews
@@ -156,13 +157,9 @@ def held_back(encoder: Any, data: Data, *, epoch: int) -> dict[str, float]:
     same = np.eye(len(rows), dtype=bool)
     counted = same | (data.group[:, None] != data.group[None, :])
     score, true = cosine[counted], same[counted]
-    order = np.argsort(-score, kind="stable")
-    right = np.cumsum(true[order])
-    precise = right / np.arange(1, len(order) + 1) >= 0.999
-    recall = right[precise][-1] / len(rows) if precise.any() else 0.0
     return {
         "average_precision": float(average_precision_score(true, score)),
-        "recall_at_precision_999": float(recall),
+        "recall_at_precision_999": Ranking(true, score).recall_at(0.999),
         "records": float(len(rows)),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from pytorch_lightning import LightningModule
 from sentence_transformers.base.losses.gradcache import RandContext
 from sentence_transformers.util import batch_to_device
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.errors import TrainingError
@@ -58,6 +59,21 @@ def learning_rate_share(progress: float, *, warmup: float) -> float:
     if progress < warmup:
         return progress / warmup
     return max(0.0, 1.0 - progress) / (1.0 - warmup) if warmup < 1 else 1.0
+
+
+def adamw(
+    weights: Iterable[nn.Parameter], learning_rate: float, *, weight_decay: float
+) -> torch.optim.Optimizer:
+    """AdamW over the weights that learn; biases and norms are not decayed.
+
+    Loshchilov and Hutter, Decoupled weight decay regularization, 2019.
+    """
+    used = [x for x in weights if x.requires_grad]
+    groups = [
+        {"params": [x for x in used if x.dim() > 1], "weight_decay": weight_decay},
+        {"params": [x for x in used if x.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=learning_rate)
 
 
 class Siamese(LightningModule):
@@ -127,14 +143,9 @@ class Siamese(LightningModule):
         return loss
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; biases and norms are not decayed (Loshchilov and Hutter, 2019)."""
-        weights = [x for x in self.encoder.parameters() if x.requires_grad]
-        decay = self.settings.weight_decay
-        groups = [
-            {"params": [x for x in weights if x.dim() > 1], "weight_decay": decay},
-            {"params": [x for x in weights if x.dim() <= 1], "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, lr=self.settings.learning_rate)
+        """AdamW over the encoder."""
+        rate, decay = self.settings.learning_rate, self.settings.weight_decay
+        return adamw(self.encoder.parameters(), rate, weight_decay=decay)
 
     def _vectors(self, groups: Groups) -> Tensor:
         """Return unit-norm float32 (c, d) in the order of the contents."""

@@ -13,10 +13,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from pipeline.config import ImageSettings
-from pipeline.decoding import image_reader
 from pipeline.encoders.contract import ImageRef
-from pipeline.encoders.picture_loader import prepare
-from pipeline.images import decode
+from pipeline.encoders.picture_loader import prepare, read_picture
 from pipeline.picture_edits import edited
 from pipeline.training.views import (
     HEAVY,
@@ -29,8 +27,6 @@ from pipeline.training.views import (
     numbers,
 )
 
-_CLEAR = 1.5  # a decoded JPEG keeps so many pixels per pixel of a view
-
 
 @dataclass(frozen=True)
 class Photographs:
@@ -40,13 +36,13 @@ class Photographs:
     group: Rows
     settings: ImageSettings
 
-    def picture(self, row: int, *, at_least: int) -> Image:
-        """Decode one."""
-        ref = self.refs[row]
-        data = ref.data
-        if data is None:
-            data = image_reader(ref.uri or "", ref.storage_options)
-        return decode(data, settings=self.settings, at_least=at_least)
+    def picture(self, row: int, *, size: int) -> Image:
+        """Decode one, clear enough for views of `size`.
+
+        Raises:
+            ImageError: it cannot be read or decoded.
+        """
+        return read_picture(self.refs[row], size=size, settings=self.settings)
 
     def part(self, rows: Rows) -> Photographs:
         """Some of them."""
@@ -68,9 +64,8 @@ class PictureViews(Dataset[tuple[int, Tensor]]):
     def __getitem__(self, item: Place) -> tuple[int, Tensor]:
         row = item[1]
         random = generator(self.seed, item)
-        least = round(_CLEAR * self.size)
-        picture = self.photographs.picture(row, at_least=least)
-        other = self.photographs.picture(self._stranger(row, random), at_least=least)
+        picture = self.photographs.picture(row, size=self.size)
+        other = self.photographs.picture(self._stranger(row, random), size=self.size)
         views = []
         for chances in (LIGHT, HEAVY):
             count = edits_of_a_view(random, chances)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, assert_never
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.errors import TrainingError
-from pipeline.training.module import learning_rate_share
+from pipeline.training.module import adamw, learning_rate_share
 from pipeline.training.view_objectives import (
     Memory,
     barlow_twins,
@@ -162,7 +163,7 @@ class TwoViews(LightningModule):
         """Set the learning rate by the share of the training that is done."""
         share = learning_rate_share(self.global_step / self.steps, warmup=self.settings.warmup)
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = group["peak"] * share
+            group["lr"] = self.settings.learning_rate * share
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Let the teacher follow its student: t ← m t + (1 - m) s."""
@@ -179,16 +180,10 @@ class TwoViews(LightningModule):
                 slow.mul_(momentum).add_(fast, alpha=1 - momentum)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; biases are not decayed."""
-        peak, decay = self.settings.learning_rate, self.settings.weight_decay
-        used = [x for m in (self.encoder, self.head) for x in m.parameters() if x.requires_grad]
-        return torch.optim.AdamW(
-            [
-                {"params": [x for x in used if x.dim() > 1], "weight_decay": decay, "peak": peak},
-                {"params": [x for x in used if x.dim() <= 1], "weight_decay": 0.0, "peak": peak},
-            ],
-            lr=peak,
-        )
+        """AdamW over the encoder and the head."""
+        rate, decay = self.settings.learning_rate, self.settings.weight_decay
+        weights = chain(self.encoder.parameters(), self.head.parameters())
+        return adamw(weights, rate, weight_decay=decay)
 
 
 def _vectors(encoder: Any, features: dict[str, Any]) -> Tensor:

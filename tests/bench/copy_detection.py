@@ -36,6 +36,7 @@ from pipeline.defaults import LogisticRule, image_default
 from pipeline.encoder_config import ImageEncoderConfig
 from pipeline.encoders import Encoder, ImageRef, open_encoder
 from pipeline.intervals import share
+from pipeline.ranking import Ranking
 from pipeline.self_supervision import read_material
 from pipeline.training.views import split
 
@@ -48,13 +49,6 @@ def embed(encoder: Encoder, refs: Sequence[ImageRef]) -> np.ndarray:
     for part in encoder.encode(refs):
         out[part.positions] = part.vectors
     return out
-
-
-def recall_at(score: np.ndarray, true: np.ndarray, total: int, precision: float) -> float:
-    order = np.argsort(-score, kind="stable")
-    right = np.cumsum(true[order])
-    good = right / np.arange(1, len(order) + 1) >= precision
-    return float(right[good][-1] / total) if good.any() else 0.0
 
 
 def told(part: int, of: int) -> str:
@@ -79,12 +73,11 @@ def augly(encoder: Encoder, data: Path) -> dict[str, Any]:
     nearest = np.sort(cosine, axis=1)[:, ::-1]
     # The best of a query may be its own; the level of strangers begins after it.
     level = nearest[:, 1 : 1 + BACKGROUND].mean(axis=1, keepdims=True)
-    total = int(true.sum())
     found = {}
     for name, score in (("raw", cosine), ("normalised", cosine - level)):
         flat, right = score.ravel(), true.ravel()
         found[f"augly, {name}: average precision"] = f"{average_precision_score(right, flat):.3f}"
-        found[f"augly, {name}: recall at P 0.90"] = f"{recall_at(flat, right, total, 0.9):.3f}"
+        found[f"augly, {name}: recall at P 0.90"] = f"{Ranking(right, flat).recall_at(0.9):.3f}"
     return found
 
 
@@ -127,7 +120,7 @@ def photographs(encoder: Encoder, data: Path, accept: float) -> dict[str, Any]:
     counted = true | (group[owner][:, None] != group[None, :])
     score, right = cosine[counted], true[counted]
     found = {
-        "edits: recall at P 0.999": f"{recall_at(score, right, len(copies), 0.999):.3f}",
+        "edits: recall at P 0.999": f"{Ranking(right, score).recall_at(0.999):.3f}",
         "edits: accepted, precision": told(
             int((right & (score >= accept)).sum()), max(int((score >= accept).sum()), 1)
         ),
@@ -170,7 +163,7 @@ def wallpapers(encoder: Encoder, data: Path, accept: float) -> dict[str, Any]:
     taken, total = score >= accept, int(true.sum())
     good = int((right & taken).sum())
     return {
-        "wallpapers: recall of pairs at P 1.0": f"{recall_at(score, right, total, 1.0):.3f}",
+        "wallpapers: recall of pairs at P 1.0": f"{Ranking(right, score).recall_at(1.0):.3f}",
         "wallpapers: accepted, precision": told(good, max(int(taken.sum()), 1)),
         "wallpapers: accepted, recall": told(good, total),
     }

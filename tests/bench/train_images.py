@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from pipeline import progress
 from pipeline.reporting.training import view_lines
 from pipeline.self_supervision import learn_from_views
 from pipeline.source_config import ParquetSource
@@ -37,7 +38,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("build/copies"))
     chosen = parser.parse_args()
-    facts = learn_from_views(recipe(chosen.data.resolve(), chosen.out.resolve()))
+    with progress.listening(lambda *_: None, hearer=print):
+        facts = learn_from_views(recipe(chosen.data.resolve(), chosen.out.resolve()))
     print("\n".join(view_lines(facts)))
 
 

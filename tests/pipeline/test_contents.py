@@ -11,7 +11,18 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline import contents, decisions, evidence, lexical, portions, run, stages, state, wording
+from pipeline import (
+    contents,
+    decisions,
+    embedding,
+    evidence,
+    lexical,
+    portions,
+    run,
+    stages,
+    state,
+    wording,
+)
 from pipeline.catalog import Catalog, parts
 from pipeline.config import RunConfig
 from pipeline.context import new_context
@@ -80,7 +91,7 @@ def test_bounded_portions_change_nothing(
         (evidence, "PORTION", 100), (decisions, "BATCH", 13),
         (lexical, "SHINGLED_BYTES", 200), (parts, "FILE_BYTES", 2000),
         (state, "GATHERED_ROWS", 11),
-        (contents, "SHARD", 7), (contents, "SPOOLED_ROWS", 2),
+        (embedding, "SHARD", 7), (embedding, "SPOOLED_ROWS", 2),
     ]:  # fmt: skip
         monkeypatch.setattr(module, name, value)
     cut = config(tmp_path / "cut", source).model_copy(update={"threads": 3})
@@ -110,8 +121,8 @@ def test_pictures_inside_rows_are_streamed(
     monkeypatch.setattr(portions, "LIMIT", 40_000)
     stages.ingest(context)
     assert len(context.work.shards("image_bytes")) > 3
-    monkeypatch.setattr(contents, "SPOOLED_ROWS", 4)
-    monkeypatch.setattr(contents, "SHARD", 9)
+    monkeypatch.setattr(embedding, "SPOOLED_ROWS", 4)
+    monkeypatch.setattr(embedding, "SHARD", 9)
     last: list[list[str]] = [[]]
     original = pq.ParquetFile.iter_batches
 
@@ -122,7 +133,7 @@ def test_pictures_inside_rows_are_streamed(
 
     monkeypatch.setattr(pq.ParquetFile, "iter_batches", noted)
     hashes, seen = units_of(context).image_hashes, []
-    for part, items in contents._items(context, "image", hashes):
+    for part, items in embedding._items(context, "image", hashes):
         assert len(part) <= 9
         for digest, item in zip(part.to_pylist(), items, strict=True):
             assert pixel_hash(decode(item.data, settings=context.config.images)) == digest

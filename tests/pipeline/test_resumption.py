@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import contents, decisions, ingestion, nightly, outcome, outputs, stages
+from pipeline import decisions, embedding, ingestion, nightly, outcome, outputs, stages
 from pipeline.catalog import Catalog
 from pipeline.catalog.vectors import VectorStore
 from pipeline.config import RunConfig
@@ -96,7 +96,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
     write(folder)
     made = config(folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contents, "SHARD", 8)
+        patch.setattr(embedding, "SHARD", 8)
         summary = nightly.run(made, started=STARTED)
     return folder, tables(made), summary
 
@@ -122,7 +122,7 @@ def test_a_stopped_run_ends_as_if_it_never_was(
     request: pytest.FixtureRequest,
 ) -> None:  # fmt: skip
     folder, expected, unstopped = whole
-    monkeypatch.setattr(contents, "SHARD", 8)
+    monkeypatch.setattr(embedding, "SHARD", 8)
     made = config(folder, re.sub(r"\W+", "-", request.node.name))
     with killed(holder, name, **when):
         nightly.run(made, started=STARTED)
@@ -144,7 +144,7 @@ def test_a_stopped_run_ends_as_if_it_never_was(
 
 def test_at_most_one_part_is_embedded_twice(whole: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, _, unstopped = whole
-    monkeypatch.setattr(contents, "SHARD", 8)
+    monkeypatch.setattr(embedding, "SHARD", 8)
     made = config(folder, "parts")
     given: list[int] = []
     original = ToyTextEncoder.encode
