@@ -62,12 +62,14 @@ def minilm_folder() -> Path:
 @pytest.fixture(scope="session")
 def bert_folder(tmp_path_factory: pytest.TempPathFactory, minilm_folder: Path) -> Path:
     """A random two-layer BERT with a window of 32 tokens."""
+    import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
     from transformers import AutoTokenizer, BertConfig, BertModel
 
     base, folder = tmp_path_factory.mktemp("bert"), tmp_path_factory.mktemp("text_model")
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    torch.manual_seed(0)  # what a student of random weights is like depends on them
     BertModel(BertConfig(**sizes, intermediate_size=64)).save_pretrained(base)
     AutoTokenizer.from_pretrained(minilm_folder).save_pretrained(base)
     module = Transformer(str(base), max_seq_length=32)
