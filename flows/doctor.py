@@ -11,7 +11,7 @@ from typing import Any
 from flows.image_backends import image_backends
 from pipeline.catalog.place import Place
 from pipeline.config import ImageSettings
-from pipeline.encoder_config import EfficientNetLite0, MiniLmEncoder
+from pipeline.encoder_config import CopyDetection, MiniLmEncoder
 from pipeline.errors import CatalogError, PipelineError
 
 PROVED = ("prefect", "fastapi", "sqlalchemy", "torch", "sentence-transformers", "faiss-cpu",
@@ -24,7 +24,7 @@ def examine(catalog: str) -> list[dict[str, Any]]:
     """Run every check; each is {check, ok, found}."""
     checks = [_check("python", True, f"{platform.python_version()} on {platform.platform()}")]
     checks += [_package(name) for name in PROVED]
-    checks += [_encoder(MiniLmEncoder()), _encoder(EfficientNetLite0())]
+    checks += [_encoder(MiniLmEncoder()), _encoder(CopyDetection())]
     checks += [_writable(catalog), _cores(), _bfloat16(), *_formats()]
     checks += [_check(*found) for found in image_backends(catalog)]
     checks += _catalog(catalog)
@@ -48,7 +48,7 @@ def _package(name: str) -> dict[str, Any]:
     return _check(name, True, found)
 
 
-def _encoder(config: MiniLmEncoder | EfficientNetLite0) -> dict[str, Any]:
+def _encoder(config: MiniLmEncoder | CopyDetection) -> dict[str, Any]:
     from pipeline.encoders import open_encoder
 
     try:

@@ -12,11 +12,11 @@ import numpy as np
 
 from pipeline.catalog import Catalog
 from pipeline.config import ImageSettings
-from pipeline.encoder_config import EfficientNetLite0
+from pipeline.encoder_config import CopyDetection
 from pipeline.encoders import Encoder, ImageRef, open_encoder
 from pipeline.errors import CatalogError, EncoderError
 
-BACKENDS: tuple[str, ...] = get_args(EfficientNetLite0.model_fields["backend"].annotation)
+BACKENDS: tuple[str, ...] = get_args(CopyDetection.model_fields["backend"].annotation)
 EXACT, QUICK = "float32", "int8"
 WORTH = 1.2  # times the pictures a second at which eight bits are recommended
 PICTURES, SIDES, ROUNDS = 40, (640, 480), 2
@@ -27,7 +27,7 @@ def image_backends(catalog: str) -> list[tuple[str, bool, str]]:
     encoders: dict[str, Encoder] = {}
     failed: dict[str, str] = {}
     for backend in BACKENDS:
-        config = EfficientNetLite0.model_validate({"backend": backend})
+        config = CopyDetection.model_validate({"backend": backend})
         try:
             encoders[backend] = open_encoder(config, images=ImageSettings(workers=0), threads=None)
         except EncoderError as error:
@@ -39,7 +39,7 @@ def image_backends(catalog: str) -> list[tuple[str, bool, str]]:
         found = failed.get(backend)
         if found is None:
             found = f"{rates[backend]:.0f} pictures/s, decoded to vector"
-            found += " (the default)" if backend == EfficientNetLite0().backend else ""
+            found += " (the default)" if backend == CopyDetection().backend else ""
             found += "; the catalog holds its vectors" * (encoders[backend].fingerprint in kept)
         lines.append((f"image backend {backend}", backend not in failed, found))
     return [*lines, ("image backend", True, advice(rates))] if rates else lines
@@ -63,7 +63,7 @@ def advice(rates: dict[str, float]) -> str:
     best = next(name for name in (*order, *BACKENDS) if name in rates)
     return (
         f"recommended here: {best}; state it with "
-        f"image_encoder: {{type: efficientnet_lite0, backend: {best}}}. A change between int8 and "
+        f"image_encoder: {{type: copy_detection, backend: {best}}}. A change between int8 and "
         "the others embeds every picture again"
     )
 

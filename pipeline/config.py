@@ -12,7 +12,7 @@ from pydantic import (
 )
 
 from pipeline.encoder_config import (
-    EfficientNetLite0,
+    CopyDetection,
     ImageEncoderConfig,
     MiniLmEncoder,
     TextEncodersConfig,
@@ -122,6 +122,22 @@ class CosineRule(Frozen):
         return self
 
 
+class SyntheticSettings(Frozen):
+    """Thresholds found without labels, on edited copies of the user's own records."""
+
+    images: bool = Field(
+        True, description="False: without labels the image encoder's stated default decides."
+    )
+    texts: bool = Field(
+        False, description="True: also for a text encoder that ships a default judge."
+    )
+    precision: Share = Field(0.99, description="Expected of the pairs that the score accepts.")
+    confidence: float = Field(
+        0.95, gt=0.5, lt=1, description="Of the lower bound that is told beside it."
+    )
+    sample: int = Field(500, ge=100, description="Records that copies are made of, two of each.")
+
+
 class JudgeSettings(Frozen):
     """Where decisions fall. Defaults belong to the shipped encoders only."""
 
@@ -129,6 +145,10 @@ class JudgeSettings(Frozen):
     review: Share = Field(0.5, description="Probability at or above which a person should look.")
     text: CosineRule | None = Field(None, description="Needed for a text encoder of your own.")
     image: CosineRule | None = Field(None, description="Needed for an image encoder of your own.")
+    synthetic: SyntheticSettings = SyntheticSettings()
+    geometry: bool = Field(
+        True, description="Whether pairs of pictures are laid upon each other (OpenCV)."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> JudgeSettings:
@@ -213,7 +233,7 @@ class RunConfig(CatalogSettings):
         description="champion: the registry's, where there is one; none; or a model, name/v0003.",
     )
     text_encoder: TextEncodersConfig = MiniLmEncoder()
-    image_encoder: ImageEncoderConfig = EfficientNetLite0()
+    image_encoder: ImageEncoderConfig = CopyDetection()
     index: IndexConfig = FaissIndex()
     candidates: CandidateSettings = CandidateSettings()
     judge: JudgeSettings = JudgeSettings()

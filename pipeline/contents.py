@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.alignments import Looks
 from pipeline.attributes import attributes_of
 from pipeline.context import RunContext
 from pipeline.evidence import TextComparer, words_of
@@ -18,7 +19,7 @@ from pipeline.last_night import frequencies_before
 from pipeline.learned import JudgeModel, fields_of, learning
 from pipeline.lookup import sorted_places
 from pipeline.portions import joined
-from pipeline.state import models_of, read_records
+from pipeline.state import backgrounds_of, models_of, read_records
 from pipeline.units import Units, restricted
 
 Modality = Literal["text", "image"]
@@ -58,11 +59,15 @@ def contents_of(
         column = read_column(context, some.text_hashes, modality="text", column="text")
         comparer = TextComparer(column, threads=context.threads, frequencies=frequencies)
     text, image = _rows(context, "text", texts), _rows(context, "image", images)
-    learned: dict[str, Learning] = {}
+    learned = {
+        f"{kind}_judge": Learning(background=background.level(text if kind == "text" else image))
+        for kind, background in backgrounds_of(context).items()
+    }
     for model in models_of(context):
         vectors = text if model.modality == "text" else image
         learned |= _learning(context, some, model.rule.model, vectors)
-    return Contents(some, text, image, comparer, **learned)
+    looks = Looks.of(context, units, images)
+    return Contents(some, text, image, comparer, looks=looks, **learned)
 
 
 def _rows(context: RunContext, modality: Modality, rows: Positions) -> Vectors:

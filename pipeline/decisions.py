@@ -25,6 +25,7 @@ from pipeline.scoring import Judge
 from pipeline.state import read_records
 from pipeline.threads import in_order
 from pipeline.units import Candidates, Units
+from pipeline.verification import METHOD
 
 # Batches judged side by side at most; each takes some 200 MB.
 WORKERS = 4
@@ -39,6 +40,7 @@ def judge_key(context: RunContext, judge: Judge, frequencies: WordFrequencies) -
     return key_of(
         judge=judge.name, settings=config.judge.model_dump(), min_tokens=config.text.min_tokens,
         min_detail=config.images.min_detail, lexical=config.candidates.lexical.model_dump(),
+        looks=METHOD if config.judge.geometry else None,
         texts=frequencies.texts, counted=counted.hexdigest(),
     )  # fmt: skip
 
@@ -192,7 +194,7 @@ def _rows(
     pieces = []
     if contents is not None and len(fresh.key):
         scored = judge_pairs(fresh, contents, judge)
-        pieces.append(pairs_batch(scored, ids=ids, units=contents.units, judge=judge, run=run))
+        pieces.append(pairs_batch(scored, ids=ids, contents=contents, judge=judge, run=run))
     if (row >= 0).any():
         standing_rows = pairs.take(pa.array(row[row >= 0])).cast(PAIRS).combine_chunks()
         pieces += standing_rows.to_batches()

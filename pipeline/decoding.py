@@ -23,6 +23,7 @@ from typing import Any
 from pipeline.config import ImageSettings
 from pipeline.errors import PipelineError
 from pipeline.images import ImageError, decode, detail, pixel_hash, thumbnail
+from pipeline.resolution import true_resolution
 
 FILE_LIMIT = 1 << 28  # bytes of one encoded picture
 UNREADABLE = "picture cannot be read"  # begins the reasons that are not the picture's own
@@ -36,6 +37,7 @@ class Picture:
     width: int
     height: int
     detail: float  # 0 … 1
+    true_side: float  # pixels; see pipeline.resolution
     thumbnail: bytes  # JPEG
 
 
@@ -158,6 +160,7 @@ def _picture(
             width=image.width,
             height=image.height,
             detail=detail(image),
+            true_side=true_resolution(image),
             thumbnail=thumbnail(image, longest=settings.thumbnail),
         )
     except ImageError as error:

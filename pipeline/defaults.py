@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ from pipeline.encoder_config import (
 from pipeline.errors import ConfigError
 from pipeline.evidence import TextEvidence
 from pipeline.scoring import Evidence, Rule
+from pipeline.synthetic import SyntheticRule
 
 Floats = npt.NDArray[np.float64]
 
@@ -42,6 +44,7 @@ class LogisticRule:
     length_ratio: float = 0.0
     code_agreement: float = 0.0
     lexical: float = 0.0
+    background: float = 0.0
     accept: float = 0.9
     review: float = 0.5
     calibrated: bool = False
@@ -57,6 +60,7 @@ class LogisticRule:
             + self.length_ratio * evidence.length_ratio
             + self.code_agreement * np.nan_to_num(evidence.code_agreement)
             + self.lexical * np.nan_to_num(evidence.lexical)
+            + self.background * np.nan_to_num(evidence.text_background)
         )
         return np.where(evidence.exact_text, 1.0, _sigmoid(odds))
 
@@ -69,6 +73,7 @@ class LogisticRule:
             + self.length_ratio * words.length_ratio
             + self.code_agreement * np.nan_to_num(words.code_agreement)
             + max(self.lexical, 0.0)
+            + abs(self.background)  # a level is within -1 … 1
         )
         # A hair less than the cosine itself: probabilities are rounded before they are compared.
         wanted = math.log(self.accept / (1 - self.accept)) if self.accept < 1 else math.inf
@@ -78,8 +83,28 @@ class LogisticRule:
 
     def image_probability(self, evidence: Evidence) -> Floats:
         """See `pipeline.scoring.Rule`; equal pictures have 1."""
-        odds = self.bias + self.cosine * evidence.image_cosine
-        return np.where(evidence.exact_image, 1.0, _sigmoid(odds))
+        odds = (
+            self.bias
+            + self.cosine * evidence.image_cosine
+            + self.background * np.nan_to_num(evidence.image_background)
+        )
+        probability = np.where(evidence.exact_image, 1.0, _sigmoid(odds))
+        return self._second_look(probability, evidence)
+
+    def _second_look(self, probability: Floats, evidence: Evidence) -> Floats:
+        """What geometry found lifts a pair over the threshold, or leaves it to a person.
+
+        It lifts to the middle between the threshold and 1 at least, and holds as
+        `pipeline.scoring.Judge` holds: below the threshold, in the order there was.
+        """
+        looked = evidence.image_geometry
+        if looked is None:
+            return probability
+        lifted = (1 + self.accept) / 2
+        held = self.review + 0.999 * (self.accept - self.review) * probability
+        probability = np.where(looked == 1, np.maximum(probability, lifted), probability)
+        hold = (looked == 0) & (probability >= self.accept) & ~evidence.exact_image
+        return np.where(hold, held, probability)
 
 
 def _sigmoid(odds: Floats) -> Floats:
@@ -92,6 +117,14 @@ class EncoderDefault:
 
     floor: float
     rule: Rule
+
+    @property
+    def accepted_from(self) -> float:
+        """Cosine from which the cosine alone accepts; -1: other evidence decides."""
+        rule = self.rule
+        if not isinstance(rule, LogisticRule) or rule.token_overlap or not rule.cosine:
+            return -1.0
+        return (math.log(rule.accept / (1 - rule.accept)) - rule.bias) / rule.cosine
 
 
 def _at(default: EncoderDefault, judge: JudgeSettings) -> EncoderDefault:
@@ -122,26 +155,32 @@ TOY_TEXT = EncoderDefault(floor=0.5, rule=LogisticRule(bias=-14.0, cosine=20.0))
 TOY_IMAGE = EncoderDefault(floor=0.9, rule=LogisticRule(bias=-380.0, cosine=400.0))
 
 
+def default_of(encoder: TextEncoderConfig | ImageEncoderConfig) -> EncoderDefault | None:
+    """What an encoder ships; None: nothing."""
+    match encoder:
+        case MiniLmEncoder():
+            return MINILM
+        case StaticText(teacher=MiniLmEncoder(), dimension=256):
+            return MINILM_STUDENT
+        case ToyText():
+            return TOY_TEXT
+        case CopyDetection(path=None, image_size=None):
+            return COPIES
+        case EfficientNetLite0():
+            return EFFICIENTNET
+        case ToyImage():
+            return TOY_IMAGE
+        case _:
+            return None
+
+
 def text_default(encoder: TextEncoderConfig, judge: JudgeSettings) -> EncoderDefault:
     """The default of a shipped text encoder, or the rule the user states for another.
 
     Raises:
         ConfigError: a thresholdless encoder of the user's own.
     """
-    if judge.text is not None:
-        return _at(_stated(judge.text, judge), judge)
-    match encoder:
-        case MiniLmEncoder():
-            return _at(MINILM, judge)
-        case StaticText(teacher=MiniLmEncoder(), dimension=256):
-            return _at(MINILM_STUDENT, judge)
-        case StaticText(teacher=teacher, dimension=dimension):
-            kind = f"static (teacher {teacher.type}, dimension {dimension})"
-            raise ConfigError(_no_default("text", kind))
-        case ToyText():
-            return _at(TOY_TEXT, judge)
-        case _:
-            raise ConfigError(_no_default("text", encoder.type))
+    return _default("text", encoder, judge)
 
 
 def image_default(encoder: ImageEncoderConfig, judge: JudgeSettings) -> EncoderDefault:
@@ -150,17 +189,35 @@ def image_default(encoder: ImageEncoderConfig, judge: JudgeSettings) -> EncoderD
     Raises:
         ConfigError: a thresholdless encoder of the user's own.
     """
-    if judge.image is not None:
-        return _at(_stated(judge.image, judge), judge)
-    match encoder:
-        case CopyDetection(path=None, image_size=None):
-            return _at(COPIES, judge)
-        case EfficientNetLite0():
-            return _at(EFFICIENTNET, judge)
-        case ToyImage():
-            return _at(TOY_IMAGE, judge)
-        case _:
-            raise ConfigError(_no_default("image", encoder.type))
+    return _default("image", encoder, judge)
+
+
+def _default(
+    modality: Literal["text", "image"],
+    encoder: TextEncoderConfig | ImageEncoderConfig,
+    judge: JudgeSettings,
+) -> EncoderDefault:
+    stated = getattr(judge, modality)
+    if stated is not None:
+        return _at(_stated(stated, judge), judge)
+    shipped = default_of(encoder)
+    if shipped is not None:
+        return _at(shipped, judge)
+    kind = repr(encoder.type)
+    if isinstance(encoder, StaticText):
+        kind = f"static (teacher {encoder.teacher.type}, dimension {encoder.dimension})"
+    raise ConfigError(
+        f"judge.{modality}: the {modality} encoder {kind} ships no default threshold, and a "
+        f"threshold of another model would be wrong; set judge.{modality}.accept and "
+        f"judge.{modality}.review (cosines), measured on pairs of your own"
+    )
+
+
+def learned_default(found: SyntheticRule, judge: JudgeSettings) -> EncoderDefault:
+    """The rule that edited copies taught, under the thresholds of `judge`."""
+    bias, slope = found.curve
+    rule = LogisticRule(bias, slope, background=-found.share * slope)
+    return _at(EncoderDefault(found.floor, rule), judge)
 
 
 def _stated(rule: CosineRule, judge: JudgeSettings) -> EncoderDefault:
@@ -175,11 +232,3 @@ def _stated(rule: CosineRule, judge: JudgeSettings) -> EncoderDefault:
     # Through the accept point exactly; a hair of tolerance keeps the tie itself a duplicate.
     bias = logit(judge.accept) - slope * (rule.accept - 1e-6)
     return EncoderDefault(floor=max(rule.review - 0.05, -1.0), rule=LogisticRule(bias, slope))
-
-
-def _no_default(modality: str, kind: str) -> str:
-    return (
-        f"judge.{modality}: the {modality} encoder {kind!r} ships no default threshold, and a "
-        f"threshold of another model would be wrong; set judge.{modality}.accept and "
-        f"judge.{modality}.review (cosines), measured on pairs of your own"
-    )

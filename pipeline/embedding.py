@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline import progress
 from pipeline.catalog.vectors import VectorStore
@@ -24,11 +23,11 @@ from pipeline.encoder_config import judged_by, searched_by
 from pipeline.encoders import Encoder, ImageRef, open_encoder
 from pipeline.errors import DamagedVectorsError
 from pipeline.indexes.blocks import Positions
+from pipeline.pictures import from_paths, from_rows, spooled
 from pipeline.portions import cut
 
 # Contents embedded between two writes: what a killed run loses at most.
 SHARD = 8192
-SPOOLED_ROWS = 64  # encoded pictures out of rows that are in memory at a time
 
 
 def embed_modality(context: RunContext, modality: Modality, hashes: pa.Array) -> dict[str, Any]:
@@ -45,13 +44,13 @@ def embed_modality(context: RunContext, modality: Modality, hashes: pa.Array) ->
         return {"embedded": 0, "chunked": 0, "failed": 0}
     config = context.config
     chosen = searched_by(config.text_encoder) if modality == "text" else config.image_encoder
-    encoder = _opened(context, chosen)
+    encoder = opened(context, chosen)
     return _made(context, hashes, _Vectors(modality, encoder, modality, modality))
 
 
 def meet_teacher(context: RunContext) -> Encoder:
     """The teacher of a run's cascade, noted as the encoder whose cosines are judged."""
-    teacher = _opened(context, judged_by(context.config.text_encoder))
+    teacher = opened(context, judged_by(context.config.text_encoder))
     context.work.note("teacher", {"name": teacher.name, "fingerprint": teacher.fingerprint})
     return teacher
 
@@ -158,14 +157,14 @@ def _wanted(
     return lacking, counts
 
 
-def _opened(context: RunContext, encoder: Any) -> Encoder:
+def opened(context: RunContext, encoder: Any) -> Encoder:
+    """An encoder of the run, loaded once for what one stage asks of it in turn."""
     students = context.catalog.local / "students"
     return _loaded(encoder, context.config.images, context.threads, students)
 
 
 @lru_cache(maxsize=1)
 def _loaded(encoder: Any, images: ImageSettings, threads: int, students: Path) -> Encoder:
-    """An encoder, loaded once for what one stage asks of it in turn."""
     return open_encoder(encoder, images=images, threads=threads, students=students)
 
 
@@ -188,43 +187,8 @@ def _texts(context: RunContext, wanted: pa.Array) -> tuple[pa.Array, Iterator[st
 
 def _pictures(context: RunContext, wanted: pa.Array) -> tuple[pa.Array, Iterator[ImageRef]]:
     """The wanted hashes, those whose picture came inside a row first, and their pictures."""
-    spooled = list(_spooled(context, wanted))
-    inside = pa.array([digest for _, digests in spooled for digest in digests], pa.string())
+    parts = list(spooled(context, wanted))
+    inside = pa.array([digest for _, digests in parts for digest in digests], pa.string())
     others = wanted.filter(pc.invert(pc.is_in(wanted, value_set=inside)))
-    pictures = chain(_from_rows(spooled), _from_paths(context, others))
+    pictures = chain((ref for _, ref in from_rows(parts)), from_paths(context, others))
     return pa.concat_arrays([inside, others]), pictures
-
-
-Spooled = tuple[Path, list[str]]
-
-
-def _spooled(context: RunContext, wanted: pa.Array) -> Iterator[Spooled]:
-    """The shards of pictures that came inside a row, each with the hashes to take from it."""
-    open_hashes = set(wanted.to_pylist())
-    for path in context.work.shards("image_bytes"):
-        found = pq.read_table(path, columns=["image_hash"])["image_hash"].to_pylist()
-        digests = [digest for digest in found if digest in open_hashes]
-        open_hashes.difference_update(digests)
-        if digests:
-            yield path, digests
-
-
-def _from_rows(spooled: Sequence[Spooled]) -> Iterator[ImageRef]:
-    """The encoded pictures in the order of the shards, few in memory at a time."""
-    for path, digests in spooled:
-        wanted = pa.array(digests)
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=SPOOLED_ROWS):
-            rows = batch.filter(pc.is_in(batch["image_hash"], value_set=wanted))
-            yield from (ImageRef(data=data) for data in rows["image_bytes"].to_pylist())
-
-
-def _from_paths(context: RunContext, hashes: pa.Array) -> Iterator[ImageRef]:
-    if not len(hashes):
-        return
-    uris, names = (
-        read_column(context, hashes, modality="image", column=column)
-        for column in ("image_uri", "source")
-    )
-    options = {source.name: source.storage_options for source in context.config.sources}
-    for uri, name in zip(uris, names, strict=True):
-        yield ImageRef(uri=uri.as_py(), storage_options=options.get(name.as_py(), {}))

@@ -59,7 +59,7 @@ def decoding_rules(settings: ImageSettings) -> str:
     """Name all that a decoded picture depends on but its bytes."""
     heif = pillow_heif.__version__ if "HEIF" in FORMATS else "none"
     return (
-        f"1 pillow {pillow_version} heif {heif} pixels {settings.max_pixels} "
+        f"2 pillow {pillow_version} heif {heif} pixels {settings.max_pixels} "
         f"background {settings.background} thumbnail {settings.thumbnail}"
     )
 

@@ -23,7 +23,7 @@ Scores = npt.NDArray[np.float32]
 # What makes a record another one; where it was first and last seen does not.
 COMPARED = (
     "source", "text_hash", "image_hash", "text_tokens", "image_width", "image_height",
-    "image_detail", "fields", "attributes", "timestamp",
+    "image_detail", "image_true_side", "fields", "attributes", "timestamp",
 )  # fmt: skip
 
 

@@ -77,7 +77,8 @@ def known_pictures(context: RunContext) -> KnownPictures | None:
         records = context.catalog.dataset("records", run=base)
         batches = records.to_batches(
             columns=list(DETAILS),
-            filter=pc.field("image_hash").is_valid(),
+            # Null without a picture, and in a record carried over from an older Gemel.
+            filter=pc.field("image_true_side").is_valid(),
             batch_size=DETAIL_ROWS,
         )
         details = context.work.map_table("known", _conforming(batches), DETAILS_SCHEMA)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,18 @@ class Learning:
     interactions: bool = False
 
 
+class Looked(Protocol):
+    """What geometry found of pairs of pictures, by their places; -1 is none."""
+
+    def verdicts(self, left: Positions, right: Positions) -> Floats:
+        """(p,) as `Evidence.image_geometry`."""
+        ...
+
+    def edits(self, left: Positions, right: Positions) -> pa.Array:
+        """(p,) what makes the right one out of the left one, in words; null: not known."""
+        ...
+
+
 @dataclass(frozen=True)
 class Contents:
     """The contents behind the units.
@@ -46,7 +59,8 @@ class Contents:
         text_vectors, image_vectors: (t, d) and (i, d) float32, rows as the units' hashes; NaN-free
             rows of zeros where a content could not be embedded.
         comparer: over the texts, rows likewise; None without texts.
-        text_judge, image_judge: what a learned judge needs beside the above.
+        text_judge, image_judge: what a judge that has learned needs beside the above.
+        looks: what geometry found of pairs of pictures.
     """
 
     units: Units
@@ -55,6 +69,7 @@ class Contents:
     comparer: TextComparer | None
     text_judge: Learning = Learning()
     image_judge: Learning = Learning()
+    looks: Looked | None = None
 
     def words_of(self, rows: Positions) -> npt.NDArray[np.int64]:
         """Words of each text, 0 for row -1."""
@@ -115,6 +130,7 @@ def evidence_of(
         image_interactions=_interactions(contents.image_judge, contents.image_vectors, *image),
         text_background=_background(text_judge.background, *text),
         image_background=_background(contents.image_judge.background, *image),
+        image_geometry=None if contents.looks is None else contents.looks.verdicts(*image),
         image_sides=(image[0] >= 0).astype(np.float64) + (image[1] >= 0),
         **words,
     )
@@ -172,10 +188,10 @@ def _cosine(vectors: Vectors, left: Positions, right: Positions) -> Floats:
 
 
 def pairs_batch(
-    scored: Scored, *, ids: pa.Array, units: Units, judge: Judge, run: str
+    scored: Scored, *, ids: pa.Array, contents: Contents, judge: Judge, run: str
 ) -> pa.RecordBatch:
     """The scored pairs as rows of the pairs table; `ids` are the record ids by row."""
-    evidence, judgement = scored.evidence, scored.judgement
+    evidence, judgement, units = scored.evidence, scored.judgement, contents.units
     columns = {
         "left_id": ids.take(pa.array(units.rows[scored.left])),
         "right_id": ids.take(pa.array(units.rows[scored.right])),
@@ -183,6 +199,7 @@ def pairs_batch(
         "word_conflicts": _nullable(evidence.word_conflicts).cast(pa.int32()),
         "exact_text": pa.array(evidence.exact_text),
         "exact_image": pa.array(evidence.exact_image),
+        **_looked_at(scored, contents),
         "contradicts": pa.array(judgement.contradicts),
         "probability": pa.array(judgement.probability.astype(np.float32)),
         "decision": judgement.decision,
@@ -191,6 +208,19 @@ def pairs_batch(
         **_signed(judge, run, judgement.threshold),
     }
     return pa.record_batch(columns, schema=PAIRS)
+
+
+def _looked_at(scored: Scored, contents: Contents) -> dict[str, pa.Array]:
+    """The columns of what geometry found."""
+    count, looked = len(scored.left), scored.evidence.image_geometry
+    if contents.looks is None or looked is None:
+        return {"image_verified": pa.nulls(count, pa.bool_()),
+                "image_edit": pa.nulls(count, pa.string())}  # fmt: skip
+    image = contents.units.image
+    return {
+        "image_verified": pa.array(looked == 1, mask=np.isnan(looked)),
+        "image_edit": contents.looks.edits(image[scored.left], image[scored.right]),
+    }
 
 
 NUMBERS = ("text_cosine", "image_cosine", "lexical", *WORDS)
@@ -228,6 +258,8 @@ def exact_batch(
         "word_conflicts": pa.nulls(count, pa.int32()),
         "exact_text": pa.array(text),
         "exact_image": pa.array(image),
+        "image_verified": pa.nulls(count, pa.bool_()),
+        "image_edit": pa.nulls(count, pa.string()),
         "contradicts": pa.array(np.zeros(count, bool)),
         "probability": pa.array(one.astype(np.float32)),
         "decision": pa.repeat(DUPLICATE, count),

@@ -17,8 +17,10 @@ from pipeline.portions import picked
 from pipeline.schemas import PICTURES, RECORDS
 from pipeline.stamps import Stamp
 
-# Columns of the records that are what a picture came to.
-DETAILS = ("image_hash", "image_width", "image_height", "image_detail", "thumbnail")
+# Columns of the records that are what a picture came to, in the order of `Picture`.
+DETAILS = (
+    "image_hash", "image_width", "image_height", "image_detail", "image_true_side", "thumbnail",
+)  # fmt: skip
 DETAILS_SCHEMA = pa.schema([RECORDS.field(name) for name in DETAILS])
 # The entries of a shard: also whether the picture was decoded for it.
 ENTRIES = PICTURES.append(pa.field("decoded", pa.bool_(), nullable=False))

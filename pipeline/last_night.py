@@ -19,7 +19,7 @@ from pipeline.encoders.fingerprint import fingerprint
 from pipeline.frequencies import WordFrequencies
 from pipeline.incremental import COMPARED, Near, Scores
 from pipeline.indexes.blocks import Positions
-from pipeline.schemas import NEAR_PAIRS
+from pipeline.schemas import NEAR_PAIRS, RECORDS, completed
 from pipeline.state import records_at, units_at
 from pipeline.units import Units
 
@@ -58,9 +58,12 @@ class LastNight:
         return near_of(stored.to_table(filter=pc.field("kind") == kind))
 
     def records(self) -> pa.Table:
-        """What of its records is compared, by record id."""
-        columns = ["record_id", *COMPARED]
-        return records_at(self.catalog, self.run.run, self.run.versions["records"], columns)
+        """What of its records is compared, by record id; null what an older Gemel did not keep."""
+        wanted = pa.schema([RECORDS.field(name) for name in ("record_id", *COMPARED)])
+        held = self.catalog.dataset("records", run=self.run).schema.names
+        columns = [name for name in wanted.names if name in held]
+        at = self.run.versions["records"]
+        return completed(records_at(self.catalog, self.run.run, at, columns), wanted)
 
 
 def last_night(context: RunContext) -> LastNight | None:

@@ -27,7 +27,7 @@ from pipeline.indexes import check_index
 from pipeline.pinning import pinned
 from pipeline.resumption import ended, interruptions, taken_up
 from pipeline.sources import open_source
-from pipeline.state import rules_of
+from pipeline.state import check_rules
 from pipeline.watch import watching
 
 
@@ -42,7 +42,7 @@ def check(config: RunConfig) -> None:
     """
     check_writable(Place.of(config.catalog, config.catalog_options))
     config, models = pinned(config)
-    rules_of(new_context(config, models=models))
+    check_rules(config, models)
     check_encoder(config.text_encoder, field="text_encoder")
     check_encoder(config.image_encoder, field="image_encoder")
     used = {

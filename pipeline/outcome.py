@@ -133,6 +133,7 @@ def summarise(context: RunContext) -> dict[str, Any]:
             for modality in ("text", "image")
         },
         "cascade": facts["candidates"]["cascade"],
+        "geometry": facts["score"]["geometry"],
         "stages": _stage_rows(facts),
         "gates": as_rows(gates),
         "histogram": {

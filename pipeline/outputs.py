@@ -38,7 +38,7 @@ def write_report(catalog: Catalog, run: Run) -> str:
     from pipeline.reporting.data import build_report
     from pipeline.reporting.html import render_report
 
-    # The two long tables are streamed, the others are read.
+    # The long tables are streamed, the others are read.
     tables = {name: catalog.dataset(name, run=run) for name in ("records", "pairs")}
     tables |= {
         name: catalog.read(name, run=run) for name in ("clusters", "cut_links", "quarantine")
@@ -46,6 +46,9 @@ def write_report(catalog: Catalog, run: Run) -> str:
     data = build_report(
         summary={**run.summary, "status": run.status},
         events=events_of(catalog, run) if "events" in run.versions else None,
+        alignments=(
+            catalog.dataset("alignments", run=run) if "alignments" in run.versions else None
+        ),
         **tables,
         settings=ReportSettings.model_validate(run.config["report"]),
         seed=run.config["seed"],

@@ -216,6 +216,7 @@ def _records(
         "image_width": of("width", pa.int32()),
         "image_height": of("height", pa.int32()),
         "image_detail": of("detail", pa.float32()),
+        "image_true_side": of("true_side", pa.float32()),
         "thumbnail": of("thumbnail", pa.binary()),
         **{name: rows[name] for name in taken},
         **{

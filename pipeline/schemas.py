@@ -54,6 +54,8 @@ RECORDS = pa.schema(
         pa.field("image_width", pa.int32()),
         pa.field("image_height", pa.int32()),
         pa.field("image_detail", pa.float32()),  # 0 blank … 1 rich; see pipeline.images.detail
+        # Pixels of the longer side up to which there is detail; null: an older record.
+        pa.field("image_true_side", pa.float32()),
         pa.field("thumbnail", pa.binary()),  # JPEG
         pa.field("fields", STRINGS),
         pa.field("attributes", STRINGS),
@@ -92,6 +94,9 @@ PAIRS = pa.schema(
         pa.field("word_conflicts", pa.int32()),
         pa.field("exact_text", pa.bool_(), nullable=False),
         pa.field("exact_image", pa.bool_(), nullable=False),
+        # Whether geometry finds that one picture is the other, edited; null: it did not look.
+        pa.field("image_verified", pa.bool_()),
+        pa.field("image_edit", pa.string()),  # what makes the right picture out of the left one
         # Text and picture contradict each other: one of them alone says distinct.
         pa.field("contradicts", pa.bool_(), nullable=False),
         pa.field("probability", pa.float32(), nullable=False),
@@ -142,6 +147,31 @@ WORD_COUNTS = pa.schema(
     [
         pa.field("place", pa.int64(), nullable=False),  # of the hashed word; -1: all texts
         pa.field("texts", pa.int64(), nullable=False),
+    ]
+)
+
+# A sample of the corpus whose vectors the level of a neighbourhood is measured against.
+BACKGROUNDS = pa.schema(
+    [
+        pa.field("kind", pa.string(), nullable=False),  # text / image
+        pa.field("vector", pa.list_(pa.float32()), nullable=False),
+    ]
+)
+
+# What geometry found of pairs of pictures (`pipeline.geometry`), each looked at once.
+ALIGNMENTS = pa.schema(
+    [
+        pa.field("left_hash", pa.string(), nullable=False),  # of pixels; left_hash < right_hash
+        pa.field("right_hash", pa.string(), nullable=False),
+        pa.field("verified", pa.bool_(), nullable=False),
+        # Enough to compare in both, and yet the one is not found in the other.
+        pa.field("unlike", pa.bool_(), nullable=False),
+        pa.field("edit", pa.string()),  # left to right, in words; null: not aligned
+        pa.field("back", pa.string()),  # right to left
+        # Left to right, (3, 3) by rows in relative coordinates; null: not aligned.
+        pa.field("transform", pa.list_(pa.float32())),
+        pa.field("inliers", pa.int32(), nullable=False),
+        pa.field("agreement", pa.float32()),
     ]
 )
 
@@ -198,6 +228,8 @@ TABLES: dict[str, pa.Schema] = {
     "cut_links": CUT_LINKS,
     "near_pairs": NEAR_PAIRS,
     "word_counts": WORD_COUNTS,
+    "backgrounds": BACKGROUNDS,
+    "alignments": ALIGNMENTS,
     "events": EVENTS,
     "labels": LABELS,
     "runs": RUNS,

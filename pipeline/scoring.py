@@ -38,6 +38,9 @@ class Evidence:
             embeddings; None: not asked for.
         text_background, image_background: (p,) mean cosine of both sides to their neighbours in
             the learned judge's background sample; NaN without one.
+        image_geometry: (p,) 1 where one picture is the other, edited, 0 where geometry does not
+            find the one in the other although it sees enough of both, NaN where it cannot tell;
+            None: not looked at.
         image_sides: (p,) sides with a picture fit for matching, 0, 1 or 2; None: not looked at.
     """
 
@@ -60,6 +63,7 @@ class Evidence:
     text_interactions: npt.NDArray[np.float32] | None = None
     image_interactions: npt.NDArray[np.float32] | None = None
     image_sides: Floats | None = None
+    image_geometry: Floats | None = None
 
     def take(self, rows: Flags) -> Evidence:
         """The evidence of some of the pairs."""
@@ -259,6 +263,9 @@ def _reasons(
 ) -> pa.Array:
     """One plain phrase per pair, the first that applies."""
     has_text, has_image = ~np.isnan(text), ~np.isnan(image)
+    looked = evidence.image_geometry
+    nothing = np.zeros(len(text), bool)
+    one_picture, unlike = (nothing, nothing) if looked is None else (looked == 1, looked == 0)
     cases = [
         (evidence.exact_text & evidence.exact_image, "identical text and picture"),
         (weighed & accepted, "text and picture, weighed together, agree"),
@@ -273,6 +280,7 @@ def _reasons(
         (variant & (evidence.code_agreement < 1), "numbers or model codes differ"),
         (variant, "alike, but each text has words the other lacks"),
         (accepted & has_text & has_image, "texts and pictures agree"),
+        (accepted & has_image & one_picture, "one picture is the other, edited"),
         (accepted & has_image, "pictures agree"),
         (accepted & (np.nan_to_num(evidence.lexical) >= 0.8), "long texts share most passages"),
         (accepted, "texts agree"),
@@ -280,6 +288,9 @@ def _reasons(
         (has_text & (evidence.token_overlap < 0.5), "alike in meaning, few words in common"),
         (has_text, "texts alike, not enough to be sure"),
     ]
+    cases.append(
+        (has_image & unlike, "pictures alike, but geometry does not find one in the other")
+    )
     return chosen(cases, "pictures alike, not enough")
 
 

@@ -26,11 +26,13 @@ from pipeline.last_night import near_rows
 from pipeline.late import chosen, passed, taught
 from pipeline.links import Links
 from pipeline.proposals import floored, nearby, once, verbatim
+from pipeline.self_calibration import self_calibrated
 from pipeline.settling import settle_records
 from pipeline.state import floors_of, make_judge, modalities, record_ids, units_of
 from pipeline.succession import tonight
 from pipeline.tally import Tally
 from pipeline.units import Candidates, propose
+from pipeline.verification import METHOD, look_at_candidates
 
 
 @stage("ingest")
@@ -74,6 +76,7 @@ def candidates(context: RunContext) -> dict[str, Any]:
     pairs are last night's.
     """
     units = units_of(context)
+    backgrounds = self_calibrated(context, units)
     floors = floors_of(context)
     choice = chosen(context, units)
     floor = choice.floor if choice else floors["text"]
@@ -103,8 +106,12 @@ def candidates(context: RunContext) -> dict[str, Any]:
         "state": {
             **{kind: found.state for kind, found in kinds.items()},
             "cascade": context.work.facts("cascade"),
+            "synthetic": context.work.facts("synthetic")["kinds"],
         },
-        "versions": {"near_pairs": context.catalog.tables.replace("near_pairs", rows)},
+        "versions": {
+            "near_pairs": context.catalog.tables.replace("near_pairs", rows),
+            **({} if backgrounds is None else {"backgrounds": backgrounds}),
+        },
     }
 
 
@@ -115,6 +122,7 @@ def score(context: RunContext) -> dict[str, Any]:
     Only pairs with a record that is new or changed are judged; the other rows are last night's.
     """
     work, units = context.work, units_of(context)
+    alignments = look_at_candidates(context, units, Candidates(**work.load("candidates")))
     judge, ids = make_judge(context), record_ids(context)
     kept = Candidates(**work.load("candidates"))
     frequencies, counted = frequencies_of(context, units)
@@ -138,11 +146,12 @@ def score(context: RunContext) -> dict[str, Any]:
     versions = {
         "pairs": context.catalog.tables.replace("pairs", work.iter_shards("pairs")),
         "word_counts": counted,
+        **({} if alignments is None else {"alignments": alignments}),
     }
     work.save("links", **tally.arrays())
     if stand.touched is not None:
         work.save("touched", touched=stand.touched)
-    fresh = int((stand.row < 0).sum())
+    fresh, looked = int((stand.row < 0).sum()), work.facts("geometry")
     return {
         "rows": len(kept.key),
         "bytes": size,
@@ -152,7 +161,11 @@ def score(context: RunContext) -> dict[str, Any]:
         "judged": fresh,
         "standing": len(kept.key) - fresh,
         "judged_all": stand.why,
-        "state": {"judge": {"key": key, "texts": frequencies.texts}},
+        "geometry": looked,
+        "state": {
+            "judge": {"key": key, "texts": frequencies.texts},
+            "geometry": looked and {"method": METHOD},
+        },
         "versions": versions,
     }
 

@@ -10,14 +10,24 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.background import Background
 from pipeline.catalog import Catalog
-from pipeline.context import RunContext
-from pipeline.defaults import EncoderDefault, image_default, text_default
-from pipeline.encoder_config import judged_by
+from pipeline.config import RunConfig
+from pipeline.context import RunContext, new_context
+from pipeline.defaults import (
+    EncoderDefault,
+    default_of,
+    image_default,
+    learned_default,
+    text_default,
+)
+from pipeline.encoder_config import CascadeText, judged_by
+from pipeline.encoders.fingerprint import fingerprint
 from pipeline.portions import gathered
 from pipeline.records import exact_groups
 from pipeline.registered import Registered, open_registered
 from pipeline.scoring import Judge
+from pipeline.synthetic import SyntheticRule, normaliser
 from pipeline.units import Units, make_units
 
 GATHERED_ROWS = 65_536
@@ -26,15 +36,59 @@ GATHERED_ROWS = 65_536
 def rules_of(context: RunContext) -> dict[str, EncoderDefault]:
     """The search floor and the rule of each modality: the pinned model's, or the stated default."""
     config = context.config
+    found = synthetic_of(context)
     learned = {model.modality: model for model in models_of(context)}
     rules: dict[str, EncoderDefault] = {
         name: EncoderDefault(model.rule.model.floor, model.rule) for name, model in learned.items()
     }
+    for name, rule in found.items():
+        rules.setdefault(name, learned_default(rule, config.judge))
     if "text" not in rules:
         rules["text"] = text_default(judged_by(config.text_encoder), config.judge)
     if "image" not in rules:
         rules["image"] = image_default(config.image_encoder, config.judge)
     return rules
+
+
+def check_rules(config: RunConfig, models: tuple[str, ...]) -> None:
+    """Look whether either modality will have a rule; the catalog need not exist.
+
+    Raises:
+        ConfigError: an encoder has none, and edited copies are not to give it one.
+    """
+    context = new_context(config, models=models)
+    learned = {model.modality for model in models_of(context)}
+    if not {"text"} & learned and not self_taught(context, "text"):
+        text_default(judged_by(config.text_encoder), config.judge)
+    if not {"image"} & learned and not self_taught(context, "image"):
+        image_default(config.image_encoder, config.judge)
+
+
+def self_taught(context: RunContext, kind: str) -> bool:
+    """Whether the thresholds of 'text' or 'image' are to be learned from edited copies."""
+    config = context.config
+    settings, encoder = config.judge.synthetic, getattr(config, f"{kind}_encoder")
+    stated = getattr(config.judge, kind) is not None
+    learned = any(model.modality == kind for model in models_of(context))
+    if stated or learned or isinstance(encoder, CascadeText):
+        return False
+    wanted = settings.images if kind == "image" else settings.texts
+    return wanted or default_of(encoder) is None
+
+
+def synthetic_of(context: RunContext) -> dict[str, SyntheticRule]:
+    """The rules that edited copies taught, by modality, once the run has found them."""
+    noted = context.work.facts("synthetic").get("kinds", {})
+    return {kind: SyntheticRule.of(facts["rule"]) for kind, facts in noted.items() if facts["rule"]}
+
+
+def backgrounds_of(context: RunContext) -> dict[str, Background]:
+    """What levels are measured against, by modality, where a rule without labels wants them."""
+    return {
+        kind: normaliser(rule, context.work.load(f"background_{kind}")["vectors"])
+        for kind, rule in synthetic_of(context).items()
+        if rule.level is not None
+    }
 
 
 def floors_of(context: RunContext) -> dict[str, float]:
@@ -68,6 +122,8 @@ def make_judge(context: RunContext) -> Judge:
         ]
     else:
         names = ["default-judge-1 (uncalibrated)"]
+    found = context.work.facts("synthetic").get("kinds", {})
+    names += [f"copies-{kind}-{fingerprint(rule=facts['rule'])}" for kind, facts in found.items()]
     return Judge(
         text=rules["text"].rule, image=rules["image"].rule, name="+".join([*names, *prints])
     )

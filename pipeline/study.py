@@ -19,7 +19,7 @@ from pipeline.embeddings import gather, missing, to_table
 from pipeline.encoders import Encoder, ImageRef, open_encoder
 from pipeline.evidence import TextComparer
 from pipeline.indexes.blocks import Positions, Vectors
-from pipeline.judging import Contents, evidence_of
+from pipeline.judging import Contents, Learning, evidence_of
 from pipeline.learned import JudgeModel, fields_of, learning
 from pipeline.registered import Registered
 from pipeline.scoring import Evidence
@@ -117,7 +117,8 @@ class Study:
             self.text_vectors,
             self.image_vectors,
             self._comparer(),
-            **known,
+            text_judge=known.get("text_judge", Learning()),
+            image_judge=known.get("image_judge", Learning()),
         )
         return evidence_of(contents, left, right, np.full(len(left), np.nan, np.float32))
 

@@ -25,7 +25,9 @@ from pipeline.verdicts import Verdicts, changed_pairs, none, settled
 
 Flags = npt.NDArray[np.bool_]
 
-COLUMNS = ["record_id", "source", "text", "image_width", "image_height", "timestamp"]
+COLUMNS = [
+    "record_id", "source", "text", "image_width", "image_height", "image_true_side", "timestamp",
+]  # fmt: skip
 RULES = ("clustering", "text", "images")  # settings that decide about clusters of equal links
 
 

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pipeline.config import ImageSettings, TextSettings
 from pipeline.encoder_config import (
-    EfficientNetLite0,
+    CopyDetection,
     ImageEncoderConfig,
     MiniLmEncoder,
     anchored_encoder,
@@ -166,7 +166,7 @@ class JudgeTraining(Frozen):
     )
 
     image_encoder: ImageEncoderConfig | None = Field(
-        EfficientNetLite0(),
+        CopyDetection(),
         description="Looks at the pictures beside the texts, where records have both; must be the "
         "nightly run's. none: a judge of texts sees no pictures.",
     )

@@ -15,7 +15,8 @@ SHELL = {"stages", "outcome", "outputs", "nightly", "contents", "context", "stat
          "assessment", "labels_store", "measuring", "model_files", "recalibration",
          "last_night", "decisions", "late", "embedding",
          "feed", "succession", "gating", "operating",
-         "scorecard", "watch"}  # fmt: skip
+         "scorecard", "watch",
+         "alignments", "pictures", "verification", "copies_made", "self_calibration"}  # fmt: skip
 ROOMS = {"sources", "encoders", "indexes", "exporters"}
 
 

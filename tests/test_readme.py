@@ -214,6 +214,7 @@ SETTINGS: dict[str, list[type[BaseModel]]] = {
     "`candidates`": [config.CandidateSettings],
     "`candidates.lexical`": [config.LexicalSettings],
     "`judge`": [config.JudgeSettings],
+    "`judge.synthetic`": [config.SyntheticSettings],
     "`judge.text` and `judge.image`": [config.CosineRule],
     "`clustering`": [config.ClusterSettings],
     "`gates`": [config.GateSettings],

@@ -13,12 +13,13 @@ from pipeline.output_config import ReportSettings
 from pipeline.reporting import facts, gallery, sample
 from pipeline.reporting.changed import choose_changes, show_changes, shown_ids
 from pipeline.reporting.members import Row, Thumbnails, show_evidence, show_side
+from pipeline.reporting.overlays import alignments_of, edit_between, show_overlay, words_of
 from pipeline.reporting.view import Cut, Pair, Reason, ReportData
 from pipeline.reporting.visible import visible
 
 RECORD_COLUMNS = [
     "record_id", "source", "text", "text_hash", "image_hash", "image_width", "image_height",
-    "thumbnail", "attributes",
+    "image_true_side", "thumbnail", "attributes",
 ]  # fmt: skip
 GROUPS = ("gate", "largest", "weakest", "random")
 CUTS = 300  # cut links listed
@@ -37,12 +38,13 @@ def build_report(
     settings: ReportSettings,
     seed: int,
     events: pa.Table | None = None,
+    alignments: pa.Table | ds.Dataset | None = None,
 ) -> ReportData:
     """Choose what the report shows of a run, and count what it leaves out.
 
     The tables have the schemas of `pipeline.schemas`; `summary` is the run's. The same tables in
-    any row order, with the same seed, give the same report. `records` and `pairs`, the long ones,
-    may be datasets: they are streamed.
+    any row order, with the same seed, give the same report. The long ones, `records`, `pairs` and
+    `alignments`, may be datasets: they are streamed.
     """
     chosen = sample.choose_clusters(
         clusters, n=settings.clusters, seed=seed, named=facts.responsible(summary)
@@ -54,6 +56,7 @@ def build_report(
     told = events if (summary.get("changes") or {}).get("base") else None
     changes = choose_changes(told, clusters)
     rows = _records(records, ids=_ids(members, borderline, shown_ids(changes)))
+    aligned = alignments_of(alignments, rows)
     thumbnails = Thumbnails(max_bytes=settings.max_bytes)
     shown = gallery.show_clusters(
         members,
@@ -61,6 +64,7 @@ def build_report(
         rows=rows,
         evidence=gallery.evidence_to_representative(kept, members),
         cuts=gallery.cuts_by_cluster(cut_links, clusters, ids=list(chosen.groups)),
+        alignments=aligned,
         thumbnails=thumbnails,
     )
     return ReportData(
@@ -72,7 +76,10 @@ def build_report(
         weakest=tuple(
             sorted((c for c in shown if "weakest" in c.groups), key=lambda c: c.cohesion)
         )[:RANKED],
-        pairs=tuple(_pair(*item, rows=rows, thumbnails=thumbnails) for item in borderline),
+        pairs=tuple(
+            _pair(*item, rows=rows, alignments=aligned, thumbnails=thumbnails)
+            for item in borderline
+        ),
         pairs_total=pairs_total,
         cuts=_cuts(cut_links),
         cuts_total=cut_links.num_rows,
@@ -135,16 +142,30 @@ def _borderline(
 
 
 def _pair(
-    threshold: str, side: str, row: Row, *, rows: dict[str, Row], thumbnails: Thumbnails
+    threshold: str,
+    side: str,
+    row: Row,
+    *,
+    rows: dict[str, Row],
+    alignments: dict[tuple[str, str], Row],
+    thumbnails: Thumbnails,
 ) -> Pair:
     left, right = rows.get(row["left_id"]), rows.get(row["right_id"])
+    edit = edit_between(alignments, left, right)
     return Pair(
         threshold=threshold,
         side=side,
         distance=f"{row['distance']:.4f}",
         left=show_side(left, record_id=row["left_id"], beside=right, thumbnails=thumbnails),
         right=show_side(right, record_id=row["right_id"], beside=left, thumbnails=thumbnails),
-        evidence=show_evidence(row),
+        evidence=show_evidence(row, edit=words_of(edit, row, forward=True)),
+        overlay=show_overlay(
+            edit,
+            (left, right),
+            pair=row,
+            caption="Both pictures in the order of the records",
+            thumbnails=thumbnails,
+        ),
     )
 
 

@@ -120,12 +120,58 @@ def in_short(summary: Summary) -> str:
 def uncalibrated(summary: Summary) -> str:
     """What it means that a run is not calibrated, in a sentence or two."""
     stated = (
-        "No labelled pairs set these thresholds: they are the encoders' stated defaults, and the "
+        f"No labelled pairs set these thresholds: they are {threshold_source(summary)}, and the "
         "probabilities are estimates."
     )
     if summary.get("labels"):
         return f"{stated} What they achieve on your labelled pairs is shown below."
     return f"{stated} The precision on your data is unknown: check a sample before acting on it."
+
+
+def threshold_source(summary: Summary) -> str:
+    """Where the thresholds of a run without labels are from."""
+    taught = [f"{kind}s" for kind, found in _synthetic(summary).items() if found["rule"]]
+    if not taught:
+        return "the encoders' stated defaults"
+    which = " and ".join(taught)
+    return f"found on edited copies of tonight's own records for {which}, else stated defaults"
+
+
+def synthetic(summary: Summary) -> list[Fact]:
+    """What edited copies said of the thresholds, by modality."""
+    facts = []
+    for kind, found in _synthetic(summary).items():
+        label = f"Threshold of {kind}s, from edited copies"
+        rule = found["rule"]
+        if not rule:
+            facts.append(Fact(label, "the stated default", found["why"]))
+            continue
+        expected = f"expected precision {formats.share(rule['precision'])}"
+        score = "cosine" if rule["level"] is None else "cosine above both sides' neighbourhoods"
+        plain, normalised = (formats.share(share) for share in rule["gain"])
+        facts.append(
+            Fact(
+                label,
+                f"{score} from {rule['accept']:.3f}",
+                f"{expected} (at least {formats.share(rule['precision_low'])}), "
+                f"{formats.share(rule['recall'])} of {rule['made']:,} copies; found at that "
+                f"precision by the plain cosine {plain}, by this score {normalised}",
+            )
+        )
+    return facts
+
+
+def geometry(summary: Summary) -> str:
+    """What laying pictures upon each other found; empty where it was not done."""
+    found = summary.get("geometry")
+    if not found:
+        return ""
+    looked = f"{found['looked_at']:,} pairs of pictures laid upon each other"
+    return f"{looked}: {found['verified']:,} are one picture, edited"
+
+
+def _synthetic(summary: Summary) -> dict[str, Any]:
+    return dict(summary.get("state", {}).get("synthetic") or {})
 
 
 def removable_share(summary: Summary) -> float:
@@ -203,7 +249,9 @@ def models(summary: Summary) -> list[Fact]:
         encoders.insert(1, Fact("Student before it", name, note))
     limits = summary["thresholds"]
     thresholds = f"duplicate from {limits['accept']:g}, review from {limits['review']:g}"
-    return [*encoders, Fact("Judge", model["judge"]), Fact("Thresholds", thresholds)]
+    looked = [Fact("Geometry", geometry(summary))] if geometry(summary) else []
+    judge = [Fact("Judge", model["judge"]), Fact("Thresholds", thresholds)]
+    return [*encoders, *judge, *synthetic(summary), *looked]
 
 
 def label_facts(summary: Summary) -> list[Fact]:

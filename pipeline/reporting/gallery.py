@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.reporting.members import Row, Thumbnails, show_evidence, show_member
+from pipeline.reporting.overlays import edit_between, show_overlay, words_of
 from pipeline.reporting.sample import Chosen
 from pipeline.reporting.view import Cluster, Cut, Member
 from pipeline.reporting.visible import visible
@@ -24,6 +26,7 @@ def show_clusters(
     rows: dict[str, Row],
     evidence: dict[Key, Row],
     cuts: dict[str, list[Cut]],
+    alignments: dict[Key, Row],
     thumbnails: Thumbnails,
 ) -> tuple[Cluster, ...]:
     """Show the chosen clusters in their order; `members` has each one's representative first."""
@@ -34,7 +37,14 @@ def show_clusters(
     for number, (cluster_id, groups) in enumerate(chosen.groups.items(), start=1):
         kept = rows.get(grouped[cluster_id][0]["representative"])
         views = tuple(
-            _member(row, kept=kept, rows=rows, evidence=evidence, thumbnails=thumbnails)
+            _member(
+                row,
+                kept=kept,
+                rows=rows,
+                evidence=evidence,
+                alignments=alignments,
+                thumbnails=thumbnails,
+            )
             for row in grouped[cluster_id]
         )
         shown.append(
@@ -102,33 +112,47 @@ def _member(
     kept: Row | None,
     rows: dict[str, Row],
     evidence: dict[Key, Row],
+    alignments: dict[Key, Row],
     thumbnails: Thumbnails,
 ) -> Member:
     one, other = row["record_id"], row["representative"]
     pair = evidence.get((min(one, other), max(one, other)))
     record = rows.get(one)
-    note = None if pair or one == other else _untold(record, kept)
-    return show_member(
+    edit = edit_between(alignments, kept, record)
+    words = words_of(edit, pair, forward=bool(pair and pair["left_id"] == other))
+    note = None if pair or one == other else _untold(record, kept, words)
+    member = show_member(
         record,
         record_id=one,
         beside=kept if one != other else None,
         thumbnails=thumbnails,
-        evidence=show_evidence(pair) if pair else None,
+        evidence=show_evidence(pair, edit=words) if pair else None,
         probability="" if one == other else f"{row['probability_to_representative']:.4f}",
         note=note,
     )
+    overlay = show_overlay(
+        edit,
+        (kept, record),
+        pair=pair,
+        caption="Left the representative, right this record",
+        thumbnails=thumbnails,
+    )
+    return replace(member, overlay=overlay)
 
 
-def _untold(record: Row | None, kept: Row | None) -> str:
-    """Why a member has no pair row to its representative."""
+def _untold(record: Row | None, kept: Row | None, edit: str | None) -> str:
+    """Why a member has no pair row to its representative, and how its picture was edited."""
     same = [
         name
         for name, column in (("text", "text_hash"), ("image", "image_hash"))
         if record and kept and record[column] and record[column] == kept[column]
     ]
-    if same:
-        return f"identical {' and '.join(same)}: grouped before scoring, so no scores"
-    return "tied to the representative through an identical record; no scores of its own"
+    why = (
+        f"identical {' and '.join(same)}: grouped before scoring, so no scores"
+        if same
+        else "tied to the representative through an identical record; no scores of its own"
+    )
+    return f"{why}; edit of the picture: {visible(edit, limit=300)}" if edit else why
 
 
 def _cluster(

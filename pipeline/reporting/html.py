@@ -42,6 +42,8 @@ def render_report(data: ReportData) -> str:
             sizes=figures.cluster_sizes(
                 summary["cluster_sizes"]["size"], summary["cluster_sizes"]["clusters"]
             ),
+            overlays=any(m.overlay for c in data.clusters for m in c.members)
+            or any(pair.overlay for pair in data.pairs),
             plot=figures,
             uncalibrated=facts.uncalibrated(summary),
             # Both are files of this package, the only text that is not escaped.

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.reporting.diff import differences, plain
 from pipeline.reporting.view import Attribute, Evidence, Member
 from pipeline.reporting.visible import visible
+from pipeline.resolution import ENLARGED
 
 Row = dict[str, Any]
 SCORES = {
@@ -84,8 +85,11 @@ def show_side(
     return replace(member, text=tuple(s for s in member.text if s.kind != "gone"))
 
 
-def show_evidence(row: Row) -> Evidence:
-    """Show a scored pair, exact equality before the scores."""
+def show_evidence(row: Row, *, edit: str | None = None) -> Evidence:
+    """Show a scored pair: exact equality, the scores, and what geometry says of its pictures.
+
+    `edit` says in words what was done to the one picture, see `pipeline.reporting.overlays`.
+    """
     exact = [
         (name, "identical")
         for column, name in (("exact_text", "text"), ("exact_image", "image"))
@@ -97,7 +101,7 @@ def show_evidence(row: Row) -> Evidence:
         if (value := row[column]) is not None
     ]
     return Evidence(
-        scores=(*exact, *scores),
+        scores=(*exact, *scores, *_geometry(row, edit)),
         probability=f"{row['probability']:.4f}",
         decision=visible(row["decision"]),
         reason=visible(row["reason"], limit=300),
@@ -105,17 +109,40 @@ def show_evidence(row: Row) -> Evidence:
     )
 
 
+def _geometry(row: Row, edit: str | None) -> list[tuple[str, str]]:
+    """What geometry found; nothing where it did not look, as in older runs."""
+    verified = row.get("image_verified")
+    told = [("edit", visible(edit, limit=300))] if edit else []
+    if verified is None:
+        return told
+    return [("geometry", "one picture, edited" if verified else "not one picture"), *told]
+
+
 def show_image(row: Row, thumbnails: Thumbnails) -> tuple[str | None, str | None]:
     """A record's preview as a data: URI with its size, or why there is none."""
     thumbnail = row.get("thumbnail")
     if not thumbnail:
         return None, "picture without a preview" if row.get("image_hash") else None
-    # The pipeline writes JPEG; anything else did not come from it and is not handed to a browser.
-    if not thumbnail.startswith(b"\xff\xd8\xff"):
+    if not is_jpeg(thumbnail):
         return None, "the preview is not a JPEG"
-    size = f"{row['image_width']} × {row['image_height']} px" if row.get("image_width") else None
+    size = _size(row)
     uri = thumbnails.uri(thumbnail)
     return (uri, size) if uri else (None, "preview left out: the report's size limit is reached")
+
+
+def _size(row: Row) -> str | None:
+    """A picture's sides, and how large its detail is where it was enlarged or blurred."""
+    if not row.get("image_width"):
+        return None
+    size, true = f"{row['image_width']} × {row['image_height']} px", row.get("image_true_side")
+    if true is None or true >= ENLARGED * max(row["image_width"], row["image_height"]):
+        return size
+    return f"{size}, detail for {true:.0f}"
+
+
+def is_jpeg(thumbnail: bytes) -> bool:
+    """Whether the pipeline may have written it; nothing else is decoded or given to a browser."""
+    return thumbnail.startswith(b"\xff\xd8\xff")
 
 
 def _attributes(row: Row, beside: Row | None) -> tuple[Attribute, ...]:

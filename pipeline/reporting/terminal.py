@@ -110,7 +110,9 @@ def _verdict(summary: dict[str, Any]) -> list[str]:
     lines = [f"{found.title.upper()}   run {summary['run']}   {took}{mark}"]
     if not calibrated:
         known = "measured on the labels below" if summary.get("labels") else "unknown here"
-        lines.append(_line("", f"thresholds are stated defaults; precision is {known}"))
+        source = facts.threshold_source(summary)
+        lines.append(_line("", f"thresholds: {source}"))
+        lines.append(_line("", f"precision is {known}"))
     if summary.get("history"):
         lines.append(_line("decided", facts.decision(summary)))
     if summary.get("tables_dropped"):
@@ -196,6 +198,8 @@ def _figures(summary: dict[str, Any]) -> list[str]:
         ("verdicts", changed.verdict_words(summary), ""),
     )
     lines += [_line(label, f"{what}{words}") for label, words, what in told if words]
+    if facts.geometry(summary):
+        lines.append(_line("geometry", facts.geometry(summary)))
     for kind, found in facts.recalls(summary):
         bounds = f"{formats.share(found['low'])} to {formats.share(found['high'])}"
         lines.append(_line("recall", f"{formats.share(found['recall'])} {kind} ({bounds})"))

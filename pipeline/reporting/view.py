@@ -29,8 +29,20 @@ class Attribute:
 
 
 @dataclass(frozen=True, slots=True)
+class Overlay:
+    """Two pictures side by side. `image` is a data: URI; without one `caption` says why."""
+
+    image: str | None
+    alt: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
-    """One record as shown. `image` is a data: URI; `image_note` says why there is none."""
+    """One record as shown. `image` is a data: URI; `image_note` says why there is none.
+
+    `overlay` has the representative's picture beside the record's.
+    """
 
     record_id: str
     source: str
@@ -41,6 +53,7 @@ class Member:
     probability: str
     evidence: Evidence | None
     note: str | None
+    overlay: Overlay | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +94,7 @@ class Pair:
     left: Member
     right: Member
     evidence: Evidence
+    overlay: Overlay | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 from flows import image_backends
 from pipeline.catalog import Catalog
 from pipeline.config import ImageSettings
-from pipeline.encoder_config import EfficientNetLite0
+from pipeline.encoder_config import CopyDetection
 from pipeline.encoders import open_encoder
 
 
@@ -24,7 +24,7 @@ from pipeline.encoders import open_encoder
 def test_eight_bits_are_recommended_where_they_pay(rates: dict[str, float], best: str) -> None:
     advice = image_backends.advice(rates)
     assert advice.startswith(f"recommended here: {best};")
-    assert f"image_encoder: {{type: efficientnet_lite0, backend: {best}}}" in advice
+    assert f"image_encoder: {{type: copy_detection, backend: {best}}}" in advice
 
 
 def test_every_backend_is_measured_and_kept_vectors_are_named(
@@ -33,7 +33,7 @@ def test_every_backend_is_measured_and_kept_vectors_are_named(
     monkeypatch.setattr(image_backends, "PICTURES", 4)
     monkeypatch.setattr(image_backends, "ROUNDS", 1)
     exact = open_encoder(
-        EfficientNetLite0(backend="float32"), images=ImageSettings(), threads=1
+        CopyDetection(backend="float32"), images=ImageSettings(), threads=1
     ).fingerprint
     catalog = tmp_path / "catalog"
     Catalog(str(catalog))

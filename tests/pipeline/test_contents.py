@@ -17,6 +17,7 @@ from pipeline import (
     embedding,
     evidence,
     lexical,
+    pictures,
     portions,
     run,
     stages,
@@ -91,7 +92,7 @@ def test_bounded_portions_change_nothing(
         (evidence, "PORTION", 100), (decisions, "BATCH", 13),
         (lexical, "SHINGLED_BYTES", 200), (parts, "FILE_BYTES", 2000),
         (state, "GATHERED_ROWS", 11),
-        (embedding, "SHARD", 7), (embedding, "SPOOLED_ROWS", 2),
+        (embedding, "SHARD", 7), (pictures, "SPOOLED_ROWS", 2),
     ]:  # fmt: skip
         monkeypatch.setattr(module, name, value)
     cut = config(tmp_path / "cut", source).model_copy(update={"threads": 3})
@@ -121,7 +122,7 @@ def test_pictures_inside_rows_are_streamed(
     monkeypatch.setattr(portions, "LIMIT", 40_000)
     stages.ingest(context)
     assert len(context.work.shards("image_bytes")) > 3
-    monkeypatch.setattr(embedding, "SPOOLED_ROWS", 4)
+    monkeypatch.setattr(pictures, "SPOOLED_ROWS", 4)
     monkeypatch.setattr(embedding, "SHARD", 9)
     last: list[list[str]] = [[]]
     original = pq.ParquetFile.iter_batches

@@ -285,6 +285,27 @@ def test_another_judge_judges_all_and_says_why(folder: Path) -> None:
     assert summary["reused"]["searched_all"] == {}
 
 
+def test_another_measure_of_a_picture_alone_names_another_keeper(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, [{"id": f"r{n}", "text": None, "image": f"p{n}.png"} for n in range(2)])
+    judge = {"accept": 0.9, "image": {"accept": 0.9, "review": 0.5}}
+    clustering = {"keeper": ["highest_resolution"]}
+
+    def kept(*, sharp: int) -> set[str]:
+        def measure(image: Image.Image) -> float:
+            pixel = image.getpixel((0, 0))
+            return 32.0 if pixel == (sharp, 0, 0) else 8.0
+
+        monkeypatch.setattr("pipeline.decoding.true_resolution", measure)
+        monkeypatch.setattr("pipeline.stamps.decoding_rules", lambda _settings: f"rules {sharp}")
+        run(config(folder, folder / "catalog", judge=judge, clustering=clustering))
+        return {row["representative"] for row in published(folder / "catalog")["clusters"]}
+
+    assert kept(sharp=0) == {"s:r0"}
+    assert kept(sharp=1) == {"s:r1"}
+
+
 def near_texts(catalog: Path) -> set[tuple[int, int]]:
     kept = Catalog(catalog)
     rows = kept.read("near_pairs", run=kept.runs()[0]).to_pylist()

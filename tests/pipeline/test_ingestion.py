@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from pipeline.catalog.runs import Run
 from pipeline.config import RunConfig
 from pipeline.context import RunContext, new_context
 from pipeline.errors import SourceError
+from pipeline.sample.pictures import photograph as sample_photograph
 
 FIRST = datetime(2026, 1, 1, 2, tzinfo=UTC)
 
@@ -176,6 +178,45 @@ def test_only_new_and_changed_pictures_are_decoded(tmp_path: Path) -> None:
     smaller = config(tmp_path, folder(pictures), images={"workers": 0, "thumbnail": 16})
     assert night(smaller, 4)["pictures_decoded"] == 5
     assert night(smaller, 5)["pictures_decoded"] == 0
+
+
+def test_the_true_side_of_a_picture_is_kept_and_known_the_next_night(tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    photo = Image.open(sample_photograph("sklearn/flower.jpg"))
+    photo.save(pictures / "photo.png")
+    photo.resize((2 * photo.width, 2 * photo.height)).save(pictures / "twice.png")
+    for path in pictures.iterdir():
+        os.utime(path, (1, 1.125))
+    lines = write_jsonl(tmp_path / "in.jsonl", texts(a="one fish"))
+    made = config(tmp_path, folder(pictures), jsonl(lines))
+    night(made, 0)
+    before = {key: row["image_true_side"] for key, row in records(made).items()}
+    assert 0.6 * photo.width < before["p:photo.png"] <= photo.width
+    assert before["p:twice.png"] == pytest.approx(before["p:photo.png"], rel=0.15)
+    assert before["s:a"] is None
+    assert night(made, 1)["pictures_decoded"] == 0
+    assert {key: row["image_true_side"] for key, row in records(made).items()} == before
+
+
+def test_a_record_of_before_the_true_side_is_not_taken_for_what_a_picture_came_to(
+    tmp_path: Path,
+) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    photograph(pictures / "a.bmp", 1)
+    made = config(tmp_path, folder(pictures))
+    night(made, 0)
+    catalog = Catalog(made.catalog)
+    before = catalog.published()
+    assert before
+    rows = catalog.read("records", run=before)
+    at = rows.schema.get_field_index("image_true_side")
+    rows = rows.set_column(at, "image_true_side", pa.nulls(len(rows), pa.float32()))
+    versions = before.versions | {"records": catalog.tables.replace("records", rows)}
+    catalog.publish(replace(before, versions=versions))
+    assert night(made, 1)["pictures_decoded"] == 1
+    assert records(made)["p:a.bmp"]["image_true_side"] == 20
 
 
 def without_night(row: dict[str, Any]) -> dict[str, Any]:

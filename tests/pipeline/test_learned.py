@@ -281,7 +281,7 @@ def test_every_batch_is_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:
     scored = judge_pairs(candidates, contents(model), judge)
     assert seen == [3], "the three pairs that have texts on both sides"
     ids = pa.array([f"s:{n}" for n in range(5)])
-    rows = pairs_batch(scored, ids=ids, units=UNITS, judge=judge, run="r").to_pylist()
+    rows = pairs_batch(scored, ids=ids, contents=contents(model), judge=judge, run="r").to_pylist()
     for row in rows:
         has_text = max(row["left_id"], row["right_id"]) <= "s:2"
         accept = judge.text.accept if has_text else judge.image.accept

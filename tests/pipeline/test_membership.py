@@ -5,9 +5,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from pipeline.config import ClusterSettings
 from pipeline.membership import Links, cluster_tables
+from pipeline.resolution import true_resolution
+from pipeline.sample.pictures import photograph
 from pipeline.units import Units
 
 
@@ -33,6 +36,7 @@ def records(
             "text": pa.array(texts, pa.string()),
             "image_width": pa.array(sizes or [None] * count, pa.int32()),
             "image_height": pa.array(sizes or [None] * count, pa.int32()),
+            "image_true_side": pa.array([None] * count, pa.float32()),
             "timestamp": pa.array(when, pa.timestamp("us", tz="UTC")),
         }
     )
@@ -73,6 +77,82 @@ def test_keeper_policies(policy: tuple[str, ...], extra: dict[str, list[int]], k
     assert set(clusters["representative"].to_pylist()) == {kept}
     assert set(clusters["keeper_reason"].to_pylist()) == {reason}
     assert len(cut) == 0
+
+
+PHOTOS = ("skimage/astronaut.png", "skimage/coffee.png", "sklearn/china.jpg", "sklearn/flower.jpg")
+SMOOTH = (Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
+
+
+def photo(name: str) -> Image.Image:
+    return Image.open(photograph(name)).convert("RGB")
+
+
+def scaled(image: Image.Image, by: float, kind: Image.Resampling) -> Image.Image:
+    return image.resize((round(image.width * by), round(image.height * by)), kind)
+
+
+Measured = tuple[int | None, int | None, float | None]  # width, height and true side
+
+
+def measured(image: Image.Image) -> Measured:
+    return image.width, image.height, true_resolution(image)
+
+
+def sharpest(*pictures: Measured) -> tuple[str, str]:
+    """The keeper of the largest picture, by tie the first, and its reason."""
+    policy = ClusterSettings.model_validate({"keeper": ("highest_resolution",)})
+    table = records([None] * len(pictures))
+    names = ("image_width", "image_height", "image_true_side")
+    for name, values in zip(names, zip(*pictures, strict=True), strict=True):
+        at = table.schema.get_field_index(name)
+        table = table.set_column(at, name, pa.array(values, table.schema.field(name).type))
+    every = [(0, n, 0.9) for n in range(1, len(pictures))]
+    every += [(1, 2, 0.9)] if len(pictures) == 3 else []
+    clusters, _ = cluster_tables(table, units(len(pictures)), links(*every), policy)
+    return clusters["representative"][0].as_py(), clusters["keeper_reason"][0].as_py()
+
+
+@pytest.mark.parametrize("by", [2, 4])
+@pytest.mark.parametrize("kind", SMOOTH)
+@pytest.mark.parametrize("name", PHOTOS)
+def test_an_enlarged_copy_loses_to_its_source(name: str, kind: Image.Resampling, by: float) -> None:
+    source = scaled(photo(name), 0.5, Image.Resampling.LANCZOS)
+    pictures = [measured(scaled(source, by, kind)), measured(source)]
+    assert sharpest(*pictures) == ("s:1", "highest resolution")
+    assert sharpest(*reversed(pictures)) == ("s:0", "highest resolution")
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_the_larger_original_wins_over_its_copies(name: str) -> None:
+    half = scaled(photo(name), 0.5, Image.Resampling.LANCZOS)
+    back = scaled(half, 2, Image.Resampling.BICUBIC)
+    pictures = [measured(half), measured(back), measured(photo(name))]
+    assert sharpest(*pictures) == ("s:2", "highest resolution")
+
+
+def test_an_original_twice_as_large_wins_though_it_was_enlarged() -> None:
+    assert sharpest((1000, 750, 900.0), (4000, 3000, 1800.0))[0] == "s:1"
+
+
+TIE = "first by record id: every rule ties"
+
+
+@pytest.mark.parametrize(
+    ("pictures", "kept", "reason"),
+    [
+        ([(800, 600, 620.0), (800, 600, 790.0)], "s:0", TIE),  # compressed, or text drawn over
+        ([(800, 600, 790.0), (800, 600, 620.0)], "s:0", TIE),
+        ([(800, 600, 790.0), (820, 615, 800.0)], "s:0", TIE),
+        ([(800, 600, 300.0), (800, 600, 790.0)], "s:1", "highest resolution"),  # blurred
+        ([(800, 600, None), (1600, 1200, None)], "s:1", "highest resolution"),  # not measured
+        ([(800, 600, 790.0), (1600, 1200, None)], "s:1", "highest resolution"),
+        ([(None, None, None), (20, 10, 0.0)], "s:1", "highest resolution"),  # no picture; a blank
+    ],
+)
+def test_measures_decide_only_where_they_are_clear(
+    pictures: list[Measured], kept: str, reason: str
+) -> None:
+    assert sharpest(*pictures) == (kept, reason)
 
 
 def test_cohesion_is_the_weakest_link_to_the_representative() -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 from pipeline import outcome, outputs, run, stages
 from pipeline.catalog import Catalog
 from pipeline.config import RunConfig
-from pipeline.errors import CatalogError, ConfigError, SourceError
+from pipeline.errors import CatalogError, ConfigError, EncoderError, SourceError
 from pipeline.output_config import ExportSettings
 from pipeline.outputs import write_export
 
@@ -382,7 +382,7 @@ def test_wrong_configurations_fail_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no_such_column"):
         run(wrong)
     own = config(tmp_path, path, text_encoder={"type": "sentence_transformers", "path": "/x"})
-    with pytest.raises(ConfigError, match=r"judge\.text"):
+    with pytest.raises(EncoderError, match=r"text_encoder\.path"):
         run(own)
     with pytest.raises(SourceError, match="absent"):
         run(config(tmp_path, tmp_path / "absent.jsonl"))

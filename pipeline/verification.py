@@ -1,0 +1,198 @@
+"""Pairs of pictures looked at by geometry: is one the other, edited, and how? SHELL.
+
+What was found is kept with the catalog: two pictures are laid upon each other once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from PIL.Image import Image
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
+
+from pipeline import progress
+from pipeline.alignments import Found
+from pipeline.context import RunContext
+from pipeline.encoders import ImageRef
+from pipeline.encoders.picture_loader import read_picture
+from pipeline.images import ImageError
+from pipeline.indexes.blocks import Pairs, Positions
+from pipeline.lookup import sorted_places
+from pipeline.pictures import Pictures
+from pipeline.schemas import ALIGNMENTS
+from pipeline.threads import in_order
+from pipeline.units import IMAGE, Candidates, Units
+
+if TYPE_CHECKING:
+    from pipeline.keypoints import Keypoints
+
+METHOD = 1  # another way of looking looks at all again
+SIZE = 224  # pixels that pictures are read for: half as many again a side, no fewer than 336
+AT_A_TIME = 1024  # pictures whose keypoints are in memory, 150 KB each
+
+
+def look_at_candidates(context: RunContext, units: Units, kept: Candidates) -> int | None:
+    """Look at every pair of pictures that images proposed; what was looked at before stands.
+
+    Returns:
+        The version of the table `alignments`; None where geometry is off or there is no pair.
+    """
+    if not context.config.judge.geometry:
+        return None
+    if noted := context.work.facts("geometry"):
+        return int(noted["version"])
+    left, right = _proposed(units, kept)
+    if not len(left):
+        return None
+    known, place = _before(context, units.image_hashes, left, right)
+    fresh = np.flatnonzero(place < 0)
+    found = look(context, units.image_hashes, (left[fresh], right[fresh]))
+    rows = pa.concat_tables([known, found.rows])
+    at = place.copy()
+    at[fresh] = len(known) + np.arange(len(fresh))
+    rows = rows.take(pa.array(at)).combine_chunks()
+    version = context.catalog.tables.replace("alignments", rows)
+    context.work.keep_shard("alignments", "all", rows)
+    context.work.save("alignments", key=left * len(units.image_hashes) + right)
+    verified = int(Found.of(rows).verified.sum())
+    context.work.note(
+        "geometry",
+        {"version": version, "looked_at": len(rows), "fresh": len(fresh), "verified": verified},
+    )
+    return version
+
+
+def _proposed(units: Units, kept: Candidates) -> Pairs:
+    """Pairs of contents that images proposed, left < right, each once, sorted."""
+    count = max(len(units.image_hashes), 1)
+    rows = np.divmod(kept.key[(kept.stage & IMAGE) > 0], len(units.rows))
+    one, other = (units.image[side] for side in rows)
+    both = (one >= 0) & (other >= 0) & (one != other)
+    low, high = np.minimum(one[both], other[both]), np.maximum(one[both], other[both])
+    key = np.unique(low * count + high)
+    return key // count, key % count
+
+
+def _before(
+    context: RunContext, hashes: pa.Array, left: Positions, right: Positions
+) -> tuple[pa.Table, Positions]:
+    """What the night before found, and the row of each pair in it, -1: not looked at."""
+    run = context.base_run
+    nowhere = np.full(len(left), -1, np.int64)
+    noted = run.summary.get("state", {}).get("geometry") if run else None
+    if run is None or not noted or noted["method"] != METHOD:
+        return ALIGNMENTS.empty_table(), nowhere
+    rows = context.catalog.read("alignments", run=run)
+    sides = [
+        np.asarray(pc.fill_null(pc.index_in(rows[name], value_set=hashes), -1), np.int64)
+        for name in ("left_hash", "right_hash")
+    ]
+    there = np.flatnonzero((sides[0] >= 0) & (sides[1] >= 0))
+    key = sides[0][there] * len(hashes) + sides[1][there]
+    order = np.argsort(key)
+    place = sorted_places(left * len(hashes) + right, key[order])
+    if not len(there):
+        return rows, nowhere
+    return rows, np.where(place >= 0, there[order][np.maximum(place, 0)], -1)
+
+
+def look(context: RunContext, hashes: pa.Array, pairs: Pairs) -> Found:
+    """Lay the pictures of each pair upon each other; those that cannot be read are not aligned.
+
+    Args:
+        hashes: sorted. pairs: (p,) places in them, left < right.
+    """
+    used, place = np.unique(np.concatenate(pairs), return_inverse=True)
+    if not len(used):
+        return Found.of(ALIGNMENTS.empty_table())
+    digests = hashes.take(pa.array(used))
+    sides = np.split(place, 2)
+    pictures, rows = Pictures(context, digests), [dict[str, Any]()] * len(place[::2])
+    done = 0
+    for part, held in _portions(sides[0], sides[1], len(used)):
+        keys = dict(zip(held.tolist(), _described(context, pictures, held), strict=True))
+        couples = [(keys[int(sides[0][at])], keys[int(sides[1][at])]) for at in part]
+        for at, row in zip(part, in_order(_aligned, couples, workers=context.threads), strict=True):
+            rows[at] = row
+        done += len(part)
+        progress.report("verify", done, len(rows))
+    table = pa.Table.from_pylist(
+        [
+            {"left_hash": digests[one].as_py(), "right_hash": digests[other].as_py(), **row}
+            for one, other, row in zip(sides[0].tolist(), sides[1].tolist(), rows, strict=True)
+        ],
+        schema=ALIGNMENTS,
+    )
+    return Found.of(table)
+
+
+def _portions(
+    left: Positions, right: Positions, count: int
+) -> Iterator[tuple[list[int], Positions]]:
+    """Pairs a portion at a time, with the pictures that it needs: AT_A_TIME or, of one pair, two.
+
+    Pictures that are alike are near each other in the order, so that few are described twice.
+    """
+    ones = np.ones(len(left), np.int8)
+    graph = csr_matrix((ones, (left, right)), shape=(count, count))
+    component = connected_components(graph, directed=False)[1]
+    part: list[int] = []
+    held: set[int] = set()
+    for at in np.lexsort((right, left, component[left])).tolist():
+        both = {int(left[at]), int(right[at])}
+        if part and len(held | both) > AT_A_TIME:
+            yield part, np.array(sorted(held), np.int64)
+            part, held = [], set()
+        part.append(at)
+        held |= both
+    yield part, np.array(sorted(held), np.int64)
+
+
+def _described(
+    context: RunContext, pictures: Pictures, places: Positions
+) -> Iterator[Keypoints | None]:
+    from pipeline.keypoints import Keypoints
+
+    def described(job: tuple[ImageRef | None, tuple[int, int]]) -> Keypoints | None:
+        picture = read(context, job[0])
+        return None if picture is None else Keypoints.of(picture, size=job[1])
+
+    sizes = [(int(width), int(height)) for width, height in pictures.size[places]]
+    jobs = zip(pictures.take(places), sizes, strict=True)
+    return in_order(described, jobs, workers=context.threads)
+
+
+def _aligned(pair: tuple[Keypoints | None, Keypoints | None]) -> dict[str, Any]:
+    from pipeline.geometry import align, reverse, unlike, verified
+    from pipeline.geometry_edits import edits
+
+    left, right = pair
+    if left is None or right is None:
+        return {"verified": False, "unlike": False, "inliers": 0}
+    found = align(left, right)
+    if found is None:
+        return {"verified": False, "unlike": unlike(left, right, None), "inliers": 0}
+    return {
+        "verified": verified(found),
+        "unlike": unlike(left, right, found),
+        "edit": ", ".join(edits(found)),
+        "back": ", ".join(edits(reverse(found))),
+        "transform": found.transform.astype(np.float32).ravel().tolist(),
+        "inliers": found.inliers,
+        "agreement": found.agreement,
+    }
+
+
+def read(context: RunContext, ref: ImageRef | None) -> Image | None:
+    """A picture at a working size; None where it cannot be read any more."""
+    if ref is None:
+        return None
+    try:
+        return read_picture(ref, size=SIZE, settings=context.config.images)
+    except ImageError:
+        return None
