@@ -130,11 +130,16 @@ def uncalibrated(summary: Summary) -> str:
 
 def threshold_source(summary: Summary) -> str:
     """Where the thresholds of a run without labels are from."""
-    taught = [f"{kind}s" for kind, found in _synthetic(summary).items() if found["rule"]]
+    taught = self_taught(summary)
     if not taught:
         return "the encoders' stated defaults"
-    which = " and ".join(taught)
-    return f"found on edited copies of tonight's own records for {which}, else stated defaults"
+    return f"found on edited copies of the corpus' own records for {taught}, else stated defaults"
+
+
+def self_taught(summary: Summary) -> str:
+    """The modalities whose thresholds edited copies gave."""
+    found = _synthetic(summary).items()
+    return " and ".join(f"{kind}s" for kind, facts in found if facts["rule"])
 
 
 def synthetic(summary: Summary) -> list[Fact]:

@@ -110,9 +110,9 @@ def _verdict(summary: dict[str, Any]) -> list[str]:
     lines = [f"{found.title.upper()}   run {summary['run']}   {took}{mark}"]
     if not calibrated:
         known = "measured on the labels below" if summary.get("labels") else "unknown here"
-        source = facts.threshold_source(summary)
-        lines.append(_line("", f"thresholds: {source}"))
-        lines.append(_line("", f"precision is {known}"))
+        taught = facts.self_taught(summary)
+        of = f"found on edited copies ({taught})" if taught else "stated defaults"
+        lines.append(_line("", f"thresholds are {of}; precision is {known}"))
     if summary.get("history"):
         lines.append(_line("decided", facts.decision(summary)))
     if summary.get("tables_dropped"):

@@ -88,6 +88,21 @@ def test_thumbnails_stop_at_the_limit_and_are_counted(summary, tables):
     assert all("size limit" in note for note in notes)
 
 
+@pytest.mark.parametrize(
+    ("true", "note"),
+    [
+        (None, "1600 × 1200 px"),
+        (1500.0, "1600 × 1200 px"),
+        (640.4, "1600 × 1200 px, detail for 640"),
+    ],
+)
+def test_the_size_of_an_enlarged_picture_comes_with_that_of_its_detail(summary, tables, true, note):
+    rows = [row | {"image_true_side": true} for row in tables["records"].to_pylist()]
+    records = pa.Table.from_pylist(rows, tables["records"].schema)
+    lamp = report(summary, tables | {"records": records}).clusters[0]
+    assert lamp.members[0].image_note == note
+
+
 def test_quarantine_is_grouped_most_frequent_first(summary, tables):
     first, second = report(summary, tables).quarantine
     assert (first.reason, first.count, len(first.rows)) == ("neither text nor image", 2, 2)
