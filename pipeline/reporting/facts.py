@@ -175,6 +175,18 @@ def geometry(summary: Summary) -> str:
     return f"{looked}: {found['verified']:,} are one picture, edited"
 
 
+def poor(summary: Summary) -> list[Fact]:
+    """What has too little in it to be matched by an embedding alone."""
+    pictures, texts = (
+        summary.get("counts", {}).get(name, 0) for name in ("low_detail_images", "short_texts")
+    )
+    if not pictures and not texts:
+        return []
+    value = f"{pictures:,} pictures, {texts:,} texts"
+    note = "blank, plain or tiny ones and a few words: joined by identical content, not by cosines"
+    return [Fact("Too little to match by an embedding", value, note)]
+
+
 def _synthetic(summary: Summary) -> dict[str, Any]:
     return dict(summary.get("state", {}).get("synthetic") or {})
 
@@ -255,7 +267,7 @@ def models(summary: Summary) -> list[Fact]:
     limits = summary["thresholds"]
     thresholds = f"duplicate from {limits['accept']:g}, review from {limits['review']:g}"
     looked = [Fact("Geometry", geometry(summary))] if geometry(summary) else []
-    judge = [Fact("Judge", model["judge"]), Fact("Thresholds", thresholds)]
+    judge = [Fact("Judge", model["judge"]), Fact("Thresholds", thresholds), *poor(summary)]
     return [*encoders, *judge, *synthetic(summary), *looked]
 
 

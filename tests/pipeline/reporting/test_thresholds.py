@@ -38,6 +38,12 @@ def test_the_sentence_on_uncalibrated_runs_says_where_thresholds_are_from() -> N
     assert "stated defaults" in facts.uncalibrated({})
 
 
+def test_what_has_too_little_in_it_is_counted() -> None:
+    (found,) = facts.poor({"counts": {"low_detail_images": 1200, "short_texts": 3}})
+    assert found.value == "1,200 pictures, 3 texts"
+    assert facts.poor({"counts": {"low_detail_images": 0, "short_texts": 0}}) == []
+
+
 def test_geometry_is_told_only_where_it_looked() -> None:
     assert facts.geometry({}) == ""
     found = {"geometry": {"looked_at": 1660, "verified": 104}}
