@@ -79,7 +79,7 @@ def overlay(left: Image.Image, right: Image.Image, *, transform: Matrix) -> byte
     """Return a JPEG of both pictures side by side, each at most 240 pixels long.
 
     The shared part is outlined in green, what differs in it is tinted magenta. None where the
-    is degenerate or nothing is shared.
+    transform is degenerate or nothing is shared.
 
     Args:
         transform: (3, 3), from relative coordinates of left to those of right, see `Alignment`.

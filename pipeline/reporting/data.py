@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from pipeline.reporting import facts, gallery, sample
 from pipeline.reporting.changed import choose_changes, show_changes, shown_ids
 from pipeline.reporting.members import Row, Thumbnails, show_evidence, show_side
 from pipeline.reporting.overlays import alignments_of, edit_between, show_overlay, words_of
-from pipeline.reporting.view import Cut, Pair, Reason, ReportData
+from pipeline.reporting.view import Cut, Overlay, Pair, Reason, ReportData
 from pipeline.reporting.visible import visible
 
 RECORD_COLUMNS = [
@@ -57,16 +58,35 @@ def build_report(
     changes = choose_changes(told, clusters)
     rows = _records(records, ids=_ids(members, borderline, shown_ids(changes)))
     aligned = alignments_of(alignments, rows)
+    evidence = gallery.evidence_to_representative(kept, members)
     thumbnails = Thumbnails(max_bytes=settings.max_bytes)
     shown = gallery.show_clusters(
         members,
         chosen=chosen,
         rows=rows,
-        evidence=gallery.evidence_to_representative(kept, members),
+        evidence=evidence,
         cuts=gallery.cuts_by_cluster(cut_links, clusters, ids=list(chosen.groups)),
         alignments=aligned,
         thumbnails=thumbnails,
     )
+    near = [
+        _pair(*item, rows=rows, alignments=aligned, thumbnails=thumbnails) for item in borderline
+    ]
+    moved = show_changes(changes, rows, thumbnails)
+    # Last: a picture of every record before a second one of any.
+    shown = gallery.with_overlays(
+        shown,
+        members,
+        chosen=chosen,
+        rows=rows,
+        evidence=evidence,
+        alignments=aligned,
+        thumbnails=thumbnails,
+    )
+    near = [
+        replace(pair, overlay=_overlay(row, rows=rows, alignments=aligned, thumbnails=thumbnails))
+        for pair, (_, _, row) in zip(near, borderline, strict=True)
+    ]
     return ReportData(
         summary=summary,
         clusters=shown,
@@ -76,10 +96,7 @@ def build_report(
         weakest=tuple(
             sorted((c for c in shown if "weakest" in c.groups), key=lambda c: c.cohesion)
         )[:RANKED],
-        pairs=tuple(
-            _pair(*item, rows=rows, alignments=aligned, thumbnails=thumbnails)
-            for item in borderline
-        ),
+        pairs=tuple(near),
         pairs_total=pairs_total,
         cuts=_cuts(cut_links),
         cuts_total=cut_links.num_rows,
@@ -88,7 +105,7 @@ def build_report(
         thumbnails=thumbnails.shown,
         thumbnails_left_out=thumbnails.left_out,
         seed=seed,
-        changes=show_changes(changes, rows, thumbnails),
+        changes=moved,
     )
 
 
@@ -159,13 +176,23 @@ def _pair(
         left=show_side(left, record_id=row["left_id"], beside=right, thumbnails=thumbnails),
         right=show_side(right, record_id=row["right_id"], beside=left, thumbnails=thumbnails),
         evidence=show_evidence(row, edit=words_of(edit, row, forward=True)),
-        overlay=show_overlay(
-            edit,
-            (left, right),
-            pair=row,
-            caption="Both pictures in the order of the records",
-            thumbnails=thumbnails,
-        ),
+    )
+
+
+def _overlay(
+    row: Row,
+    *,
+    rows: dict[str, Row],
+    alignments: dict[tuple[str, str], Row],
+    thumbnails: Thumbnails,
+) -> Overlay | None:
+    sides = rows.get(row["left_id"]), rows.get(row["right_id"])
+    return show_overlay(
+        edit_between(alignments, *sides),
+        sides,
+        pair=row,
+        caption="Both pictures in the order of the records",
+        thumbnails=thumbnails,
     )
 
 

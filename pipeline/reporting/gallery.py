@@ -30,9 +30,7 @@ def show_clusters(
     thumbnails: Thumbnails,
 ) -> tuple[Cluster, ...]:
     """Show the chosen clusters in their order; `members` has each one's representative first."""
-    grouped: dict[str, list[Row]] = defaultdict(list)
-    for row in members.to_pylist():
-        grouped[row["cluster_id"]].append(row)
+    grouped = _grouped(members)
     shown = []
     for number, (cluster_id, groups) in enumerate(chosen.groups.items(), start=1):
         kept = rows.get(grouped[cluster_id][0]["representative"])
@@ -58,6 +56,44 @@ def show_clusters(
             )
         )
     return tuple(shown)
+
+
+def with_overlays(
+    shown: tuple[Cluster, ...],
+    members: pa.Table,
+    *,
+    chosen: Chosen,
+    rows: dict[str, Row],
+    evidence: dict[Key, Row],
+    alignments: dict[Key, Row],
+    thumbnails: Thumbnails,
+) -> tuple[Cluster, ...]:
+    """Lay each member's picture of what `show_clusters` made beside its representative's."""
+
+    def laid(member: Member, row: Row) -> Member:
+        one, other = row["record_id"], row["representative"]
+        kept, record = rows.get(other), rows.get(one)
+        overlay = show_overlay(
+            edit_between(alignments, kept, record),
+            (kept, record),
+            pair=evidence.get((min(one, other), max(one, other))),
+            caption="Left the representative, right this record",
+            thumbnails=thumbnails,
+        )
+        return replace(member, overlay=overlay) if overlay else member
+
+    grouped = _grouped(members)
+    return tuple(
+        replace(cluster, members=tuple(map(laid, cluster.members, grouped[cluster_id])))
+        for cluster, cluster_id in zip(shown, chosen.groups, strict=True)
+    )
+
+
+def _grouped(members: pa.Table) -> dict[str, list[Row]]:
+    grouped: dict[str, list[Row]] = defaultdict(list)
+    for row in members.to_pylist():
+        grouped[row["cluster_id"]].append(row)
+    return grouped
 
 
 def evidence_to_representative(pairs: pa.Table, members: pa.Table) -> dict[Key, Row]:
@@ -121,7 +157,7 @@ def _member(
     edit = edit_between(alignments, kept, record)
     words = words_of(edit, pair, forward=bool(pair and pair["left_id"] == other))
     note = None if pair or one == other else _untold(record, kept, words)
-    member = show_member(
+    return show_member(
         record,
         record_id=one,
         beside=kept if one != other else None,
@@ -130,14 +166,6 @@ def _member(
         probability="" if one == other else f"{row['probability_to_representative']:.4f}",
         note=note,
     )
-    overlay = show_overlay(
-        edit,
-        (kept, record),
-        pair=pair,
-        caption="Left the representative, right this record",
-        thumbnails=thumbnails,
-    )
-    return replace(member, overlay=overlay)
 
 
 def _untold(record: Row | None, kept: Row | None, edit: str | None) -> str:

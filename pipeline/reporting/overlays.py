@@ -92,10 +92,16 @@ def show_overlay(
     left, right = records
     if not left or not right:
         return None
-    made = _made(left["thumbnail"], right["thumbnail"], edit.transform)
-    if made is None:
+    previews = left["thumbnail"], right["thumbnail"]
+    if not all(preview and is_jpeg(preview) for preview in previews):
         return None
-    uri = thumbnails.uri(made)
+    # It takes more than both previews: without room for them it need not be drawn.
+    room = thumbnails.left >= sum(map(len, previews))
+    made = _made(*previews, transform=edit.transform) if room else None
+    if room and made is None:
+        return None
+    uri = thumbnails.uri(made) if made else None
+    thumbnails.left_out += not room
     ids = [visible(row["record_id"], limit=200) for row in (left, right)]
     what = visible(edit.words, limit=300) if edit.words else SAME_THINGS
     return Overlay(
@@ -116,10 +122,8 @@ def _transform(row: Row, *, turned: bool) -> Matrix | None:
         return None
 
 
-def _made(left: bytes | None, right: bytes | None, transform: Matrix) -> bytes | None:
-    """The overlay as a JPEG; None where a preview is missing or cannot be read."""
-    if not left or not right or not is_jpeg(left) or not is_jpeg(right):
-        return None
+def _made(left: bytes, right: bytes, *, transform: Matrix) -> bytes | None:
+    """The overlay as a JPEG; None where a preview cannot be read."""
     from PIL import Image
 
     from pipeline.geometry_edits import overlay

@@ -201,12 +201,23 @@ def test_overlays_share_the_limit_of_the_previews(summary, made):
     heavy = {"thumbnail": picture() + bytes(374_000 - len(picture()))}  # decoded all the same
     data = report(summary, made(kept=heavy, other=heavy), [aligned("1", "2")], max_bytes=1_000_000)
     member = of_member(data)
-    assert member.image  # the preview comes before the overlay
+    assert member.image  # every preview comes before any overlay
     assert (member.overlay.image, member.overlay.caption) == (None, LEFT_OUT)
     assert data.thumbnails + data.thumbnails_left_out == 6
     html = render_report(data)
     assert LEFT_OUT.replace("'", "&#39;") in html
     assert sizes(html) == []
+
+
+def test_previews_come_before_overlays(summary, made):
+    # Room for the two members and the two sides of the pair, and for nothing more.
+    heavy = {"thumbnail": picture() + bytes(187_000 - len(picture()))}
+    tables = made(kept=heavy, other=heavy)
+    data = report(summary, tables, [aligned("1", "2")], max_bytes=1_000_000)
+    assert data.pairs[0].left.image
+    assert data.pairs[0].right.image
+    assert of_member(data).overlay.image is None
+    assert data.thumbnails == 4
 
 
 def test_a_dataset_and_any_order_give_the_same_page(summary, made):
