@@ -22,7 +22,7 @@ from pipeline.synthetic import COPY, HELD, OTHER, UNKNOWN, Kinds
 from pipeline.text_edits import EDITS as TEXT_EDITS
 from pipeline.text_edits import edited as edited_text
 from pipeline.threads import in_order
-from pipeline.verification import look, read
+from pipeline.verification import LOOKED_AT, look, read
 from pipeline.wording import allowed_conflicts
 
 COPIES = 2  # of each record
@@ -102,5 +102,6 @@ def looked_at_pictures(context: RunContext, hashes: pa.Array, pairs: Pairs) -> K
     Where it looks at all candidates of a run, those that it finds unlike are never accepted.
     """
     found = look(context, hashes, pairs)
+    context.work.keep_shard(LOOKED_AT, "sampled", found.rows)
     unlike = HELD if context.config.judge.geometry else OTHER
     return np.select([found.verified, found.unlike], [COPY, unlike], UNKNOWN).astype(np.int8)

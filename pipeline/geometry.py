@@ -20,10 +20,10 @@ from pipeline.geometry_pixels import (
     Matrix,
     area,
     compare,
-    in_square,
     inverse,
     linear,
     moved,
+    outlines,
 )
 from pipeline.keypoints import Keypoints
 
@@ -61,14 +61,12 @@ _FRAMED, _CONTENT, _FEWEST = 0.9, 0.05, 12  # share of both, share that differs,
 # AugLy's no one was accepted by its cosine that geometry, seeing so much, did not confirm.
 _ENOUGH = 100
 
-_SQUARE: Outline = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64)
-
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
     """How the left picture became the right one.
 
-    inliers: keypoints that fit the transform; inlier_share: of all that match, 0 … 1.
+    inliers: keypoints that fit the transform.
     tight: share of the matches near the transform's place that are within a pixel of it, 0 … 1.
     transform: (3, 3), homography from relative coordinates of left (0 … 1 from the upper left
         corner) to those of right.
@@ -81,7 +79,6 @@ class Alignment:
     stretch: how many times as much one direction was enlarged as the other, from 1.
     left_outline, right_outline: (n, 2), corners of the shared part, relative coordinates.
     left_share, right_share: of each picture's area that is shared, 0 … 1.
-    spread: area of the inliers' convex hull over the shared area, 0 … 1.
     agreement, agreeing, differing: of the shared pixels, 0 … 1; see `Comparison`.
     gain, offset: right's grey (0 … 255) = gain * left's + offset.
     sharpness: right's finest detail over left's at the coarser one's size; below 1: blurred.
@@ -91,7 +88,6 @@ class Alignment:
     """
 
     inliers: int
-    inlier_share: float
     tight: float
     transform: Matrix
     mirrored: bool
@@ -103,7 +99,6 @@ class Alignment:
     right_outline: Outline
     left_share: float
     right_share: float
-    spread: float
     agreement: float
     agreeing: float
     differing: float
@@ -177,8 +172,6 @@ def _order(one: Keypoints) -> tuple[tuple[int, int], bytes]:
 
 
 def _described(found: Fit, left: Keypoints, right: Keypoints) -> Alignment | None:
-    import cv2
-
     fine, coarse = (right, left) if found.swapped else (left, right)
     pixels = compare(fine.grey, coarse.grey, found.matrix)
     if pixels is None:
@@ -187,18 +180,12 @@ def _described(found: Fit, left: Keypoints, right: Keypoints) -> Alignment | Non
         forward = inverse(found.matrix) if found.swapped else found.matrix
         transform = inverse(_to_pixels(right)) @ forward @ _to_pixels(left)
         transform = transform / transform[2, 2]
-        back = inverse(transform)
     except np.linalg.LinAlgError:
         return None
-    seen = moved(transform, _SQUARE)
-    if not np.isfinite(seen).all():
+    shared = outlines(transform)
+    if shared is None:
         return None
-    right_outline = in_square(seen)
-    if area(right_outline) <= 0:
-        return None
-    left_outline = moved(back, right_outline)
-    hull = cv2.contourArea(cv2.convexHull(found.coarse))
-    own = area(left_outline if found.swapped else right_outline) * coarse.grey.size
+    left_outline, right_outline = shared
     flip = found.swapped
     colours = _colours(pixels, found.matrix, fine, coarse)
     # In the pixels of the pictures themselves, not of the working copies.
@@ -206,12 +193,11 @@ def _described(found: Fit, left: Keypoints, right: Keypoints) -> Alignment | Non
     part = np.diag(right.size) @ part @ np.diag([1 / side for side in left.size])
     motion = _motion(part)
     return Alignment(
-        inliers=len(found.fine), inlier_share=found.share, tight=found.tight, transform=transform,
+        inliers=len(found.fine), tight=found.tight, transform=transform,
         mirrored=motion.mirrored, rotation=motion.rotation, tilt=motion.tilt, scale=motion.scale,
         stretch=motion.stretch,
         left_outline=left_outline, right_outline=right_outline,
         left_share=min(1.0, area(left_outline)), right_share=min(1.0, area(right_outline)),
-        spread=min(1.0, hull / max(own, 1.0)),
         agreement=pixels.agreement, agreeing=pixels.agreeing, differing=pixels.differing,
         gain=1 / pixels.gain if flip else pixels.gain,
         offset=-pixels.offset / pixels.gain if flip else pixels.offset,

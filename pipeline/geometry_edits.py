@@ -9,16 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from pipeline.geometry import Alignment
-from pipeline.geometry_pixels import (
-    STEP,
-    Matrix,
-    area,
-    compare,
-    in_square,
-    inverse,
-    linear,
-    moved,
-)
+from pipeline.geometry_pixels import STEP, Matrix, compare, inverse, linear, moved, outlines
 from pipeline.keypoints import shrunk
 
 # Above what an unedited copy measures after JPEG at quality 75 and above.
@@ -38,7 +29,6 @@ _GAP = 6
 # Seldom colours of a photograph, and told apart by those who see no red or no green.
 _LINE, _TINT = (0, 190, 90), (235, 0, 200)
 _GROUND = (128, 128, 128)  # neither the light nor the dark page's
-_SQUARE = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64)
 
 
 def edits(alignment: Alignment) -> tuple[str, ...]:
@@ -84,36 +74,20 @@ def overlay(left: Image.Image, right: Image.Image, *, transform: Matrix) -> byte
     Args:
         transform: (3, 3), from relative coordinates of left to those of right, see `Alignment`.
     """
-    outlines = _outlines(transform)
-    if outlines is None:
+    shared = outlines(transform)
+    if shared is None:
         return None
     small = [shrunk(image.convert("RGB"), _REPORT) for image in (left, right)]
-    spots = _spots(small, transform, middle=outlines[0].mean(axis=0))
+    spots = _spots(small, transform, middle=shared[0].mean(axis=0))
     height = max(part.height for part in small)
     sheet = Image.new("RGB", (small[0].width + _GAP + small[1].width, height), _GROUND)
     start = 0
-    for part, outline, own in zip(small, outlines, spots, strict=True):
+    for part, outline, own in zip(small, shared, spots, strict=True):
         sheet.paste(_drawn(part, outline, own), (start, (height - part.height) // 2))
         start += part.width + _GAP
     file = io.BytesIO()
     sheet.save(file, "JPEG", quality=85)
     return file.getvalue()
-
-
-def _outlines(transform: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return the shared part's corners in left and in right; None where there is none."""
-    try:
-        back = inverse(transform)
-    except np.linalg.LinAlgError:
-        return None
-    seen = moved(transform, _SQUARE)
-    if not np.isfinite(seen).all():
-        return None
-    right = in_square(seen)
-    left = moved(back, right)
-    if not np.isfinite(left).all() or min(area(left), area(right)) <= 0:
-        return None
-    return left, right
 
 
 def _spots(

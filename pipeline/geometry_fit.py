@@ -25,7 +25,7 @@ class Fit:
     """A transform from the finer to the coarser picture and the distinct matches that fit it.
 
     matrix: (3, 3), working pixels; swapped: the finer one is the right one.
-    fine, coarse: (n, 2), the places of the inliers. share: of all matches, 0 … 1.
+    fine, coarse: (n, 2), the places of the inliers.
     tight: share of the matches within 9 pixels that are within 1, 0 … 1.
     """
 
@@ -33,7 +33,6 @@ class Fit:
     swapped: bool
     fine: Points
     coarse: Points
-    share: float
     tight: float
 
 
@@ -77,7 +76,6 @@ def fit(left: Keypoints, right: Keypoints, *, flipped: bool) -> Fit | None:
         return None
     return Fit(
         matrix, swapped, start[near][once], end[near][once],
-        share=len(once) / len(np.unique(start, axis=0)),
         tight=float((away < _TIGHT).sum() / (away < 3 * NEAR).sum()),
     )  # fmt: skip
 

@@ -19,6 +19,7 @@ _TEXTURE = 4.0  # deviation in grey levels from which a window has something to 
 _AGREES = 0.7  # correlation from which a window agrees
 _DIFFERS = 0.3  # correlation below which a window with texture clearly differs
 _TONE = 40.0  # grey levels after fitting contrast and brightness, beyond which it differs, too
+_SQUARE: NDArray[np.float64] = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64)
 _SMOOTH = 0.8  # deviation, pixels, of the blur that takes noise and blocks away before comparing
 
 
@@ -146,6 +147,25 @@ def in_square(outline: NDArray[np.float64]) -> NDArray[np.float64]:
                 kept.append(one + (two - one) * near / (near - far))
         corners = kept
     return np.array(corners, np.float64).reshape(-1, 2)
+
+
+def outlines(transform: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return the corners of what two pictures share, in left and in right; None: nothing.
+
+    transform: (3, 3), from relative coordinates of left to those of right.
+    """
+    try:
+        back = inverse(transform)
+    except np.linalg.LinAlgError:
+        return None
+    seen = moved(transform, _SQUARE)
+    if not np.isfinite(seen).all():
+        return None
+    right = in_square(seen)
+    left = moved(back, right)
+    if not np.isfinite(left).all() or min(area(left), area(right)) <= 0:
+        return None
+    return left, right
 
 
 def _laid(fine: Field, matrix: Matrix, shape: tuple[int, ...]) -> tuple[Field, Field]:

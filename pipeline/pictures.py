@@ -36,9 +36,8 @@ def from_rows(parts: Sequence[Spooled]) -> Iterator[tuple[str, ImageRef]]:
         wanted = pa.array(digests)
         for batch in pq.ParquetFile(path).iter_batches(batch_size=SPOOLED_ROWS):
             rows = batch.filter(pc.is_in(batch["image_hash"], value_set=wanted))
-            for digest, data in zip(*(rows[name].to_pylist() for name in rows.schema.names),
-                                    strict=True):  # fmt: skip
-                yield digest, ImageRef(data=data)
+            for row in rows.to_pylist():
+                yield row["image_hash"], ImageRef(data=row["image_bytes"])
 
 
 def from_paths(context: RunContext, hashes: pa.Array) -> Iterator[ImageRef]:

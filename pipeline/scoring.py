@@ -287,10 +287,8 @@ def _reasons(
         (has_text & (evidence.code_agreement < 0), "numbers or model codes differ"),
         (has_text & (evidence.token_overlap < 0.5), "alike in meaning, few words in common"),
         (has_text, "texts alike, not enough to be sure"),
+        (has_image & unlike, "pictures alike, but geometry does not find one in the other"),
     ]
-    cases.append(
-        (has_image & unlike, "pictures alike, but geometry does not find one in the other")
-    )
     return chosen(cases, "pictures alike, not enough")
 
 

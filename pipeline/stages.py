@@ -122,9 +122,9 @@ def score(context: RunContext) -> dict[str, Any]:
     Only pairs with a record that is new or changed are judged; the other rows are last night's.
     """
     work, units = context.work, units_of(context)
-    alignments = look_at_candidates(context, units, Candidates(**work.load("candidates")))
-    judge, ids = make_judge(context), record_ids(context)
     kept = Candidates(**work.load("candidates"))
+    alignments = look_at_candidates(context, units, kept)
+    judge, ids = make_judge(context), record_ids(context)
     frequencies, counted = frequencies_of(context, units)
     key = judge_key(context, judge, frequencies)
     stand = standing(context, units, kept, ids=ids, key=key)

@@ -36,12 +36,11 @@ GATHERED_ROWS = 65_536
 def rules_of(context: RunContext) -> dict[str, EncoderDefault]:
     """The search floor and the rule of each modality: the pinned model's, or the stated default."""
     config = context.config
-    found = synthetic_of(context)
     learned = {model.modality: model for model in models_of(context)}
     rules: dict[str, EncoderDefault] = {
         name: EncoderDefault(model.rule.model.floor, model.rule) for name, model in learned.items()
     }
-    for name, rule in found.items():
+    for name, rule in synthetic_of(context).items():
         rules.setdefault(name, learned_default(rule, config.judge))
     if "text" not in rules:
         rules["text"] = text_default(judged_by(config.text_encoder), config.judge)
@@ -57,10 +56,11 @@ def check_rules(config: RunConfig, models: tuple[str, ...]) -> None:
         ConfigError: an encoder has none, and edited copies are not to give it one.
     """
     context = new_context(config, models=models)
-    learned = {model.modality for model in models_of(context)}
-    if not {"text"} & learned and not self_taught(context, "text"):
+    ruled = {model.modality for model in models_of(context)}
+    ruled |= {kind for kind in ("text", "image") if self_taught(context, kind)}
+    if "text" not in ruled:
         text_default(judged_by(config.text_encoder), config.judge)
-    if not {"image"} & learned and not self_taught(context, "image"):
+    if "image" not in ruled:
         image_default(config.image_encoder, config.judge)
 
 

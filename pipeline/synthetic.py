@@ -261,9 +261,8 @@ def _strangers(natural: Floats, kind: Kinds, at: Floats) -> Floats:
     Beyond its neighbour number SKIPPED a record has strangers only; that one's score and the steps
     between the following ones say how many come as near as any score.
     """
-    last = max(
-        3 * natural.shape[1] // 4, SKIPPED + 1
-    )  # what is known to be no stranger leaves gaps
+    # What is known to be no stranger leaves gaps, so not every row has all ranks.
+    last = max(3 * natural.shape[1] // 4, SKIPPED + 1)
     ranked = -np.sort(-np.where(kind == UNKNOWN, natural, -np.inf), axis=1)[:, SKIPPED - 1 : last]
     anchor, there = ranked[:, 0], np.isfinite(ranked).all(axis=1)
     if ranked.shape[1] < 2 or not there.any():

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from PIL.Image import Image
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
@@ -22,7 +21,7 @@ from pipeline.encoders import ImageRef
 from pipeline.encoders.picture_loader import read_picture
 from pipeline.images import ImageError
 from pipeline.indexes.blocks import Pairs, Positions
-from pipeline.lookup import sorted_places
+from pipeline.lookup import places, sorted_places
 from pipeline.pictures import Pictures
 from pipeline.schemas import ALIGNMENTS
 from pipeline.threads import in_order
@@ -31,6 +30,7 @@ from pipeline.units import IMAGE, Candidates, Units
 if TYPE_CHECKING:
     from pipeline.keypoints import Keypoints
 
+LOOKED_AT = "looked_at"  # what a run has looked at before its candidates
 METHOD = 1  # another way of looking looks at all again
 SIZE = 224  # pixels that pictures are read for: half as many again a side, no fewer than 336
 AT_A_TIME = 1024  # pictures whose keypoints are in memory, 150 KB each
@@ -49,21 +49,22 @@ def look_at_candidates(context: RunContext, units: Units, kept: Candidates) -> i
     left, right = _proposed(units, kept)
     if not len(left):
         return None
-    known, place = _before(context, units.image_hashes, left, right)
-    fresh = np.flatnonzero(place < 0)
+    before = _before(context)
+    known = pa.concat_tables([before, context.work.read_shards(LOOKED_AT, ALIGNMENTS)])
+    place = _places(known, units.image_hashes, left, right)
+    fresh = place < 0
     found = look(context, units.image_hashes, (left[fresh], right[fresh]))
-    rows = pa.concat_tables([known, found.rows])
-    at = place.copy()
-    at[fresh] = len(known) + np.arange(len(fresh))
-    rows = rows.take(pa.array(at)).combine_chunks()
+    place[fresh] = len(known) + np.arange(len(found.rows))
+    rows = pa.concat_tables([known, found.rows]).take(pa.array(place)).combine_chunks()
     version = context.catalog.tables.replace("alignments", rows)
     context.work.keep_shard("alignments", "all", rows)
     context.work.save("alignments", key=left * len(units.image_hashes) + right)
-    verified = int(Found.of(rows).verified.sum())
-    context.work.note(
-        "geometry",
-        {"version": version, "looked_at": len(rows), "fresh": len(fresh), "verified": verified},
-    )
+    facts = {
+        "looked_at": len(rows),
+        "fresh": int((place >= len(before)).sum()),
+        "verified": int(Found.of(rows).verified.sum()),
+    }
+    context.work.note("geometry", {"version": version, **facts})
     return version
 
 
@@ -78,27 +79,22 @@ def _proposed(units: Units, kept: Candidates) -> Pairs:
     return key // count, key % count
 
 
-def _before(
-    context: RunContext, hashes: pa.Array, left: Positions, right: Positions
-) -> tuple[pa.Table, Positions]:
-    """What the night before found, and the row of each pair in it, -1: not looked at."""
+def _before(context: RunContext) -> pa.Table:
+    """What the night before found."""
     run = context.base_run
-    nowhere = np.full(len(left), -1, np.int64)
     noted = run.summary.get("state", {}).get("geometry") if run else None
     if run is None or not noted or noted["method"] != METHOD:
-        return ALIGNMENTS.empty_table(), nowhere
-    rows = context.catalog.read("alignments", run=run)
-    sides = [
-        np.asarray(pc.fill_null(pc.index_in(rows[name], value_set=hashes), -1), np.int64)
-        for name in ("left_hash", "right_hash")
-    ]
-    there = np.flatnonzero((sides[0] >= 0) & (sides[1] >= 0))
-    key = sides[0][there] * len(hashes) + sides[1][there]
-    order = np.argsort(key)
-    place = sorted_places(left * len(hashes) + right, key[order])
-    if not len(there):
-        return rows, nowhere
-    return rows, np.where(place >= 0, there[order][np.maximum(place, 0)], -1)
+        return ALIGNMENTS.empty_table()
+    return context.catalog.read("alignments", run=run)
+
+
+def _places(rows: pa.Table, hashes: pa.Array, left: Positions, right: Positions) -> Positions:
+    """(p,) row of each pair of places in `hashes`, -1: not among the rows."""
+    one, other = (places(rows[name], hashes) for name in ("left_hash", "right_hash"))
+    key = np.where((one >= 0) & (other >= 0), one * len(hashes) + other, -1)
+    order = np.argsort(key, kind="stable")
+    at = sorted_places(left * len(hashes) + right, key[order])
+    return np.where(at >= 0, np.append(order, -1)[at], -1)
 
 
 def look(context: RunContext, hashes: pa.Array, pairs: Pairs) -> Found:
@@ -112,8 +108,7 @@ def look(context: RunContext, hashes: pa.Array, pairs: Pairs) -> Found:
         return Found.of(ALIGNMENTS.empty_table())
     digests = hashes.take(pa.array(used))
     sides = np.split(place, 2)
-    pictures, rows = Pictures(context, digests), [dict[str, Any]()] * len(place[::2])
-    done = 0
+    pictures, rows, done = Pictures(context, digests), [dict[str, Any]()] * len(pairs[0]), 0
     for part, held in _portions(sides[0], sides[1], len(used)):
         keys = dict(zip(held.tolist(), _described(context, pictures, held), strict=True))
         couples = [(keys[int(sides[0][at])], keys[int(sides[1][at])]) for at in part]

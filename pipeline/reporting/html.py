@@ -11,7 +11,7 @@ import hashlib
 
 from markupsafe import Markup
 
-from pipeline.reporting import changed, facts, figures
+from pipeline.reporting import changed, deciding, facts, figures
 from pipeline.reporting.templates import asset, environment
 from pipeline.reporting.view import ReportData
 
@@ -29,7 +29,7 @@ def render_report(data: ReportData) -> str:
             verdict=facts.verdict(summary),
             failed=facts.failed_gates(summary),
             facts=facts.run_facts(summary),
-            models=facts.models(summary),
+            models=deciding.models(summary),
             labels=facts.label_facts(summary),
             changed=changed,
             base=changed.base_of(summary),
@@ -45,7 +45,7 @@ def render_report(data: ReportData) -> str:
             overlays=any(m.overlay for c in data.clusters for m in c.members)
             or any(pair.overlay for pair in data.pairs),
             plot=figures,
-            uncalibrated=facts.uncalibrated(summary),
+            uncalibrated=deciding.uncalibrated(summary),
             # Both are files of this package, the only text that is not escaped.
             script=Markup(script),
             style=Markup(style),

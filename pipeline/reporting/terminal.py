@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.reporting import changed, facts, formats
+from pipeline.reporting import changed, deciding, facts, formats
 from pipeline.reporting.visible import visible
 
 LINES = 30
@@ -110,7 +110,7 @@ def _verdict(summary: dict[str, Any]) -> list[str]:
     lines = [f"{found.title.upper()}   run {summary['run']}   {took}{mark}"]
     if not calibrated:
         known = "measured on the labels below" if summary.get("labels") else "unknown here"
-        taught = facts.self_taught(summary)
+        taught = deciding.self_taught(summary)
         of = f"found on edited copies ({taught})" if taught else "stated defaults"
         lines.append(_line("", f"thresholds are {of}; precision is {known}"))
     if summary.get("history"):
@@ -198,12 +198,12 @@ def _figures(summary: dict[str, Any]) -> list[str]:
         ("verdicts", changed.verdict_words(summary), ""),
     )
     lines += [_line(label, f"{what}{words}") for label, words, what in told if words]
-    if facts.geometry(summary):
-        lines.append(_line("geometry", facts.geometry(summary)))
+    if deciding.geometry(summary):
+        lines.append(_line("geometry", deciding.geometry(summary)))
     for kind, found in facts.recalls(summary):
         bounds = f"{formats.share(found['low'])} to {formats.share(found['high'])}"
         lines.append(_line("recall", f"{formats.share(found['recall'])} {kind} ({bounds})"))
-    late = facts.cascade(summary)
+    late = deciding.cascade(summary)
     return [*lines, _line("cascade", late)] if late else lines
 
 

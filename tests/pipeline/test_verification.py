@@ -1,9 +1,11 @@
 """A run whose pairs of pictures geometry looks at, and whose thresholds edited copies give."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 from sklearn.datasets import load_sample_image
@@ -14,6 +16,7 @@ from pipeline.catalog.runs import Run
 from pipeline.config import RunConfig
 from pipeline.defaults import LogisticRule
 from pipeline.errors import ConfigError
+from pipeline.verification import look
 
 
 def photograph(name: str) -> Image.Image:
@@ -151,12 +154,26 @@ def test_a_picture_that_is_gone_is_not_aligned(
     assert last(folder)[1].summary["geometry"]["verified"] == 0
 
 
+def recording(looked_at: list[tuple[str, str]]) -> Callable[..., Any]:
+    """`look`, with the pairs that it is given noted."""
+
+    def noted(context: Any, hashes: pa.Array, pairs: Any) -> Any:
+        sides = (hashes.take(pa.array(side)).to_pylist() for side in pairs)
+        looked_at.extend(zip(*sides, strict=True))
+        return look(context, hashes, pairs)
+
+    return noted
+
+
 def test_thresholds_without_labels_come_from_edited_copies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Drawn shapes are so alike that no precision is reached, unless nearly all pairs are copies.
     monkeypatch.setattr("pipeline.synthetic.FEWEST_COPIES", 1000.0)
     save(tmp_path, **{f"t{number:03}": drawn(number) for number in range(110)})
+    looked_at: list[tuple[str, str]] = []
+    for module in ("verification", "copies_made"):
+        monkeypatch.setattr(f"pipeline.{module}.look", recording(looked_at))
     loose = {"judge": {"synthetic": {"precision": 0.9}}}
     summary = run(config(tmp_path, **loose))
     found = summary["state"]["synthetic"]["image"]
@@ -166,6 +183,8 @@ def test_thresholds_without_labels_come_from_edited_copies(
     assert rule["made"] == 220
     assert rule["target"] == 0.9
     assert rule["precision"] >= 0.9
+    assert looked_at
+    assert len(set(looked_at)) == len(looked_at)  # two pictures are laid upon each other once
     assert summary["calibrated"] is False
     assert "copies-image-" in summary["model"]["judge"]
     assert summary["model"]["image"]["floor"] == rule["floor"]
