@@ -143,6 +143,19 @@ def test_a_night_with_a_known_catalog_equals_a_rebuild(folder: Path, tmp_path: P
     assert len(tables[0]) > 3
 
 
+def test_small_portions_find_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(folder, e=ImageOps.flip(photograph("flower.jpg")), f=photograph("flower.jpg").rotate(90))
+    tables = []
+    for number, most in enumerate((1024, 2)):
+        monkeypatch.setattr("pipeline.verification.AT_A_TIME", most)
+        place = folder / f"catalog-{number}"
+        run(config(folder, catalog=str(place), candidates={"image_floor": -1}))
+        catalog = Catalog(place)
+        tables.append(catalog.read("alignments", run=catalog.runs()[0]))
+    assert len(tables[0]) == 15  # all pairs of six pictures
+    assert tables[0].equals(tables[1])
+
+
 def test_a_picture_that_is_gone_is_not_aligned(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
