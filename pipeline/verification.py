@@ -13,6 +13,7 @@ import pyarrow as pa
 from PIL.Image import Image
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import reverse_cuthill_mckee
+from threadpoolctl import threadpool_limits
 
 from pipeline import progress
 from pipeline.alignments import Found
@@ -106,19 +107,8 @@ def look(context: RunContext, hashes: pa.Array, pairs: Pairs) -> Found:
     used, place = np.unique(np.concatenate(pairs), return_inverse=True)
     if not len(used):
         return Found.of(ALIGNMENTS.empty_table())
-    digests = hashes.take(pa.array(used))
-    sides = np.split(place, 2)
-    pictures, rows, done = Pictures(context, digests), [dict[str, Any]()] * len(pairs[0]), 0
-    keys: dict[int, Keypoints | None] = {}
-    for part, held in _portions(sides[0], sides[1], len(used)):
-        new = np.array([place for place in held if place not in keys], np.int64)
-        made = dict(zip(new.tolist(), _described(context, pictures, new), strict=True))
-        keys = {place: made[place] if place in made else keys[place] for place in held}
-        couples = [(keys[int(sides[0][at])], keys[int(sides[1][at])]) for at in part]
-        for at, row in zip(part, in_order(_aligned, couples, workers=context.threads), strict=True):
-            rows[at] = row
-        done += len(part)
-        progress.report("verify", done, len(rows))
+    digests, sides = hashes.take(pa.array(used)), np.split(place, 2)
+    rows = _looked_at(context, Pictures(context, digests), sides[0], sides[1])
     table = pa.Table.from_pylist(
         [
             {"left_hash": digests[one].as_py(), "right_hash": digests[other].as_py(), **row}
@@ -127,6 +117,30 @@ def look(context: RunContext, hashes: pa.Array, pairs: Pairs) -> Found:
         schema=ALIGNMENTS,
     )
     return Found.of(table)
+
+
+def _looked_at(
+    context: RunContext, pictures: Pictures, left: Positions, right: Positions
+) -> list[dict[str, Any]]:
+    """What geometry says of each pair of places among the pictures."""
+    import cv2
+
+    rows, done = [dict[str, Any]()] * len(left), 0
+    keys: dict[int, Keypoints | None] = {}
+    # Pairs are worked on side by side; threads inside each cost more than they bring.
+    cv2.setNumThreads(1)
+    with threadpool_limits(limits=1, user_api="blas"):
+        for part, held in _portions(left, right, len(pictures.hashes)):
+            new = np.array([place for place in held if place not in keys], np.int64)
+            made = dict(zip(new.tolist(), _described(context, pictures, new), strict=True))
+            keys = {place: made[place] if place in made else keys[place] for place in held}
+            couples = [(keys[int(left[at])], keys[int(right[at])]) for at in part]
+            found = in_order(_aligned, couples, workers=context.threads)
+            for at, row in zip(part, found, strict=True):
+                rows[at] = row
+            done += len(part)
+            progress.report("verify", done, len(rows))
+    return rows
 
 
 def _portions(
