@@ -21,6 +21,9 @@ from pipeline.encoders.efficientnet import gem
 from pipeline.encoders.efficientnet_layers import Convolution
 
 _SCALE, _SHIFT = 128.0, 127.0  # pixels are (x - 127) / 128
+# Pictures at a time through the frozen layers, whose maps are the largest: the allocator then keeps
+# their memory, where a whole step's would be asked of the system, page by page, for every layer.
+_FEW = 16
 
 
 class Layer(nn.Module):
@@ -42,7 +45,8 @@ class Layer(nn.Module):
         value = functional.conv2d(
             value, self.weight, self.bias, self.stride, padding, groups=self.groups
         )
-        return functional.relu6(value) if self.bounded else value
+        # In place: a second tensor of that size costs more time than the function.
+        return functional.relu6(value, inplace=True) if self.bounded else value
 
     def listed(self) -> Convolution:
         """The same as arrays."""
@@ -81,15 +85,22 @@ class CopyNetwork(InputModule):
 
     def pooled(self, pixels: Tensor) -> Tensor:
         """uint8 (n, 3, s, s) to (n, c) before the linear layer."""
-        value = ((pixels.float() - _SHIFT) / _SCALE).to(memory_format=torch.channels_last)
-        before: dict[str, Tensor] = {}
-        for number, layer in enumerate(self.layers):
-            assert isinstance(layer, Layer)
-            with torch.set_grad_enabled(torch.is_grad_enabled() and number >= self.frozen):
-                before[layer.name] = value
-                result = layer(value)
-                value = result + before[layer.sum_from] if layer.sum_from else result
+        parts = []
+        with torch.no_grad():
+            for few in pixels.split(_FEW):
+                value = ((few.float() - _SHIFT) / _SCALE).to(memory_format=torch.channels_last)
+                parts.append(self._through(value, 0, self.frozen))
+        value = self._through(torch.cat(parts), self.frozen, len(self.layers))
         return gem(value, power=self.gem_power)
+
+    def _through(self, value: Tensor, first: int, last: int) -> Tensor:
+        before: dict[str, Tensor] = {}
+        for layer in list(self.layers)[first:last]:
+            assert isinstance(layer, Layer)
+            before[layer.name] = value
+            result = layer(value)
+            value = result + before[layer.sum_from] if layer.sum_from else result
+        return value
 
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Add `sentence_embedding`, float32 (n, d), of unit norm."""
