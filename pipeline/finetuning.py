@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from pipeline.catalog import Catalog
 from pipeline.encoder_config import (
+    CopyDetection,
     SentenceTransformersImage,
     SentenceTransformersText,
     StaticText,
@@ -114,6 +115,9 @@ def train(config: TrainConfig, lesson: Lesson, *, work: Path, name: str = "encod
 
 
 def _settings(config: TrainConfig, folder: Path) -> Any:
+    start = config.encoder.start
+    if isinstance(start, CopyDetection):
+        return start.model_copy(update={"path": str(folder)})
     if modality_of(config) == "image":
         return SentenceTransformersImage(type="sentence_transformers_image", path=str(folder))
     return SentenceTransformersText(type="sentence_transformers", path=str(folder), dtype="float32")

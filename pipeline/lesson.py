@@ -15,6 +15,7 @@ from pipeline import progress
 from pipeline.attributes import check_attributes
 from pipeline.catalog import Catalog
 from pipeline.catalog.place import Place
+from pipeline.encoder_config import CopyDetection, SentenceTransformersImage
 from pipeline.errors import CatalogError
 from pipeline.labelled import LabelledPairs
 from pipeline.labels import read_labelled
@@ -80,7 +81,7 @@ class Lesson:
 
 def modality_of(config: TrainConfig) -> Modality:
     """What the configured encoder takes."""
-    images = config.encoder.start.type == "sentence_transformers_image"
+    images = isinstance(config.encoder.start, SentenceTransformersImage | CopyDetection)
     return "image" if images else "text"
 
 

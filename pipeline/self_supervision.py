@@ -30,7 +30,6 @@ Rows = npt.NDArray[np.int64]
 
 _SHARD = 4096
 _FEWEST = 8  # records that are worth a training
-_CALIBRATED = 160  # records whose views tell the ranges that eight bits hold
 _CARD = "README.md"
 
 
@@ -148,8 +147,7 @@ def _items(
 
 
 def _pictures(config: ViewTrainConfig, material: Material, train: Rows, held: Rows) -> Any:
-    from pipeline.encoders.copy_network import CopyNetwork
-    from pipeline.encoders.efficientnet_onnx import measured_bounds
+    from pipeline.encoders.copy_network import CALIBRATED, CopyNetwork
     from pipeline.training import learn_views
     from pipeline.training.picture_views import Photographs, picture_step
     from pipeline.training.picture_views import PictureViews as Dataset
@@ -172,11 +170,11 @@ def _pictures(config: ViewTrainConfig, material: Material, train: Rows, held: Ro
     else:
         network = learn_views.copy_network(image_size=views.image_size, dimension=views.dimension)
         learn_views.whiten(network, data(train, views.train_size), epoch=epochs)
-    learn_views.freeze(network)
+    network.freeze()
     told = _learned(config, network, data(train, views.train_size), data(held, network.image_size))
-    some = data(train[:_CALIBRATED], network.image_size)
+    some = data(train[:CALIBRATED], network.image_size)
     pixels = [step["pixel_values"] for _, step in some.each(np.arange(len(some.group)), epoch=0)]
-    network.bounds = measured_bounds(network.listed(), np.concatenate([x.numpy() for x in pixels]))
+    network.measure_ranges(np.concatenate([x.numpy() for x in pixels]))
     network.save(config.out)
     return {**told, "unreadable": len(unreadable)}
 

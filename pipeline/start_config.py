@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.encoder_config import (
+    CopyDetection,
     MiniLmEncoder,
     SentenceTransformersImage,
     SentenceTransformersText,
@@ -32,6 +33,7 @@ StartConfig = Annotated[
     | CharacterCnn
     | SentenceTransformersText
     | SentenceTransformersImage
+    | CopyDetection
     | StaticText
     | ToyText,
     Field(discriminator="type"),

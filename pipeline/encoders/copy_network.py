@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sentence_transformers.base.modules import InputModule
 from torch import Tensor, nn
 from torch.nn import functional
@@ -24,6 +25,8 @@ _SCALE, _SHIFT = 128.0, 127.0  # pixels are (x - 127) / 128
 # Pictures at a time through the frozen layers, whose maps are the largest: the allocator then keeps
 # their memory, where a whole step's would be asked of the system, page by page, for every layer.
 _FEW = 16
+_FROZEN = "b4.project"  # the last of the layers that stay as ImageNet made them
+CALIBRATED = 160  # pictures that tell the ranges which eight bits hold
 
 
 class Layer(nn.Module):
@@ -83,11 +86,18 @@ class CopyNetwork(InputModule):
         """What it takes."""
         return ["image"]
 
+    def freeze(self) -> None:
+        """Keep the first blocks as they are: edges need no learning, and half the time."""
+        names = [layer.name for layer in self.listed()]
+        self.frozen = names.index(_FROZEN) + 1
+        for layer in list(self.layers)[: self.frozen]:
+            layer.requires_grad_(False)
+
     def pooled(self, pixels: Tensor) -> Tensor:
         """uint8 (n, 3, s, s) to (n, c) before the linear layer."""
         parts = []
         with torch.no_grad():
-            for few in pixels.split(_FEW):
+            for few in torch.split(pixels, _FEW):
                 value = ((few.float() - _SHIFT) / _SCALE).to(memory_format=torch.channels_last)
                 parts.append(self._through(value, 0, self.frozen))
         value = self._through(torch.cat(parts), self.frozen, len(self.layers))
@@ -122,6 +132,12 @@ class CopyNetwork(InputModule):
     def listed(self) -> list[Convolution]:
         """The convolutions as arrays."""
         return [layer.listed() for layer in self.layers if isinstance(layer, Layer)]
+
+    def measure_ranges(self, pixels: NDArray[np.uint8]) -> None:
+        """Set what eight bits need to know, on uint8 (n, 3, s, s) pictures like those to come."""
+        from pipeline.encoders.efficientnet_onnx import measured_bounds
+
+        self.bounds = measured_bounds(self.listed(), pixels)
 
     # --- files
 

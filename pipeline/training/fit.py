@@ -21,6 +21,7 @@ import numpy as np
 
 from pipeline.config import ImageSettings
 from pipeline.encoder_config import (
+    CopyDetection,
     MiniLmEncoder,
     SentenceTransformersImage,
     SentenceTransformersText,
@@ -224,12 +225,22 @@ class _Run:
 
         self.model.to("cpu")
         load_model(self.model, self.journal.weights(best))
+        self._measure_ranges()
         partial = folder.with_name(f".{folder.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.parent.mkdir(parents=True, exist_ok=True)
         self.model.eval().save_pretrained(str(partial), create_model_card=False)
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(partial, folder)
+
+    def _measure_ranges(self) -> None:
+        """Let a copy-detection network know anew what its eight bits must hold."""
+        from pipeline.encoders.copy_network import CALIBRATED, CopyNetwork
+
+        network = self.model[0]
+        if isinstance(network, CopyNetwork):
+            rows = np.flatnonzero(~self.module.reader.unusable)[:CALIBRATED]
+            network.measure_ranges(self.module.reader.features(rows)["pixel_values"].numpy())
 
 
 def _open_start(settings: EncoderTraining) -> tuple[Any, Path]:
@@ -247,6 +258,17 @@ def _open_start(settings: EncoderTraining) -> tuple[Any, Path]:
             folder = verified_folder()
         case SentenceTransformersText(path=path) | SentenceTransformersImage(path=path):
             folder = Path(path)
+        case CopyDetection(path=path, image_size=size):
+            from sentence_transformers import SentenceTransformer
+
+            from pipeline.encoders.copy_detection import shipped
+            from pipeline.encoders.copy_network import CopyNetwork
+
+            folder = Path(path) if path else shipped()
+            network = CopyNetwork.load(str(folder))
+            network.image_size = size or network.image_size
+            network.freeze()
+            return SentenceTransformer(modules=[network], device="cpu"), folder
         case CharacterCnn() as start:
             from sentence_transformers import SentenceTransformer
 

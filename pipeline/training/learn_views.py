@@ -25,7 +25,6 @@ from pipeline.training.view_module import TwoViews
 from pipeline.training.views import Batches, Floats, Rows, Step, alike, in_order, loader
 from pipeline.view_config import ViewLearning
 
-_FROZEN = "b4.project"  # the last of the layers that stay as ImageNet made them
 _CHANNELS = 1280
 _RIDGE = 0.01  # of the mean variance within records, added in every direction
 _AT_A_TIME = 32
@@ -55,14 +54,6 @@ def copy_network(*, image_size: int, dimension: int) -> CopyNetwork:
     """EfficientNet-Lite0 as ImageNet made it, before a linear layer still to be set."""
     layers = convolutions(load_network(image_size))
     return CopyNetwork(layers, nn.Linear(_CHANNELS, dimension), image_size=image_size)
-
-
-def freeze(network: CopyNetwork) -> None:
-    """Keep the first blocks as they are: edges and textures need no learning, and half the time."""
-    names = [layer.name for layer in network.listed()]
-    network.frozen = names.index(_FROZEN) + 1
-    for layer in list(network.layers)[: network.frozen]:
-        layer.requires_grad_(False)
 
 
 def whiten(network: CopyNetwork, data: Data, *, epoch: int) -> None:

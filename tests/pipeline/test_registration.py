@@ -19,6 +19,8 @@ from pipeline.assessment import evaluate
 from pipeline.calibration import UnreachableTarget
 from pipeline.catalog import Catalog
 from pipeline.config import RunConfig
+from pipeline.encoders.copy_detection import shipped
+from pipeline.encoders.copy_folder import read_copy_folder
 from pipeline.errors import CatalogError, ConfigError, PipelineError
 from pipeline.labels_store import add_labels, model_rows, suggest_labels
 from pipeline.nightly import check
@@ -605,9 +607,12 @@ def picture_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize(("kind", "trained"), [
+    ("sentence_transformers_image", False), ("sentence_transformers_image", True),
+    ("copy_detection", False), ("copy_detection", True),
+])  # fmt: skip
 def test_pictures_have_a_champion_of_their_own(
-    promoted: Path, data: Path, tmp_path: Path, picture_encoder: Path, trained: bool
+    promoted: Path, data: Path, tmp_path: Path, picture_encoder: Path, kind: str, trained: bool
 ) -> None:
     from PIL import Image
 
@@ -623,7 +628,9 @@ def test_pictures_have_a_champion_of_their_own(
             lines.append(f"{side}{number}.png,{number}")
     (tmp_path / "clusters.csv").write_text("\n".join(lines) + "\n")
     pictures = {"type": "image_folder", "name": "p", "path": str(folder)}
-    start = {"type": "sentence_transformers_image", "path": str(picture_encoder)}
+    start = {"type": kind, "path": str(picture_encoder)}
+    if kind == "copy_detection":
+        start = {"type": kind, "image_size": 64}
     config = training(
         data, promoted, name="pictures", sources=[pictures], slices=[], gate={"min_gain": -1},
         labels=[{"type": "clusters", "path": str(tmp_path / "clusters.csv")}],
@@ -641,6 +648,14 @@ def test_pictures_have_a_champion_of_their_own(
         "pictures/v0001",
     ]
     assert done["model"]["image"]["fingerprint"] == summary_fingerprint(summary)
+    if kind == "copy_detection" and trained:
+        own = read_copy_folder(registry.champion("deduplication, images").folder / "encoder")  # type: ignore[union-attr]
+        before = read_copy_folder(shipped())
+        assert not np.array_equal(own.weight, before.weight)
+        assert np.array_equal(own.layers[0].weight, before.layers[0].weight), "frozen"
+        assert own.image_size == 64
+        assert set(own.bounds) == set(before.bounds)
+        assert own.bounds != before.bounds
     kept = Catalog(promoted)
     pairs = kept.read("pairs", run=kept.run(), columns=["left_id", "image_cosine", "threshold"])
     accept = summary["thresholds"]["accept"]["value"]

@@ -164,7 +164,7 @@ def test_training_brings_views_nearer_than_strangers() -> None:
 
 def test_frozen_layers_stay(tmp_path: Path) -> None:
     encoder = network()
-    learn_views.freeze(encoder)
+    encoder.freeze()
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     with quiet(), torch_settings(1, seed=0):
         learn_views.learn(
