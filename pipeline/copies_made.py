@@ -18,11 +18,12 @@ from pipeline.indexes.blocks import Pairs, Positions
 from pipeline.picture_edits import EDITS as PICTURE_EDITS
 from pipeline.picture_edits import edited as edited_picture
 from pipeline.pictures import Pictures
+from pipeline.side_by_side import read
 from pipeline.synthetic import COPY, HELD, OTHER, UNKNOWN, Kinds
 from pipeline.text_edits import EDITS as TEXT_EDITS
 from pipeline.text_edits import edited as edited_text
 from pipeline.threads import in_order
-from pipeline.verification import LOOKED_AT, look, read
+from pipeline.verification import LOOKED_AT, look
 from pipeline.wording import allowed_conflicts
 
 COPIES = 2  # of each record
@@ -77,10 +78,10 @@ def edited_pictures(
 
 def _copies(context: RunContext, job: tuple[str, ImageRef | None, ImageRef | None]) -> list[bytes]:
     digest, ref, beside = job
-    picture = read(context, ref)
+    picture = read(ref, context.config.images)
     if picture is None:
         return []
-    other, random = read(context, beside) or picture, _random(context, digest)
+    other, random = read(beside, context.config.images) or picture, _random(context, digest)
     out = []
     for _ in range(COPIES):
         count = int(random.integers(1, MOST_EDITS + 1))

@@ -22,10 +22,10 @@ from pipeline.judging import BATCH, Contents, judge_pairs, pairs_batch
 from pipeline.last_night import LastNight, failed_again, key_of, last_night
 from pipeline.schemas import PAIRS
 from pipeline.scoring import Judge
+from pipeline.side_by_side import METHOD
 from pipeline.state import read_records
 from pipeline.threads import in_order
 from pipeline.units import Candidates, Units
-from pipeline.verification import METHOD
 
 # Batches judged side by side at most; each takes some 200 MB.
 WORKERS = 4

@@ -31,9 +31,12 @@ Modality = Literal["text", "image"]
 
 # Evidence that is not of words.
 EXTRAS = ("text: cosine", "text: cosine above background", "image: cosine",
-          "image: cosine above background", "image: exact", "image: sides")  # fmt: skip
+          "image: cosine above background", "image: exact", "image: sides",
+          "image: geometry")  # fmt: skip
 # What a judge of texts sees of the pictures beside them.
 PICTURED = ("image: cosine", "image: exact", "image: sides")
+# What a judge of pictures is told of a pair laid upon each other.
+GEOMETRY = "image: geometry"
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class JudgeModel:
         pictures: fingerprint of the image encoder whose cosines a judge of texts sees among its
             extras (`PICTURED`); it then decides alone where texts and pictures meet. None: it
             sees no pictures.
+        geometry: `side_by_side.METHOD` by which pairs of pictures were laid upon each other for
+            the column `GEOMETRY`; None: it does not see that.
     """
 
     modality: Modality
@@ -85,6 +90,7 @@ class JudgeModel:
     floor: float
     attributes: tuple[str, ...] = ()
     pictures: str | None = None
+    geometry: int | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -152,6 +158,7 @@ class JudgeModel:
             "floor": self.floor,
             "attributes": self.attributes,
             "pictures": self.pictures,
+            "geometry": self.geometry,
         }
         (folder / "judge.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
 
@@ -188,20 +195,23 @@ class JudgeModel:
             floor=facts["floor"],
             attributes=tuple(facts.get("attributes", ())),
             pictures=facts.get("pictures"),
+            geometry=facts.get("geometry"),
         )
 
 
 def extra_columns(evidence: Evidence) -> dict[str, Floats]:
     """The columns of `EXTRAS` for p pairs, NaN where unknown."""
     known = ~np.isnan(evidence.image_cosine)
-    sides = evidence.image_sides
+    sides, nothing = evidence.image_sides, np.full(len(known), np.nan)
+    looked = evidence.image_geometry
     return {
         "text: cosine": evidence.text_cosine,
         "text: cosine above background": evidence.text_cosine - evidence.text_background,
         "image: cosine": evidence.image_cosine,
         "image: cosine above background": evidence.image_cosine - evidence.image_background,
         "image: exact": np.where(known, evidence.exact_image.astype(np.float64), np.nan),
-        "image: sides": np.full(len(known), np.nan) if sides is None else sides,
+        "image: sides": nothing if sides is None else sides,
+        "image: geometry": nothing if looked is None else looked,
     }
 
 

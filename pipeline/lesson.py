@@ -90,7 +90,7 @@ def study_of(config: TrainConfig, records: pa.Table) -> Study:
     return Study.of(
         records,
         min_tokens=config.text.min_tokens,
-        min_detail=config.images.min_detail,
+        images=config.images,
         threads=config.threads or os.cpu_count() or 1,
     )
 

@@ -104,7 +104,8 @@ def _judge(facts: dict[str, Any]) -> str:
     named = facts["attributes"]
     beside = f", attributes {', '.join(named)} among them" if named else ""
     pictures = ", and of the pictures beside the texts" if facts["pictures"]["used"] else ""
-    return f"{facts['kind']} over {facts['features']} features{beside}{pictures}"
+    laid = ", and of pictures laid upon each other" if facts.get("geometry") else ""
+    return f"{facts['kind']} over {facts['features']} features{beside}{pictures}{laid}"
 
 
 def _but_parts(facts: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pipeline.catalog.models import Model
 from pipeline.encoders.fingerprint import fingerprint, folder_digest
 from pipeline.errors import ModelError
 from pipeline.learned import JudgeModel, LearnedRule
+from pipeline.side_by_side import METHOD
 
 JUDGE, CALIBRATION, SPLIT = "judge", "calibration.json", "split.parquet"
 IMAGE_ENCODER = "image_encoder"  # the fact of model.json, and the folder of its files
@@ -50,7 +51,8 @@ def open_registered(model: Model) -> Registered:
     """Load the judge of a verified version.
 
     Raises:
-        ModelError: a file is missing or damaged, or the calibration belongs to another judge.
+        ModelError: a file is missing or damaged, the calibration belongs to another judge, or it
+            learned from another way of laying pictures upon each other.
     """
     judge = JudgeModel.load(model.folder / JUDGE)
     try:
@@ -59,6 +61,11 @@ def open_registered(model: Model) -> Registered:
         raise ModelError(f"{model.reference} has no {CALIBRATION}: {error.strerror}") from error
     if judge.pictures is not None and IMAGE_ENCODER not in model.facts:
         raise ModelError(f"{model.reference} does not say which encoder sees its pictures")
+    if judge.geometry not in (None, METHOD):
+        raise ModelError(
+            f"{model.reference} learned from way {judge.geometry} of laying pictures upon each "
+            f"other, and this is way {METHOD}; fine-tune again"
+        )
     calibration = Calibration.from_json(text)
     calibration.require_model(scorer(model.facts["encoder_fingerprint"], model.folder))
     return Registered(model, LearnedRule(judge, calibration, model.reference))

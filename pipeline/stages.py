@@ -28,11 +28,12 @@ from pipeline.links import Links
 from pipeline.proposals import floored, nearby, once, verbatim
 from pipeline.self_calibration import self_calibrated
 from pipeline.settling import settle_records
+from pipeline.side_by_side import METHOD
 from pipeline.state import floors_of, make_judge, modalities, record_ids, units_of
 from pipeline.succession import tonight
 from pipeline.tally import Tally
 from pipeline.units import Candidates, propose
-from pipeline.verification import METHOD, look_at_candidates
+from pipeline.verification import look_at_candidates
 
 
 @stage("ingest")

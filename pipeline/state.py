@@ -23,6 +23,7 @@ from pipeline.defaults import (
 )
 from pipeline.encoder_config import CascadeText, judged_by
 from pipeline.encoders.fingerprint import fingerprint
+from pipeline.errors import ConfigError
 from pipeline.portions import gathered
 from pipeline.records import exact_groups
 from pipeline.registered import Registered, open_registered
@@ -53,10 +54,17 @@ def check_rules(config: RunConfig, models: tuple[str, ...]) -> None:
     """Look whether either modality will have a rule; the catalog need not exist.
 
     Raises:
-        ConfigError: an encoder has none, and edited copies are not to give it one.
+        ConfigError: an encoder has none, and edited copies are not to give it one; or a model
+            looks at geometry, and geometry is off.
     """
     context = new_context(config, models=models)
     ruled = {model.modality for model in models_of(context)}
+    looking = [model for model in models_of(context) if model.rule.model.geometry is not None]
+    if looking and not config.judge.geometry:
+        raise ConfigError(
+            f"judge.geometry: false, but {looking[0].model.reference} learned from pictures laid "
+            "upon each other; set it to true, or fine-tune with judge.geometry: false"
+        )
     ruled |= {kind for kind in ("text", "image") if self_taught(context, kind)}
     if "text" not in ruled:
         text_default(judged_by(config.text_encoder), config.judge)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from pipeline.judging import Contents, Learning, evidence_of
 from pipeline.learned import JudgeModel, fields_of, learning
 from pipeline.registered import Registered
 from pipeline.scoring import Evidence
+from pipeline.side_by_side import Gallery, lay
 from pipeline.units import Units, make_units
 
 SHARD = 8192
@@ -37,25 +38,31 @@ class Study:
         records: schemas.RECORDS, sorted by record_id.
         units: unit i is record i.
         text_vectors, image_vectors: rows as the units' distinct hashes.
+        images: how pictures are decoded.
         threads: CPU threads to use.
+        laid: what geometry said of pairs of pictures by their places, filled as they are met.
     """
 
     records: pa.Table
     units: Units
     text_vectors: Vectors
     image_vectors: Vectors
+    images: ImageSettings
     threads: int
+    laid: dict[tuple[int, int], float] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def of(cls, records: pa.Table, *, min_tokens: int, min_detail: float, threads: int) -> Study:
+    def of(
+        cls, records: pa.Table, *, min_tokens: int, images: ImageSettings, threads: int
+    ) -> Study:
         """Number the contents of `records`; nothing is embedded yet."""
         units = make_units(
             records,
             np.arange(len(records)),
             min_tokens=min_tokens,
-            min_detail=min_detail,
+            min_detail=images.min_detail,
         )
-        return cls(records, units, NOTHING, NOTHING, threads)
+        return cls(records, units, NOTHING, NOTHING, images, threads)
 
     @property
     def texts(self) -> list[str]:
@@ -120,7 +127,42 @@ class Study:
             text_judge=known.get("text_judge", Learning()),
             image_judge=known.get("image_judge", Learning()),
         )
-        return evidence_of(contents, left, right, np.full(len(left), np.nan, np.float32))
+        found = evidence_of(contents, left, right, np.full(len(left), np.nan, np.float32))
+        if judge is None or judge.geometry is None:
+            return found
+        return replace(found, image_geometry=self._geometry(left, right))
+
+    def _geometry(self, left: Positions, right: Positions) -> npt.NDArray[np.float64]:
+        """(p,) what laying their pictures upon each other says; see `Evidence.image_geometry`."""
+        one, other = self.units.image[left], self.units.image[right]
+        low, high = np.minimum(one, other), np.maximum(one, other)
+        told = (low >= 0) & (low != high)  # equal pictures need no look, as in a run
+        keys = [(int(a), int(b)) for a, b in zip(low[told], high[told], strict=True)]
+        wanted = sorted(set(keys) - self.laid.keys())
+        if wanted:
+            refs = self._items("image", self.units.image_hashes)
+            sides = (self._of_pictures(f"image_{side}") for side in ("width", "height"))
+            gallery = Gallery(
+                lambda places: [refs[place] if refs[place].uri else None for place in places],
+                np.stack([np.asarray(pc.fill_null(side, 0), np.int64) for side in sides], axis=1),
+                self.images,
+                self.threads,
+            )
+            pairs = np.array(wanted, np.int64)
+            for key, row in zip(wanted, lay(gallery, pairs[:, 0], pairs[:, 1]), strict=True):
+                self.laid[key] = 1.0 if row["verified"] else 0.0 if row["unlike"] else np.nan
+        out = np.full(len(left), np.nan)
+        out[told] = [self.laid[key] for key in keys]
+        return out
+
+    def _of_pictures(self, column: str) -> pa.Array:
+        """A column of the records, by distinct picture."""
+        hashes = self.records["image_hash"].combine_chunks()
+        return (
+            self.records[column]
+            .combine_chunks()
+            .take(pc.index_in(self.units.image_hashes, value_set=hashes))
+        )
 
     def _embedded_units(self) -> Units:
         """The units, without the contents of a modality that was not embedded."""

@@ -165,6 +165,11 @@ class JudgeTraining(Frozen):
         "what is known before a person decides.",
     )
 
+    geometry: bool = Field(
+        True,
+        description="Lay labelled pairs of pictures upon each other, as runs then do, and let a "
+        "judge of pictures learn from what is found.",
+    )
     image_encoder: ImageEncoderConfig | None = Field(
         CopyDetection(),
         description="Looks at the pictures beside the texts, where records have both; must be the "

@@ -12,6 +12,7 @@ from pipeline.background import Background
 from pipeline.features import learn_weights
 from pipeline.heads import Similarity
 from pipeline.learned import (
+    GEOMETRY,
     PICTURED,
     Fusion,
     JudgeModel,
@@ -21,6 +22,7 @@ from pipeline.learned import (
     interactions,
 )
 from pipeline.scoring import Evidence
+from pipeline.side_by_side import METHOD
 from pipeline.train_config import JudgeTraining
 from pipeline.training.judge import Fitted, Pairs, fit_head
 
@@ -54,6 +56,11 @@ class Learner:
     seed: int
     pictures: str | None = None
 
+    @property
+    def geometry(self) -> bool:
+        """Whether pairs of pictures are laid upon each other for it."""
+        return self.modality == "image" and self.settings.geometry
+
 
 def blank_judge(
     learner: Learner,
@@ -79,6 +86,7 @@ def blank_judge(
         floor=-1.0,
         attributes=learner.settings.attributes,
         pictures=learner.pictures,
+        geometry=METHOD if learner.geometry else None,
     )
 
 
@@ -154,6 +162,7 @@ def learn_judge(
         },
         "features": len(judge.names),
         "attributes": list(judge.attributes),
+        "geometry": judge.geometry is not None,
         "fusion": judge.fusion and vars(judge.fusion),
     }
 
@@ -164,8 +173,10 @@ def _fitted(
     """One way to use the cosines: as features, or, of a trained encoder, in a fusion."""
     from sklearn.metrics import average_precision_score
 
-    fused = learner.trained and train.blind_cosine is None and bool(blank.blocks)
-    pictured = PICTURED if blank.pictures else ()
+    looked = blank.geometry is not None and _tells(train)
+    beside = bool(blank.blocks) or looked
+    fused = learner.trained and train.blind_cosine is None and beside
+    pictured = (*(PICTURED if blank.pictures else ()), *((GEOMETRY,) if looked else ()))
     extras = (*(() if fused else columns), *pictured)
     fit = fit_head(
         train.pairs(extras, learner),
@@ -176,13 +187,20 @@ def _fitted(
     )
     wanted = not learner.trained and interactions(train.evidence, learner.modality) is not None
     used = fit.head.kind == "mlp" and wanted
-    judge = replace(blank, extras=extras, head=fit.head, vectors=used)
-    if fit.head.kind == "similarity":
-        judge = replace(judge, extras=columns, pictures=None)  # it looks at the cosine alone
+    way = blank.geometry if looked else None
+    judge = replace(blank, extras=extras, head=fit.head, vectors=used, geometry=way)
+    if fit.head.kind == "similarity":  # it looks at the cosine alone
+        judge = replace(judge, extras=columns, pictures=None, geometry=None)
     if fused:
         judge = replace(judge, fusion=_fusion(judge, valid, columns))
     precision = average_precision_score(valid.same, judge.learned_score(valid.evidence))
     return judge, float(precision), fit
+
+
+def _tells(train: Evident) -> bool:
+    """Whether laying pictures upon each other told anything of a training pair."""
+    looked = train.evidence.image_geometry
+    return looked is not None and not bool(np.isnan(looked).all())
 
 
 def _fusion(judge: JudgeModel, valid: Evident, columns: tuple[str, ...]) -> Fusion:

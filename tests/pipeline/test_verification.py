@@ -147,7 +147,7 @@ def test_small_portions_find_the_same(folder: Path, monkeypatch: pytest.MonkeyPa
     save(folder, e=ImageOps.flip(photograph("flower.jpg")), f=photograph("flower.jpg").rotate(90))
     tables = []
     for number, most in enumerate((1024, 2)):
-        monkeypatch.setattr("pipeline.verification.AT_A_TIME", most)
+        monkeypatch.setattr("pipeline.side_by_side.AT_A_TIME", most)
         place = folder / f"catalog-{number}"
         run(config(folder, catalog=str(place), candidates={"image_floor": -1}))
         catalog = Catalog(place)
@@ -159,9 +159,7 @@ def test_small_portions_find_the_same(folder: Path, monkeypatch: pytest.MonkeyPa
 def test_a_picture_that_is_gone_is_not_aligned(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import pipeline.verification as verification
-
-    monkeypatch.setattr(verification, "read", lambda context, ref: None)
+    monkeypatch.setattr("pipeline.side_by_side.read", lambda ref, settings: None)
     run(config(folder))
     assert pair(folder, "a", "b")["image_verified"] is None
     assert last(folder)[1].summary["geometry"]["verified"] == 0
