@@ -104,6 +104,12 @@ class CandidateSettings(Frozen):
         0.98, description="Crowds that are denser than this cosine are collapsed to leaders."
     )
     recall_sample: int = Field(500, ge=1, description="Records searched by brute force each run.")
+    orientations: bool = Field(
+        False,
+        description="True: pictures are also asked for mirrored and turned by quarters, in eight "
+        "passes of the image encoder instead of one, for one that was not trained for that. What "
+        "is found is laid upon each other, so judge.geometry must be on.",
+    )
 
 
 # --- judging, clustering, gates ----------------------------------------------------------------
@@ -247,6 +253,15 @@ class RunConfig(CatalogSettings):
     shard_rows: int = Field(50_000, ge=1, description="Rows per shard: the unit of work.")
     threads: int | None = Field(None, ge=1, description="CPU threads; default: all cores.")
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _turned_are_verified(self) -> RunConfig:
+        if self.candidates.orientations and not self.judge.geometry:
+            raise ValueError(
+                "candidates.orientations finds pairs that only geometry can accept, and "
+                "judge.geometry is false; set it to true"
+            )
+        return self
 
     @field_validator("sources")
     @classmethod

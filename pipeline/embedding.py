@@ -21,6 +21,8 @@ from pipeline.context import RunContext
 from pipeline.embeddings import gather, missing, to_table
 from pipeline.encoder_config import judged_by, searched_by
 from pipeline.encoders import Encoder, ImageRef, open_encoder
+from pipeline.encoders.picture_encoder import PictureEncoder
+from pipeline.encoders.turned import turned
 from pipeline.errors import DamagedVectorsError
 from pipeline.indexes.blocks import Positions
 from pipeline.pictures import from_paths, from_rows, spooled
@@ -46,6 +48,20 @@ def embed_modality(context: RunContext, modality: Modality, hashes: pa.Array) ->
     chosen = searched_by(config.text_encoder) if modality == "text" else config.image_encoder
     encoder = opened(context, chosen)
     return _made(context, hashes, _Vectors(modality, encoder, modality, modality))
+
+
+def embed_turned(context: RunContext, hashes: pa.Array) -> dict[str, Any]:
+    """Embed the pictures in their other orientations too; row i of the matrix `turned`.
+
+    Returns:
+        The facts of it, under `turned`; empty where it is not asked for or there are no pictures.
+    """
+    if not context.config.candidates.orientations or not len(hashes):
+        return {}
+    encoder = opened(context, context.config.image_encoder)
+    assert isinstance(encoder, PictureEncoder)
+    facts = _made(context, hashes, _Vectors("image", turned(encoder), "turned", "turned"))
+    return {"turned": {key: facts[key] for key in ("fingerprint", "embedded", "failed")}}
 
 
 def meet_teacher(context: RunContext) -> Encoder:

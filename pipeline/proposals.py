@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from pipeline.embeddings import gather, missing
 from pipeline.encoders.fingerprint import fingerprint
 from pipeline.errors import DamagedVectorsError
 from pipeline.incremental import Carried, Near, carry
-from pipeline.indexes.blocks import Positions
+from pipeline.indexes.blocks import Positions, Vectors
 from pipeline.indexes.kept import Arrays, Keep
 from pipeline.last_night import (
     FAILED_KEPT,
@@ -37,7 +37,8 @@ from pipeline.last_night import (
     standing_near,
 )
 from pipeline.lexical import PERMUTATIONS, banded, jaccards, signatures
-from pipeline.lookup import sorted_places
+from pipeline.lookup import distinct, sorted_places
+from pipeline.orientations import turned_pairs
 from pipeline.schemas import NEAR_PAIRS, vector_schema
 from pipeline.state import units_of
 from pipeline.units import Units
@@ -93,6 +94,7 @@ def nearby(context: RunContext, modality: Modality, floor: float) -> Proposals:
     key = key_of(
         encoder=embedded.get("fingerprint"), floor=floor, index=config.index.model_dump(),
         crowd=settings.crowd, crowd_cosine=settings.crowd_cosine, seed=config.seed,
+        **({"turned": embedded["turned"]["fingerprint"]} if "turned" in embedded else {}),
     )  # fmt: skip
     carried = _carried(context, modality, key, hashes)
     found = near_pairs(
@@ -104,6 +106,8 @@ def nearby(context: RunContext, modality: Modality, floor: float) -> Proposals:
         carried=None if isinstance(carried, str) else carried,
         keep=_keeping(context, f"{modality}-{fingerprint(search=key, of=hashes_digest(hashes))}"),
     )
+    if "turned" in embedded:
+        found = _with_turned(context, found, vectors, carried)
     progress.report("candidates", len(found.left))
     _keep_index(context, hashes, found, modality, embedded.get("fingerprint"))
     why = carried if isinstance(carried, str) else None
@@ -117,6 +121,27 @@ def nearby(context: RunContext, modality: Modality, floor: float) -> Proposals:
     }
     near = Near(found.left, found.right, np.full(len(found.left), np.nan, np.float32))
     return Proposals(near, state, _described(found), why, crowd_rows(modality, found.crowds, floor))
+
+
+def _with_turned(
+    context: RunContext, found: NearPairs, vectors: Vectors, carried: Carried | str
+) -> NearPairs:
+    """The same with the pairs of which one picture is near the other turned or mirrored.
+
+    Those of last night are among the pairs already, where it was carried on.
+    """
+    kept = found.crowds.kept
+    fresh = np.arange(len(kept))
+    if isinstance(carried, Carried) and found.index is None:
+        fresh = np.flatnonzero(carried.floor[kept] > found.crowds.floor)
+    left, right = turned_pairs(
+        vectors, context.work.matrix("turned"), found.crowds, fresh=fresh, index=found.index
+    )
+    count = max(len(vectors), 1)
+    keys = distinct([found.left * count + found.right, left * count + right])
+    more = len(keys) - len(found.left)
+    told = f"{found.description}; {more} pairs more in another orientation"
+    return replace(found, left=keys // count, right=keys % count, description=told)
 
 
 def _keeping(context: RunContext, search: str) -> Keep:

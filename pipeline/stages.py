@@ -18,7 +18,7 @@ from pipeline.context import RunContext, stage
 from pipeline.decisions import judge_key, judged, standing
 from pipeline.decoding import Decoder
 from pipeline.delivery import delivered
-from pipeline.embedding import embed_modality
+from pipeline.embedding import embed_modality, embed_turned
 from pipeline.exporters.contents import removed
 from pipeline.ingestion import arrange, keep_portion, known_pictures, names
 from pipeline.judging import exact_batch
@@ -65,8 +65,10 @@ def embed_text(context: RunContext) -> dict[str, Any]:
 
 @stage("embed_images")
 def embed_images(context: RunContext) -> dict[str, Any]:
-    """Embed the distinct pictures that have no vector yet."""
-    return embed_modality(context, "image", units_of(context).image_hashes)
+    """Embed the distinct pictures that have no vector yet, on request turned and mirrored too."""
+    hashes = units_of(context).image_hashes
+    facts = embed_modality(context, "image", hashes)
+    return {**facts, **embed_turned(context, hashes)}
 
 
 @stage("candidates")
