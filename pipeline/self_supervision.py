@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,6 +152,7 @@ def _pictures(config: ViewTrainConfig, material: Material, train: Rows, held: Ro
     from pipeline.training import learn_views
     from pipeline.training.picture_views import Photographs, picture_step
     from pipeline.training.picture_views import PictureViews as Dataset
+    from pipeline.training.scenes import told_apart
 
     views = config.views
     assert isinstance(views, PictureViews)
@@ -162,7 +164,8 @@ def _pictures(config: ViewTrainConfig, material: Material, train: Rows, held: Ro
     def data(rows: Rows, size: int) -> Any:
         part = photographs.part(rows)
         made = Dataset(part, size=size, seed=config.seed, edits=views.edits or tuple(PICTURE_EDITS))
-        return learn_views.Data(made, picture_step, part.group, views.workers)
+        apart = partial(told_apart, part, threads=core_count(None))
+        return learn_views.Data(made, picture_step, part.group, views.workers, apart)
 
     epochs = config.learning.epochs
     if views.start:

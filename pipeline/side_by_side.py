@@ -110,12 +110,12 @@ def _portions(
 def _described(gallery: Gallery, places: Positions) -> Iterator[Keypoints | None]:
     from pipeline.keypoints import Keypoints
 
-    def described(job: tuple[ImageRef | None, tuple[int, int]]) -> Keypoints | None:
+    def described(job: tuple[ImageRef | None, list[int]]) -> Keypoints | None:
         picture = read(job[0], gallery.settings)
-        return None if picture is None else Keypoints.of(picture, size=job[1])
+        size = (job[1][0], job[1][1]) if all(job[1]) else None
+        return None if picture is None else Keypoints.of(picture, size=size)
 
-    sizes = [(int(width), int(height)) for width, height in gallery.size[places]]
-    jobs = zip(gallery.take(places), sizes, strict=True)
+    jobs = zip(gallery.take(places), gallery.size[places].tolist(), strict=True)
     return in_order(described, jobs, workers=gallery.threads)
 
 

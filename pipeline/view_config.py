@@ -79,6 +79,11 @@ class ViewLearning(Frozen):
     near: int = Field(
         3, ge=0, description="Records that look most alike put into a record's step, as negatives."
     )
+    scenes: bool = Field(
+        False,
+        description="True: pictures of one group are negatives of info_nce too, where geometry "
+        "sees enough of both and does not find the one in the other.",
+    )
 
 
 class ViewTrainConfig(Frozen):
@@ -107,6 +112,8 @@ class ViewTrainConfig(Frozen):
     @model_validator(mode="after")
     def _has_records(self) -> ViewTrainConfig:
         texts = self.views.type == "texts"
+        if self.learning.scenes and (texts or self.learning.objective != "info_nce"):
+            raise ValueError("learning.scenes is for views of pictures and the objective info_nce")
         for source in self.sources:
             if not (source.has_text if texts else source.has_images):
                 raise ValueError(f"sources: {source.name} has no {self.views.type}")

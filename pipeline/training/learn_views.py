@@ -21,6 +21,7 @@ from pipeline.encoders.efficientnet_layers import convolutions
 from pipeline.ranking import Ranking
 from pipeline.training.quiet import quiet_trainer
 from pipeline.training.runtime import hardware
+from pipeline.training.scenes import beside
 from pipeline.training.view_module import TwoViews
 from pipeline.training.views import Batches, Floats, Rows, Step, alike, in_order, loader
 from pipeline.view_config import ViewLearning
@@ -28,6 +29,7 @@ from pipeline.view_config import ViewLearning
 _CHANNELS = 1280
 _RIDGE = 0.01  # of the mean variance within records, added in every direction
 _AT_A_TIME = 32
+_SCENES = 1  # pictures of its own scene that are put into a record's step
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,15 @@ class Data:
     Attributes:
         views: item (epoch, row). collate: makes a step of items. group: int64 (n,), records of
             which may show the same. workers: processes that make views.
+        apart: from (n, d) vectors of the records to `scenes.told_apart`; None: nothing is known of
+            pairs of one group.
     """
 
     views: Any
     collate: Callable[[list[Any]], Step]
     group: Rows
     workers: int
+    apart: Callable[[Floats], Rows] | None = None
 
     def each(self, rows: Rows, *, epoch: int) -> Any:
         """Steps of both views of some rows in order."""
@@ -118,13 +123,16 @@ def learn(
     """
     # The epochs before those of training: a start's features, never seen again.
     start = embedded(encoder, data, np.arange(len(data.group)), epoch=settings.epochs + 1)[0::2]
-    near = alike(start, data.group)
-    batches = Batches(
-        near, data.group, size=settings.batch_size, join=settings.near, seed=seed,
-        epochs=settings.epochs,
-    )  # fmt: skip
+    near, apart, join = alike(start, data.group), None, settings.near
+    if settings.scenes and data.apart is not None:
+        apart = data.apart(start)
+        near = np.concatenate([beside(apart, len(start), most=_SCENES), near], axis=1)
+        join += _SCENES
+    batches = Batches(near, size=settings.batch_size, join=join, seed=seed, epochs=settings.epochs)
     encoder.train()
-    module = TwoViews(encoder, torch.from_numpy(data.group), settings, steps=len(batches))
+    module = TwoViews(
+        encoder, torch.from_numpy(data.group), settings, steps=len(batches), apart=apart
+    )
     told = _Told(batches.steps, each)
     trainer = quiet_trainer(
         max_epochs=1, accelerator=hardware("32")[0], gradient_clip_val=1.0, callbacks=[told],

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, assert_never
 
+import numpy as np
 import torch
 from pytorch_lightning import LightningModule
 from sentence_transformers.util import batch_to_device
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.errors import TrainingError
+from pipeline.lookup import sorted_places
 from pipeline.training.module import adamw, learning_rate_share
 from pipeline.training.view_objectives import (
     Memory,
@@ -25,7 +27,7 @@ from pipeline.training.view_objectives import (
     self_distillation,
     vicreg,
 )
-from pipeline.training.views import Step
+from pipeline.training.views import Rows, Step
 from pipeline.view_config import ViewLearning
 
 _WIDE = 2048  # of the heads' hidden layers, and the classes of self-distillation
@@ -57,6 +59,8 @@ def _head(dimension: int, out: int) -> nn.Sequential:
 class TwoViews(LightningModule):
     """Trains `encoder`, whose features give `sentence_embedding`, on pairs of views.
 
+    `apart` are the keys of `scenes.told_apart`.
+
     Vectors enter the objectives before any head where the objective is contrastive, and through a
     head that is thrown away where it is not.
     """
@@ -64,8 +68,17 @@ class TwoViews(LightningModule):
     group: Tensor
     centre: Tensor
 
-    def __init__(self, encoder: Any, group: Tensor, settings: ViewLearning, *, steps: int) -> None:
+    def __init__(
+        self,
+        encoder: Any,
+        group: Tensor,
+        settings: ViewLearning,
+        *,
+        steps: int,
+        apart: Rows | None = None,
+    ) -> None:
         super().__init__()
+        self.apart = apart if apart is not None and len(apart) else None
         self.encoder, self.settings, self.steps = encoder, settings, steps
         self.register_buffer("group", group, persistent=False)
         dimension = int(encoder.get_embedding_dimension())
@@ -103,7 +116,7 @@ class TwoViews(LightningModule):
             TrainingError: it is not a number.
         """
         rows, features = batch
-        loss = self._loss(features, self.group[rows])
+        loss = self._loss(features, self.group[rows], self._apart(rows))
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(
@@ -113,15 +126,28 @@ class TwoViews(LightningModule):
         self.sums.steps, self.sums.loss = self.sums.steps + 1, self.sums.loss + value
         return loss
 
-    def _loss(self, features: dict[str, Any], group: Tensor) -> Tensor:
+    def _apart(self, rows: Tensor) -> Tensor | None:
+        """(n, n) which records of a step are negatives although they share a group."""
+        if self.apart is None:
+            return None
+        place = rows.cpu().numpy()
+        low, high = np.minimum.outer(place, place), np.maximum.outer(place, place)
+        found = sorted_places((low * len(self.group) + high).ravel(), self.apart) >= 0
+        return torch.from_numpy(found.reshape(low.shape)).to(rows.device)
+
+    def _loss(self, features: dict[str, Any], group: Tensor, apart: Tensor | None) -> Tensor:
         settings = self.settings
         vectors = _vectors(self.encoder, features)
         first, second = vectors[0::2], vectors[1::2]
         match settings.objective:
             case "info_nce":
-                loss = info_nce(first, second, group, self.memory, temperature=settings.temperature)
+                loss = info_nce(
+                    first, second, group, self.memory, temperature=settings.temperature, apart=apart
+                )
                 both = torch.cat([group, group])
-                loss = loss + settings.entropy * entropy(torch.cat([first, second]), both)
+                twice = None if apart is None else apart.repeat(2, 2)
+                spread = entropy(torch.cat([first, second]), both, apart=twice)
+                loss = loss + settings.entropy * spread
                 self.memory = self.memory.with_latest(
                     torch.cat([first, second]), both, size=settings.memory
                 )

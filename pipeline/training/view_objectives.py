@@ -46,7 +46,13 @@ class Memory:
 
 
 def info_nce(
-    first: Tensor, second: Tensor, group: Tensor, memory: Memory, *, temperature: float
+    first: Tensor,
+    second: Tensor,
+    group: Tensor,
+    memory: Memory,
+    *,
+    temperature: float,
+    apart: Tensor | None = None,
 ) -> Tensor:
     """Tell the other view of a record from all views of other groups; scalar >= 0.
 
@@ -56,11 +62,14 @@ def info_nce(
 
     Args:
         first, second: unit-norm float32 (n, d). group: int64 (n,).
+        apart: bool (n, n), records that are negatives of each other although they share a group.
     """
     count = len(first)
     vectors, groups = torch.cat([first, second]), torch.cat([group, group])
     against = torch.cat([vectors, memory.vectors])
     known = groups[:, None] == torch.cat([groups, memory.group])[None, :]
+    if apart is not None:
+        known[:, : 2 * count] &= ~apart.repeat(2, 2)
     scores = vectors @ against.T / temperature
     positive = (first * second).sum(dim=1).repeat(2) / temperature
     negative = scores.masked_fill(known, -torch.inf).logsumexp(dim=1)
@@ -68,7 +77,7 @@ def info_nce(
     return functional.softplus(negative - positive).mean()
 
 
-def entropy(vectors: Tensor, group: Tensor) -> Tensor:
+def entropy(vectors: Tensor, group: Tensor, *, apart: Tensor | None = None) -> Tensor:
     """Minus the mean log distance to the nearest vector of another group; scalar.
 
     The Kozachenko-Leonenko estimate of the differential entropy, up to constants: Sablayrolles et
@@ -76,9 +85,11 @@ def entropy(vectors: Tensor, group: Tensor) -> Tensor:
     self-supervised descriptor for image copy detection, 2022, eq. 5.
 
     Args:
-        vectors: unit-norm float32 (n, d). group: int64 (n,).
+        vectors: unit-norm float32 (n, d). group: int64 (n,). apart: bool (n, n), see `info_nce`.
     """
     known = group[:, None] == group[None, :]
+    if apart is not None:
+        known &= ~apart
     nearest = (vectors @ vectors.T).masked_fill(known, -2.0).max(dim=1).values
     nearest = nearest[nearest > -2.0]
     if not len(nearest):

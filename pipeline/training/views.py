@@ -55,11 +55,11 @@ def alike(vectors: Floats, group: Rows) -> Rows:
     return out
 
 
-def steps(near: Rows, group: Rows, *, size: int, join: int, random: Generator) -> Iterator[Rows]:
+def steps(near: Rows, *, size: int, join: int, random: Generator) -> Iterator[Rows]:
     """Every row once, in steps of `size`, records that look alike together: hard negatives.
 
     Args:
-        near: int64 (n, k), rows of other groups that look most alike.
+        near: int64 (n, k), rows that look most alike and are no copies; -1: none.
         join: how many of them go into a row's step, where they are still free.
     """
     free = np.ones(len(near), bool)
@@ -67,7 +67,7 @@ def steps(near: Rows, group: Rows, *, size: int, join: int, random: Generator) -
     for row in random.permutation(len(near)).tolist():
         if not free[row]:
             continue
-        others = [at for at in near[row].tolist() if free[at] and group[at] != group[row]]
+        others = [at for at in near[row].tolist() if at >= 0 and free[at]]
         joined = [row, *others[:join]]
         free[joined] = False
         step += joined
@@ -81,17 +81,15 @@ def steps(near: Rows, group: Rows, *, size: int, join: int, random: Generator) -
 class Batches:
     """Batch sampler: the steps of all epochs, one epoch after the other."""
 
-    def __init__(
-        self, near: Rows, group: Rows, *, size: int, join: int, seed: int, epochs: int
-    ) -> None:
-        self.near, self.group, self.size, self.join = near, group, size, join
+    def __init__(self, near: Rows, *, size: int, join: int, seed: int, epochs: int) -> None:
+        self.near, self.size, self.join = near, size, join
         self.seed, self.epochs = seed, epochs
 
     def __iter__(self) -> Iterator[list[Place]]:
         for epoch in range(self.epochs):
             random = np.random.default_rng([self.seed, epoch])
             options = {"size": self.size, "join": self.join}
-            for step in steps(self.near, self.group, random=random, **options):
+            for step in steps(self.near, random=random, **options):
                 yield [(epoch, row) for row in step.tolist()]
 
     def __len__(self) -> int:

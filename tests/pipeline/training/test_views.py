@@ -84,14 +84,14 @@ def test_every_record_is_once_in_an_epoch_beside_those_that_look_alike() -> None
     vectors = np.repeat(random.standard_normal((20, 6)), 5, axis=0) + 0.01
     group = np.arange(100)
     near = alike(vectors.astype(np.float32), group)
-    found = list(steps(near, group, size=20, join=3, random=np.random.default_rng(5)))
+    found = list(steps(near, size=20, join=3, random=np.random.default_rng(5)))
     assert sorted(np.concatenate(found).tolist()) == list(range(100))
     assert {len(step) for step in found} == {20}
     together = [np.unique(step // 5, return_counts=True)[1].max() for step in found]
     assert min(together) >= 4
-    alone = list(steps(near, group, size=20, join=0, random=np.random.default_rng(5)))
+    alone = list(steps(near, size=20, join=0, random=np.random.default_rng(5)))
     assert sorted(np.concatenate(alone).tolist()) == list(range(100))
-    batches = Batches(near, group, size=30, join=3, seed=0, epochs=3)
+    batches = Batches(near, size=30, join=3, seed=0, epochs=3)
     listed = list(batches)
     assert len(listed) == len(batches) == 12
     assert [place for step in listed for place in step if place[0] == 1] != [
