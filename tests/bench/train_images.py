@@ -3,6 +3,7 @@
     python tests/bench/train_images.py --data ../shared/data [--out build/copies]
 
 The photographs of `photos_train` take the place of the sample's: their groups may show one scene.
+A second, short training goes on from there with photographs of one scene as negatives.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from pipeline.source_config import ParquetSource
 from pipeline.view_config import ViewTrainConfig, load_view_config
 
 RECIPE = Path(__file__).parents[2] / "configs" / "train_images_selfsup.yaml"
+
+
+SCENES = {"scenes": True, "epochs": 4, "learning_rate": 5e-5}
 
 
 def recipe(data: Path, out: Path, **changes: Any) -> ViewTrainConfig:
@@ -38,9 +42,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("build/copies"))
     chosen = parser.parse_args()
-    with progress.listening(lambda *_: None, hearer=print):
-        facts = learn_from_views(recipe(chosen.data.resolve(), chosen.out.resolve()))
-    print("\n".join(view_lines(facts)))
+    data, out = chosen.data.resolve(), chosen.out.resolve()
+    first = recipe(data, out.with_name(f"{out.name}-first"))
+    views = first.views.model_copy(update={"start": first.out})
+    learning = first.learning.model_copy(update=SCENES)
+    second = recipe(data, out, views=views, learning=learning)
+    for config in (first, second):
+        with progress.listening(lambda *_: None, hearer=print):
+            facts = learn_from_views(config)
+        print("\n".join(view_lines(facts)), flush=True)
 
 
 if __name__ == "__main__":
