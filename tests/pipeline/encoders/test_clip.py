@@ -34,7 +34,7 @@ def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clip")
     module = folder / "0_CLIPModel"
     module.mkdir()
-    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+    shape = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
              "num_attention_heads": 2}  # fmt: skip
     text = {**shape, "vocab_size": 60, "bos_token_id": 0, "eos_token_id": 1}
     vision = {**shape, "image_size": 32, "patch_size": 8}
