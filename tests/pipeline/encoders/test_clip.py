@@ -34,13 +34,16 @@ def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clip")
     module = folder / "0_CLIPModel"
     module.mkdir()
-    shape = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+    shape = {"hidden_size": 256, "intermediate_size": 64, "num_hidden_layers": 2,
              "num_attention_heads": 2}  # fmt: skip
     text = {**shape, "vocab_size": 60, "bos_token_id": 0, "eos_token_id": 1}
-    vision = {**shape, "image_size": 32, "patch_size": 8}
-    CLIPModel(
-        CLIPConfig(text_config=text, vision_config=vision, projection_dim=24)
-    ).save_pretrained(module)
+    vision = {**shape, "image_size": 32, "patch_size": 32}
+    model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=192))
+    # Of one patch, and nothing beside it: a projection of the picture, which tells pictures apart.
+    with torch.no_grad():
+        model.vision_model.embeddings.class_embedding.zero_()
+        model.vision_model.embeddings.position_embedding.weight.zero_()
+    model.save_pretrained(module)
     letters = [chr(place) for place in range(ord("a"), ord("z") + 1)]
     words = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{one}</w>" for one in letters)]
     (folder / "vocab.json").write_text(json.dumps({word: at for at, word in enumerate(words)}))
@@ -58,7 +61,7 @@ def test_it_embeds_pictures_at_the_size_of_its_processor(clip_folder: Path, tmp_
     drawn(0).save(tmp_path / "a.png")
     config = SentenceTransformersImage(type="sentence_transformers_image", path=str(clip_folder))
     encoder = open_encoder(config, images=ImageSettings(workers=0), threads=1)
-    assert encoder.dimension == 24
+    assert encoder.dimension == 192
     assert encoder.image_size == 32  # type: ignore[attr-defined]
     (found,) = encoder.encode([ImageRef(uri=str(tmp_path / "a.png"))])
     assert np.linalg.norm(found.vectors, axis=1) == pytest.approx(1)
@@ -68,7 +71,7 @@ def test_its_thresholds_come_from_copies_of_the_corpus(
     clip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Random weights bear no more than this.
-    monkeypatch.setattr("pipeline.copies_made.PICTURE_EDITS", ("shrink", "jpeg"))
+    monkeypatch.setattr("pipeline.copies_made.PICTURE_EDITS", ("shrink", "noise"))
     (tmp_path / "photos").mkdir()
     for number in range(PICTURES):
         drawn(number).save(tmp_path / "photos" / f"a{number:03}.png")
