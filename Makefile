@@ -50,6 +50,9 @@ figures: $(STAMP) ## The README's other figures, on the labelled sets in the fol
 	$(BIN)/python tests/bench/clustering.py
 	$(BIN)/python tests/bench/pictures.py --data $(DATA)
 	$(BIN)/python tests/bench/copy_detection.py --data $(DATA)
+	$(BIN)/python tests/bench/edited_photographs.py --data $(DATA)
+	$(BIN)/python tests/bench/scenes.py --data $(DATA)
+	$(BIN)/python tests/bench/labelled_pictures.py --data $(DATA)
 	$(BIN)/python tests/bench/nights.py --data $(DATA)
 	$(BIN)/python tests/bench/thirty_nights.py --data $(DATA)
 	$(BIN)/python tests/bench/two_starts.py --tries 50
