@@ -106,7 +106,7 @@ def nearby(context: RunContext, modality: Modality, floor: float) -> Proposals:
         carried=None if isinstance(carried, str) else carried,
         keep=_keeping(context, f"{modality}-{fingerprint(search=key, of=hashes_digest(hashes))}"),
     )
-    if "turned" in embedded:
+    if "turned" in embedded and found.description:
         found = _with_turned(context, found, vectors, carried)
     progress.report("candidates", len(found.left))
     _keep_index(context, hashes, found, modality, embedded.get("fingerprint"))

@@ -59,7 +59,8 @@ class Learner:
     @property
     def geometry(self) -> bool:
         """Whether pairs of pictures are laid upon each other for it."""
-        return self.modality == "image" and self.settings.geometry
+        beside = self.settings.kind != "similarity"  # which looks at the cosine alone
+        return self.modality == "image" and self.settings.geometry and beside
 
 
 def blank_judge(

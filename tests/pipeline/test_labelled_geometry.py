@@ -119,6 +119,11 @@ def test_it_can_be_left_out(folder: Path, tmp_path: Path) -> None:
     check(nightly(folder, catalog=str(tmp_path), judge={"geometry": False}))
 
 
+def test_a_judge_by_the_cosine_alone_looks_at_nothing_else(folder: Path, tmp_path: Path) -> None:
+    config = training(folder, kind="similarity").model_copy(update={"catalog": str(tmp_path)})
+    assert finetune(config)["judge"]["geometry"] is False
+
+
 def test_another_way_of_looking_is_noticed(
     folder: Path, learned: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
