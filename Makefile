@@ -30,7 +30,7 @@ finetune: $(STAMP) ## Fine-tune on the sample's labels and run again
 	$(BIN)/gemel finetune configs/finetune.yaml
 	$(BIN)/gemel run configs/sample.yaml
 
-train-images: $(STAMP) ## Make the shipped image encoder again, on the photographs in DATA (1¼ hours)
+train-images: $(STAMP) ## Make the shipped image encoder again, on the photographs in DATA (75 minutes)
 	$(BIN)/python tests/bench/train_images.py --data $(DATA) --out build/copies
 
 test: $(STAMP) ## Lint, types and tests
