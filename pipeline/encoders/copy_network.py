@@ -95,13 +95,20 @@ class CopyNetwork(InputModule):
 
     def pooled(self, pixels: Tensor) -> Tensor:
         """uint8 (n, 3, s, s) to (n, c) before the linear layer."""
-        parts = []
-        with torch.no_grad():
-            for few in torch.split(pixels, _FEW):
-                value = ((few.float() - _SHIFT) / _SCALE).to(memory_format=torch.channels_last)
-                parts.append(self._through(value, 0, self.frozen))
-        value = self._through(torch.cat(parts), self.frozen, len(self.layers))
+        if self.frozen:
+            with torch.no_grad():
+                parts = [self._begun(few) for few in torch.split(pixels, _FEW)]
+            value = torch.cat(parts)
+        else:  # in one piece, so that a traced or exported copy takes any number of pictures
+            value = self._scaled(pixels)
+        value = self._through(value, self.frozen, len(self.layers))
         return gem(value, power=self.gem_power)
+
+    def _scaled(self, pixels: Tensor) -> Tensor:
+        return ((pixels.float() - _SHIFT) / _SCALE).to(memory_format=torch.channels_last)
+
+    def _begun(self, pixels: Tensor) -> Tensor:
+        return self._through(self._scaled(pixels), 0, self.frozen)
 
     def _through(self, value: Tensor, first: int, last: int) -> Tensor:
         before: dict[str, Tensor] = {}

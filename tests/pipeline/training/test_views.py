@@ -181,6 +181,20 @@ def test_frozen_layers_stay(tmp_path: Path) -> None:
     assert np.allclose(again.encode(pictures), own.detach().numpy(), atol=2e-3)  # float16 on disk
 
 
+def test_a_traced_network_takes_any_number_of_pictures() -> None:
+    whole = network()
+    pixels = torch.from_numpy(
+        np.random.default_rng(0).integers(0, 256, (20, 3, SIZE, SIZE), dtype=np.uint8)
+    )
+    with torch.inference_mode():
+        # Fewer and more than are taken through frozen layers at a time.
+        traced = torch.jit.trace(lambda given: whole.pooled(given), (pixels[:18],))
+        for count in (3, 20):
+            assert torch.allclose(traced(pixels[:count]), whole.pooled(pixels[:count]), atol=1e-5)
+        whole.freeze()
+        assert torch.allclose(traced(pixels), whole.pooled(pixels), atol=1e-5)
+
+
 def test_texts_are_learned_from_in_the_same_way(bert_folder: Path) -> None:
     encoder = load_model(bert_folder)
     texts = [f"record {number} of the {word}" for number, word in enumerate("abcdefghij")]
