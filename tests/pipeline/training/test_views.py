@@ -182,7 +182,7 @@ def test_frozen_layers_stay(tmp_path: Path) -> None:
 
 
 def test_a_traced_network_takes_any_number_of_pictures() -> None:
-    whole = network()
+    whole = network().requires_grad_(False)
     pixels = torch.from_numpy(
         np.random.default_rng(0).integers(0, 256, (20, 3, SIZE, SIZE), dtype=np.uint8)
     )
