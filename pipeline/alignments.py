@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from pipeline.context import RunContext
 from pipeline.indexes.blocks import Positions
 from pipeline.lookup import sorted_places
+from pipeline.side_by_side import verdicts
 from pipeline.units import Units
 
 
@@ -39,7 +40,7 @@ class Found:
 
     def verdicts(self) -> npt.NDArray[np.float64]:
         """(p,) 1: one picture, edited; 0: not one picture; NaN: it cannot tell."""
-        return np.where(self.verified, 1.0, np.where(self.unlike, 0.0, np.nan))
+        return verdicts(self.verified, self.unlike)
 
 
 class Looks:

@@ -100,7 +100,7 @@ def near_pairs(
         told = f"one leader of {len(crowds.member)} members" if len(crowds.member) else ""
         left, right = _with_members(np.zeros(0, np.int64), crowds, len(vectors))
         return NearPairs(left, right, crowds, nothing, None, told, count)
-    fresh = _fresh(crowds, carried)
+    fresh = fresh_rows(crowds, carried)
     built = None
     if carried is not None and _few(len(fresh), count):
         told = f"last night's pairs and {len(fresh)} fresh contents against {count}, exact"
@@ -149,7 +149,7 @@ def _joined(index: Index, count: int, floors: Scores, keep: Keep) -> Positions:
     return distinct(parts)
 
 
-def _fresh(crowds: Crowds, carried: Carried | None) -> Positions:
+def fresh_rows(crowds: Crowds, carried: Carried | None) -> Positions:
     """Places among the kept rows that last night did not search as far down as tonight."""
     if carried is None:
         return np.arange(len(crowds.kept))

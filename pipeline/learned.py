@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,21 +22,12 @@ from pipeline.calibration import Calibration
 from pipeline.evidence import TextEvidence
 from pipeline.features import TextFeatures, WordWeights, feature_names
 from pipeline.heads import Head, load_head, save_head
+from pipeline.judge_columns import Modality, assembled, extra_columns
 from pipeline.judge_files import Arrays, reading, write_arrays
 from pipeline.judging import Learning
 from pipeline.scoring import Evidence
 
 Floats = npt.NDArray[np.float64]
-Modality = Literal["text", "image"]
-
-# Evidence that is not of words.
-EXTRAS = ("text: cosine", "text: cosine above background", "image: cosine",
-          "image: cosine above background", "image: exact", "image: sides",
-          "image: geometry")  # fmt: skip
-# What a judge of texts sees of the pictures beside them.
-PICTURED = ("image: cosine", "image: exact", "image: sides")
-# What a judge of pictures is told of a pair laid upon each other.
-GEOMETRY = "image: geometry"
 
 
 @dataclass(frozen=True)
@@ -67,7 +58,7 @@ class JudgeModel:
     Attributes:
         modality: whose probability it gives.
         blocks: word weights by block; empty for pictures.
-        extras: columns beside the blocks that the head sees, in order, of `EXTRAS`.
+        extras: columns beside the blocks that the head sees, in order, of `extra_columns`.
         vectors: whether the head also sees |u - v| and u * v of the embeddings, last.
         head, fusion: see their modules; without fusion the head's score is the score.
         background: for the normalised cosines; None: not used.
@@ -197,46 +188,6 @@ class JudgeModel:
             pictures=facts.get("pictures"),
             geometry=facts.get("geometry"),
         )
-
-
-def extra_columns(evidence: Evidence) -> dict[str, Floats]:
-    """The columns of `EXTRAS` for p pairs, NaN where unknown."""
-    known = ~np.isnan(evidence.image_cosine)
-    sides, nothing = evidence.image_sides, np.full(len(known), np.nan)
-    looked = evidence.image_geometry
-    return {
-        "text: cosine": evidence.text_cosine,
-        "text: cosine above background": evidence.text_cosine - evidence.text_background,
-        "image: cosine": evidence.image_cosine,
-        "image: cosine above background": evidence.image_cosine - evidence.image_background,
-        "image: exact": np.where(known, evidence.exact_image.astype(np.float64), np.nan),
-        "image: sides": nothing if sides is None else sides,
-        "image: geometry": nothing if looked is None else looked,
-    }
-
-
-def assembled(
-    evidence: Evidence,
-    extras: Sequence[str],
-    *,
-    modality: Modality,
-    vectors: bool,
-) -> npt.NDArray[np.float32]:
-    """The head's matrix: features of words and attributes, extras, vectors' interactions."""
-    columns = extra_columns(evidence)
-    features = evidence.features if modality == "text" else evidence.image_features
-    parts = [] if features is None else [features]
-    parts += [columns[name][:, None].astype(np.float32) for name in extras]
-    if vectors:
-        of_vectors = interactions(evidence, modality)
-        assert of_vectors is not None
-        parts.append(of_vectors)
-    return np.concatenate(parts, axis=1)
-
-
-def interactions(evidence: Evidence, modality: Modality) -> npt.NDArray[np.float32] | None:
-    """|u - v| and u * v of one modality's embeddings; None: not asked for."""
-    return evidence.text_interactions if modality == "text" else evidence.image_interactions
 
 
 def fields_of(column: pa.ChunkedArray) -> dict[str, list[str]]:

@@ -17,9 +17,9 @@ from pipeline.catalog import Catalog
 from pipeline.catalog.place import Place
 from pipeline.encoder_config import CopyDetection, SentenceTransformersImage
 from pipeline.errors import CatalogError
+from pipeline.judge_columns import Modality
 from pipeline.labelled import LabelledPairs
 from pipeline.labels import read_labelled
-from pipeline.learned import Modality
 from pipeline.splits import check_leaks, entities, record_splits, split_pairs
 from pipeline.study import Study
 from pipeline.train_config import TrainConfig

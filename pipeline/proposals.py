@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import progress
-from pipeline.candidates import NearPairs, near_pairs
+from pipeline.candidates import NearPairs, fresh_rows, near_pairs
 from pipeline.catalog.vectors import VectorStore
 from pipeline.contents import Modality, read_column
 from pipeline.context import RunContext
@@ -97,17 +97,18 @@ def nearby(context: RunContext, modality: Modality, floor: float) -> Proposals:
         **({"turned": embedded["turned"]["fingerprint"]} if "turned" in embedded else {}),
     )  # fmt: skip
     carried = _carried(context, modality, key, hashes)
+    standing = None if isinstance(carried, str) else carried
     found = near_pairs(
         vectors,
         floor=floor,
         index=config.index,
         settings=settings,
         seed=config.seed,
-        carried=None if isinstance(carried, str) else carried,
+        carried=standing,
         keep=_keeping(context, f"{modality}-{fingerprint(search=key, of=hashes_digest(hashes))}"),
     )
     if "turned" in embedded and found.description:
-        found = _with_turned(context, found, vectors, carried)
+        found = _with_turned(context, found, vectors, standing)
     progress.report("candidates", len(found.left))
     _keep_index(context, hashes, found, modality, embedded.get("fingerprint"))
     why = carried if isinstance(carried, str) else None
@@ -124,16 +125,13 @@ def nearby(context: RunContext, modality: Modality, floor: float) -> Proposals:
 
 
 def _with_turned(
-    context: RunContext, found: NearPairs, vectors: Vectors, carried: Carried | str
+    context: RunContext, found: NearPairs, vectors: Vectors, carried: Carried | None
 ) -> NearPairs:
     """The same with the pairs of which one picture is near the other turned or mirrored.
 
     Those of last night are among the pairs already, where it was carried on.
     """
-    kept = found.crowds.kept
-    fresh = np.arange(len(kept))
-    if isinstance(carried, Carried) and found.index is None:
-        fresh = np.flatnonzero(carried.floor[kept] > found.crowds.floor)
+    fresh = fresh_rows(found.crowds, carried if found.index is None else None)
     left, right = turned_pairs(
         vectors, context.work.matrix("turned"), found.crowds, fresh=fresh, index=found.index
     )

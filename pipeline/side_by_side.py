@@ -81,6 +81,13 @@ def lay(gallery: Gallery, left: Positions, right: Positions) -> list[dict[str, A
     return rows
 
 
+def verdicts(
+    verified: npt.NDArray[np.bool_], unlike: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    """(p,) 1: one picture, edited; 0: not one picture; NaN: it cannot tell."""
+    return np.where(verified, 1.0, np.where(unlike, 0.0, np.nan))
+
+
 def _portions(
     left: Positions, right: Positions, count: int
 ) -> Iterator[tuple[list[int], list[int]]]:

@@ -23,7 +23,7 @@ from pipeline.judging import Contents, Learning, evidence_of
 from pipeline.learned import JudgeModel, fields_of, learning
 from pipeline.registered import Registered
 from pipeline.scoring import Evidence
-from pipeline.side_by_side import Gallery, lay
+from pipeline.side_by_side import Gallery, lay, verdicts
 from pipeline.units import Units, make_units
 
 SHARD = 8192
@@ -149,8 +149,11 @@ class Study:
                 self.threads,
             )
             pairs = np.array(wanted, np.int64)
-            for key, row in zip(wanted, lay(gallery, pairs[:, 0], pairs[:, 1]), strict=True):
-                self.laid[key] = 1.0 if row["verified"] else 0.0 if row["unlike"] else np.nan
+            rows = lay(gallery, pairs[:, 0], pairs[:, 1])
+            verified, unlike = (
+                np.array([row[name] for row in rows]) for name in ("verified", "unlike")
+            )
+            self.laid.update(zip(wanted, verdicts(verified, unlike).tolist(), strict=True))
         out = np.full(len(left), np.nan)
         out[told] = [self.laid[key] for key in keys]
         return out

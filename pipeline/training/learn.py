@@ -11,16 +11,15 @@ import numpy.typing as npt
 from pipeline.background import Background
 from pipeline.features import learn_weights
 from pipeline.heads import Similarity
-from pipeline.learned import (
+from pipeline.judge_columns import (
     GEOMETRY,
     PICTURED,
-    Fusion,
-    JudgeModel,
     Modality,
     assembled,
     extra_columns,
     interactions,
 )
+from pipeline.learned import Fusion, JudgeModel
 from pipeline.scoring import Evidence
 from pipeline.side_by_side import METHOD
 from pipeline.train_config import JudgeTraining

@@ -27,7 +27,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 from pydantic import TypeAdapter
-from real_data import machine
+from real_data import keep
 from sklearn.metrics import average_precision_score
 from train_images import recipe
 
@@ -198,9 +198,7 @@ def main() -> None:
     for measure in columns[names[0]]:
         lines.append(f"| {measure} | {' | '.join(columns[name][measure] for name in names)} |")
     print("\n".join(lines))
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    result = {"machine": machine(), "columns": columns}
-    (chosen.out / "copy_detection.json").write_text(json.dumps(result, indent=1))
+    keep(chosen.out / "copy_detection.json", columns=columns)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import Any
 
 from copy_detection import EDITS, edited, told
 from PIL import Image
-from real_data import machine
+from real_data import keep
 from train_images import recipe
 
 from pipeline.catalog import Catalog
@@ -104,8 +104,7 @@ def main() -> None:
         "seconds": round(summary["seconds"]),
     }
     print(json.dumps(figures, indent=1))
-    result = json.dumps({"machine": machine(), **figures}, indent=1)
-    (chosen.out / "edited_photographs.json").write_text(result + "\n")
+    keep(chosen.out / "edited_photographs.json", **figures)
 
 
 if __name__ == "__main__":

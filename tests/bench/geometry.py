@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import io
 import itertools
-import json
 import time
 import zlib
 from collections.abc import Callable
@@ -29,7 +28,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from copy_detection import KINDS, embed, told
 from PIL import Image, ImageFilter
-from real_data import machine
+from real_data import keep
 
 from pipeline.config import ImageSettings
 from pipeline.encoder_config import CopyDetection
@@ -241,9 +240,7 @@ def main() -> None:
     }
     print("| measure | value |\n|---|---|")
     print("\n".join(f"| {name} | {value} |" for name, value in measured.items()))
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    result = {"machine": machine(), "measured": measured}
-    (chosen.out / "geometry.json").write_text(json.dumps(result, indent=1))
+    keep(chosen.out / "geometry.json", measured=measured)
 
 
 if __name__ == "__main__":

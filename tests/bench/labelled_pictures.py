@@ -12,7 +12,6 @@ as different unless labelled: the clusters are complete) among them.
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import time
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from real_data import machine
+from real_data import augly_sources, keep
 
 from pipeline.registration import finetune
 from pipeline.train_config import TrainConfig
@@ -33,38 +32,28 @@ WAYS: dict[str, tuple[bool, bool]] = {
 }
 
 
-def records(data: Path, out: Path) -> tuple[Path, Path]:
-    """One table of pictures, and one of the clusters they belong to."""
+def clusters(data: Path, path: Path) -> Path:
+    """Write which photograph each picture is a copy of."""
     folder = data / SET
-    rows = []
-    for name, key in (("queries", "query_id"), ("references", "reference_id")):
-        for row in pq.read_table(folder / f"{name}.parquet").to_pylist():
-            own = row[key]
-            cluster = row.get("base_id") or own
-            rows.append(
-                {"record_id": own, "path": str(folder / row["path"]), "cluster_id": cluster}
-            )
-    pictures, clusters = out / "pictures.parquet", out / "clusters.parquet"
-    table = pa.Table.from_pylist(rows)
-    pq.write_table(table.select(["record_id", "path"]), pictures)
-    named = [
-        {"record_id": f"p:{row['record_id']}", "cluster_id": row["cluster_id"]} for row in rows
-    ]
-    pq.write_table(pa.Table.from_pylist(named), clusters)
-    return pictures, clusters
+    rows = [
+        {"record_id": f"{source}:{row[key]}", "cluster_id": row.get("base_id") or row[key]}
+        for source, table, key in (
+            ("q", "queries", "query_id"), ("s", "references", "reference_id"),
+        )
+        for row in pq.read_table(folder / f"{table}.parquet").to_pylist()
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
 
 
 def config(work: Path, data: Path, *, train: bool, geometry: bool, seed: int) -> TrainConfig:
-    pictures, clusters = records(data, work)
+    labels = clusters(data, work / "clusters.parquet")
     return TrainConfig.model_validate(
         {
             "name": "copies",
             "catalog": str(work / "catalog"),
-            "labels": [{"type": "clusters", "path": str(clusters)}],
-            "sources": [
-                {"type": "parquet", "name": "p", "path": str(pictures),
-                 "columns": {"id": "record_id", "image": "path"}}
-            ],
+            "labels": [{"type": "clusters", "path": str(labels)}],
+            "sources": augly_sources(data / SET),
             "negatives": {"closed_world": True},
             "encoder": {"train": train, "start": {"type": "copy_detection"}, "epochs": 3,
                         "max_minutes": 15},
@@ -104,9 +93,7 @@ def main() -> None:
         measured = summary["metrics"]
         row = [shown(measured, name) for name in ("average_precision", "precision", "recall")]
         print(f"| {way} | {' | '.join(row)} | {columns[way]['seconds']} |", flush=True)
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    result = {"machine": machine(), "seed": chosen.seed, "ways": columns}
-    (chosen.out / "labelled_pictures.json").write_text(json.dumps(result, indent=1, default=str))
+    keep(chosen.out / "labelled_pictures.json", seed=chosen.seed, ways=columns)
 
 
 if __name__ == "__main__":

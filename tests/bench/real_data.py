@@ -294,8 +294,14 @@ class Report:
     def write(self, path: Path, **facts: Any) -> None:
         """Write <path>.md and <path>.json, the machine in it."""
         path.with_suffix(".md").write_text("\n".join(self.lines) + "\n")
-        text = json.dumps({"machine": machine(), **facts}, indent=2)
-        path.with_suffix(".json").write_text(text + "\n")
+        keep(path.with_suffix(".json"), **facts)
+
+
+def keep(path: Path, **facts: Any) -> None:
+    """Write facts with the machine that they are of."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"machine": machine(), **facts}, indent=2, default=str)
+    path.write_text(text + "\n")
 
 
 def machine() -> dict[str, Any]:

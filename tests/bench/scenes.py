@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 from copy_detection import told
-from real_data import machine
+from real_data import keep
 
 from pipeline.catalog import Catalog
 from pipeline.config import RunConfig
@@ -64,9 +64,7 @@ def main() -> None:
         "seconds": round(sum(stage["seconds"] for stage in summary["stages"])),
     }
     print(json.dumps(found, indent=1))
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    result = {"machine": machine(), "found": found}
-    (chosen.out / "scenes.json").write_text(json.dumps(result, indent=1))
+    keep(chosen.out / "scenes.json", found=found)
 
 
 if __name__ == "__main__":

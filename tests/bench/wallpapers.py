@@ -16,11 +16,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 from copy_detection import KINDS, told
-from real_data import machine
+from real_data import SETS, keep
 
 from pipeline.catalog import Catalog
 from pipeline.config import RunConfig
 from pipeline.nightly import run
+
+SET = "debian_wallpapers"
 
 
 def main() -> None:
@@ -28,16 +30,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     chosen = parser.parse_args()
-    folder = chosen.data.resolve() / "debian_wallpapers"
+    folder = chosen.data.resolve() / SET
     catalog = chosen.out.resolve() / "wallpapers"
     shutil.rmtree(catalog, ignore_errors=True)
-    columns = {"id": "image_id", "image": "path"}
-    path, root = str(folder / "images.parquet"), str(folder)
-    source = {"type": "parquet", "name": "w", "path": path, "image_root": root, "columns": columns}
+    sources = SETS[SET][0](folder)
     gates = {"max_removed": 1, "max_cluster": 1, "max_in_review": 1}
-    run(RunConfig.model_validate({"catalog": str(catalog), "sources": [source], "gates": gates}))
+    run(RunConfig.model_validate({"catalog": str(catalog), "sources": sources, "gates": gates}))
     rows = {
-        f"w:{row['image_id']}": row for row in pq.read_table(folder / "images.parquet").to_pylist()
+        f"s:{row['image_id']}": row for row in pq.read_table(folder / "images.parquet").to_pylist()
     }
     kept = Catalog(catalog)
     night = kept.runs()[0]
@@ -69,9 +69,7 @@ def main() -> None:
         "of them with equal pixels": sum(wrong),
     }
     print(json.dumps(result, indent=1))
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    whole = {"machine": machine(), "found": result}
-    (chosen.out / "wallpapers.json").write_text(json.dumps(whole, indent=1))
+    keep(chosen.out / "wallpapers.json", found=result)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from pipeline.assessment import evaluate
 from pipeline.catalog import Catalog
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError, ModelError
-from pipeline.learned import GEOMETRY, JudgeModel
+from pipeline.judge_columns import GEOMETRY
+from pipeline.learned import JudgeModel
 from pipeline.lesson import study_of
 from pipeline.nightly import check
 from pipeline.registered import open_registered
