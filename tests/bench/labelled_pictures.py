@@ -1,6 +1,6 @@
 """A judge of pictures, and the shipped network itself, fine-tuned on labelled copies.
 
-    python tests/bench/labelled_pictures.py --data ../shared/data [--out build/bench] [--seed 0]
+    python tests/bench/labelled_pictures.py --data ../shared/data [--seeds 0 1 2] [--ways …]
 
 The AugLy copies, clusters of a photograph and its copies, split by cluster: 60 % to train on, 20 %
 to choose thresholds on, 20 % that only measure. Three ways, each beside the network's cosine as it
@@ -12,11 +12,13 @@ as different unless labelled: the clusters are complete) among them.
 from __future__ import annotations
 
 import argparse
+import itertools
 import shutil
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from real_data import augly_sources, keep
@@ -25,6 +27,7 @@ from pipeline.registration import finetune
 from pipeline.train_config import TrainConfig
 
 SET = "augly_copies_open"
+MEASURES = ("average_precision", "precision", "recall")
 WAYS: dict[str, tuple[bool, bool]] = {
     "judge alone, no geometry": (False, False),
     "judge alone": (False, True),
@@ -73,27 +76,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     chosen = parser.parse_args()
-    columns: dict[str, Any] = {}
-    for way, (train, geometry) in WAYS.items():
-        work = chosen.out / "labelled-pictures"
+    work, rows = chosen.out.resolve() / "labelled-pictures", []
+    for seed, way in itertools.product(chosen.seeds, chosen.ways):
+        train, geometry = WAYS[way]
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
-        settings = config(
-            work.resolve(), chosen.data.resolve(), train=train, geometry=geometry, seed=chosen.seed
-        )
         began = time.monotonic()
-        summary = finetune(settings)
-        columns[way] = {
-            "metrics": summary["metrics"], "comparison": summary["comparison"],
-            "thresholds": summary["thresholds"], "judge": summary["judge"],
-            "seconds": round(time.monotonic() - began),
-        }  # fmt: skip
-        measured = summary["metrics"]
-        row = [shown(measured, name) for name in ("average_precision", "precision", "recall")]
-        print(f"| {way} | {' | '.join(row)} | {columns[way]['seconds']} |", flush=True)
-    keep(chosen.out / "labelled_pictures.json", seed=chosen.seed, ways=columns)
+        summary = finetune(
+            config(work, chosen.data.resolve(), train=train, geometry=geometry, seed=seed)
+        )
+        seconds, measured = round(time.monotonic() - began), summary["metrics"]
+        told = {name: summary[name] for name in ("metrics", "comparison", "thresholds", "judge")}
+        rows.append({"way": way, "seed": seed, "seconds": seconds, **told})
+        cells = [shown(measured, name) for name in MEASURES]
+        print(f"| {way} | {seed} | {' | '.join(cells)} | {seconds} |", flush=True)
+    for way in chosen.ways:
+        values = [[row["metrics"][name]["value"] for name in MEASURES]
+                  for row in rows if row["way"] == way]  # fmt: skip
+        mean, spread = np.mean(values, axis=0), np.std(values, axis=0)
+        cells = [f"{m:.3f} ± {s:.3f}" for m, s in zip(mean, spread, strict=True)]
+        print(f"| {way} | mean | {' | '.join(cells)} |")
+    keep(chosen.out / "labelled_pictures.json", rows=rows)
 
 
 if __name__ == "__main__":
