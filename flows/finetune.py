@@ -9,9 +9,10 @@ from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed
 
-from pipeline import registration, self_supervision
-from pipeline.train_config import TrainConfig
-from pipeline.view_config import ViewTrainConfig
+from pipeline.config.finetune import TrainConfig
+from pipeline.config.self_supervised import ViewTrainConfig
+from pipeline.training import finetune as registration
+from pipeline.training.self_supervised import train as self_supervision
 
 
 @flow(name="gemel-finetune", validate_parameters=True)

@@ -10,11 +10,11 @@ from prefect.states import Failed
 
 from flows import tasks
 from flows.recovery import began, tell_crash
-from pipeline import nightly as plain
 from pipeline.catalog import Catalog
-from pipeline.config import RunConfig
-from pipeline.reporting.facts import in_short
-from pipeline.watch import watching
+from pipeline.config.run import RunConfig
+from pipeline.nightly import run as plain
+from pipeline.nightly.monitoring.watch import watching
+from pipeline.outputs.run_facts import in_short
 
 
 @flow(name="gemel-nightly", validate_parameters=True, on_crashed=[tell_crash])

@@ -9,8 +9,8 @@ from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 
-from pipeline.config import RunConfig
-from pipeline.notify import tell
+from pipeline.config.run import RunConfig
+from pipeline.nightly.monitoring.notify import tell
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun, State

@@ -14,11 +14,17 @@ from prefect.artifacts import (
 )
 from prefect.cache_policies import NO_CACHE
 
-from pipeline import nightly as plain
-from pipeline import outcome, outputs, stages
-from pipeline.config import RunConfig
-from pipeline.context import RunContext, Stage
+from pipeline.config.run import RunConfig
 from pipeline.errors import PipelineError
+from pipeline.nightly import deliver, publish as outcome, run as plain
+from pipeline.nightly.stages import (
+    cluster as cluster_,
+    embed,
+    ingest as ingest_,
+    score as score_,
+    search,
+)
+from pipeline.nightly.state.context import RunContext, Stage
 
 # Sources may be on a network; everything after them reads what this machine has written.
 INGEST_RETRIES = [10, 60]
@@ -50,16 +56,16 @@ def begin(config: RunConfig, *, full: bool = False) -> RunContext:
 
 
 ingest = _stage(
-    stages.ingest, retries=2, retry_delay_seconds=INGEST_RETRIES, retry_condition_fn=_transient
+    ingest_.ingest, retries=2, retry_delay_seconds=INGEST_RETRIES, retry_condition_fn=_transient
 )
-embed_text = _stage(stages.embed_text)
-embed_images = _stage(stages.embed_images)
-candidates = _stage(stages.candidates)
-score = _stage(stages.score)
-cluster = _stage(stages.cluster)
+embed_text = _stage(embed.embed_text)
+embed_images = _stage(embed.embed_images)
+candidates = _stage(search.candidates)
+score = _stage(score_.score)
+cluster = _stage(cluster_.cluster)
 publish = _stage(outcome.publish)
-report = _stage(outputs.report)
-export = _stage(outputs.export)
+report = _stage(deliver.report)
+export = _stage(deliver.export)
 
 
 class StageProgress:

@@ -9,7 +9,7 @@ from pipeline.errors import PipelineError
 STRINGS = pa.map_(pa.string(), pa.string())
 WHEN = pa.timestamp("us", tz="UTC")
 
-# What a source yields for every row it could read (`pipeline.sources`).
+# What a source yields for every row it could read (`pipeline.ingestion.sources`).
 ROWS = pa.schema(
     [
         pa.field("key", pa.string()),  # the source's own id; null or empty is quarantined later
@@ -35,7 +35,9 @@ QUARANTINE = pa.schema(
 # What last night's pictures came to, so that only new and changed ones are decoded.
 PICTURES = pa.schema(
     [
-        pa.field("key", pa.string(), nullable=False),  # 32 hex digits; see pipeline.stamps
+        pa.field(
+            "key", pa.string(), nullable=False
+        ),  # 32 hex digits; see pipeline.ingestion.file_stamps
         pa.field("image_hash", pa.string()),  # of the decoded pixels; null for a refused picture
         pa.field("reason", pa.string()),  # why it was refused
     ]
@@ -53,7 +55,9 @@ RECORDS = pa.schema(
         pa.field("text_tokens", pa.int32()),  # words of the normalised text
         pa.field("image_width", pa.int32()),
         pa.field("image_height", pa.int32()),
-        pa.field("image_detail", pa.float32()),  # 0 blank … 1 rich; see pipeline.images.detail
+        pa.field(
+            "image_detail", pa.float32()
+        ),  # 0 blank … 1 rich; see pipeline.ingestion.images.detail
         # Pixels of the longer side up to which there is detail; null: an older record.
         pa.field("image_true_side", pa.float32()),
         pa.field("thumbnail", pa.binary()),  # JPEG
@@ -158,7 +162,7 @@ BACKGROUNDS = pa.schema(
     ]
 )
 
-# What geometry found of pairs of pictures (`pipeline.geometry`), each looked at once.
+# What geometry found of pairs of pictures (`geometry.alignment`), each looked at once.
 ALIGNMENTS = pa.schema(
     [
         pa.field("left_hash", pa.string(), nullable=False),  # of pixels; left_hash < right_hash
@@ -190,7 +194,7 @@ LABELS = pa.schema(
 )
 
 # One row per cluster that gained or lost a record, run by run: applied to the clusters of the run
-# before (`pipeline.changes.apply`) they give this run's.
+# before (`pipeline.clustering.events.apply`) they give this run's.
 EVENTS = pa.schema(
     [
         pa.field("run", pa.string(), nullable=False),

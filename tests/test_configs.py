@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.config import RunConfig, load_config
+from pipeline.config.finetune import load_train_config
+from pipeline.config.run import RunConfig, load_config
+from pipeline.config.self_supervised import asks_for_views, load_view_config
 from pipeline.errors import ConfigError
-from pipeline.train_config import load_train_config
-from pipeline.view_config import asks_for_views, load_view_config
 
 ROOT = Path(__file__).parent.parent
 # Prefect's own files are tested where its server is.

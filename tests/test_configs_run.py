@@ -7,13 +7,13 @@ import pytest
 import yaml
 
 from pipeline import run
-from pipeline.config import load_config
-from pipeline.encoder_config import ToyImage, ToyText
-from pipeline.registration import finetune
+from pipeline.config.encoders import CharacterCnn, ToyImage, ToyText
+from pipeline.config.finetune import load_train_config
+from pipeline.config.run import load_config
+from pipeline.config.self_supervised import asks_for_views, load_view_config
 from pipeline.sample import EXPECTED, write_sample
-from pipeline.self_supervision import learn_from_views
-from pipeline.train_config import CharacterCnn, load_train_config
-from pipeline.view_config import asks_for_views, load_view_config
+from pipeline.training.finetune import finetune
+from pipeline.training.self_supervised.train import learn_from_views
 
 ROOT = Path(__file__).parent.parent
 # Prefect's own files are tested where its server is.

@@ -11,18 +11,21 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from pipeline import (
-    config,
-    encoder_config,
-    label_config,
-    output_config,
-    source_config,
-    train_config,
-    view_config,
+from pipeline.config import (
+    candidates,
+    encoders,
+    finetune,
+    gates,
+    labels,
+    matching,
+    outputs,
+    run as config,
+    self_supervised,
+    sources,
 )
-from pipeline.config import RunConfig, load_config
+from pipeline.config.finetune import TrainConfig
+from pipeline.config.run import RunConfig, load_config
 from pipeline.schemas import TABLES
-from pipeline.train_config import TrainConfig
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -79,7 +82,7 @@ def gemel(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     Through the real entry point but in this process, so that the models' libraries load once.
     """
-    from flows.cli import main
+    from flows.cli.main import main
     from pipeline.sample import write_sample
 
     folder = tmp_path_factory.mktemp("readme")
@@ -125,7 +128,7 @@ def test_the_fine_tuning_script_works(gemel: Gemel, sample: None) -> None:
 def test_the_decisions_about_runs_work(gemel: Gemel, sample: None, tmp_path: Path) -> None:
     from pipeline import run
     from pipeline.catalog import Catalog
-    from pipeline.encoder_config import ToyImage, ToyText
+    from pipeline.config.encoders import ToyImage, ToyText
 
     toy = {"text_encoder": ToyText(type="toy"), "image_encoder": ToyImage(type="toy_image")}
     quick = load_config("configs/images.yaml", catalog=str(tmp_path / "catalog"))
@@ -182,7 +185,7 @@ def test_no_block_is_left_unchecked() -> None:
 
 def commands() -> set[str]:
     """Every command there is, groups as 'runs list'."""
-    from flows.cli import app
+    from flows.cli.main import app
 
     found = set()
     for name in (n for n in app if not n.startswith("-")):
@@ -204,37 +207,37 @@ def test_every_command_has_an_example_and_no_other_is_named() -> None:
 
 SETTINGS: dict[str, list[type[BaseModel]]] = {
     "The run": [RunConfig],
-    "`sources`": list(get_args(get_args(source_config.SourceConfig)[0])),
-    "`columns`": [source_config.Columns],
-    "`text`": [config.TextSettings],
-    "`images`": [config.ImageSettings],
-    "`text_encoder`": list(get_args(get_args(encoder_config.TextEncodersConfig)[0])),
-    "`image_encoder`": list(get_args(get_args(encoder_config.ImageEncoderConfig)[0])),
-    "`index`": list(get_args(get_args(config.IndexConfig)[0])),
-    "`candidates`": [config.CandidateSettings],
-    "`candidates.lexical`": [config.LexicalSettings],
-    "`judge`": [config.JudgeSettings],
-    "`judge.synthetic`": [config.SyntheticSettings],
-    "`judge.text` and `judge.image`": [config.CosineRule],
+    "`sources`": list(get_args(get_args(sources.SourceConfig)[0])),
+    "`columns`": [sources.Columns],
+    "`text`": [sources.TextSettings],
+    "`images`": [sources.ImageSettings],
+    "`text_encoder`": list(get_args(get_args(encoders.TextEncodersConfig)[0])),
+    "`image_encoder`": list(get_args(get_args(encoders.ImageEncoderConfig)[0])),
+    "`index`": list(get_args(get_args(candidates.IndexConfig)[0])),
+    "`candidates`": [candidates.CandidateSettings],
+    "`candidates.lexical`": [candidates.LexicalSettings],
+    "`judge`": [matching.JudgeSettings],
+    "`judge.synthetic`": [matching.SyntheticSettings],
+    "`judge.text` and `judge.image`": [matching.CosineRule],
     "`clustering`": [config.ClusterSettings],
-    "`gates`": [config.GateSettings],
+    "`gates`": [gates.GateSettings],
     "`retention`": [config.RetentionSettings],
-    "`exports`": [output_config.ExportSettings],
-    "`report`": [output_config.ReportSettings],
-    "`notify`": list(get_args(get_args(output_config.Notify)[0])),
-    "`metrics`": [output_config.MetricsSettings],
+    "`exports`": [outputs.ExportSettings],
+    "`report`": [outputs.ReportSettings],
+    "`notify`": list(get_args(get_args(outputs.Notify)[0])),
+    "`metrics`": [outputs.MetricsSettings],
     "The fine-tune": [TrainConfig],
-    "`labels` of a fine-tune": list(get_args(get_args(label_config.LabelConfig)[0])),
-    "`split`": [train_config.SplitSettings],
-    "`negatives`": [train_config.NegativeSettings],
-    "`encoder`": [train_config.EncoderTraining],
-    "`encoder.start`": list(get_args(get_args(train_config.StartConfig)[0])),
-    "`encoder.distill`": [train_config.DistillSettings],
-    "`judge` of a fine-tune": [train_config.JudgeTraining],
-    "`gate`": [train_config.GateTraining],
-    "Training on views": [view_config.ViewTrainConfig],
-    "`views`": [view_config.PictureViews, view_config.TextViews],
-    "`learning`": [view_config.ViewLearning],
+    "`labels` of a fine-tune": list(get_args(get_args(labels.LabelConfig)[0])),
+    "`split`": [finetune.SplitSettings],
+    "`negatives`": [finetune.NegativeSettings],
+    "`encoder`": [finetune.EncoderTraining],
+    "`encoder.start`": list(get_args(get_args(encoders.StartConfig)[0])),
+    "`encoder.distill`": [encoders.DistillSettings],
+    "`judge` of a fine-tune": [finetune.JudgeTraining],
+    "`gate`": [finetune.GateTraining],
+    "Training on views": [self_supervised.ViewTrainConfig],
+    "`views`": [self_supervised.PictureViews, self_supervised.TextViews],
+    "`learning`": [self_supervised.ViewLearning],
 }
 Defaults = dict[tuple[str, str], Any]
 
@@ -288,7 +291,9 @@ def test_no_settings_are_left_out() -> None:
         return set().union(*(models(part) for part in get_args(kind)))
 
     listed = {model for group in SETTINGS.values() for model in group}
-    assert models(RunConfig) | models(TrainConfig) | models(view_config.ViewTrainConfig) == listed
+    assert (
+        models(RunConfig) | models(TrainConfig) | models(self_supervised.ViewTrainConfig) == listed
+    )
 
 
 # --- columns, files, words -----------------------------------------------------------------------

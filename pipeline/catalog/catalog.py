@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from pipeline.catalog.disk import disk_errors
-from pipeline.catalog.lock import Lock, check_held, held, name_run
-from pipeline.catalog.place import Place
 from pipeline.catalog.runs import Run, read_back, runs_of, written_down
+from pipeline.catalog.scratch import Work
 from pipeline.catalog.tables import Tables
 from pipeline.catalog.vectors import VectorStore
-from pipeline.catalog.work import Work
 from pipeline.errors import CatalogError
+from pipeline.storage.disk_errors import disk_errors
+from pipeline.storage.lock import Lock, check_held, held, name_run
+from pipeline.storage.place import Place
 
 if TYPE_CHECKING:
-    from pipeline.catalog.models import Registry
+    from pipeline.catalog.registry.registry import Registry
 
 WRITER = "writer.lock"
 ROW = "run.json"
@@ -168,8 +168,8 @@ class Catalog:
     @property
     def models(self) -> Registry:
         """The registry of models; on an object store it works on this machine's copy."""
-        from pipeline.catalog.models import Registry
-        from pipeline.catalog.shared import SharedRegistry
+        from pipeline.catalog.registry.registry import Registry
+        from pipeline.catalog.registry.remote import SharedRegistry
 
         folder = self.local / "models"
         return (

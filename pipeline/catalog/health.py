@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
-from pipeline.catalog.parts import DamageError, check_whole
-from pipeline.catalog.runs import Run, runs_of
+from pipeline.catalog.catalog import Catalog
+from pipeline.catalog.damage import advice
+from pipeline.catalog.runs import Run
+from pipeline.catalog.tables import Tables
 from pipeline.errors import CatalogError
-
-if TYPE_CHECKING:
-    from pipeline.catalog.catalog import Catalog
-    from pipeline.catalog.tables import Tables
+from pipeline.storage.checksums import DamageError, check_whole
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def _check_tables(tables: Tables, run: Run) -> Iterator[Finding]:
         problem = table_problem(tables, table, version)
         found = problem or f"version {version} of run {run.run}, every checksum right"
         if problem:
-            found += f". {advice(tables, table)}"
+            found += f". {advice(tables.root, table, tables.runs)}"
         yield Finding(f"table {table}", problem is None, found)
 
 
@@ -63,51 +62,6 @@ def table_problem(tables: Tables, table: str, version: int) -> str | None:
     except CatalogError as error:
         return str(error)
     return None
-
-
-def advice(tables: Tables, table: str) -> str:
-    """What to do about a damaged table, in the words of an error; never raises."""
-    root = tables.root.path.rsplit("/", 1)[0]
-    if table == "labels":
-        return "It holds the verdicts of people and nothing else has them: restore it from a backup"
-    if table == "runs":
-        return (
-            "The tables, vectors and models are not touched by this. Each run's row is also in "
-            f"runs/*/run.json: `gemel doctor --catalog {root} --rebuild-runs` makes the table anew"
-        )
-    whole = _whole_run(tables)
-    if whole is None:
-        return (
-            "No earlier run is whole: move the catalog away and run again, or restore a backup; "
-            "the sources are not touched by this"
-        )
-    return f"Run {whole} is whole: `gemel runs rollback {whole} --catalog {root}` returns to it"
-
-
-def _whole_run(tables: Tables) -> str | None:
-    """The newest published run all of whose tables are as they were written."""
-    try:
-        runs = runs_of(tables.runs())
-    except CatalogError:
-        return None
-    for run in runs:
-        if run.status == "published" and all(_sound(tables, *i) for i in run.versions.items()):
-            return run.run
-    return None
-
-
-def _sound(tables: Tables, table: str, version: int) -> bool:
-    from deltalake import DeltaTable
-
-    place = tables.root / table
-    try:
-        # Not `Tables.files`: its error would ask for advice again.
-        delta = DeltaTable(place.path, version=version, storage_options=place.delta_options)
-        for uri in delta.file_uris():
-            check_whole(place / uri.rsplit("/", 1)[-1])
-    except Exception:  # noqa: BLE001 - whatever it is, this version is not whole
-        return False
-    return True
 
 
 def _check_labels(tables: Tables) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ from pipeline.catalog.runs import Run
 from pipeline.errors import CatalogError
 
 MODALITIES = {"text": "text_hash", "student": "text_hash", "image": "image_hash"}
-SIGNATURES = "minhash-"  # see pipeline.proposals
+SIGNATURES = "minhash-"  # see pipeline.nightly.stages.search
 READERS = 24  # hours for which a replaced version of `runs` stays for who is reading it
 SLACK = 0.1  # share of a part's vectors that may be of no use before it is written anew
 

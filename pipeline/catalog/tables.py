@@ -16,11 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from pipeline.catalog.parts import DamageError, Part, check_footer, write_parts
-from pipeline.catalog.place import Place
-from pipeline.catalog.seal import check_seal, seal
+from pipeline.catalog.commit_seal import check_seal, seal
+from pipeline.catalog.damage import advice
 from pipeline.errors import CatalogError, DamagedTableError
 from pipeline.schemas import TABLES, completed, conform
+from pipeline.storage.checksums import DamageError, Part, check_footer, write_parts
+from pipeline.storage.place import Place
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -270,11 +271,10 @@ class Tables:
         )
 
     def _damaged(self, table: str, version: int | None, found: str) -> DamagedTableError:
-        from pipeline.catalog.health import advice
-
         return DamagedTableError(
             f"the table {table!r}{'' if version is None else f' at version {version}'} below "
-            f"{self.root} is damaged ({' '.join(found.split())[:300]}). {advice(self, table)}"
+            f"{self.root} is damaged ({' '.join(found.split())[:300]}). "
+            + advice(self.root, table, self.runs)
         )
 
     def exists(self, table: str) -> bool:

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.catalog.parts import DamageError, check_footer, write_parts
-from pipeline.catalog.place import Place
-from pipeline.embeddings import WRITE_OPTIONS
+from pipeline.encoders.embeddings import WRITE_OPTIONS
 from pipeline.errors import DamagedVectorsError
 from pipeline.schemas import vector_schema
+from pipeline.storage.checksums import DamageError, check_footer, write_parts
+from pipeline.storage.place import Place
 
 BATCH = 16_384
 _READ_ERRORS = (DamageError, pa.ArrowException, OSError)

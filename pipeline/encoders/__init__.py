@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import assert_never
 
-from pipeline.config import ImageSettings
-from pipeline.encoder_config import (
+from pipeline.config.base import user_cache
+from pipeline.config.encoders import (
     CopyDetection,
     EfficientNetLite0,
     ImageEncoderConfig,
@@ -20,8 +20,8 @@ from pipeline.encoder_config import (
     ToyImage,
     ToyText,
 )
-from pipeline.encoders.contract import Encoded, Encoder, ImageRef
-from pipeline.settings import user_cache
+from pipeline.config.sources import ImageSettings
+from pipeline.encoders.base import Encoded, Encoder, ImageRef
 
 __all__ = ["Encoded", "Encoder", "ImageRef", "open_encoder"]
 
@@ -44,43 +44,43 @@ def open_encoder(
     """
     match config:
         case MiniLmEncoder():
-            from pipeline.encoders.minilm import open_minilm
+            from pipeline.encoders.text.minilm import open_minilm
 
             return open_minilm(config, threads=threads)
         case SentenceTransformersText():
-            from pipeline.encoders.sentence_transformers_text import open_text_folder
+            from pipeline.encoders.text.folder import open_text_folder
 
             return open_text_folder(config, threads=threads)
         case StaticText():
-            from pipeline.encoders.static import open_static
+            from pipeline.encoders.text.distilled import open_static
 
             return open_static(config, students=students or user_cache() / "students")
         case ToyText():
-            from pipeline.encoders.toy import ToyTextEncoder
+            from pipeline.encoders.text.toy import ToyTextEncoder
 
             return ToyTextEncoder(dimension=config.dimension)
         case CopyDetection():
-            from pipeline.encoders.copy_detection import open_copy_detection
+            from pipeline.encoders.image.copy_detection import open_copy_detection
 
             return open_copy_detection(config, images=images, threads=threads)
         case EfficientNetLite0():
-            from pipeline.encoders.efficientnet import open_efficientnet
+            from pipeline.encoders.image.efficientnet import open_efficientnet
 
             return open_efficientnet(config, images=images, threads=threads)
         case SentenceTransformersImage():
-            from pipeline.encoders.sentence_transformers_image import open_image_folder
+            from pipeline.encoders.image.folder import open_image_folder
 
             return open_image_folder(config, images=images, threads=threads)
         case TorchScriptImage():
-            from pipeline.encoders.torchscript import open_torchscript
+            from pipeline.encoders.image.exported import open_torchscript
 
             return open_torchscript(config, images=images, threads=threads)
         case OnnxImage():
-            from pipeline.encoders.onnx_file import open_onnx
+            from pipeline.encoders.image.exported import open_onnx
 
             return open_onnx(config, images=images, threads=threads)
         case ToyImage():
-            from pipeline.encoders.toy_image import open_toy_image
+            from pipeline.encoders.image.toy import open_toy_image
 
             return open_toy_image(config, images=images)
         case _:

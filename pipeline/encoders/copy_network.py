@@ -17,9 +17,9 @@ from sentence_transformers.base.modules import InputModule
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.encoders.copy_folder import CopyWeights, read_copy_folder
-from pipeline.encoders.efficientnet import gem
-from pipeline.encoders.efficientnet_layers import Convolution
+from pipeline.encoders.image.copy_weights import CopyWeights, read_copy_folder
+from pipeline.encoders.image.efficientnet import gem
+from pipeline.encoders.image.efficientnet_layers import Convolution
 
 _SCALE, _SHIFT = 128.0, 127.0  # pixels are (x - 127) / 128
 # Pictures at a time through the frozen layers, whose maps are the largest: the allocator then keeps
@@ -127,7 +127,7 @@ class CopyNetwork(InputModule):
 
     def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **_: Any) -> Any:
         """Pillow pictures to `pixel_values`, uint8 (n, 3, s, s)."""
-        from pipeline.encoders.picture_loader import prepare
+        from pipeline.encoders.image.loader import prepare
 
         pixels = [prepare(picture.convert("RGB"), size=self.image_size) for picture in inputs]
         return {"pixel_values": torch.from_numpy(np.stack(pixels))}
@@ -142,7 +142,7 @@ class CopyNetwork(InputModule):
 
     def measure_ranges(self, pixels: NDArray[np.uint8]) -> None:
         """Set what eight bits need to know, on uint8 (n, 3, s, s) pictures like those to come."""
-        from pipeline.encoders.efficientnet_onnx import measured_bounds
+        from pipeline.encoders.image.onnx_graph import measured_bounds
 
         self.bounds = measured_bounds(self.listed(), pixels)
 

@@ -7,7 +7,7 @@ import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from pipeline.encoder_config import (
+from pipeline.config.encoders import (
     CascadeText,
     CopyDetection,
     EfficientNetLite0,

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from pipeline.encoders.efficientnet import load_network
-from pipeline.encoders.efficientnet_layers import convolutions
-from pipeline.encoders.efficientnet_onnx import measured_bounds
-from pipeline.encoders.picture_loader import Pixels, prepare
+from pipeline.encoders.image.efficientnet import load_network
+from pipeline.encoders.image.efficientnet_layers import convolutions
+from pipeline.encoders.image.loader import Pixels, prepare
+from pipeline.encoders.image.onnx_graph import measured_bounds
 from pipeline.sample.pictures import photograph
 
 PHOTOGRAPHS = [

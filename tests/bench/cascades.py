@@ -61,7 +61,7 @@ def _duplicates(catalog: str) -> set[tuple[str, str]]:
     import pyarrow.compute as pc
 
     from pipeline.catalog import Catalog
-    from pipeline.scoring import DUPLICATE
+    from pipeline.matching.judge import DUPLICATE
 
     kept = Catalog(catalog, create=False)
     columns = ["left_id", "right_id", "decision", "stage"]

@@ -42,8 +42,16 @@ STAGES = ("ingest", "embed_text", "embed_images", "candidates", "score", "cluste
           "report", "export")  # fmt: skip
 # What Python does to the file system, by the names of its audit events.
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree"}
-PRELOADED = ["pipeline.nightly", "pipeline.reporting.html", "pipeline.reporting.data", "deltalake",
-             "pyarrow.dataset", "faiss", "rensa", "threadpoolctl"]  # fmt: skip
+PRELOADED = [
+    "pipeline.nightly.run",
+    "pipeline.outputs.report.html",
+    "pipeline.outputs.report.build",
+    "deltalake",
+    "pyarrow.dataset",
+    "faiss",
+    "rensa",
+    "threadpoolctl",
+]
 NAMES = (
     "alpha bravo charlie delta echo foxtrot golf hotel india juliett kilo lima mike november oscar "
     "papa quebec romeo sierra tango uniform victor whiskey"
@@ -85,9 +93,9 @@ def one_run(
     settings: dict[str, Any], started: datetime, out: str, disturbed: dict[str, Any]
 ) -> None:
     """Run once, in a process of its own, and leave the number of steps; the error of a failure."""
-    from pipeline import nightly
     from pipeline.catalog import Tables
-    from pipeline.config import RunConfig
+    from pipeline.config.run import RunConfig
+    from pipeline.nightly import run as nightly
 
     limit = disturbed.pop("file_bytes", None)
     steps = Steps(settings["catalog"], **disturbed)

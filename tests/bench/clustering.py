@@ -27,11 +27,11 @@ import pyarrow.compute as pc
 from real_data import Report
 from self_join import memory
 
-from pipeline.clustering import group
-from pipeline.config import ClusterSettings
-from pipeline.links import Links
-from pipeline.membership import cluster_tables
-from pipeline.units import Units
+from pipeline.candidates.content_groups import Units
+from pipeline.clustering.clusters import cluster_tables
+from pipeline.clustering.cover.star_clustering import group
+from pipeline.clustering.links import Links
+from pipeline.config.run import ClusterSettings
 
 Pairs = tuple[np.ndarray, np.ndarray]
 

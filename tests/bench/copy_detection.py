@@ -31,14 +31,15 @@ from real_data import keep
 from sklearn.metrics import average_precision_score
 from train_images import recipe
 
-from pipeline.config import ImageSettings, JudgeSettings
-from pipeline.defaults import LogisticRule, image_default
-from pipeline.encoder_config import ImageEncoderConfig
+from pipeline.config.encoders import ImageEncoderConfig
+from pipeline.config.matching import JudgeSettings
+from pipeline.config.sources import ImageSettings
 from pipeline.encoders import Encoder, ImageRef, open_encoder
-from pipeline.intervals import share
-from pipeline.ranking import Ranking
-from pipeline.self_supervision import read_material
-from pipeline.training.views import split
+from pipeline.evaluation.intervals import share
+from pipeline.evaluation.ranking import Ranking
+from pipeline.matching.default_rules import LogisticRule, image_default
+from pipeline.training.self_supervised.train import read_material
+from pipeline.training.self_supervised.views import split
 
 BACKGROUND = 1  # nearest references that a query's cosines are counted above
 KINDS = ("size/crop", "thumbnail")

@@ -26,10 +26,10 @@ import pyarrow.parquet as pq
 from million import one_run, static_encoder
 from real_data import Report
 
+from pipeline.arrays.blocks import cosines
+from pipeline.arrays.lookup import places
 from pipeline.catalog import Catalog
-from pipeline.config import RunConfig
-from pipeline.indexes.blocks import cosines
-from pipeline.lookup import places
+from pipeline.config.run import RunConfig
 
 FIRST = ("Anna", "Bela", "Carlos", "Dora", "Emil", "Fatima", "Georg", "Hanna", "Ivan")
 LAST = ("Smith", "Jones", "Garcia", "Novak", "Kim", "Tanaka", "Okafor", "Silva", "Rossi")

@@ -19,16 +19,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from real_data import SETS, Report
 
-from pipeline.config import ImageSettings
-from pipeline.corpus import source_texts
-from pipeline.distillation import Corpus, agreement, learn, lesson_of, vectors_of
-from pipeline.encoder_config import MiniLmEncoder, SentenceTransformersText, StaticText
+from pipeline.config.encoders import (
+    DistillSettings,
+    MiniLmEncoder,
+    SentenceTransformersText,
+    StaticText,
+)
+from pipeline.config.finetune import EncoderTraining
+from pipeline.config.sources import ImageSettings, ParquetSource
 from pipeline.encoders import open_encoder
-from pipeline.encoders.static import distilled
-from pipeline.source_config import ParquetSource
-from pipeline.start_config import DistillSettings
-from pipeline.train_config import EncoderTraining
-from pipeline.training.teacher import teacher_pairs
+from pipeline.encoders.text.distilled import distilled
+from pipeline.training.data.corpus import source_texts
+from pipeline.training.distillation import Corpus, agreement, learn, lesson_of, vectors_of
+from pipeline.training.teacher_pairs import teacher_pairs
 
 NEAR = 0.8
 HELD = 1 / 3

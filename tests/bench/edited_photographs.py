@@ -24,11 +24,11 @@ from real_data import keep
 from train_images import recipe
 
 from pipeline.catalog import Catalog
-from pipeline.config import RunConfig
+from pipeline.config.run import RunConfig
 from pipeline.encoders import ImageRef
-from pipeline.nightly import run
-from pipeline.self_supervision import read_material
-from pipeline.training.views import split
+from pipeline.nightly.run import run
+from pipeline.training.self_supervised.train import read_material
+from pipeline.training.self_supervised.views import split
 
 
 def write(data: Path, folder: Path, most: int) -> list[str]:

@@ -26,10 +26,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline import assessment, registration
 from pipeline.catalog import Catalog
-from pipeline.registered import open_registered
-from pipeline.train_config import TrainConfig
+from pipeline.catalog.registry.judge import open_registered
+from pipeline.config.finetune import TrainConfig
+from pipeline.evaluation import pair_metrics
+from pipeline.training import evaluate, finetune
 
 MAGELLAN = ("Abt-Buy", "DBLP-ACM", "Beer", "iTunes-Amazon", "Fodors-Zagats")
 
@@ -141,13 +142,13 @@ def measured(name: str, task: Task, *, data: Path, out: Path, seed: int) -> dict
     work.mkdir(parents=True)
     config = config_of(name, task, data=data, work=work, seed=seed)
     began = time.perf_counter()
-    summary = registration.finetune(config)
+    summary = finetune.finetune(config)
     seconds = time.perf_counter() - began
-    exam = assessment.examine(config, split="test")
+    exam = evaluate.examine(config, split="test")
     opened = open_registered(Catalog(config.catalog).models.find(summary["model"]))
-    probability = opened.rule.calibration.calibrator(assessment.scored(config, exam, opened))
+    probability = opened.rule.calibration.calibrator(evaluate.scored(config, exam, opened))
     accept, balanced = opened.rule.accept, summary["balanced"]["threshold"]
-    evaluated = assessment.evaluate_pairs(exam.same, probability, accept, exam.sides, seed=seed)
+    evaluated = pair_metrics.evaluate_pairs(exam.same, probability, accept, exam.sides, seed=seed)
     gain = summary["comparison"]["metrics"]["average_precision"]
     stated = summary["thresholds"]["accept"]
     precision = evaluated["metrics"]["precision"]["value"]

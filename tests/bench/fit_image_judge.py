@@ -19,11 +19,11 @@ import numpy as np
 from copy_detection import EDITS, edited, embed
 from train_images import recipe
 
-from pipeline.config import ImageSettings
-from pipeline.encoder_config import CopyDetection
+from pipeline.config.encoders import CopyDetection
+from pipeline.config.sources import ImageSettings
 from pipeline.encoders import ImageRef, open_encoder
-from pipeline.self_supervision import read_material
-from pipeline.training.views import split
+from pipeline.training.self_supervised.train import read_material
+from pipeline.training.self_supervised.views import split
 
 SCENES, STRANGERS = {"accept": 1 / 500, "review": 1 / 20}, {"accept": 1e-5, "review": 1e-3}
 BELOW = 0.05  # review, the floor of the search

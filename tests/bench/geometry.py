@@ -30,12 +30,12 @@ from copy_detection import KINDS, embed, told
 from PIL import Image, ImageFilter
 from real_data import keep
 
-from pipeline.config import ImageSettings
-from pipeline.encoder_config import CopyDetection
+from pipeline.config.encoders import CopyDetection
+from pipeline.config.sources import ImageSettings
 from pipeline.encoders import Encoder, ImageRef, open_encoder
-from pipeline.geometry import align, verified
-from pipeline.keypoints import Keypoints
-from pipeline.resolution import true_resolution
+from pipeline.ingestion.effective_resolution import true_resolution
+from pipeline.matching.geometry.alignment import align, verified
+from pipeline.matching.geometry.keypoints import Keypoints
 
 PER_GROUP = 8  # neighbouring pairs of a group, and
 RANDOM = 3  # random ones

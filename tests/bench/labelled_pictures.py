@@ -23,8 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from real_data import augly_sources, keep
 
-from pipeline.registration import finetune
-from pipeline.train_config import TrainConfig
+from pipeline.config.finetune import TrainConfig
+from pipeline.training.finetune import finetune
 
 SET = "augly_copies_open"
 MEASURES = ("average_precision", "precision", "recall")

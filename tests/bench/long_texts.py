@@ -59,9 +59,9 @@ def by_gemel(path: str, found: str) -> dict[str, Any]:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    from pipeline.config import LexicalSettings
-    from pipeline.lexical import lexical_pairs
-    from pipeline.records import count_words
+    from pipeline.candidates.minhash import lexical_pairs
+    from pipeline.config.candidates import LexicalSettings
+    from pipeline.ingestion.records import count_words
 
     settings = LexicalSettings(shingle=SHINGLE, floor=FLOOR)
     texts = pq.read_table(path)["text"].combine_chunks()
@@ -98,7 +98,7 @@ def _reaching(texts: list[str]) -> list[tuple[int, int]]:
     """All pairs whose exact Jaccard reaches the floor, from one product of the shingles."""
     from scipy.sparse import csr_matrix
 
-    from pipeline.lexical import shingles
+    from pipeline.candidates.minhash import shingles
 
     number: dict[str, int] = {}
     rows = [[number.setdefault(s, len(number)) for s in shingles(t, words=SHINGLE)] for t in texts]

@@ -66,7 +66,7 @@ def first_run(settings: dict[str, Any], students: Path | None = None) -> dict[st
 
 def run(settings: dict[str, Any]) -> dict[str, Any]:
     from pipeline import run
-    from pipeline.config import RunConfig
+    from pipeline.config.run import RunConfig
 
     return told(run(RunConfig.model_validate(settings)))
 

@@ -28,8 +28,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from real_data import machine
 
-from pipeline.encoder_config import StaticText
-from pipeline.encoders.static import distilled
+from pipeline.config.encoders import StaticText
+from pipeline.encoders.text.distilled import distilled
 
 SENTENCE = re.compile(r"(?<=[.!?])\s+")
 COLUMNS = [

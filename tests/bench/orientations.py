@@ -22,10 +22,10 @@ from real_data import keep
 from train_images import recipe
 
 from pipeline.catalog import Catalog
-from pipeline.config import RunConfig
-from pipeline.nightly import run
-from pipeline.self_supervision import read_material
-from pipeline.training.views import split
+from pipeline.config.run import RunConfig
+from pipeline.nightly.run import run
+from pipeline.training.self_supervised.train import read_material
+from pipeline.training.self_supervised.views import split
 
 TURNS = (
     Image.Transpose.ROTATE_90,

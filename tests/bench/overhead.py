@@ -44,7 +44,7 @@ def _bare(settings: dict[str, Any], bare: list[Measured]) -> Measured:
 
 def _whole(config: Path, catalog: str, bare: list[Measured], *options: str) -> Measured:
     shutil.rmtree(catalog, ignore_errors=True)
-    done = ended([sys.executable, "-m", "flows.cli", "run", str(config), "--json", *options])
+    done = ended([sys.executable, "-m", "flows.cli.main", "run", str(config), "--json", *options])
     facts = told(done)
     said = _counted(facts["counts"])
     if bare:
@@ -58,10 +58,10 @@ def _counted(counts: dict[str, int]) -> str:
 
 def bare_stages(settings: dict[str, Any]) -> dict[str, Any]:
     """Rows → records → units → vectors → candidates → judgements → clusters."""
-    from pipeline.config import RunConfig
-    from pipeline.membership import cluster_tables
-    from pipeline.records import exact_groups
-    from pipeline.units import make_units
+    from pipeline.candidates.content_groups import make_units
+    from pipeline.clustering.clusters import cluster_tables
+    from pipeline.config.run import RunConfig
+    from pipeline.ingestion.records import exact_groups
 
     config = RunConfig.model_validate(settings)
     records = _records(config)
@@ -86,9 +86,9 @@ def bare_stages(settings: dict[str, Any]) -> dict[str, Any]:
 def _records(config: Any) -> Any:
     import pyarrow as pa
 
-    from pipeline.decoding import Decoder
-    from pipeline.records import build_records
-    from pipeline.sources import open_source
+    from pipeline.ingestion.decoding import Decoder
+    from pipeline.ingestion.records import build_records
+    from pipeline.ingestion.sources import open_source
 
     (source,) = config.sources
     with Decoder(config.images) as decoder:
@@ -125,10 +125,10 @@ def _vectors(config: Any, texts: Any) -> Any:
 def _candidates(config: Any, units: Any, texts: Any, vectors: Any) -> Any:
     import pyarrow.compute as pc
 
-    from pipeline.candidates import near_pairs
-    from pipeline.lexical import lexical_pairs
-    from pipeline.records import count_words
-    from pipeline.units import propose
+    from pipeline.candidates.minhash import lexical_pairs
+    from pipeline.candidates.near_pairs import near_pairs
+    from pipeline.candidates.unit_pairs import propose
+    from pipeline.ingestion.records import count_words
 
     settings = config.candidates
     near = near_pairs(
@@ -155,12 +155,13 @@ def _links(config: Any, candidates: Any, units: Any, texts: Any, vectors: Any) -
 
     import pyarrow.compute as pc
 
-    from pipeline.defaults import image_default, text_default
-    from pipeline.evidence import TextComparer
-    from pipeline.judging import BATCH, Contents, judge_pairs, says
-    from pipeline.links import Links
-    from pipeline.scoring import DISTINCT, DUPLICATE, Judge
-    from pipeline.units import Candidates
+    from pipeline.candidates.unit_pairs import Candidates
+    from pipeline.clustering.links import Links
+    from pipeline.matching.comparison.text import TextComparer
+    from pipeline.matching.default_rules import image_default, text_default
+    from pipeline.matching.evidence import says
+    from pipeline.matching.judge import DISTINCT, DUPLICATE, Judge
+    from pipeline.matching.score_pairs import BATCH, Contents, judge_pairs
 
     judge = Judge(
         text=text_default(config.text_encoder, config.judge).rule,

@@ -71,7 +71,7 @@ def rensa(path: str, words: str, floor: str, found: str) -> dict[str, Any]:
 
 
 def _shingles(text: str, words: int) -> list[str]:
-    """As `pipeline.lexical.shingles`."""
+    """As `pipeline.candidates.minhash.shingles`."""
     tokens = text.casefold().split()
     if len(tokens) <= words:
         return [" ".join(tokens)]

@@ -30,10 +30,10 @@ import numpy as np
 import pyarrow.parquet as pq
 from real_data import Report
 
-from pipeline.config import ImageSettings
-from pipeline.encoder_config import EfficientNetLite0
+from pipeline.config.encoders import EfficientNetLite0
+from pipeline.config.sources import ImageSettings
 from pipeline.encoders import ImageRef, open_encoder
-from pipeline.encoders.efficientnet import gem, load_network
+from pipeline.encoders.image.efficientnet import gem, load_network
 
 SET = "augly_copies_open"
 SIZE, BATCH, DIMENSION = 224, 32, 1280

@@ -25,8 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.catalog import Catalog
-from pipeline.config import RunConfig
-from pipeline.nightly import run
+from pipeline.config.run import RunConfig
+from pipeline.nightly.run import run
 
 Keys = set[tuple[str, str]]
 

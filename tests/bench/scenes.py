@@ -21,8 +21,8 @@ from copy_detection import told
 from real_data import keep
 
 from pipeline.catalog import Catalog
-from pipeline.config import RunConfig
-from pipeline.nightly import run
+from pipeline.config.run import RunConfig
+from pipeline.nightly.run import run
 
 
 def main() -> None:

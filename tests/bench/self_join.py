@@ -77,9 +77,9 @@ def turned(base: np.ndarray, rows: np.ndarray, generator: np.random.Generator) -
 
 
 def gemel(vectors: np.ndarray, floor: float) -> tuple[np.ndarray, str]:
-    from pipeline.config import FaissIndex
-    from pipeline.indexes import build_index
-    from pipeline.lookup import distinct
+    from pipeline.arrays.lookup import distinct
+    from pipeline.candidates.indexes import build_index
+    from pipeline.config.candidates import FaissIndex
 
     index = build_index(FaissIndex(exact_below=0), vectors, floor=floor)
     keys = [
@@ -91,8 +91,8 @@ def gemel(vectors: np.ndarray, floor: float) -> tuple[np.ndarray, str]:
 
 
 def candidates(vectors: np.ndarray, floor: float) -> tuple[np.ndarray, str]:
-    from pipeline.candidates import near_pairs
-    from pipeline.config import CandidateSettings, FaissIndex
+    from pipeline.candidates.near_pairs import near_pairs
+    from pipeline.config.candidates import CandidateSettings, FaissIndex
 
     found = near_pairs(
         vectors, floor=floor, index=FaissIndex(), settings=CandidateSettings(), seed=0
@@ -117,7 +117,7 @@ def faiss_join(vectors: np.ndarray, floor: float, probes: int) -> tuple[np.ndarr
 
 
 def recall(vectors: np.ndarray, keys: np.ndarray, floor: float) -> float:
-    from pipeline.candidates import measure_recall
+    from pipeline.candidates.near_pairs import measure_recall
 
     floors = np.full(len(vectors), floor)
     return measure_recall(vectors, keys, floor=floors, sample=2000, seed=7).recall

@@ -27,10 +27,10 @@ from real_data import machine
 
 from pipeline import run
 from pipeline.catalog import Catalog
+from pipeline.catalog.events import events_of
 from pipeline.catalog.runs import Run
-from pipeline.changes import apply
-from pipeline.config import RunConfig
-from pipeline.feed import events_of
+from pipeline.clustering.events import apply
+from pipeline.config.run import RunConfig
 
 KEPT = 3  # published runs that retention keeps whole
 TABLES = ("records", "pairs", "clusters", "cut_links")

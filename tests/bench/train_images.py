@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import progress
-from pipeline.reporting.training import view_lines
-from pipeline.self_supervision import learn_from_views
-from pipeline.source_config import ParquetSource
-from pipeline.view_config import ViewTrainConfig, load_view_config
+from pipeline.config.self_supervised import ViewTrainConfig, load_view_config
+from pipeline.config.sources import ParquetSource
+from pipeline.outputs.terminal_models import view_lines
+from pipeline.training.self_supervised.train import learn_from_views
 
 RECIPE = Path(__file__).parents[2] / "configs" / "train_images_selfsup.yaml"
 

@@ -57,8 +57,9 @@ def pairs(data: Path | None, count: int) -> tuple[list[str], list[str]]:
 
 def ours(left: list[str], right: list[str], options: argparse.Namespace, work: Path) -> float:
     """Return pairs per second of `train_encoder`."""
-    from pipeline.train_config import EncoderTraining, NegativeSettings
-    from pipeline.training.fit import TrainingData, train_encoder
+    from pipeline.config.finetune import EncoderTraining, NegativeSettings
+    from pipeline.training.siamese.fit import train_encoder
+    from pipeline.training.siamese.pairs import TrainingData
 
     count, nothing = len(left), np.zeros(0, np.int64)
     one = np.arange(count)
@@ -87,8 +88,8 @@ def theirs(left: list[str], right: list[str], options: argparse.Namespace, work:
     )
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
-    from pipeline.encoders.minilm import verified_folder
-    from pipeline.encoders.sentence_transformers_folder import load_model
+    from pipeline.encoders.model_folder import load_model
+    from pipeline.encoders.text.minilm import verified_folder
 
     torch.set_num_threads(options.threads)
     model = load_model(verified_folder())

@@ -19,11 +19,11 @@ from copy_detection import augly
 from real_data import Report
 from train_images import recipe
 
-from pipeline.config import ImageSettings
-from pipeline.encoder_config import CopyDetection
+from pipeline.config.encoders import CopyDetection
+from pipeline.config.self_supervised import ViewObjective
+from pipeline.config.sources import ImageSettings
 from pipeline.encoders import open_encoder
-from pipeline.self_supervision import learn_from_views
-from pipeline.view_config import ViewObjective
+from pipeline.training.self_supervised.train import learn_from_views
 
 
 def trained(data: Path, out: Path, objective: str, chosen: Any) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from copy_detection import KINDS, told
 from real_data import SETS, keep
 
 from pipeline.catalog import Catalog
-from pipeline.config import RunConfig
-from pipeline.nightly import run
+from pipeline.config.run import RunConfig
+from pipeline.nightly.run import run
 
 SET = "debian_wallpapers"
 

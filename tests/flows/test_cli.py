@@ -17,7 +17,7 @@ COMMANDS = [
 
 def gemel(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "flows.cli", *words],
+        [sys.executable, "-m", "flows.cli.main", *words],
         capture_output=True, text=True, check=False, cwd=cwd, timeout=300,
     )  # fmt: skip
 
@@ -181,7 +181,7 @@ def test_who_stops_a_run_is_told_what_is_left(
     night: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import flows.nightly
-    from flows.cli import main
+    from flows.cli.main import main
 
     def stop(*_given: object, **_options: object) -> None:
         """What Prefect raises when its temporary server has heard the interrupt too."""

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from flows import image_backends
+from flows.cli import image_backends
 from pipeline.catalog import Catalog
-from pipeline.config import ImageSettings
-from pipeline.encoder_config import CopyDetection
+from pipeline.config.encoders import CopyDetection
+from pipeline.config.sources import ImageSettings
 from pipeline.encoders import open_encoder
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.cli import main
+from flows.cli.main import main
 
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
 

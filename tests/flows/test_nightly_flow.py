@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 import flows  # noqa: F401 - telemetry off before Prefect is imported
-from flows.running import run_once
+from flows.cli.run import run_once
 from pipeline import run
 from pipeline.catalog import Catalog
-from pipeline.config import RunConfig
+from pipeline.config.outputs import ExportSettings
+from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError
-from pipeline.output_config import ExportSettings
-from pipeline.outputs import write_export
+from pipeline.nightly.deliver import write_export
 
 pytestmark = pytest.mark.flow
 
@@ -168,10 +168,10 @@ def test_a_fine_tune_is_a_flow_and_its_champion_judges_the_next_one(
 ) -> None:
     from prefect.artifacts import Artifact
 
+    from flows.cli.run import finetune_once
     from flows.finetune import finetune
     from flows.nightly import nightly
-    from flows.running import finetune_once
-    from pipeline.train_config import TrainConfig
+    from pipeline.config.finetune import TrainConfig
 
     data = write_offers(tmp_path / "data")
     source = {"type": "jsonl", "name": "s", "path": str(data / "offers.jsonl"),

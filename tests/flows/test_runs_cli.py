@@ -20,7 +20,7 @@ def gemel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., Said]:
     """Call the command line in this process where the night is; exit code, stdout, stderr."""
-    from flows.cli import main
+    from flows.cli.main import main
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GEMEL_CATALOG", "catalog")

@@ -14,7 +14,7 @@ import yaml
 
 import flows  # noqa: F401 - telemetry off before Prefect is imported
 from flows import recovery, schedule
-from pipeline.config import RunConfig, load_config
+from pipeline.config.run import RunConfig, load_config
 from pipeline.errors import CatalogError, ConfigError, PipelineError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -98,7 +98,7 @@ def test_who_is_not_told_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_the_command_shows_the_plan_and_serves_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from flows.schedule_cli import schedule as command
+    from flows.cli.schedule import schedule as command
 
     path = tmp_path / "config.yaml"
     path.write_text(json.dumps(config(tmp_path).model_dump(mode="json")))

@@ -332,7 +332,7 @@ def test_gemel_schedule_serves_until_it_is_stopped_and_then_pauses(
     config = deployments(prefect.folder)["deployments"][1]["parameters"]["config"]
     config |= {"name": "served", "catalog": "served"}
     (prefect.folder / "served.yaml").write_text(yaml.safe_dump(config))
-    serving = prefect.start("flows.cli", "schedule", "served.yaml", "--cron", "0 3 * * *")
+    serving = prefect.start("flows.cli.main", "schedule", "served.yaml", "--cron", "0 3 * * *")
     waiting(lambda: prefect.has("served") or serving.poll() is not None, "it is served")
     found = prefect.deployment("served")
     assert found["global_concurrency_limit"]["limit"] == 1

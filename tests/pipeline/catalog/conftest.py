@@ -16,7 +16,7 @@ import pytest
 
 from pipeline import run
 from pipeline.catalog import Catalog
-from pipeline.config import RunConfig
+from pipeline.config.run import RunConfig
 
 NAMES = "alpha bravo charlie delta echo foxtrot golf hotel india juliett kilo lima"
 WORDS = NAMES.split()

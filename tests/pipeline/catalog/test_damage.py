@@ -11,10 +11,10 @@ import pytest
 from pipeline import run
 from pipeline.catalog import Catalog
 from pipeline.catalog.health import check_catalog
-from pipeline.catalog.parts import DamageError, check_whole
-from pipeline.catalog.place import Place
-from pipeline.config import RunConfig
+from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError, DamagedTableError
+from pipeline.storage.checksums import DamageError, check_whole
+from pipeline.storage.place import Place
 
 Damage = Callable[[Path], None]
 

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from pipeline import run
-from pipeline.catalog import Catalog, object_lock
+from pipeline.catalog import Catalog
 from pipeline.catalog.health import check_catalog
-from pipeline.catalog.place import Place
-from pipeline.config import RunConfig
+from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError, LostLockError
+from pipeline.storage import object_lock
+from pipeline.storage.place import Place
 
 pytest.importorskip("moto", reason="moto is not installed: make install")
 pytest.importorskip("s3fs", reason="s3fs is not installed: make install")

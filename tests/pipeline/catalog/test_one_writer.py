@@ -15,7 +15,7 @@ import pytest
 
 from pipeline import run
 from pipeline.catalog import Catalog
-from pipeline.config import RunConfig
+from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError, LostLockError
 
 

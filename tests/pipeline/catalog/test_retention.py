@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from pipeline.catalog import Catalog
-from pipeline.catalog.history import Word, rollback
 from pipeline.catalog.retention import plan, prune
+from pipeline.catalog.run_decisions import Word, rollback
 from pipeline.catalog.runs import Run
 from pipeline.errors import CatalogError
 from pipeline.schemas import CUT_LINKS, RECORDS, vector_schema

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.config import ImageSettings
+from pipeline.config.sources import ImageSettings
 from pipeline.encoders import ImageRef, open_encoder
 
 SIZE = 32
@@ -141,9 +141,9 @@ def router_folder(tmp_path_factory: pytest.TempPathFactory, bert_folder: Path) -
 @pytest.fixture(scope="session")
 def copy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random copy-detection network of two convolutions."""
-    from pipeline.encoders.copy_folder import CopyWeights
-    from pipeline.encoders.efficientnet_layers import Convolution
-    from pipeline.encoders.efficientnet_onnx import measured_bounds
+    from pipeline.encoders.image.copy_weights import CopyWeights
+    from pipeline.encoders.image.efficientnet_layers import Convolution
+    from pipeline.encoders.image.onnx_graph import measured_bounds
 
     folder, random = tmp_path_factory.mktemp("copies"), np.random.default_rng(0)
 

@@ -8,11 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from pipeline.encoders.sentence_transformers_folder import load_model
-from pipeline.encoders.sentence_transformers_text import open_folder
+from pipeline.encoders.model_folder import load_model
+from pipeline.encoders.text.folder import open_folder
 from pipeline.errors import EncoderError
 
 TEXTS = [

@@ -9,11 +9,12 @@ from PIL import Image
 
 from pipeline import run
 from pipeline.catalog import Catalog
-from pipeline.config import ImageSettings, RunConfig
-from pipeline.encoder_config import SentenceTransformersImage
+from pipeline.config.encoders import SentenceTransformersImage
+from pipeline.config.run import RunConfig
+from pipeline.config.sources import ImageSettings
 from pipeline.encoders import ImageRef, open_encoder
 
-from ..test_verification import drawn
+from ..matching.test_verify_pairs import drawn
 
 PICTURES = 120
 
@@ -71,7 +72,9 @@ def test_its_thresholds_come_from_copies_of_the_corpus(
     clip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Random weights bear no more than this.
-    monkeypatch.setattr("pipeline.copies_made.PICTURE_EDITS", ("shrink", "noise"))
+    monkeypatch.setattr(
+        "pipeline.nightly.stages.synthetic_copies.PICTURE_EDITS", ("shrink", "noise")
+    )
     (tmp_path / "photos").mkdir()
     for number in range(PICTURES):
         drawn(number).save(tmp_path / "photos" / f"a{number:03}.png")

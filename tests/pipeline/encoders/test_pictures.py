@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.config import ImageSettings
-from pipeline.encoder_config import EfficientNetLite0, ToyImage
-from pipeline.encoders import ImageRef, efficientnet, open_encoder
-from pipeline.encoders.picture_loader import load_pictures
+from pipeline.config.encoders import EfficientNetLite0, ToyImage
+from pipeline.config.sources import ImageSettings
+from pipeline.encoders import ImageRef, open_encoder
+from pipeline.encoders.image import efficientnet
+from pipeline.encoders.image.loader import load_pictures
 from pipeline.errors import EncoderError
 
 
@@ -34,8 +35,8 @@ def test_the_network_knows_a_cat(opened: Callable[[Any], Any]) -> None:
     from PIL import Image
     from skimage.data import chelsea
 
-    from pipeline.encoders.picture_encoder import standardised
-    from pipeline.encoders.picture_loader import prepare
+    from pipeline.encoders.image.base import standardised
+    from pipeline.encoders.image.loader import prepare
 
     model = efficientnet._architecture(224)
     state = torch.load(efficientnet._packaged_weights(), weights_only=True)
@@ -61,7 +62,7 @@ def test_onnx_without_onnxruntime_names_the_package(
 ) -> None:
     import sys
 
-    from pipeline.encoder_config import OnnxImage
+    from pipeline.config.encoders import OnnxImage
 
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(EncoderError, match="pip install onnxruntime"):
@@ -74,7 +75,7 @@ def test_onnx_equals_torchscript(
     torchscript_file: Path,
     pictures: list[ImageRef],
 ) -> None:
-    from pipeline.encoder_config import OnnxImage, TorchScriptImage
+    from pipeline.config.encoders import OnnxImage, TorchScriptImage
 
     one = opened(OnnxImage(type="onnx", path=str(onnx_file), image_size=32))
     two = opened(TorchScriptImage(type="torchscript", path=str(torchscript_file), image_size=32))

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from pipeline import progress
-from pipeline.config import ImageSettings
-from pipeline.encoder_config import SentenceTransformersText, StaticText
+from pipeline.config.encoders import SentenceTransformersText, StaticText
+from pipeline.config.sources import ImageSettings
 from pipeline.encoders import open_encoder
-from pipeline.encoders import static as room
-from pipeline.encoders.static import StaticTextEncoder, distilled, open_static
+from pipeline.encoders.text import distilled as distilled_, static as room
+from pipeline.encoders.text.distilled import distilled, open_static
+from pipeline.encoders.text.static import StaticTextEncoder
 from pipeline.errors import EncoderError
 
 ODD = [
@@ -58,7 +59,7 @@ def test_a_vector_does_not_depend_on_company_order_or_what_came_before(
     whole = vectors(opened(folder), texts)
     again = opened(folder)
     assert (vectors(again, texts[::-1])[::-1] == whole).all()
-    monkeypatch.setattr(room, "WORDS", 60)  # most words are looked up anew each time
+    monkeypatch.setattr(distilled_, "WORDS", 60)  # most words are looked up anew each time
     monkeypatch.setattr(room, "TEXTS", 37)
     forgetful = opened(folder)
     forgetful._slots, forgetful._sums = {}, None  # the fixture opens a folder once
@@ -85,7 +86,7 @@ def test_a_student_is_distilled_once_and_is_like_its_teacher(
     assert made.dimension == 16
     assert made.wordwise
     (folder,) = tmp_path.iterdir()
-    monkeypatch.setattr(room, "_distil", lambda *_: pytest.fail("distilled again"))
+    monkeypatch.setattr(distilled_, "_distil", lambda *_: pytest.fail("distilled again"))
     again = open_encoder(config, images=ImageSettings(), threads=1, students=tmp_path)
     assert again.fingerprint == made.fingerprint
     assert distilled(config, students=tmp_path) == folder
@@ -106,7 +107,7 @@ def test_another_process_may_have_been_quicker(
             other.rename(tmp_path / other.name)
 
     first = distilled(config, students=tmp_path / "other")
-    monkeypatch.setattr(room, "_distil", slow)
+    monkeypatch.setattr(distilled_, "_distil", slow)
     found = distilled(config, students=tmp_path)
     assert found.name == first.name
     assert (found / "modules.json").read_text() != "mine"
@@ -140,8 +141,8 @@ def test_a_student_is_fine_tuned_like_any_encoder_and_judges_the_nights(
     bert_folder: Path, write_offers: Callable[..., Path], tmp_path: Path
 ) -> None:
     from pipeline.catalog import Catalog
-    from pipeline.registration import finetune
-    from pipeline.train_config import TrainConfig
+    from pipeline.config.finetune import TrainConfig
+    from pipeline.training.finetune import finetune
 
     data = write_offers(tmp_path / "data")
     teacher = {"type": "sentence_transformers", "path": str(bert_folder)}
@@ -180,7 +181,7 @@ def as_it_is(folder: Path) -> SentenceTransformersText:
 def test_a_static_folder_is_opened_without_sentence_transformers(static_folder: Path) -> None:
     code = (
         "import sys; from pathlib import Path;"
-        "from pipeline.encoders.static import open_static_folder as opened;"
+        "from pipeline.encoders.text.static import open_static_folder as opened;"
         f"found = opened(Path({str(static_folder)!r}), name='x'); list(found.encode(['a b']));"
         "print(not {'transformers', 'sentence_transformers'} & set(sys.modules))"
     )

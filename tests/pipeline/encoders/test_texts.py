@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.encoder_config import MiniLmEncoder, SentenceTransformersText
-from pipeline.encoders import minilm
-from pipeline.encoders.contract import normalised
+from pipeline.config.encoders import MiniLmEncoder, SentenceTransformersText
+from pipeline.encoders.base import normalised
+from pipeline.encoders.text import minilm
 from pipeline.encoders.windows import WindowCutter
 from pipeline.errors import EncoderError
 

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.config.encoders import CharacterCnn
+from pipeline.config.finetune import EncoderTraining
 from pipeline.encoders import ImageRef
-from pipeline.train_config import CharacterCnn, EncoderTraining
-from pipeline.training.pairs import TrainingData
+from pipeline.training.siamese.pairs import TrainingData
 
 FILLERS = ("premium quality", "brand new in box", "free shipping", "best price today")
 
@@ -159,9 +160,9 @@ def _picture(seed: int, *, side: int) -> bytes:
 @pytest.fixture
 def train(tmp_path: Path) -> Callable[..., Any]:
     """Train in scratch folders of the test; `name` tells trainings apart."""
-    from pipeline.config import ImageSettings
-    from pipeline.train_config import NegativeSettings
-    from pipeline.training.fit import train_encoder
+    from pipeline.config.finetune import NegativeSettings
+    from pipeline.config.sources import ImageSettings
+    from pipeline.training.siamese.fit import train_encoder
 
     def run(
         data: TrainingData, settings: EncoderTraining, *, name: str = "a", mined: int = 2,

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.train_config import EncoderTraining, NegativeSettings
-from pipeline.training.datamodule import PairModule
-from pipeline.training.pairs import TrainingData, prepare
-from pipeline.training.readers import grouped, read_groups
+from pipeline.config.finetune import EncoderTraining, NegativeSettings
+from pipeline.training.siamese.datamodule import PairModule
+from pipeline.training.siamese.pairs import TrainingData, prepare
+from pipeline.training.siamese.readers import grouped, read_groups
 
 
 class Letters:

@@ -16,12 +16,12 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from pipeline import progress
-from pipeline.encoder_config import SentenceTransformersImage, SentenceTransformersText, ToyText
+from pipeline.config.encoders import SentenceTransformersImage, SentenceTransformersText, ToyText
+from pipeline.config.finetune import EncoderTraining
 from pipeline.encoders import ImageRef
-from pipeline.encoders.sentence_transformers_text import open_folder
+from pipeline.encoders.text.folder import open_folder
 from pipeline.errors import TrainingError
-from pipeline.train_config import EncoderTraining
-from pipeline.training.pairs import TrainingData
+from pipeline.training.siamese.pairs import TrainingData
 
 HERE = Path(__file__).parent
 
@@ -237,7 +237,7 @@ def test_pictures_are_trained_and_broken_ones_counted(
     few: TrainingData, settings: EncoderTraining, train: Callable[..., Any],
     pictures: Callable[[TrainingData], TrainingData], router_folder: Path,
 ) -> None:  # fmt: skip
-    from pipeline.config import ImageSettings
+    from pipeline.config.sources import ImageSettings
     from pipeline.encoders import open_encoder
 
     data = pictures(few)
@@ -292,7 +292,7 @@ def test_a_loss_that_is_no_number_stops_the_training(
     few: TrainingData, settings: EncoderTraining, train: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from pipeline.training import module
+    from pipeline.training.siamese import module
 
     def broken(*_: Any, **__: Any) -> Any:
         return lambda vectors, labels: vectors.sum() * float("nan")

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from pipeline.training.folds import entity_folds
+from pipeline.training.judge.folds import entity_folds
 
 COUNT = 5
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.config.finetune import JudgeTraining
 from pipeline.errors import TrainingError
-from pipeline.learned import JudgeModel
-from pipeline.scoring import Evidence
-from pipeline.train_config import JudgeTraining
-from pipeline.training import learn
-from pipeline.training.learn import Evident, Learner, blank_judge, learn_judge, search_floor
+from pipeline.matching.evidence import Evidence
+from pipeline.matching.learned import JudgeModel
+from pipeline.training.judge import learn
+from pipeline.training.judge.learn import Evident, Learner, blank_judge, learn_judge, search_floor
 
 NAMES = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel")
 

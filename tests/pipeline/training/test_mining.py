@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from pipeline.training.mining import Mined, mine_negatives
+from pipeline.training.siamese.mining import Mined, mine_negatives
 
 
 def unit(count: int, seed: int, dimension: int = 4) -> np.ndarray:

@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipeline.encoder_config import SentenceTransformersText
-from pipeline.train_config import EncoderTraining
-from pipeline.training.module import learning_rate_share
-from pipeline.training.pairs import TrainingData
+from pipeline.config.encoders import SentenceTransformersText
+from pipeline.config.finetune import EncoderTraining
+from pipeline.training.siamese.module import learning_rate_share
+from pipeline.training.siamese.pairs import TrainingData
 
 
 @pytest.mark.parametrize(("model", "size"), [("bert", 3), ("character_cnn", 32)])

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.train_config import Objective
-from pipeline.training.objectives import (
+from pipeline.config.finetune import Objective
+from pipeline.training.siamese.objectives import (
     StepLabels,
     build_objective,
     info_nce,

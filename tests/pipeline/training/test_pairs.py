@@ -6,11 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from pipeline.errors import TrainingError
-from pipeline.training.pairs import Pairs, TrainingData, arranged, prepare, steps_of, without
+from pipeline.training.siamese.pairs import (
+    Pairs,
+    TrainingData,
+    arranged,
+    prepare,
+    steps_of,
+    without,
+)
 
 
 def tiny(items: list[str], pairs: list[tuple[int, int, float]], entity: list[int]) -> TrainingData:

@@ -9,15 +9,15 @@ from PIL import Image, ImageOps
 from pydantic import ValidationError
 from sklearn.datasets import load_sample_image
 
-from pipeline.config import ImageSettings
+from pipeline.config.self_supervised import ViewLearning, ViewTrainConfig
+from pipeline.config.sources import ImageSettings
 from pipeline.encoders import ImageRef
-from pipeline.training import learn_views
-from pipeline.training.picture_views import Photographs, PictureViews, picture_step
-from pipeline.training.runtime import quiet, torch_settings
-from pipeline.training.scenes import NEAREST, beside, nearest_of_group, told_apart
-from pipeline.training.view_objectives import Memory, entropy, info_nce
-from pipeline.training.views import Batches
-from pipeline.view_config import ViewLearning, ViewTrainConfig
+from pipeline.training.self_supervised import fit
+from pipeline.training.self_supervised.objectives import Memory, entropy, info_nce
+from pipeline.training.self_supervised.picture_views import Photographs, PictureViews, picture_step
+from pipeline.training.self_supervised.scenes import NEAREST, beside, nearest_of_group, told_apart
+from pipeline.training.self_supervised.views import Batches
+from pipeline.training.siamese.runtime import quiet, torch_settings
 
 from .test_views import SIZE, network, photographs
 
@@ -77,12 +77,12 @@ def test_a_training_puts_scenes_into_one_step_and_learns_from_them() -> None:
         count = len(vectors)
         return np.array([row * count + row + 1 for row in range(0, count, 2)])
 
-    given = learn_views.Data(views, picture_step, some.group, 0, apart)
+    given = fit.Data(views, picture_step, some.group, 0, apart)
     losses = []
     for scenes in (False, True):
         settings = ViewLearning(epochs=1, batch_size=8, learning_rate=1e-3, scenes=scenes, near=0)
         with quiet(), torch_settings(1, seed=0):
-            losses.append(learn_views.learn(network(), given, settings, seed=0)[0]["loss"])
+            losses.append(fit.learn(network(), given, settings, seed=0)[0]["loss"])
     assert asked == [24]
     assert losses[0] != losses[1]
     near = beside(apart(np.zeros((24, 2))), 24, most=1)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.train_config import Objective
-from pipeline.training.objectives import build_objective
-from pipeline.training.pairs import Pairs
-from pipeline.training.validation import Monitor, measured, monitored
+from pipeline.config.finetune import Objective
+from pipeline.training.siamese.objectives import build_objective
+from pipeline.training.siamese.pairs import Pairs
+from pipeline.training.siamese.validation import Monitor, measured, monitored
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pipeline.training.view_objectives import (
+from pipeline.training.self_supervised.objectives import (
     Memory,
     barlow_twins,
     entropy,

@@ -8,19 +8,19 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.config import ImageSettings
+from pipeline.config.self_supervised import ViewLearning, ViewObjective
+from pipeline.config.sources import ImageSettings
 from pipeline.encoders import ImageRef
 from pipeline.encoders.copy_network import CopyNetwork
-from pipeline.encoders.efficientnet_layers import Convolution
-from pipeline.encoders.sentence_transformers_folder import load_model
-from pipeline.picture_edits import EDITS
-from pipeline.text_edits import EDITS as TEXT_EDITS
-from pipeline.training import learn_views
-from pipeline.training.picture_views import Photographs, PictureViews, picture_step
-from pipeline.training.runtime import quiet, torch_settings
-from pipeline.training.text_views import TextViews, text_step
-from pipeline.training.views import Batches, alike, in_order, loader, split, steps
-from pipeline.view_config import ViewLearning, ViewObjective
+from pipeline.encoders.image.efficientnet_layers import Convolution
+from pipeline.encoders.model_folder import load_model
+from pipeline.evaluation.synthetic.picture_edits import EDITS
+from pipeline.evaluation.synthetic.text_edits import EDITS as TEXT_EDITS
+from pipeline.training.self_supervised import fit
+from pipeline.training.self_supervised.picture_views import Photographs, PictureViews, picture_step
+from pipeline.training.self_supervised.text_views import TextViews, text_step
+from pipeline.training.self_supervised.views import Batches, alike, in_order, loader, split, steps
+from pipeline.training.siamese.runtime import quiet, torch_settings
 
 SIZE = 32
 
@@ -56,10 +56,10 @@ def photographs(count: int = 24) -> Photographs:
     return Photographs(refs, np.arange(count) // 2, ImageSettings())
 
 
-def data(*, workers: int = 0, edits: tuple[str, ...] = tuple(EDITS)) -> learn_views.Data:
+def data(*, workers: int = 0, edits: tuple[str, ...] = tuple(EDITS)) -> fit.Data:
     some = photographs()
     views = PictureViews(some, size=SIZE, seed=3, edits=edits)
-    return learn_views.Data(views, picture_step, some.group, workers)
+    return fit.Data(views, picture_step, some.group, workers)
 
 
 def test_whole_groups_are_held_back_and_some_are_left() -> None:
@@ -119,7 +119,7 @@ def test_learned_whitening_leaves_views_that_differ_alike_everywhere() -> None:
     mixed = random.standard_normal((6, 6))
     records = np.repeat(random.standard_normal((4000, 6)) * [9, 5, 3, 1, 1, 1], 2, axis=0)
     features = (records + random.standard_normal((8000, 6)) * [1, 4, 1, 1, 2, 1]) @ mixed
-    weight, bias = learn_views.whitened(features.astype(np.float32), dimension=4)
+    weight, bias = fit.whitened(features.astype(np.float32), dimension=4)
     white = features @ weight.T + bias
     assert weight.shape == (4, 6)
     assert np.abs(white.mean(axis=0)).max() < 1e-3
@@ -139,7 +139,7 @@ def test_every_objective_trains_and_a_training_repeats(objective: str) -> None:
     for _ in range(2):
         encoder, told = network(), []
         with quiet(), torch_settings(1, seed=0):
-            history = learn_views.learn(encoder, data(), settings, seed=0, each=told.append)
+            history = fit.learn(encoder, data(), settings, seed=0, each=told.append)
         assert [entry["epoch"] for entry in history] == [1, 2]
         assert told == history
         assert all(np.isfinite(entry["loss"]) for entry in history)
@@ -155,9 +155,9 @@ def test_training_brings_views_nearer_than_strangers() -> None:
     settings = ViewLearning(epochs=15, batch_size=12, learning_rate=1e-2, entropy=1.0)
     encoder = network()
     with quiet(), torch_settings(1, seed=0):
-        before = learn_views.held_back(encoder, given, epoch=99)
-        learn_views.learn(encoder, given, settings, seed=0)
-        after = learn_views.held_back(encoder, given, epoch=99)
+        before = fit.held_back(encoder, given, epoch=99)
+        fit.learn(encoder, given, settings, seed=0)
+        after = fit.held_back(encoder, given, epoch=99)
     assert after["average_precision"] > before["average_precision"] + 0.1
     assert after["records"] == 24
 
@@ -167,9 +167,7 @@ def test_frozen_layers_stay(tmp_path: Path) -> None:
     encoder.freeze()
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     with quiet(), torch_settings(1, seed=0):
-        learn_views.learn(
-            encoder, data(), ViewLearning(epochs=1, batch_size=8, learning_rate=1e-2), seed=0
-        )
+        fit.learn(encoder, data(), ViewLearning(epochs=1, batch_size=8, learning_rate=1e-2), seed=0)
     changed = {
         name for name, value in encoder.state_dict().items() if (value != before[name]).any()
     }
@@ -203,9 +201,9 @@ def test_texts_are_learned_from_in_the_same_way(bert_folder: Path) -> None:
     rows, features = collate([views[(0, 1)], views[(0, 2)]])
     assert rows.tolist() == [1, 2]
     assert len(features["input_ids"]) == 4
-    given = learn_views.Data(views, collate, np.arange(10), 0)
+    given = fit.Data(views, collate, np.arange(10), 0)
     with quiet(), torch_settings(1, seed=0):
-        history = learn_views.learn(
+        history = fit.learn(
             encoder, given, ViewLearning(epochs=1, batch_size=4, learning_rate=1e-3), seed=0
         )
     assert np.isfinite(history[0]["loss"])

@@ -1,0 +1,1 @@
+"""Joins, chunks, pair keys, graphs and blocked cosines, with no domain in them."""

@@ -1,0 +1,1 @@
+"""Vectors and shingles become candidate pairs, with measured recall."""

@@ -1,0 +1,88 @@
+"""Indexes: near pairs of unit vectors, down to a floor, without a top-k cap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol, assert_never
+
+from pipeline.arrays.blocks import Pairs
+from pipeline.arrays.kernel import Floors, Vectors
+from pipeline.arrays.matrix import Matrix, unmapped
+from pipeline.candidates.indexes.checkpoint import Keep, nothing_kept
+from pipeline.config.candidates import ExactIndex, FaissIndex, IndexConfig
+
+
+class Index(Protocol):
+    """What `build_index` returns. Row numbers are those of the vectors it was built from."""
+
+    description: str
+    parts: int
+
+    def self_join(self, floor: Floors, part: int) -> Iterator[Pairs]:
+        """Yield (left < right) row pairs whose exact cosine reaches the floor.
+
+        Each pair comes once in one of the `parts` that a join has, 0 … parts - 1.
+
+        Args:
+            floor: one cosine, or (n,) float32, where a pair has to reach the lower of its two: what
+                lies below is not even looked at, so that a dense group costs what it lists.
+        """
+        ...
+
+    def search(self, queries: Vectors, floor: float) -> Iterator[Pairs]:
+        """Yield (query row, row) pairs with exact cosine >= `floor`, each pair once."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the index below `folder`."""
+        ...
+
+
+def check_index(config: IndexConfig, *, dimensions: Iterable[int | None]) -> None:
+    """Check before any work that the configured index can be built.
+
+    Args:
+        dimensions: of the vectors of each modality; None where it is not known yet.
+
+    Raises:
+        ConfigError: the factory string is not one FAISS knows, or not one that can be searched.
+    """
+    if isinstance(config, FaissIndex) and config.factory != "auto":
+        from pipeline.candidates.indexes.factory import check_factory
+
+        for dimension in dimensions:
+            check_factory(config.factory, dimension)
+
+
+def build_index(
+    config: IndexConfig,
+    vectors: Matrix,
+    *,
+    floor: Floors,
+    seed: int = 0,
+    keep: Keep = nothing_kept,
+) -> Index:
+    """Build the configured index.
+
+    Args:
+        config: which member of the room, and its settings.
+        vectors: (n, d) unit-norm float32, possibly memory-mapped; must outlive the index.
+        floor: cosine that the index is tuned for, one or (n,).
+        seed: of every random choice.
+        keep: keeps what is expensive to build.
+
+    Raises:
+        ConfigError: the factory string is not one FAISS knows, or can train on so few vectors.
+    """
+    match config:
+        case ExactIndex():
+            from pipeline.candidates.indexes.exact import BruteForce
+
+            return BruteForce(unmapped(vectors))
+        case FaissIndex():
+            from pipeline.candidates.indexes.faiss_index import build_faiss
+
+            return build_faiss(config, unmapped(vectors), floor=floor, seed=seed, keep=keep)
+        case _:
+            assert_never(config)

@@ -1,0 +1,227 @@
+"""Candidate pairs: near contents by vector, near-verbatim long texts by shingles, and how many
+of the true near pairs were found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+
+import numpy as np
+from scipy.stats import binomtest
+
+from pipeline.arrays.blocks import Pairs, block_hits, exact_pairs, reaching
+from pipeline.arrays.kernel import Floors, Hits, Positions, Scores, Vectors, each, fastest
+from pipeline.arrays.lookup import distinct, sorted_places
+from pipeline.arrays.matrix import Chosen, Matrix, unmapped
+from pipeline.arrays.memory import give_back
+from pipeline.candidates.dense_groups import Crowds, find_crowds
+from pipeline.candidates.indexes import Index, build_index
+from pipeline.candidates.indexes.checkpoint import Arrays, Keep, nothing_kept
+from pipeline.candidates.reuse import Carried
+from pipeline.config.candidates import CandidateSettings, IndexConfig
+
+# Fresh contents are searched exactly up to this many scores (10 s on two cores in bfloat16, minutes
+# without it) and up to this share of all.
+FRESH_SCORES = 1 << 35
+FRESH_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Share of the true near pairs of a sample that the index found, with a 95 % interval.
+
+    The interval is Wilson's over the sampled records that have a near pair: the pairs of one record
+    are not independent, so the record is the unit.
+    """
+
+    recall: float
+    low: float
+    high: float
+    pairs: int
+    sampled: int
+
+
+@dataclass(frozen=True)
+class NearPairs:
+    """What the vector search of one modality produced; rows are those of the vectors given."""
+
+    left: Positions
+    right: Positions
+    crowds: Crowds
+    recall: Recall
+    index: Index | None
+    description: str
+    fresh: int  # rows that were searched
+
+
+def near_pairs(
+    vectors: Vectors,
+    *,
+    floor: float,
+    index: IndexConfig,
+    settings: CandidateSettings,
+    seed: int,
+    carried: Carried | None = None,
+    keep: Keep = nothing_kept,
+) -> NearPairs:
+    """Find every pair with cosine >= `floor`, crowds collapsed first, recall measured after.
+
+    Args:
+        vectors: (n, d) unit-norm float32, possibly memory-mapped, in an order that does not depend
+            on the input's (content hash).
+        carried: last night's pairs that stand. What it did not search, or not as far down, is then
+            searched exactly, against everything, without an index; but where that is a quarter of
+            the rows, all is searched again.
+        keep: keeps the pieces of a search of all.
+
+    Returns:
+        Pairs (left < right), each once, sorted; crowd members appear only with their leader.
+    """
+    stored = unmapped(vectors)
+    crowds = find_crowds(stored, floor=floor, crowd=settings.crowd, cosine=settings.crowd_cosine)
+    kept = Chosen(stored, crowds.kept) if len(crowds.member) else stored
+    count = len(kept)
+    if count < 2:
+        nothing = Recall(1.0, 0.0, 1.0, 0, count)
+        told = f"one leader of {len(crowds.member)} members" if len(crowds.member) else ""
+        left, right = _with_members(np.zeros(0, np.int64), crowds, len(vectors))
+        return NearPairs(left, right, crowds, nothing, None, told, count)
+    fresh = fresh_rows(crowds, carried)
+    built = None
+    if carried is not None and _few(len(fresh), count):
+        told = f"last night's pairs and {len(fresh)} fresh contents against {count}, exact"
+        new = exact_pairs(kept, _of_fresh(kept, fresh, crowds.floor))
+        standing = _listed(_standing(carried, crowds, len(vectors)), kept, crowds)
+        keys = _keys(chain(standing, new), count)
+    else:
+        built = build_index(index, kept, floor=crowds.floor, seed=seed, keep=keep)
+        told, fresh = built.description, np.arange(count)
+        keys = _joined(built, count, crowds.floor, keep)
+    recall = measure_recall(
+        kept, keys, floor=crowds.floor, sample=settings.recall_sample, seed=seed
+    )
+    left, right = _with_members(keys, crowds, len(vectors))
+    return NearPairs(left, right, crowds, recall, built, told, len(fresh))
+
+
+def _with_members(keys: Positions, crowds: Crowds, count: int) -> Pairs:
+    """The rows of the pairs of kept rows and, if any, of crowd members with their leaders, sorted.
+
+    Args:
+        keys: sorted; they are used up, as there may be hundreds of millions.
+    """
+    kept, led = crowds.kept, len(crowds.member)
+    if led:
+        left = keys // len(kept)
+        keys -= left * len(kept)
+        sides = crowds.leader, crowds.member
+        with_leader = np.minimum(*sides) * count + np.maximum(*sides)
+        keys = distinct([kept[left] * count + kept[keys], with_leader])
+    left = keys // max(count, 1)
+    keys -= left * count
+    return left, keys
+
+
+def _joined(index: Index, count: int, floors: Scores, keep: Keep) -> Positions:
+    """Sorted keys of the pairs of an index's self-join, each part of it kept."""
+
+    def part(number: int) -> Arrays:
+        return {"keys": _keys(index.self_join(floors, number), count)}
+
+    parts = []
+    for number in range(index.parts):
+        parts.append(keep(f"part-{number}", partial(part, number))["keys"])
+        give_back()
+    return distinct(parts)
+
+
+def fresh_rows(crowds: Crowds, carried: Carried | None) -> Positions:
+    """Places among the kept rows that last night did not search as far down as tonight."""
+    if carried is None:
+        return np.arange(len(crowds.kept))
+    return np.flatnonzero(carried.floor[crowds.kept] > crowds.floor)
+
+
+def _few(fresh: int, count: int) -> bool:
+    """Whether so few of the rows are fresh that searching them alone costs less than an index."""
+    return fresh * count <= FRESH_SCORES and fresh <= FRESH_SHARE * count
+
+
+def _standing(carried: Carried, crowds: Crowds, count: int) -> Iterator[Pairs]:
+    """Last night's pairs by their places among the kept rows."""
+    place = np.full(count, -1, np.int64)
+    place[crowds.kept] = np.arange(len(crowds.kept))
+    left, right = place[carried.pairs.left], place[carried.pairs.right]
+    kept = (left >= 0) & (right >= 0)
+    yield left[kept], right[kept]
+
+
+def _of_fresh(vectors: Matrix, fresh: Positions, floors: Scores) -> Iterator[Hits]:
+    """(fresh row, other row), a pair of fresh rows once."""
+    is_fresh = np.zeros(len(vectors), bool)
+    is_fresh[fresh] = True
+    floor = floors[fresh], floors
+    for found in block_hits(vectors[fresh], vectors, floor, kernel=fastest()):
+        own, other = fresh[found.row], found.column
+        kept = np.where(is_fresh[other], own < other, own != other)
+        yield Hits(own[kept], other[kept], found.floor[kept], found.sure[kept])
+
+
+def _listed(pairs: Iterator[Pairs], vectors: Matrix, crowds: Crowds) -> Iterator[Pairs]:
+    """Leave out the pairs below both rows' raised floors."""
+    for left, right in pairs:
+        if crowds.raised:
+            wanted = np.minimum(crowds.floor[left], crowds.floor[right])
+            sure = wanted <= crowds.floor.min()
+            kept = reaching(vectors, Hits(left, right, wanted, sure))
+            left, right = left[kept], right[kept]
+        yield left, right
+
+
+def _keys(pairs: Iterator[Pairs], count: int) -> Positions:
+    """Pairs as sorted, distinct keys left * count + right."""
+    return distinct([left * count + right for left, right in pairs])
+
+
+def measure_recall(
+    vectors: Matrix,
+    keys: Positions,
+    *,
+    floor: Floors,
+    sample: int,
+    seed: int,
+) -> Recall:
+    """Search a random sample of records by brute force and count what `keys` contains.
+
+    Args:
+        vectors: (n, d) unit-norm float32.
+        keys: sorted pair keys left * n + right that the index found.
+        floor: cosine that rows are searched down to, one or (n,).
+        sample: records drawn without replacement; all when there are fewer.
+    """
+    count = len(vectors)
+    rows = np.sort(np.random.default_rng(seed).permutation(count)[:sample])
+    queries, floors = vectors[rows], each(floor, count)
+    true = np.zeros(len(rows), np.int64)
+    found = np.zeros(len(rows), np.int64)
+    for hits in block_hits(queries, vectors, (floors[rows], floors), kernel=fastest()):
+        real = reaching(vectors, hits, queries=queries) & (rows[hits.row] != hits.column)
+        row, query, column = hits.row[real], rows[hits.row[real]], hits.column[real]
+        key = np.minimum(query, column) * count + np.maximum(query, column)
+        true += np.bincount(row, minlength=len(rows))
+        found += np.bincount(row[sorted_places(key, keys) >= 0], minlength=len(rows))
+    return _recall(true, found)
+
+
+def _recall(true: Positions, found: Positions) -> Recall:
+    pairs, units = int(true.sum()), int((true > 0).sum())
+    if not pairs:
+        return Recall(1.0, 0.0, 1.0, 0, len(true))
+    share = float(found.sum() / pairs)
+    interval = binomtest(round(share * units), units).proportion_ci(method="wilson")
+    return Recall(
+        share, min(share, float(interval.low)), max(share, float(interval.high)), pairs, len(true)
+    )

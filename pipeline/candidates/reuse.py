@@ -1,0 +1,59 @@
+"""Near pairs of the previous run that still stand: both contents are there, searched alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.arrays.kernel import Positions
+from pipeline.arrays.lookup import places
+
+Flags = npt.NDArray[np.bool_]
+Scores = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Near:
+    """Near pairs of contents: places left < right in their sorted hashes, sorted; score (p,)."""
+
+    left: Positions
+    right: Positions
+    score: Scores
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Last night's near pairs between contents that are still there, in tonight's places.
+
+    Attributes:
+        pairs: those pairs, sorted.
+        floor: (n,) float32 cosine down to which last night searched each of tonight's contents;
+            infinite where it did not: the content is new, or was collapsed into a crowd.
+    """
+
+    pairs: Near
+    floor: Scores
+
+
+def carry(
+    tonight: pa.Array, before: pa.Array, near: Near, *, again: Flags, floor: Scores
+) -> Carried:
+    """Move last night's near pairs to tonight's contents.
+
+    Args:
+        tonight, before: distinct sorted hashes; near: places in `before`.
+        again: (tonight,) contents to be looked at as if they were new.
+        floor: (before,) as in `Carried`, by last night's places.
+    """
+    place = places(before, tonight)
+    stayed = place >= 0
+    floors = np.full(len(tonight), np.inf, np.float32)
+    floors[place[stayed]] = floor[stayed]
+    floors[again] = np.inf
+    left, right = place[near.left], place[near.right]
+    kept = (left >= 0) & (right >= 0)
+    kept[kept] = np.maximum(floors[left[kept]], floors[right[kept]]) < np.inf
+    return Carried(Near(left[kept], right[kept], near.score[kept]), floors)

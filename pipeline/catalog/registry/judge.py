@@ -1,0 +1,80 @@
+"""A registered model made ready to judge: its encoder's settings and its calibrated rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.catalog.registry.version import Model, encoder_settings
+from pipeline.encoders.fingerprint import fingerprint, folder_digest
+from pipeline.errors import ModelError
+from pipeline.evaluation.calibration.calibration import Calibration
+from pipeline.matching.geometry.verify_pairs import METHOD
+from pipeline.matching.learned import JudgeModel, LearnedRule
+
+JUDGE, CALIBRATION, SPLIT = "judge", "calibration.json", "split.parquet"
+IMAGE_ENCODER = "image_encoder"  # the fact of model.json, and the folder of its files
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A version opened and verified.
+
+    Attributes:
+        model: of the registry.
+        rule: its judge with its own calibration.
+    """
+
+    model: Model
+    rule: LearnedRule
+
+    @property
+    def modality(self) -> str:
+        """'text' or 'image'."""
+        return self.rule.model.modality
+
+    @property
+    def encoder(self) -> Any:
+        """Settings that open its encoder."""
+        return self.model.encoder
+
+    @property
+    def image_encoder(self) -> Any:
+        """Settings that open the encoder of the pictures beside the texts; None: not looked at."""
+        if self.rule.model.pictures is None:
+            return None
+        return encoder_settings(self.model.facts[IMAGE_ENCODER], self.model.folder)
+
+
+def open_registered(model: Model) -> Registered:
+    """Load the judge of a verified version.
+
+    Raises:
+        ModelError: a file is missing or damaged, the calibration belongs to another judge, or it
+            learned from another way of laying pictures upon each other.
+    """
+    judge = JudgeModel.load(model.folder / JUDGE)
+    try:
+        text = (model.folder / CALIBRATION).read_text()
+    except OSError as error:
+        raise ModelError(f"{model.reference} has no {CALIBRATION}: {error.strerror}") from error
+    if judge.pictures is not None and IMAGE_ENCODER not in model.facts:
+        raise ModelError(f"{model.reference} does not say which encoder sees its pictures")
+    if judge.geometry not in (None, METHOD):
+        raise ModelError(
+            f"{model.reference} learned from way {judge.geometry} of laying pictures upon each "
+            f"other, and this is way {METHOD}; fine-tune again"
+        )
+    calibration = Calibration.from_json(text)
+    calibration.require_model(scorer(model.facts["encoder_fingerprint"], model.folder))
+    return Registered(model, LearnedRule(judge, calibration, model.reference))
+
+
+def scorer(encoder_fingerprint: str, folder: Any) -> str:
+    """What a calibration is bound to: the encoder and the judge's files, 16 hex digits."""
+    return fingerprint(encoder=encoder_fingerprint, judge=folder_digest(folder / JUDGE))
+
+
+def champion_purpose(purpose: str, modality: str) -> str:
+    """The registry's name for what a champion is champion of; texts need no mention."""
+    return purpose if modality == "text" else f"{purpose}, {modality}s"

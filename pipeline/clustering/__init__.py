@@ -1,0 +1,1 @@
+"""Accepted links and verdicts become clusters, with keepers, lineage and events."""

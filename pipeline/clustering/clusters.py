@@ -1,0 +1,147 @@
+"""The clusters table and the cut links, out of a grouping of what verdicts made of the units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.arrays.kernel import Positions
+from pipeline.candidates.content_groups import Units
+from pipeline.clustering.cover.constraints import constrained
+from pipeline.clustering.cover.star_clustering import Grouping, group
+from pipeline.clustering.lineage import new_ids
+from pipeline.clustering.links import Links
+from pipeline.clustering.must_link_groups import Entities, cut_links
+from pipeline.clustering.review import doubted_clusters
+from pipeline.clustering.survivorship import preference
+from pipeline.config.run import ClusterSettings
+from pipeline.labels.verdicts import Verdicts, none
+from pipeline.schemas import CLUSTERS
+
+__all__ = ["Links", "cluster_tables"]
+
+Floats = npt.NDArray[np.float64]
+
+VERDICT = 4  # beside the bits of `found_by`
+EVIDENCE = (
+    "exact", "text", "image", "text+image",
+    "verdict", "text+verdict", "image+verdict", "text+image+verdict",
+)  # fmt: skip
+
+
+def cluster_tables(
+    records: pa.Table,
+    units: Units,
+    links: Links,
+    settings: ClusterSettings,
+    verdicts: Verdicts | None = None,
+) -> tuple[pa.Table, pa.Table]:
+    """Cluster every record.
+
+    Args:
+        records: sorted by record_id, with the columns the keeper policy needs.
+
+    Returns:
+        The clusters table (every record once, sorted by record_id, under a new cluster id each
+        time: a hash of the smallest record id) and the cut links.
+    """
+    verdicts = verdicts or none()
+    bound = constrained(units, links, verdicts)
+    entities = Entities.of(bound)
+    of_record = bound.entity[bound.of_record]
+    rank, rules = preference(records, bound, settings)
+    best = _best_record(of_record, rank)
+    grouping = group(
+        len(entities.rows), entities.left, entities.right, entities.probability,
+        rank[best].argsort().argsort(), apart=(bound.apart_left, bound.apart_right),
+    )  # fmt: skip
+    kept = best[grouping.representative[of_record]]
+    cluster = grouping.cluster[of_record]
+    to_kept = _probability_to_representative(grouping, entities)
+    size = np.bincount(cluster)
+    cohesion = np.ones(len(size))
+    np.minimum.at(cohesion, cluster, to_kept[of_record])
+    ids = records["record_id"].combine_chunks()
+    doubted = doubted_clusters(
+        grouping, bound, entities, units=units, texts=records["text"], verdicts=verdicts
+    )
+    table = pa.table(
+        {
+            "record_id": ids,
+            "cluster_id": _cluster_ids(ids, cluster),
+            "size": pa.array(size[cluster].astype(np.int32)),
+            "representative": ids.take(pa.array(kept)),
+            "probability_to_representative": pa.array(to_kept[of_record].astype(np.float32)),
+            "cohesion": pa.array(cohesion[cluster].astype(np.float32)),
+            "status": _of_members(np.where(doubted, "review", "confirmed"), cluster),
+            "evidence": _of_members(_evidence(grouping, entities, size), cluster),
+            "keeper_reason": _of_members(_reasons(kept, cluster, rules, rank), cluster),
+        },
+        schema=CLUSTERS,
+    )
+    return table, cut_links(ids, bound, grouping, verdicts)
+
+
+def _of_members(words: npt.NDArray[Any], cluster: Positions) -> pa.Array:
+    """(n,) what is said of each record's cluster; numpy would hold each at the longest's width."""
+    return pa.array(words, pa.string()).take(pa.array(cluster))
+
+
+def _best_record(of_record: Positions, rank: Positions) -> Positions:
+    """The preferred record of each entity."""
+    order = np.lexsort((rank, of_record))
+    return order[np.searchsorted(of_record[order], np.arange(int(of_record.max(initial=-1)) + 1))]
+
+
+def _probability_to_representative(grouping: Grouping, links: Entities) -> Floats:
+    """(e,) probability of each entity's own link to its representative; 1 for the latter."""
+    out = np.ones(len(grouping.cluster))
+    for one, other in ((links.left, links.right), (links.right, links.left)):
+        direct = grouping.representative[one] == other
+        out[one[direct]] = links.probability[direct]
+    return out
+
+
+def _cluster_ids(ids: pa.Array, cluster: Positions) -> pa.Array:
+    """A hash of the smallest record id: the same whatever the order of the input."""
+    _, first = np.unique(cluster, return_index=True)
+    return new_ids(ids.take(pa.array(first)), taken=ids[:0]).take(pa.array(cluster))
+
+
+def _evidence(grouping: Grouping, links: Entities, size: Positions) -> npt.NDArray[np.str_]:
+    """What holds each cluster together: its links to the representative, and verdicts."""
+    bits = np.zeros(len(size), np.uint8)
+    representative = grouping.representative
+    direct = (representative[links.left] == links.right) | (
+        representative[links.right] == links.left
+    )
+    np.bitwise_or.at(bits, grouping.cluster[links.left[direct]], links.found_by[direct])
+    bits[grouping.cluster[links.tied]] |= VERDICT
+    return np.where(size == 1, "single", np.array(EVIDENCE)[bits])
+
+
+def _reasons(
+    kept: Positions, cluster: Positions, rules: list[tuple[str, Floats, str]], rank: Positions
+) -> npt.NDArray[np.object_]:
+    """(c,) why it represents: the first rule in which it leads its cluster, or that all tie."""
+    count = int(cluster.max(initial=-1)) + 1
+    size = np.bincount(cluster, minlength=count)
+    head = kept[np.unique(cluster, return_index=True)[1]] if count else kept
+    reason = np.full(count, "first by record id: every rule ties", dtype=object)
+    preferred = np.full(count, np.iinfo(np.int64).max)
+    np.minimum.at(preferred, cluster, rank)
+    open_clusters = np.ones(count, bool)
+    for _, value, phrase in rules:
+        most = np.full(count, -np.inf)
+        least = np.full(count, np.inf)
+        np.maximum.at(most, cluster, value)
+        np.minimum.at(least, cluster, value)
+        decides = open_clusters & (value[head] == most) & (most > least)
+        reason[decides] = phrase
+        open_clusters &= ~decides
+    reason[preferred != rank[head]] = "linked directly to every member; the preferred record is not"
+    reason[size == 1] = "single"
+    return reason

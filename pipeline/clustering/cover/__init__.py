@@ -1,0 +1,1 @@
+"""Star covers: accepted links become clusters in which each member is near its centre."""

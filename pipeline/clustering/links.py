@@ -1,0 +1,51 @@
+"""Links between units, as the judge left them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.arrays.kernel import Positions
+
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Links:
+    """Accepted links between units.
+
+    Attributes:
+        left, right: (m,) unit numbers, left < right, each once, sorted.
+        probability: (m,) judge's probability.
+        found_by: (m,) bit 1 text, bit 2 image.
+        refused_left, refused_right: (r,) pairs of units that were not accepted.
+        apart: (r,) true where such a pair was judged distinct, or text and picture contradict.
+    """
+
+    left: Positions
+    right: Positions
+    probability: npt.NDArray[np.float64]
+    found_by: npt.NDArray[np.uint8]
+    refused_left: Positions
+    refused_right: Positions
+    apart: Flags
+
+    def among(self, kept: Flags) -> Links:
+        """The links between units of a subset (u,), by their numbers in it.
+
+        A link has both ends in the subset or none.
+        """
+        number = np.cumsum(kept) - 1
+        here, refused = kept[self.left], kept[self.refused_left] & kept[self.refused_right]
+        return replace(
+            self,
+            left=number[self.left[here]],
+            right=number[self.right[here]],
+            probability=self.probability[here],
+            found_by=self.found_by[here],
+            refused_left=number[self.refused_left[refused]],
+            refused_right=number[self.refused_right[refused]],
+            apart=self.apart[refused],
+        )

@@ -1,0 +1,134 @@
+"""Clustering only what changed: the part of a night that can differ from the night before.
+
+Clusters depend on nothing outside their connected component over links and verdicts. So a component
+in which nothing changed, and which has lost nothing, has last night's rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.arrays.graph import components
+from pipeline.arrays.lookup import flat, places
+from pipeline.candidates.content_groups import Units
+from pipeline.clustering.clusters import cluster_tables
+from pipeline.clustering.links import Links
+from pipeline.config.run import ClusterSettings
+from pipeline.labels.verdicts import Verdicts
+from pipeline.schemas import CLUSTERS, CUT_LINKS
+
+Rows = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+def recluster(
+    records: pa.Table,
+    units: Units,
+    links: Links,
+    settings: ClusterSettings,
+    verdicts: Verdicts,
+    *,
+    touched: Flags,
+    before: pa.Table,
+    cut_before: pa.Table,
+) -> tuple[pa.Table, Rows, pa.Table]:
+    """Cluster every record, taking over what is as it was last night.
+
+    Args:
+        records: as `cluster_tables` takes them.
+        touched: (u,) units whose records, contents, pairs or verdicts are not last night's.
+        before, cut_before: last night's clusters and cut links.
+
+    Returns:
+        What `cluster_tables` gives, but for the cluster ids, with the (n,) number of each record's
+        cluster: those of last night's rows and of new ones may clash.
+    """
+    ids = flat(records["record_id"])
+    place = places(ids, flat(before["record_id"]))
+    open_units = _spread(ids, units, links, verdicts, touched, place, before, cut_before)
+    anew = open_units[units.of_record]
+    fresh, cut = cluster_tables(
+        records.filter(pa.array(anew)),
+        _some_units(units, anew, open_units),
+        links.among(open_units),
+        settings,
+        verdicts.among(anew),
+    )
+    kept = np.flatnonzero(~anew)
+    rows = pa.concat_tables([fresh, before.take(pa.array(place[kept])).select(CLUSTERS.names)])
+    order = np.empty(len(ids), np.int64)
+    order[np.concatenate([np.flatnonzero(anew), kept])] = np.arange(len(ids))
+    old_cut = cut_before.filter(pa.array(_among(cut_before["left_id"], ids, ~anew)))
+    cuts = pa.concat_tables([cut, old_cut.select(CUT_LINKS.names)])
+    return (
+        rows.take(pa.array(order)).combine_chunks(),
+        _numbers(rows, len(fresh))[order],
+        cuts.sort_by([("left_id", "ascending"), ("right_id", "ascending")]),
+    )
+
+
+def _numbers(rows: pa.Table, fresh: int) -> Rows:
+    """(n,) cluster numbers; equal ids among the fresh and among the kept rows are two clusters."""
+    code = np.asarray(flat(rows["cluster_id"]).dictionary_encode().indices, np.int64)
+    apart = np.where(np.arange(len(code)) < fresh, code, code + len(code))
+    return np.unique(apart, return_inverse=True)[1]
+
+
+def _among(column: pa.ChunkedArray, ids: pa.Array, chosen: Flags) -> Flags:
+    place = places(column, ids)
+    there: Flags = (place >= 0) & np.append(chosen, False)[place]
+    return there
+
+
+def _spread(
+    ids: pa.Array,
+    units: Units,
+    links: Links,
+    verdicts: Verdicts,
+    touched: Flags,
+    place: Rows,
+    before: pa.Table,
+    cut_before: pa.Table,
+) -> Flags:
+    """(u,) units in a component that something touched.
+
+    What was together last night, or would have been but for a cut, hangs together here too: so what
+    has lost a member or a link is found by what is left of it.
+    """
+    of_record, count = units.of_record, len(units.rows)
+    old = np.asarray(flat(before["cluster_id"]).dictionary_encode().indices, np.int64)
+    known = np.flatnonzero(place >= 0)
+    ends = [places(cut_before[side], flat(before["record_id"])) for side in ("left_id", "right_id")]
+    left = [links.left, of_record[verdicts.left], of_record[known], count + old[ends[0]]]
+    right = [
+        links.right,
+        of_record[verdicts.right],
+        count + old[place[known]],
+        count + old[ends[1]],
+    ]
+    total = count + int(old.max(initial=-1)) + 1
+    part = components(total, np.concatenate(left), np.concatenate(right))
+    gone = np.ones(len(before), bool)
+    gone[place[known]] = False
+    seeds = np.concatenate(
+        [np.flatnonzero(touched), of_record[place < 0], count + old[np.flatnonzero(gone)]]
+    )
+    opened = np.zeros(total, bool)
+    opened[part[seeds]] = True
+    found: Flags = opened[part[:count]]
+    return found
+
+
+def _some_units(units: Units, records: Flags, kept: Flags) -> Units:
+    """The kept units of the kept records, numbered anew."""
+    row = np.cumsum(records) - 1
+    return replace(
+        units,
+        leader=row[units.leader[records]],
+        rows=row[units.rows[kept]],
+        **{name: getattr(units, name)[kept] for name in ("text", "image", "short", "pictured")},
+    )

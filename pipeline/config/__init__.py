@@ -1,0 +1,1 @@
+"""Every setting, frozen and checked, with the file it was read from."""

@@ -1,0 +1,69 @@
+"""Settings of the index and of the candidate pairs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    Field,
+)
+
+from pipeline.config.base import (
+    Cosine,
+    Frozen,
+    Share,
+)
+
+# --- index and candidates ----------------------------------------------------------------------
+
+
+class ExactIndex(Frozen):
+    """Brute force in blocks: the oracle, and right for small collections."""
+
+    type: Literal["exact"]
+
+
+class FaissIndex(Frozen):
+    """FAISS, by the rule: flat up to `exact_below` contents, inverted lists above."""
+
+    type: Literal["faiss"] = "faiss"
+    factory: str = Field("auto", description="FAISS factory string, or auto for the rule.")
+    exact_below: int = Field(100_000, ge=0, description="Up to this many contents search exactly.")
+    target_recall: Share = Field(
+        0.995, description="Probes are tuned on a sample until this share of near pairs is found."
+    )
+
+
+IndexConfig = Annotated[ExactIndex | FaissIndex, Field(discriminator="type")]
+
+
+class LexicalSettings(Frozen):
+    """MinHash over word shingles for long texts, whose embedding blurs near-verbatim copies."""
+
+    enabled: bool = True
+    min_tokens: int = Field(40, ge=5, description="Shorter texts are left to the embedding.")
+    shingle: int = Field(3, ge=1, le=10, description="Words per shingle.")
+    floor: Share = Field(0.5, description="Exact Jaccard at or above which a pair is kept.")
+
+
+class CandidateSettings(Frozen):
+    """Down to where candidate pairs are searched, and how crowds are collapsed."""
+
+    text_floor: Cosine | None = Field(None, description="Search floor; default: the encoder's own.")
+    image_floor: Cosine | None = Field(
+        None, description="Search floor; default: the encoder's own."
+    )
+    lexical: LexicalSettings = LexicalSettings()
+    crowd: int = Field(
+        1000, ge=2, description="Near copies listed of one content; in a crowd the floor rises."
+    )
+    crowd_cosine: Share = Field(
+        0.98, description="Crowds that are denser than this cosine are collapsed to leaders."
+    )
+    recall_sample: int = Field(500, ge=1, description="Records searched by brute force each run.")
+    orientations: bool = Field(
+        False,
+        description="True: pictures are also asked for mirrored and turned by quarters, in eight "
+        "passes of the image encoder instead of one, for one that was not trained for that. What "
+        "is found is laid upon each other, so judge.geometry must be on.",
+    )

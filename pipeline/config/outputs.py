@@ -1,0 +1,144 @@
+"""Settings of what a run leaves: exports, report, figures, and who is told."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import (
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from pipeline.config.base import Frozen, Share
+
+# Which exports each option means something for; elsewhere it is refused, never ignored.
+EXPORT_OPTIONS: dict[str, tuple[str, ...]] = {
+    "min_probability": ("clusters", "pairs", "survivors", "removals"),
+    "min_size": ("clusters",),
+    "include_review": ("survivors", "removals"),
+    "merge_attributes": ("survivors",),
+}
+
+Format = Literal["parquet", "csv", "jsonl"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+
+class ExportSettings(Frozen):
+    """One file written after every published run."""
+
+    what: Literal["clusters", "pairs", "survivors", "removals", "events"] = "clusters"
+    format: Format = "csv"
+    path: str
+    min_probability: Share | None = Field(
+        None, description="Leave out what is less sure; a removal left out survives."
+    )
+    min_size: int = Field(1, ge=1, description="Records a cluster must have; 2: no singletons.")
+    include_review: bool = Field(
+        False, description="Let members of clusters in review be removed too."
+    )
+    merge_attributes: bool = Field(
+        False, description="Fill a survivor's empty fields from the copies it stands for."
+    )
+
+    @field_validator(*EXPORT_OPTIONS)
+    @classmethod
+    def _applies(cls, value: Any, info: ValidationInfo) -> Any:
+        name, what = str(info.field_name), info.data.get("what")
+        places = EXPORT_OPTIONS[name]
+        if what and what not in places and value != cls.model_fields[name].default:
+            only = " and ".join(filter(None, [", ".join(places[:-1]), places[-1]]))
+            raise ValueError(f"applies to {only} only, this one is {what}; leave it out")
+        return value
+
+
+class ReportSettings(Frozen):
+    """How much of a run the HTML report shows; what is left out is counted there."""
+
+    clusters: int = Field(200, ge=1, description="Clusters shown, largest, weakest and a sample.")
+    members: int = Field(12, ge=2, description="Members shown per cluster.")
+    pairs: int = Field(100, ge=1, description="Borderline pairs shown.")
+    quarantine: int = Field(200, ge=1, description="Quarantined rows shown.")
+    max_bytes: int = Field(20_000_000, ge=1_000_000, description="Thumbnails stop at this size.")
+
+
+Outcome = Literal["published", "unwritten", "held", "failed"]
+
+
+class NotifyBase(Frozen):
+    """When somebody is told. Secrets are named as environment variables and never kept."""
+
+    when: tuple[Outcome, ...] = Field(
+        ("held", "failed", "unwritten"),
+        min_length=1,
+        description="unwritten: published, and the report or an export could not be written.",
+    )
+    timeout: float = Field(10, gt=0, le=300, description="Seconds until it is given up.")
+
+
+class Webhook(NotifyBase):
+    """A POST with a JSON body; its `text` is what Slack, Mattermost and their like show."""
+
+    type: Literal["webhook"]
+    url: str | None = Field(None, description="Where to, when the address is no secret.")
+    url_env: str | None = Field(None, description="Environment variable that holds the address.")
+    token_env: str | None = Field(None, description="Variable with a bearer token to send along.")
+
+    @model_validator(mode="after")
+    def _addressed(self) -> Webhook:
+        if (self.url is None) == (self.url_env is None):
+            raise ValueError("name one of url and url_env")
+        if self.url is not None and not re.match(r"https?://[^/@]+(/|$)", self.url):
+            raise ValueError(
+                "url must be http(s)://host/… without a user or password; "
+                "put an address that is a secret into an environment variable and name it: url_env"
+            )
+        return self
+
+
+class Email(NotifyBase):
+    """A mail by SMTP."""
+
+    type: Literal["email"]
+    to: tuple[str, ...] = Field(min_length=1)
+    sender: str = Field(description="Address in From.")
+    host: str = Field(description="The mail server.")
+    port: int = Field(587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str | None = Field(None, description="Name to log in with.")
+    password_env: str | None = Field(None, description="Variable that holds its password.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Email:
+        if (self.user is None) != (self.password_env is None):
+            raise ValueError("user and password_env go together; name both or none")
+        if self.user and self.security == "none":
+            raise ValueError("a password is not sent in the clear; choose starttls or tls")
+        return self
+
+
+class CommandHook(NotifyBase):
+    """A command of your own, called without a shell; the same JSON comes on its standard input."""
+
+    type: Literal["command"]
+    command: tuple[str, ...] = Field(min_length=1, description="Program and arguments.")
+
+
+Notify = Annotated[Webhook | Email | CommandHook, Field(discriminator="type")]
+
+
+class MetricsSettings(Frozen):
+    """Where the latest run's metrics are put, beside those kept with every run."""
+
+    path: str | None = Field(
+        None, description="A .prom file in the folder of node_exporter's textfile collector."
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _is_read(cls, value: str | None) -> str | None:
+        if value is not None and not value.endswith(".prom"):
+            raise ValueError("must end in .prom: the collector reads no other file")
+        return value

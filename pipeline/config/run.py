@@ -1,0 +1,129 @@
+"""Frozen pydantic settings, and `load_config`, whose errors name field, value and fix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import (
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from pipeline.config.base import (
+    CatalogSettings,
+    Frozen,
+    absolute,
+    anchored,
+    read_settings,
+)
+from pipeline.config.candidates import CandidateSettings, FaissIndex, IndexConfig
+from pipeline.config.encoders import (
+    CopyDetection,
+    ImageEncoderConfig,
+    MiniLmEncoder,
+    TextEncodersConfig,
+    anchored_encoder,
+)
+from pipeline.config.gates import GateSettings
+from pipeline.config.matching import JudgeSettings
+from pipeline.config.outputs import ExportSettings, MetricsSettings, Notify, ReportSettings
+from pipeline.config.sources import ImageSettings, SourceBase, SourceConfig, TextSettings
+
+Keeper = Literal[
+    "longest_text", "highest_resolution", "newest", "oldest", "source_priority", "most_central"
+]
+
+
+class ClusterSettings(Frozen):
+    """How the record that stays is suggested. The first rule that separates two records decides."""
+
+    keeper: tuple[Keeper, ...] = ("longest_text", "highest_resolution", "most_central")
+    source_priority: tuple[str, ...] = Field((), description="Source names, the preferred first.")
+
+
+class RetentionSettings(Frozen):
+    """What is kept of earlier runs. A run is kept by either limit; held ones always are."""
+
+    runs: int = Field(30, ge=1, description="Published runs kept, the newest.")
+    days: float = Field(30, ge=0, description="Runs that ended within so many days are kept.")
+
+
+class RunConfig(CatalogSettings):
+    """One nightly run, complete: nothing is inherited and nothing is implied by a path."""
+
+    name: str = Field("nightly", pattern=r"^[A-Za-z0-9_.-]+$")
+    sources: tuple[SourceConfig, ...] = Field(min_length=1)
+    labels: str | None = Field(
+        None, description="Parquet, CSV or JSONL with left_id, right_id, label (1 or 0) to score."
+    )
+    labels_complete: bool = Field(
+        False, description="True: every pair not labelled 1 is a non-duplicate."
+    )
+    text: TextSettings = TextSettings()
+    images: ImageSettings = ImageSettings()
+    model: str = Field(
+        "champion",
+        description="champion: the registry's, where there is one; none; or a model, name/v0003.",
+    )
+    text_encoder: TextEncodersConfig = MiniLmEncoder()
+    image_encoder: ImageEncoderConfig = CopyDetection()
+    index: IndexConfig = FaissIndex()
+    candidates: CandidateSettings = CandidateSettings()
+    judge: JudgeSettings = JudgeSettings()
+    clustering: ClusterSettings = ClusterSettings()
+    gates: GateSettings = GateSettings()
+    retention: RetentionSettings = RetentionSettings()
+    exports: tuple[ExportSettings, ...] = ()
+    report: ReportSettings = ReportSettings()
+    notify: tuple[Notify, ...] = Field((), description="Who is told how a run ended.")
+    metrics: MetricsSettings = MetricsSettings()
+    shard_rows: int = Field(50_000, ge=1, description="Rows per shard: the unit of work.")
+    threads: int | None = Field(None, ge=1, description="CPU threads; default: all cores.")
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _turned_are_verified(self) -> RunConfig:
+        if self.candidates.orientations and not self.judge.geometry:
+            raise ValueError(
+                "candidates.orientations finds pairs that only geometry can accept, and "
+                "judge.geometry is false; set it to true"
+            )
+        return self
+
+    @field_validator("sources")
+    @classmethod
+    def _unique_names(cls, sources: tuple[SourceBase, ...]) -> tuple[SourceBase, ...]:
+        names = [source.name for source in sources]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"source names must differ; used twice: {', '.join(twice)}")
+        return sources
+
+
+# --- loading -----------------------------------------------------------------------------------
+
+
+def load_config(path: str | Path, **overrides: Any) -> RunConfig:
+    """Read a run configuration; relative paths in it start from the file's own folder.
+
+    Raises:
+        ConfigError: see `read_settings`.
+    """
+    config = read_settings(path, RunConfig, **overrides)
+    folder = Path(path).resolve().parent
+    return config.model_copy(
+        update={
+            "catalog": absolute(folder, config.catalog),
+            "labels": absolute(folder, config.labels),
+            "gates": anchored(folder, config.gates, "audit"),
+            "sources": tuple(
+                anchored(folder, source, "path", "image_root") for source in config.sources
+            ),
+            "text_encoder": anchored_encoder(folder, config.text_encoder),
+            "image_encoder": anchored(folder, config.image_encoder, "path"),
+            "exports": tuple(anchored(folder, export, "path") for export in config.exports),
+            "metrics": anchored(folder, config.metrics, "path"),
+        }
+    )

@@ -1,0 +1,151 @@
+"""Settings of the sources: which columns mean what, and where the rows are."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Field,
+    field_serializer,
+    model_validator,
+)
+
+from pipeline.config.base import (
+    Frozen,
+    Share,
+    masked,
+)
+
+
+class Columns(Frozen):
+    """Which columns of a tabular source mean what. A record needs text, an image, or both."""
+
+    id: str = Field(description="Column with the row's own id, unique within the source.")
+    text: str | tuple[str, ...] | None = Field(
+        None, description="Text column, or several, serialised as 'name: value' in this order."
+    )
+    text_names: bool = Field(
+        True, description="Several text columns: with their names, or as 'value; value'."
+    )
+    image: str | None = Field(None, description="Column with the path or URL of a picture.")
+    image_bytes: str | None = Field(None, description="Column with the encoded picture itself.")
+    attributes: Literal["*"] | tuple[str, ...] = Field(
+        "*", description="Columns kept for reports, slices and survivors; '*' keeps all others."
+    )
+    timestamp: str | None = Field(None, description="Column with the row's time (ISO 8601).")
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The text columns in order; empty when the source has no text."""
+        if self.text is None:
+            return ()
+        return (self.text,) if isinstance(self.text, str) else self.text
+
+    @model_validator(mode="after")
+    def _has_content(self) -> Columns:
+        if not self.text_columns and not self.image and not self.image_bytes:
+            raise ValueError("name at least one of text, image, image_bytes")
+        if self.image and self.image_bytes:
+            raise ValueError("image and image_bytes exclude each other; keep one")
+        return self
+
+
+class SourceBase(Frozen):
+    """What every source has: a name that prefixes its record ids, and where it is."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="Prefix of record ids: 'name:key'.")
+    path: str = Field(description="Local path, glob, or any fsspec URL such as s3://bucket/key.")
+    storage_options: dict[str, Any] = Field(
+        default_factory=dict, description="Passed to fsspec (endpoint, credentials profile, …)."
+    )
+    complete: bool = Field(
+        True, description="True: a record not delivered was deleted. False: it stays (a feed)."
+    )
+
+    @field_serializer("storage_options")
+    def _without_secrets(self, options: dict[str, Any]) -> dict[str, Any]:
+        """What is stored and shown of a configuration holds no credentials."""
+        return masked(options)
+
+    @property
+    def has_text(self) -> bool:
+        """Whether its records can have a text."""
+        columns = getattr(self, "columns", None)
+        return columns is not None and bool(columns.text_columns)
+
+    @property
+    def has_images(self) -> bool:
+        """Whether its records can have a picture."""
+        columns = getattr(self, "columns", None)
+        return columns is None or bool(columns.image or columns.image_bytes)
+
+    @property
+    def kept_attributes(self) -> tuple[str, ...]:
+        """Attributes its records can have; '*' stands for any, 'timestamp' for their time."""
+        columns = getattr(self, "columns", None)
+        if columns is None:
+            return ()
+        return (*columns.attributes, *(("timestamp",) if columns.timestamp else ()))
+
+
+class CsvSource(SourceBase):
+    """Comma-separated file(s) with a header row; .gz and .zst are decompressed."""
+
+    type: Literal["csv"]
+    columns: Columns
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    image_root: str | None = Field(None, description="Folder that relative image paths start from.")
+
+
+class JsonlSource(SourceBase):
+    """One JSON object per line; .gz and .zst are decompressed."""
+
+    type: Literal["jsonl"]
+    columns: Columns
+    image_root: str | None = Field(None, description="Folder that relative image paths start from.")
+
+
+class ParquetSource(SourceBase):
+    """Parquet file, folder or glob, streamed by row group."""
+
+    type: Literal["parquet"]
+    columns: Columns
+    image_root: str | None = Field(None, description="Folder that relative image paths start from.")
+
+
+class ImageFolderSource(SourceBase):
+    """Every picture below a folder; the key is the path relative to it."""
+
+    type: Literal["image_folder"]
+    recursive: bool = True
+
+
+SourceConfig = Annotated[
+    CsvSource | JsonlSource | ParquetSource | ImageFolderSource, Field(discriminator="type")
+]
+
+# --- content -----------------------------------------------------------------------------------
+
+
+class TextSettings(Frozen):
+    """How texts are judged fit for matching."""
+
+    min_tokens: int = Field(
+        4, ge=1, description="Texts of fewer words never match on an embedding alone."
+    )
+
+
+class ImageSettings(Frozen):
+    """How pictures are decoded. Values enter the pixel hash: changing them re-embeds."""
+
+    max_pixels: int = Field(
+        100_000_000, ge=1, description="Larger pictures are quarantined (decompression bombs)."
+    )
+    background: tuple[int, int, int] = Field(
+        (255, 255, 255), description="RGB under transparent pixels."
+    )
+    thumbnail: int = Field(160, ge=16, le=1024, description="Longest side in the report, pixels.")
+    min_detail: Share = Field(
+        0.05, description="Pictures below this detail never match on an embedding alone."
+    )
+    workers: int = Field(2, ge=0, description="Decoder processes; 0 decodes in this process.")

@@ -1,0 +1,95 @@
+"""The copy-detection network that Gemel ships, or one that was trained from it."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.config.encoders import CopyDetection
+from pipeline.config.sources import ImageSettings
+from pipeline.encoders.fingerprint import file_digest, fingerprint, require_digest
+from pipeline.encoders.image.base import PictureEncoder
+from pipeline.encoders.image.copy_weights import FACTS, WEIGHTS, CopyWeights, read_copy_folder
+from pipeline.encoders.image.loader import PREPARED, Pixels
+from pipeline.encoders.runtime import single_threaded
+
+# Of the shipped weights; the thresholds in `pipeline.matching.default_rules` are theirs alone.
+SHA256 = "b26dbe73bc9036a94607af72615d3192630961ee903a7c2e210861aba51a5360"
+_INT8 = 1  # of the recipe in efficientnet_onnx; its steps are part of every vector
+
+
+def shipped() -> Path:
+    """The folder of the network in this package."""
+    return Path(str(files("pipeline.encoders") / "copies"))
+
+
+def open_copy_detection(
+    config: CopyDetection, *, images: ImageSettings, threads: int | None
+) -> PictureEncoder:
+    """Load the network; neither torch nor sentence-transformers is imported but for `torch`.
+
+    Both float32 backends have one fingerprint: their vectors agree to rounding.
+
+    Raises:
+        EncoderError: a file is missing or damaged, the shipped weights are not those that were
+            measured, or a package is missing.
+    """
+    folder = Path(config.path) if config.path else shipped()
+    if not config.path:
+        require_digest(folder / WEIGHTS, expected=SHA256, reinstall="gemel")
+    kept = read_copy_folder(folder)
+    size = config.image_size or kept.image_size
+    torch, int8 = config.backend == "torch", config.backend == "int8"
+    return PictureEncoder(
+        network=_in_torch(folder) if torch else _in_onnxruntime(kept, size, int8=int8),
+        image_size=size,
+        name=f"{folder.name}{'-int8' if int8 else ''}",
+        fingerprint=fingerprint(
+            weights=file_digest(folder / WEIGHTS),
+            facts=file_digest(folder / FACTS),
+            image_size=size,
+            prepared=PREPARED,
+            version=1,
+            **({"int8": _INT8} if int8 else {}),
+        ),
+        dimension=len(kept.bias),
+        batch_size=config.batch_size,
+        images=images,
+        threads=threads,
+        prepare_thread=single_threaded if torch else int,
+    )
+
+
+def _in_onnxruntime(kept: CopyWeights, size: int, *, int8: bool) -> Any:
+    from pipeline.encoders.image.exported import session
+    from pipeline.encoders.image.onnx_graph import graph
+
+    made = graph(
+        kept.layers,
+        image_size=size,
+        gem_power=kept.gem_power,
+        int8=int8,
+        bounds=kept.bounds,
+        projection=(kept.weight, kept.bias),
+    )
+    return session(made, name="copy detection")
+
+
+def _in_torch(folder: Path) -> Any:
+    import torch
+
+    from pipeline.encoders.copy_network import CopyNetwork
+
+    model = CopyNetwork.load(str(folder)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def network(pixels: Pixels) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            found = model({"pixel_values": torch.from_numpy(pixels)})["sentence_embedding"]
+        vectors: NDArray[np.float32] = found.numpy()
+        return vectors
+
+    return network

@@ -1,0 +1,1 @@
+"""Numbers about scores: metrics, intervals, calibration and thresholds."""

@@ -1,0 +1,1 @@
+"""Calibration: scores become probabilities, and thresholds with bounds."""

@@ -1,0 +1,178 @@
+"""Calibration: a calibrator and its thresholds, bound to one version of a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import ConfigError
+from pipeline.evaluation.calibration.bounds import Flags, Floats
+from pipeline.evaluation.calibration.calibrator import Calibrator, choose_calibrator
+from pipeline.evaluation.calibration.thresholds import (
+    Threshold,
+    UnreachableTarget,
+    accept_threshold,
+    balanced_threshold,
+    best_reachable,
+    review_threshold,
+)
+from pipeline.evaluation.reliability import brier, expected_calibration_error, log_loss, reliability
+
+__all__ = [
+    "Calibration", "Calibrator", "Threshold", "UnreachableTarget", "accept_threshold",
+    "best_reachable", "brier", "calibrate", "choose_calibrator", "expected_calibration_error",
+    "log_loss", "reliability", "review_threshold",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A calibrator and its thresholds, which belong to one version of one model.
+
+    Attributes:
+        model, version, fingerprint: the model; another fingerprint is refused.
+        accept, review: thresholds on the probability, review.value <= accept.value.
+        chosen: how: the calibrator's kinds compared, the rule of the accept threshold
+            (target_precision or balanced), and what could not be met, in words.
+    """
+
+    model: str
+    version: str
+    fingerprint: str
+    calibrator: Calibrator
+    accept: Threshold
+    review: Threshold
+    chosen: dict[str, Any]
+
+    def require_model(self, fingerprint: str) -> None:
+        """Refuse another model.
+
+        Raises:
+            ConfigError: the fingerprint is not the one calibrated.
+        """
+        if fingerprint != self.fingerprint:
+            raise ConfigError(
+                f"the thresholds of {self.model} version {self.version} belong to the fingerprint "
+                f"{self.fingerprint}, not to {fingerprint}; run `gemel calibrate` for that model"
+            )
+
+    def to_json(self) -> str:
+        """JSON text that `from_json` reads back to an equal value."""
+        data = {
+            "model": self.model,
+            "version": self.version,
+            "fingerprint": self.fingerprint,
+            "calibrator": self.calibrator.to_json(),
+            "accept": self.accept.to_json(),
+            "review": self.review.to_json(),
+            "chosen": self.chosen,
+        }
+        return json.dumps(data, indent=2, sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Calibration:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ConfigError: it is not that.
+        """
+        try:
+            data = json.loads(text)
+            return cls(
+                **{
+                    **data,
+                    "calibrator": Calibrator.from_json(data["calibrator"]),
+                    "accept": Threshold(**data["accept"]),
+                    "review": Threshold(**data["review"]),
+                }
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f"this is no calibration that can be read: {error}") from error
+
+
+def calibrate(
+    score: Floats,
+    same: Flags,
+    *,
+    model: str,
+    version: str,
+    fingerprint: str,
+    target_precision: float,
+    target_recall: float,
+    confidence: float,
+    on_unreachable: Literal["error", "best"],
+    seed: int,
+    group: npt.NDArray[np.int64] | None = None,
+    weight: Floats | None = None,
+    sides: npt.NDArray[np.int64] | None = None,
+    rule: Literal["target_precision", "balanced"] = "target_precision",
+) -> Calibration:
+    """Calibrate a model's raw scores on held-out labelled pairs, and choose both thresholds.
+
+    A review threshold above the accept threshold is lowered to it: nothing is left to review.
+
+    Args:
+        group: (p,) pairs that the calibrator's cross-validation keeps together.
+        sides: (p, 2) entities of both sides: pairs that share one count as dependent.
+        rule: how the accept threshold is chosen: for the target precision, or `balanced`, for the
+            greatest F1, wherever the precision's bound then lies.
+
+    Raises:
+        UnreachableTarget: the target precision is, and `on_unreachable` is 'error', or nothing is
+            reachable. A recall that too few labels can show is never fatal: the lowest duplicate's
+            score is taken and `review.met` is false.
+        ConfigError: one class only, or scores that are no numbers.
+    """
+    calibrator, chosen = choose_calibrator(score, same, seed=seed, group=group, weight=weight)
+    probability = calibrator(score)
+    chosen = {**chosen, "rule": rule, "unreachable": []}
+    known: dict[str, Any] = {"confidence": confidence, "weight": weight, "sides": sides}
+    choose = accept_threshold if rule == "target_precision" else _balanced
+    accept = _reached(
+        lambda: choose(probability, same, target=target_precision, **known),
+        chosen,
+        target=target_precision,
+        fatal=on_unreachable == "error",
+    )
+    review = _reached(
+        lambda: review_threshold(probability, same, target=target_recall, **known),
+        chosen,
+        target=target_recall,
+        fatal=False,
+    )
+    if review.value > accept.value:
+        lowered = {**accept.to_json(), "measure": "recall", "target": target_recall}
+        review = Threshold(**{**lowered, "met": review.met})
+    return Calibration(model, version, fingerprint, calibrator, accept, review, chosen)
+
+
+def _balanced(probability: Floats, same: Flags, *, target: float, **known: Any) -> Threshold:
+    """The balanced threshold, or, where it does not show the target precision, why."""
+    found = balanced_threshold(probability, same, target=target, **known)
+    if found.met:
+        return found
+    raise UnreachableTarget(
+        f"the balanced threshold {found.value:.4f} does not show a precision of {target:.4g}: "
+        f"{found.precision:.3f} of {found.accepted} accepted pairs are right, at least "
+        f"{found.precision_low:.3f} with {found.confidence:.0%} confidence; for that precision set "
+        "judge.accept: target_precision",
+        found,
+    )
+
+
+def _reached(
+    choose: Callable[[], Threshold], chosen: dict[str, Any], *, target: float, fatal: bool
+) -> Threshold:
+    """The threshold chosen, or the best that can be shown, which keeps the target it misses."""
+    try:
+        return choose()
+    except UnreachableTarget as error:
+        if fatal or error.best is None:
+            raise
+        chosen["unreachable"].append(str(error))
+        return replace(error.best, target=target)

@@ -1,0 +1,1 @@
+"""Synthetic copies: edits of pictures and texts, and thresholds learned from them."""

@@ -1,0 +1,1 @@
+"""Rows of any source become normalised records, or quarantine rows with a reason."""

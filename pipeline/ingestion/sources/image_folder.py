@@ -1,0 +1,145 @@
+"""A folder of pictures: one row per picture, its key the path below the folder.
+
+A file is a row when its extension is one of a picture, or else when its first bytes are. Other
+files and hidden ones are no rows and are left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.config.sources import ImageFolderSource
+from pipeline.errors import SourceError
+from pipeline.ingestion.sources.base import SourceBatch, gathered
+from pipeline.ingestion.sources.files import file_system, is_local, plain, provoke, storage_errors
+from pipeline.ingestion.sources.tabular import rejected
+from pipeline.ingestion.sources.walking import NOT_REGULAR, Found, walk
+from pipeline.schemas import ROWS
+
+EXTENSIONS = frozenset(
+    {
+        ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".tif", ".tiff",
+        ".webp", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".ico", ".jp2", ".j2k", ".jpx", ".jpf",
+        ".avif", ".heic", ".heif", ".hif", ".tga", ".pcx", ".qoi", ".sgi", ".mpo",
+    }
+)  # fmt: skip
+_SIGNATURES = (
+    b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*",
+    b"qoif", b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51",
+)  # fmt: skip
+_NETPBM = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
+_ISO_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
+
+
+class ImageFolder:
+    """Every picture below a folder, local or remote; the pictures are not opened here."""
+
+    def __init__(self, config: ImageFolderSource) -> None:
+        self.name = config.name
+        self.config = config
+
+    def check(self) -> None:
+        """See `Source.check`."""
+        fs, path = file_system(self.config)
+        where = f"source {self.name}: path {self.config.path}"
+        with storage_errors(self.config):
+            if not fs.isdir(path):
+                provoke(fs, path)
+                raise SourceError(f"{where} is not a folder; give an existing folder of pictures")
+            fs.ls(path)
+            first = next(self._found(fs, path), None)
+        if first is None:
+            raise SourceError(f"{where} holds no picture; check the path and `recursive`")
+
+    def batches(self, *, rows: int) -> Iterator[SourceBatch]:
+        """See `Source.batches`."""
+        return gathered(self._pieces(rows), rows=rows)
+
+    def _pieces(self, rows: int) -> Iterator[SourceBatch]:
+        fs, path = file_system(self.config)
+        root = os.path.abspath(path) if is_local(fs) else str(fs.unstrip_protocol(path))
+        found = self._found(fs, path)
+        while chunk := self._next(found, rows):
+            keys = [key for key, reason in chunk if reason is None]
+            entries = [(key, reason, None) for key, reason in chunk if reason is not None]
+            yield SourceBatch(_rows(keys, root=root), rejected(self.name, entries))
+
+    def _next(self, found: Iterator[Found], rows: int) -> list[Found]:
+        with storage_errors(self.config):
+            return list(islice(found, rows))
+
+    def _found(self, fs: Any, path: str) -> Iterator[Found]:
+        if is_local(fs):
+            return _local(os.path.abspath(path), recursive=self.config.recursive)
+        return _remote(fs, path, recursive=self.config.recursive)
+
+
+def is_picture(start: bytes) -> bool:
+    """Say whether the first bytes (32 are enough) of a file are those of a known picture."""
+    if start.startswith(_SIGNATURES):
+        return True
+    if start[:4] == b"RIFF":
+        return start[8:12] == b"WEBP"
+    if start[4:8] == b"ftyp":
+        return start[8:12] in _ISO_BRANDS
+    if start[:2] == b"BM":  # two letters alone would take any text that begins so
+        return start[6:10] == b"\0\0\0\0" and start[14:18] in (
+            b"\x28\0\0\0",
+            b"\x6c\0\0\0",
+            b"\x7c\0\0\0",
+        )
+    return start[:2] in _NETPBM and start[2:3].isspace()
+
+
+def _rows(keys: list[str], *, root: str) -> pa.Table:
+    empty: list[dict[str, str]] = [{} for _ in keys]
+    columns = {
+        "key": keys,
+        "image_uri": [f"{root.rstrip('/')}/{key}" for key in keys],
+        "fields": empty,
+        "attributes": empty,
+        "location": keys,
+    }
+    nothing = [None] * len(keys)
+    return pa.table({name: columns.get(name, nothing) for name in ROWS.names}, schema=ROWS)
+
+
+def _remote(fs: Any, path: str, *, recursive: bool) -> Iterator[Found]:
+    depth = None if recursive else 1
+    for item in sorted(fs.find(path, maxdepth=depth)):
+        key = posixpath.relpath(item, path)
+        if any(part.startswith(".") for part in key.split("/")):
+            continue
+        if _known(key) or is_picture(fs.cat_file(item, start=0, end=32)):
+            yield key, None
+
+
+def _local(root: str, *, recursive: bool) -> Iterator[Found]:
+    """The pictures of a local folder; of what cannot be read, all that may be one."""
+    for key, reason in walk(root, recursive=recursive):
+        if reason is not None:
+            if reason != NOT_REGULAR or _known(key):
+                yield key, reason
+        elif _known(key):
+            yield key, None
+        else:
+            try:
+                if is_picture(_start(os.path.join(root, key))):
+                    yield key, None
+            except OSError as error:
+                yield key, f"cannot be read: {plain(error)}"
+
+
+def _known(key: str) -> bool:
+    return posixpath.splitext(key)[1].lower() in EXTENSIONS
+
+
+def _start(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(32)

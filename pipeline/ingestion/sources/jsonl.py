@@ -1,0 +1,212 @@
+"""JSON Lines files: one object a line, numbers and nested values kept as compact JSON strings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import IO, Any
+
+import orjson
+import pyarrow as pa
+
+from pipeline.arrays import chunks
+from pipeline.config.sources import JsonlSource
+from pipeline.errors import ConfigError
+from pipeline.ingestion.sources.base import SourceBatch, gathered
+from pipeline.ingestion.sources.files import (
+    READ_ERRORS,
+    DataFile,
+    check_files,
+    find_files,
+    open_binary,
+    plain,
+)
+from pipeline.ingestion.sources.tabular import (
+    RAW_LIMIT,
+    build,
+    check_columns,
+    needed,
+    printable,
+    rejected,
+)
+from pipeline.schemas import STRINGS
+
+_PROBE = 1000  # lines in which `check` looks for the columns
+_LINE_LIMIT = 1 << 26  # bytes; a longer line is no record but a file of another kind
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line that is not blank: its object, or what is wrong with it."""
+
+    number: int  # 0: the file itself
+    item: Object | None
+    reason: str = ""
+    raw: bytes | None = None
+    size: int = 0  # bytes
+
+
+class JsonlFiles:
+    """Every line of some JSON Lines files; row numbers are line numbers, blank lines counted."""
+
+    def __init__(self, config: JsonlSource) -> None:
+        self.name = config.name
+        self.config = config
+
+    def check(self) -> None:
+        """See `Source.check`; columns are looked for in the first 1,000 lines of each file."""
+        check_files(self.name, self._files(), self._probe)
+
+    def batches(self, *, rows: int) -> Iterator[SourceBatch]:
+        """See `Source.batches`."""
+        return gathered(self._pieces(rows), rows=rows)
+
+    def _pieces(self, rows: int) -> Iterator[SourceBatch]:
+        for file in self._files():
+            lines = _lines(file, id_column=self.config.columns.id)
+            while chunk := _chunk(lines, rows):
+                yield self._batch(chunk, file=file)
+
+    def _files(self) -> list[DataFile]:
+        if self.config.columns.image_bytes:
+            raise ConfigError(
+                f"source {self.name}: columns.image_bytes needs Parquet; JSON has no binary values"
+            )
+        return find_files(self.config, suffixes=(".jsonl", ".ndjson", ".json"))
+
+    def _probe(self, file: DataFile) -> str | None:
+        """Hold the columns to the start of a file; say what is wrong when nothing there parses."""
+        lines = list(islice(_lines(file, id_column=self.config.columns.id), _PROBE))
+        objects = [line.item for line in lines if line.item is not None]
+        if lines and not lines[0].number:
+            return lines[0].reason
+        if lines and not objects:
+            return f"none of the first {len(lines)} lines is a JSON object; {lines[0].reason}"
+        present = list(dict.fromkeys(name for item in objects for name in item))
+        if objects:
+            check_columns(self.config.columns, present, where=f"source {self.name}: {file.path}")
+        return None
+
+    def _batch(self, lines: list[Line], *, file: DataFile) -> SourceBatch:
+        names = dict.fromkeys(name for _, name in needed(self.config.columns))
+        numbers = [line.number for line in lines if line.item is not None]
+        objects = [line.item for line in lines if line.item is not None]
+        raw = {name: pa.array([text(o.get(name)) for o in objects], pa.string()) for name in names}
+        batch = build(
+            pa.table(raw),
+            locations=pa.array([f"{file.name}:{number}" for number in numbers], pa.string()),
+            columns=self.config.columns,
+            source=self.name,
+            image_root=self.config.image_root or file.folder,
+            attributes=self._attributes(objects),
+        )
+        entries = [
+            (
+                f"{file.name}:{line.number}" if line.number else file.name,
+                line.reason,
+                None if line.raw is None else printable(line.raw),
+            )
+            for line in lines
+            if line.item is None
+        ]
+        return SourceBatch(
+            batch.rows, pa.concat_tables([rejected(self.name, entries), batch.rejected])
+        )
+
+    def _attributes(self, objects: list[Object]) -> pa.Array:
+        """Build the map row by row: objects may each have names of their own."""
+        columns = self.config.columns
+        taken = {columns.id, *columns.text_columns}
+        chosen = None if columns.attributes == "*" else set(columns.attributes)
+        offsets, names, values = [0], [], []
+        for item in objects:
+            for name, value in item.items():
+                if name in taken or (chosen is not None and name not in chosen):
+                    continue
+                word = text(value)
+                if word:
+                    names.append(name)
+                    values.append(word)
+            offsets.append(len(names))
+        return pa.MapArray.from_arrays(
+            pa.array(offsets, pa.int32()),
+            pa.array(names, pa.string()),
+            pa.array(values, pa.string()),
+            type=STRINGS,
+        )
+
+
+def text(value: Any) -> str | None:
+    """Return a JSON value as a string: strings as they are, null as None, others compact JSON."""
+    if value is None or type(value) is str:
+        return value
+    return orjson.dumps(value).decode()
+
+
+def _lines(file: DataFile, *, id_column: str) -> Iterator[Line]:
+    number = 0
+    try:
+        with open_binary(file) as stream:
+            if not stream.peek(1):  # type: ignore[attr-defined]
+                yield Line(0, None, "the file is empty")
+                return
+            while data := stream.readline(_LINE_LIMIT):
+                number += 1
+                if len(data) == _LINE_LIMIT and not data.endswith(b"\n"):
+                    _skip_line(stream)
+                    reason = f"line longer than {_LINE_LIMIT:,} bytes"
+                    yield Line(number, None, reason, data[:RAW_LIMIT])
+                elif not data.isspace():
+                    yield _parse(data, number=number, id_column=id_column)
+    except READ_ERRORS as error:
+        early = f"file ends early after line {number}: {plain(error)}"
+        yield Line(0, None, early if number else file.refused(error))
+
+
+def _chunk(lines: Iterator[Line], rows: int) -> list[Line]:
+    """Take the next lines, at most `rows` and about `portions.LIMIT` bytes."""
+    chunk, size = [], 0
+    for line in islice(lines, rows):
+        chunk.append(line)
+        size += line.size
+        if size > chunks.LIMIT:
+            break
+    return chunk
+
+
+def _skip_line(stream: IO[bytes]) -> None:
+    while (rest := stream.readline(_LINE_LIMIT)) and not rest.endswith(b"\n"):
+        pass
+
+
+def _parse(data: bytes, *, number: int, id_column: str) -> Line:
+    if number == 1:
+        data = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        item = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        return Line(number, None, _malformed(data, error), _start(data), len(data))
+    if type(item) is not dict:
+        reason = f"not a JSON object but {type(item).__name__}"
+        return Line(number, None, reason, _start(data), len(data))
+    if type(item.get(id_column)) is float:
+        # orjson rounds integers beyond 64 bits, and two ids must not become one.
+        item[id_column] = json.loads(data, parse_int=str, parse_float=str)[id_column]
+    return Line(number, item, size=len(data))
+
+
+def _start(data: bytes) -> bytes:
+    """What is kept of a bad line for the eye; a character takes four bytes at most."""
+    return data.strip()[: 4 * RAW_LIMIT]
+
+
+def _malformed(data: bytes, error: orjson.JSONDecodeError) -> str:
+    try:
+        data.decode()
+    except UnicodeDecodeError as wrong:
+        return f"invalid UTF-8 at byte {wrong.start + 1} of the line"
+    return f"malformed JSON: {error}"

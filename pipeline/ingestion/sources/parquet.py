@@ -1,0 +1,212 @@
+"""Parquet files: streamed row group by row group, only the columns that are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipeline.arrays import chunks
+from pipeline.config.sources import ParquetSource
+from pipeline.errors import ConfigError
+from pipeline.ingestion.sources.base import SourceBatch, gathered
+from pipeline.ingestion.sources.files import (
+    READ_ERRORS,
+    DataFile,
+    check_files,
+    find_files,
+    open_file,
+    plain,
+)
+from pipeline.ingestion.sources.tabular import (
+    attribute_names,
+    build,
+    check_columns,
+    needed,
+    rejected,
+)
+
+_BINARY = (
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_fixed_size_binary,
+    pa.types.is_binary_view,
+)
+_SUFFIXES = (".parquet", ".pq")
+_BUFFER = 1 << 22  # bytes read ahead in each column of a large row group
+
+
+class ParquetFiles:
+    """Every row of some Parquet files; a row group that cannot be read is lost row by row."""
+
+    def __init__(self, config: ParquetSource) -> None:
+        self.name = config.name
+        self.config = config
+
+    def check(self) -> None:
+        """See `Source.check`."""
+        check_files(self.name, find_files(self.config, suffixes=_SUFFIXES), self._look)
+
+    def _look(self, file: DataFile) -> None:
+        with _opened(file) as parquet:
+            self._check_schema(parquet.schema_arrow, where=file.path)
+
+    def batches(self, *, rows: int) -> Iterator[SourceBatch]:
+        """See `Source.batches`."""
+        return gathered(self._pieces(rows), rows=rows)
+
+    def _pieces(self, rows: int) -> Iterator[SourceBatch]:
+        for file in find_files(self.config, suffixes=_SUFFIXES):
+            try:
+                with _opened(file) as parquet:
+                    yield from self._groups(parquet, file=file, rows=rows)
+            except READ_ERRORS as error:
+                entry = (file.name, file.refused(error), None)
+                yield SourceBatch.of_rejected(rejected(self.name, [entry]))
+
+    def _groups(
+        self, parquet: pq.ParquetFile, *, file: DataFile, rows: int
+    ) -> Iterator[SourceBatch]:
+        names = self._names(parquet.schema_arrow)
+        at = 1
+        for group in range(parquet.num_row_groups):
+            stored = parquet.metadata.row_group(group)
+            end = at + stored.num_rows
+            few = min(rows, _rows_at_a_time(stored, names))
+            try:
+                for part in parquet.iter_batches(few, row_groups=[group], columns=names):
+                    # A dictionary can make a batch far larger than the file says.
+                    for piece in chunks.portions(chunks.row_bytes(part)):
+                        table = pa.Table.from_batches([part[piece]]).select(names)
+                        yield self._batch(table, file=file, first=at)
+                        at += table.num_rows
+            except READ_ERRORS as error:
+                reason = f"row group {group} cannot be read: {plain(error)}"
+                for start in range(at, end, rows):
+                    lost = range(start, min(end, start + rows))
+                    entries = [(f"{file.name}:{number}", reason, None) for number in lost]
+                    yield SourceBatch.of_rejected(rejected(self.name, entries))
+            at = end
+
+    def _names(self, schema: pa.Schema) -> list[str]:
+        """Columns to read, in the file's order."""
+        wanted = {name for _, name in needed(self.config.columns)}
+        wanted.update(attribute_names(self.config.columns, schema.names))
+        return [name for name in schema.names if name in wanted]
+
+    def _check_schema(self, schema: pa.Schema, *, where: str) -> None:
+        columns = self.config.columns
+        check_columns(columns, schema.names, where=f"source {self.name}: {where}")
+        for field, name in needed(columns):
+            kind = schema.field(name).type
+            is_bytes = any(test(kind) for test in _BINARY)
+            if field == "columns.image_bytes" and not is_bytes:
+                fix = "must be binary, is {}; a path or URL of a picture goes under columns.image"
+            elif field == "columns.image" and is_bytes:
+                fix = "must be a path or URL, is {}; the pictures themselves go under "
+                fix += "columns.image_bytes"
+            elif field in ("columns.id", "columns.image") and pa.types.is_nested(kind):
+                fix = "must be a string or a number, is {}"
+            else:
+                continue
+            raise ConfigError(f"source {self.name}: {where}: {field} '{name}' {fix.format(kind)}")
+
+    def _batch(self, table: pa.Table, *, file: DataFile, first: int) -> SourceBatch:
+        image = self.config.columns.image_bytes
+        columns, bad = {}, np.zeros(table.num_rows, dtype=bool)
+        for name in table.column_names:
+            column = table[name].combine_chunks()
+            if isinstance(column, pa.ChunkedArray):
+                column = pa.concat_arrays(column.chunks)
+            if name == image:
+                columns[name] = column.cast(pa.binary())
+            else:
+                columns[name], wrong = strings(column)
+                bad |= wrong
+        raw = pa.table(columns)
+        numbers = range(first, first + table.num_rows)
+        locations = pa.array([f"{file.name}:{number}" for number in numbers], pa.string())
+        entries = [(locations[int(i)].as_py(), "invalid UTF-8", None) for i in np.flatnonzero(bad)]
+        good = build(
+            raw.filter(pa.array(~bad)) if entries else raw,
+            locations=locations.filter(pa.array(~bad)) if entries else locations,
+            columns=self.config.columns,
+            source=self.name,
+            image_root=self.config.image_root or file.folder,
+        )
+        return SourceBatch(
+            good.rows, pa.concat_tables([rejected(self.name, entries), good.rejected])
+        )
+
+
+def _rows_at_a_time(group: pq.RowGroupMetaData, names: list[str]) -> int:
+    """Rows of a row group whose wanted columns hold about `portions.LIMIT` bytes."""
+    columns = (group.column(number) for number in range(group.num_columns))
+    size = sum(
+        column.total_uncompressed_size
+        for column in columns
+        if column.path_in_schema.split(".")[0] in names
+    )
+    return max(1, int(chunks.LIMIT * group.num_rows // max(size, 1)))
+
+
+def strings(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
+    """Return a column as strings, times in ISO 8601 (UTC), nested values as compact JSON.
+
+    The second array marks values whose bytes are not UTF-8; they are null in the first. Parquet
+    does not guarantee it, and Arrow does not look when it reads.
+    """
+    kind = column.type
+    fine = np.zeros(len(column), dtype=bool)
+    if pa.types.is_dictionary(kind):
+        return strings(column.dictionary_decode())
+    if pa.types.is_timestamp(kind):
+        if kind.tz:
+            column = column.cast(pa.timestamp(kind.unit, "UTC"))
+        return pc.replace_substring(column.cast(pa.string()), " ", "T", max_replacements=1), fine
+    if pa.types.is_nested(kind):
+        values = [
+            None if value is None else orjson.dumps(value, default=str).decode()
+            for value in column.to_pylist()
+        ]
+        return pa.array(values, pa.string()), fine
+    if not _is_text(kind):
+        return column.cast(pa.string()), fine
+    data = column.cast(pa.binary())
+    try:
+        return data.cast(pa.string()), fine
+    except pa.ArrowInvalid:
+        bad = np.array([not _is_utf8(value) for value in data.to_pylist()])
+        return pc.if_else(pa.array(bad), None, data).cast(pa.string()), bad
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    types = pa.types
+    tests = (types.is_string, types.is_large_string, types.is_string_view)
+    return any(test(kind) for test in (*tests, *_BINARY))
+
+
+def _is_utf8(value: bytes | None) -> bool:
+    try:
+        return value is None or value.decode() is not None
+    except UnicodeDecodeError:
+        return False
+
+
+@contextmanager
+def _opened(file: DataFile) -> Iterator[pq.ParquetFile]:
+    with open_file(file) as stream, pq.ParquetFile(stream) as parquet:
+        groups = map(parquet.metadata.row_group, range(parquet.num_row_groups))
+        if max((group.total_byte_size for group in groups), default=0) <= chunks.LIMIT:
+            yield parquet
+            return
+        # Arrow fetches whole row groups ahead, which is fast and takes as much memory.
+        slow = {"pre_buffer": False, "buffer_size": _BUFFER}
+        with pq.ParquetFile(stream, metadata=parquet.metadata, **slow) as frugal:
+            yield frugal

@@ -1,0 +1,1 @@
+"""Label files and verdicts become labelled pairs without contradictions."""

@@ -1,0 +1,180 @@
+"""What a sample of labelled pairs says about all of them, and whether more labels would help."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.stats import norm
+
+from pipeline.errors import PipelineError
+from pipeline.evaluation.calibration.bounds import lower_bound
+from pipeline.labels.sheet import rounded
+
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Accepted pairs chosen for one reason: how many there are, were answered, and are the same."""
+
+    pairs: float
+    answered: int
+    same: int
+
+
+def estimate_precision(
+    sheet: pa.Table, *, accept: float, confidence: float = 0.95
+) -> dict[str, Any]:
+    """Estimate the precision of all pairs at or above `accept` that the suggestion was drawn from.
+
+    Each row stands for `weight` pairs (Horvitz and Thompson, 1952). Within the rows chosen for one
+    reason, unanswered and unsure rows are taken to be like the answered ones; *related* counts as
+    not the same. The interval is Wilson's with the number of pairs a simple random sample would
+    need for the same sampling error; reasons with no answer at all widen it by all they could be.
+
+    Args:
+        sheet: `labelling.SUGGESTED` with labels filled in.
+
+    Returns:
+        precision (None: nothing answered), low, high (two-sided), pairs (accepted ones, estimated),
+        answered, unanswered, and `sentence`.
+
+    Raises:
+        PipelineError: a weight is missing or below one.
+    """
+    weight = rounded(sheet["weight"])
+    if not (weight >= 1).all():
+        raise PipelineError("every row of a suggestion has a weight of 1 or more; keep that column")
+    accepted = rounded(sheet["probability"]) >= round(accept, 6)
+    cells = _cells(sheet, weight, accepted)
+    return estimated(cells, rows=int(accepted.sum()), confidence=confidence)
+
+
+def estimated(cells: list[Cell], *, rows: int, confidence: float) -> dict[str, Any]:
+    """The estimate of `estimate_precision` from its cells; `rows`: accepted pairs on the list."""
+    known = [cell for cell in cells if cell.answered]
+    pairs, covered = (sum(cell.pairs for cell in part) for part in (cells, known))
+    answered = sum(cell.answered for cell in cells)
+    facts = {"pairs": round(pairs), "answered": answered, "unanswered": rows - answered}
+    if not known:
+        sentence = "No accepted pair has a label yet: nothing can be estimated."
+        return {"precision": None, "low": 0.0, "high": 1.0, **facts, "sentence": sentence}
+    value = sum(cell.pairs * cell.same / cell.answered for cell in known) / covered
+    low, high = _wilson(value, effective(known, covered), confidence=confidence)
+    low, high = low * covered / pairs, (high * covered + pairs - covered) / pairs
+    sentence = (
+        f"Of about {pairs:,.0f} accepted pairs {100 * value:.1f} % are the same "
+        f"({100 * low:.1f} to {100 * high:.1f} %, from {answered:,} labels)."
+    )
+    return {"precision": value, "low": low, "high": high, **facts, "sentence": sentence}
+
+
+def enough(same: Flags, *, target: float, confidence: float = 0.95) -> dict[str, Any]:
+    """Say whether more labels would move the precision's lower bound much.
+
+    The bound is the exact one-sided one (Clopper and Pearson, 1934), for a threshold that was not
+    chosen on these labels; calibration, which chooses one, states a little less.
+
+    Args:
+        same: (n,) verdicts of the labelled pairs at or above the accept threshold.
+
+    Returns:
+        labels, precision, low, target; `expected_low`: the bound after 100 more labels that are
+        right as often; `gain`: its rise; `needed`: more labels until the bound meets the target,
+        0 when it does, None when none would do; `enough`; and `sentence`.
+
+    Raises:
+        PipelineError: target or confidence is no share between 0 and 1.
+    """
+    if not 0 < target < 1 or not 0.5 <= confidence < 1:
+        raise PipelineError(
+            f"the target ({target}) must lie between 0 and 1, the confidence ({confidence}) "
+            "from 0.5 to below 1"
+        )
+    labels, right = len(same), int(np.count_nonzero(same))
+    rate = right / labels if labels else 0.0
+    low = _bound(right, labels, confidence)
+    later = _bound(right + 100 * rate, labels + 100, confidence) if labels else 0.0
+    needed = needed_labels(rate, labels, target=target, confidence=confidence)
+    facts = {"labels": labels, "precision": rate, "low": low, "target": target,
+             "expected_low": later, "gain": later - low, "needed": needed}  # fmt: skip
+    done = labels > 0 and (needed == 0 or needed is None)
+    return {**facts, "enough": done, "sentence": _sentence(facts)}
+
+
+def _cells(sheet: pa.Table, weight: npt.NDArray[np.float64], accepted: Flags) -> list[Cell]:
+    why = np.asarray(sheet["why"].to_pylist(), dtype=object)
+    label = np.asarray(pc.fill_null(sheet["label"], "unsure").to_pylist(), dtype=object)
+    cells = []
+    for reason in sorted(set(why[accepted])):
+        rows = accepted & (why == reason)
+        answered = rows & (label != "unsure")
+        same = int((answered & (label == "same")).sum())
+        cells.append(Cell(float(weight[rows].sum()), int(answered.sum()), same))
+    return cells
+
+
+def effective(cells: list[Cell], pairs: float) -> float:
+    """Size of the simple random sample with the same variance, were all cells alike."""
+    variance = sum(
+        (cell.pairs / pairs) ** 2 / cell.answered * max(1 - cell.answered / cell.pairs, 0)
+        for cell in cells
+    )
+    return 1 / variance if variance > 0 else math.inf
+
+
+def _wilson(value: float, n: float, *, confidence: float) -> tuple[float, float]:
+    """Wilson's two-sided interval for a share of n trials, n any positive number."""
+    if math.isinf(n):
+        return value, value
+    z = float(norm.ppf((1 + confidence) / 2))
+    middle = (value + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(value * (1 - value) / n + z * z / (4 * n * n))
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def _bound(right: float, labels: float, confidence: float) -> float:
+    found = lower_bound(np.array([right]), np.array([labels]), confidence=confidence)
+    return float(found[0])
+
+
+def needed_labels(rate: float, labels: int, *, target: float, confidence: float) -> int | None:
+    """More labels until the bound meets the target at the present rate; None above a million."""
+    if rate <= target:
+        return None
+    most = 1_000_000
+    if _bound(rate * (labels + most), labels + most, confidence) < target:
+        return None
+    low, high = 0, most
+    while low < high:
+        middle = (low + high) // 2
+        if _bound(rate * (labels + middle), labels + middle, confidence) >= target:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _sentence(facts: dict[str, Any]) -> str:
+    now = f"{facts['labels']:,} labels give a precision of at least {facts['low']:.3f}"
+    more = f"100 more would raise that bound by about {max(facts['gain'], 0):.3f}"
+    if not facts["labels"]:
+        return "No labelled pair lies at or above the threshold yet: label some there first."
+    if facts["needed"] == 0:
+        return f"Enough: {now}, the target is {facts['target']:.3f}; {more}."
+    if facts["needed"] is None:
+        return (
+            f"More labels would not help: {now}, and the precision itself, about "
+            f"{facts['precision']:.3f}, does not exceed the target of {facts['target']:.3f}; raise "
+            "the threshold or improve the model."
+        )
+    return (
+        f"Not yet: {now}, the target is {facts['target']:.3f}; about {facts['needed']:,} more "
+        f"labels would reach it if the share stays; {more}."
+    )

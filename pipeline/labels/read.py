@@ -1,0 +1,247 @@
+"""Labels in: files and verdicts → labelled pairs over records, contradictions settled.
+
+What is stated: `claims.RULE` settles contradictions; *related* and *unsure* are left out
+(`label_files.parse_labels`); an entity of more than LARGE_ENTITY records gives a spanning selection
+of its pairs; a record that a file puts into two clusters is left out of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.config.finetune import TrainConfig
+from pipeline.config.labels import ClusterLabels, InlineLabels
+from pipeline.errors import ConfigError
+from pipeline.ingestion.decoding import Decoder
+from pipeline.ingestion.records import exact_groups
+from pipeline.labels.conflicts import EXAMPLES, HELD_OUT, ORIGINS, Claims, joined, settle
+from pipeline.labels.entries import Entry, read_entry, tied
+from pipeline.labels.labelled_pairs import LabelledPairs
+from pipeline.labels.records import INLINE, read_records
+from pipeline.schemas import QUARANTINE, RECORDS, conform
+
+Rows = npt.NDArray[np.int64]
+Words = npt.NDArray[np.str_]
+
+
+def read_labelled(
+    config: TrainConfig,
+    *,
+    published: pa.Table | None,
+    verdicts: pa.Table | None,
+    decoder: Decoder | None = None,
+    now: datetime,
+) -> LabelledPairs:
+    """Read every entry of `config.labels` into labelled pairs over the records they name.
+
+    Args:
+        published: the catalog's published records; for labels by id when no sources are named.
+        verdicts: the catalog's labels table; None when there is none yet.
+        decoder: reads pictures; default: one of its own, for the configured image settings.
+        now: first and last seen of the records made here.
+
+    Raises:
+        ConfigError: a file, column or value cannot be used; every id of a file is unknown; there
+            is one class only, or too few duplicates; or all contents are one.
+    """
+    with nullcontext(decoder) if decoder is not None else Decoder(config.images) as reader:
+        records, claims, facts = read_claims(
+            config, published=published, verdicts=verdicts, decoder=reader, now=now
+        )
+    return _finished(config, records, claims, facts)
+
+
+def read_claims(
+    config: TrainConfig,
+    *,
+    published: pa.Table | None,
+    verdicts: pa.Table | None,
+    decoder: Decoder,
+    now: datetime,
+) -> tuple[pa.Table, Claims, dict[str, Any]]:
+    """Read every entry as `read_labelled` does, but leave contradictions and repetitions in.
+
+    One claim for every usable row in the rows' order, self pairs too: what a benchmark with an
+    official test split is scored on.
+
+    Returns:
+        (schemas.RECORDS by ascending id, the claims about their rows, facts).
+    """
+    names = slice_names(config)
+    entries = [
+        read_entry(entry, config, names, verdicts=verdicts, decoder=decoder, now=now)
+        for entry in config.labels
+    ]
+    records, quarantined = _records(config, entries, published=published, decoder=decoder, now=now)
+    ids = _array(records["record_id"])
+    entries = [tied(entry, ids) for entry in entries]
+    claims = joined([entry.claims for entry in entries], names)
+    facts = _facts(entries)
+    facts["quarantined"] = {
+        "rows": len(quarantined),
+        "examples": quarantined.select(["location", "reason"]).slice(0, EXAMPLES).to_pylist(),
+    }
+    return records, claims, facts
+
+
+def slice_names(config: TrainConfig) -> tuple[str, ...]:
+    """Attributes by which failures are told apart: the configured, then those of inline files."""
+    kept = (entry.attributes for entry in config.labels if isinstance(entry, InlineLabels))
+    return tuple(dict.fromkeys((*config.slices, *(name for names in kept for name in names))))
+
+
+def _records(
+    config: TrainConfig,
+    entries: Sequence[Entry],
+    *,
+    published: pa.Table | None,
+    decoder: Decoder,
+    now: datetime,
+) -> tuple[pa.Table, pa.Table]:
+    """The records that any entry names, ids ascending, and the quarantined rows."""
+    tables = [entry.inline.records for entry in entries if entry.inline is not None]
+    refused = [entry.inline.quarantined for entry in entries if entry.inline is not None]
+    named = {name for entry in entries for ids in entry.ids for name in ids.to_pylist()}
+    if any(entry.ids for entry in entries):
+        known, quarantined = read_records(
+            config, published=published, decoder=decoder, now=now, only=named
+        )
+        tables.append(known)
+        refused.append(quarantined)
+    records = pa.concat_tables([RECORDS.empty_table(), *(conform(t, RECORDS) for t in tables)])
+    order = pc.sort_indices(records["record_id"]).to_numpy()
+    ids = np.array(records["record_id"].to_pylist(), dtype=str)[order]
+    first = np.ones(len(ids), bool)
+    first[1:] = ids[1:] != ids[:-1]  # one content in two inline files
+    return records.take(pa.array(order[first])), pa.concat_tables(
+        [QUARANTINE.empty_table(), *refused]
+    )
+
+
+def _facts(entries: Sequence[Entry]) -> dict[str, Any]:
+    each = [entry.facts for entry in entries]
+    unknown = [facts["unknown_ids"] for facts in each if "unknown_ids" in facts]
+    return {
+        "rows": sum(facts["rows"] for facts in each),
+        "entries": each,
+        "unknown_ids": {
+            **{name: sum(item[name] for item in unknown) for name in ("rows", "ids", "ambiguous")},
+            "examples": [name for item in unknown for name in item["examples"]][:EXAMPLES],
+        },
+        "self_pairs": sum(facts["self_pairs"] for facts in each),
+        "self_pairs_different": sum(facts["self_pairs_different"] for facts in each),
+        "left_out": {
+            word: sum(facts["left_out"][word] for facts in each) for word in ("related", "unsure")
+        },
+    }
+
+
+def _finished(
+    config: TrainConfig, records: pa.Table, claims: Claims, facts: dict[str, Any]
+) -> LabelledPairs:
+    _check_contents(records, facts)
+    settled, more = settle(claims, _called(records))
+    same = settled.same
+    equal = exact_groups(records)
+    facts |= more | {
+        "pairs": len(same),
+        "positives": int(same.sum()),
+        "negatives": int((~same).sum()),
+        "graded": int(((settled.grade > 0) & (settled.grade < 1)).sum()),
+        "origins": {
+            str(name): int((settled.rank == rank).sum()) for rank, name in enumerate(ORIGINS)
+        },
+        "equal_content_different": int(
+            (~same & (equal[settled.left] == equal[settled.right])).sum()
+        ),
+        "records": len(records),
+        "contents": len(np.unique(equal)),
+    }
+    _check_classes(config, facts)
+    return LabelledPairs(
+        records=records,
+        left=settled.left,
+        right=settled.right,
+        grade=settled.grade,
+        origin=ORIGINS[settled.rank],
+        split=HELD_OUT[settled.split],
+        slices={
+            name: pair_slice(records, name, own, settled.left, settled.right)
+            for name, own in settled.slices.items()
+        },
+        facts=facts,
+    )
+
+
+def _check_contents(records: pa.Table, facts: dict[str, Any]) -> None:
+    if len(np.unique(exact_groups(records))) == 1:
+        raise ConfigError(
+            f"labels: all {facts['rows']} labelled rows have one and the same content; there is "
+            "nothing to learn to tell apart, check which columns are named"
+        )
+
+
+def _check_classes(config: TrainConfig, facts: dict[str, Any]) -> None:
+    positives, negatives = facts["positives"], facts["negatives"]
+    if not positives and not negatives:
+        raise ConfigError(
+            f"labels: no labelled pair is left of {facts['rows']} rows (unknown ids: "
+            f"{facts['unknown_ids']['rows']}, self pairs: {facts['self_pairs']}, related or "
+            f"unsure: {sum(facts['left_out'].values())}); add labels"
+        )
+    later = config.negatives.closed_world or any(
+        isinstance(entry, ClusterLabels) for entry in config.labels
+    )
+    if not positives or (not negatives and not later):
+        only, other = ("different", "duplicates") if not positives else ("the same", "differ")
+        raise ConfigError(
+            f"labels: one class only: all {positives + negatives} pairs are {only}; add pairs that "
+            f"{'are ' if not positives else ''}{other}"
+            + ("" if not positives else ", or set negatives.closed_world: true")
+        )
+    if positives < config.min_positives:
+        raise ConfigError(
+            f"labels: {positives} labelled duplicates are fewer than min_positives = "
+            f"{config.min_positives}; label more (`gemel label suggest`), or lower min_positives"
+        )
+
+
+def _called(records: pa.Table) -> Words:
+    """What a person finds a record by: its id, or the row of the file it stands in."""
+    inline = pc.equal(_array(records["source"]), INLINE)
+    shown = pc.if_else(inline, _array(records["location"]), _array(records["record_id"]))
+    return np.array(shown.to_pylist(), dtype=str)
+
+
+def pair_slice(records: pa.Table, name: str, own: Words, left: Rows, right: Rows) -> Words:
+    """(p,) each pair's own value, else that of its records: 'a' when both say a, else 'a | b'."""
+    value = _record_values(records, name)
+    low, high = value[left], value[right]
+    low, high = np.where(low <= high, low, high), np.where(low <= high, high, low)
+    both = np.char.add(np.char.add(low, " | "), high)
+    theirs = np.where((low == high) | (low == ""), high, both)
+    return np.asarray(np.where(own != "", own, theirs), dtype=str)
+
+
+def _record_values(records: pa.Table, name: str) -> Words:
+    """An attribute of each record; else its text field, else, for 'source', its source; else ''."""
+    found = [
+        pc.map_lookup(_array(records[column]), name, "first") for column in ("attributes", "fields")
+    ]
+    if name == "source":
+        found.append(_array(records["source"]))
+    return np.array(pc.fill_null(pc.coalesce(*found), "").to_pylist(), dtype=str)
+
+
+def _array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type)

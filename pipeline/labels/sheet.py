@@ -1,0 +1,226 @@
+"""The file a person fills in: its columns, and how it is read back."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, assert_never
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+import pyarrow.parquet
+
+from pipeline.config.outputs import Format
+from pipeline.errors import PipelineError
+from pipeline.schemas import WHEN
+from pipeline.storage.csv_cells import unescape
+
+SUGGESTED = pa.schema(
+    [
+        pa.field("left_id", pa.string(), nullable=False),
+        pa.field("right_id", pa.string(), nullable=False),
+        pa.field("why", pa.string(), nullable=False),
+        pa.field("probability", pa.float64(), nullable=False),
+        pa.field("text_cosine", pa.float64()),
+        pa.field("left_text", pa.string()),
+        pa.field("right_text", pa.string()),
+        pa.field("left_image", pa.string()),
+        pa.field("right_image", pa.string()),
+        pa.field("weight", pa.float64(), nullable=False),  # unlabelled pairs the row stands for
+        pa.field("label", pa.string()),  # same / different / related / unsure, to be filled in
+        pa.field("note", pa.string()),
+    ]
+)
+FILLED = pa.schema(
+    [
+        pa.field("left_id", pa.string(), nullable=False),
+        pa.field("right_id", pa.string(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("by", pa.string(), nullable=False),
+        pa.field("at", WHEN, nullable=False),
+        pa.field("origin", pa.string(), nullable=False),  # import / review / audit
+        pa.field("note", pa.string()),
+    ]
+)
+VERDICTS = ("same", "different", "related", "unsure")
+_NUMBERS = {"1": "same", "1.0": "same", "0": "different", "0.0": "different"}
+
+
+def read_filled(
+    path: str | Path,
+    format: Format,  # noqa: A002  (the word users know from --format)
+    *,
+    by: str = "",
+    at: datetime | None = None,
+) -> pa.Table:
+    """Read the labels a person filled in; rows without one are skipped, see `blank_rows`.
+
+    Needs the columns left_id, right_id and label; takes note and by where they are there. Labels
+    are same, different, related, unsure in any case, or 1 and 0. A pair given twice with one label
+    is taken once.
+
+    Args:
+        by: who labelled, where the file has no column of that name.
+        at: when; default: now.
+
+    Returns:
+        The columns of the labels table, left_id < right_id, sorted. `origin` is 'audit' for pairs
+        drawn at random, 'review' for other suggestions, 'import' where the file does not say why.
+
+    Raises:
+        PipelineError: the file or a column is not usable, or a row has another label, no id, one
+            record on both sides, or contradicts an earlier row; names row and value.
+    """
+    when = at or datetime.now(UTC)
+    labels: dict[tuple[str, str], dict[str, Any]] = {}
+    first: dict[tuple[str, str], int] = {}
+    blank = 0
+    for number, row in _rows(path, format):
+        label = _label(row["label"], where=f"{path}, row {number}")
+        if label is None:
+            blank += 1
+            continue
+        left, right = _ids(row, where=f"{path}, row {number}")
+        before = labels.get((left, right))
+        if before is not None and before["label"] != label:
+            raise PipelineError(
+                f"{path}, row {number}: {left} and {right} are {label!r} here and "
+                f"{before['label']!r} in row {first[left, right]}; keep one of the two"
+            )
+        first.setdefault((left, right), number)
+        labels[left, right] = {
+            "left_id": left,
+            "right_id": right,
+            "label": label,
+            "by": _text(row.get("by")) or by,
+            "at": when,
+            "origin": _origin(_text(row.get("why"))),
+            "note": _text(row.get("note")) or None,
+        }
+    table = pa.Table.from_pylist([labels[key] for key in sorted(labels)], schema=FILLED)
+    return table.replace_schema_metadata({"blank": str(blank)})
+
+
+def blank_rows(filled: pa.Table) -> int:
+    """Rows of the file that had no label."""
+    return int((filled.schema.metadata or {}).get(b"blank", b"0"))
+
+
+def read_sheet(
+    path: str | Path,
+    format: Format,  # noqa: A002
+) -> pa.Table:
+    """Read a filled-in suggestion with all its columns, labels as words; for `estimate_precision`.
+
+    Raises:
+        PipelineError: the file, a column or a value is not usable; names row and value.
+    """
+    rows = []
+    for number, row in _rows(path, format):
+        where = f"{path}, row {number}"
+        if missing := sorted(set(SUGGESTED.names) - set(row)):
+            raise PipelineError(f"{path} lacks the columns {missing}: it is no suggestion of ours")
+        numbers = {name: _number(row[name], f"{where}, {name}") for name in _numeric()}
+        words = {name: _text(row[name]) or None for name in SUGGESTED.names if name not in numbers}
+        rows.append({**words, **numbers, "label": _label(row["label"], where=where)})
+    return pa.Table.from_pylist(rows, schema=SUGGESTED)
+
+
+def rounded(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.float64]:
+    """A float column as float64 with the six decimals float32 can keep; null becomes NaN.
+
+    A threshold of 0.9 must include the probability 0.9, which float32 stores as 0.89999998.
+    """
+    values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return np.asarray(np.round(values, 6), np.float64)
+
+
+def _rows(path: str | Path, format: Format) -> Iterator[tuple[int, Mapping[str, Any]]]:  # noqa: A002
+    """Yield (row number from 1, row) of a file that has the columns a label needs."""
+    try:
+        content = Path(path).read_bytes()
+        rows = _parsed(content, format)
+    except (OSError, ValueError, csv.Error) as error:
+        raise PipelineError(f"cannot read {path} as {format}: {error}") from error
+    for number, row in enumerate(rows, start=1):
+        if missing := sorted({"left_id", "right_id", "label"} - set(row)):
+            raise PipelineError(f"{path}, row {number} lacks {missing}; it has {sorted(row)}")
+        yield number, row
+
+
+def _parsed(content: bytes, format: Format) -> list[dict[str, Any]]:  # noqa: A002
+    match format:
+        case "csv":
+            return _csv_rows(content.decode("utf-8-sig"))
+        case "jsonl":
+            rows = [orjson.loads(line) for line in content.splitlines() if line.strip()]
+            if not all(isinstance(row, dict) for row in rows):
+                raise ValueError("every line must hold one JSON object")
+            return rows
+        case "parquet":
+            table = pa.parquet.read_table(pa.BufferReader(content))
+            return list(table.to_pylist())
+    assert_never(format)
+
+
+def _csv_rows(text: str) -> list[dict[str, Any]]:
+    """Rows of a CSV file as spreadsheets write it: comma, semicolon or tab between the cells."""
+    header = text.partition("\n")[0]
+    delimiter = max(",;\t", key=header.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    return [
+        {unescape(name): unescape(cell or "") for name, cell in row.items() if name is not None}
+        for row in reader
+    ]
+
+
+def _label(value: Any, *, where: str) -> str | None:
+    """The verdict a cell states; None for a blank one."""
+    if isinstance(value, float) and np.isnan(value):
+        return None
+    word = _text(value).casefold()
+    label = _NUMBERS.get(word, word)
+    if not label:
+        return None
+    if label not in VERDICTS or isinstance(value, bool):
+        raise PipelineError(
+            f"{where}: the label {value!r} is none of {', '.join(VERDICTS)}, 1, 0 or blank"
+        )
+    return label
+
+
+def _ids(row: Mapping[str, Any], *, where: str) -> tuple[str, str]:
+    left, right = sorted((_text(row["left_id"]), _text(row["right_id"])))
+    if not left:
+        raise PipelineError(f"{where}: left_id or right_id is empty")
+    if left == right:
+        raise PipelineError(f"{where}: {left} stands on both sides; a pair has two records")
+    return left, right
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _origin(why: str) -> str:
+    if not why:
+        return "import"
+    return "audit" if why.startswith("random") else "review"
+
+
+def _numeric() -> list[str]:
+    return [field.name for field in SUGGESTED if pa.types.is_floating(field.type)]
+
+
+def _number(value: Any, where: str) -> float | None:
+    if _text(value) == "":
+        return None
+    try:
+        return float(value)
+    except ValueError as error:
+        raise PipelineError(f"{where}: {value!r} is no number") from error

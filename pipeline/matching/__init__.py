@@ -1,0 +1,1 @@
+"""Candidate pairs become evidence, a probability and a decision."""

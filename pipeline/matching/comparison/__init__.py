@@ -1,0 +1,1 @@
+"""Comparison: what two texts and two sets of attributes have in common."""

@@ -1,0 +1,183 @@
+"""Cheap evidence that embeddings lose: rare shared words, codes and numbers, edits, lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.sparse import csr_matrix
+
+from pipeline.arrays.chunks import cut, portions
+from pipeline.arrays.kernel import Positions
+from pipeline.arrays.lookup import distinct, numbered
+from pipeline.arrays.parallel import in_order
+from pipeline.matching.comparison.document_frequencies import FEATURES, WordFrequencies
+from pipeline.matching.comparison.tokens import PORTION, Letters, Tokens
+from pipeline.matching.comparison.unmatched_words import conflicting_words
+
+Scores = npt.NDArray[np.float32]
+Rows = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]
+Looked = TypeVar("Looked")
+
+# Edit similarity is defined on the first characters only: it is quadratic, and long texts are
+# compared by their shingles as well.
+EDIT_CHARACTERS = 2000
+# Words (of both sides together) that pairs compared at a time may have: 200 MB of sparse rows.
+COMPARED_WORDS = 1 << 24
+PORTIONS = 4  # of the texts, looked at side by side at most; each takes some 50 MB
+
+
+@dataclass(frozen=True)
+class TextEvidence:
+    """Evidence per pair; all (p,) float32, rounded to 4 decimals so that it reads as it decides.
+
+    Attributes:
+        token_overlap: sum of idf over common words / sum of idf over all words of both, 0 … 1.
+        edit_similarity: 1 - indel distance / total length, case-folded, 0 … 1.
+        length_ratio: characters of the shorter over the longer, 0 … 1.
+        code_agreement: words with a digit, (common - conflicting) / (common + conflicting), where
+            conflicting = the smaller of the two sides' unmatched; 1 when one side's codes are all
+            in the other's, -1 when none are; NaN when a side has none.
+    """
+
+    token_overlap: Scores
+    edit_similarity: Scores
+    length_ratio: Scores
+    code_agreement: Scores
+
+
+class TextComparer:
+    """Compares pairs among one list of distinct texts.
+
+    Args:
+        texts: (n,) strings. threads: of the edit similarity.
+        frequencies: of words, learned from another corpus; None: from these texts.
+
+    The texts may exceed 2 GB together (as `large_string`) and memory stays near their size: what
+    is made of them is made a bounded portion at a time.
+    """
+
+    def __init__(
+        self, texts: pa.Array, *, threads: int, frequencies: WordFrequencies | None = None
+    ) -> None:
+        self.texts = texts
+        self.threads = threads
+        self.lengths = pc.utf8_length(texts).to_numpy(zero_copy_only=False).astype(np.float64)
+        long = bool(self.lengths.max(initial=0) > EDIT_CHARACTERS)
+        self.heads = pc.utf8_slice_codeunits(texts, 0, EDIT_CHARACTERS) if long else texts
+        parts = list(_in_portions(_looked_at, texts, threads))
+        self.words = _matrix([words for words, _, _ in parts])
+        self.codes = _matrix([codes for _, codes, _ in parts])
+        self.word_count = np.concatenate(
+            [np.zeros(0, np.int64), *(spaced for _, _, spaced in parts)]
+        )
+        del parts
+        self.idf = (frequencies or WordFrequencies.of(self.words)).idf()
+        self.weight = np.asarray(self.words @ self.idf)
+        self.code_count = np.diff(self.codes.indptr).astype(np.float64)
+
+    def bounded(self, left: Positions, right: Positions) -> TextEvidence:
+        """The most that comparing each pair could say for it, from weights and lengths alone."""
+        weight = self.weight[left], self.weight[right]
+        overlap = np.minimum(*weight) / np.maximum(np.maximum(*weight), 1e-9)
+        lengths = self.lengths[left], self.lengths[right]
+        ratio = np.minimum(*lengths) / np.maximum(np.maximum(*lengths), 1)
+        one = np.ones(len(left), np.float32)
+        return TextEvidence(_rounded(np.minimum(overlap + 1e-4, 1)), one, _rounded(ratio), one)
+
+    def compare(self, left: Positions, right: Positions, *, edits: bool = True) -> TextEvidence:
+        """Evidence for each pair of rows of the texts.
+
+        Args:
+            edits: False: the edit similarity, which costs the most, is left at the 1 it may be.
+        """
+        words = np.diff(self.words.indptr).astype(np.int64)
+        parts = portions(words[left] + words[right], limit=COMPARED_WORDS)
+        found = [self._compare(left[part], right[part], edits) for part in parts]
+        names = [field.name for field in fields(TextEvidence)]
+        empty = np.zeros(0, np.float32)
+        return TextEvidence(
+            **{n: np.concatenate([empty, *(getattr(item, n) for item in found)]) for n in names}
+        )
+
+    def _compare(self, left: Positions, right: Positions, edits: bool) -> TextEvidence:
+        common = self.words[left].multiply(self.words[right]) @ self.idf
+        union = self.weight[left] + self.weight[right] - common
+        shared = np.diff(self.codes[left].multiply(self.codes[right]).indptr)
+        conflict = np.minimum(self.code_count[left], self.code_count[right]) - shared
+        known = shared + conflict
+        agreement = np.where(known > 0, (shared - conflict) / np.maximum(known, 1), np.nan)
+        lengths = self.lengths[left], self.lengths[right]
+        one = np.ones(len(left), np.float32)
+        return TextEvidence(
+            token_overlap=_rounded(np.asarray(common) / np.maximum(union, 1e-9)),
+            edit_similarity=_rounded(self._edit(left, right)) if edits else one,
+            length_ratio=_rounded(np.minimum(*lengths) / np.maximum(np.maximum(*lengths), 1)),
+            code_agreement=_rounded(agreement),
+        )
+
+    def conflicts(self, left: Positions, right: Positions) -> npt.NDArray[np.int64]:
+        """Conflicting words of each pair of rows; see `comparison.unmatched_words`."""
+        return conflicting_words(self.texts, left, right)
+
+    def _edit(self, left: Positions, right: Positions) -> Scores:
+        from rapidfuzz import fuzz, process
+
+        rows, place = numbered(np.concatenate([left, right]))
+        heads = list(map(str.casefold, self.heads.take(pa.array(rows)).to_pylist()))
+        first, second = np.split(np.array(heads, object)[place], 2)
+        scores = process.cpdist(
+            first, second, scorer=fuzz.ratio, workers=self.threads, dtype=np.float32
+        )
+        return np.asarray(scores / 100, np.float32)
+
+
+def words_of(texts: pa.Array, *, threads: int = 1) -> csr_matrix:
+    """Binary (n, FEATURES) matrix of the words of each text, hashed."""
+    return _matrix(list(_in_portions(lambda part: _places(Letters(part).words()), texts, threads)))
+
+
+def _in_portions(
+    look: Callable[[pa.Array], Looked], texts: pa.Array, threads: int
+) -> Iterator[Looked]:
+    return in_order(look, cut(texts, limit=PORTION), workers=min(threads, PORTIONS))
+
+
+def _looked_at(texts: pa.Array) -> tuple[Rows, Rows, npt.NDArray[np.int64]]:
+    """Hashed words and codes of some texts, and how many words each has between spaces."""
+    letters = Letters(texts)
+    spaced = pc.list_value_length(pc.utf8_split_whitespace(texts))
+    return _places(letters.words()), _places(letters.codes()), np.asarray(spaced, np.int64)
+
+
+def _places(tokens: Tokens) -> Rows:
+    """Distinct hashed words of each text, one text after another, and how many each has."""
+    key = distinct([tokens.text * FEATURES + _hashed(tokens.words)[tokens.number]])
+    text, place = np.divmod(key, FEATURES)
+    return place.astype(np.int32), np.bincount(text, minlength=len(tokens.count))
+
+
+def _matrix(rows: Sequence[Rows]) -> csr_matrix:
+    """Binary (n, FEATURES), int8, the places of each row ascending."""
+    places = np.concatenate([np.zeros(0, np.int32), *(part[0] for part in rows)])
+    counts = np.concatenate([np.zeros(0, np.int64), *(part[1] for part in rows)])
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    ones = np.ones(len(places), np.int8)
+    return csr_matrix((ones, places, starts), shape=(len(counts), FEATURES))
+
+
+def _hashed(words: pa.Array) -> npt.NDArray[np.int64]:
+    """(k,) place of each word: the hash that catalogs keep word frequencies under."""
+    from sklearn.utils import murmurhash3_32
+
+    found = np.fromiter(map(murmurhash3_32, words.to_pylist()), np.int64, len(words))
+    return np.asarray(np.abs(found) % FEATURES)
+
+
+def _rounded(values: npt.NDArray[np.float64] | Scores) -> Scores:
+    return np.round(values, 4).astype(np.float32)

@@ -1,0 +1,56 @@
+"""What is told of judged pairs, and what clustering needs of them, counted a batch at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.candidates.unit_pairs import Candidates
+from pipeline.matching.evidence import says
+from pipeline.matching.judge import DISTINCT, DUPLICATE
+
+
+@dataclass
+class Tally:
+    """What is told of the pairs once all have gone by, and what clustering needs of them."""
+
+    histogram: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(50, np.int64))
+    decisions: Counter[str] = field(default_factory=Counter)
+    links: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def add(self, part: Candidates, rows: pa.RecordBatch, count: int) -> None:
+        """Count a batch of judged candidates; `count` units number them."""
+        # As the table has it, so that a pair that stands and one judged tonight cluster alike.
+        probability = np.round(np.asarray(rows["probability"], np.float64), 4)
+        self.histogram += np.histogram(probability, bins=50, range=(0, 1))[0]
+        decision = rows["decision"].dictionary_encode()
+        kinds, kind = decision.dictionary.to_pylist(), decision.indices.to_numpy()
+        counts = np.bincount(kind, minlength=len(kinds)).tolist()
+        self.decisions.update(dict(zip(kinds, counts, strict=True)))
+        accepted, distinct = (np.array([k == word for k in kinds], bool)[kind]
+                              for word in (DUPLICATE, DISTINCT))  # fmt: skip
+        contradicts = rows["contradicts"].to_numpy(zero_copy_only=False).astype(bool)
+        self.links.append(
+            (
+                *np.divmod(part.key, count),
+                probability,
+                says(part.stage),
+                accepted,
+                distinct | contradicts,
+            )
+        )
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The links: left, right, probability, found_by, accepted, apart."""
+        names = ("left", "right", "probability", "found_by", "accepted", "apart")
+        kinds = (np.int64, np.int64, float, np.uint8, bool, bool)
+        columns = list(zip(*self.links, strict=True)) or [()] * len(names)
+        return {
+            name: np.concatenate([np.zeros(0, kind), *column]).astype(kind)
+            for name, kind, column in zip(names, kinds, columns, strict=True)
+        }

@@ -1,0 +1,1 @@
+"""Geometry: whether one picture lies in another, and what was done to it."""

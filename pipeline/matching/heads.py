@@ -1,0 +1,278 @@
+"""Comparison heads: evidence of a pair → a score, higher for a likelier duplicate.
+
+The two classic Siamese outputs: a function of the distance alone (`similarity`), and a learned
+comparison of both sides (`linear`, `boosted`, `mlp`, and `blend`, the mean of boosted and linear).
+Scores are log-odds; `calibration.calibration` makes probabilities of them. Networks are kept in
+safetensors and trees in LightGBM's own text format: nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.matching.judge_files import reading, write_arrays
+
+Floats = npt.NDArray[np.float64]
+Kind = Literal["similarity", "linear", "boosted", "mlp", "blend"]
+
+LIMIT = 1e3  # standardised evidence is clipped here: one odd number must not decide alone
+HIDDEN_LIMIT = 8.0  # and here before a hidden layer, in training as at work
+DECIMALS = 6  # scores are rounded, so that the company of a pair in its batch cannot move it
+
+
+class Head(Protocol):
+    """Scores pairs from a feature matrix whose columns the head was fitted on."""
+
+    @property
+    def kind(self) -> str: ...
+
+    def score(self, features: npt.NDArray[np.floating[Any]]) -> Floats:
+        """(p, f) features, NaN where unknown → (p,) float64 log-odds."""
+        ...
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What is kept in safetensors."""
+        ...
+
+    def texts(self) -> dict[str, str]:
+        """What is kept as text files, by name."""
+        ...
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """Log-odds linear in one column, the cosine; the fallback where it is unknown scores lowest."""
+
+    column: int
+    slope: float
+    bias: float
+    kind: str = "similarity"
+
+    def score(self, features: npt.NDArray[np.floating[Any]]) -> Floats:
+        """See `Head.score`."""
+        cosine = np.nan_to_num(np.asarray(features[:, self.column], np.float64), nan=-1.0)
+        return np.round(self.bias + self.slope * cosine, DECIMALS)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """See `Head.arrays`."""
+        return {"similarity": np.array([self.column, self.slope, self.bias], np.float64)}
+
+    def texts(self) -> dict[str, str]:
+        """See `Head.texts`."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Standardises features; an unknown one becomes its mean, beside a column that says so.
+
+    Attributes:
+        mean, scale: (f,) float64 over the training pairs that have the feature.
+        gaps: (g,) int64 columns that are unknown for some training pair.
+    """
+
+    mean: Floats
+    scale: Floats
+    gaps: npt.NDArray[np.int64]
+
+    @classmethod
+    def learn(cls, features: npt.NDArray[np.floating[Any]]) -> Scaler:
+        """Means and standard deviations by column; constant columns keep scale 1."""
+        wide = np.asarray(features, np.float64)
+        known = ~np.isnan(wide)
+        count = np.maximum(known.sum(axis=0), 1)
+        mean = np.where(known, wide, 0).sum(axis=0) / count
+        spread = np.sqrt(np.where(known, (wide - mean) ** 2, 0).sum(axis=0) / count)
+        return cls(mean, np.where(spread > 1e-9, spread, 1.0), np.flatnonzero(~known.all(axis=0)))
+
+    def __call__(self, features: npt.NDArray[np.floating[Any]]) -> Floats:
+        """(p, f) → (p, f + g) float64."""
+        wide = np.asarray(features, np.float64)
+        missing = np.isnan(wide)
+        scaled = np.clip(
+            (np.where(missing, self.mean, wide) - self.mean) / self.scale, -LIMIT, LIMIT
+        )
+        return np.concatenate([scaled, missing[:, self.gaps].astype(np.float64)], axis=1)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A linear layer, or one hidden layer of rectified units, over standardised features.
+
+    Attributes:
+        scaler: of the features.
+        layers: weight (in, out) and bias (out,) float64 of each layer; the last has one output.
+    """
+
+    scaler: Scaler
+    layers: tuple[tuple[Floats, Floats], ...]
+
+    def score(self, features: npt.NDArray[np.floating[Any]]) -> Floats:
+        """(p, f) features, NaN where unknown → (p,) float64 log-odds."""
+        values = self.scaler(features)
+        if len(self.layers) > 1:
+            values = np.clip(values, -HIDDEN_LIMIT, HIDDEN_LIMIT)
+        for weight, bias in self.layers[:-1]:
+            values = np.maximum(values @ weight + bias, 0)
+        weight, bias = self.layers[-1]
+        return np.asarray((values @ weight + bias)[:, 0])
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The mean log-odds of several networks of one shape, one per training fold."""
+
+    members: tuple[Network, ...]
+
+    @property
+    def kind(self) -> str:
+        """'linear' without a hidden layer, 'mlp' with."""
+        return "linear" if len(self.members[0].layers) == 1 else "mlp"
+
+    def score(self, features: npt.NDArray[np.floating[Any]]) -> Floats:
+        """See `Head.score`."""
+        scores = [member.score(features) for member in self.members]
+        return np.asarray(np.round(np.mean(scores, axis=0), DECIMALS))
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """See `Head.arrays`: '<kind>.<member>.<layer>.weight', '….bias', '<kind>.<member>.mean'."""
+        out: dict[str, npt.NDArray[Any]] = {}
+        for number, member in enumerate(self.members):
+            own = f"{self.kind}.{number}"
+            for place, (weight, bias) in enumerate(member.layers):
+                out |= {f"{own}.{place}.weight": weight, f"{own}.{place}.bias": bias}
+            out |= {f"{own}.{name}": getattr(member.scaler, name) for name in SCALER}
+        return out
+
+    def texts(self) -> dict[str, str]:
+        """See `Head.texts`."""
+        return {}
+
+
+SCALER = ("mean", "scale", "gaps")
+
+
+@dataclass(frozen=True)
+class Boosted:
+    """The mean log-odds of gradient-boosted trees, one LightGBM model per training fold."""
+
+    models: tuple[str, ...]  # LightGBM's text format
+    kind: str = "boosted"
+
+    @cached_property
+    def _loaded(self) -> list[Any]:
+        import lightgbm
+
+        return [lightgbm.Booster(model_str=text) for text in self.models]
+
+    def score(self, features: npt.NDArray[np.floating[Any]]) -> Floats:
+        """See `Head.score`."""
+        if not len(features):
+            return np.zeros(0)
+        scores = [model.predict(features, raw_score=True) for model in self._loaded]
+        return np.asarray(np.round(np.mean(scores, axis=0), DECIMALS))
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """See `Head.arrays`."""
+        return {}
+
+    def texts(self) -> dict[str, str]:
+        """See `Head.texts`."""
+        return {f"trees-{number}.txt": text for number, text in enumerate(self.models)}
+
+
+@dataclass(frozen=True)
+class Blend:
+    """The mean of several heads' log-odds."""
+
+    heads: tuple[Head, ...]
+    kind: str = "blend"
+
+    def score(self, features: npt.NDArray[np.floating[Any]]) -> Floats:
+        """See `Head.score`."""
+        return np.asarray(
+            np.round(np.mean([head.score(features) for head in self.heads], axis=0), DECIMALS)
+        )
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """See `Head.arrays`."""
+        return {name: a for head in self.heads for name, a in head.arrays().items()}
+
+    def texts(self) -> dict[str, str]:
+        """See `Head.texts`."""
+        return {name: text for head in self.heads for name, text in head.texts().items()}
+
+
+def save_head(head: Head, folder: Path) -> None:
+    """Write a head below `folder` (made when absent): head.json, head.safetensors, trees-*.txt."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {name: text.encode() for name, text in head.texts().items()}
+    sums = {name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}
+    facts = {"kind": head.kind, "texts": sums}
+    (folder / "head.json").write_text(json.dumps(facts, indent=2) + "\n")
+    write_arrays(head.arrays(), folder / "head.safetensors")
+    for name, text in texts.items():
+        (folder / name).write_bytes(text)
+
+
+def load_head(folder: Path) -> Head:
+    """Read what `save_head` wrote.
+
+    Raises:
+        ModelError: a file is missing or damaged.
+    """
+    with reading(folder, facts="head.json", arrays="head.safetensors") as (facts, arrays):
+        trees = [_text(folder / name, expected) for name, expected in facts["texts"].items()]
+        head = _built(facts["kind"], arrays, trees)
+    return head
+
+
+def _text(path: Path, expected: str) -> str:
+    """Read a file whole or not at all: LightGBM ends the process on a damaged one."""
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != expected:
+        raise ValueError(f"{path.name} was altered")
+    return content.decode()
+
+
+def _built(kind: str, arrays: dict[str, npt.NDArray[Any]], trees: Sequence[str]) -> Head:
+    match kind:
+        case "similarity":
+            column, slope, bias = arrays["similarity"].tolist()
+            return Similarity(int(column), slope, bias)
+        case "linear" | "mlp":
+            return _networks(kind, arrays)
+        case "boosted":
+            if not trees:
+                raise ValueError("its trees are missing")
+            return Boosted(tuple(trees))
+        case "blend":
+            return Blend((_built("boosted", {}, trees), _networks("linear", arrays)))
+        case _:
+            raise ValueError(f"unknown kind {kind!r}")
+
+
+def _networks(kind: str, arrays: dict[str, npt.NDArray[Any]]) -> Networks:
+    members: list[Network] = []
+    while f"{kind}.{len(members)}.mean" in arrays:
+        own = f"{kind}.{len(members)}"
+        layers: list[tuple[Floats, Floats]] = []
+        while f"{own}.{len(layers)}.weight" in arrays:
+            place = f"{own}.{len(layers)}"
+            layers.append((arrays[f"{place}.weight"], arrays[f"{place}.bias"]))
+        if not layers:
+            raise ValueError(f"the layers of {own} are missing")
+        scaler = Scaler(*(arrays[f"{own}.{name}"] for name in SCALER))
+        members.append(Network(scaler, tuple(layers)))
+    if not members:
+        raise ValueError("its layers are missing")
+    return Networks(tuple(members))

@@ -1,0 +1,247 @@
+"""Evidence → probability → decision, for a batch of candidate pairs at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.matching.comparison.text import TextEvidence
+from pipeline.matching.comparison.unmatched_words import allowed_conflicts
+from pipeline.matching.evidence import Evidence, Flags, Floats
+
+DUPLICATE, REVIEW, DISTINCT = "duplicate", "review", "distinct"
+# An edit similarity that, beside the embedding, is evidence enough for a very short text.
+SHORT_TEXT_EDIT = 0.9
+
+
+class Rule(Protocol):
+    """What makes a probability of one modality's evidence, and its own thresholds.
+
+    `calibrated`: learned from labels, so that words that differ and texts that are short have had
+    their say already. `joint`: a rule for texts that has weighed the pictures beside them, so that
+    it decides alone wherever there are texts.
+    """
+
+    @property
+    def accept(self) -> float: ...
+    @property
+    def review(self) -> float: ...
+    @property
+    def calibrated(self) -> bool: ...
+    @property
+    def joint(self) -> bool: ...
+
+    def text_probability(self, evidence: Evidence) -> Floats:
+        """(p,) from the texts, NaN where a side has none."""
+        ...
+
+    def image_probability(self, evidence: Evidence) -> Floats:
+        """(p,) from the pictures, NaN where a side has none."""
+        ...
+
+    def needed_cosine(self, words: TextEvidence) -> Floats:
+        """(p,) cosine of two texts below which their words alone exclude acceptance.
+
+        Above 1: no cosine suffices; -1 where the words bound nothing.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Scores:
+    """(p,) probabilities by the texts and by the pictures, NaN where a side has none."""
+
+    text: Floats
+    image: Floats
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Probability (p,) in 0 … 1, decision, reason and accept threshold (p,) of a batch of pairs.
+
+    Attributes:
+        decision, reason: (p,) Arrow strings: the same few, which numpy would write out at length.
+        contradicts: (p,) one of text and picture alone says *distinct*, whatever both say together.
+    """
+
+    probability: Floats
+    threshold: Floats
+    decision: pa.Array
+    reason: pa.Array
+    contradicts: Flags
+
+
+@dataclass(frozen=True)
+class Judge:
+    """One rule per modality; both must agree where a pair has both.
+
+    A pair with one modality is decided by that modality's thresholds; a pair with both by the
+    text's, after the log-odds of each, counted from its own accept threshold, have been averaged;
+    under a joint rule for texts the picture has no second say.
+    """
+
+    text: Rule
+    image: Rule
+    name: str
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether any decision rests on labels."""
+        return self.text.calibrated or self.image.calibrated
+
+    @property
+    def accept(self) -> float:
+        """The threshold that is shown: the learned rule's where there is one."""
+        return self._shown.accept
+
+    @property
+    def review(self) -> float:
+        """The review threshold that is shown."""
+        return self._shown.review
+
+    @property
+    def _shown(self) -> Rule:
+        return self.image if self.image.calibrated and not self.text.calibrated else self.text
+
+    def scores(self, evidence: Evidence) -> Scores:
+        """What either rule makes of the evidence; conflicting words need not be counted yet."""
+        text = self.text.text_probability(evidence)
+        image = self.image.image_probability(evidence)
+        heard = np.isnan(text) | (not self.text.joint)
+        return Scores(text, np.where(heard, image, np.nan))
+
+    def decide(self, evidence: Evidence, scores: Scores | None = None) -> Judgement:
+        """Judge every pair; `scores` spares a second look at the same evidence.
+
+        The probability is held below the accept threshold, so that a person looks first, where
+        one modality alone would say *distinct*, and, unless the rule for texts was learned from
+        labels, where only a very short text's embedding speaks for the pair, or where each text
+        has words or numbers that the other cannot account for.
+        """
+        scores = scores or self.scores(evidence)
+        text, image = scores.text, scores.image
+        probability = self._combined(text, image)
+        accept, review = self._thresholds(text)
+        both = ~np.isnan(text) & ~np.isnan(image)
+        disagree = both & ((text < self.text.review) | (image < self.image.review))
+        unsure = not self.text.calibrated
+        alone = evidence.short_text & ~evidence.exact_text & np.isnan(image) & unsure
+        alone &= ~(evidence.edit_similarity >= SHORT_TEXT_EDIT)
+        variant = self.variants(evidence.word_conflicts, evidence.words)
+        held = (disagree | alone | variant) & (probability >= accept)
+        # Held pairs keep their order among themselves, all below the threshold.
+        probability = np.where(held, review + 0.999 * (accept - review) * probability, probability)
+        # Rounded before it is compared, so that the number shown is the number that decided.
+        probability = np.round(probability, 4)
+        accepted = probability >= accept
+        decision = chosen([(accepted, DUPLICATE), (probability >= review, REVIEW)], DISTINCT)
+        reason = _reasons(
+            evidence,
+            text,
+            image,
+            accepted,
+            disagree=disagree,
+            alone=alone & held,
+            variant=variant,
+            weighed=~np.isnan(text) & ~np.isnan(evidence.image_cosine) & self.text.joint,
+        )
+        return Judgement(probability, accept, decision, reason, disagree)
+
+    def likely(self, evidence: Evidence, scores: Scores) -> Flags:
+        """Pairs (p,) that the scores alone would accept: those whose wording must be looked at.
+
+        None under a rule learned from labels, which has seen the words already.
+        """
+        if self.text.calibrated:
+            return np.zeros(len(scores.text), bool)
+        probability = self._combined(scores.text, scores.image)
+        return np.asarray((probability >= self._thresholds(scores.text)[0]) & ~evidence.exact_text)
+
+    def variants(self, conflicts: npt.ArrayLike, words: npt.NDArray[np.int64]) -> Flags:
+        """Pairs (p,) of texts whose wording alone keeps them from being accepted.
+
+        None under a rule learned from labels.
+
+        Args:
+            conflicts: (p,) words on each side that the other cannot account for; NaN: not counted.
+            words: (p,) words of the shorter text.
+        """
+        differ = np.asarray(conflicts) > allowed_conflicts(words)
+        return np.asarray(differ & (not self.text.calibrated))
+
+    def _thresholds(self, text: Floats) -> tuple[Floats, Floats]:
+        """(p,) accept and review thresholds: the text's where there is text evidence."""
+        alone = np.isnan(text)
+        accept = np.where(alone, self.image.accept, self.text.accept)
+        return accept, np.where(alone, self.image.review, self.text.review)
+
+    def _combined(self, text: Floats, image: Floats) -> Floats:
+        shift = _logit(np.array(self.text.accept)), _logit(np.array(self.image.accept))
+        both = _sigmoid((_logit(text) - shift[0] + _logit(image) - shift[1]) / 2 + shift[0])
+        certain = (text == 1.0) & (image == 1.0)
+        single = np.nan_to_num(np.where(np.isnan(text), image, text))
+        combined = np.where(np.isnan(text) | np.isnan(image), single, both)
+        return np.where(certain, 1.0, combined)
+
+
+def _sigmoid(odds: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-np.clip(odds, -50, 50))))
+
+
+def _logit(probability: Floats) -> Floats:
+    clipped = np.clip(probability, 1e-4, 1 - 1e-4)
+    return np.asarray(np.log(clipped / (1 - clipped)))
+
+
+def _reasons(
+    evidence: Evidence,
+    text: Floats,
+    image: Floats,
+    accepted: Flags,
+    *,
+    disagree: Flags,
+    alone: Flags,
+    variant: Flags,
+    weighed: Flags,
+) -> pa.Array:
+    """One plain phrase per pair, the first that applies."""
+    has_text, has_image = ~np.isnan(text), ~np.isnan(image)
+    looked = evidence.image_geometry
+    nothing = np.zeros(len(text), bool)
+    one_picture, unlike = (nothing, nothing) if looked is None else (looked == 1, looked == 0)
+    cases = [
+        (evidence.exact_text & evidence.exact_image, "identical text and picture"),
+        (weighed & accepted, "text and picture, weighed together, agree"),
+        (weighed, "text and picture, weighed together, not enough to be sure"),
+        (disagree & (text < image), "pictures agree but texts differ"),
+        (disagree, "texts agree but pictures differ"),
+        (evidence.exact_text & has_image & accepted, "identical text, near-identical picture"),
+        (evidence.exact_image & has_text & accepted, "identical picture, near-identical text"),
+        (evidence.exact_text, "identical text"),
+        (evidence.exact_image, "identical picture"),
+        (alone, "very short text: an embedding alone does not decide"),
+        (variant & (evidence.code_agreement < 1), "numbers or model codes differ"),
+        (variant, "alike, but each text has words the other lacks"),
+        (accepted & has_text & has_image, "texts and pictures agree"),
+        (accepted & has_image & one_picture, "one picture is the other, edited"),
+        (accepted & has_image, "pictures agree"),
+        (accepted & (np.nan_to_num(evidence.lexical) >= 0.8), "long texts share most passages"),
+        (accepted, "texts agree"),
+        (has_text & (evidence.code_agreement < 0), "numbers or model codes differ"),
+        (has_text & (evidence.token_overlap < 0.5), "alike in meaning, few words in common"),
+        (has_text, "texts alike, not enough to be sure"),
+        (has_image & unlike, "pictures alike, but geometry does not find one in the other"),
+    ]
+    return chosen(cases, "pictures alike, not enough")
+
+
+def chosen(cases: Sequence[tuple[Flags, str]], other: str) -> pa.Array:
+    """(p,) strings: that of the first case which holds, else `other`."""
+    masks, phrases = zip(*cases, strict=True)
+    place = np.select(masks, list(np.arange(len(cases), dtype=np.int8)), np.int8(len(cases)))
+    return pa.array([*phrases, other]).take(pa.array(place))

@@ -1,0 +1,261 @@
+"""A judge learned from labels: features → head → fusion with the cosines → calibrated probability.
+
+`JudgeModel` is what a registered model's `judge/` folder holds; `LearnedRule` is it at work, with
+the calibration and thresholds that belong to its version.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.evaluation.calibration.calibration import Calibration
+from pipeline.evaluation.calibration.score_normalisation import Background
+from pipeline.matching.comparison.attribute_features import attribute_features
+from pipeline.matching.comparison.text import TextEvidence
+from pipeline.matching.comparison.text_features import TextFeatures, WordWeights, feature_names
+from pipeline.matching.evidence import Evidence
+from pipeline.matching.head_inputs import Modality, assembled, extra_columns
+from pipeline.matching.heads import Head, load_head, save_head
+from pipeline.matching.judge_files import Arrays, reading, write_arrays
+from pipeline.matching.score_pairs import Learning
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """Log-odds = bias + head · score + Σ weight · cosine; weights are not negative.
+
+    The way a fine-tuned encoder joins the judge: its cosines of training pairs are too good to
+    learn from, so the two meet on the validation pairs, with few weights.
+    """
+
+    bias: float
+    head: float
+    columns: tuple[str, ...]
+    weights: tuple[float, ...]
+
+    def __call__(self, score: Floats, columns: dict[str, Floats]) -> Floats:
+        """(p,) scores and the columns of (p,) cosines, NaN counts as 0 → (p,) log-odds."""
+        total = self.bias + self.head * score
+        for name, weight in zip(self.columns, self.weights, strict=True):
+            total = total + weight * np.nan_to_num(columns[name])
+        return np.asarray(np.round(total, 6))
+
+
+@dataclass(frozen=True)
+class JudgeModel:
+    """What the judge has learned.
+
+    Attributes:
+        modality: whose probability it gives.
+        blocks: word weights by block; empty for pictures.
+        extras: columns beside the blocks that the head sees, in order, of `extra_columns`.
+        vectors: whether the head also sees |u - v| and u * v of the embeddings, last.
+        head, fusion: see their modules; without fusion the head's score is the score.
+        background: for the normalised cosines; None: not used.
+        floor: cosine down to which candidates are searched.
+        attributes: names of the attributes that the head sees after the blocks.
+        pictures: fingerprint of the image encoder whose cosines a judge of texts sees among its
+            extras (`PICTURED`); it then decides alone where texts and pictures meet. None: it
+            sees no pictures.
+        geometry: `side_by_side.METHOD` by which pairs of pictures were laid upon each other for
+            the column `GEOMETRY`; None: it does not see that.
+    """
+
+    modality: Modality
+    blocks: dict[str, WordWeights]
+    extras: tuple[str, ...]
+    vectors: bool
+    head: Head
+    fusion: Fusion | None
+    background: Background | None
+    floor: float
+    attributes: tuple[str, ...] = ()
+    pictures: str | None = None
+    geometry: int | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the head's columns, those of the vectors left out."""
+        return (*feature_names(tuple(self.blocks), self.attributes), *self.extras)
+
+    def features(
+        self,
+        texts: Sequence[str],
+        fields: dict[str, Sequence[str]],
+        *,
+        threads: int,
+        attributes: Mapping[str, pa.Array] | None = None,
+    ) -> TextFeatures | None:
+        """Make the texts and attributes of some records ready to compare; None without either.
+
+        Args:
+            attributes: see `attributes.attributes_of`; those that the judge knows at least.
+        """
+        if not self.blocks and not self.attributes:
+            return None
+        known = attribute_features(self.attributes, attributes or {})
+        return TextFeatures(texts, fields, weights=self.blocks, threads=threads, attributes=known)
+
+    def score(self, evidence: Evidence) -> Floats:
+        """(p,) log-odds before calibration; +inf for copies, which need no judging."""
+        return np.where(self._copies(evidence), np.inf, self.learned_score(evidence))
+
+    def learned_score(self, evidence: Evidence) -> Floats:
+        """(p,) log-odds by the head and the fusion, of copies as of all others."""
+        columns = extra_columns(evidence)
+        seen = assembled(evidence, self.extras, modality=self.modality, vectors=self.vectors)
+        score = self.head.score(seen)
+        return score if self.fusion is None else self.fusion(score, columns)
+
+    def _copies(self, evidence: Evidence) -> npt.NDArray[np.bool_]:
+        """(p,) true where all that the judge compares by content is equal."""
+        if self.modality == "image":
+            return evidence.exact_image
+        if self.pictures is None or evidence.image_sides is None:
+            return evidence.exact_text
+        alike = evidence.exact_image | (evidence.image_sides == 0)
+        return np.asarray(evidence.exact_text & alike, bool)
+
+    def save(self, folder: Path) -> None:
+        """Write judge.json, weights.safetensors and the head below `folder`."""
+        save_head(self.head, folder)
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        for number, weights in enumerate(self.blocks.values()):
+            arrays |= {
+                f"block.{number}.words": weights.words,
+                f"block.{number}.grams": weights.grams,
+            }
+        if self.background is not None:
+            arrays["background"] = self.background.vectors
+        write_arrays(arrays, folder / "weights.safetensors")
+        facts = {
+            "modality": self.modality,
+            "blocks": [{"name": n, "texts": w.texts} for n, w in self.blocks.items()],
+            "extras": self.extras,
+            "vectors": self.vectors,
+            "fusion": self.fusion and vars(self.fusion),
+            "background": self.background
+            and {"neighbours": self.background.neighbours, "nearer": self.background.nearer},
+            "floor": self.floor,
+            "attributes": self.attributes,
+            "pictures": self.pictures,
+            "geometry": self.geometry,
+        }
+        (folder / "judge.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> JudgeModel:
+        """Read what `save` wrote.
+
+        Raises:
+            ModelError: a file is missing or damaged.
+        """
+        with reading(folder, facts="judge.json", arrays="weights.safetensors") as (facts, arrays):
+            judge = cls._of(facts, arrays, load_head(folder))
+        return judge
+
+    @classmethod
+    def _of(cls, facts: dict[str, Any], arrays: Arrays, head: Head) -> JudgeModel:
+        fusion, background = facts["fusion"], facts["background"]
+        return cls(
+            modality=facts["modality"],
+            blocks={
+                block["name"]: WordWeights(
+                    block["texts"], arrays[f"block.{n}.words"], arrays[f"block.{n}.grams"]
+                )
+                for n, block in enumerate(facts["blocks"])
+            },
+            extras=tuple(facts["extras"]),
+            vectors=facts["vectors"],
+            head=head,
+            fusion=fusion
+            and Fusion(
+                fusion["bias"], fusion["head"], tuple(fusion["columns"]), tuple(fusion["weights"])
+            ),
+            background=background and Background(arrays["background"], **background),
+            floor=facts["floor"],
+            attributes=tuple(facts.get("attributes", ())),
+            pictures=facts.get("pictures"),
+            geometry=facts.get("geometry"),
+        )
+
+
+def fields_of(column: pa.ChunkedArray) -> dict[str, list[str]]:
+    """Every text field by name over all records (schemas.STRINGS), '' where a record lacks it."""
+    rows = column.to_pylist()
+    names = sorted({name for row in rows if row for name, _ in row})
+    out = {name: [""] * len(rows) for name in names}
+    for place, row in enumerate(rows):
+        for name, value in row or ():
+            out[name][place] = " ".join(str(value or "").split())
+    return out
+
+
+def learning(
+    judge: JudgeModel | None,
+    texts: Sequence[str],
+    fields: dict[str, list[str]],
+    level: npt.NDArray[np.float32] | None,
+    *,
+    threads: int,
+    attributes: Mapping[str, pa.Array] | None = None,
+) -> dict[str, Learning]:
+    """What a learned judge needs of the contents, as keywords of `Contents`."""
+    if judge is None:
+        return {}
+    features = judge.features(texts, dict(fields), threads=threads, attributes=attributes)
+    return {f"{judge.modality}_judge": Learning(features, level, judge.vectors)}
+
+
+@dataclass(frozen=True)
+class LearnedRule:
+    """A judge model at work; see `pipeline.matching.judge.Rule`."""
+
+    model: JudgeModel
+    calibration: Calibration
+    reference: str
+    calibrated: bool = field(default=True, init=False)
+
+    @property
+    def accept(self) -> float:
+        """The accept threshold of this version."""
+        return self.calibration.accept.value
+
+    @property
+    def review(self) -> float:
+        """The review threshold of this version, at most the accept threshold."""
+        return min(self.calibration.review.value, self.accept)
+
+    @property
+    def joint(self) -> bool:
+        """Whether it weighs the pictures beside the texts too."""
+        return self.model.pictures is not None
+
+    def text_probability(self, evidence: Evidence) -> Floats:
+        """See `pipeline.matching.judge.Rule`; copies have 1."""
+        return self._probability(evidence, ~np.isnan(evidence.text_cosine))
+
+    def needed_cosine(self, words: TextEvidence) -> Floats:
+        """See `pipeline.matching.judge.Rule`: what a judge has learned of words bounds nothing."""
+        return np.full(len(words.token_overlap), -1.0)
+
+    def image_probability(self, evidence: Evidence) -> Floats:
+        """See `pipeline.matching.judge.Rule`; copies have 1."""
+        return self._probability(evidence, ~np.isnan(evidence.image_cosine))
+
+    def _probability(self, evidence: Evidence, known: npt.NDArray[np.bool_]) -> Floats:
+        probability = np.full(len(known), np.nan)
+        if known.any():
+            seen = evidence if known.all() else evidence.take(known)
+            probability[known] = self.calibration.calibrator(self.model.score(seen))
+        return probability

@@ -1,0 +1,174 @@
+"""What of last night still stands: records, contents, near pairs and judged pairs.
+
+Everything here is exact: what stands is what a complete computation over tonight's records would
+find again, because the two records, the settings and the model that it came from are the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.arrays.kernel import Positions
+from pipeline.arrays.lookup import places, sorted_places
+from pipeline.candidates.content_groups import Units
+from pipeline.candidates.unit_pairs import STAGES, Candidates
+
+Flags = npt.NDArray[np.bool_]
+Scores = npt.NDArray[np.float32]
+
+# What makes a record another one; where it was first and last seen does not.
+COMPARED = (
+    "source", "text_hash", "image_hash", "text_tokens", "image_width", "image_height",
+    "image_detail", "image_true_side", "fields", "attributes", "timestamp",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How tonight's n records differ from last night's m.
+
+    Attributes:
+        place: (m,) tonight's row of each of last night's records, -1: gone.
+        same: (n,) the record was there last night, equal in all that is `COMPARED`.
+    """
+
+    place: Positions
+    same: Flags
+
+
+def compare_records(tonight: pa.Table, before: pa.Table) -> Changes:
+    """Compare two nights' records by id.
+
+    Args:
+        tonight, before: record_id (each once) and the columns `COMPARED`.
+    """
+    place = places(before["record_id"].combine_chunks(), tonight["record_id"].combine_chunks())
+    stayed = np.flatnonzero(place >= 0)
+    old, new = before.take(pa.array(stayed)), tonight.take(pa.array(place[stayed]))
+    equal = np.ones(len(stayed), bool)
+    for name in COMPARED:
+        equal &= _equal(old[name].combine_chunks(), new[name].combine_chunks())
+    same = np.zeros(len(tonight), bool)
+    same[place[stayed]] = equal
+    return Changes(place, same)
+
+
+def _equal(first: pa.Array, second: pa.Array) -> Flags:
+    """(n,) equal values, two nulls among them."""
+    if pa.types.is_map(first.type):
+        first, second = _spelled(first), _spelled(second)
+    equal = pc.fill_null(pc.equal(first, second), False)
+    neither = pc.and_(pc.is_null(first), pc.is_null(second))
+    return np.asarray(pc.or_(equal, neither).to_numpy(zero_copy_only=False), bool)
+
+
+def _spelled(maps: pa.Array) -> pa.Array:
+    """Each map of strings as one string, its entries in their own order."""
+    first, last = maps.offsets[0].as_py(), maps.offsets[-1].as_py()
+    keys, values = (part.slice(first, last - first) for part in (maps.keys, maps.items))
+    entries = pc.binary_join_element_wise(keys, pc.fill_null(values, "\x00"), "\x1f")
+    offsets = pc.subtract(maps.offsets, first)
+    lists = pa.ListArray.from_arrays(offsets, entries)
+    return pc.if_else(maps.is_valid(), pc.binary_join(lists, "\x1e"), pa.scalar(None, pa.string()))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Which of tonight's candidates were judged last night, and which units have changed.
+
+    Attributes:
+        row: (p,) row of last night's pairs table for each candidate, -1: to be judged.
+        touched: (u,) units of which a record, a content or a pair is not as it was.
+    """
+
+    row: Positions
+    touched: Flags
+
+
+def judged_before(
+    units: Units,
+    candidates: Candidates,
+    *,
+    ids: pa.Array,
+    pairs: pa.Table,
+    changes: Changes,
+    leader_before: Positions,
+    again: Flags,
+) -> Judged:
+    """Find the candidates whose judgement stands.
+
+    Args:
+        ids: (n,) tonight's record ids by row. pairs: last night's, columns left_id, right_id and
+            stage, in the order of the rows that are pointed at.
+        leader_before: (m,) last night's leader of each of last night's records.
+        again: (u,) units with a content that is looked at as if it were new.
+    """
+    count = len(units.rows)
+    # An id that is gone has row -1, which leads no unit.
+    rows_of = [places(pairs[name], ids) for name in ("left_id", "right_id")]
+    sides = sorted_places(rows_of[0], units.rows), sorted_places(rows_of[1], units.rows)
+    moved = again | ~changes.same[units.rows]
+    known = (sides[0] >= 0) & (sides[1] >= 0)
+    known[known] = ~(moved[sides[0][known]] | moved[sides[1][known]])
+    code = places(pairs["stage"], pa.array(STAGES))
+    known &= code > 0  # exact copies have no candidate
+    rows = np.flatnonzero(known)
+    key = sides[0][rows] * count + sides[1][rows]
+    order = np.argsort(key, kind="stable")
+    rows, key = rows[order], key[order]
+    at = sorted_places(candidates.key, key)
+    found = np.append(rows, -1)[at]
+    # Found again by other means, the pair is another one.
+    found[(found >= 0) & (np.append(code, -1)[found] != candidates.stage)] = -1
+    touched = _changed_units(units, changes, leader_before) | again
+    fresh = candidates.key[found < 0]
+    touched[fresh // max(count, 1)] = True
+    touched[fresh % max(count, 1)] = True
+    gone = code > 0
+    gone[found[found >= 0]] = False
+    for side in sides:
+        left_over = side[gone]
+        touched[left_over[left_over >= 0]] = True
+    return Judged(found, touched)
+
+
+def _changed_units(units: Units, changes: Changes, leader_before: Positions) -> Flags:
+    """(u,) units with a record that is new, changed, or left by one that was its copy."""
+    touched = np.zeros(len(units.rows), bool)
+    of_record = units.of_record
+    touched[of_record[~changes.same]] = True
+    place = changes.place
+    left = place < 0
+    left[~left] = ~changes.same[place[~left]]
+    shaken = np.zeros(len(place), bool)  # by row of last night's leader
+    shaken[leader_before[left]] = True
+    stayed = (place >= 0) & shaken[leader_before]
+    touched[of_record[place[stayed]]] = True
+    return touched
+
+
+# Long texts repeated in millions of rows.
+REPEATED = ("decision", "reason", "stage", "model", "run")
+
+
+def _encoded(batch: pa.RecordBatch) -> pa.RecordBatch:
+    columns = [
+        column.dictionary_encode() if name in REPEATED else column
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _numbered_anew(batch: Candidates, number: Positions) -> Candidates:
+    """The same pairs of units under other numbers, which ascend as theirs do.
+
+    Args:
+        number: (u,) new number of each unit.
+    """
+    left, right = (number[side] for side in np.divmod(batch.key, len(number)))
+    return replace(batch, key=left * (number[-1] + 1) + right)

@@ -1,0 +1,1 @@
+"""The run: stages in order, gates, publication, resuming and monitoring."""

@@ -1,0 +1,67 @@
+"""Checks of a configuration: whatever can be checked before any work."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pipeline.candidates.indexes import check_index
+from pipeline.config.encoders import searched_by
+from pipeline.config.run import RunConfig
+from pipeline.encoders.preflight import check_encoder, known_dimension
+from pipeline.errors import CatalogError
+from pipeline.ingestion.sources import open_source
+from pipeline.labels.files import read_labels
+from pipeline.nightly.state.pinned_models import pinned
+from pipeline.nightly.state.rules import check_rules
+from pipeline.storage.place import Place
+
+
+def check(config: RunConfig) -> None:
+    """Check everything that can be checked before any work, the cheapest first; change nothing.
+
+    Raises:
+        ConfigError: a setting, a column, the index or the labels cannot work.
+        EncoderError: an encoder's files are not there, or not what its type says.
+        CatalogError: the catalog's folder cannot be written.
+        SourceError: a source cannot be read at all.
+    """
+    check_writable(Place.of(config.catalog, config.catalog_options))
+    config, models = pinned(config)
+    check_rules(config, models)
+    check_encoder(config.text_encoder, field="text_encoder")
+    check_encoder(config.image_encoder, field="image_encoder")
+    used = {
+        "text": (
+            searched_by(config.text_encoder),
+            any(source.has_text for source in config.sources),
+        ),
+        "image": (config.image_encoder, any(source.has_images for source in config.sources)),
+    }
+    dimensions = [known_dimension(encoder) for encoder, is_used in used.values() if is_used]
+    check_index(config.index, dimensions=dimensions)
+    for labels in filter(None, (config.labels, config.gates.audit)):
+        read_labels(labels)
+    for source in config.sources:
+        open_source(source).check()
+
+
+def check_writable(catalog: Place) -> None:
+    """Look whether the catalog's folder can be written, or made where it is absent.
+
+    Of an object store only whether it answers: what it lets one write shows when the lock is taken.
+
+    Raises:
+        CatalogError: it cannot.
+    """
+    if not catalog.is_local:
+        catalog.exists()
+        return
+    folder = Path(catalog.path).absolute()
+    while not os.path.exists(folder):
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        what = "is not a folder" if os.path.isfile(folder) else "is not writable"
+        raise CatalogError(
+            f"catalog: {catalog}: {folder} {what}; name another folder, or change its permissions"
+        )

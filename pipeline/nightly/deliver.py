@@ -1,0 +1,146 @@
+"""What a published run leaves for others: its report, its exports, and the room of older runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.catalog.catalog import Catalog
+from pipeline.catalog.retention import prune
+from pipeline.catalog.runs import Run
+from pipeline.config.outputs import ExportSettings
+from pipeline.nightly.state.context import RunContext, stage
+from pipeline.nightly.summary import reason_of
+
+
+@stage("report")
+def report(context: RunContext) -> dict[str, Any]:
+    """Write the HTML report of the run; one that cannot be written is noted, the run stands."""
+    return tried_report(context.catalog, context.catalog.run(context.run))
+
+
+def tried_report(catalog: Catalog, run: Run) -> dict[str, Any]:
+    """Write a run's report: its `path`, or None and under `failed` why it could not be written."""
+    try:
+        path = write_report(catalog, run)
+    except Exception as error:  # noqa: BLE001 - the run is published: whatever it is, say it there
+        return {"path": None, "failed": reason_of(error)}
+    return {"path": path}
+
+
+def write_report(catalog: Catalog, run: Run) -> str:
+    """Write a run's HTML report into its folder and return the path."""
+    from pipeline.catalog.events import events_of
+    from pipeline.config.outputs import ReportSettings
+    from pipeline.outputs.report.build import build_report
+    from pipeline.outputs.report.html import render_report
+
+    # The long tables are streamed, the others are read.
+    tables = {name: catalog.dataset(name, run=run) for name in ("records", "pairs")}
+    tables |= {
+        name: catalog.read(name, run=run) for name in ("clusters", "cut_links", "quarantine")
+    }
+    data = build_report(
+        summary={**run.summary, "status": run.status},
+        events=events_of(catalog, run) if "events" in run.versions else None,
+        alignments=(
+            catalog.dataset("alignments", run=run) if "alignments" in run.versions else None
+        ),
+        **tables,
+        settings=ReportSettings.model_validate(run.config["report"]),
+        seed=run.config["seed"],
+    )
+    path = catalog.run_folder(run.run) / "report.html"
+    path.write_text(render_report(data), encoding="utf-8")
+    return str(path)
+
+
+@stage("export")
+def export(context: RunContext) -> dict[str, Any]:
+    """Write the configured exports of a published run."""
+    run = context.catalog.run(context.run)
+    return tried_exports(
+        context.catalog, run, context.config.exports if run.status == "published" else ()
+    )
+
+
+def tried_exports(catalog: Catalog, run: Run, exports: Iterable[ExportSettings]) -> dict[str, Any]:
+    """Write exports of a run; one that cannot be written is noted with its reason under `failed`.
+
+    The others are written.
+    """
+    written: dict[str, int] = {}
+    failed: dict[str, str] = {}
+    for settings in exports:
+        try:
+            written[settings.path] = write_export(catalog, run, settings)
+        except Exception as error:  # noqa: BLE001 - the run is published: the other files matter
+            failed[settings.path] = reason_of(error)
+    return {"rows": sum(written.values()), "exports": written, "failed": failed}
+
+
+def after_publishing(report: dict[str, Any], export: dict[str, Any]) -> dict[str, Any]:
+    """What a summary says of the report and the exports."""
+    return {
+        "report": report.get("path"),
+        "exports": export.get("exports", {}),
+        "exports_failed": export.get("failed", {}),
+        **({"report_failed": report["failed"]} if report.get("failed") else {}),
+    }
+
+
+def retain(context: RunContext) -> dict[str, Any]:
+    """After a published run, remove what no kept run needs; what goes wrong is noted."""
+    if context.catalog.run(context.run).status != "published":
+        return {}
+    settings = context.config.retention
+    try:
+        found = prune(
+            context.catalog, keep=settings.runs, days=settings.days, now=datetime.now(UTC)
+        )
+    except Exception as error:  # noqa: BLE001 - the run is published; the next one tries again
+        return {"retention_failed": reason_of(error)}
+    return {"retention": found | {"kept": len(found["kept"])}}
+
+
+def write_export(
+    catalog: Catalog, run: Run, settings: ExportSettings, *, since: str | None = None
+) -> int:
+    """Write one export of a run; return its number of rows.
+
+    Args:
+        since: for events: of every run after this one, not of `run` alone.
+    """
+    from pipeline.catalog.events import events_of
+    from pipeline.outputs.exporters import contents, open_exporter
+
+    def table(name: str) -> pa.Table:
+        return catalog.read(name, run=run)
+
+    least = settings.min_probability
+    chosen: dict[str, Any] = {"include_review": settings.include_review, "min_probability": least}
+    match settings.what:
+        case "clusters":
+            schema, batches = contents.clusters(
+                table("clusters"), min_size=settings.min_size, min_probability=least
+            )
+        case "pairs":
+            schema, batches = contents.pairs(table("pairs"), min_probability=least)
+        case "events":
+            told = events_of(catalog, run, since=since)
+            schema, batches = told.schema, iter(told.to_batches())
+        case "survivors":
+            schema, batches = contents.survivors(
+                table("records"),
+                table("clusters"),
+                merge_attributes=settings.merge_attributes,
+                **chosen,
+            )
+        case "removals":
+            schema, batches = contents.removals(
+                table("records"), table("clusters"), table("pairs"), **chosen
+            )
+    return open_exporter(settings.format).write(batches, schema, settings.path)

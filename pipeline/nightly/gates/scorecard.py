@@ -1,0 +1,78 @@
+"""How a run did on the labels its configuration names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.arrays.lookup import places, sorted_places
+from pipeline.evaluation.pair_metrics import pair_metrics
+from pipeline.labels.files import Labels, read_labels
+from pipeline.nightly.state.context import RunContext
+from pipeline.nightly.state.run_records import record_ids, units_of
+
+
+def label_metrics(context: RunContext, versions: dict[str, int]) -> dict[str, float]:
+    """Precision and recall of the run on the configured labels.
+
+    With `labels_complete`, every scored or clustered pair without a label counts as different.
+    """
+    assert context.config.labels is not None
+    labels, ids = read_labels(context.config.labels), record_ids(context)
+    tables = context.catalog.tables
+    clusters = tables.read(
+        "clusters", version=versions["clusters"], columns=["record_id", "cluster_id"]
+    ).sort_by("record_id")  # as the ids are
+    cluster = pc.rank(clusters["cluster_id"].combine_chunks(), tiebreaker="dense").to_numpy()
+    pairs = tables.read(
+        "pairs", version=versions["pairs"], columns=["left_id", "right_id", "probability"]
+    )
+    scored = _keys(pairs["left_id"].combine_chunks(), pairs["right_id"].combine_chunks(), ids)
+    if context.config.labels_complete:
+        labels = _completed(labels, ids, scored, cluster)
+    left, right = places(labels.left, ids), places(labels.right, ids)
+    leader = units_of(context).leader
+    # Copies of one content have no pair of their own: their leaders' pair speaks for them.
+    key = _key(leader[np.maximum(left, 0)], leader[np.maximum(right, 0)], len(ids))
+    order = np.argsort(scored)
+    place = sorted_places(key, scored[order])
+    probability = np.append(pairs["probability"].to_numpy()[order], 0.0)  # -1: no candidate
+    same_content = leader[left] == leader[right]
+    score = np.where(same_content, 1.0, probability[place])
+    return pair_metrics(
+        labels,
+        left=left,
+        right=right,
+        cluster=cluster,
+        score=score,
+        candidate=(place >= 0) | same_content,
+    )
+
+
+def _key(left: Any, right: Any, count: int) -> Any:
+    return np.minimum(left, right) * count + np.maximum(left, right)
+
+
+def _keys(left: pa.Array, right: pa.Array, ids: pa.Array) -> Any:
+    return _key(places(left, ids), places(right, ids), len(ids))
+
+
+def _completed(labels: Labels, ids: pa.Array, scored: Any, cluster: Any) -> Labels:
+    """Add every scored or clustered pair that is not labelled, as different."""
+    order = np.argsort(cluster, kind="stable")
+    ends = np.flatnonzero(np.diff(cluster[order], append=-1)) + 1
+    inside = [np.zeros(0, np.int64)]
+    for members in np.split(order, ends[:-1]):
+        first, second = np.triu_indices(len(members), 1)
+        inside.append(_key(members[first], members[second], len(ids)))
+    known = _keys(labels.left, labels.right, ids)
+    extra = np.setdiff1d(np.concatenate([scored, *inside]), known)
+    left, right = np.divmod(extra, len(ids))
+    return Labels(
+        pa.concat_arrays([labels.left, ids.take(pa.array(left))]),
+        pa.concat_arrays([labels.right, ids.take(pa.array(right))]),
+        np.concatenate([labels.same, np.zeros(len(extra), bool)]),
+    )

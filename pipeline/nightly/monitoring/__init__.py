@@ -1,0 +1,1 @@
+"""Monitoring: the run's log, Prometheus metrics and notifications."""

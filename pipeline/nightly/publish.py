@@ -1,0 +1,56 @@
+"""What became of a run: its summary, its gates, its publication, its report and exports."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pipeline.catalog.runs import Run
+from pipeline.nightly.state.context import RunContext, stage
+from pipeline.nightly.summary import STAGES, _heading, _stage_rows, _versions, reason_of, summarise
+
+
+@stage("publish")
+def publish(context: RunContext) -> dict[str, Any]:
+    """Check the gates, then publish or hold: one row in `runs` is the atomic step."""
+    summary = summarise(context)
+    _record(context, summary, _versions(context))
+    return {"rows": summary["counts"]["records"], "status": summary["status"]}
+
+
+def fail(context: RunContext, error: BaseException) -> str:
+    """Record that a run did not come to its end, and return its status.
+
+    Readers still see the last published run. A run that was published or held before it was stopped
+    keeps that status, with the error noted.
+    """
+    for run in context.catalog.runs():
+        if run.run == context.run and run.status != "failed":
+            context.catalog.amend({**run.summary, "error": reason_of(error)})
+            return run.status
+    finished = {name: fact for name in STAGES if (fact := context.work.facts(name))}
+    summary = {
+        **_heading(context),
+        "status": "failed",
+        "error": reason_of(error),
+        "stage": next((name for name in STAGES if name not in finished), "publish"),
+        "counts": {},
+        "gates": [],
+        "stages": _stage_rows(finished),
+    }
+    _record(context, summary, {})
+    return "failed"
+
+
+def _record(context: RunContext, summary: dict[str, Any], versions: dict[str, int]) -> None:
+    """Add the run's row to `runs`: what it says is final."""
+    run = Run(
+        run=context.run,
+        started=context.started,
+        finished=datetime.fromisoformat(summary["finished"]),
+        status=summary["status"],
+        config=context.config.model_dump(mode="json"),
+        versions=versions,
+        summary=summary,
+    )
+    context.catalog.publish(run)

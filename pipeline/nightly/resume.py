@@ -1,0 +1,142 @@
+"""Runs that were stopped: which of them goes on, and what becomes of the scratch of the others.
+
+A run goes on, under its name and start, when the same command is given again: the same
+configuration, models and code, on top of the same published run, and the sources still hold what
+it had read of them. Stages that were finished are skipped; within a stage the finished shards are.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+from functools import lru_cache
+from hashlib import blake2b
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pipeline.catalog import Catalog, Work
+from pipeline.config.run import RunConfig
+from pipeline.nightly.stages.ingest import SHARDS, delivered_again
+from pipeline.nightly.state.context import RunContext
+
+log = logging.getLogger(__name__)
+
+BEGUN = "begun"
+# What makes two commands the same one.
+COMMAND = ("config", "models", "base", "full", "code")
+
+
+def taken_up(fresh: RunContext) -> RunContext:
+    """The stopped run that goes on in the place of a fresh one, or the fresh one, noted as begun.
+
+    The scratch of every other run is removed.
+    """
+    catalog, command = fresh.catalog, _command(fresh)
+    found: RunContext | None = None
+    # The newest that fits goes on.
+    for work in reversed(catalog.unfinished()):
+        begun = work.facts(BEGUN)
+        if found is None and {name: begun.get(name) for name in COMMAND} == command:
+            found = _renewed(work, fresh)
+        else:
+            if begun:
+                run = work.folder.name
+                log.warning("the scratch of run %s, another command's, is removed", run)
+            work.remove()
+    if found is None:
+        fresh.work.note(BEGUN, {**command, "started": fresh.started.isoformat(), "attempts": 1})
+        return fresh
+    return found
+
+
+def _renewed(work: Work, fresh: RunContext) -> RunContext:
+    """The context of a stopped run; where the delivery is another, what it read is handed on."""
+    begun = work.facts(BEGUN)
+    run = work.folder.name
+    stopped = RunContext(
+        run,
+        fresh.config,
+        datetime.fromisoformat(begun["started"]),
+        fresh.models,
+        fresh.base,
+        fresh.full,
+    )
+    if not delivered_again(stopped):
+        log.warning("the sources changed since run %s was stopped: run %s begins", run, fresh.run)
+        work.move(fresh.catalog.work(fresh.run).folder, keep=SHARDS)
+        begun = {**begun, "started": fresh.started.isoformat(), "attempts": 0, "failures": []}
+        stopped = fresh
+    else:
+        log.warning("run %s, which was stopped, goes on", run)
+        begun = {**begun, "failures": [*begun.get("failures", []), *_failure(fresh.catalog, run)]}
+    stopped.work.note(BEGUN, {**begun, "attempts": begun["attempts"] + 1})
+    return stopped
+
+
+def ended(tonight: RunConfig) -> Iterator[RunContext]:
+    """The runs that were published or held and stopped before the end of their report or exports.
+
+    The scratch of one that this Gemel does not understand is removed: its tables are published.
+
+    Args:
+        tonight: names the catalog; its credentials are not kept, so they are taken from here.
+    """
+    catalog = Catalog.of(tonight)
+    recorded = {run.run: run for run in catalog.runs() if run.status != "failed"}
+    for work in catalog.unfinished():
+        run = recorded.get(work.folder.name)
+        if run is None:
+            continue
+        begun = work.facts(BEGUN)
+        if not begun:  # it was being removed
+            work.remove()
+            continue
+        try:
+            config = RunConfig.model_validate(begun["config"])
+        except ValidationError:
+            log.warning(
+                "run %s was stopped before its exports; `gemel export` writes them", run.run
+            )
+            work.remove()
+            continue
+        log.warning("run %s is %s, its report and exports are written now", run.run, run.status)
+        models = tuple(begun["models"])
+        config = config.model_copy(update={"catalog_options": tonight.catalog_options})
+        yield RunContext(run.run, config, run.started, models, begun["base"], begun["full"])
+
+
+def interruptions(context: RunContext) -> dict[str, Any]:
+    """What the summary says of a run that was stopped: its attempts, and how the others failed."""
+    begun = context.work.facts(BEGUN)
+    if begun.get("attempts", 1) == 1:
+        return {}
+    return {"attempts": begun["attempts"], "failures": begun.get("failures", [])}
+
+
+def _failure(catalog: Catalog, run: str) -> list[str]:
+    """How a run failed; a killed one left no row."""
+    return [found.summary["error"] for found in catalog.runs() if found.run == run]
+
+
+def _command(context: RunContext) -> dict[str, Any]:
+    return {
+        "config": context.config.model_dump(mode="json"),
+        "models": list(context.models),
+        "base": context.base,
+        "full": context.full,
+        "code": _code(),
+    }
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """A digest of the package's source: what one version left half-done no other goes on with."""
+    digest = blake2b(digest_size=16)
+    root = Path(str(files("pipeline")))
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,194 @@
+"""A cascade at work: the student's floor, and the texts that meet the teacher. SHELL."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline import progress
+from pipeline.arrays.blocks import Pairs, cosines
+from pipeline.candidates.cascade import (
+    ALWAYS,
+    ASKED,
+    PROBE,
+    Choice,
+    Sampled,
+    Strata,
+    _doubt,
+    _nearest,
+    choose,
+)
+from pipeline.candidates.content_groups import Units
+from pipeline.candidates.unit_pairs import TEXT, Candidates
+from pipeline.config.encoders import CascadeText
+from pipeline.matching.comparison.document_frequencies import OUTGROWN
+from pipeline.matching.comparison.text import TextComparer
+from pipeline.matching.score_pairs import BATCH, judge_pairs
+from pipeline.nightly.stages.contents import contents_of, frequencies_of, read_column
+from pipeline.nightly.stages.embed import embed_asked, meet_teacher
+from pipeline.nightly.stages.score import judge_key
+from pipeline.nightly.state.context import RunContext
+from pipeline.nightly.state.previous_run import key_of
+from pipeline.nightly.state.rules import floors_of, make_judge
+
+Floats = npt.NDArray[np.float64]
+METHOD = 2  # how floor and margin are chosen; another one chooses anew
+
+
+def chosen(context: RunContext, units: Units) -> Choice | None:
+    """Floor and margin of a run's cascade: last night's, or found on a sample; None without one.
+
+    They stand until the student, the teacher, the judge or the settings are others, or the corpus
+    has doubled or halved, so that a pair does not come and go with other records.
+    """
+    encoder = context.config.text_encoder
+    if not isinstance(encoder, CascadeText) or not len(units.text_hashes):
+        return None
+    if noted := context.work.facts("cascade"):
+        return Choice(**noted["choice"])
+    meet_teacher(context)
+    key, count = _key(context, units, encoder), len(units.text_hashes)
+    before = _before(context)
+    if before.get("key") == key and 1 / OUTGROWN <= count / before["of"] <= OUTGROWN:
+        noted = before
+    else:
+        progress.say("choosing the cascade's floor on a sample of texts")
+        choice = _measured(context, units, encoder)
+        noted = {"key": key, "of": count, "run": context.run, "choice": choice.facts()}
+    context.work.note("cascade", noted)
+    return Choice(**noted["choice"])
+
+
+def _before(context: RunContext) -> dict[str, Any]:
+    run = context.base_run
+    state = run.summary.get("state", {}) if run else {}
+    return dict(state.get("cascade") or {})
+
+
+def _key(context: RunContext, units: Units, encoder: CascadeText) -> str:
+    student = context.work.facts("embed_text")["fingerprint"]
+    judged = judge_key(context, make_judge(context), frequencies_of(context, units)[0])
+    return key_of(
+        student=student, judge=judged, target=encoder.target_recall, sample=encoder.sample,
+        floor=floors_of(context)["text"], method=METHOD,
+    )  # fmt: skip
+
+
+def _measured(context: RunContext, units: Units, encoder: CascadeText) -> Choice:
+    vectors = context.work.matrix("text")
+    size = min(encoder.sample, len(vectors))
+    left, right, cosine, weight = _nearest(vectors, size)
+    needed = _needed(context, units, (left, right), most=np.ones(len(left)))
+    left, right, cosine, needed, weight = (
+        values[needed <= 1] for values in (left, right, cosine, needed, weight)
+    )
+    strata = Strata(ASKED)
+    strata.add(_doubt(cosine, needed), left, right, cosine, needed, weight)
+    left, right, cosine, needed, weight, thinned = strata.pairs()
+    duplicate = _judged(context, units, (left, right))
+    sampled = Sampled(np.minimum(left, right), cosine, needed, duplicate, weight * thinned)
+    return choose(sampled, target=encoder.target_recall, texts=size, lowest=PROBE)
+
+
+def _needed(context: RunContext, units: Units, pairs: Pairs, *, most: Floats) -> Floats:
+    """(p,) cosine that each pair of texts needs; pairs with pictures on both sides always pass.
+
+    Infinite where no cosine helps: each text has words that the other cannot account for.
+
+    Args:
+        most: (p,) what is asked about; where the weights of the words alone exclude so little, the
+            words are not compared and the answer is infinite.
+    """
+    left, right = pairs
+    judge = make_judge(context)
+    used = np.unique(np.concatenate([left, right]))
+    texts = read_column(
+        context, units.text_hashes.take(pa.array(used)), modality="text", column="text"
+    )
+    frequencies, _ = frequencies_of(context, units)
+    comparer = TextComparer(texts, threads=context.threads, frequencies=frequencies)
+    pictured = np.zeros(len(units.text_hashes), bool)
+    pictured[units.text[(units.text >= 0) & (units.image >= 0)]] = True
+    both = pictured[left] & pictured[right]
+    needed = np.where(both, ALWAYS, np.inf)
+    for start in range(0, len(left), BATCH):
+        part = np.flatnonzero(~both[start : start + BATCH]) + start
+        rows = np.searchsorted(used, left[part]), np.searchsorted(used, right[part])
+        open_ = judge.text.needed_cosine(comparer.bounded(*rows)) <= most[part]
+        part, rows = part[open_], (rows[0][open_], rows[1][open_])
+        needed[part] = judge.text.needed_cosine(comparer.compare(*rows, edits=False))
+        likely = needed[part] <= most[part]
+        part, rows = part[likely], (rows[0][likely], rows[1][likely])
+        words = np.minimum(*(comparer.word_count[side] for side in rows))
+        needed[part[judge.variants(comparer.conflicts(*rows), words)]] = np.inf
+    return needed
+
+
+def _judged(context: RunContext, units: Units, pairs: Pairs) -> npt.NDArray[np.bool_]:
+    """(p,) what the judge says of pairs of texts once both have met the teacher."""
+    embed_asked(context, units.text_hashes, np.unique(np.concatenate(pairs)), purpose="sample")
+    first = np.full(len(units.text_hashes), -1, np.int64)
+    having = np.flatnonzero(units.text >= 0)[::-1]
+    first[units.text[having]] = having
+    sides = first[pairs[0]], first[pairs[1]]
+    low, high = np.minimum(*sides), np.maximum(*sides)
+    chosen_units = np.unique(np.concatenate([low, high]))
+    contents = contents_of(context, units, chosen_units, frequencies_of(context, units)[0])
+    key = np.searchsorted(chosen_units, low) * len(chosen_units)
+    key += np.searchsorted(chosen_units, high)
+    order = np.argsort(key)
+    nothing = np.full(len(key), np.nan, np.float32)
+    candidates = Candidates(key[order], np.full(len(key), TEXT, np.uint8), nothing)
+    yes = np.zeros(len(key), bool)
+    said = judge_pairs(candidates, contents, make_judge(context)).judgement
+    yes[order] = said.probability >= said.threshold
+    return yes
+
+
+def passed(context: RunContext, units: Units, pairs: Pairs, choice: Choice) -> Pairs:
+    """The student's pairs of texts that the teacher must see."""
+    left, right = pairs
+    if not len(left):
+        return pairs
+    cosine = cosines(context.work.matrix("text"), left, right).astype(np.float64)
+    needed = _needed(context, units, pairs, most=np.minimum(cosine + choice.margin, 1.0))
+    kept = choice.passes(cosine, needed)
+    return left[kept], right[kept]
+
+
+def taught(
+    context: RunContext, units: Units, proposed: Candidates, choice: Choice, proposals: int
+) -> tuple[Candidates, dict[str, Any]]:
+    """Embed the texts of the candidate pairs with the teacher, and leave out what it sets apart.
+
+    Args:
+        proposals: pairs of texts that the student proposed.
+
+    Returns:
+        The candidates without those that only the student proposed and that the teacher finds
+        below its own floor, and what the summary tells.
+    """
+    left, right = (units.text[side] for side in np.divmod(proposed.key, len(units.rows)))
+    both = np.flatnonzero((left >= 0) & (right >= 0))
+    asked = np.unique(np.concatenate([left[both], right[both]]))
+    facts = embed_asked(context, units.text_hashes, asked, purpose="asked")
+    alone = both[(proposed.stage[both] == TEXT) & (left[both] != right[both])]
+    rows = np.searchsorted(asked, left[alone]), np.searchsorted(asked, right[alone])
+    floor = floors_of(context)["text"]
+    kept = np.ones(len(proposed.key), bool)
+    kept[alone] = cosines(context.work.matrix("asked"), *rows) >= np.float32(floor)
+    told = {
+        **choice.facts(),
+        "measured_in": context.work.facts("cascade")["run"],
+        "proposed": proposals,
+        "asked": len(asked),
+        "share_asked": len(asked) / max(len(units.text_hashes), 1),
+        "embedded": facts["embedded"],
+        "failed": facts["failed"],
+    }
+    fields = (proposed.key[kept], proposed.stage[kept], proposed.lexical[kept])
+    return replace(proposed, key=fields[0], stage=fields[1], lexical=fields[2]), told

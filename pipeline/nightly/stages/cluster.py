@@ -1,0 +1,163 @@
+"""Tonight's clusters as the heirs of last night's: what is read, and what becomes of it. SHELL."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.arrays.lookup import flat, places
+from pipeline.catalog.events import retired_ids
+from pipeline.catalog.runs import Run
+from pipeline.clustering.clusters import cluster_tables
+from pipeline.clustering.events import cluster_changes, events
+from pipeline.clustering.lineage import NIGHT, stable_ids
+from pipeline.clustering.links import Links
+from pipeline.clustering.reuse import recluster
+from pipeline.errors import CatalogError
+from pipeline.labels.verdicts import Verdicts, changed_pairs, none, settled
+from pipeline.nightly.state.context import RunContext, stage
+from pipeline.nightly.state.run_records import read_records, units_of
+from pipeline.outputs.exporters.contents import removed
+
+Flags = npt.NDArray[np.bool_]
+
+COLUMNS = [
+    "record_id", "source", "text", "image_width", "image_height", "image_true_side", "timestamp",
+]  # fmt: skip
+RULES = ("clustering", "text", "images")  # settings that decide about clusters of equal links
+
+
+@dataclass(frozen=True)
+class Tonight:
+    """What the cluster stage writes and tells."""
+
+    clusters: pa.Table
+    cut_links: pa.Table
+    events: pa.Table
+    changes: dict[str, Any]
+    verdicts: dict[str, Any]
+    labels: int | None  # version of the verdicts that were read
+
+
+def tonight(context: RunContext, links: Links) -> Tonight:
+    """Cluster what changed, give clusters their ids, and tell what happened to them."""
+    tables, base = context.catalog.tables, context.base_run
+    version = tables.version("labels")
+    labels = None if version is None else tables.read("labels", version=version)
+    records = read_records(context, COLUMNS)
+    ids = flat(records["record_id"])
+    verdicts = none() if labels is None else settled(labels, ids)
+    before, touched = NIGHT.empty_table(), None
+    if base is not None:
+        before = context.catalog.read("clusters", run=base)
+        touched = _touched(context, base, ids, labels)
+    clusters, group, cut = _grouped(context, records, links, verdicts, touched, before)
+    names = stable_ids(before, ids, group, retired=retired_ids(context.catalog, base))
+    at = clusters.schema.get_field_index("cluster_id")
+    clusters = clusters.set_column(at, clusters.schema.field(at), names)
+    told, ingested = events(before, clusters, run=context.run), context.work.facts("ingest")
+    changes = {
+        "base": context.base,
+        "records": {name: ingested[name] for name in ("new", "changed", "deleted")},
+        "clusters": cluster_changes(told),
+        "events": dict(sorted(Counter(told["event"].to_pylist()).items())),
+    }
+    return Tonight(clusters, cut, told, changes, verdicts.facts, version)
+
+
+def _grouped(
+    context: RunContext,
+    records: pa.Table,
+    links: Links,
+    verdicts: Verdicts,
+    touched: Flags | None,
+    before: pa.Table,
+) -> tuple[pa.Table, npt.NDArray[np.int64], pa.Table]:
+    """The clusters table, the number of each record's cluster, and the cut links."""
+    units, settings = units_of(context), context.config.clustering
+    if touched is not None and context.base_run:
+        cut = context.catalog.read("cut_links", run=context.base_run)
+        return recluster(
+            records, units, links, settings, verdicts,
+            touched=touched, before=before, cut_before=cut,
+        )  # fmt: skip
+    clusters, cut = cluster_tables(records, units, links, settings, verdicts)
+    code = flat(clusters["cluster_id"]).dictionary_encode().indices
+    return clusters, np.asarray(code, np.int64), cut
+
+
+def _touched(
+    context: RunContext, base: Run, ids: pa.Array, labels: pa.Table | None
+) -> Flags | None:
+    """(u,) units with a record, a pair or a verdict that is not last night's; None: take all."""
+    config = context.config.model_dump(mode="json")
+    pairs = _pairs_touched(context)
+    if context.full or pairs is None or any(base.config.get(n) != config[n] for n in RULES):
+        return None
+    if labels is None:
+        return pairs
+    version = base.versions.get("labels")
+    read = context.catalog.tables.read
+    earlier = None if version is None else read("labels", version=version)
+    named = places(changed_pairs(earlier, labels), ids)
+    touched = pairs.copy()
+    touched[units_of(context).of_record[named[named >= 0]]] = True
+    return touched
+
+
+def _pairs_touched(context: RunContext) -> Flags | None:
+    """(u,) units with a record or pair that is not last night's; None where all were judged."""
+    try:
+        stored = context.work.load("touched")
+    except CatalogError:
+        return None
+    return np.asarray(stored["touched"], bool)
+
+
+@stage("cluster")
+def cluster(context: RunContext) -> dict[str, Any]:
+    """Accepted links and verdicts → clusters under last night's ids, cut links, events."""
+    stored = context.work.load("links")
+    yes = stored["accepted"]
+    links = Links(
+        stored["left"][yes],
+        stored["right"][yes],
+        stored["probability"][yes],
+        stored["found_by"][yes],
+        stored["left"][~yes],
+        stored["right"][~yes],
+        stored["apart"][~yes],
+    )
+    found = tonight(context, links)
+    clusters, tables = found.clusters, context.catalog.tables
+    heads = clusters.filter(pc.equal(clusters["record_id"], clusters["representative"]))
+    sizes = pc.value_counts(heads["size"].combine_chunks()).to_pylist()
+    sizes.sort(key=lambda entry: entry["values"])
+    removable = pc.sum(removed(clusters)).as_py() or 0
+    return {
+        "rows": len(clusters),
+        "clusters": len(heads),
+        "duplicate_clusters": sum(e["counts"] for e in sizes if e["values"] > 1),
+        "removable": removable,
+        "removable_in_review": len(clusters) - len(heads) - removable,
+        "largest_cluster": max((e["values"] for e in sizes), default=0),
+        "cut_links": len(found.cut_links),
+        "changes": found.changes,
+        "verdicts": found.verdicts,
+        "cluster_sizes": {
+            "size": [e["values"] for e in sizes],
+            "clusters": [e["counts"] for e in sizes],
+        },
+        "versions": {
+            "clusters": tables.replace("clusters", clusters),
+            "cut_links": tables.replace("cut_links", found.cut_links),
+            "events": tables.replace_run("events", found.events, run=context.run),
+            **({"labels": found.labels} if found.labels is not None else {}),
+        },
+    }

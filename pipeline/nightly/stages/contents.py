@@ -1,0 +1,209 @@
+"""What geometry found of pairs of pictures, as judging asks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.arrays.chunks import joined
+from pipeline.arrays.kernel import Positions, Vectors
+from pipeline.arrays.lookup import sorted_places
+from pipeline.candidates.content_groups import Units, restricted
+from pipeline.matching.comparison.attribute_features import attributes_of
+from pipeline.matching.comparison.document_frequencies import WordFrequencies
+from pipeline.matching.comparison.text import TextComparer, words_of
+from pipeline.matching.geometry.verify_pairs import verdicts
+from pipeline.matching.learned import JudgeModel, fields_of, learning
+from pipeline.matching.score_pairs import Contents, Learning
+from pipeline.nightly.state.context import RunContext
+from pipeline.nightly.state.previous_run import frequencies_before
+from pipeline.nightly.state.rules import backgrounds_of, models_of
+from pipeline.nightly.state.run_records import read_records
+
+
+@dataclass(frozen=True)
+class Found:
+    """What geometry says of pairs of pictures; see `schemas.ALIGNMENTS` for the rows.
+
+    Attributes:
+        verified: (p,) one is the other, edited.
+        unlike: (p,) there is enough to compare in both, and the one is not found in the other.
+        rows: of the pairs.
+    """
+
+    verified: npt.NDArray[np.bool_]
+    unlike: npt.NDArray[np.bool_]
+    rows: pa.Table
+
+    @classmethod
+    def of(cls, rows: pa.Table) -> Found:
+        """Out of the rows of the table."""
+        verified, unlike = (
+            np.asarray(rows[name].to_numpy(), bool) for name in ("verified", "unlike")
+        )
+        return cls(verified, unlike, rows)
+
+    def verdicts(self) -> npt.NDArray[np.float64]:
+        """(p,) 1: one picture, edited; 0: not one picture; NaN: it cannot tell."""
+        return verdicts(self.verified, self.unlike)
+
+
+class Looks:
+    """What was found, by pairs of some pictures.
+
+    Args:
+        key: (p,) ascending, left place * `count` + right place among all of a run's pictures.
+        places: of those pictures among all.
+    """
+
+    def __init__(self, key: Positions, count: int, found: Found, places: Positions) -> None:
+        self.key, self.count, self.places = key, count, np.append(places, -1)
+        self.verdict = found.verdicts()
+        self.edit, self.back = (found.rows[name].combine_chunks() for name in ("edit", "back"))
+
+    @classmethod
+    def of(cls, context: RunContext, units: Units, places: Positions) -> Looks | None:
+        """Those of a run, out of its scratch; see the class."""
+        if not context.work.has("alignments"):
+            return None
+        rows = context.work.read_shard("alignments", "all")
+        key = context.work.load("alignments")["key"]
+        return cls(key, len(units.image_hashes), Found.of(rows), places)
+
+    def verdicts(self, left: Positions, right: Positions) -> npt.NDArray[np.float64]:
+        """See `pipeline.matching.score_pairs.Looked`."""
+        row = self._rows(left, right)
+        return np.where(row >= 0, self.verdict[np.maximum(row, 0)], np.nan)
+
+    def edits(self, left: Positions, right: Positions) -> pa.Array:
+        """See `pipeline.matching.score_pairs.Looked`."""
+        place = self._rows(left, right)
+        row = pa.array(np.maximum(place, 0), mask=place < 0)
+        turned = pa.array(self.places[left] > self.places[right])
+        return pc.if_else(turned, self.back.take(row), self.edit.take(row))
+
+    def _rows(self, left: Positions, right: Positions) -> Positions:
+        """(p,) row of each pair, -1 where it was not looked at."""
+        one, other = self.places[left], self.places[right]  # the last is -1, and so is that of -1
+        low, high = np.minimum(one, other), np.maximum(one, other)
+        return np.where(low >= 0, sorted_places(low * self.count + high, self.key), -1)
+
+
+# merged import
+
+Modality = Literal["text", "image"]
+
+
+def _records(context: RunContext, columns: list[str]) -> pa.Table:
+    version = context.work.facts("ingest")["versions"]["records"]
+    return context.catalog.tables.read("records", version=version, columns=columns)
+
+
+def read_column(
+    context: RunContext, hashes: pa.Array, *, modality: Modality, column: str
+) -> pa.Array:
+    """A column of the records by content: row i is that of the first record with hash i.
+
+    Strings come as `large_string`: the distinct texts of a run may exceed 2 GB.
+    """
+    key = f"{modality}_hash"
+    records = _records(context, [key, column])
+    place = pc.index_in(hashes, value_set=records[key].combine_chunks())
+    values = joined(records[column])
+    del records  # it would be a third copy beside the joined column and the rows taken from it
+    return values.take(place)
+
+
+def contents_of(
+    context: RunContext, units: Units, chosen: Positions, frequencies: WordFrequencies
+) -> Contents:
+    """Everything judging needs of the contents of some units, which are numbered anew.
+
+    Args:
+        chosen: (k,) ascending numbers of units; where they are all, the vectors stay on disk.
+    """
+    some, texts, images = restricted(units, chosen)
+    comparer = None
+    if len(texts):
+        column = read_column(context, some.text_hashes, modality="text", column="text")
+        comparer = TextComparer(column, threads=context.threads, frequencies=frequencies)
+    text, image = _rows(context, "text", texts), _rows(context, "image", images)
+    learned = {
+        f"{kind}_judge": Learning(background=background.level(text if kind == "text" else image))
+        for kind, background in backgrounds_of(context).items()
+    }
+    for model in models_of(context):
+        vectors = text if model.modality == "text" else image
+        learned |= _learning(context, some, model.rule.model, vectors)
+    looks = Looks.of(context, units, images)
+    return Contents(some, text, image, comparer, looks=looks, **learned)
+
+
+def _rows(context: RunContext, modality: Modality, rows: Positions) -> Vectors:
+    """Vectors of some contents as the judge sees them; the matrix itself when they are all."""
+    if modality == "text" and context.work.has("asked"):
+        return _asked_rows(context, rows)
+    matrix = context.work.matrix(modality)
+    return matrix if len(rows) == len(matrix) else matrix[rows]
+
+
+def _asked_rows(context: RunContext, rows: Positions) -> Vectors:
+    """The teacher's vectors of some texts; zeros for those that it was not asked about."""
+    asked = sorted_places(rows, context.work.load("asked")["places"])
+    matrix = context.work.matrix("asked")
+    out = np.zeros((len(rows), matrix.shape[1]), np.float32)
+    out[asked >= 0] = matrix[asked[asked >= 0]]
+    return out
+
+
+def frequencies_of(context: RunContext, units: Units) -> tuple[WordFrequencies, int]:
+    """The word frequencies that the catalog judges with, and the version of their table.
+
+    A catalog learns its own once, from the texts of its first night; for when again see
+    `document_frequencies`.
+    """
+    if (found := _noted_frequencies(context)) is not None:
+        return found
+    hashes, run = units.text_hashes, context.base_run
+    known = frequencies_before(context, len(hashes))
+    if known is not None and run is not None:
+        return known, run.versions["word_counts"]
+    learned = WordFrequencies(0, np.zeros(0, np.int64), np.zeros(0, np.int64))
+    if len(hashes):
+        texts = read_column(context, hashes, modality="text", column="text")
+        learned = WordFrequencies.of(words_of(texts, threads=context.threads))
+    version = context.catalog.tables.replace("word_counts", learned.table())
+    context.work.save("word_counts", places=learned.places, counts=learned.counts)
+    context.work.note("word_counts", {"texts": learned.texts, "version": version})
+    return learned, version
+
+
+def _noted_frequencies(context: RunContext) -> tuple[WordFrequencies, int] | None:
+    """What this run has learned already."""
+    noted = context.work.facts("word_counts")
+    if not noted:
+        return None
+    return WordFrequencies(noted["texts"], **context.work.load("word_counts")), noted["version"]
+
+
+def _learning(
+    context: RunContext, units: Units, judge: JudgeModel, vectors: Vectors
+) -> dict[str, Learning]:
+    """What a learned judge needs of the units, as keywords of `Contents`."""
+    texts: list[str] = []
+    fields: dict[str, list[str]] = {}
+    attributes: dict[str, pa.Array] = {}
+    if judge.attributes:
+        rows = read_records(context, ["attributes", "timestamp"]).take(pa.array(units.rows))
+        attributes = attributes_of(rows, judge.attributes)
+    if judge.blocks:
+        rows = read_records(context, ["text", "fields"]).take(pa.array(units.rows))
+        texts = [text or "" for text in rows["text"].to_pylist()]
+        fields = fields_of(rows["fields"])
+    level = judge.background.level(vectors) if judge.background is not None else None
+    return learning(judge, texts, fields, level, threads=context.threads, attributes=attributes)

@@ -1,0 +1,225 @@
+"""A run's contents embedded: what the catalog has no vector for, by whom a stage asks. SHELL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import progress
+from pipeline.arrays.chunks import cut
+from pipeline.arrays.kernel import Positions
+from pipeline.catalog.vectors import VectorStore
+from pipeline.config.encoders import judged_by, searched_by
+from pipeline.config.sources import ImageSettings
+from pipeline.encoders import Encoder, ImageRef, open_encoder
+from pipeline.encoders.embeddings import gather, missing, to_table
+from pipeline.encoders.image.base import PictureEncoder
+from pipeline.encoders.image.orientations import turned
+from pipeline.errors import DamagedVectorsError
+from pipeline.nightly.stages.contents import Modality, read_column
+from pipeline.nightly.state.context import RunContext, stage
+from pipeline.nightly.state.pictures import from_paths, from_rows, spooled
+from pipeline.nightly.state.run_records import units_of
+
+# Contents embedded between two writes: what a killed run loses at most.
+SHARD = 8192
+
+
+def embed_modality(context: RunContext, modality: Modality, hashes: pa.Array) -> dict[str, Any]:
+    """Embed the contents that the catalog has no vector for, and lay all vectors out as a matrix.
+
+    Stored vectors that turn out to be damaged are made again; `repaired` says which.
+
+    Args:
+        hashes: distinct content hashes, sorted; row i of the matrix is the vector of hash i, zeros
+            when the content could not be embedded (such a row is near nothing).
+    """
+    if not len(hashes):  # no encoder is loaded for nothing
+        context.work.matrix(modality, (0, 1))
+        return {"embedded": 0, "chunked": 0, "failed": 0}
+    config = context.config
+    chosen = searched_by(config.text_encoder) if modality == "text" else config.image_encoder
+    encoder = opened(context, chosen)
+    return _made(context, hashes, _Vectors(modality, encoder, modality, modality))
+
+
+def embed_turned(context: RunContext, hashes: pa.Array) -> dict[str, Any]:
+    """Embed the pictures in their other orientations too; row i of the matrix `turned`.
+
+    Returns:
+        The facts of it, under `turned`; empty where it is not asked for or there are no pictures.
+    """
+    if not context.config.candidates.orientations or not len(hashes):
+        return {}
+    encoder = opened(context, context.config.image_encoder)
+    assert isinstance(encoder, PictureEncoder)
+    facts = _made(context, hashes, _Vectors("image", turned(encoder), "turned", "turned"))
+    return {"turned": {key: facts[key] for key in ("fingerprint", "embedded", "failed")}}
+
+
+def meet_teacher(context: RunContext) -> Encoder:
+    """The teacher of a run's cascade, noted as the encoder whose cosines are judged."""
+    teacher = opened(context, judged_by(context.config.text_encoder))
+    context.work.note("teacher", {"name": teacher.name, "fingerprint": teacher.fingerprint})
+    return teacher
+
+
+def embed_asked(
+    context: RunContext, hashes: pa.Array, asked: Positions, *, purpose: str
+) -> dict[str, Any]:
+    """Embed some of the texts with a cascade's teacher, and judge by these vectors from now on.
+
+    Args:
+        hashes: of all texts. asked: (k,) ascending places in them; row i of the matrix `asked` is
+            the vector of the i-th, zeros where it could not be embedded.
+        purpose: counts of one purpose are those of a run that was never stopped.
+    """
+    context.work.save("asked", places=asked)
+    return _made(
+        context,
+        hashes.take(pa.array(asked)),
+        _Vectors("text", meet_teacher(context), "asked", purpose),
+    )
+
+
+@dataclass(frozen=True)
+class _Vectors:
+    """Which vectors are made: of what, by whom, laid out as which matrix, counted under what."""
+
+    modality: Modality
+    encoder: Encoder
+    matrix: str
+    purpose: str
+
+
+def _made(context: RunContext, hashes: pa.Array, made: _Vectors) -> dict[str, Any]:
+    if not len(hashes):
+        context.work.matrix(made.matrix, (0, made.encoder.dimension))
+        return {"embedded": 0, "chunked": 0, "failed": 0}
+    repaired: list[str] = []
+    while True:  # each turn but the last moves a damaged part aside, so the turns come to an end
+        try:
+            facts = _embed(context, hashes, made, repaired)
+        except DamagedVectorsError:
+            continue
+        return {**facts, "repaired": repaired} if repaired else facts
+
+
+def _embed(
+    context: RunContext, hashes: pa.Array, made: _Vectors, repaired: list[str]
+) -> dict[str, Any]:
+    """Embed what is lacking, and lay the vectors of all the hashes out as a matrix."""
+    modality, encoder = made.modality, made.encoder
+    store = context.catalog.vectors(encoder.fingerprint, moved_aside=repaired)
+    wanted, before = _wanted(context, made.purpose, hashes, store)
+    facts = {"rows": len(hashes), **before, "failed": 0, "bytes": 0}
+    reasons: dict[str, int] = {}
+    for part, items in _items(context, modality, wanted):
+        tables = []
+        for encoded in encoder.encode(items):
+            tables.append(to_table(part, encoded))
+            facts["embedded"] += len(encoded.positions)
+            facts["chunked"] += int((encoded.chunks > 1).sum())
+            facts["failed"] += len(encoded.failed)
+            for _, reason in encoded.failed:
+                reasons[reason] = reasons.get(reason, 0) + 1
+            progress.report(
+                f"embed_{modality}", facts["embedded"], before["embedded"] + len(wanted)
+            )
+        table = pa.concat_tables(tables)
+        if len(table):
+            facts["bytes"] += store.append(table.sort_by("content_hash"))
+    matrix = context.work.matrix(made.matrix, (len(hashes), encoder.dimension))
+    gather(store.parts(), hashes=hashes, out=matrix)
+    context.work.settle(made.matrix)
+    return {
+        **facts,
+        "cached": len(hashes) - len(wanted) - before["embedded"],
+        "reasons": reasons,
+        "name": encoder.name,
+        "fingerprint": encoder.fingerprint,
+    }
+
+
+def _wanted(
+    context: RunContext, purpose: str, hashes: pa.Array, store: VectorStore
+) -> tuple[pa.Array, dict[str, int]]:
+    """The hashes without a vector, and counts of those that this run embedded before it stopped.
+
+    What a run lacks when it begins is kept in its scratch: the counts it ends with are those of a
+    run that was never stopped.
+    """
+    name = f"wanted_{purpose}"
+    lacking = hashes.take(pa.array(missing(hashes, store.hashes())))
+    kept = context.work.load(name)["hashes"] if context.work.has(name) else None
+    if kept is None:
+        context.work.save(name, hashes=np.asarray(lacking).astype("S"))
+        return lacking, {"embedded": 0, "chunked": 0}
+    done = pa.array(kept.astype(str)).filter(
+        pc.invert(pc.is_in(pa.array(kept.astype(str)), value_set=lacking))
+    )
+    counts = {"embedded": 0, "chunked": 0}
+    for part in store.parts() if len(done) else ():
+        rows = part.filter(pc.is_in(part["content_hash"], value_set=done))
+        counts["embedded"] += len(rows)
+        counts["chunked"] += pc.sum(pc.greater(rows["chunks"], 1)).as_py() or 0
+    return lacking, counts
+
+
+def opened(context: RunContext, encoder: Any) -> Encoder:
+    """An encoder of the run, loaded once for what one stage asks of it in turn."""
+    students = context.catalog.local / "students"
+    return _loaded(encoder, context.config.images, context.threads, students)
+
+
+@lru_cache(maxsize=1)
+def _loaded(encoder: Any, images: ImageSettings, threads: int, students: Path) -> Encoder:
+    return open_encoder(encoder, images=images, threads=threads, students=students)
+
+
+def _items(
+    context: RunContext, modality: Modality, wanted: pa.Array
+) -> Iterator[tuple[pa.Array, Iterator[Any]]]:
+    """Parts of the wanted hashes, each with what the encoder is given, read as it is consumed."""
+    if not len(wanted):
+        return
+    order, items = (_texts if modality == "text" else _pictures)(context, wanted)
+    for start in range(0, len(order), SHARD):
+        part = order.slice(start, SHARD)
+        yield part, islice(items, len(part))
+
+
+def _texts(context: RunContext, wanted: pa.Array) -> tuple[pa.Array, Iterator[str]]:
+    column = read_column(context, wanted, modality="text", column="text")
+    return wanted, (text for part in cut(column) for text in part.to_pylist())
+
+
+def _pictures(context: RunContext, wanted: pa.Array) -> tuple[pa.Array, Iterator[ImageRef]]:
+    """The wanted hashes, those whose picture came inside a row first, and their pictures."""
+    parts = list(spooled(context, wanted))
+    inside = pa.array([digest for _, digests in parts for digest in digests], pa.string())
+    others = wanted.filter(pc.invert(pc.is_in(wanted, value_set=inside)))
+    pictures = chain((ref for _, ref in from_rows(parts)), from_paths(context, others))
+    return pa.concat_arrays([inside, others]), pictures
+
+
+@stage("embed_text")
+def embed_text(context: RunContext) -> dict[str, Any]:
+    """Embed the distinct texts that have no vector yet."""
+    return embed_modality(context, "text", units_of(context).text_hashes)
+
+
+@stage("embed_images")
+def embed_images(context: RunContext) -> dict[str, Any]:
+    """Embed the distinct pictures that have no vector yet, on request turned and mirrored too."""
+    hashes = units_of(context).image_hashes
+    facts = embed_modality(context, "image", hashes)
+    return {**facts, **embed_turned(context, hashes)}

@@ -1,0 +1,106 @@
+"""Pairs of pictures looked at by geometry: is one the other, edited, and how? SHELL.
+
+What was found is kept with the catalog: two pictures are laid upon each other once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.arrays.blocks import Pairs
+from pipeline.arrays.kernel import Positions
+from pipeline.arrays.lookup import places, sorted_places
+from pipeline.candidates.content_groups import Units
+from pipeline.candidates.unit_pairs import IMAGE, Candidates
+from pipeline.matching.geometry.verify_pairs import METHOD, Gallery, lay
+from pipeline.nightly.stages.contents import Found
+from pipeline.nightly.state.context import RunContext
+from pipeline.nightly.state.pictures import Pictures
+from pipeline.schemas import ALIGNMENTS
+
+LOOKED_AT = "looked_at"  # what a run has looked at before its candidates
+
+
+def look_at_candidates(context: RunContext, units: Units, kept: Candidates) -> int | None:
+    """Look at every pair of pictures that images proposed; what was looked at before stands.
+
+    Returns:
+        The version of the table `alignments`; None where geometry is off or there is no pair.
+    """
+    if not context.config.judge.geometry:
+        return None
+    if noted := context.work.facts("geometry"):
+        return int(noted["version"])
+    left, right = _proposed(units, kept)
+    if not len(left):
+        return None
+    before = _before(context)
+    known = pa.concat_tables([before, context.work.read_shards(LOOKED_AT, ALIGNMENTS)])
+    place = _places(known, units.image_hashes, left, right)
+    fresh = place < 0
+    found = look(context, units.image_hashes, (left[fresh], right[fresh]))
+    place[fresh] = len(known) + np.arange(len(found.rows))
+    rows = pa.concat_tables([known, found.rows]).take(pa.array(place)).combine_chunks()
+    version = context.catalog.tables.replace("alignments", rows)
+    context.work.keep_shard("alignments", "all", rows)
+    context.work.save("alignments", key=left * len(units.image_hashes) + right)
+    facts = {
+        "looked_at": len(rows),
+        "fresh": int((place >= len(before)).sum()),
+        "verified": int(Found.of(rows).verified.sum()),
+    }
+    context.work.note("geometry", {"version": version, **facts})
+    return version
+
+
+def _proposed(units: Units, kept: Candidates) -> Pairs:
+    """Pairs of contents that images proposed, left < right, each once, sorted."""
+    count = max(len(units.image_hashes), 1)
+    rows = np.divmod(kept.key[(kept.stage & IMAGE) > 0], len(units.rows))
+    one, other = (units.image[side] for side in rows)
+    both = (one >= 0) & (other >= 0) & (one != other)
+    low, high = np.minimum(one[both], other[both]), np.maximum(one[both], other[both])
+    key = np.unique(low * count + high)
+    return key // count, key % count
+
+
+def _before(context: RunContext) -> pa.Table:
+    """What the night before found."""
+    run = context.base_run
+    noted = run.summary.get("state", {}).get("geometry") if run else None
+    if run is None or not noted or noted["method"] != METHOD:
+        return ALIGNMENTS.empty_table()
+    return context.catalog.read("alignments", run=run)
+
+
+def _places(rows: pa.Table, hashes: pa.Array, left: Positions, right: Positions) -> Positions:
+    """(p,) row of each pair of places in `hashes`, -1: not among the rows."""
+    one, other = (places(rows[name], hashes) for name in ("left_hash", "right_hash"))
+    key = np.where((one >= 0) & (other >= 0), one * len(hashes) + other, -1)
+    order = np.argsort(key, kind="stable")
+    at = sorted_places(left * len(hashes) + right, key[order])
+    return np.where(at >= 0, np.append(order, -1)[at], -1)
+
+
+def look(context: RunContext, hashes: pa.Array, pairs: Pairs) -> Found:
+    """Lay the pictures of each pair upon each other; those that cannot be read are not aligned.
+
+    Args:
+        hashes: sorted. pairs: (p,) places in them, left < right.
+    """
+    used, place = np.unique(np.concatenate(pairs), return_inverse=True)
+    if not len(used):
+        return Found.of(ALIGNMENTS.empty_table())
+    digests, sides = hashes.take(pa.array(used)), np.split(place, 2)
+    pictures = Pictures(context, digests)
+    gallery = Gallery(pictures.take, pictures.size, context.config.images, context.threads)
+    rows = lay(gallery, sides[0], sides[1])
+    table = pa.Table.from_pylist(
+        [
+            {"left_hash": digests[one].as_py(), "right_hash": digests[other].as_py(), **row}
+            for one, other, row in zip(sides[0].tolist(), sides[1].tolist(), rows, strict=True)
+        ],
+        schema=ALIGNMENTS,
+    )
+    return Found.of(table)

@@ -1,0 +1,266 @@
+"""The pairs of a run: those judged tonight, and those judged before that still stand. SHELL."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import compress
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from threadpoolctl import threadpool_limits
+
+from pipeline import progress
+from pipeline.arrays.kernel import Positions
+from pipeline.arrays.parallel import in_order
+from pipeline.candidates.content_groups import Units
+from pipeline.candidates.unit_pairs import Candidates
+from pipeline.matching.comparison.document_frequencies import WordFrequencies
+from pipeline.matching.decision_counts import Tally
+from pipeline.matching.geometry.verify_pairs import METHOD
+from pipeline.matching.judge import Judge
+from pipeline.matching.reuse import (
+    COMPARED,
+    _encoded,
+    _numbered_anew,
+    compare_records,
+    judged_before,
+)
+from pipeline.matching.score_pairs import BATCH, Contents, exact_batch, judge_pairs, pairs_batch
+from pipeline.nightly.stages.contents import contents_of, frequencies_of
+from pipeline.nightly.stages.geometry import look_at_candidates
+from pipeline.nightly.state.context import RunContext, stage
+from pipeline.nightly.state.previous_run import (
+    LastNight,
+    failed_again,
+    key_of,
+    last_night,
+)
+from pipeline.nightly.state.rules import make_judge
+from pipeline.nightly.state.run_records import modalities, read_records, record_ids, units_of
+from pipeline.schemas import PAIRS
+
+# Batches judged side by side at most; each takes some 200 MB.
+WORKERS = 4
+
+
+def judge_key(context: RunContext, judge: Judge, frequencies: WordFrequencies) -> str:
+    """Digest of all that a judgement depends on beside the two records."""
+    counted = hashlib.sha256(frequencies.places.tobytes() + frequencies.counts.tobytes())
+    config = context.config
+    return key_of(
+        judge=judge.name, settings=config.judge.model_dump(), min_tokens=config.text.min_tokens,
+        min_detail=config.images.min_detail, lexical=config.candidates.lexical.model_dump(),
+        looks=METHOD if config.judge.geometry else None,
+        texts=frequencies.texts, counted=counted.hexdigest(),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What of last night's pairs stands.
+
+    Attributes:
+        row: (p,) row of `pairs` for each candidate, -1: to be judged tonight.
+        touched: (u,) units of which anything has changed; None: all.
+        pairs: last night's pairs table, empty where none is used.
+        why: why every pair is judged again; None where some may stand.
+    """
+
+    row: Positions
+    touched: npt.NDArray[np.bool_] | None
+    pairs: pa.Table
+    why: str | None
+
+
+def standing(
+    context: RunContext, units: Units, kept: Candidates, *, ids: pa.Array, key: str
+) -> Standing:
+    """Find the candidates that last night judged as they would be judged tonight."""
+    before = last_night(context)
+    why = None
+    if before is None:
+        why = "nothing was there before"
+    elif before.state("judge").get("key") != key:
+        why = "the judge, its settings or its word frequencies have changed"
+    if before is None or why:
+        none = np.full(len(kept.key), -1, np.int64)
+        return Standing(none, None, PAIRS.empty_table(), why)
+    pairs = _pairs_of(before)
+    changes = compare_records(read_records(context, ["record_id", *COMPARED]), before.records())
+    found = judged_before(
+        units,
+        kept,
+        ids=ids,
+        pairs=pairs.select(["left_id", "right_id", "stage"]),
+        changes=changes,
+        leader_before=before.units.leader,
+        again=_again(before, units),
+    )
+    return Standing(found.row, found.touched, pairs, None)
+
+
+def _pairs_of(before: LastNight) -> pa.Table:
+    """Last night's pairs, texts that repeat as dictionaries."""
+    stored = before.catalog.dataset("pairs", run=before.run)
+    batches = stored.to_batches(batch_size=BATCH)
+    encoded = [_encoded(batch) for batch in batches if batch.num_rows]
+    if not encoded:
+        return PAIRS.empty_table()
+    return pa.Table.from_batches(encoded).unify_dictionaries()
+
+
+def _again(before: LastNight, units: Units) -> npt.NDArray[np.bool_]:
+    """(u,) units with a content that had no vector last night."""
+    again = np.zeros(len(units.rows), bool)
+    for of_unit, hashes, kind in (
+        (units.text, units.text_hashes, "text"),
+        (units.image, units.image_hashes, "image"),
+    ):
+        failed = before.state(kind).get("failed")
+        if failed is None:
+            again |= of_unit >= 0
+        elif failed:
+            again |= np.isin(of_unit, failed_again(before, kind, hashes))  # type: ignore[arg-type]
+    return again
+
+
+def judged(
+    context: RunContext,
+    units: Units,
+    kept: Candidates,
+    stand: Standing,
+    *,
+    judge: Judge,
+    frequencies: WordFrequencies,
+    ids: pa.Array,
+    key: str,
+) -> Iterator[tuple[Candidates, pa.RecordBatch, str]]:
+    """Every candidate with its row of the pairs table, in order, a bounded batch at a time.
+
+    A batch is kept in the run's scratch under a digest of what it was made from; the third value
+    is that name. A run that was stopped goes on with the batches that it finds there.
+
+    Args:
+        key: `judge_key`.
+    """
+    count, work = len(units.rows), context.work
+    batches = [slice(start, start + BATCH) for start in range(0, len(kept.key), BATCH)]
+    names = [_shard_key(context, kept.part(p), stand.row[p], key) for p in batches]
+    missing = [not work.shard_done("pairs", name) for name in names]
+    wanted = np.zeros(count, bool)
+    for part in compress(batches, missing):
+        for side in np.divmod(kept.key[part][stand.row[part] < 0], count):
+            wanted[side] = True
+    chosen, number = np.flatnonzero(wanted), np.cumsum(wanted) - 1
+    contents = contents_of(context, units, chosen, frequencies) if len(chosen) else None
+
+    def keep(place: int) -> int:
+        batch, row = kept.part(batches[place]), stand.row[batches[place]]
+        if missing[place]:
+            new = _numbered_anew(batch.part(row < 0), number)
+            rows = _rows(new, row, contents, stand.pairs, judge=judge, ids=ids, run=context.run)
+            work.keep_shard("pairs", names[place], rows)
+        return place
+
+    workers = min(context.threads, WORKERS)
+    # A thread of the pool knows nothing of the limit on OpenMP's that the stage has set in its own.
+    alone = partial(threadpool_limits, context.threads // workers, user_api="openmp")
+    for place in in_order(keep, range(len(batches)), workers=workers, prepare=alone):
+        rows = work.read_shard("pairs", names[place]).combine_chunks().to_batches()[0]
+        yield kept.part(batches[place]), rows, names[place]
+
+
+def _shard_key(context: RunContext, batch: Candidates, row: Positions, key: str) -> str:
+    records = context.work.facts("ingest")["versions"]["records"]
+    digest = hashlib.sha256(f"{key} {context.base} {records}".encode())
+    for values in (batch.key, batch.stage, batch.lexical, row):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _rows(
+    fresh: Candidates,
+    row: Positions,
+    contents: Contents | None,
+    pairs: pa.Table,
+    *,
+    judge: Judge,
+    ids: pa.Array,
+    run: str,
+) -> pa.Table:
+    """Rows of the pairs table for a batch: those judged now and those that stand, in order.
+
+    Args:
+        fresh: the candidates to be judged. row: (p,) row of `pairs` of each candidate, -1: judge.
+    """
+    pieces = []
+    if contents is not None and len(fresh.key):
+        scored = judge_pairs(fresh, contents, judge)
+        pieces.append(pairs_batch(scored, ids=ids, contents=contents, judge=judge, run=run))
+    if (row >= 0).any():
+        standing_rows = pairs.take(pa.array(row[row >= 0])).cast(PAIRS).combine_chunks()
+        pieces += standing_rows.to_batches()
+    if len(fresh.key) == len(row):
+        return pa.Table.from_batches(pieces)
+    order = np.argsort(np.argsort(row >= 0, kind="stable"), kind="stable")
+    return pa.Table.from_batches(pieces).combine_chunks().take(pa.array(order))
+
+
+@stage("score")
+def score(context: RunContext) -> dict[str, Any]:
+    """Candidate pairs → evidence, probability, decision; accepted links kept for clustering.
+
+    Only pairs with a record that is new or changed are judged; the other rows are last night's.
+    """
+    work, units = context.work, units_of(context)
+    kept = Candidates(**work.load("candidates"))
+    alignments = look_at_candidates(context, units, kept)
+    judge, ids = make_judge(context), record_ids(context)
+    frequencies, counted = frequencies_of(context, units)
+    key = judge_key(context, judge, frequencies)
+    stand = standing(context, units, kept, ids=ids, key=key)
+    tally = Tally()
+
+    star = exact_batch(units.leader, ids=ids, has=modalities(context), judge=judge, run=context.run)
+    size = work.keep_shard("pairs", "exact", pa.Table.from_batches([star]))
+    done, names = 0, ["exact"]
+    rows = judged(
+        context, units, kept, stand, judge=judge, frequencies=frequencies, ids=ids, key=key
+    )
+    for part, batch, name in rows:
+        names.append(name)
+        size += batch.nbytes
+        tally.add(part, batch, len(units.rows))
+        done += len(part.key)
+        progress.report("score", done, len(kept.key))
+    work.arrange("pairs", names)
+    versions = {
+        "pairs": context.catalog.tables.replace("pairs", work.iter_shards("pairs")),
+        "word_counts": counted,
+        **({} if alignments is None else {"alignments": alignments}),
+    }
+    work.save("links", **tally.arrays())
+    if stand.touched is not None:
+        work.save("touched", touched=stand.touched)
+    fresh, looked = int((stand.row < 0).sum()), work.facts("geometry")
+    return {
+        "rows": len(kept.key),
+        "bytes": size,
+        "decisions": dict(tally.decisions),
+        "exact_duplicates": int((units.leader != np.arange(len(units.leader))).sum()),
+        "histogram": tally.histogram.tolist(),
+        "judged": fresh,
+        "standing": len(kept.key) - fresh,
+        "judged_all": stand.why,
+        "geometry": looked,
+        "state": {
+            "judge": {"key": key, "texts": frequencies.texts},
+            "geometry": looked and {"method": METHOD},
+        },
+        "versions": versions,
+    }

@@ -1,0 +1,339 @@
+"""What proposes pairs: the index of each modality, and the shingles of long texts. SHELL."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import progress
+from pipeline.arrays.kernel import Positions, Vectors
+from pipeline.arrays.lookup import distinct, sorted_places
+from pipeline.candidates.content_groups import Units
+from pipeline.candidates.indexes.checkpoint import Arrays, Keep
+from pipeline.candidates.minhash import PERMUTATIONS, banded, jaccards, signatures
+from pipeline.candidates.near_pairs import NearPairs, fresh_rows, near_pairs
+from pipeline.candidates.orientations import turned_pairs
+from pipeline.candidates.reuse import Carried, Near, carry
+from pipeline.candidates.unit_pairs import propose
+from pipeline.catalog.vectors import VectorStore
+from pipeline.encoders.embeddings import gather, missing
+from pipeline.encoders.fingerprint import fingerprint
+from pipeline.errors import DamagedVectorsError
+from pipeline.nightly.stages.cascade import chosen, passed, taught
+from pipeline.nightly.stages.contents import Modality, read_column
+from pipeline.nightly.stages.self_calibration import self_calibrated
+from pipeline.nightly.state.context import RunContext, stage
+from pipeline.nightly.state.previous_run import (
+    FAILED_KEPT,
+    Kind,
+    crowd_rows,
+    failed_again,
+    floors_before,
+    hashes_digest,
+    key_of,
+    last_night,
+    near_of,
+    near_rows,
+    standing_near,
+)
+from pipeline.nightly.state.rules import floors_of
+from pipeline.nightly.state.run_records import units_of
+from pipeline.schemas import NEAR_PAIRS, vector_schema
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Near pairs of one kind.
+
+    Attributes:
+        near: to be kept for the next night; of long texts also those below the floor.
+        state: what the next night must know of them.
+        facts: what the summary tells.
+        why: why everything was searched; None where last night's pairs were used again.
+        crowds: what the next night must know of crowds, as rows of the table of near pairs.
+    """
+
+    near: Near
+    state: dict[str, Any]
+    facts: dict[str, Any]
+    why: str | None
+    crowds: pa.RecordBatch | None = None
+
+    @property
+    def pairs(self) -> tuple[Positions, Positions]:
+        """Left and right places of the contents."""
+        return self.near.left, self.near.right
+
+
+def once(context: RunContext, kind: Kind, propose: Callable[[], Proposals]) -> Proposals:
+    """What `propose` finds, out of the scratch of a run that was stopped after it was found."""
+    work, name = context.work, f"near_{kind}"
+    noted = work.facts(name)
+    if noted and work.shard_done(name, "pairs") and work.shard_done(name, "crowds"):
+        pairs, crowds = (work.read_shard(name, part) for part in ("pairs", "crowds"))
+        rows = crowds.combine_chunks().to_batches()
+        return Proposals(near_of(pairs), crowds=rows[0] if rows else None, **noted)
+    found = propose()
+    none = pa.RecordBatch.from_pylist([], schema=NEAR_PAIRS)
+    work.keep_shard(name, "pairs", pa.Table.from_batches([near_rows(kind, found.near)]))
+    work.keep_shard(name, "crowds", pa.Table.from_batches([found.crowds or none]))
+    work.note(name, {"state": found.state, "facts": found.facts, "why": found.why})
+    work.drop(f"search-{kind}-")
+    return found
+
+
+def nearby(context: RunContext, modality: Modality, floor: float) -> Proposals:
+    """Near pairs of one modality down to a floor."""
+    settings, config = context.config.candidates, context.config
+    vectors = context.work.matrix(modality)
+    hashes = _hashes(units_of(context), modality)
+    embedded = context.work.facts(f"embed_{'text' if modality == 'text' else 'images'}")
+    key = key_of(
+        encoder=embedded.get("fingerprint"), floor=floor, index=config.index.model_dump(),
+        crowd=settings.crowd, crowd_cosine=settings.crowd_cosine, seed=config.seed,
+        **({"turned": embedded["turned"]["fingerprint"]} if "turned" in embedded else {}),
+    )  # fmt: skip
+    carried = _carried(context, modality, key, hashes)
+    standing = None if isinstance(carried, str) else carried
+    found = near_pairs(
+        vectors,
+        floor=floor,
+        index=config.index,
+        settings=settings,
+        seed=config.seed,
+        carried=standing,
+        keep=_keeping(context, f"{modality}-{fingerprint(search=key, of=hashes_digest(hashes))}"),
+    )
+    if "turned" in embedded and found.description:
+        found = _with_turned(context, found, vectors, standing)
+    progress.report("candidates", len(found.left))
+    _keep_index(context, hashes, found, modality, embedded.get("fingerprint"))
+    why = carried if isinstance(carried, str) else None
+    if why is None and found.index is not None:
+        why = "a great part is new"
+    failed = hashes.take(pa.array(np.flatnonzero(~vectors.any(axis=1)))).to_pylist()
+    state = {
+        "key": key,
+        "hashes": hashes_digest(hashes),
+        "failed": failed if len(failed) <= FAILED_KEPT else None,
+    }
+    near = Near(found.left, found.right, np.full(len(found.left), np.nan, np.float32))
+    return Proposals(near, state, _described(found), why, crowd_rows(modality, found.crowds, floor))
+
+
+def _with_turned(
+    context: RunContext, found: NearPairs, vectors: Vectors, carried: Carried | None
+) -> NearPairs:
+    """The same with the pairs of which one picture is near the other turned or mirrored.
+
+    Those of last night are among the pairs already, where it was carried on.
+    """
+    fresh = fresh_rows(found.crowds, carried if found.index is None else None)
+    left, right = turned_pairs(
+        vectors, context.work.matrix("turned"), found.crowds, fresh=fresh, index=found.index
+    )
+    count = max(len(vectors), 1)
+    keys = distinct([found.left * count + found.right, left * count + right])
+    more = len(keys) - len(found.left)
+    told = f"{found.description}; {more} pairs more in another orientation"
+    return replace(found, left=keys // count, right=keys % count, description=told)
+
+
+def _keeping(context: RunContext, search: str) -> Keep:
+    """Keep the pieces of one search in the scratch, for a run that is stopped and goes on."""
+
+    def keep(piece: str, make: Callable[[], Arrays]) -> Arrays:
+        name = f"search-{search}-{piece}"
+        if not context.work.has(name):
+            context.work.save(name, **make())
+        return context.work.load(name)
+
+    return keep
+
+
+def _hashes(units: Units, modality: Modality) -> pa.Array:
+    return units.text_hashes if modality == "text" else units.image_hashes
+
+
+def _carried(context: RunContext, modality: Modality, key: str, hashes: pa.Array) -> Carried | str:
+    """Last night's pairs of one modality in tonight's places, or why they cannot be used."""
+    before = last_night(context)
+    known = _hashes(before.units, modality) if before else None
+    near = standing_near(before, modality, key=key, hashes=known)
+    if isinstance(near, str) or before is None or known is None:
+        return str(near)
+    again = np.zeros(len(hashes), bool)
+    again[failed_again(before, modality, hashes)] = True
+    floor = floors_before(before, modality, len(known))
+    return carry(hashes, known, near, again=again, floor=floor)
+
+
+def _keep_index(
+    context: RunContext, hashes: pa.Array, found: NearPairs, modality: str, encoder: str | None
+) -> None:
+    """Keep the index with its id map, under its encoder, for as long as it is tonight's.
+
+    It is made of the contents there are, so what was deleted is never in it. On a night that needs
+    none, because so little was new, that of an earlier night goes: it may name what is gone.
+    """
+    if encoder is None:
+        return
+    folder = context.catalog.index_folder(modality, encoder)
+    shutil.rmtree(folder)
+    if found.index is not None:
+        found.index.save(folder)
+        ids = pa.table({"content_hash": hashes.take(pa.array(found.crowds.kept))})
+        pq.write_table(ids, folder / "ids.parquet")
+
+
+def _described(found: NearPairs) -> dict[str, Any]:
+    """The facts of a search that the summary tells; empty where there was nothing to search."""
+    if not found.description:
+        return {}
+    return {
+        "index": found.description,
+        "pairs": len(found.left),
+        "recall": vars(found.recall),
+        "crowded": found.crowds.crowded,
+        "searched": found.fresh,
+    }
+
+
+def verbatim(context: RunContext, units: Units) -> Proposals:
+    """Pairs of long texts that share shingles, with their exact Jaccard."""
+    settings, hashes = context.config.candidates.lexical, units.text_hashes
+    key = key_of(**settings.model_dump())
+    state = {"key": key, "hashes": hashes_digest(hashes), "failed": []}
+    nothing = Near(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
+    if not settings.enabled or not len(hashes):
+        return Proposals(nothing, state, {}, None)
+    words = read_column(context, hashes, modality="text", column="text_tokens").to_numpy()
+    long = np.flatnonzero(words >= settings.min_tokens)
+    signed = _signed(context, hashes.take(pa.array(long)))
+    left, right = (long[side] for side in banded(signed))
+    before = last_night(context)
+    known = before.units.text_hashes if before else None
+    near = standing_near(before, "lexical", key=key, hashes=known)
+    score = np.full(len(left), np.nan, np.float32)
+    if not isinstance(near, str) and known is not None:
+        again = np.zeros(len(hashes), bool)
+        everywhere = np.zeros(len(known), np.float32)
+        carried = carry(hashes, known, near, again=again, floor=everywhere)
+        score = _known_scores(left, right, carried.pairs, hashes)
+    _score_rest(context, hashes, left, right, score)
+    why = near if isinstance(near, str) else None
+    return Proposals(Near(left, right, score), state, {}, why)
+
+
+def floored(near: Near, floor: float) -> tuple[Positions, Positions, npt.NDArray[np.float32]]:
+    """Left, right and score of the pairs whose score reaches the floor."""
+    kept = near.score >= floor
+    return near.left[kept], near.right[kept], near.score[kept]
+
+
+def _signed(context: RunContext, hashes: pa.Array) -> npt.NDArray[np.uint32]:
+    """(n, PERMUTATIONS) signatures of long texts, those of last night's out of the catalog.
+
+    They are kept as the vectors are, the bits of each number as those of a float.
+    """
+    words = context.config.candidates.lexical.shingle
+    while True:  # each turn but the last moves a damaged part aside
+        store = context.catalog.vectors(f"minhash-{key_of(words=words, of=PERMUTATIONS)}")
+        _sign(context, store, hashes.take(pa.array(missing(hashes, store.hashes()))))
+        out = np.zeros((len(hashes), PERMUTATIONS), np.float32)
+        try:
+            gather(store.parts(), hashes=hashes, out=out)
+        except DamagedVectorsError:
+            continue
+        return out.view(np.uint32)
+
+
+def _sign(context: RunContext, store: VectorStore, wanted: pa.Array) -> None:
+    if not len(wanted):
+        return
+    texts = read_column(context, wanted, modality="text", column="text")
+    bits = signatures(texts, context.config.candidates.lexical).view(np.float32)
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(bits.reshape(-1)), PERMUTATIONS)
+    chunks = pa.array(np.ones(len(wanted), np.int32))
+    schema = vector_schema(PERMUTATIONS)
+    store.append(pa.Table.from_arrays([wanted, vectors, chunks], schema=schema))
+
+
+def _known_scores(
+    left: Positions, right: Positions, near: Near, hashes: pa.Array
+) -> npt.NDArray[np.float32]:
+    """(p,) Jaccard of the pairs that last night scored, NaN for the others."""
+    at = sorted_places(left * len(hashes) + right, near.left * len(hashes) + near.right)
+    return np.append(near.score, np.float32(np.nan))[at]
+
+
+def _score_rest(
+    context: RunContext,
+    hashes: pa.Array,
+    left: Positions,
+    right: Positions,
+    score: npt.NDArray[np.float32],
+) -> None:
+    """Fill in the Jaccard of the pairs that have none."""
+    rest = np.flatnonzero(np.isnan(score))
+    if not len(rest):
+        return
+    rows, place = np.unique(np.concatenate([left[rest], right[rest]]), return_inverse=True)
+    texts = read_column(context, hashes.take(pa.array(rows)), modality="text", column="text")
+    one, other = place[: len(rest)], place[len(rest) :]
+    words = context.config.candidates.lexical.shingle
+    score[rest] = jaccards(texts, one, other, words=words)
+
+
+@stage("candidates")
+def candidates(context: RunContext) -> dict[str, Any]:
+    """Vectors and long texts → candidate pairs of units, with their measured recall.
+
+    Only contents that last night did not know are searched, against everything; the other near
+    pairs are last night's.
+    """
+    units = units_of(context)
+    backgrounds = self_calibrated(context, units)
+    floors = floors_of(context)
+    choice = chosen(context, units)
+    floor = choice.floor if choice else floors["text"]
+    text = once(context, "text", lambda: nearby(context, "text", floor))
+    image = once(context, "image", lambda: nearby(context, "image", floors["image"]))
+    lexical = once(context, "lexical", lambda: verbatim(context, units))
+    long = floored(lexical.near, context.config.candidates.lexical.floor)
+    near = passed(context, units, text.pairs, choice) if choice else text.pairs
+    proposed = propose(units, text=near, lexical=long, image=image.pairs)
+    late = None
+    if choice:
+        proposed, late = taught(context, units, proposed, choice, len(text.near.left))
+    context.work.save(
+        "candidates", key=proposed.key, stage=proposed.stage, lexical=proposed.lexical
+    )
+    kinds = {"text": text, "image": image, "lexical": lexical}
+    rows = [near_rows(kind, found.near) for kind, found in kinds.items()]  # type: ignore[arg-type]
+    rows += [found.crowds for found in kinds.values() if found.crowds is not None]
+    return {
+        "rows": len(proposed.key),
+        "crowded": sum(found.facts.get("crowded", 0) for found in (text, image)),
+        "lexical_pairs": len(long[0]),
+        "text": text.facts or None,
+        "image": image.facts or None,
+        "searched_all": {kind: found.why for kind, found in kinds.items() if found.why},
+        "cascade": late,
+        "state": {
+            **{kind: found.state for kind, found in kinds.items()},
+            "cascade": context.work.facts("cascade"),
+            "synthetic": context.work.facts("synthetic")["kinds"],
+        },
+        "versions": {
+            "near_pairs": context.catalog.tables.replace("near_pairs", rows),
+            **({} if backgrounds is None else {"backgrounds": backgrounds}),
+        },
+    }

@@ -1,0 +1,114 @@
+"""The end of an ingest: one row per record id, every table written, every row accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.arrays.chunks import gathered
+from pipeline.errors import CheckError, SourceError
+from pipeline.ingestion.picture_cache import ENTRIES, kept
+from pipeline.ingestion.record_changes import Night, compared, stamped
+from pipeline.ingestion.records import drop_duplicate_ids
+from pipeline.labels.files import read_labels, require_known
+from pipeline.nightly.state.context import RunContext
+from pipeline.schemas import QUARANTINE, RECORDS, completed
+
+GATHERED_ROWS = 16_384
+WHERE = ("source", "location")  # the order of the quarantine
+
+
+def settle_records(context: RunContext, rows: Mapping[str, int]) -> dict[str, Any]:
+    """Resolve duplicate ids, add what stays of other nights, and write the tables.
+
+    Args:
+        rows: rows read of each source; they must come out even.
+
+    Raises:
+        CheckError: a row was lost.
+        SourceError: no row could be used.
+        ConfigError: no labelled pair names two of the records.
+    """
+    work, tables = context.work, context.catalog.tables
+    records, repeated = drop_duplicate_ids(work.read_shards("records", RECORDS))
+    quarantine = pa.concat_tables([work.read_shards("quarantine", QUARANTINE), repeated])
+    _check_rows(sum(rows.values()), records, quarantine)
+    night = compared(records, quarantine, _base(context), context.config.sources)
+    records = stamped(records, night.first_seen, now=context.started)
+    records = pa.concat_tables([records, *_carried(context, night)])
+    if not len(records):
+        raise SourceError("the sources, all append-only, have never delivered a row")
+    if context.config.labels:
+        labels, ids = read_labels(context.config.labels), records["record_id"].combine_chunks()
+        require_known(labels, ids, path=context.config.labels)
+    entries = work.read_shards("pictures", ENTRIES)
+    return {
+        "records": len(records),
+        "quarantined": len(quarantine),
+        "with_text": len(records) - records["text_hash"].null_count,
+        "with_image": len(records) - records["image_hash"].null_count,
+        "pictures_decoded": pc.sum(entries["decoded"]).as_py() or 0,
+        "quarantine_reasons": _reasons(quarantine),
+        **night.counts(rows),
+        "versions": {
+            "records": tables.replace("records", _sorted(records, "record_id")),
+            "quarantine": tables.replace("quarantine", _sorted(quarantine, *WHERE)),
+            **({"pictures": tables.replace("pictures", kept(entries))} if len(entries) else {}),
+        },
+    }
+
+
+def _check_rows(rows: int, records: pa.Table, quarantine: pa.Table) -> None:
+    if rows != len(records) + len(quarantine):
+        raise CheckError(
+            f"{rows} rows were read but {len(records)} records and {len(quarantine)} quarantined "
+            "rows came out; nothing is published, please report this"
+        )
+    if rows and not len(records):
+        raise SourceError(
+            f"none of the {rows} rows could be used; the first reason: {_first(quarantine)}"
+        )
+
+
+def _base(context: RunContext) -> pa.Table | None:
+    """What telling tonight from the last night needs of the records published then."""
+    base = context.base_run
+    columns = ["record_id", "source", "location", "text_hash", "image_hash", "first_seen"]
+    return None if base is None else context.catalog.read("records", run=base, columns=columns)
+
+
+def _carried(context: RunContext, night: Night) -> Iterator[pa.Table]:
+    """The records of the last night that stay without having been delivered, whole."""
+    base = context.base_run
+    if base is None or not len(night.carried):
+        return
+    wanted = pc.field("record_id").isin(night.carried)
+    yield completed(context.catalog.dataset("records", run=base).to_table(filter=wanted), RECORDS)
+
+
+def _reasons(quarantine: pa.Table) -> dict[str, int]:
+    """How many rows each kind of reason refused; what follows a colon names one row or file."""
+    kinds = pc.list_element(pc.split_pattern(quarantine["reason"], ":", max_splits=1), 0)
+    reasons = pc.value_counts(kinds.combine_chunks()).to_pylist()
+    return {entry["values"]: entry["counts"] for entry in reasons}
+
+
+def _sorted(table: pa.Table, *columns: str) -> Iterator[pa.RecordBatch]:
+    """The rows in the order of some columns, a bounded batch at a time."""
+    return gathered(table, _order(table, *columns), rows=GATHERED_ROWS)
+
+
+def _order(table: pa.Table, *columns: str) -> npt.NDArray[np.int64]:
+    keys = [(name, "ascending") for name in columns]
+    return np.asarray(pc.sort_indices(table, sort_keys=keys), np.int64)
+
+
+def _first(quarantine: pa.Table) -> str:
+    if not len(quarantine):
+        return "no rows"
+    return str(quarantine["reason"][int(_order(quarantine, *WHERE)[0])])

@@ -1,0 +1,1 @@
+"""State: what a run under way knows, and what the previous run left."""

@@ -1,0 +1,116 @@
+"""One run's references and small settings: what every stage is given instead of tables."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline import progress
+from pipeline.arrays.memory import give_back
+from pipeline.catalog import Catalog, Work
+from pipeline.catalog.runs import Run
+from pipeline.config.run import RunConfig
+from pipeline.nightly.monitoring import run_log
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """A run under way.
+
+    Attributes:
+        run: name of the run, its start in UTC.
+        config: the resolved configuration.
+        started: start of the run.
+        models: references of the registered models that judge, pinned for the whole run.
+        base: the run that was published last when this one began; what changes is told from it.
+        full: compute everything anew, as if nothing of `base` could be used again.
+    """
+
+    run: str
+    config: RunConfig
+    started: datetime
+    models: tuple[str, ...] = ()
+    base: str | None = None
+    full: bool = False
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog the run writes to."""
+        return Catalog.of(self.config)
+
+    @property
+    def base_run(self) -> Run | None:
+        """The run that was published last when this one began; None on the first night."""
+        return _recorded(self.catalog, self.base) if self.base else None
+
+    @property
+    def work(self) -> Work:
+        """The run's scratch."""
+        return self.catalog.work(self.run)
+
+    @property
+    def threads(self) -> int:
+        """CPU threads to use."""
+        return self.config.threads or os.cpu_count() or 1
+
+
+@functools.lru_cache(maxsize=1)
+def _recorded(catalog: Catalog, name: str) -> Run:
+    """A run's row, read once: the table of all runs grows with the nights."""
+    return catalog.run(name)
+
+
+def new_context(
+    config: RunConfig,
+    *,
+    models: tuple[str, ...] = (),
+    base: str | None = None,
+    full: bool = False,
+    started: datetime | None = None,
+) -> RunContext:
+    """Name a run after the moment it starts."""
+    started = started or datetime.now(UTC)
+    name = started.strftime("%Y%m%dT%H%M%S.%fZ")
+    return RunContext(name, config, started, models, base, full)
+
+
+Stage = Callable[[RunContext], dict[str, Any]]
+
+
+def stage(name: str) -> Callable[[Stage], Stage]:
+    """Time a stage, hold it to the run's threads, and keep its facts in the run's scratch.
+
+    A stage whose facts are there is not run again: the run was stopped after it.
+    """
+
+    def wrap(function: Stage) -> Stage:
+        @functools.wraps(function)
+        def run_stage(context: RunContext) -> dict[str, Any]:
+            from threadpoolctl import threadpool_limits
+
+            if noted := context.work.facts(name):
+                progress.report(name, noted["rows"], noted["rows"])
+                return noted
+            began = time.perf_counter()
+            told = functools.partial(
+                run_log.event, catalog=context.config.catalog, run=context.run, stage=name
+            )
+            told("stage started")
+            progress.report(name, 0)
+            with threadpool_limits(limits=context.threads):
+                facts = function(context)
+            give_back()
+            facts = {"rows": 0, "bytes": 0, **facts, "seconds": time.perf_counter() - began}
+            context.work.note(name, facts)
+            told("stage finished", **{key: facts[key] for key in ("rows", "seconds", "bytes")})
+            progress.report(name, facts["rows"], facts["rows"])
+            return facts
+
+        return run_stage
+
+    return wrap

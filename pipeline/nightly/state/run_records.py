@@ -1,0 +1,80 @@
+"""The run's records and content groups, read from its scratch."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.arrays.chunks import gathered
+from pipeline.candidates.content_groups import Units, make_units
+from pipeline.catalog import Catalog
+from pipeline.ingestion.records import exact_groups
+from pipeline.nightly.state.context import RunContext
+
+GATHERED_ROWS = 65_536
+
+
+def units_of(context: RunContext) -> Units:
+    """The units of the run's records, computed once per process."""
+    config = context.config
+    return units_at(
+        context.catalog,
+        context.run,
+        _version(context),
+        min_tokens=config.text.min_tokens,
+        min_detail=config.images.min_detail,
+    )
+
+
+@lru_cache(maxsize=2)
+def units_at(
+    catalog: Catalog, run: str, version: int, *, min_tokens: int, min_detail: float
+) -> Units:
+    """The units of a run's records, which are at `version`; two nights' are kept."""
+    columns = ["record_id", "text_hash", "image_hash", "text_tokens", "image_detail"]
+    records = records_at(catalog, run, version, columns)
+    return make_units(records, exact_groups(records), min_tokens=min_tokens, min_detail=min_detail)
+
+
+def read_records(context: RunContext, columns: list[str]) -> pa.Table:
+    """Columns of the run's records, in the order of the record ids."""
+    return records_at(context.catalog, context.run, _version(context), columns)
+
+
+def _version(context: RunContext) -> int:
+    return int(context.work.facts("ingest")["versions"]["records"])
+
+
+def records_at(catalog: Catalog, run: str, version: int, columns: list[str]) -> pa.Table:
+    """Columns of a run's records, put in order: Delta's writer takes the batches in any."""
+    table = catalog.tables.read("records", version=version, columns=columns)
+    order = _order(catalog, run, version)
+    if order is None:
+        return table
+    return pa.Table.from_batches(gathered(table, order, rows=GATHERED_ROWS), schema=table.schema)
+
+
+@lru_cache(maxsize=2)
+def _order(catalog: Catalog, run: str, version: int) -> npt.NDArray[np.int64] | None:
+    """Rows of a run's records by record id; None when they are stored so."""
+    ids = catalog.tables.read("records", version=version, columns=["record_id"])
+    order = np.asarray(pc.sort_indices(ids["record_id"]), np.int64)
+    return None if (np.diff(order) == 1).all() else order
+
+
+def record_ids(context: RunContext) -> pa.Array:
+    """The record ids by row."""
+    return read_records(context, ["record_id"])["record_id"].combine_chunks()
+
+
+def modalities(context: RunContext) -> dict[str, npt.NDArray[np.bool_]]:
+    """For 'text' and 'image', which records (n,) have it."""
+    hashes = read_records(context, ["text_hash", "image_hash"])
+    return {
+        name: pc.is_valid(hashes[f"{name}_hash"]).to_numpy().astype(bool)
+        for name in ("text", "image")
+    }

@@ -1,0 +1,1 @@
+"""A published run or model becomes exports, reports and words on the terminal."""

@@ -1,0 +1,194 @@
+"""What the model is and how it was made: a section of the governance report per function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipeline.config.purpose import REFUSED_PURPOSES
+from pipeline.outputs import formats
+from pipeline.outputs.governance import figures
+from pipeline.outputs.governance.document import bullets, section, table, text, warning
+from pipeline.outputs.governance.facts import ModelFacts, PairFacts, SplitFacts, TrainingFacts
+
+Section = dict[str, Any]
+
+REFUSALS = {
+    "identifying people": "Identification of people, from names, faces or any other record. A "
+    "score says that two records are alike, never that two persons are one.",
+    "access control": "Access control and authentication: nobody may be let in or kept out by it.",
+    "admitting people": "Admission: nobody may be admitted, refused or ranked by it.",
+}
+CURVES = ("train_loss", "valid_loss", "valid_average_precision")
+
+
+def model(facts: ModelFacts) -> Section:
+    """What the model is."""
+    known = {
+        "Name": facts.name,
+        "Version": facts.version,
+        "Purpose": facts.purpose,
+        "Encoder": facts.encoder,
+        "Judge": facts.judge,
+        "Started from": facts.parent,
+        "Created": facts.created,
+    }
+    rows = [(name, value) for name, value in known.items() if value]
+    says = (
+        "A Siamese encoder turns each record into a vector, a judge turns the evidence on a pair "
+        "of records into the probability that they are duplicates."
+    )
+    return section(
+        "model", "What the model is", text(says), table(("Fact", "Value"), rows, words=2)
+    )
+
+
+def use(facts: ModelFacts) -> Section:
+    """What it may be used for."""
+    purpose = (
+        facts.intended_use or f"Finding duplicate and near-duplicate records: {facts.purpose}."
+    )
+    return section("use", "Intended use", text(purpose))
+
+
+def out_of_scope() -> Section:
+    """What it may not be used for, by name."""
+    uses = dict.fromkeys(REFUSED_PURPOSES.values())
+    return section(
+        "out-of-scope",
+        "Out of scope",
+        text("These uses are refused, and so is a configuration that declares one of them:"),
+        bullets(REFUSALS.get(name, f"{name.capitalize()}.") for name in uses),
+    )
+
+
+def data(facts: Mapping[str, Any]) -> Section:
+    """The labels read, what was dropped and how contradictions were settled."""
+    rules = [value for path, value in _flat(facts) if path[-1] == "rule"]
+    rows = [
+        (", ".join(path).replace("_", " "), shown(value))
+        for path, value in _flat(facts)
+        if not isinstance(value, list) and path[-1] != "rule"
+    ]
+    examples = [
+        f"{', '.join(path[:-1]).replace('_', ' ')}: {_example(item)}"
+        for path, value in _flat(facts)
+        if path[-1] == "examples"
+        for item in value[:5]
+    ]
+    return section(
+        "data",
+        "Labels",
+        table(("Read", "Count"), rows),
+        *(text(f"How conflicts were resolved: {rule}") for rule in rules),
+        text("Examples of what was dropped or contradictory:") if examples else None,
+        bullets(examples) if examples else None,
+    )
+
+
+def pairs(facts: PairFacts) -> Section:
+    """How positives and negatives came to be."""
+    groups = (
+        ("positive", facts.positives),
+        ("negative", facts.negatives),
+        ("excluded from the negatives", facts.excluded),
+    )
+    rows = [
+        (kind, origin.replace("_", " "), formats.count(count))
+        for kind, origins in groups
+        for origin, count in origins.items()
+    ]
+    return section(
+        "pairs",
+        "Pair construction",
+        table(("Kind", "Origin", "Pairs"), rows, words=2),
+        text(facts.note) if facts.note else None,
+    )
+
+
+def split(facts: SplitFacts, leaks: Mapping[str, Any]) -> Section:
+    """How pairs were divided, and whether anything is in two parts."""
+    rows = [
+        (name, formats.count(part.get("pairs", 0)), formats.count(part.get("positives", 0)))
+        for name, part in facts.parts.items()
+    ]
+    others = [
+        (", ".join(path).replace("_", " "), shown(value))
+        for path, value in _flat(facts.model_extra or {})
+        if not isinstance(value, list)
+    ]
+    found = {
+        kind: item["count"]
+        for kind, item in leaks.items()
+        if isinstance(item, Mapping) and item.get("count")
+    }
+    listed = ", ".join(f"{formats.count(count)} {kind}" for kind, count in found.items())
+    return section(
+        "splits",
+        "Splits and leak check",
+        text(
+            "Splits that the labels name are kept and checked; other pairs are divided by entity."
+        ),
+        table(("Split", "Pairs", "Duplicates"), rows),
+        table(("How", "Value"), others) if others else None,
+        warning(f"Leak check: {listed} in two splits; the held-out figures may be too good.")
+        if found
+        else text("Leak check: no record, content or entity is in two splits."),
+    )
+
+
+def training(facts: TrainingFacts | None) -> Section:
+    """How the encoder was trained."""
+    if facts is None:
+        return section("training", "Training", text("The encoder was not trained, only the judge."))
+    rows = [
+        (
+            ", ".join(path).replace("_", " ").replace("seconds", "time"),
+            formats.duration(value) if path[-1] == "seconds" else shown(value),
+        )
+        for path, value in _flat(facts.facts)
+        if value is not None
+    ]
+    return section(
+        "training",
+        "Training",
+        table(("Setting", "Value"), rows, words=2),
+        *(figures.training_curve(name, facts.history) for name in CURVES),
+    )
+
+
+# --- words -------------------------------------------------------------------------------------
+
+
+def _flat(facts: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Leaves of nested facts with their paths, but for per-file entries and the split."""
+    for name, value in facts.items():
+        if not path and name in ("entries", "split"):
+            continue
+        if isinstance(value, Mapping):
+            yield from _flat(value, (*path, str(name)))
+        else:
+            yield (*path, str(name)), value
+
+
+def shown(value: Any) -> str:
+    """A value of any kind as a person reads it."""
+    if isinstance(value, list | tuple):
+        return ", ".join(shown(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return formats.count(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _example(item: Any) -> str:
+    if isinstance(item, Mapping):
+        return ", ".join(f"{name} {_listed(value)}" for name, value in item.items())
+    return str(item)
+
+
+def _listed(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "; ".join(str(part) for part in value)
+    return "none" if value is None else str(value)

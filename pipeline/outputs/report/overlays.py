@@ -1,0 +1,135 @@
+"""The pictures of a shown pair laid upon each other: what was done to the one, and where."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from pipeline.outputs.report.members import Row, Thumbnails, is_jpeg
+from pipeline.outputs.report.view import Overlay
+from pipeline.outputs.visible import visible
+
+if TYPE_CHECKING:
+    from pipeline.matching.geometry.pixels import Matrix
+
+Key = tuple[str, str]
+LEFT_OUT = "overlay left out: the report's size limit is reached"
+SAME_THINGS = "not one picture; outlined is where the one would lie in the other"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edit:
+    """What geometry found from one picture to another.
+
+    words: of the edit; None where it is not one picture.
+    transform: (3, 3), homography in relative coordinates, see `geometry.alignment`.
+    """
+
+    words: str | None
+    transform: Matrix | None
+
+
+def alignments_of(
+    alignments: pa.Table | ds.Dataset | None, records: dict[str, Row]
+) -> dict[Key, Row]:
+    """The alignments between pictures of the shown records, by (left_hash, right_hash)."""
+    if alignments is None:
+        return {}
+    shown = sorted({row["image_hash"] for row in records.values() if row["image_hash"]})
+    hashes = pa.array(shown, pa.string())
+    source = alignments if isinstance(alignments, ds.Dataset) else ds.dataset(alignments)
+    inside = ds.field("left_hash").isin(hashes) & ds.field("right_hash").isin(hashes)
+    found = source.to_table(filter=inside).to_pylist()
+    return {(row["left_hash"], row["right_hash"]): row for row in found}
+
+
+def edit_between(alignments: dict[Key, Row], one: Row | None, other: Row | None) -> Edit | None:
+    """What makes the picture of record `other` out of that of `one`; None: not looked at."""
+    left, right = ((row or {}).get("image_hash") or "" for row in (one, other))
+    turned = left > right
+    row = alignments.get((right, left) if turned else (left, right))
+    if row is None:
+        return None
+    words = row["back" if turned else "edit"] if row["verified"] else None
+    return Edit(words, _transform(row, turned=turned))
+
+
+def words_of(edit: Edit | None, pair: Row | None, *, forward: bool) -> str | None:
+    """An edit in words; where the alignment is not at hand, those of the pair row.
+
+    Args:
+        forward: the way asked for is that of the pair row, left to right.
+    """
+    if edit is not None:
+        return edit.words
+    if not pair or not forward or not pair.get("image_verified"):
+        return None
+    words: str | None = pair.get("image_edit")
+    return words
+
+
+def show_overlay(
+    edit: Edit | None,
+    records: tuple[Row | None, Row | None],
+    *,
+    pair: Row | None,
+    caption: str,
+    thumbnails: Thumbnails,
+) -> Overlay | None:
+    """Lay the previews of two records upon each other, where geometry says how.
+
+    That is for one picture, edited, and for the same things seen twice; what geometry cannot tell
+    apart from chance is not drawn.
+    """
+    same_things = bool(pair) and (pair or {}).get("image_verified") is False
+    if edit is None or edit.transform is None or not (edit.words or same_things):
+        return None
+    left, right = records
+    if not left or not right:
+        return None
+    previews = left["thumbnail"], right["thumbnail"]
+    if not all(preview and is_jpeg(preview) for preview in previews):
+        return None
+    # It takes more than both previews: without room for them it need not be drawn.
+    room = thumbnails.left >= sum(map(len, previews))
+    made = _made(*previews, transform=edit.transform) if room else None
+    if room and made is None:
+        return None
+    uri = thumbnails.uri(made) if made else None
+    thumbnails.left_out += not room
+    ids = [visible(row["record_id"], limit=200) for row in (left, right)]
+    what = visible(edit.words, limit=300) if edit.words else SAME_THINGS
+    return Overlay(
+        image=uri,
+        alt=f"The pictures of {ids[0]} (left) and {ids[1]} (right): {what}. "
+        "The part they share is outlined, what differs in it is tinted.",
+        caption=f"{caption}{'' if edit.words else f'; {SAME_THINGS}'}" if uri else LEFT_OUT,
+    )
+
+
+def _transform(row: Row, *, turned: bool) -> Matrix | None:
+    if row["transform"] is None:
+        return None
+    matrix = np.array(row["transform"], np.float64).reshape(3, 3)
+    try:
+        return np.asarray(np.linalg.inv(matrix) if turned else matrix, np.float64)
+    except np.linalg.LinAlgError:
+        return None
+
+
+def _made(left: bytes, right: bytes, *, transform: Matrix) -> bytes | None:
+    """The overlay as a JPEG; None where a preview cannot be read."""
+    from PIL import Image
+
+    from pipeline.matching.geometry.describe_edit import overlay
+
+    try:
+        pictures = [Image.open(io.BytesIO(part)).convert("RGB") for part in (left, right)]
+    except OSError:
+        return None
+    return overlay(*pictures, transform=transform)

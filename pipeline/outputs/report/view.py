@@ -1,0 +1,152 @@
+"""What the report shows, ready to print: every string already visible, every number formatted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.outputs.report.diff import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why a pair was judged as it was; scores that do not exist are left out."""
+
+    scores: tuple[tuple[str, str], ...]
+    probability: str
+    decision: str
+    reason: str
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One named value of a record; `differs` from the record it stands beside."""
+
+    name: str
+    value: str
+    differs: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """Two pictures side by side. `image` is a data: URI; without one `caption` says why."""
+
+    image: str | None
+    alt: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One record as shown. `image` is a data: URI; `image_note` says why there is none.
+
+    `overlay` has the representative's picture beside the record's.
+    """
+
+    record_id: str
+    source: str
+    text: tuple[Segment, ...]
+    image: str | None
+    image_note: str | None
+    attributes: tuple[Attribute, ...]
+    probability: str
+    evidence: Evidence | None
+    note: str | None
+    overlay: Overlay | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A link the chain guard or a verdict cut."""
+
+    left_id: str
+    right_id: str
+    probability: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster with its representative first and its most similar members next."""
+
+    number: int
+    cluster_id: str
+    size: int
+    hidden: int
+    cohesion: str
+    status: str
+    evidence: str
+    keeper_reason: str
+    groups: tuple[str, ...]  # of largest, weakest, random
+    title: str
+    members: tuple[Member, ...]
+    cuts: tuple[Cut, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A borderline pair: near one of the two thresholds."""
+
+    threshold: str  # accept / review
+    side: str  # above / below
+    distance: str
+    left: Member
+    right: Member
+    evidence: Evidence
+    overlay: Overlay | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Quarantined rows with one reason; `rows` holds source, location, raw."""
+
+    reason: str
+    count: int
+    rows: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A record that joined a cluster, left it, or stays in it."""
+
+    role: str  # stays / joined / left
+    record_id: str
+    text: str
+    image: str | None  # a data: URI
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happened to one cluster since the run before; `others` are the clusters it touched."""
+
+    kind: str
+    title: str
+    cluster_id: str
+    size_before: int
+    size_after: int
+    others: tuple[str, ...]
+    moved: tuple[Moved, ...]
+    hidden: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportData:
+    """Everything `render_report` needs. `summary` is the run's own."""
+
+    summary: dict[str, Any]
+    clusters: tuple[Cluster, ...]
+    clusters_total: int
+    sampling: tuple[tuple[str, int], ...]  # how many were chosen as largest, weakest, random
+    largest: tuple[Cluster, ...]
+    weakest: tuple[Cluster, ...]
+    pairs: tuple[Pair, ...]
+    pairs_total: int
+    cuts: tuple[Cut, ...]
+    cuts_total: int
+    quarantine: tuple[Reason, ...]
+    quarantine_total: int
+    thumbnails: int
+    thumbnails_left_out: int
+    seed: int
+    changes: tuple[Change, ...] = ()

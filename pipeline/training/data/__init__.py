@@ -1,0 +1,1 @@
+"""Training data: labelled pairs, splits without leaks, hard negatives."""

@@ -1,0 +1,121 @@
+"""Registered models on labelled pairs: evaluate one, compare two. SHELL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.catalog import Catalog
+from pipeline.catalog.registry.judge import Registered, open_registered
+from pipeline.catalog.registry.version import Model
+from pipeline.config.finetune import TrainConfig
+from pipeline.errors import ConfigError
+from pipeline.evaluation.pair_metrics import compare, evaluate_pairs
+from pipeline.ingestion.decoding import Decoder
+from pipeline.labels.conflicts import HELD_OUT
+from pipeline.labels.labelled_pairs import LabelledPairs
+from pipeline.labels.read import read_claims
+from pipeline.training.data.labelled_records import Study
+from pipeline.training.data.splits import entities
+from pipeline.training.data.training_data import in_catalog, study_of
+
+Rows = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Exam:
+    """Labelled pairs as their files have them, one row each, and the records they name.
+
+    Attributes:
+        study: the records. left, right: (p,) rows. same: (p,). entity: (n,) of each record.
+        slices: attribute -> (p,) value of each pair. facts: of reading them.
+    """
+
+    study: Study
+    left: Rows
+    right: Rows
+    same: npt.NDArray[np.bool_]
+    entity: Rows
+    slices: dict[str, npt.NDArray[np.str_]]
+    facts: dict[str, Any]
+
+    @property
+    def sides(self) -> Rows:
+        """(p, 2) entities of both sides: what intervals resample."""
+        return np.stack([self.entity[self.left], self.entity[self.right]], axis=1)
+
+
+def examine(config: TrainConfig, *, split: str | None) -> Exam:
+    """Read every labelled row of a split (None: all), repetitions and contradictions as they are.
+
+    Raises:
+        ConfigError: the labels cannot be used, or none is in the split.
+    """
+    now = datetime.now(UTC)
+    published, verdicts = in_catalog(config)
+    with Decoder(config.images) as decoder:
+        records, claims, facts = read_claims(
+            config, published=published, verdicts=verdicts, decoder=decoder, now=now
+        )
+    if split is not None:
+        claims = claims.take(HELD_OUT[claims.split] == split)
+    if not len(claims.left):
+        raise ConfigError(f"the labels name no pair in the split {split!r}; leave --split out")
+    kept = claims.left != claims.right
+    claims = claims.take(kept)
+    study = study_of(config, records)
+    pairs = LabelledPairs(
+        records, claims.left, claims.right, claims.grade, np.full(len(claims.left), "given"),
+        np.full(len(claims.left), "test"), claims.slices, facts,
+    )  # fmt: skip
+    return Exam(
+        study, claims.left, claims.right, claims.same, entities(pairs), claims.slices, facts
+    )
+
+
+def scored(config: TrainConfig, exam: Exam, model: Registered) -> Floats:
+    """(p,) log-odds of a model for the pairs of an exam."""
+    study = exam.study.seen_by(model, Catalog.of(config), config.images)
+    return model.rule.model.score(study.evidence(exam.left, exam.right, model.rule.model))
+
+
+def evaluate(
+    config: TrainConfig, *, model: str, against: str | None = None, split: str | None = None
+) -> dict[str, Any]:
+    """Metrics of a registered model on labelled pairs, and of a second one beside it.
+
+    Returns:
+        `evaluate_pairs` of each model by reference, and their paired comparison; JSON-able.
+    """
+    catalog = Catalog.of(config, create=False)
+    wanted = [open_registered(find(catalog, name)) for name in (model, against) if name]
+    exam = examine(config, split=split)
+    found: dict[str, tuple[Floats, float]] = {}
+    out: dict[str, Any] = {"pairs": len(exam.left), "labels": exam.facts, "models": {}}
+    for opened in wanted:
+        probability = opened.rule.calibration.calibrator(scored(config, exam, opened))
+        found[opened.rule.reference] = probability, opened.rule.accept
+        out["models"][opened.rule.reference] = evaluate_pairs(
+            exam.same, probability, opened.rule.accept, exam.sides, seed=config.seed,
+            slices=exam.slices, min_slice=config.min_slice,
+        )  # fmt: skip
+    if against and len(found) == 2:
+        first, second = found.values()
+        out["comparison"] = compare(exam.same, second, first, exam.sides, seed=config.seed)
+    return out
+
+
+def find(catalog: Catalog, reference: str) -> Model:
+    """A registered model by 'name/v0003', 'name' (its newest), or 'champion'."""
+    registry = catalog.models
+    if reference != "champion":
+        return registry.find(reference)
+    champion = registry.champion()
+    if champion is None:
+        raise ConfigError("there is no champion yet: run `gemel finetune`, or name a model")
+    return champion

@@ -1,0 +1,206 @@
+"""The second half of a fine-tune: calibrate, evaluate once, compare, register, gate, promote."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.catalog import Catalog
+from pipeline.catalog.registry.judge import JUDGE, scorer
+from pipeline.catalog.registry.version import Model
+from pipeline.config.finetune import TrainConfig
+from pipeline.encoders.fingerprint import fingerprint
+from pipeline.evaluation.calibration.calibration import calibrate
+from pipeline.evaluation.error_rates import error_rates
+from pipeline.evaluation.pair_metrics import compare
+from pipeline.training import steps
+from pipeline.training.data.training_data import Lesson, read
+from pipeline.training.distillation import taught
+from pipeline.training.held_out import Candidate, Rival, measure, rival_of
+from pipeline.training.model_facts import governance, split_sizes, write_reports
+from pipeline.training.model_files import fill
+from pipeline.training.promotion import as_rows, check_promotion, passes, slice_f1
+
+__all__ = ["finetune"]
+
+
+def finetune(config: TrainConfig, *, dry_run: bool = False) -> dict[str, Any]:
+    """Fine-tune, calibrate, evaluate, register and, when the gate passes, promote.
+
+    Args:
+        dry_run: read and check the labels, say what would be done, write nothing.
+
+    Returns:
+        The summary, JSON-able.
+
+    Raises:
+        PipelineError: nothing was registered.
+    """
+    lesson = read(config)
+    if dry_run:
+        return plan(config, lesson)
+    catalog = Catalog.of(config)
+    with catalog.trainer():
+        config = steps.with_student(config)
+        work = catalog.training_folder(_task(config, lesson))
+        candidate, lesson = learn(config, lesson, work=work)
+        summary = register(config, lesson, candidate, catalog)
+        shutil.rmtree(work, ignore_errors=True)
+    return summary
+
+
+def _task(config: TrainConfig, lesson: Lesson) -> str:
+    """Name of the scratch folder: the same settings and labels go on where they were killed."""
+    pairs = lesson.pairs
+    data = [pairs.records["text_hash"].to_pylist(), pairs.records["image_hash"].to_pylist()]
+    rows = [array.tolist() for array in (pairs.left, pairs.right, pairs.grade, pairs.split)]
+    return (
+        f"{config.name}-{fingerprint(config=config.model_dump(mode='json'), data=data, rows=rows)}"
+    )
+
+
+def plan(config: TrainConfig, lesson: Lesson) -> dict[str, Any]:
+    """What a fine-tune would work on."""
+    pairs = lesson.pairs
+    return {
+        "name": config.name,
+        "purpose": config.purpose,
+        "records": len(pairs.records),
+        "splits": split_sizes(lesson),
+        "leaks": lesson.leaks,
+        "labels": pairs.facts,
+        "encoder": config.encoder.start.type,
+        "trains_encoder": config.encoder.train,
+        "catalog": config.catalog,
+    }
+
+
+def learn(config: TrainConfig, lesson: Lesson, *, work: Path) -> tuple[Candidate, Lesson]:
+    """Train, fit and calibrate; the test pairs are scored once, at the end."""
+    lesson = steps.with_pictures(config, steps.with_negatives(config, lesson))
+    begun, told = taught(config, lesson, work=work)
+    trained = steps.train(begun, lesson, work=work) if begun.encoder.train else steps.start(begun)
+    trained = replace(trained, facts=trained.facts | told)
+    blind = steps.blind_cosines(begun, lesson, work=work)
+    lesson, print_ = steps.embed(config, lesson, trained)
+    fitted, facts = steps.judge(config, lesson, trained=config.encoder.train, blind=blind)
+    shutil.rmtree(work / JUDGE, ignore_errors=True)  # of a killed run: it would be counted in
+    fitted.save(work / JUDGE)
+    bound = scorer(print_, work)
+    valid = lesson.pairs.part("valid")
+    calibration = calibrate(
+        steps.scores(lesson, fitted, "valid"),
+        lesson.pairs.same[valid],
+        model=config.name,
+        version=bound,
+        fingerprint=bound,
+        target_precision=config.judge.target_precision,
+        target_recall=config.judge.target_recall,
+        confidence=config.judge.confidence,
+        on_unreachable=config.judge.on_unreachable,
+        seed=config.seed,
+        group=lesson.group[valid],
+        sides=lesson.sides[valid],
+        rule=config.judge.accept,
+    )
+    held = "test" if len(lesson.pairs.part("test")) else "valid"
+    probability = calibration.calibrator(steps.scores(lesson, fitted, held))
+    return Candidate(trained, fitted, calibration, print_, held, probability, facts), lesson
+
+
+def register(
+    config: TrainConfig, lesson: Lesson, candidate: Candidate, catalog: Catalog
+) -> dict[str, Any]:
+    """Measure, compare with the rival, register, check the gate, promote when it passes."""
+    registry = catalog.models
+    metrics = measure(config, lesson, candidate)
+    pairs, part = lesson.pairs, lesson.pairs.part(candidate.held)
+    rival = rival_of(config, lesson, candidate.held, catalog)
+    compared = compare(
+        pairs.same[part],
+        (rival.probability, rival.accept),
+        (candidate.probability, candidate.calibration.accept.value),
+        lesson.sides[part],
+        seed=config.seed,
+    )
+    comparison = {"metric": config.gate.metric, **compared[config.gate.metric]}
+    against = _champion(config, lesson, candidate, rival)
+    gate = {
+        "reference": config.name,
+        "fingerprint": candidate.calibration.fingerprint,
+        "slices": slice_f1(metrics["errors"]),
+        "calibration": json.loads(candidate.calibration.to_json()),
+    }
+    checks = check_promotion(gate, against, comparison, config.gate, min_slice=config.min_slice)
+    compared = {"against": rival.reference or "zero-shot", "metrics": compared}
+    facts = governance(config, lesson, candidate, metrics, compared, as_rows(checks))
+    model = registry.register(
+        config.name,
+        lambda folder: fill(folder, config, lesson, candidate, metrics),
+        tell=lambda folder, version: write_reports(folder, facts, version),
+    )
+    promoted = passes(checks) and config.gate.promote
+    if promoted:
+        registry.promote(
+            model.name,
+            model.version,
+            by="gemel finetune",
+            reason=f"passed the gate against {compared['against']}",
+            gate=as_rows(checks),
+        )
+    return _summary(model, candidate, metrics, compared, as_rows(checks), promoted)
+
+
+def _champion(
+    config: TrainConfig, lesson: Lesson, candidate: Candidate, rival: Rival
+) -> dict[str, Any] | None:
+    """What the gate asks about the champion; None without one."""
+    if rival.reference is None:
+        return None
+    pairs, part = lesson.pairs, lesson.pairs.part(candidate.held)
+    rates = error_rates(
+        pairs.same[part],
+        rival.probability >= rival.accept,
+        slices={name: values[part] for name, values in pairs.slices.items()},
+        min_slice=config.min_slice,
+    )
+    return {
+        "reference": rival.reference,
+        "slices": slice_f1(rates),
+        "precision_low": rival.precision_low,
+    }
+
+
+def _summary(
+    model: Model,
+    candidate: Candidate,
+    metrics: dict[str, Any],
+    compared: dict[str, Any],
+    gate: Sequence[dict[str, Any]],
+    promoted: bool,
+) -> dict[str, Any]:
+    return {
+        "model": model.reference,
+        "folder": str(model.folder),
+        "promoted": promoted,
+        "gate": list(gate),
+        "held": candidate.held,
+        "metrics": metrics["metrics"],
+        "balanced": metrics["balanced"],
+        "calibration": metrics["calibration"],
+        "errors": metrics["errors"],
+        "thresholds": {
+            "accept": candidate.calibration.accept.to_json(),
+            "review": candidate.calibration.review.to_json(),
+            "rule": candidate.calibration.chosen["rule"],
+            "unreachable": candidate.calibration.chosen["unreachable"],
+        },
+        "judge": candidate.facts,
+        "comparison": compared,
+        "encoder": candidate.trained.facts,
+        "report": str(model.folder / "governance.html"),
+    }

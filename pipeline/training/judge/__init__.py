@@ -1,0 +1,1 @@
+"""The judge's training: heads are fitted and chosen by cross-validation."""

@@ -1,0 +1,252 @@
+"""From labelled pairs and their evidence to a judge: word weights, head, fusion, floor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.config.finetune import JudgeTraining
+from pipeline.evaluation.calibration.score_normalisation import Background
+from pipeline.matching.comparison.text_features import learn_weights
+from pipeline.matching.evidence import Evidence
+from pipeline.matching.geometry.verify_pairs import METHOD
+from pipeline.matching.head_inputs import (
+    GEOMETRY,
+    PICTURED,
+    Modality,
+    assembled,
+    extra_columns,
+    interactions,
+)
+from pipeline.matching.heads import Similarity
+from pipeline.matching.learned import Fusion, JudgeModel
+from pipeline.training.judge.fit_heads import Fitted, Pairs, fit_head
+
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
+
+BACKGROUND_SAMPLE = 4096
+NEIGHBOURS = 10
+# Normalised cosines are used when they raise validation's average precision by this much.
+WORTH_IT = 0.002
+# What bounds the candidates of a run at the search floor: neighbours of a record on average, or,
+# in a small corpus, pairs in all.
+CROWDED, FEW_PAIRS = 50, 4_000_000
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What is fixed before the judge is fitted.
+
+    Attributes:
+        modality: of the encoder.
+        settings: of the judge.
+        trained: the encoder has seen the training pairs, so its cosines of them are no evidence.
+        seed: of every draw.
+        pictures: fingerprint of the image encoder that looked at the pictures beside the texts.
+    """
+
+    modality: Modality
+    settings: JudgeTraining
+    trained: bool
+    seed: int
+    pictures: str | None = None
+
+    @property
+    def geometry(self) -> bool:
+        """Whether pairs of pictures are laid upon each other for it."""
+        beside = self.settings.kind != "similarity"  # which looks at the cosine alone
+        return self.modality == "image" and self.settings.geometry and beside
+
+
+def blank_judge(
+    learner: Learner,
+    texts: list[str],
+    fields: dict[str, list[str]],
+    *,
+    vectors: npt.NDArray[np.float32],
+) -> JudgeModel:
+    """A judge that has learned word weights and a background, and nothing else yet.
+
+    Args:
+        texts, fields: of the training records; vectors: (n, d) theirs.
+    """
+    blocks = learn_weights(texts, dict(fields)) if learner.modality == "text" else {}
+    return JudgeModel(
+        modality=learner.modality,
+        blocks=blocks,
+        extras=(),
+        vectors=not learner.trained,
+        head=Similarity(0, 1.0, 0.0),
+        fusion=None,
+        background=_background(vectors, learner),
+        floor=-1.0,
+        attributes=learner.settings.attributes,
+        pictures=learner.pictures,
+        geometry=METHOD if learner.geometry else None,
+    )
+
+
+def _background(vectors: npt.NDArray[np.float32], learner: Learner) -> Background | None:
+    distinct = np.unique(vectors.astype(np.float16), axis=0)
+    if len(distinct) < 4 * NEIGHBOURS:
+        return None
+    rng = np.random.default_rng(learner.seed)
+    rows = np.sort(rng.permutation(len(distinct))[:BACKGROUND_SAMPLE])
+    neighbours = learner.settings.background or NEIGHBOURS
+    return Background(distinct[rows], neighbours, nearer=0.98)
+
+
+@dataclass(frozen=True)
+class Evident:
+    """Labelled pairs with their evidence.
+
+    Attributes:
+        evidence: of p pairs. same, group: as `training.judge.Pairs`.
+        blind_cosine: (p,) cosines by encoders that have not seen the pair's fold; None: those in
+            the evidence are honest.
+    """
+
+    evidence: Evidence
+    same: npt.NDArray[np.bool_]
+    group: Rows
+    blind_cosine: Floats | None = None
+
+    def pairs(self, extras: tuple[str, ...], learner: Learner) -> Pairs:
+        """As a head sees them."""
+        evidence = self.evidence
+        if self.blind_cosine is not None:
+            evidence = (
+                replace(evidence, text_cosine=self.blind_cosine)
+                if learner.modality == "text"
+                else replace(evidence, image_cosine=self.blind_cosine)
+            )
+        features = assembled(evidence, extras, modality=learner.modality, vectors=False)
+        of_vectors = None if learner.trained else interactions(evidence, learner.modality)
+        return Pairs(features, self.same, self.group, of_vectors)
+
+
+def learn_judge(
+    blank: JudgeModel, train: Evident, valid: Evident, learner: Learner
+) -> tuple[JudgeModel, dict[str, Any]]:
+    """Fit the head, and decide on validation whether normalised cosines are worth their cost.
+
+    Returns:
+        The judge without a floor, and what was tried, JSON-able.
+    """
+    plain = (f"{learner.modality}: cosine",)
+    normalised = (*plain, f"{learner.modality}: cosine above background")
+    tried = [_fitted(blank, train, valid, learner, plain)]
+    if blank.background is not None:
+        # The kind is chosen already: only the cosines differ.
+        chosen = learner.settings.model_copy(update={"kind": tried[0][2].head.kind})
+        again = replace(learner, settings=chosen)
+        tried.append(_fitted(blank, train, valid, again, normalised))
+    best = 0
+    if len(tried) > 1 and tried[1][1] >= tried[0][1] + WORTH_IT:
+        best = 1
+    judge, precision, fit = tried[best]
+    if not best:
+        judge = replace(judge, background=None)
+    return judge, {
+        "kind": fit.head.kind,
+        "tried": fit.tried,
+        "validation_average_precision": precision,
+        "background": {
+            "used": bool(best),
+            "average_precision": [value for _, value, _ in tried],
+            "rule": f"used when it gains {WORTH_IT}",
+        },
+        "features": len(judge.names),
+        "attributes": list(judge.attributes),
+        "geometry": judge.geometry is not None,
+        "fusion": judge.fusion and vars(judge.fusion),
+    }
+
+
+def _fitted(
+    blank: JudgeModel, train: Evident, valid: Evident, learner: Learner, columns: tuple[str, ...]
+) -> tuple[JudgeModel, float, Fitted]:
+    """One way to use the cosines: as features, or, of a trained encoder, in a fusion."""
+    from sklearn.metrics import average_precision_score
+
+    looked = blank.geometry is not None and _tells(train)
+    beside = bool(blank.blocks) or looked
+    fused = learner.trained and train.blind_cosine is None and beside
+    pictured = (*(PICTURED if blank.pictures else ()), *((GEOMETRY,) if looked else ()))
+    extras = (*(() if fused else columns), *pictured)
+    fit = fit_head(
+        train.pairs(extras, learner),
+        valid.pairs(extras, learner),
+        cosine=-1 if fused else len(blank.names),
+        kind=learner.settings.kind,
+        seed=learner.seed,
+    )
+    wanted = not learner.trained and interactions(train.evidence, learner.modality) is not None
+    used = fit.head.kind == "mlp" and wanted
+    way = blank.geometry if looked else None
+    judge = replace(blank, extras=extras, head=fit.head, vectors=used, geometry=way)
+    if fit.head.kind == "similarity":  # it looks at the cosine alone
+        judge = replace(judge, extras=columns, pictures=None, geometry=None)
+    if fused:
+        judge = replace(judge, fusion=_fusion(judge, valid, columns))
+    precision = average_precision_score(valid.same, judge.learned_score(valid.evidence))
+    return judge, float(precision), fit
+
+
+def _tells(train: Evident) -> bool:
+    """Whether laying pictures upon each other told anything of a training pair."""
+    looked = train.evidence.image_geometry
+    return looked is not None and not bool(np.isnan(looked).all())
+
+
+def _fusion(judge: JudgeModel, valid: Evident, columns: tuple[str, ...]) -> Fusion:
+    """Non-negative logistic weights of the head's score and the cosines, on validation pairs."""
+    from scipy.optimize import minimize
+
+    known = extra_columns(valid.evidence)
+    parts = [judge.learned_score(valid.evidence), *(np.nan_to_num(known[name]) for name in columns)]
+    values = np.stack(parts, axis=1)
+    scale = np.maximum(values.std(axis=0), 1e-6)
+    middle = values.mean(axis=0)
+    x = (values - middle) / scale
+    y = valid.same.astype(np.float64)
+
+    def loss(theta: Floats) -> tuple[float, Floats]:
+        odds = x @ theta[:-1] + theta[-1]
+        slip = 1 / (1 + np.exp(-odds)) - y
+        # A whisper of a penalty keeps separable validation sets finite.
+        value = (np.logaddexp(0, odds) - y * odds).sum() + 0.01 * (theta[:-1] ** 2).sum()
+        return float(value), np.append(x.T @ slip + 0.02 * theta[:-1], slip.sum())
+
+    bounds = [(0.0, None)] * x.shape[1] + [(None, None)]
+    theta = minimize(loss, np.append(np.ones(x.shape[1]), 0.0), jac=True, bounds=bounds).x
+    weights = theta[:-1] / scale
+    bias = float(theta[-1] - (weights * middle).sum())
+    return Fusion(bias, float(weights[0]), columns, tuple(float(w) for w in weights[1:]))
+
+
+def search_floor(
+    cosine: Floats, same: npt.NDArray[np.bool_], vectors: npt.NDArray[np.float32], *, seed: int
+) -> dict[str, float]:
+    """The cosine down to which a run searches with this encoder.
+
+    One in a hundred labelled duplicates may lie below it; but it never is so low that the corpus
+    at hand would have more than CROWDED neighbours a record and FEW_PAIRS pairs.
+
+    Returns:
+        floor, and the share of the labelled duplicates that lie at or above it.
+    """
+    near = cosine[same & ~np.isnan(cosine)]
+    wanted = float(np.quantile(near, 0.01)) if len(near) else -1.0
+    rng = np.random.default_rng(seed)
+    sample = vectors[np.sort(rng.permutation(len(vectors))[:1000])]
+    levels = np.sort((sample @ vectors.T).ravel())
+    count = max(len(vectors), 1)
+    share = min(max(CROWDED / count, FEW_PAIRS / count**2), 1.0)
+    crowded = float(levels[int((1 - share) * (len(levels) - 1))])
+    floor = round(min(max(wanted, crowded), 0.95), 4)
+    return {"floor": floor, "duplicates_above": float((near >= floor).mean()) if len(near) else 1.0}

@@ -1,0 +1,1 @@
+"""Self-supervised training: the encoder learns from edited views, without labels."""

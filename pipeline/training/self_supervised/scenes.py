@@ -1,0 +1,63 @@
+"""Pictures of one scene that are no copies of each other: the hardest negatives there are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.matching.geometry.verify_pairs import Gallery, lay
+from pipeline.training.self_supervised.picture_views import Photographs
+from pipeline.training.self_supervised.views import Floats, Rows
+
+NEAREST = 4  # of a picture's own group are laid upon it
+
+
+def told_apart(photographs: Photographs, vectors: Floats, *, threads: int) -> Rows:
+    """Pairs of one group in which geometry sees enough of both and does not find one in the other.
+
+    Where it cannot tell, two pictures of one group may be copies, and are left out.
+
+    Args:
+        vectors: float32 (n, d) of the pictures; each is looked at with the NEAREST of its group.
+
+    Returns:
+        int64 (p,) lower row * n + higher row, sorted.
+    """
+    count = len(photographs.refs)
+    left, right = nearest_of_group(vectors, photographs.group)
+    gallery = Gallery(
+        lambda places: [photographs.refs[place] for place in places],
+        np.zeros((count, 2), np.int64),
+        photographs.settings,
+        threads,
+    )
+    unlike = np.array([row["unlike"] for row in lay(gallery, left, right)], bool)
+    keys = left * count + right
+    return np.asarray(keys[unlike], np.int64)
+
+
+def nearest_of_group(vectors: Floats, group: Rows) -> tuple[Rows, Rows]:
+    """Each row with the NEAREST others of its group: left < right, each pair once, sorted."""
+    keys = [np.zeros(0, np.int64)]
+    order = np.argsort(group, kind="stable")
+    for members in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+        own = vectors[members] / np.linalg.norm(vectors[members], axis=1, keepdims=True)
+        cosine = own @ own.T
+        np.fill_diagonal(cosine, -2)
+        most = min(NEAREST, len(members) - 1)
+        near = members[np.argsort(-cosine, axis=1, kind="stable")[:, :most]]
+        one, other = np.repeat(members, most), near.ravel()
+        keys.append(np.minimum(one, other) * len(group) + np.maximum(one, other))
+    found = np.unique(np.concatenate(keys))
+    return found // len(group), found % len(group)
+
+
+def beside(apart: Rows, count: int, *, most: int) -> Rows:
+    """(count, most) for each row others that it is told apart from, -1 where there are fewer."""
+    out = np.full((count, most), -1, np.int64)
+    used = np.zeros(count, np.int64)
+    for one, other in zip(apart // count, apart % count, strict=True):
+        for row, near in ((one, other), (other, one)):
+            if used[row] < most:
+                out[row, used[row]] = near
+                used[row] += 1
+    return out

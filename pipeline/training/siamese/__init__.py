@@ -1,0 +1,1 @@
+"""Siamese training: one shared-weight encoder learns from labelled pairs."""

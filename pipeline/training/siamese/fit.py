@@ -1,0 +1,289 @@
+"""`train_encoder`: labelled pairs in, the folder of a fine-tuned encoder out.
+
+Deterministic: the same data, settings, seed and threads give the same weights, bit for bit, on one
+machine's CPU. The weights kept are those of the best epoch by validation, the start included.
+
+Where other programs use the cores too, start Python with OMP_WAIT_POLICY=PASSIVE: two threads that
+wait for each other by spinning were five times slower on two busy cores.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, assert_never
+
+import numpy as np
+
+from pipeline.config.encoders import (
+    CharacterCnn,
+    CopyDetection,
+    MiniLmEncoder,
+    SentenceTransformersImage,
+    SentenceTransformersText,
+    StaticText,
+    ToyText,
+)
+from pipeline.config.finetune import EncoderTraining, NegativeSettings
+from pipeline.config.sources import ImageSettings
+from pipeline.encoders.base import ImageRef
+from pipeline.encoders.runtime import core_count
+from pipeline.errors import TrainingError
+from pipeline.training.siamese.pairs import Prepared, TrainingData, prepare, without
+from pipeline.training.siamese.runtime import hardware, quiet, torch_settings, versions
+from pipeline.training.siamese.scratch import claim, training_key
+
+__all__ = ["TrainedEncoder", "TrainingData", "train_encoder"]
+
+_CLIP = 1.0  # norm of the gradient, as Hugging Face's trainer does by default
+
+
+@dataclass(frozen=True)
+class TrainedEncoder:
+    """What a training leaves.
+
+    folder: opens with the encoders' `load_model`. history: per epoch (0: the start) epoch, step,
+    train_loss, valid_average_precision, valid_loss, learning_rate, seconds, mined, excluded_known,
+    excluded_suspected and more. facts: how it went, JSON-able.
+    """
+
+    folder: Path
+    history: list[dict[str, Any]]
+    facts: dict[str, Any]
+
+
+def train_encoder(
+    data: TrainingData,
+    settings: EncoderTraining,
+    negatives: NegativeSettings,
+    *,
+    folder: Path,
+    work: Path,
+    seed: int,
+    threads: int | None,
+    images: ImageSettings | None = None,
+) -> TrainedEncoder:
+    """Fine-tune `settings.start` on labelled pairs and save the best epoch's weights to `folder`.
+
+    Args:
+        data: contents, pairs, entities.
+        settings: how to train.
+        negatives: where different pairs come from beside the labelled ones.
+        folder: written whole at the end; what was there is replaced.
+        work: scratch of this training; a training that was killed and is started again with the
+            same arguments goes on from its last checkpoint there.
+        seed: of weights, order and dropout.
+        threads: None uses every core.
+        images: how pictures are decoded; default: the defaults.
+
+    Raises:
+        TrainingError: there is nothing to learn from, the loss stops being a number, or the start
+            has no weights.
+    """
+    prepared = prepare(data)
+    items = [data.items[row] for row in prepared.first]
+    key = training_key(items, prepared, settings, negatives, seed=seed)
+    claim(work, key)
+    with quiet(), torch_settings(core_count(threads), seed=seed):
+        run = _Run(prepared, items, settings, negatives, work=work, seed=seed, images=images)
+        outcome = run.outcome()
+        run.export(outcome["best"], folder)
+    facts = outcome["facts"] | {"seed": seed, "threads": core_count(threads)}
+    return TrainedEncoder(folder, outcome["history"], facts)
+
+
+class _Run:
+    """One training: its model, data and journal."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        items: list[Any],
+        settings: EncoderTraining,
+        negatives: NegativeSettings,
+        *,
+        work: Path,
+        seed: int,
+        images: ImageSettings | None,
+    ) -> None:
+        from pipeline.training.siamese.checkpoints import Journal
+        from pipeline.training.siamese.datamodule import PairModule
+        from pipeline.training.siamese.module import Siamese
+        from pipeline.training.siamese.readers import PictureReader, Reader, TextReader
+
+        self.settings, self.work = settings, work
+        self.journal = Journal(work, settings, started=time.monotonic())
+        self.model, source = _open_start(settings)
+        reader: Reader
+        if isinstance(items[0], ImageRef):
+            store, how = work / "pictures.npy", images or ImageSettings()
+            reader = PictureReader(self.model, items, store=store, settings=how)
+        else:
+            reader = TextReader(self.model, items, folder=source, max_tokens=settings.max_tokens)
+        self.prepared = without(prepared, reader.unusable)
+        self.module = Siamese(self.model, reader, self.prepared, settings)
+        self.data = PairModule(
+            self.prepared,
+            reader,
+            settings,
+            negatives,
+            embed=self.module.embed,
+            untrained=isinstance(settings.start, CharacterCnn),
+            seed=seed,
+        )
+
+    def outcome(self) -> dict[str, Any]:
+        """Train, unless a training that was killed afterwards has done so; history, best, facts."""
+        finished = self.work / "finished.json"
+        if not finished.is_file():
+            stopped, device, precision = self._fit()
+            facts = self._facts(stopped) | {"device": device, "precision": precision}
+            outcome = {"history": self.journal.history, "best": self.journal.best, "facts": facts}
+            partial = finished.with_suffix(".partial")
+            partial.write_text(json.dumps(outcome))
+            os.replace(partial, finished)
+        return dict(json.loads(finished.read_text()))
+
+    def _fit(self) -> tuple[str, str, str]:
+        import pytorch_lightning as lightning
+        from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+        from pytorch_lightning.callbacks import Callback, EarlyStopping
+        from pytorch_lightning.loggers import CSVLogger
+
+        from pipeline.training.siamese.checkpoints import CHECKPOINT
+
+        callbacks: list[Callback] = [self.journal]
+        monitor = self.module.monitor
+        patience: EarlyStopping | None = None
+        if monitor != "none":
+            mode = "min" if monitor == "valid_loss" else "max"
+            patience = EarlyStopping(monitor, mode=mode, patience=self.settings.patience)
+            callbacks.insert(0, patience)
+        device, precision = hardware(self.settings.precision)
+        trainer = lightning.Trainer(
+            accelerator=device,
+            devices=1,
+            precision=precision,
+            max_epochs=self.settings.epochs,
+            callbacks=callbacks,
+            logger=CSVLogger(self.work, name="", version="log"),
+            plugins=[LightningEnvironment()],
+            # Some sums have no deterministic form on a GPU; there it is as far as it goes.
+            deterministic="warn" if device == "cuda" else True,
+            gradient_clip_val=_CLIP,
+            num_sanity_val_steps=0,
+            limit_val_batches=0,
+            reload_dataloaders_every_n_epochs=1,
+            log_every_n_steps=10,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=self.work,
+        )
+        last = self.work / CHECKPOINT
+        resumed = str(last) if last.is_file() else None
+        try:
+            trainer.fit(self.module, datamodule=self.data, ckpt_path=resumed, weights_only=True)
+        except SystemExit as error:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from error
+        if self.journal.out_of_time:
+            stopped = "minutes"
+        elif patience is not None and patience.stopped_epoch:
+            stopped = "patience"
+        else:
+            stopped = "epochs"
+        return stopped, str(trainer.strategy.root_device), precision
+
+    def _facts(self, stopped: str) -> dict[str, Any]:
+        history, settings = self.journal.history, self.settings
+        contents = sum(row["contents"] for row in history)
+        seconds = sum(row["step_seconds"] for row in history)
+        met = [
+            row["in_batch_negatives"] for row in history if row["in_batch_negatives"] is not None
+        ]
+        return {
+            "objective": settings.objective,
+            "start": settings.start.model_dump(mode="json"),
+            "monitor": self.module.monitor,
+            "epochs": len(history) - 1,
+            "best_epoch": self.journal.best,
+            "steps": history[-1]["step"],
+            "stopped": stopped,
+            "seconds": round(self.journal.seconds, 3),
+            "texts_per_second": round(contents / seconds, 3) if seconds else None,
+            "in_batch_negatives": round(float(np.mean(met)), 3) if met else None,
+            "mined": [row["mined"] for row in history[1:]],
+            "pairs": self.prepared.counts,
+            "versions": versions(),
+        }
+
+    def export(self, best: int, folder: Path) -> None:
+        """Write the weights of the best epoch as a folder, whole or not at all."""
+        from safetensors.torch import load_model
+
+        self.model.to("cpu")
+        load_model(self.model, self.journal.weights(best))
+        self._measure_ranges()
+        partial = folder.with_name(f".{folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        self.model.eval().save_pretrained(str(partial), create_model_card=False)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(partial, folder)
+
+    def _measure_ranges(self) -> None:
+        """Let a copy-detection network know anew what its eight bits must hold."""
+        from pipeline.encoders.copy_network import CALIBRATED, CopyNetwork
+
+        network = self.model[0]
+        if isinstance(network, CopyNetwork):
+            rows = np.flatnonzero(~self.module.reader.unusable)[:CALIBRATED]
+            network.measure_ranges(self.module.reader.features(rows)["pixel_values"].numpy())
+
+
+def _open_start(settings: EncoderTraining) -> tuple[Any, Path]:
+    """Return the model to start from, and the folder it came from.
+
+    Raises:
+        TrainingError: it has no weights to train.
+    """
+    from pipeline.encoders.model_folder import load_model
+
+    match settings.start:
+        case MiniLmEncoder():
+            from pipeline.encoders.text.minilm import verified_folder
+
+            folder = verified_folder()
+        case SentenceTransformersText(path=path) | SentenceTransformersImage(path=path):
+            folder = Path(path)
+        case CopyDetection(path=path, image_size=size):
+            from sentence_transformers import SentenceTransformer
+
+            from pipeline.encoders.copy_network import CopyNetwork
+            from pipeline.encoders.image.copy_detection import shipped
+
+            folder = Path(path) if path else shipped()
+            network = CopyNetwork.load(str(folder))
+            network.image_size = size or network.image_size
+            network.freeze()
+            return SentenceTransformer(modules=[network], device="cpu"), folder
+        case CharacterCnn() as start:
+            from sentence_transformers import SentenceTransformer
+
+            from pipeline.encoders import character_cnn
+
+            module = character_cnn.CharacterCnn(**start.model_dump(exclude={"type"}))
+            return SentenceTransformer(modules=[module], device="cpu"), Path("character_cnn")
+        case StaticText():
+            raise TrainingError("encoder.start: a student is distilled before it is trained")
+        case ToyText():
+            raise TrainingError(
+                "encoder.start: toy counts trigrams and has no weights to train; choose minilm or "
+                "character_cnn, or set encoder.train: false"
+            )
+        case _:
+            assert_never(settings.start)
+    return load_model(folder), folder

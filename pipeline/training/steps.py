@@ -1,0 +1,268 @@
+"""The steps of a fine-tune from its labels to a fitted judge: Siamese training, evidence, judge.
+
+What follows (calibration, evaluation, registry, gate) is in `pipeline.training.finetune`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+
+from pipeline.catalog import Catalog
+from pipeline.config.encoders import (
+    CharacterCnn,
+    CopyDetection,
+    SentenceTransformersImage,
+    SentenceTransformersText,
+    StaticText,
+    ToyText,
+)
+from pipeline.config.finetune import TrainConfig
+from pipeline.encoders import Encoder, open_encoder
+from pipeline.errors import ConfigError
+from pipeline.matching.learned import JudgeModel
+from pipeline.training.data.hard_negatives import with_mined
+from pipeline.training.data.labelled_records import Study
+from pipeline.training.data.training_data import PICTURED_PAIRS, Lesson, Pictures, modality_of
+
+Rows = npt.NDArray[np.int64]
+
+
+# --- the encoder -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An encoder for the judge to build on.
+
+    Attributes:
+        settings: opens it: `encoders.open_encoder`.
+        folder: where its files are; None for a packaged one that was not trained.
+        facts, history: of the training; empty when there was none.
+    """
+
+    settings: Any
+    folder: Path | None
+    facts: dict[str, Any]
+    history: list[dict[str, Any]]
+
+    def open(self, config: TrainConfig) -> Encoder:
+        """Load it."""
+        return open_encoder(self.settings, images=config.images, threads=config.threads)
+
+
+def with_student(config: TrainConfig) -> TrainConfig:
+    """The configuration with a folder in the place of a student still to be distilled.
+
+    Where it learns from a teacher and none is named, the teacher is the student's own.
+    """
+    student, distill = config.encoder.start, config.encoder.distill
+    if not isinstance(student, StaticText):
+        return config
+    from pipeline.encoders.text.distilled import distilled
+
+    folder = distilled(student, students=Catalog.of(config).local / "students")
+    path = SentenceTransformersText(type="sentence_transformers", path=str(folder))
+    if distill is not None and distill.teacher is None:
+        distill = distill.model_copy(update={"teacher": student.teacher})
+    encoder = config.encoder.model_copy(update={"start": path, "distill": distill})
+    return config.model_copy(update={"encoder": encoder})
+
+
+def start(config: TrainConfig) -> Trained:
+    """The encoder that training starts from, as it is."""
+    settings = config.encoder.start
+    if isinstance(settings, CharacterCnn):
+        return Trained(None, None, {}, [])
+    path = getattr(settings, "path", None)
+    return Trained(settings, Path(path) if path else None, {}, [])
+
+
+def train(config: TrainConfig, lesson: Lesson, *, work: Path, name: str = "encoder") -> Trained:
+    """Fine-tune the encoder on the training pairs; the best epoch by validation is kept."""
+    from pipeline.training.siamese.fit import train_encoder
+    from pipeline.training.siamese.pairs import TrainingData
+
+    pairs = lesson.pairs
+    fit, valid = pairs.part("train"), pairs.part("valid")
+    minable = np.zeros(len(lesson.entity), bool)
+    minable[lesson.usable["train"]] = True
+    found = train_encoder(
+        TrainingData(
+            items=lesson.study.items(modality_of(config)),
+            left=pairs.left[fit],
+            right=pairs.right[fit],
+            grade=pairs.grade[fit],
+            valid_left=pairs.left[valid],
+            valid_right=pairs.right[valid],
+            valid_grade=pairs.grade[valid],
+            entity=lesson.entity,
+            minable=minable,
+        ),
+        config.encoder,
+        config.negatives,
+        folder=work / name,
+        work=work / f"{name}-training",
+        seed=config.seed,
+        threads=config.threads,
+        images=config.images,
+    )
+    return Trained(_settings(config, found.folder), found.folder, found.facts, found.history)
+
+
+def _settings(config: TrainConfig, folder: Path) -> Any:
+    start = config.encoder.start
+    if isinstance(start, CopyDetection):
+        return start.model_copy(update={"path": str(folder)})
+    if modality_of(config) == "image":
+        return SentenceTransformersImage(type="sentence_transformers_image", path=str(folder))
+    return SentenceTransformersText(type="sentence_transformers", path=str(folder), dtype="float32")
+
+
+def embed(config: TrainConfig, lesson: Lesson, trained: Trained) -> tuple[Lesson, str]:
+    """Embed the records, and mine the pairs that labels alone do not give.
+
+    Returns:
+        The lesson with vectors, and the encoder's fingerprint.
+    """
+    encoder = trained.open(config)
+    store = Catalog.of(config).vectors(encoder.fingerprint)
+    study = lesson.study.embedded(encoder, store)
+    return replace(lesson, study=study), encoder.fingerprint
+
+
+def with_pictures(config: TrainConfig, lesson: Lesson) -> Lesson:
+    """Embed the pictures beside the texts where there are enough to learn from.
+
+    Raises:
+        ConfigError: pictures came inside their rows, and no run has embedded them yet.
+    """
+    pairs, study = lesson.pairs, lesson.study
+    part = pairs.part("train")
+    both = part[study.pictured(pairs.left[part], pairs.right[part])]
+    same = int(pairs.same[both].sum())
+    found = Pictures(None, same, len(both) - same)
+    settings = config.judge.image_encoder
+    wanted = modality_of(config) == "text" and config.judge.kind != "similarity"
+    if settings is None or not wanted or min(found.same, found.different) < PICTURED_PAIRS:
+        return replace(lesson, pictures=found)
+    encoder = open_encoder(settings, images=config.images, threads=config.threads)
+    study = study.embedded(encoder, Catalog.of(config).vectors(encoder.fingerprint))
+    inside = pc.is_null(study.records["image_uri"]).to_numpy() & (study.units.image >= 0)
+    if lost := int((inside & ~study.vectors("image").any(axis=1)).sum()):
+        raise ConfigError(
+            f"judge.image_encoder: {lost} pictures came inside their rows (columns.image_bytes) "
+            f"and {config.catalog} has no vector of {encoder.name} for them; run `gemel run` on "
+            "it with this image_encoder first, or set judge.image_encoder: null"
+        )
+    return replace(lesson, study=study, pictures=replace(found, fingerprint=encoder.fingerprint))
+
+
+# --- the judge ---------------------------------------------------------------------------------
+
+
+def judge(
+    config: TrainConfig, lesson: Lesson, *, trained: bool, blind: npt.NDArray[np.float64] | None
+) -> tuple[JudgeModel, dict[str, Any]]:
+    """Fit the judge on training pairs, choose on validation pairs, set the search floor."""
+    from pipeline.training.judge.learn import (
+        Evident,
+        Learner,
+        blank_judge,
+        learn_judge,
+        search_floor,
+    )
+
+    modality, pairs, study = modality_of(config), lesson.pairs, lesson.study
+    seen = lesson.pictures.fingerprint
+    learner = Learner(modality, config.judge, trained and blind is None, config.seed, seen)
+    rows = lesson.usable["train"]
+    texts, fields = study.texts, study.fields
+    vectors = study.vectors(modality)
+    blank = blank_judge(
+        learner,
+        [texts[row] for row in rows],
+        {name: [values[row] for row in rows] for name, values in fields.items()},
+        vectors=vectors[rows],
+    )
+
+    def evident(split: str, cosines: npt.NDArray[np.float64] | None = None) -> Evident:
+        part = pairs.part(split)
+        evidence = study.evidence(pairs.left[part], pairs.right[part], blank)
+        return Evident(evidence, pairs.same[part], lesson.sides[part], cosines)
+
+    fitted, facts = learn_judge(blank, evident("train", blind), evident("valid"), learner)
+    part = np.concatenate([pairs.part("train"), pairs.part("valid")])
+    left, right = vectors[pairs.left[part]], vectors[pairs.right[part]]
+    known = left.any(axis=1) & right.any(axis=1)
+    cosine = np.where(known, (left * right).sum(axis=1, dtype=np.float64), np.nan)
+    floor = search_floor(cosine, pairs.same[part], vectors[rows], seed=config.seed)
+    seen_of = replace(lesson.pictures, fingerprint=fitted.pictures)
+    facts = {**facts, "search_floor": floor, "pictures": seen_of.to_json()}
+    return replace(fitted, floor=floor["floor"]), facts
+
+
+def scores(lesson: Lesson, fitted: JudgeModel, split: str) -> npt.NDArray[np.float64]:
+    """Log-odds of a split's pairs."""
+    part = lesson.pairs.part(split)
+    return fitted.score(
+        lesson.study.evidence(lesson.pairs.left[part], lesson.pairs.right[part], fitted)
+    )
+
+
+def blind_cosines(
+    config: TrainConfig, lesson: Lesson, *, work: Path
+) -> npt.NDArray[np.float64] | None:
+    """Cosines of the training pairs by encoders each blind to its fold; None for one fold."""
+    if config.encoder.folds == 1 or not config.encoder.train:
+        return None
+    from pipeline.training.judge.folds import entity_folds
+
+    pairs, part = lesson.pairs, lesson.pairs.part("train")
+    out = np.zeros(len(part))
+    folds = entity_folds(
+        lesson.sides[part], pairs.same[part], count=config.encoder.folds, seed=config.seed
+    )
+    for number, (fit, held) in enumerate(folds):
+        split = pairs.split.copy()
+        split[np.delete(part, fit)] = "held"
+        blinded = replace(lesson, pairs=replace(pairs, split=split))
+        fold = train(config, blinded, work=work, name=f"fold-{number}")
+        seen, _ = embed(config, lesson, fold)
+        vectors = seen.study.vectors(modality_of(config))
+        rows = part[held]
+        out[held] = (vectors[pairs.left[rows]] * vectors[pairs.right[rows]]).sum(axis=1)
+        shutil.rmtree(work / f"fold-{number}", ignore_errors=True)
+    return out
+
+
+def zero_shot(config: TrainConfig, lesson: Lesson) -> tuple[Study, str]:
+    """The records embedded by the encoder that training starts from.
+
+    A network from scratch knows nothing at its start: hashed character trigrams stand in.
+    """
+    begun = start(config)
+    settings = begun.settings or ToyText(type="toy")
+    encoder = open_encoder(settings, images=config.images, threads=config.threads)
+    store = Catalog.of(config).vectors(encoder.fingerprint)
+    return lesson.study.embedded(encoder, store), encoder.fingerprint
+
+
+def with_negatives(config: TrainConfig, lesson: Lesson) -> Lesson:
+    """Add mined negatives where the labels give none, or the world is declared closed."""
+    parts = [lesson.pairs.part(split) for split in ("train", "valid", "test")]
+    lacking = any(len(part) and lesson.pairs.same[part].all() for part in parts)
+    if not lacking and not config.negatives.closed_world:
+        return lesson
+    study, _ = zero_shot(config, lesson)
+    vectors = study.vectors(modality_of(config))
+    pairs = with_mined(
+        lesson.pairs, vectors, lesson.entity, lesson.usable, config.negatives, seed=config.seed
+    )
+    return replace(lesson, pairs=pairs)

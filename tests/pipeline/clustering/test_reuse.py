@@ -1,0 +1,145 @@
+"""What did not change has last night's rows, and these are the rows it would get."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given, settings, strategies as st
+
+from pipeline.candidates.content_groups import Units
+from pipeline.clustering.clusters import cluster_tables
+from pipeline.clustering.links import Links
+from pipeline.clustering.reuse import recluster
+from pipeline.config.run import ClusterSettings
+from pipeline.labels.verdicts import Verdicts, changed_pairs, settled
+from pipeline.schemas import LABELS
+
+Content = dict[str, int]  # record -> its text's number
+Pairs = dict[tuple[int, int], tuple[float, bool]]  # texts -> probability, accepted
+
+
+def inputs(content: Content, pairs: Pairs, labels: pa.Table) -> tuple[Any, ...]:
+    """Records, units, links and verdicts of a night."""
+    ids = sorted(content)
+    texts = np.array([content[i] for i in ids], np.int64)
+    leader = np.array([ids.index(min(i for i in ids if content[i] == t)) for t in texts], np.int64)
+    rows = np.unique(leader)
+    number = {int(texts[row]): n for n, row in enumerate(rows)}
+    found = sorted(
+        (min(number[a], number[b]), max(number[a], number[b]), p, yes)
+        for (a, b), (p, yes) in pairs.items() if a in number and b in number
+    )  # fmt: skip
+    left, right, probability, yes = (
+        np.array([f[n] for f in found], kind)
+        for n, kind in enumerate((np.int64, np.int64, float, bool))
+    )
+    links = Links(
+        left[yes], right[yes], probability[yes], np.ones(int(yes.sum()), np.uint8),
+        left[~yes], right[~yes], probability[~yes] < 0.3,
+    )  # fmt: skip
+    nothing, no = np.full(len(rows), -1), np.zeros(len(rows), bool)
+    none = pa.array([], pa.string())
+    units = Units(leader, rows, np.arange(len(rows)), nothing, none, none, texts[rows] % 3 == 0, no)
+    records = pa.table(
+        {
+            "record_id": pa.array(ids, pa.string()),
+            "source": pa.array(["s"] * len(ids), pa.string()),
+            "text": pa.array([f"the text {t}" + " more" * (t % 2) for t in texts], pa.string()),
+            "image_width": pa.array([None] * len(ids), pa.int32()),
+            "image_height": pa.array([None] * len(ids), pa.int32()),
+            "image_true_side": pa.array([None] * len(ids), pa.float32()),
+            "timestamp": pa.array([None] * len(ids), pa.timestamp("us", tz="UTC")),
+        }
+    )
+    return records, units, links, settled(labels, records["record_id"].combine_chunks())
+
+
+def touched(old: Content, new: Content, was: Pairs, now: Pairs, units: Units) -> np.ndarray:
+    """Units with a record that is new or has another text, or whose text has another pair."""
+    ids = sorted(new)
+    records = np.array([old.get(i) != new[i] for i in ids], bool)
+    before, after = set(old.values()), set(new.values())
+
+    def around(text: int, pairs: Pairs, there: set[int]) -> set[Any]:
+        return {(k, v) for k, v in pairs.items() if text in k and set(k) <= there}
+
+    moved = np.array([around(new[i], was, before) != around(new[i], now, after) for i in ids], bool)
+    found = np.zeros(len(units.rows), bool)
+    found[units.of_record[records | moved]] = True
+    return found
+
+
+names = st.sampled_from([f"s:{n:02}" for n in range(12)])
+text = st.integers(0, 8)
+contents = st.dictionaries(names, text, max_size=12)
+judged = st.tuples(st.sampled_from([0.2, 0.6]), st.just(False)) | st.tuples(
+    st.sampled_from([0.9, 0.95]), st.just(True)
+)
+pairings = st.dictionaries(st.tuples(text, text).filter(lambda p: p[0] < p[1]), judged, max_size=14)
+said = st.lists(st.tuples(names, names, st.sampled_from(["same", "different", "related"])),
+                max_size=5)  # fmt: skip
+
+
+def labels(given_pairs: list[tuple[str, str, str]]) -> pa.Table:
+    rows = [
+        {"left_id": a, "right_id": b, "label": w, "by": "ann", "at": n, "origin": "import",
+         "note": None}
+        for n, (a, b, w) in enumerate(given_pairs)
+    ]  # fmt: skip
+    return pa.Table.from_pylist(rows, LABELS)
+
+
+def as_sets(table: pa.Table, number: list[Any]) -> list[list[int]]:
+    return sorted([n for n, c in enumerate(number) if c == one] for one in set(number))
+
+
+@given(contents, contents, pairings, pairings, said, said)
+@settings(max_examples=300, deadline=None)
+def test_taking_over_what_did_not_change_changes_nothing(
+    old: Content, changes: Content, was: Pairs, more: Pairs, first: Any, then: Any
+) -> None:
+    policy = ClusterSettings.model_validate({"keeper": ("most_central", "longest_text")})
+    keep = {record: t for record, t in old.items() if record not in list(changes)[::2]}
+    new = {**keep, **dict(list(changes.items())[1::2])}
+    now = {
+        **{k: v for k, v in was.items() if k not in list(more)[::2]},
+        **dict(list(more.items())[1::2]),
+    }
+    all_said = labels([*first, *then])
+    *night, verdicts = inputs(old, was, labels(first))
+    before, cut_before = cluster_tables(*night, policy, verdicts)
+    *tonight, verdicts = inputs(new, now, all_said)
+    whole, cut = cluster_tables(*tonight, policy, verdicts)
+    named = set(changed_pairs(labels(first), all_said).to_pylist())
+    units = tonight[1]
+    open_units = touched(old, new, was, now, units)
+    at = [n for n, record in enumerate(sorted(new)) if record in named]
+    open_units[units.of_record[at]] = True
+    rows, group, cuts = recluster(
+        *tonight, policy, verdicts, touched=open_units, before=before, cut_before=cut_before
+    )
+    columns = [name for name in whole.column_names if name != "cluster_id"]
+    assert rows.select(columns).to_pylist() == whole.select(columns).to_pylist()
+    assert as_sets(rows, group.tolist()) == as_sets(whole, whole["cluster_id"].to_pylist())
+    assert cuts.to_pylist() == cut.to_pylist()
+
+
+def test_an_untouched_component_is_not_clustered_again(monkeypatch: Any) -> None:
+    from pipeline.clustering import reuse
+
+    texts = {f"s:{n:02}": n for n in range(9)}
+    pairs: Pairs = {(n, n + 1): (0.95, True) for n in (0, 3, 6)}
+    *night, verdicts = inputs(texts, pairs, labels([]))
+    before, cut = cluster_tables(*night, ClusterSettings(), verdicts)
+    seen: list[list[str]] = []
+
+    def watched(records: pa.Table, *rest: Any) -> Any:
+        seen.append(records["record_id"].to_pylist())
+        return cluster_tables(records, *rest)
+
+    monkeypatch.setattr(reuse, "cluster_tables", watched)
+    open_units = np.arange(9) == 4
+    recluster(*night, ClusterSettings(), verdicts, touched=open_units, before=before,
+              cut_before=cut)  # fmt: skip
+    assert seen == [["s:03", "s:04"]]
+    assert isinstance(verdicts, Verdicts)

@@ -1,0 +1,409 @@
+"""One contract for every source: the same logical rows in, the same ROWS out, none lost.
+
+The oracle is the list of rows itself, mapped by hand in `expected`.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from PIL import Image
+from pydantic import TypeAdapter
+
+from pipeline.arrays import chunks
+from pipeline.config.sources import SourceConfig
+from pipeline.errors import ConfigError, SourceError
+from pipeline.ingestion.sources import Source, open_source
+from pipeline.schemas import QUARANTINE, ROWS
+
+COLUMNS = {
+    "id": "sku",
+    "text": ["title", "body"],
+    "image": "photo",
+    "timestamp": "when",
+}
+NAMES = ["sku", "title", "body", "photo", "when", "price", "brand"]
+LOGICAL: list[dict[str, str | None]] = [
+    dict(zip(NAMES, row, strict=True))
+    for row in [
+        ("a1", "Red shoe", "size 42", "p/1.jpg", "2024-05-01T12:00:00+02:00", "9.5", "acme"),
+        ("a2", 'say "hi"', "two\nlines, one field", None, "2024-05-01", "10", None),
+        ("a3", None, "only a body", "/abs/3.png", "1714557600", "11", "b;c"),
+        ("a4", "größe 漢字", None, "https://example.org/4.jpg", "1714557600000", None, None),
+        (" a5 ", "padded id", None, None, "not a time", "12", "acme"),
+        (None, "no id", None, None, None, "13", None),
+        ("  ", "blank id", None, None, None, "14", None),
+        ("a8", None, None, None, None, None, "no content is not the source's concern"),
+    ]
+]
+WHEN = {
+    "2024-05-01T12:00:00+02:00": datetime(2024, 5, 1, 10, tzinfo=UTC),
+    "2024-05-01": datetime(2024, 5, 1, tzinfo=UTC),
+    "1714557600": datetime(2024, 5, 1, 10, tzinfo=UTC),
+    "1714557600000": datetime(2024, 5, 1, 10, tzinfo=UTC),
+}
+
+
+def expected(folder: Path, name: str) -> list[dict[str, Any]]:
+    rows = []
+    for number, row in enumerate(LOGICAL, start=1):
+        key = (row["sku"] or "").strip()
+        if not key:
+            continue
+        parts = [f"{n}: {row[n]}" for n in ("title", "body") if row[n]]
+        photo = row["photo"]
+        if photo and not photo.startswith(("/", "https")):
+            photo = f"{folder}/{photo}"
+        rows.append(
+            {
+                "key": key,
+                "text": "; ".join(parts) or None,
+                "image_uri": photo,
+                "image_bytes": None,
+                "fields": [(n, row[n]) for n in ("title", "body") if row[n]],
+                "attributes": [(n, row[n]) for n in NAMES[3:] if row[n]],
+                "timestamp": WHEN.get(row["when"] or ""),
+                "location": f"{name}:{number}",
+            }
+        )
+    return rows
+
+
+def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.DictWriter(file, NAMES)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
+    schema = pa.schema([(name, pa.string()) for name in NAMES])
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path, row_group_size=3)
+
+
+WRITERS: dict[str, Callable[[Path, list[dict[str, Any]]], None]] = {
+    "csv": write_csv,
+    "jsonl": write_jsonl,
+    "parquet": write_parquet,
+}
+TYPES = [kind.model_fields["type"].annotation for kind in get_args(get_args(SourceConfig)[0])]
+ALL = [get_args(kind)[0] for kind in TYPES]
+
+
+def source(kind: str, path: Path | str, **options: Any) -> Source:
+    if kind != "image_folder":
+        options.setdefault("columns", COLUMNS)
+    config = {"type": kind, "name": "s", "path": str(path), **options}
+    return open_source(TypeAdapter(SourceConfig).validate_python(config))
+
+
+def read(of: Source, rows: int = 1000) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    of.check()
+    good, bad = [], []
+    for batch in of.batches(rows=rows):
+        assert batch.rows.schema.equals(ROWS)
+        assert batch.rejected.schema.equals(QUARANTINE)
+        assert 0 < batch.rows_in <= rows
+        batch.rows.validate(full=True)
+        good += batch.rows.to_pylist()
+        bad += batch.rejected.to_pylist()
+    return good, bad
+
+
+def make(kind: str, folder: Path) -> tuple[Path, list[dict[str, Any]], int]:
+    """Write the logical rows for one kind; return its path, the oracle and the rows to refuse."""
+    if kind in WRITERS:
+        path = folder / f"data.{kind}"
+        WRITERS[kind](path, LOGICAL)
+        return path, expected(folder, path.name), 2
+    keys = ["a.png", "b.JPG", "sub/c.gif", "sub/deep/d.webp", "sub/deep/unnamed"]
+    for key in keys:
+        (folder / key).parent.mkdir(parents=True, exist_ok=True)
+        kinds = {".JPG": "JPEG", "": "PNG"}
+        suffix = Path(key).suffix
+        Image.new("RGB", (4, 4)).save(folder / key, kinds.get(suffix, suffix[1:].upper()))
+    (folder / "notes.txt").write_text("no picture")
+    (folder / ".hidden.png").write_bytes(b"")
+    (folder / "gone.png").symlink_to(folder / "nowhere")
+    empty = dict.fromkeys(ROWS.names)
+    rows = [
+        {
+            **empty,
+            "key": k,
+            "image_uri": f"{folder}/{k}",
+            "location": k,
+            "fields": [],
+            "attributes": [],
+        }
+        for k in keys
+    ]
+    return folder, rows, 1
+
+
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("rows", [1, 3, 1000])
+def test_the_same_rows_come_out_whatever_the_batch_size(
+    kind: str, rows: int, tmp_path: Path
+) -> None:
+    path, oracle, refused = make(kind, tmp_path)
+    good, bad = read(source(kind, path), rows)
+    assert good == oracle
+    assert len(bad) == refused
+    assert all(entry["source"] == "s" and entry["reason"] for entry in bad)
+    if kind in WRITERS:
+        assert [entry["reason"] for entry in bad] == ["missing id"] * 2
+        assert [entry["location"] for entry in bad] == [f"{path.name}:6", f"{path.name}:7"]
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_missing_path_is_named(kind: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="nowhere"):
+        source(kind, tmp_path / "nowhere").check()
+    if kind in WRITERS:
+        with pytest.raises(SourceError, match="nowhere"):
+            source(kind, tmp_path / "nowhere-*.x").check()
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_missing_column_is_named_with_those_there_are(kind: str, tmp_path: Path) -> None:
+    path, _, _ = make(kind, tmp_path)
+    wrong = {**COLUMNS, "text": ["title", "boddy"]}
+    with pytest.raises(ConfigError, match=r"columns\.text names 'boddy'.*sku, title, body"):
+        source(kind, path, columns=wrong).check()
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_text_columns_without_their_names(kind: str, tmp_path: Path) -> None:
+    path, oracle, _ = make(kind, tmp_path)
+    good, _ = read(source(kind, path, columns={**COLUMNS, "text_names": False}))
+    for row, named in zip(good, oracle, strict=True):
+        assert row.pop("text") == ("; ".join(value for _, value in named["fields"]) or None)
+        named.pop("text")
+    assert good == oracle
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_long_rows_come_in_smaller_batches(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, oracle, _ = make(kind, tmp_path)
+    monkeypatch.setattr(chunks, "LIMIT", 40)
+    assert len(list(source(kind, path).batches(rows=1000))) >= 5
+    assert read(source(kind, path))[0] == oracle
+
+
+def test_a_dictionary_of_long_texts_is_cut_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file says how large the dictionary is, not what its 90 rows come to."""
+    path = tmp_path / "data.parquet"
+    long = pa.array(["x" * 300, "y" * 300] * 45).dictionary_encode()
+    pq.write_table(pa.table({"id": pa.array(range(90)).cast(pa.string()), "text": long}), path)
+    monkeypatch.setattr(chunks, "LIMIT", 3000)
+    batches = list(source("parquet", path, columns={"id": "id", "text": "text"}).batches(rows=1000))
+    assert all(batch.rows["text"].nbytes < 4000 for batch in batches)
+    assert sum(batch.rows_in for batch in batches) == 90
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_folders_globs_and_remote_paths(kind: str, tmp_path: Path) -> None:
+    for part in ("x", "y"):
+        (tmp_path / part).mkdir()
+        WRITERS[kind](tmp_path / part / f"data.{kind}", LOGICAL)
+    glob, _ = read(source(kind, f"{tmp_path}/*/data.{kind}"))
+    folder, _ = read(source(kind, tmp_path))
+    assert glob == folder
+    assert [row["location"] for row in glob[::6]] == [f"x/data.{kind}:1", f"y/data.{kind}:1"]
+
+    import fsspec
+
+    remote = fsspec.filesystem("memory")
+    remote.pipe(f"/in-{kind}/data.{kind}", (tmp_path / "x" / f"data.{kind}").read_bytes())
+    rows, _ = read(source(kind, f"memory://in-{kind}/data.{kind}"))
+    assert [row["text"] for row in rows] == [row["text"] for row in glob[:6]]
+    assert rows[0]["image_uri"] == f"memory:///in-{kind}/p/1.jpg"
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize("suffix", ["gz", "zst"])
+def test_compressed_files_and_their_early_end(kind: str, suffix: str, tmp_path: Path) -> None:
+    plain = tmp_path / f"data.{kind}"
+    rows = [
+        {**dict.fromkeys(NAMES), "sku": f"k{i}", "title": os.urandom(20).hex()} for i in range(8000)
+    ]
+    WRITERS[kind](plain, rows)
+    pack = gzip.compress if suffix == "gz" else zstandard.ZstdCompressor().compress
+    packed = tmp_path / f"packed.{kind}.{suffix}"
+    data = plain.read_bytes()
+    packed.write_bytes(pack(data[:999]) + pack(data[999:]))
+    good, bad = read(source(kind, packed))
+    assert ([row["key"] for row in good], bad) == ([row["sku"] for row in rows], [])
+    packed.write_bytes(packed.read_bytes()[:-2000])
+    good, bad = read(source(kind, packed))
+    assert [row["key"] for row in good] == [row["sku"] for row in rows][: len(good)]
+    assert len(bad) == 1
+    assert "ends early" in bad[0]["reason"]
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_one_unreadable_file_of_two_is_quarantined_and_alone_is_an_error(
+    kind: str, tmp_path: Path
+) -> None:
+    (tmp_path / f"empty.{kind}").write_bytes(b"")
+    with (
+        pytest.raises(SourceError, match=r"empty|0 bytes")
+        if kind != "jsonl"
+        else pytest.raises(SourceError)
+    ):
+        source(kind, tmp_path).check()
+    _, oracle, _ = make(kind, tmp_path)
+    good, bad = read(source(kind, tmp_path))
+    assert good == oracle
+    assert [entry["location"] for entry in bad if entry["reason"] != "missing id"] == [
+        f"empty.{kind}"
+    ]
+
+
+def test_bad_csv_rows_are_refused_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "bad.csv"
+    lines = [
+        b"id,text",
+        b"1,good",
+        b"2,caf\xe9",
+        b"",
+        b"3,too,many",
+        b"4",
+        b'5,"unclosed quote swallows',
+        b"6,good",
+        b'7,"x" y',
+        b'8,"two',
+        b'lines"',
+        b"9,\x00nul",
+        b'10,"never closed',
+        b"11,good",
+    ]
+    path.write_bytes(b"\r\n".join(lines))
+    good, bad = read(source("csv", path, columns={"id": "id", "text": "text"}))
+    assert {row["key"]: row["location"] for row in good} == {
+        "1": "bad.csv:1", "6": "bad.csv:6", "8": "bad.csv:8", "9": "bad.csv:9", "11": "bad.csv:11"
+    }  # fmt: skip
+    reasons = {entry["location"]: entry["reason"] for entry in bad}
+    assert sorted(reasons) == sorted(f"bad.csv:{n}" for n in (2, 3, 4, 5, 7, 10))
+    assert reasons["bad.csv:2"] == "invalid UTF-8"
+    assert reasons["bad.csv:3"] == "3 columns where the header has 2"
+    assert {entry["raw"] for entry in bad} >= {r"2,caf\xe9", "3,too,many", "4"}
+
+
+def test_csv_header_problems(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("id,text,id\n1,a,b\n")
+    with pytest.raises(ConfigError, match="used twice: id"):
+        source("csv", path, columns={"id": "id", "text": "text"}).check()
+    path.write_text("id,text\n1,a\n", encoding="utf-16")
+    with pytest.raises(SourceError, match="UTF-16"):
+        source("csv", path, columns={"id": "id", "text": "text"}).check()
+
+
+def test_bad_json_lines_are_refused_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "bad.jsonl"
+    lines = [
+        b'\xef\xbb\xbf{"id": 1, "text": "good"}',
+        b'{"id": 2, "text": "caf\xe9"}',
+        b"",
+        b'{"id": 4, "text": ',
+        b"[5]",
+        b'{"id": 123456789012345678901234, "text": {"a": [1, 2.5, null]}, "n": true}',
+        b'{"text": "no id"}',
+    ]
+    path.write_bytes(b"\n".join(lines))
+    good, bad = read(source("jsonl", path, columns={"id": "id", "text": "text"}))
+    assert [(row["key"], row["location"]) for row in good] == [
+        ("1", "bad.jsonl:1"),
+        ("123456789012345678901234", "bad.jsonl:6"),
+    ]
+    assert good[1]["text"] == '{"a":[1,2.5,null]}'
+    assert good[1]["attributes"] == [("n", "true")]
+    assert [entry["location"] for entry in bad] == [f"bad.jsonl:{n}" for n in (2, 4, 5, 7)]
+    assert "invalid UTF-8 at byte 23" in bad[0]["reason"]
+    assert bad[2]["reason"] == "not a JSON object but list"
+
+
+def test_parquet_types_damage_and_pictures(tmp_path: Path) -> None:
+    path = tmp_path / "data.parquet"
+    count = 300
+    table = pa.table(
+        {
+            "id": pa.array(range(count)),
+            "text": pa.array([os.urandom(50).hex() for _ in range(count)]).dictionary_encode(),
+            "when": pa.array([datetime(2024, 1, 1, 5)] * count, pa.timestamp("ms", "Asia/Tokyo")),
+            "tags": [["a", "b"]] * count,
+            "picture": [b"\x89PNG"] * count,
+        }
+    )
+    pq.write_table(table, path, row_group_size=100)
+    columns = {"id": "id", "text": "text", "image_bytes": "picture", "timestamp": "when"}
+    good, bad = read(source("parquet", path, columns=columns), 70)
+    assert (len(good), bad) == (count, [])
+    assert good[0]["timestamp"] == datetime(2024, 1, 1, 5, tzinfo=UTC)
+    assert good[0]["image_bytes"] == b"\x89PNG"
+    assert dict(good[0]["attributes"])["tags"] == '["a","b"]'
+    assert set(dict(good[0]["attributes"])) == {"tags", "when"}
+
+    with pytest.raises(ConfigError, match=r"columns\.image_bytes 'text' must be binary"):
+        source("parquet", path, columns={**columns, "image_bytes": "text", "text": "id"}).check()
+
+    start = pq.ParquetFile(path).metadata.row_group(1).column(1).file_offset
+    start = start or pq.ParquetFile(path).metadata.row_group(1).column(1).dictionary_page_offset
+    data = bytearray(path.read_bytes())
+    data[start : start + 400] = b"\xff" * 400
+    path.write_bytes(bytes(data))
+    good, bad = read(source("parquet", path, columns=columns))
+    assert [entry["location"] for entry in bad] == [f"data.parquet:{n}" for n in range(101, 201)]
+    assert [row["key"] for row in good] == [str(n) for n in (*range(100), *range(200, 300))]
+
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(SourceError, match=r"data\.parquet"):
+        source("parquet", path, columns=columns).check()
+
+
+def test_parquet_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "latin.parquet"
+    odd = pa.array([b"good", b"caf\xe9", None], pa.binary())
+    text = pa.Array.from_buffers(pa.string(), 3, odd.buffers())
+    pq.write_table(pa.table({"id": ["1", "2", "3"], "text": text}), path)
+    good, bad = read(source("parquet", path, columns={"id": "id", "text": "text"}))
+    assert [row["key"] for row in good] == ["1", "3"]
+    assert (bad[0]["location"], bad[0]["reason"]) == ("latin.parquet:2", "invalid UTF-8")
+
+
+def test_linked_folders_are_read_once_and_loops_end(tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    for folder in (root / "z", outside):
+        folder.mkdir(parents=True)
+        Image.new("RGB", (4, 4)).save(folder / "p.png")
+    (root / "a").symlink_to(root / "z")
+    (root / "up").symlink_to(tmp_path)
+    (root / "self").symlink_to(root / "self")
+    (root / "more").symlink_to(outside)
+    (root / os.fsdecode(b"caf\xe9.png")).write_bytes(b"")
+    good, bad = read(source("image_folder", root))
+    assert [row["key"] for row in good] == ["z/p.png", "more/p.png"]
+    reasons = {entry["location"]: entry["reason"] for entry in bad}
+    assert set(reasons) == {"a", "up", "self", r"caf\xe9.png"}
+    flat, _ = read(source("image_folder", root / "z", recursive=False))
+    assert [row["key"] for row in flat] == ["p.png"]

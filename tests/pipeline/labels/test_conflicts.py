@@ -1,0 +1,118 @@
+"""Contradicting labels: what is settled is consistent, by the stated rule, in any order."""
+
+import networkx as nx
+import numpy as np
+from hypothesis import given, settings, strategies as st
+
+from pipeline.arrays.graph import components
+from pipeline.labels.conflicts import Claims, settle
+
+NAMES = np.array([chr(ord("a") + i) for i in range(10)])
+
+
+def claims(rows: list[tuple[int, int, float, int, int]], split: list[int] | None = None) -> Claims:
+    """Rows of (left, right, grade, rank, at)."""
+    left, right, grade, rank, at = (np.array(column) for column in zip(*rows, strict=True))
+    return Claims(
+        np.minimum(left, right), np.maximum(left, right), grade.astype(float), rank, at,
+        np.array(split or [0] * len(rows)), {"s": np.array([""] * len(rows))},
+    )  # fmt: skip
+
+
+def pairs(found: Claims) -> dict[str, float]:
+    return {
+        f"{NAMES[left]}{NAMES[right]}": grade
+        for left, right, grade in zip(found.left, found.right, found.grade, strict=True)
+    }
+
+
+def test_a_pair_labelled_both_ways() -> None:
+    found, facts = settle(
+        claims(
+            [(0, 1, 1, 0, 0), (0, 1, 0, 1, 0),  # given beats cluster
+             (1, 2, 1, 1, 0), (1, 2, 0, 2, 5),  # a verdict beats given
+             (2, 3, 0, 2, 5), (2, 3, 1, 2, 9),  # the later verdict wins
+             (3, 4, 0, 1, 0), (3, 4, 1, 1, 0),  # nothing decides: both go
+             (4, 5, 0.8, 1, 0), (4, 5, 1.0, 1, 0)]  # agreeing grades are averaged
+        ),
+        NAMES,
+    )  # fmt: skip
+    assert pairs(found) == {"ab": 0, "bc": 0, "cd": 1, "ef": 0.9}
+    direct = facts["conflicts"]["direct"]
+    assert (direct["count"], direct["dropped"], facts["repeated_pairs"]) == (4, 1, 5)
+    assert [item["kept"] for item in direct["examples"]] == ["different", "different", "same", None]
+
+
+def test_a_different_beats_a_single_chain_and_one_same_of_it_goes() -> None:
+    found, facts = settle(claims([(0, 1, 1, 1, 0), (1, 2, 1, 1, 0), (0, 2, 0, 1, 0)]), NAMES)
+    assert pairs(found) == {"ac": 0, "bc": 1}
+    transitive = facts["conflicts"]["transitive"]
+    assert (transitive["count"], transitive["same_dropped"]) == (1, 1)
+    assert transitive["examples"][0]["dropped"] == ["a = b"]
+
+
+def test_a_different_is_outnumbered_by_two_chains() -> None:
+    rows = [(0, 1, 1, 1, 0), (1, 2, 1, 1, 0), (0, 3, 1, 1, 0), (3, 2, 1, 1, 0), (0, 2, 0, 1, 0)]
+    found, facts = settle(claims(rows), NAMES)
+    assert "ac" not in pairs(found)
+    assert len(pairs(found)) == 4
+    assert facts["conflicts"]["transitive"]["different_dropped"] == 1
+
+
+def test_rank_beats_numbers() -> None:
+    chains = [(0, 1), (1, 2), (0, 3), (3, 2)]
+    lower = [(left, right, 1, 0, 0) for left, right in chains]
+    found, _ = settle(claims([*lower, (0, 2, 0, 2, 1)]), NAMES)
+    assert pairs(found)["ac"] == 0
+    assert len(pairs(found)) == 3
+    higher = [(0, 1, 1, 2, 1), (1, 2, 1, 2, 1)]
+    found, _ = settle(claims([*higher, (0, 2, 0, 1, 0)]), NAMES)
+    assert pairs(found) == {"ab": 1, "bc": 1}
+
+
+def test_a_pair_given_two_splits_is_held_out() -> None:
+    found, facts = settle(claims([(0, 1, 1, 1, 0), (0, 1, 1, 1, 0)], split=[3, 1]), NAMES)
+    assert (found.split.tolist(), facts["split_twice"]) == ([3], 1)
+
+
+claim = st.tuples(
+    st.integers(0, 7), st.integers(0, 7), st.sampled_from([0.0, 0.3, 0.7, 1.0]),
+    st.integers(0, 2), st.integers(0, 2),
+).filter(lambda row: row[0] != row[1])  # fmt: skip
+# Only verdicts have a time.
+claim = claim.map(lambda row: (*row[:4], row[4] if row[3] == 2 else 0))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(claim, min_size=1, max_size=30), st.randoms())
+def test_what_is_settled_is_consistent_and_knows_no_order(rows: list, random: object) -> None:
+    found, facts = settle(claims(rows), NAMES)
+    graph = nx.Graph()
+    graph.add_nodes_from(range(len(NAMES)))
+    graph.add_edges_from(zip(found.left[found.same], found.right[found.same], strict=True))
+    assert not any(
+        nx.has_path(graph, left, right)
+        for left, right in zip(found.left[~found.same], found.right[~found.same], strict=True)
+    )
+    keys = list(zip(found.left.tolist(), found.right.tolist(), strict=True))
+    assert keys == sorted(set(keys))
+    random.shuffle(rows)  # type: ignore[attr-defined]
+    again, facts_again = settle(claims(rows), NAMES)
+    assert pairs(again) == pairs(found)
+    assert facts_again == facts
+    once_more, nothing = settle(found, NAMES)
+    assert pairs(once_more) == pairs(found)
+    assert nothing["conflicts"]["transitive"]["count"] == 0
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=15))
+def test_components_equal_networkx(edges: list[tuple[int, int]]) -> None:
+    left, right = (np.array([edge[side] for edge in edges], np.int64) for side in (0, 1))
+    graph = nx.Graph()
+    graph.add_nodes_from(range(10))
+    graph.add_edges_from(edges)
+    expected = np.empty(10, np.int64)
+    for number, part in enumerate(sorted(nx.connected_components(graph), key=min)):
+        expected[list(part)] = number
+    np.testing.assert_array_equal(components(10, left, right), expected)

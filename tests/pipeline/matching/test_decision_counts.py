@@ -1,0 +1,41 @@
+"""What is counted of judged pairs."""
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.candidates.unit_pairs import IMAGE, LEXICAL, TEXT, Candidates
+from pipeline.matching.decision_counts import Tally
+
+
+def rows(probability: list[float], decision: list[str], contradicts: list[bool]) -> pa.RecordBatch:
+    return pa.record_batch(
+        {
+            "probability": pa.array(probability, pa.float32()),
+            "decision": pa.array(decision, pa.string()),
+            "contradicts": pa.array(contradicts),
+        }
+    )
+
+
+def candidates(key: list[int], stage: list[int]) -> Candidates:
+    return Candidates(np.array(key), np.array(stage, np.uint8), np.full(len(key), np.nan))
+
+
+def test_links_and_counts_of_two_batches() -> None:
+    tally = Tally()
+    first = rows([0.95, 0.3, 0.6], ["duplicate", "distinct", "review"], [False, False, True])
+    tally.add(candidates([1, 12, 23], [TEXT, IMAGE, TEXT | IMAGE]), first, 10)
+    tally.add(candidates([34], [LEXICAL]), rows([0.7], ["review"], [False]), 10)
+    assert dict(tally.decisions) == {"duplicate": 1, "distinct": 1, "review": 2}
+    assert tally.histogram.sum() == 4
+    links = tally.arrays()
+    assert links["left"].tolist() == [0, 1, 2, 3]
+    assert links["right"].tolist() == [1, 2, 3, 4]
+    assert links["probability"].tolist() == [0.95, 0.3, 0.6, 0.7]
+    assert links["found_by"].tolist() == [1, 2, 3, 1]
+    assert links["accepted"].tolist() == [True, False, False, False]
+    assert links["apart"].tolist() == [False, True, True, False]
+
+
+def test_nothing_judged_has_no_links() -> None:
+    assert [len(column) for column in Tally().arrays().values()] == [0] * 6

@@ -1,0 +1,142 @@
+"""The default judge: what it accepts, what it refuses, what it leaves to a person."""
+
+import numpy as np
+import pytest
+
+from pipeline.config.encoders import SentenceTransformersText, StaticText
+from pipeline.config.matching import CosineRule, JudgeSettings
+from pipeline.errors import ConfigError
+from pipeline.matching.default_rules import EFFICIENTNET, MINILM, MINILM_STUDENT, text_default
+from pipeline.matching.evidence import Evidence
+from pipeline.matching.judge import Judge
+
+JUDGE = Judge(MINILM.rule, EFFICIENTNET.rule, "test")
+NAN = float("nan")
+TEXT = {"text_cosine": 0.99, "token_overlap": 0.97, "edit_similarity": 0.98, "length_ratio": 0.99,
+        "code_agreement": 1.0}  # fmt: skip
+FAR = {"text_cosine": 0.75, "token_overlap": 0.1, "edit_similarity": 0.4, "length_ratio": 0.5,
+       "code_agreement": -1.0}  # fmt: skip
+
+
+def evidence(**given: float | bool) -> Evidence:
+    numbers = ("text_cosine", "image_cosine", "lexical", "token_overlap", "edit_similarity",
+               "length_ratio", "code_agreement")  # fmt: skip
+    flags = ("exact_text", "exact_image", "short_text")
+    return Evidence(
+        **{name: np.array([given.get(name, NAN)], float) for name in numbers},
+        **{name: np.array([given.get(name, False)], bool) for name in flags},
+        word_conflicts=np.array([given.get("word_conflicts", NAN)], float),
+        words=np.array([int(given.get("words", 12))]),
+        text_background=np.array([NAN]),
+        image_background=np.array([NAN]),
+    )
+
+
+def decide(**given: float | bool) -> tuple[float, str, str]:
+    found = JUDGE.decide(evidence(**given))
+    return float(found.probability[0]), str(found.decision[0]), str(found.reason[0])
+
+
+def test_near_identical_texts_are_duplicates() -> None:
+    assert decide(**TEXT)[1] == "duplicate"
+
+
+def test_unlike_texts_are_distinct() -> None:
+    assert decide(**FAR)[1] == "distinct"
+
+
+def test_an_exact_copy_scores_highest() -> None:
+    assert decide(**{**TEXT, "text_cosine": 1.0}, exact_text=True)[0] == 1.0
+    assert decide(image_cosine=1.0, exact_image=True)[0] == 1.0
+
+
+@pytest.mark.parametrize("name", TEXT)
+def test_more_agreement_never_lowers_the_probability(name: str) -> None:
+    scores = [decide(**{**FAR, "text_cosine": 0.9, name: value})[0]
+              for value in np.linspace(-1 if name == "code_agreement" else 0, 1, 9)]  # fmt: skip
+    assert scores == sorted(scores)
+
+
+def test_conflicting_codes_are_held_back() -> None:
+    alike = {**TEXT, "text_cosine": 0.97, "token_overlap": 0.8, "edit_similarity": 0.95}
+    assert decide(**{**alike, "code_agreement": -1.0})[0] < decide(**alike)[0]
+
+
+def test_very_short_texts_need_more_than_an_embedding() -> None:
+    near = {**TEXT, "edit_similarity": 0.85, "token_overlap": 1.0}
+    assert decide(**near)[1] == "duplicate"
+    probability, decision, reason = decide(**near, short_text=True)
+    assert decision == "review"
+    assert "very short" in reason
+    assert probability < JUDGE.accept
+    assert decide(**{**near, "edit_similarity": 0.95}, short_text=True)[1] == "duplicate"
+
+
+def test_words_that_each_side_lacks_are_left_to_a_person() -> None:
+    assert decide(**TEXT, word_conflicts=0)[1] == "duplicate"
+    held = decide(**TEXT, word_conflicts=1)
+    assert held[1:] == ("review", "alike, but each text has words the other lacks")
+    assert JUDGE.review < held[0] < JUDGE.accept
+    number = decide(**{**TEXT, "code_agreement": 0.0}, word_conflicts=1)
+    assert number[1:] == ("review", "numbers or model codes differ")
+    assert decide(**TEXT, word_conflicts=5, words=100)[1] == "duplicate"
+    assert decide(**TEXT, word_conflicts=6, words=100)[1] == "review"
+
+
+def test_held_pairs_keep_their_order() -> None:
+    likely = decide(**TEXT, word_conflicts=2)[0]
+    less = decide(**{**TEXT, "text_cosine": 0.95}, word_conflicts=2)[0]
+    assert less < likely
+
+
+def test_text_and_picture_must_not_contradict_each_other() -> None:
+    both = decide(**TEXT, image_cosine=0.99)
+    assert both[1:] == ("duplicate", "texts and pictures agree")
+    apart = decide(**TEXT, image_cosine=0.2)
+    assert apart[1] != "duplicate"
+    assert apart[2] == "texts agree but pictures differ"
+    same_photo = decide(**FAR, image_cosine=1.0, exact_image=True)
+    assert same_photo[1] != "duplicate"
+    assert same_photo[2] == "pictures agree but texts differ"
+
+
+def test_only_the_shipped_student_has_a_default() -> None:
+    shipped = StaticText(type="static")
+    default = text_default(shipped, JudgeSettings())
+    assert default.floor == MINILM_STUDENT.floor
+    assert default.rule.accept == 0.9
+    assert text_default(shipped, JudgeSettings(accept=0.95)).rule.accept == 0.95
+    own = SentenceTransformersText(type="sentence_transformers", path="/somewhere")
+    for other, said in (
+        (StaticText(type="static", dimension=128), "teacher minilm, dimension 128"),
+        (StaticText(type="static", teacher=own), "sentence_transformers, dimension 256"),
+    ):
+        with pytest.raises(ConfigError, match=rf"{said}.*judge\.text\.accept"):
+            text_default(other, JudgeSettings())
+        stated = JudgeSettings(text=CosineRule(accept=0.9, review=0.8))
+        assert text_default(other, stated).floor == pytest.approx(0.75)
+
+
+def test_the_student_s_default_tolerates_the_rounding_of_another_machine() -> None:
+    """No decision hangs on the last digits of its cosine; only the floor looks at it."""
+    judge = Judge(MINILM_STUDENT.rule, EFFICIENTNET.rule, "default")
+    here = judge.decide(evidence(**TEXT))
+    there = judge.decide(evidence(**{**TEXT, "text_cosine": TEXT["text_cosine"] - 1e-5}))
+    assert here.probability == there.probability
+
+
+def test_a_foreign_encoder_needs_thresholds_of_its_own() -> None:
+    foreign = SentenceTransformersText(type="sentence_transformers", path="/somewhere")
+    with pytest.raises(ConfigError, match=r"judge\.text\.accept"):
+        text_default(foreign, JudgeSettings())
+    stated = JudgeSettings(text=CosineRule(accept=0.9, review=0.8))
+    rule = text_default(foreign, stated).rule
+    judge = Judge(rule, EFFICIENTNET.rule, "stated")
+    for cosine, decision in (
+        (0.9, "duplicate"),
+        (0.8999, "review"),
+        (0.8, "review"),
+        (0.79, "distinct"),
+    ):
+        found = judge.decide(evidence(**{**FAR, "text_cosine": cosine}))
+        assert str(found.decision[0]) == decision, cosine

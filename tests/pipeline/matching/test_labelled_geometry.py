@@ -1,0 +1,134 @@
+"""A judge of pictures that learns from labels is told what geometry found."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from pipeline import run
+from pipeline.catalog import Catalog
+from pipeline.catalog.registry.judge import open_registered
+from pipeline.config.finetune import TrainConfig
+from pipeline.config.run import RunConfig
+from pipeline.errors import ConfigError, ModelError
+from pipeline.matching.head_inputs import GEOMETRY
+from pipeline.matching.learned import JudgeModel
+from pipeline.nightly.check import check
+from pipeline.training.data.training_data import study_of
+from pipeline.training.evaluate import evaluate
+from pipeline.training.finetune import finetune
+
+from .test_verify_pairs import config as plain, drawn, save
+
+ENCODER = {"type": "copy_detection", "image_size": 64}
+NUMBER = 40
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures of many shapes, each with a copy that is turned over or cut."""
+    folder = tmp_path_factory.mktemp("labelled")
+    lines = ["record_id,cluster_id"]
+    for number in range(NUMBER):
+        whole = drawn(number).resize((360, 270), Image.Resampling.BICUBIC)
+        copy = ImageOps.mirror(whole) if number % 2 else whole.crop((20, 15, 330, 250)).rotate(7)
+        save(folder, **{f"a{number}": whole, f"b{number}": copy})
+        lines += [f"p:{side}{number}.png,{number}" for side in "ab"]
+    (folder / "clusters.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def training(folder: Path, **judge: Any) -> TrainConfig:
+    return TrainConfig.model_validate(
+        {
+            "name": "copies",
+            "catalog": str(folder / "catalog"),
+            "labels": [{"type": "clusters", "path": str(folder / "clusters.csv")}],
+            "sources": plain(folder).model_dump(mode="json")["sources"],
+            "encoder": {"train": False, "start": ENCODER},
+            "judge": {"kind": "linear", **judge},
+            "gate": {"min_gain": -1},
+            "threads": 1,
+            "images": {"workers": 0},
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def learned(folder: Path) -> dict[str, Any]:
+    return finetune(training(folder))
+
+
+def nightly(folder: Path, **changes: Any) -> RunConfig:
+    return plain(folder, image_encoder=ENCODER, **changes)
+
+
+def test_geometry_is_evidence_to_a_judge_of_pictures(folder: Path, learned: dict[str, Any]) -> None:
+    assert learned["judge"]["geometry"] is True
+    model = JudgeModel.load(Path(learned["folder"]) / "judge")
+    assert GEOMETRY in model.extras
+    summary = run(nightly(folder))
+    assert summary["calibrated"]
+    catalog = Catalog(folder / "catalog")
+    pairs = catalog.read("pairs", run=catalog.run()).to_pylist()
+    verified = [row["probability"] for row in pairs if row["image_verified"]]
+    assert len(verified) >= NUMBER / 2
+    others = [row["probability"] for row in pairs if not row["image_verified"]]
+    assert min(verified) > np.mean(others)
+
+
+def test_labelled_pairs_are_seen_as_a_run_sees_them(folder: Path, learned: dict[str, Any]) -> None:
+    opened = open_registered(Catalog(folder / "catalog").models.find("copies/v0001"))
+    settings = training(folder)
+    catalog = Catalog(folder / "catalog")
+    run(nightly(folder))
+    records = catalog.read("records", run=catalog.run())
+    records = records.take(np.argsort(records["record_id"].to_pylist()))
+    study = study_of(settings, records).seen_by(opened, catalog, settings.images)
+    place = {name: row for row, name in enumerate(records["record_id"].to_pylist())}
+    pairs = catalog.read("pairs", run=catalog.run()).to_pylist()
+    left, right = (
+        np.array([place[row[f"{side}_id"]] for row in pairs]) for side in ("left", "right")
+    )
+    looked = study.evidence(left, right, opened.rule.model).image_geometry
+    wanted = [row["image_verified"] for row in pairs]
+    assert looked is not None
+    assert [None if np.isnan(x) else bool(x) for x in looked] == wanted
+    assert len(study.laid) > 0
+
+
+def test_evaluation_shows_it_too(folder: Path, learned: dict[str, Any]) -> None:
+    found = evaluate(training(folder), model="copies/v0001", split=None)
+    (measured,) = found["models"].values()
+    assert measured["metrics"]["average_precision"]["value"] > 0.9
+
+
+def test_a_run_without_geometry_is_refused(folder: Path, learned: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="copies/v0001 learned from pictures laid upon"):
+        check(nightly(folder, judge={"geometry": False}))
+
+
+def test_it_can_be_left_out(folder: Path, tmp_path: Path) -> None:
+    config = training(folder, geometry=False).model_copy(update={"catalog": str(tmp_path)})
+    summary = finetune(config)
+    assert summary["judge"]["geometry"] is False
+    assert GEOMETRY not in JudgeModel.load(Path(summary["folder"]) / "judge").extras
+    check(nightly(folder, catalog=str(tmp_path), judge={"geometry": False}))
+
+
+def test_a_judge_by_the_cosine_alone_looks_at_nothing_else(folder: Path, tmp_path: Path) -> None:
+    config = training(folder, kind="similarity").model_copy(update={"catalog": str(tmp_path)})
+    assert finetune(config)["judge"]["geometry"] is False
+
+
+def test_another_way_of_looking_is_noticed(
+    folder: Path, learned: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.catalog.registry.judge.METHOD", 99)
+    with pytest.raises(ModelError, match="learned from way 1 of laying pictures"):
+        open_registered(Catalog(folder / "catalog").models.find("copies/v0001"))
+    facts = json.loads((Path(learned["folder"]) / "judge" / "judge.json").read_text())
+    assert facts["geometry"] == 1

@@ -1,0 +1,145 @@
+"""The gate: better on the same pairs, no slice much worse, calibrated for itself."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings as relaxed, strategies as st
+from sklearn.metrics import f1_score
+
+from pipeline.config.finetune import GateTraining
+from pipeline.errors import ModelError
+from pipeline.training.promotion import as_rows, check_promotion, passes, slice_f1
+
+ACCEPT = {"value": 0.8, "target": 0.95, "precision_low": 0.96, "met": True}
+
+
+def candidate(f1=0.9, n=100, fingerprint="abc", **accept):
+    return {
+        "reference": "products/v0002",
+        "fingerprint": "abc",
+        "slices": {"language": {"de": {"n": n, "f1": f1}, "en": {"n": 500, "f1": 0.9}}},
+        "calibration": {"fingerprint": fingerprint, "accept": {**ACCEPT, **accept}},
+    }
+
+
+CHAMPION = {
+    "reference": "products/v0001",
+    "slices": {"language": {"de": {"n": 100, "f1": 0.9}, "en": {"n": 500, "f1": 0.9}}},
+}
+
+
+def better(difference=0.02, **facts):
+    return {"difference": difference, "low": difference - 0.01, "high": difference + 0.01, **facts}
+
+
+DEFAULT = GateTraining()
+
+
+def failed(*arguments, settings=DEFAULT, **values):
+    return [c.name for c in check_promotion(*arguments, settings, **values) if not c.passed]
+
+
+def test_a_better_calibrated_candidate_passes():
+    checks = check_promotion(candidate(), CHAMPION, better(), GateTraining())
+    assert passes(checks)
+    assert [set(row) for row in as_rows(checks)] == [
+        {"name", "passed", "value", "limit", "message"}
+    ] * 4
+    assert "against the champion products/v0001" in checks[0].message
+
+
+def test_the_first_champion_must_beat_zero_shot():
+    checks = check_promotion(candidate(), None, better(), GateTraining())
+    assert passes(checks)
+    assert "against zero-shot" in checks[0].message
+    assert failed(candidate(), None, better(-0.01)) == ["gain in average precision"]
+    assert failed(candidate(), None, None) == ["gain in average precision"]
+
+
+@relaxed(deadline=None)
+@given(gain=st.floats(-1, 1), least=st.floats(-1, 1))
+def test_the_gain_is_the_least_asked_for_and_a_tie_is_none(gain, least):
+    settings = GateTraining(min_gain=least)
+    fails = failed(candidate(), CHAMPION, better(gain), settings=settings)
+    assert (fails == []) == (gain >= least and (gain > 0 or least < 0))
+
+
+def test_a_gain_that_chance_explains_says_so():
+    comparison = {"difference": 0.01, "low": -0.02, "high": 0.04}
+    check = check_promotion(candidate(), CHAMPION, comparison, GateTraining())[0]
+    assert check.passed
+    assert "too few to tell" in check.message
+
+
+def test_a_comparison_of_another_metric_is_refused():
+    with pytest.raises(ModelError, match="of f1, the gate asks for average_precision"):
+        check_promotion(candidate(), CHAMPION, better(metric="f1"), GateTraining())
+
+
+def test_a_slice_may_lose_the_limit_and_no_more():
+    assert failed(candidate(f1=0.85), CHAMPION, better()) == []
+    assert failed(candidate(f1=0.84), CHAMPION, better()) == ["loss of F1 by language"]
+    check = check_promotion(candidate(f1=0.5), CHAMPION, better(), GateTraining())[1]
+    assert "'de', F1 0.900 to 0.500 over 100 pairs" in check.message
+
+
+def test_a_slice_too_small_to_tell_does_not_count_and_a_missing_one_does():
+    assert failed(candidate(f1=0.1), CHAMPION, better(), min_slice=101) == []
+    lost = candidate()
+    del lost["slices"]["language"]["en"]
+    assert failed(lost, CHAMPION, better()) == ["loss of F1 by language"]
+    check = check_promotion(candidate(), CHAMPION, better(), GateTraining(), min_slice=1000)[1]
+    assert "too small to tell" in check.message
+
+
+def test_a_threshold_of_another_model_or_none_fails():
+    bound = "calibration bound to this model"
+    assert failed(candidate(fingerprint="old"), CHAMPION, better()) == [bound]
+    assert failed({**candidate(), "calibration": None}, CHAMPION, better()) == [
+        bound, "precision bound at the accept threshold",
+    ]  # fmt: skip
+
+
+def test_an_unmet_target_passes_only_when_it_is_marked_unreachable():
+    target = ["precision bound at the accept threshold"]
+    assert failed(candidate(precision_low=0.9), CHAMPION, better()) == target
+    assert failed(candidate(precision_low=0.9, met=False), CHAMPION, better()) == []
+
+
+BOUND = ["precision bound at the accept threshold"]
+
+
+def test_an_unshown_target_is_no_weaker_than_the_champion_s_bound():
+    unmet = candidate(precision_low=0.8, met=False)
+    for own, fails in ((0.85, BOUND), (0.8, []), (0.75, []), (None, [])):
+        assert failed(unmet, {**CHAMPION, "precision_low": own}, better()) == fails
+    check = check_promotion(unmet, {**CHAMPION, "precision_low": 0.85}, better(), DEFAULT)[-1]
+    assert "below the 0.850 that the champion products/v0001 shows" in check.message
+    assert "the target of 0.950 was NOT shown" in check.message
+    # Who shows the own target need not show the luck of the champion's pairs.
+    assert failed(candidate(), {**CHAMPION, "precision_low": 0.99}, better()) == []
+    # Without a champion it passes, and says so.
+    (check,) = [c for c in check_promotion(unmet, None, better(), DEFAULT) if c.name == BOUND[0]]
+    assert check.passed
+    assert "the precision is at least 0.800; the target of 0.950 was NOT shown" in check.message
+
+
+@pytest.mark.parametrize(("least", "fails"), [(0.97, BOUND), (0.9, []), (0.0, [])])
+def test_a_least_bound_in_the_configuration_is_the_limit(least, fails):
+    settings = GateTraining(min_precision_low=least)
+    assert failed(candidate(), CHAMPION, better(), settings=settings) == fails
+    weak = candidate(precision_low=0.95 if fails == [] else 0.5, met=False, target=0.99)
+    strong = {**CHAMPION, "precision_low": 0.98}
+    assert failed(weak, strong, better(), settings=settings) == fails
+
+
+def test_f1_of_a_slice_is_that_of_its_decisions():
+    rng = np.random.default_rng(0)
+    same, accepted = rng.random(80) < 0.4, rng.random(80) < 0.5
+    rates = {
+        "false_match_rate": {"errors": int((accepted & ~same).sum()), "n": int((~same).sum())},
+        "false_non_match_rate": {"errors": int((~accepted & same).sum()), "n": int(same.sum())},
+    }
+    none = {name: {"errors": 0, "n": 0} for name in rates}
+    found = slice_f1({"slices": {"x": {"values": {"a": rates, "b": none}}}})["x"]
+    assert found["a"] == {"n": 80, "f1": pytest.approx(f1_score(same, accepted))}
+    assert found["b"] == {"n": 0, "f1": 1.0}
