@@ -43,7 +43,7 @@ def views(config: ViewTrainConfig) -> Any:
 @task(cache_policy=NO_CACHE)
 def learn(config: ViewTrainConfig) -> dict[str, Any]:
     """Everything from the records to the folder."""
-    return self_supervision.learn_from_views(config)
+    return self_supervision.train_self_supervised(config)
 
 
 @task(cache_policy=NO_CACHE)

@@ -9,7 +9,7 @@ from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from flows import tasks
-from flows.recovery import began, tell_crash
+from flows.recovery import record_start, tell_crash
 from pipeline.catalog import Catalog
 from pipeline.config.run import RunConfig
 from pipeline.nightly import run as plain
@@ -25,10 +25,10 @@ def nightly(config: RunConfig, full: bool = False) -> Any:
     is published and could not write its report or an export ends in *Unwritten*. Both carry the
     summary. A run that raises is recorded as failed and ends as Prefect ends it.
     """
-    began(str(flow_run.id))
+    record_start(str(flow_run.id))
     with watching(config) as watch, Catalog.of(config).writer():
         context = tasks.begin(config, full=full)
-        with plain.recorded(context):
+        with plain.recording_failure(context):
             progress = tasks.StageProgress(9)
             progress.step(tasks.ingest(context))
             progress.step(tasks.embed_text(context))

@@ -10,7 +10,7 @@ from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 
 from pipeline.config.run import RunConfig
-from pipeline.nightly.monitoring.notify import tell
+from pipeline.nightly.monitoring.notify import notify
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun, State
@@ -59,7 +59,7 @@ async def ensure_recovery() -> None:
         await recovery().acreate()
 
 
-def began(flow_run_id: str) -> None:
+def record_start(flow_run_id: str) -> None:
     """Say that this process itself will tell how a flow run ends."""
     _begun.add(flow_run_id)
 
@@ -81,4 +81,4 @@ def tell_crash(flow: Flow[Any, Any], flow_run: FlowRun, state: State) -> None:
         "counts": {},
         "gates": [],
     }
-    tell(summary, config)
+    notify(summary, config)

@@ -22,7 +22,7 @@ from flows.recovery import ensure_recovery
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.nightly.check import check_writable
-from pipeline.nightly.monitoring.notify import unset
+from pipeline.nightly.monitoring.notify import unset_variables
 from pipeline.storage.place import Place
 
 Collision = Literal["CANCEL_NEW", "ENQUEUE"]
@@ -133,7 +133,7 @@ def _as_parameter(config: RunConfig) -> dict[str, Any]:
 
 def _notes(config: RunConfig) -> Iterator[str]:
     for number, to in enumerate(config.notify):
-        for variable in unset(to):
+        for variable in unset_variables(to):
             yield f"notify.{number} ({to.type}): {variable} is not set here"
     if not config.notify:
         yield "nobody is told of a held or failed run: add `notify` to the configuration"

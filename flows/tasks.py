@@ -60,7 +60,7 @@ ingest = _stage(
 )
 embed_text = _stage(embed.embed_text)
 embed_images = _stage(embed.embed_images)
-candidates = _stage(search.candidates)
+candidates = _stage(search.search)
 score = _stage(score_.score)
 cluster = _stage(cluster_.cluster)
 publish = _stage(outcome.publish)

@@ -7,7 +7,7 @@ import yaml
 
 from pipeline.config.finetune import load_train_config
 from pipeline.config.run import RunConfig, load_config
-from pipeline.config.self_supervised import asks_for_views, load_view_config
+from pipeline.config.self_supervised import is_view_config, load_view_config
 from pipeline.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent
@@ -16,7 +16,7 @@ CONFIGS = [path for path in sorted((ROOT / "configs").glob("*.yaml")) if "prefec
 # `encoder` is a key of fine-tunes alone.
 TRAIN = [path for path in CONFIGS if "encoder" in yaml.safe_load(path.read_text("utf-8"))]
 # `views` is one of trainings without labels.
-VIEWS = [path for path in CONFIGS if asks_for_views(path)]
+VIEWS = [path for path in CONFIGS if is_view_config(path)]
 RUN = [path for path in CONFIGS if path not in [*TRAIN, *VIEWS]]
 GOOD = {
     "catalog": "c",

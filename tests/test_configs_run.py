@@ -10,17 +10,17 @@ from pipeline import run
 from pipeline.config.encoders import CharacterCnn, ToyImage, ToyText
 from pipeline.config.finetune import load_train_config
 from pipeline.config.run import load_config
-from pipeline.config.self_supervised import asks_for_views, load_view_config
+from pipeline.config.self_supervised import is_view_config, load_view_config
 from pipeline.sample import EXPECTED, write_sample
 from pipeline.training.finetune import finetune
-from pipeline.training.self_supervised.train import learn_from_views
+from pipeline.training.self_supervised.train import train_self_supervised
 
 ROOT = Path(__file__).parent.parent
 # Prefect's own files are tested where its server is.
 CONFIGS = [path for path in sorted((ROOT / "configs").glob("*.yaml")) if "prefect" not in path.name]
 # `encoder` is a key of fine-tunes alone.
 TRAIN = [path for path in CONFIGS if "encoder" in yaml.safe_load(path.read_text("utf-8"))]
-VIEWS = [path for path in CONFIGS if asks_for_views(path)]
+VIEWS = [path for path in CONFIGS if is_view_config(path)]
 RUN = [path for path in CONFIGS if path not in [*TRAIN, *VIEWS]]
 
 
@@ -77,7 +77,7 @@ def test_it_learns_from_views(home: Path, tmp_path: Path, name: str) -> None:
     config = load_view_config(home / "configs" / name, out=str(tmp_path / "out"))
     views = config.views.model_copy(update={"train_size": 64, "image_size": 64, "dimension": 16})
     learning = config.learning.model_copy(update={"epochs": 1, "batch_size": 16})
-    facts = learn_from_views(config.model_copy(update={"views": views, "learning": learning}))
+    facts = train_self_supervised(config.model_copy(update={"views": views, "learning": learning}))
     assert facts["trained_on"] + facts["held_back"] == facts["records"] > 30
     assert set(facts["held_back_figures"]) == {"before", "after"}
     assert "identifying persons" in (tmp_path / "out" / "README.md").read_text()

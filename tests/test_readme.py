@@ -25,7 +25,7 @@ from pipeline.config import (
 )
 from pipeline.config.finetune import TrainConfig
 from pipeline.config.run import RunConfig, load_config
-from pipeline.schemas import TABLES
+from pipeline.storage.schemas import TABLES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -217,7 +217,7 @@ SETTINGS: dict[str, list[type[BaseModel]]] = {
     "`candidates`": [candidates.CandidateSettings],
     "`candidates.lexical`": [candidates.LexicalSettings],
     "`judge`": [matching.JudgeSettings],
-    "`judge.synthetic`": [matching.SyntheticSettings],
+    "`judge.synthetic`": [matching.SelfCalibrationSettings],
     "`judge.text` and `judge.image`": [matching.CosineRule],
     "`clustering`": [config.ClusterSettings],
     "`gates`": [gates.GateSettings],
@@ -234,9 +234,9 @@ SETTINGS: dict[str, list[type[BaseModel]]] = {
     "`encoder.start`": list(get_args(get_args(encoders.StartConfig)[0])),
     "`encoder.distill`": [encoders.DistillSettings],
     "`judge` of a fine-tune": [finetune.JudgeTraining],
-    "`gate`": [finetune.GateTraining],
+    "`gate`": [finetune.PromotionSettings],
     "Training on views": [self_supervised.ViewTrainConfig],
-    "`views`": [self_supervised.PictureViews, self_supervised.TextViews],
+    "`views`": [self_supervised.PictureViewSettings, self_supervised.TextViewSettings],
     "`learning`": [self_supervised.ViewLearning],
 }
 Defaults = dict[tuple[str, str], Any]

@@ -23,7 +23,7 @@ def chosen_catalog(given: str | None) -> Catalog:
     """
     from pipeline.catalog import Catalog
 
-    beside = [] if given else _beside()
+    beside = [] if given else _catalog_beside()
     if len(beside) > 1:
         raise CatalogError(
             f"there is no catalog at {DEFAULT_CATALOG}, and several beside it: "
@@ -34,18 +34,18 @@ def chosen_catalog(given: str | None) -> Catalog:
     return Catalog(given or next(iter(beside), DEFAULT_CATALOG), create=False)
 
 
-def resolved(given: str | None) -> str | None:
+def resolve(given: str | None) -> str | None:
     """A catalog as a configuration takes it: a local one absolute."""
     return str(Path(given).resolve()) if given and "://" not in given else given
 
 
 def likely_catalog(given: str | None) -> str:
     """The folder that `chosen_catalog` would open, without a complaint when there is none."""
-    beside = [] if given else _beside()
+    beside = [] if given else _catalog_beside()
     return given or str(beside[0] if len(beside) == 1 else DEFAULT_CATALOG)
 
 
-def _beside() -> list[Path]:
+def _catalog_beside() -> list[Path]:
     """The catalogs beside an absent default one."""
     if DEFAULT_CATALOG.exists():
         return []

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from flows.cli import models, schedule
-from flows.cli.choice import chosen_catalog, chosen_run, likely_catalog, resolved
+from flows.cli.choice import chosen_catalog, chosen_run, likely_catalog, resolve
 from flows.cli.labels import label_app
 from flows.cli.options import CatalogOption, JsonOption, show
 from flows.cli.runs import print_summary, runs_app
@@ -53,21 +53,21 @@ def run(
 
     Example: `gemel run configs/sample.yaml`
     """
-    from flows.cli.run import dry, plan_lines, run_once
+    from flows.cli.run import plan_lines, print_plan, run_once
     from pipeline.config.run import load_config
     from pipeline.nightly.monitoring.run_log import FORMAT_VARIABLE
     from pipeline.outputs import run_facts
 
-    settings = load_config(config, catalog=resolved(catalog))
+    settings = load_config(config, catalog=resolve(catalog))
     if dry_run:
-        plan = dry(settings, full=full)
+        plan = print_plan(settings, full=full)
         show(plan, plan_lines(plan), as_json=as_json)
         return 0
     os.environ[FORMAT_VARIABLE] = log_format
     quiet = as_json or log_format == "json"
     summary = run_once(settings, plain=plain, verbose=verbose, quiet=quiet, full=full)
     print_summary(summary, as_json=as_json)
-    return 0 if run_facts.verdict(summary).fine else 1
+    return 0 if run_facts.headline(summary).fine else 1
 
 
 @app.command
@@ -115,7 +115,7 @@ def export(
     """
     from pydantic import ValidationError
 
-    from pipeline.config.base import explain
+    from pipeline.config.base import explain_errors
     from pipeline.config.outputs import ExportSettings
     from pipeline.errors import ConfigError
     from pipeline.nightly.deliver import write_export
@@ -136,7 +136,7 @@ def export(
             }
         )
     except ValidationError as error:
-        raise ConfigError(explain(error, origin="gemel export")) from error
+        raise ConfigError(explain_errors(error, origin="gemel export")) from error
     kept = chosen_catalog(catalog)
     found = chosen_run(kept, run_name)
     rows = write_export(kept, found, settings, since=since)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from flows.cli.choice import chosen_catalog, resolved
+from flows.cli.choice import chosen_catalog, resolve
 from flows.cli.options import CatalogOption, JsonOption, show
 from pipeline.errors import ConfigError
 
@@ -54,13 +54,13 @@ def finetune(
     """
     from flows.cli.run import finetune_once
     from pipeline.config.finetune import load_train_config
-    from pipeline.config.self_supervised import asks_for_views
+    from pipeline.config.self_supervised import is_view_config
     from pipeline.outputs.terminal_models import finetune_lines, plan_lines
 
-    if asks_for_views(config):
+    if is_view_config(config):
         return _from_views(config, catalog=catalog, dry_run=dry_run, plain=plain, as_json=as_json)
 
-    settings = load_train_config(config, catalog=resolved(catalog))
+    settings = load_train_config(config, catalog=resolve(catalog))
     summary = finetune_once(settings, dry_run=dry_run, plain=plain, quiet=as_json)
     if dry_run:
         show(summary, plan_lines(summary), as_json=as_json)
@@ -165,9 +165,9 @@ def show_model(model: str, *, catalog: CatalogOption = None, as_json: JsonOption
     Example: `gemel models show champion --catalog .gemel/sample`
     """
     from pipeline.outputs.terminal_models import precision_line
-    from pipeline.training.evaluate import find
+    from pipeline.training.evaluate import find_model
 
-    found = find(chosen_catalog(catalog), model)
+    found = find_model(chosen_catalog(catalog), model)
     accept = found.read("calibration.json")["accept"]
     facts = {"model": found.reference, "folder": str(found.folder), **found.facts, "accept": accept}
     card = (found.folder / "card.md").read_text()
@@ -226,7 +226,7 @@ def _labels(pairs: Path | None, config: Path | None, catalog: str | None) -> Any
     if (pairs is None) == (config is None):
         raise ConfigError("name the labels by --pairs FILE or by --config CONFIG, one of them")
     if config is not None:
-        return load_train_config(config, catalog=resolved(catalog))
+        return load_train_config(config, catalog=resolve(catalog))
     assert pairs is not None
     root = str(chosen_catalog(catalog).root)
     labels = PairLabels(type="pairs", path=str(pairs.resolve()))

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from pipeline import progress
+from pipeline.arrays import progress
 from pipeline.config.finetune import TrainConfig
 from pipeline.config.run import RunConfig
 from pipeline.config.self_supervised import ViewTrainConfig
@@ -54,7 +54,7 @@ class LiveProgress:
         self.tasks: dict[str, Any] = {}
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
-        """Listen to `pipeline.progress`."""
+        """Listen to `pipeline.arrays.progress`."""
         name = {"embed_image": "embed_images"}.get(stage, stage)
         if name not in self.tasks:
             self.tasks[name] = self.bars.add_task(name.replace("_", " "), total=None)
@@ -104,16 +104,16 @@ def views_once(
     config: ViewTrainConfig, *, dry_run: bool, plain: bool, quiet: bool
 ) -> dict[str, Any]:
     """Train on views as a flow, or without Prefect, and return what was learned."""
-    from pipeline.training.self_supervised.train import learn_from_views
+    from pipeline.training.self_supervised.train import train_self_supervised
 
     if dry_run:
-        return learn_from_views(config, dry_run=True)
+        return train_self_supervised(config, dry_run=True)
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     console = Console(stderr=True, quiet=quiet)
     live = LiveProgress(console)
     with live.bars, progress.listening(live, hearer=partial(console.print, style="dim")):
         if plain:
-            return learn_from_views(config)
+            return train_self_supervised(config)
         from flows.finetune import views as flow
 
         return _summary_of(flow, config)
@@ -160,17 +160,17 @@ def _interrupt_below(error: BaseException) -> KeyboardInterrupt | None:
     return None
 
 
-def dry(config: RunConfig, *, full: bool = False) -> dict[str, Any]:
+def print_plan(config: RunConfig, *, full: bool = False) -> dict[str, Any]:
     """Check everything a run checks before any work, and say what it would do."""
     from pipeline.nightly.check import check
-    from pipeline.nightly.plan import planned
+    from pipeline.nightly.plan import plan
     from pipeline.outputs.exporters import check_exports
 
     check_exports(config.exports)
     check(config)
     return {
         "configuration": "complete",
-        "computes": "; ".join(planned(config, full=full)),
+        "computes": "; ".join(plan(config, full=full)),
         "sources": ", ".join(f"{s.name} ({s.type})" for s in config.sources),
         "text encoder": config.text_encoder.type,
         "image encoder": config.image_encoder.type,

@@ -67,10 +67,12 @@ def release_run(
 
     Example: `gemel runs release 20260301T020000.000000Z --reason "the new supplier"`
     """
-    from pipeline.nightly.operate import release
+    from pipeline.nightly.operate import release_run
 
     kept = chosen_catalog(catalog)
-    return _told(release(kept, name, by=by or getpass.getuser(), reason=reason), as_json=as_json)
+    return _tell(
+        release_run(kept, name, by=by or getpass.getuser(), reason=reason), as_json=as_json
+    )
 
 
 @runs_app.command(name="discard")
@@ -86,10 +88,10 @@ def discard_run(
 
     Example: `gemel runs discard 20260301T020000.000000Z --reason "the feed was cut short"`
     """
-    from pipeline.nightly.operate import discard
+    from pipeline.nightly.operate import discard_run
 
     kept = chosen_catalog(catalog)
-    summary = discard(kept, name, by=by or getpass.getuser(), reason=reason)
+    summary = discard_run(kept, name, by=by or getpass.getuser(), reason=reason)
     show(summary, [f"run {name} is discarded; readers see what they saw"], as_json=as_json)
     return 0
 
@@ -110,10 +112,12 @@ def rollback_run(
 
     Example: `gemel runs rollback --reason "wrong merges in the shop"`
     """
-    from pipeline.nightly.operate import rollback
+    from pipeline.nightly.operate import rollback_run
 
     kept = chosen_catalog(catalog)
-    return _told(rollback(kept, name, by=by or getpass.getuser(), reason=reason), as_json=as_json)
+    return _tell(
+        rollback_run(kept, name, by=by or getpass.getuser(), reason=reason), as_json=as_json
+    )
 
 
 @runs_app.command(name="prune")
@@ -136,10 +140,10 @@ def prune_runs(
 
     Example: `gemel runs prune --dry-run --catalog .gemel/sample`
     """
-    from pipeline.nightly.operate import prune
+    from pipeline.nightly.operate import prune_runs
     from pipeline.outputs.terminal import prune_lines
 
-    found = prune(chosen_catalog(catalog), runs=runs, days=days, dry_run=dry_run)
+    found = prune_runs(chosen_catalog(catalog), runs=runs, days=days, dry_run=dry_run)
     show(found, prune_lines(found, dry_run=dry_run), as_json=as_json)
     return 0
 
@@ -156,9 +160,9 @@ def print_summary(summary: dict[str, Any], *, as_json: bool) -> None:
         terminal.print_summary(summary, Console())
 
 
-def _told(summary: dict[str, Any], *, as_json: bool) -> int:
+def _tell(summary: dict[str, Any], *, as_json: bool) -> int:
     """Print what is published now; 1 where not all of it could be written."""
     from pipeline.outputs import run_facts
 
     print_summary(summary, as_json=as_json)
-    return 1 if run_facts.unwritten(summary) else 0
+    return 1 if run_facts.unwritten_outputs(summary) else 0

@@ -7,26 +7,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.kernel import (
-    FLOAT32,
-    Floor,
-    Floors,
-    Hits,
-    Kernel,
-    Positions,
-    Scores,
-    Vectors,
-    sides,
-)
+from pipeline.arrays.aliases import Flags, Scores
+from pipeline.arrays.kernel import FLOAT32, Floor, Hits, Kernel, Positions, Vectors, sides
 from pipeline.arrays.matrix import Matrix
 
-# merged import
-
-__all__ = ["BASE", "QUERIES", "Floor", "Floors", "Hits", "Matrix", "Pairs", "Positions", "Scores",
-           "Vectors", "block_hits", "cosines", "exact_pairs", "reaching", "settled"]  # fmt: skip
-
 Pairs = tuple[Positions, Positions]
-Flags = npt.NDArray[np.bool_]
 
 # A block product has at most so many scores: 8 MB in bfloat16. What is larger is given back to the
 # system each time and costs more to get again than to multiply.
@@ -59,7 +44,7 @@ def block_hits(
                 at = slice(first + top, first + top + QUERIES)
                 own = asked[at], given[start : start + BASE]
                 found = kernel.hits(group[top : top + QUERIES], columns, own)
-                found = settled(
+                found = settle_hits(
                     found,
                     queries=lambda rows, top=at.start: queries[top + rows],  # type: ignore[misc]
                     base=part.__getitem__,
@@ -69,7 +54,7 @@ def block_hits(
                     yield Hits(row, column, found.floor, found.sure)
 
 
-def settled(
+def settle_hits(
     found: Hits, *, queries: Callable[[Positions], Vectors], base: Callable[[Positions], Vectors]
 ) -> Hits:
     """Take most of the doubt from a block's hits by a product in float32, where there is much.
@@ -78,8 +63,8 @@ def settled(
         queries, base: the vectors of some of the block's rows and columns.
     """
     doubt = np.flatnonzero(~found.sure)
-    rows, row = _numbered(found.row[doubt])
-    columns, column = _numbered(found.column[doubt])
+    rows, row = _factorize_pairs(found.row[doubt])
+    columns, column = _factorize_pairs(found.column[doubt])
     if len(doubt) * DENSE < len(rows) * len(columns) or not len(doubt):
         return found
     scores = (FLOAT32.of(queries(rows)) @ FLOAT32.of(base(columns)).T).numpy()
@@ -91,7 +76,7 @@ def settled(
     return Hits(found.row, found.column, found.floor, sure).take(kept)
 
 
-def _numbered(values: Positions) -> tuple[Positions, Positions]:
+def _factorize_pairs(values: Positions) -> tuple[Positions, Positions]:
     """The distinct values, ascending, and the number of each value among them."""
     there = np.zeros(int(values.max(initial=-1)) + 1, bool)
     there[values] = True
@@ -120,7 +105,7 @@ def cosines(
     return out
 
 
-def reaching(vectors: Matrix, found: Hits, *, queries: Matrix | None = None) -> Flags:
+def pairs_reaching(vectors: Matrix, found: Hits, *, queries: Matrix | None = None) -> Flags:
     """(p,) whether the exact cosine reaches the floor; computed only where it is not sure.
 
     Args:
@@ -136,7 +121,7 @@ def reaching(vectors: Matrix, found: Hits, *, queries: Matrix | None = None) -> 
 def exact_pairs(vectors: Matrix, pairs: Iterator[Hits]) -> Iterator[Pairs]:
     """Keep the pairs whose exact cosine reaches the floor, as (left < right)."""
     for found in pairs:
-        kept = reaching(vectors, found)
+        kept = pairs_reaching(vectors, found)
         first, second = found.row[kept], found.column[kept]
         if len(first):
             yield np.minimum(first, second), np.maximum(first, second)

@@ -14,14 +14,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipeline.arrays.aliases import Rows
+
 # Bytes of one portion. What is made of it (Python strings, words) takes several times as much.
 LIMIT = 1 << 27
 
 Sizes = NDArray[np.int64]
-Rows = NDArray[np.int64]
 
 
-def portions(sizes: Sizes, *, rows: int | None = None, limit: int | None = None) -> Iterator[slice]:
+def chunk_bounds(
+    sizes: Sizes, *, rows: int | None = None, limit: int | None = None
+) -> Iterator[slice]:
     """Cut n rows of the given sizes into consecutive slices of at most `limit` together.
 
     Args:
@@ -70,20 +73,20 @@ def _has_lengths(kind: pa.DataType) -> bool:
     return any(test(kind) for test in tests)
 
 
-def cut(
+def iter_chunks(
     values: pa.Array, *, rows: int | None = None, limit: int | None = None
 ) -> Iterator[pa.Array]:
     """Yield an array in consecutive slices of bounded bytes; nothing is copied."""
-    for part in portions(value_bytes(values), rows=rows, limit=limit):
+    for part in chunk_bounds(value_bytes(values), rows=rows, limit=limit):
         yield values[part]
 
 
-def joined(column: pa.ChunkedArray) -> pa.Array:
+def combine_large(column: pa.ChunkedArray) -> pa.Array:
     """Join the chunks of a column into one array; strings and binaries get 64-bit offsets."""
-    return widened(column).combine_chunks()
+    return with_64bit_offsets(column).combine_chunks()
 
 
-def widened(data: pa.ChunkedArray | pa.Table) -> pa.ChunkedArray | pa.Table:
+def with_64bit_offsets(data: pa.ChunkedArray | pa.Table) -> pa.ChunkedArray | pa.Table:
     """Give strings and binaries 64-bit offsets; their bytes are not copied."""
     if isinstance(data, pa.Table):
         fields = [field.with_type(_wide(field.type)) for field in data.schema]
@@ -97,7 +100,7 @@ def _wide(kind: pa.DataType) -> pa.DataType:
     return pa.large_binary() if pa.types.is_binary(kind) else kind
 
 
-def gathered(table: pa.Table, order: Rows, *, rows: int) -> Iterator[pa.RecordBatch]:
+def take_in_batches(table: pa.Table, order: Rows, *, rows: int) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a table in another order, in batches of bounded rows and bytes.
 
     No column is ever joined whole, so it may be of any size and takes no second place in memory.
@@ -105,11 +108,11 @@ def gathered(table: pa.Table, order: Rows, *, rows: int) -> Iterator[pa.RecordBa
     batches, order = table.to_batches(), np.asarray(order, np.int64)
     ends = np.cumsum([batch.num_rows for batch in batches], dtype=np.int64)
     sizes = row_bytes(table)[order]
-    for part in portions(sizes, rows=rows):
-        yield picked(batches, ends, order[part])
+    for part in chunk_bounds(sizes, rows=rows):
+        yield take_rows(batches, ends, order[part])
 
 
-def picked(batches: Sequence[pa.RecordBatch], ends: Rows, wanted: Rows) -> pa.RecordBatch:
+def take_rows(batches: Sequence[pa.RecordBatch], ends: Rows, wanted: Rows) -> pa.RecordBatch:
     """Some rows out of consecutive batches that end before `ends`, in the order of `wanted`."""
     chunk = np.searchsorted(ends, wanted, side="right")
     by_chunk = np.argsort(chunk, kind="stable")

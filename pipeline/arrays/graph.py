@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-Rows = npt.NDArray[np.int64]
+from pipeline.arrays.aliases import Rows
 
 
 def components(count: int, left: Rows, right: Rows) -> Rows:

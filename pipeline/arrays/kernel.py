@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.arrays.aliases import Scores
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 Positions = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
-Scores = npt.NDArray[np.float32]
 # Cosine down to which rows are searched: one for all or each row's own, of a matrix and of the two
 # sides of a product. A pair has to reach the lower of its two.
 Floors = float | Scores

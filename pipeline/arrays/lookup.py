@@ -12,19 +12,19 @@ import pyarrow.compute as pc
 Places = npt.NDArray[np.int64]
 
 
-def flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+def as_strings(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """One array of strings, whatever it was before."""
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return whole.cast(pa.string())
 
 
-def places(values: pa.Array | pa.ChunkedArray, among: pa.Array) -> Places:
+def positions_in(values: pa.Array | pa.ChunkedArray, among: pa.Array) -> Places:
     """(n,) place of each value in `among`, where each is once; -1 where it is not there."""
     found = pc.fill_null(pc.index_in(values, value_set=among), -1)
     return np.asarray(found.to_numpy(zero_copy_only=False), np.int64)
 
 
-def numbered(values: Places) -> tuple[Places, Places]:
+def factorize(values: Places) -> tuple[Places, Places]:
     """The distinct values (not negative), ascending, and the place of each value among them.
 
     For row numbers, of which the greatest is not far beyond how many there are.
@@ -34,7 +34,7 @@ def numbered(values: Places) -> tuple[Places, Places]:
     return np.flatnonzero(there), (np.cumsum(there) - 1)[values]
 
 
-def sorted_places(values: npt.NDArray[Any], among: npt.NDArray[Any]) -> Places:
+def positions_in_sorted(values: npt.NDArray[Any], among: npt.NDArray[Any]) -> Places:
     """(n,) place of each value in the ascending `among`, -1 where it is not there."""
     if not len(among):
         return np.full(len(values), -1, np.int64)
@@ -42,7 +42,7 @@ def sorted_places(values: npt.NDArray[Any], among: npt.NDArray[Any]) -> Places:
     return np.where(among[at] == values, at, -1)
 
 
-def distinct(parts: list[npt.NDArray[np.int64]]) -> Places:
+def sorted_unique(parts: list[npt.NDArray[np.int64]]) -> Places:
     """The distinct values of some arrays, ascending; the list is emptied on the way.
 
     Sorting is several times as fast as the hash table that `np.unique` fills for millions of keys,

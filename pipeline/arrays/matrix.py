@@ -18,7 +18,7 @@ MAPPED = 1 << 28  # bytes of a file that may stay mapped
 ROOM = 1 << 31  # bytes of an array made here that is held in memory at most
 
 
-class Stored:
+class StoredMatrix:
     """A matrix in a file, of which slices and choices of rows are read and not mapped.
 
     What is touched of a mapped file counts as the process's memory, around each row up to 2 MB of
@@ -66,7 +66,7 @@ class Stored:
         ]
 
 
-class Chosen:
+class SelectedRows:
     """Some rows of a matrix, gathered only when they are asked for."""
 
     def __init__(self, vectors: Matrix, rows: Positions) -> None:
@@ -84,19 +84,19 @@ class Chosen:
         return self.vectors[self.rows[rows]]
 
 
-Matrix = Vectors | Stored | Chosen  # (n, d) float32
+Matrix = Vectors | StoredMatrix | SelectedRows  # (n, d) float32
 
 
 def tail(vectors: Matrix, first: int) -> Matrix:
     """The rows from `first` on, without a copy."""
-    if isinstance(vectors, Chosen):
-        return Chosen(vectors.vectors, vectors.rows[first:])
-    if isinstance(vectors, Stored):
-        return Chosen(vectors, np.arange(first, len(vectors)))
+    if isinstance(vectors, SelectedRows):
+        return SelectedRows(vectors.vectors, vectors.rows[first:])
+    if isinstance(vectors, StoredMatrix):
+        return SelectedRows(vectors, np.arange(first, len(vectors)))
     return vectors[first:]
 
 
-def unmapped(vectors: Matrix) -> Matrix:
+def in_memory(vectors: Matrix) -> Matrix:
     """A matrix that is a large mapped file as one that is read from it."""
     if not isinstance(vectors, np.ndarray) or vectors.nbytes <= MAPPED:
         return vectors
@@ -104,25 +104,25 @@ def unmapped(vectors: Matrix) -> Matrix:
     if file is None or file.shape != vectors.shape or not hasattr(os, "preadv"):
         return vectors
     opened = Path(str(file.filename)).open("rb", buffering=0)  # noqa: SIM115
-    return Stored(opened, (len(vectors), vectors.shape[1]), vectors.dtype, file.offset)
+    return StoredMatrix(opened, (len(vectors), vectors.shape[1]), vectors.dtype, file.offset)
 
 
-def spacious(
+def has_room(
     shape: tuple[int, int], kind: npt.DTypeLike, beside: Matrix
-) -> npt.NDArray[Any] | Stored:
+) -> npt.NDArray[Any] | StoredMatrix:
     """An empty matrix in memory or, above ROOM, in a file without a name.
 
     Args:
         beside: whose file's folder, on a disk that holds as much, is to hold it too; where it is
             no file's, memory it is.
     """
-    while isinstance(beside, Chosen):
+    while isinstance(beside, SelectedRows):
         beside = beside.vectors
     size = shape[0] * shape[1] * np.dtype(kind).itemsize
-    if size <= ROOM or not isinstance(beside, Stored):
+    if size <= ROOM or not isinstance(beside, StoredMatrix):
         return np.empty(shape, kind)
     file = TemporaryFile(dir=Path(beside._file.name).parent, buffering=0)  # noqa: SIM115
-    return Stored(file, shape, kind)
+    return StoredMatrix(file, shape, kind)
 
 
 def _file_of(array: Any) -> np.memmap[Any, Any] | None:

@@ -8,7 +8,7 @@ import os
 import pyarrow as pa
 
 
-def give_back() -> None:
+def release_memory() -> None:
     """Return freed memory to the system: many blocks are of a size that glibc keeps.
 
     At a million texts the candidates would leave 3 GB behind that the next stage would stand on.

@@ -11,7 +11,7 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-def in_order(
+def map_in_order(
     function: Callable[[Job], Result],
     jobs: Iterable[Job],
     *,

@@ -13,12 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.arrays.aliases import Flags, Floats
 from pipeline.arrays.blocks import block_hits, cosines
 from pipeline.arrays.kernel import Positions, Vectors, fastest
-from pipeline.evaluation.intervals import share
-
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
+from pipeline.evaluation.intervals import share_interval
 
 ALWAYS = -1.0  # the cosine that a pair needs where the words do not bound it
 # With fewer duplicates in the sample nothing can be learned from them, and these are taken.
@@ -28,7 +26,7 @@ WAITING = 1 << 21  # pairs, after which strata are thinned
 
 
 @dataclass(frozen=True)
-class Choice:
+class CascadeThresholds:
     """The floor and the margin of a cascade, and how they were found.
 
     Attributes:
@@ -67,7 +65,7 @@ def passes(cosine: Floats, needed: Floats, *, floor: float, margin: float) -> Fl
 
 
 @dataclass(frozen=True)
-class Sampled:
+class SampledPairs:
     """Pairs of sampled texts, judged with the teacher's vectors.
 
     Attributes:
@@ -83,7 +81,9 @@ class Sampled:
     weight: Floats
 
 
-def choose(found: Sampled, *, target: float, texts: int, lowest: float) -> Choice:
+def choose_thresholds(
+    found: SampledPairs, *, target: float, texts: int, lowest: float
+) -> CascadeThresholds:
     """The highest floor, then the smallest margin, that together let `target` pass.
 
     Half of what may be lost is spent on the floor, which costs the student's time, and the rest on
@@ -100,19 +100,19 @@ def choose(found: Sampled, *, target: float, texts: int, lowest: float) -> Choic
     floor, margin = max(FLOOR, lowest), MARGIN
     if measured:
         allowed = max((1 - target) * (weight.sum() + 1) - 1, 0.0)
-        floor = max(_rounded_down(_keeping(cosine, weight, allowed / 2)), lowest)
+        floor = max(_rounded_down(_thresholds_keeping(cosine, weight, allowed / 2)), lowest)
         lost = weight[cosine < floor].sum()
         over = cosine >= floor
-        gap = _keeping(cosine[over] - needed[over], weight[over], allowed - lost)
+        gap = _thresholds_keeping(cosine[over] - needed[over], weight[over], allowed - lost)
         margin = max(0.0, -_rounded_down(gap))
     kept = passes(cosine, needed, floor=floor, margin=margin)
     recall, low, high = _recall(found.text[yes], kept, weight)
-    return Choice(
+    return CascadeThresholds(
         floor, margin, recall, low, high, texts, int(yes.sum()), len(found.text), measured
     )
 
 
-def _keeping(values: Floats, weight: Floats, allowed: float) -> float:
+def _thresholds_keeping(values: Floats, weight: Floats, allowed: float) -> float:
     """The highest bound below which values of no more than `allowed` weight lie."""
     order = np.argsort(values, kind="stable")
     lost = np.cumsum(weight[order]) - weight[order]
@@ -130,7 +130,7 @@ def _recall(text: Positions, kept: Flags, weight: Floats) -> tuple[float, float,
     # Of pairs that stand for different numbers fewer are as good as these (Kish 1965).
     effective = weight.sum() ** 2 / (len(weight) * (weight**2).sum())
     units = max(round(len(np.unique(text)) * effective), 1)
-    _, low, high = share(round(recall * units), units)
+    _, low, high = share_interval(round(recall * units), units)
     return recall, min(low, recall), max(high, recall)
 
 
@@ -202,7 +202,7 @@ COMPARED, ASKED = 200_000, 400
 CHUNK = 256  # sampled texts searched at a time
 
 
-def _nearest(vectors: Vectors, size: int) -> tuple[npt.NDArray[Any], ...]:
+def sample_neighbours(vectors: Vectors, size: int) -> tuple[npt.NDArray[Any], ...]:
     """Pairs of the first texts, which are as good as any in the order of a hash, with weights."""
     strata = Strata(COMPARED)
     nothing = np.zeros(0, np.int64)
@@ -219,7 +219,7 @@ def _nearest(vectors: Vectors, size: int) -> tuple[npt.NDArray[Any], ...]:
     return strata.pairs()
 
 
-def _doubt(cosine: Floats, needed: Floats) -> Positions:
+def doubt_of(cosine: Floats, needed: Floats) -> Positions:
     """(p,) strata by how far the student is from what the judge needs; by its cosine if unknown."""
     gap = np.floor((needed - cosine) / WIDTH).astype(int)
     return np.where(needed == ALWAYS, 1000 + (cosine / WIDTH).astype(int), gap)

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays.kernel import Positions
-from pipeline.arrays.lookup import numbered, places
+from pipeline.arrays.lookup import factorize, positions_in
 
 
 @dataclass(frozen=True)
-class Units:
+class ContentGroups:
     """The units of a run.
 
     Attributes:
@@ -46,25 +46,25 @@ class Units:
         return np.searchsorted(self.rows, self.leader)
 
 
-def make_units(
+def make_groups(
     records: pa.Table, leader: Positions, *, min_tokens: int, min_detail: float
-) -> Units:
+) -> ContentGroups:
     """Number the units of `records` (sorted by record_id) given each record's leader."""
-    rows, _ = numbered(leader)
+    rows, _ = factorize(leader)
     unit = records.select(["text_hash", "image_hash", "text_tokens", "image_detail"]).take(
         pa.array(rows)
     )
     poor = pc.less(pc.fill_null(unit["image_detail"], 0.0), min_detail)
     images = pc.if_else(poor, pa.scalar(None, pa.string()), unit["image_hash"])
-    text_hashes, text = _numbered(unit["text_hash"])
-    image_hashes, image = _numbered(images)
+    text_hashes, text = _factorize(unit["text_hash"])
+    image_hashes, image = _factorize(images)
     short = pc.less(pc.fill_null(unit["text_tokens"], 0), min_tokens)
     pictured = pc.is_valid(unit["image_hash"]).to_numpy().astype(bool)
     small = short.to_numpy().astype(bool)
-    return Units(leader, rows, text, image, text_hashes, image_hashes, small, pictured)
+    return ContentGroups(leader, rows, text, image, text_hashes, image_hashes, small, pictured)
 
 
-def restricted(units: Units, chosen: Positions) -> tuple[Units, Positions, Positions]:
+def restrict(units: ContentGroups, chosen: Positions) -> tuple[ContentGroups, Positions, Positions]:
     """Some units as if they were all, their contents numbered anew.
 
     Args:
@@ -74,10 +74,10 @@ def restricted(units: Units, chosen: Positions) -> tuple[Units, Positions, Posit
         The units, each its own leader, and the places of their texts and of their pictures in
         `units.text_hashes` and `units.image_hashes`.
     """
-    text, texts = _renumbered(units.text[chosen])
-    image, images = _renumbered(units.image[chosen])
+    text, texts = _renumber(units.text[chosen])
+    image, images = _renumber(units.image[chosen])
     rows = units.rows[chosen]
-    some = Units(
+    some = ContentGroups(
         rows, rows, text, image,
         units.text_hashes.take(pa.array(texts)), units.image_hashes.take(pa.array(images)),
         units.short[chosen], units.pictured[chosen],
@@ -85,15 +85,15 @@ def restricted(units: Units, chosen: Positions) -> tuple[Units, Positions, Posit
     return some, texts, images
 
 
-def _renumbered(content: Positions) -> tuple[Positions, Positions]:
+def _renumber(content: Positions) -> tuple[Positions, Positions]:
     """(k,) places in the list of those that occur, -1 kept, and that list."""
     used = np.unique(content[content >= 0])
     return np.where(content >= 0, np.searchsorted(used, content), -1), used
 
 
-def _numbered(hashes: pa.ChunkedArray) -> tuple[pa.Array, Positions]:
+def _factorize(hashes: pa.ChunkedArray) -> tuple[pa.Array, Positions]:
     distinct = pc.drop_null(pc.unique(hashes))
     distinct = distinct.take(pc.sort_indices(distinct))
     if isinstance(distinct, pa.ChunkedArray):
         distinct = distinct.combine_chunks()
-    return distinct, places(hashes, distinct)
+    return distinct, positions_in(hashes, distinct)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from pipeline.arrays.aliases import Flags, Scores
 from pipeline.arrays.blocks import cosines
-from pipeline.arrays.kernel import FLOAT32, Positions, Scores, Vectors, fastest
+from pipeline.arrays.kernel import FLOAT32, Positions, Vectors, fastest
 from pipeline.arrays.matrix import Matrix
-
-Flags = npt.NDArray[np.bool_]
 
 CROWD_SAMPLE = 2048  # at most; see `_sample_size`
 # An estimate from fewer hits in the sample than this is noise, and raises nothing.
@@ -26,7 +24,7 @@ NEARLY = 0.75
 
 
 @dataclass(frozen=True)
-class Crowds:
+class DenseGroups:
     """Contents with so many near copies that listing every pair would be quadratic.
 
     Attributes:
@@ -56,7 +54,7 @@ class Crowds:
         return len(self.member) + self.raised
 
 
-def find_crowds(vectors: Matrix, *, floor: float, crowd: int, cosine: float) -> Crowds:
+def find_dense_groups(vectors: Matrix, *, floor: float, crowd: int, cosine: float) -> DenseGroups:
     """Bound the pairs of every row: raise floors inside crowds, collapse what is nearly identical.
 
     How many near copies a row has is estimated against a sample: the first rows, as good as any in
@@ -73,7 +71,7 @@ def find_crowds(vectors: Matrix, *, floor: float, crowd: int, cosine: float) -> 
     floors = np.full(count, floor, np.float32)
     empty = np.zeros(0, np.int64)
     if count <= crowd:
-        return Crowds(empty, empty, np.arange(count), floors, 0)
+        return DenseGroups(empty, empty, np.arange(count), floors, 0)
     steps = np.linspace(floor, max(cosine, floor), LADDER, dtype=np.float32)
     sample = vectors[: _sample_size(count, crowd)]
     limit, densest = _limit(crowd, len(sample), count), [empty]
@@ -86,11 +84,11 @@ def find_crowds(vectors: Matrix, *, floor: float, crowd: int, cosine: float) -> 
         dense = _dense_steps(block[rows], sample, steps, limit)
         floors[start + rows] = steps[np.minimum(dense, LADDER - 1)]
         densest.append(start + rows[dense == LADDER])
-    members, leaders = _collapsed(
+    members, leaders = _collapse(
         vectors, np.concatenate(densest), crowd=crowd, cosine=max(cosine, floor)
     )
     kept = np.setdiff1d(np.arange(count), members)
-    return Crowds(members, leaders, kept, floors[kept], int((floors[kept] > floor).sum()))
+    return DenseGroups(members, leaders, kept, floors[kept], int((floors[kept] > floor).sum()))
 
 
 def _sample_size(count: int, crowd: int) -> int:
@@ -111,13 +109,15 @@ def _dense_steps(block: Vectors, sample: Vectors, steps: Scores, limit: float) -
     for step in steps:
         if not len(rows):
             break
-        near = _within(scores[rows], block[rows], sample, step)
+        near = _cosines_within(scores[rows], block[rows], sample, step)
         rows = rows[np.count_nonzero(near, axis=1) > limit]
         dense[rows] += 1
     return dense
 
 
-def _within(scores: Scores, queries: Vectors, base: Vectors, cosine: np.float32 | float) -> Flags:
+def _cosines_within(
+    scores: Scores, queries: Vectors, base: Vectors, cosine: np.float32 | float
+) -> Flags:
     """(m, n) whether the exact cosines reach `cosine`, given the products in float32."""
     cosine, slack = np.float32(cosine), np.float32(FLOAT32.slack)
     near = scores >= cosine - slack
@@ -126,7 +126,7 @@ def _within(scores: Scores, queries: Vectors, base: Vectors, cosine: np.float32 
     return near
 
 
-def _collapsed(
+def _collapse(
     vectors: Matrix, dense: Positions, *, crowd: int, cosine: float
 ) -> tuple[Positions, Positions]:
     """Members and their leaders, out of rows in a crowd even at `cosine`."""
@@ -151,7 +151,9 @@ def _heads(sample: Vectors, *, cosine: float, limit: float) -> Positions:
 
     A greedy cover: the next one has nearly the most rows around it that no earlier one has.
     """
-    near = _within((FLOAT32.of(sample) @ FLOAT32.of(sample).T).numpy(), sample, sample, cosine)
+    near = _cosines_within(
+        (FLOAT32.of(sample) @ FLOAT32.of(sample).T).numpy(), sample, sample, cosine
+    )
     np.fill_diagonal(near, True)
     free, gain, heads = np.ones(len(sample), bool), near.sum(axis=1), list[int]()
     while (most := gain.max(initial=0, where=free)) > limit:
@@ -170,7 +172,9 @@ def _first_head(vectors: Matrix, rows: Positions, heads: Positions, cosine: floa
     for start in range(0, len(rows) if len(heads) else 0, ROWS):
         part = rows[start : start + ROWS]
         block = vectors[part]
-        near = _within((FLOAT32.of(block) @ FLOAT32.of(base).T).numpy(), block, base, cosine)
+        near = _cosines_within(
+            (FLOAT32.of(block) @ FLOAT32.of(base).T).numpy(), block, base, cosine
+        )
         near[np.isin(part, heads)] = False
         own[start : start + ROWS] = np.where(near.any(axis=1), near.argmax(axis=1), -1)
     return own

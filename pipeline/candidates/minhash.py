@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays.chunks import cut
+from pipeline.arrays.chunks import iter_chunks
 from pipeline.arrays.kernel import Positions
 from pipeline.config.candidates import LexicalSettings
 
@@ -53,7 +53,7 @@ def lexical_pairs(
     Returns:
         left, right (left < right, sorted, each once) and their Jaccard, float32.
     """
-    left, right = banded(signatures(texts, settings))
+    left, right = band_candidates(signatures(texts, settings))
     score = jaccards(texts, left, right, words=settings.shingle)
     kept = score >= settings.floor
     return left[kept], right[kept], score[kept]
@@ -77,7 +77,7 @@ def signatures(texts: pa.Array, settings: LexicalSettings) -> npt.NDArray[np.uin
     from rensa import RMinHash
 
     out, start = np.empty((len(texts), PERMUTATIONS), np.uint32), 0
-    for part in cut(texts, rows=SHINGLED_ROWS, limit=SHINGLED_BYTES):
+    for part in iter_chunks(texts, rows=SHINGLED_ROWS, limit=SHINGLED_BYTES):
         sets = [sorted(shingles(text, words=settings.shingle)) for text in part.to_pylist()]
         rows = RMinHash.digest_matrix_from_token_sets(sets, PERMUTATIONS, SEED).to_rows()
         out[start : start + len(sets)] = rows
@@ -85,7 +85,7 @@ def signatures(texts: pa.Array, settings: LexicalSettings) -> npt.NDArray[np.uin
     return out
 
 
-def banded(signed: npt.NDArray[np.uint32]) -> tuple[Positions, Positions]:
+def band_candidates(signed: npt.NDArray[np.uint32]) -> tuple[Positions, Positions]:
     """Pairs that agree in a whole band: neighbours and first-to-all within each bucket.
 
     A bucket of k rows gives at most 2k pairs instead of k²: every row meets the bucket's first row

@@ -12,15 +12,16 @@ from itertools import chain
 import numpy as np
 from scipy.stats import binomtest
 
-from pipeline.arrays.blocks import Pairs, block_hits, exact_pairs, reaching
-from pipeline.arrays.kernel import Floors, Hits, Positions, Scores, Vectors, each, fastest
-from pipeline.arrays.lookup import distinct, sorted_places
-from pipeline.arrays.matrix import Chosen, Matrix, unmapped
-from pipeline.arrays.memory import give_back
-from pipeline.candidates.dense_groups import Crowds, find_crowds
+from pipeline.arrays.aliases import Scores
+from pipeline.arrays.blocks import Pairs, block_hits, exact_pairs, pairs_reaching
+from pipeline.arrays.kernel import Floors, Hits, Positions, Vectors, each, fastest
+from pipeline.arrays.lookup import positions_in_sorted, sorted_unique
+from pipeline.arrays.matrix import Matrix, SelectedRows, in_memory
+from pipeline.arrays.memory import release_memory
+from pipeline.candidates.dense_groups import DenseGroups, find_dense_groups
 from pipeline.candidates.indexes import Index, build_index
-from pipeline.candidates.indexes.checkpoint import Arrays, Keep, nothing_kept
-from pipeline.candidates.reuse import Carried
+from pipeline.candidates.indexes.checkpoint import Arrays, Keep, no_checkpoint
+from pipeline.candidates.reuse import ReusedPairs
 from pipeline.config.candidates import CandidateSettings, IndexConfig
 
 # Fresh contents are searched exactly up to this many scores (10 s on two cores in bfloat16, minutes
@@ -50,7 +51,7 @@ class NearPairs:
 
     left: Positions
     right: Positions
-    crowds: Crowds
+    crowds: DenseGroups
     recall: Recall
     index: Index | None
     description: str
@@ -64,8 +65,8 @@ def near_pairs(
     index: IndexConfig,
     settings: CandidateSettings,
     seed: int,
-    carried: Carried | None = None,
-    keep: Keep = nothing_kept,
+    carried: ReusedPairs | None = None,
+    keep: Keep = no_checkpoint,
 ) -> NearPairs:
     """Find every pair with cosine >= `floor`, crowds collapsed first, recall measured after.
 
@@ -80,9 +81,11 @@ def near_pairs(
     Returns:
         Pairs (left < right), each once, sorted; crowd members appear only with their leader.
     """
-    stored = unmapped(vectors)
-    crowds = find_crowds(stored, floor=floor, crowd=settings.crowd, cosine=settings.crowd_cosine)
-    kept = Chosen(stored, crowds.kept) if len(crowds.member) else stored
+    stored = in_memory(vectors)
+    crowds = find_dense_groups(
+        stored, floor=floor, crowd=settings.crowd, cosine=settings.crowd_cosine
+    )
+    kept = SelectedRows(stored, crowds.kept) if len(crowds.member) else stored
     count = len(kept)
     if count < 2:
         nothing = Recall(1.0, 0.0, 1.0, 0, count)
@@ -94,12 +97,12 @@ def near_pairs(
     if carried is not None and _few(len(fresh), count):
         told = f"last night's pairs and {len(fresh)} fresh contents against {count}, exact"
         new = exact_pairs(kept, _of_fresh(kept, fresh, crowds.floor))
-        standing = _listed(_standing(carried, crowds, len(vectors)), kept, crowds)
+        standing = _list_pairs(_reused_pairs(carried, crowds, len(vectors)), kept, crowds)
         keys = _keys(chain(standing, new), count)
     else:
         built = build_index(index, kept, floor=crowds.floor, seed=seed, keep=keep)
         told, fresh = built.description, np.arange(count)
-        keys = _joined(built, count, crowds.floor, keep)
+        keys = _join(built, count, crowds.floor, keep)
     recall = measure_recall(
         kept, keys, floor=crowds.floor, sample=settings.recall_sample, seed=seed
     )
@@ -107,7 +110,7 @@ def near_pairs(
     return NearPairs(left, right, crowds, recall, built, told, len(fresh))
 
 
-def _with_members(keys: Positions, crowds: Crowds, count: int) -> Pairs:
+def _with_members(keys: Positions, crowds: DenseGroups, count: int) -> Pairs:
     """The rows of the pairs of kept rows and, if any, of crowd members with their leaders, sorted.
 
     Args:
@@ -119,13 +122,13 @@ def _with_members(keys: Positions, crowds: Crowds, count: int) -> Pairs:
         keys -= left * len(kept)
         sides = crowds.leader, crowds.member
         with_leader = np.minimum(*sides) * count + np.maximum(*sides)
-        keys = distinct([kept[left] * count + kept[keys], with_leader])
+        keys = sorted_unique([kept[left] * count + kept[keys], with_leader])
     left = keys // max(count, 1)
     keys -= left * count
     return left, keys
 
 
-def _joined(index: Index, count: int, floors: Scores, keep: Keep) -> Positions:
+def _join(index: Index, count: int, floors: Scores, keep: Keep) -> Positions:
     """Sorted keys of the pairs of an index's self-join, each part of it kept."""
 
     def part(number: int) -> Arrays:
@@ -134,11 +137,11 @@ def _joined(index: Index, count: int, floors: Scores, keep: Keep) -> Positions:
     parts = []
     for number in range(index.parts):
         parts.append(keep(f"part-{number}", partial(part, number))["keys"])
-        give_back()
-    return distinct(parts)
+        release_memory()
+    return sorted_unique(parts)
 
 
-def fresh_rows(crowds: Crowds, carried: Carried | None) -> Positions:
+def fresh_rows(crowds: DenseGroups, carried: ReusedPairs | None) -> Positions:
     """Places among the kept rows that last night did not search as far down as tonight."""
     if carried is None:
         return np.arange(len(crowds.kept))
@@ -150,7 +153,7 @@ def _few(fresh: int, count: int) -> bool:
     return fresh * count <= FRESH_SCORES and fresh <= FRESH_SHARE * count
 
 
-def _standing(carried: Carried, crowds: Crowds, count: int) -> Iterator[Pairs]:
+def _reused_pairs(carried: ReusedPairs, crowds: DenseGroups, count: int) -> Iterator[Pairs]:
     """Last night's pairs by their places among the kept rows."""
     place = np.full(count, -1, np.int64)
     place[crowds.kept] = np.arange(len(crowds.kept))
@@ -170,20 +173,20 @@ def _of_fresh(vectors: Matrix, fresh: Positions, floors: Scores) -> Iterator[Hit
         yield Hits(own[kept], other[kept], found.floor[kept], found.sure[kept])
 
 
-def _listed(pairs: Iterator[Pairs], vectors: Matrix, crowds: Crowds) -> Iterator[Pairs]:
+def _list_pairs(pairs: Iterator[Pairs], vectors: Matrix, crowds: DenseGroups) -> Iterator[Pairs]:
     """Leave out the pairs below both rows' raised floors."""
     for left, right in pairs:
         if crowds.raised:
             wanted = np.minimum(crowds.floor[left], crowds.floor[right])
             sure = wanted <= crowds.floor.min()
-            kept = reaching(vectors, Hits(left, right, wanted, sure))
+            kept = pairs_reaching(vectors, Hits(left, right, wanted, sure))
             left, right = left[kept], right[kept]
         yield left, right
 
 
 def _keys(pairs: Iterator[Pairs], count: int) -> Positions:
     """Pairs as sorted, distinct keys left * count + right."""
-    return distinct([left * count + right for left, right in pairs])
+    return sorted_unique([left * count + right for left, right in pairs])
 
 
 def measure_recall(
@@ -208,11 +211,11 @@ def measure_recall(
     true = np.zeros(len(rows), np.int64)
     found = np.zeros(len(rows), np.int64)
     for hits in block_hits(queries, vectors, (floors[rows], floors), kernel=fastest()):
-        real = reaching(vectors, hits, queries=queries) & (rows[hits.row] != hits.column)
+        real = pairs_reaching(vectors, hits, queries=queries) & (rows[hits.row] != hits.column)
         row, query, column = hits.row[real], rows[hits.row[real]], hits.column[real]
         key = np.minimum(query, column) * count + np.maximum(query, column)
         true += np.bincount(row, minlength=len(rows))
-        found += np.bincount(row[sorted_places(key, keys) >= 0], minlength=len(rows))
+        found += np.bincount(row[positions_in_sorted(key, keys) >= 0], minlength=len(rows))
     return _recall(true, found)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.arrays.blocks import Pairs, block_hits, cosines, reaching
+from pipeline.arrays.blocks import Pairs, block_hits, cosines, pairs_reaching
 from pipeline.arrays.kernel import Positions, Vectors, fastest
-from pipeline.arrays.lookup import distinct
-from pipeline.arrays.matrix import Chosen, Matrix, unmapped
-from pipeline.candidates.dense_groups import Crowds
+from pipeline.arrays.lookup import sorted_unique
+from pipeline.arrays.matrix import Matrix, SelectedRows, in_memory
+from pipeline.candidates.dense_groups import DenseGroups
 from pipeline.candidates.indexes import Index
 from pipeline.candidates.near_pairs import FRESH_SCORES
 
@@ -18,7 +18,7 @@ ROWS = 4096  # pictures asked for at a time: 59 MB of vectors of 512 numbers
 
 
 def turned_pairs(
-    vectors: Vectors, turned: Vectors, crowds: Crowds, *, fresh: Positions, index: Index | None
+    vectors: Vectors, turned: Vectors, crowds: DenseGroups, *, fresh: Positions, index: Index | None
 ) -> Pairs:
     """Pairs of pictures of which one, turned or mirrored, is as near the other as the floor asks.
 
@@ -33,7 +33,7 @@ def turned_pairs(
         Rows of the vectors, left < right, each pair once, sorted.
     """
     count, kept = len(vectors), crowds.kept
-    search = _Search(Chosen(unmapped(vectors), kept), turned, crowds)
+    search = _Search(SelectedRows(in_memory(vectors), kept), turned, crowds)
     old = np.setdiff1d(np.arange(len(kept)), fresh)
     keys = [np.zeros(0, np.int64)]
     for asked, given in ((fresh, np.arange(len(kept))), (old, fresh)):
@@ -41,21 +41,21 @@ def turned_pairs(
         for one, other in search.pairs(asked, given, through):
             rows = kept[one[one != other]], kept[other[one != other]]
             keys.append(np.unique(np.minimum(*rows) * count + np.maximum(*rows)))
-    found = distinct(keys)
+    found = sorted_unique(keys)
     return found // max(count, 1), found % max(count, 1)
 
 
 class _Search:
     """Kept rows, asked for in other orientations; places are those among the kept rows."""
 
-    def __init__(self, vectors: Chosen, turned: Vectors, crowds: Crowds) -> None:
+    def __init__(self, vectors: SelectedRows, turned: Vectors, crowds: DenseGroups) -> None:
         self.vectors, self.turned, self.crowds = vectors, turned, crowds
         self.orientations = turned.shape[1] // max(vectors.shape[1], 1)
 
     def pairs(self, asked: Positions, given: Positions, index: Index | None) -> Iterator[Pairs]:
         """(asked place, given place) wherever the lower of both floors is reached."""
         many = len(asked) * len(given) * self.orientations > FRESH_SCORES
-        base = Chosen(self.vectors.vectors, self.vectors.rows[given])
+        base = SelectedRows(self.vectors.vectors, self.vectors.rows[given])
         for start in range(0, len(asked), ROWS):
             rows = asked[start : start + ROWS]
             queries = self._queries(rows)
@@ -77,7 +77,7 @@ class _Search:
         self, queries: Vectors, base: Matrix, floors: tuple[Vectors, Vectors]
     ) -> Iterator[Pairs]:
         for hits in block_hits(queries, base, floors, kernel=fastest()):
-            real = reaching(base, hits, queries=queries)
+            real = pairs_reaching(base, hits, queries=queries)
             yield hits.row[real], hits.column[real]
 
     def _through(self, index: Index, queries: Vectors, floors: Vectors) -> Iterator[Pairs]:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.arrays.aliases import Flags, Scores
 from pipeline.arrays.kernel import Positions
-from pipeline.arrays.lookup import places
-
-Flags = npt.NDArray[np.bool_]
-Scores = npt.NDArray[np.float32]
+from pipeline.arrays.lookup import positions_in
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,7 @@ class Near:
 
 
 @dataclass(frozen=True)
-class Carried:
+class ReusedPairs:
     """Last night's near pairs between contents that are still there, in tonight's places.
 
     Attributes:
@@ -38,9 +35,9 @@ class Carried:
     floor: Scores
 
 
-def carry(
+def reuse_near_pairs(
     tonight: pa.Array, before: pa.Array, near: Near, *, again: Flags, floor: Scores
-) -> Carried:
+) -> ReusedPairs:
     """Move last night's near pairs to tonight's contents.
 
     Args:
@@ -48,7 +45,7 @@ def carry(
         again: (tonight,) contents to be looked at as if they were new.
         floor: (before,) as in `Carried`, by last night's places.
     """
-    place = places(before, tonight)
+    place = positions_in(before, tonight)
     stayed = place >= 0
     floors = np.full(len(tonight), np.inf, np.float32)
     floors[place[stayed]] = floor[stayed]
@@ -56,4 +53,4 @@ def carry(
     left, right = place[near.left], place[near.right]
     kept = (left >= 0) & (right >= 0)
     kept[kept] = np.maximum(floors[left[kept]], floors[right[kept]]) < np.inf
-    return Carried(Near(left[kept], right[kept], near.score[kept]), floors)
+    return ReusedPairs(Near(left[kept], right[kept], near.score[kept]), floors)

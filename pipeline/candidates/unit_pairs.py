@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.arrays.kernel import Positions
-from pipeline.candidates.content_groups import Units
+from pipeline.candidates.content_groups import ContentGroups
 
 # What proposed a pair; a pair can have several.
 TEXT, LEXICAL, IMAGE = 1, 2, 4
@@ -21,7 +21,7 @@ EXPAND_LIMIT = 64
 
 
 @dataclass(frozen=True)
-class Candidates:
+class CandidatePairs:
     """Pairs of units, each once, sorted.
 
     Attributes:
@@ -34,63 +34,63 @@ class Candidates:
     stage: npt.NDArray[np.uint8]
     lexical: npt.NDArray[np.float32]
 
-    def part(self, rows: slice | npt.NDArray[np.bool_]) -> Candidates:
+    def part(self, rows: slice | npt.NDArray[np.bool_]) -> CandidatePairs:
         """Some of the pairs."""
-        return Candidates(self.key[rows], self.stage[rows], self.lexical[rows])
+        return CandidatePairs(self.key[rows], self.stage[rows], self.lexical[rows])
 
 
 def propose(
-    units: Units,
+    units: ContentGroups,
     *,
     text: tuple[Positions, Positions],
     lexical: tuple[Positions, Positions, npt.NDArray[np.float32]],
     image: tuple[Positions, Positions],
-) -> Candidates:
+) -> CandidatePairs:
     """Turn pairs of contents into pairs of units and merge what several sources propose."""
     # The hub of a shared content has the other modality too, so that a record with this content
     # alone cannot tie together what the other modality tells apart.
-    texts = _Sharing(units.text, fuller=units.image >= 0)
-    images = _Sharing(units.image, fuller=units.text >= 0)
+    texts = _SharedContents(units.text, fuller=units.image >= 0)
+    images = _SharedContents(units.image, fuller=units.text >= 0)
     left, right = texts.siblings()
     # Equal but tiny texts ("n/a") under different pictures say nothing; the pictures decide.
     telling = ~(units.short[left] & units.pictured[left] & units.pictured[right])
     parts = [
-        _proposed(left[telling], right[telling], TEXT),
-        _proposed(*images.siblings(), IMAGE),
-        _proposed(*texts.expand(text[0], text[1])[:2], TEXT),
-        _proposed(*images.expand(image[0], image[1])[:2], IMAGE),
+        _proposals(left[telling], right[telling], TEXT),
+        _proposals(*images.siblings(), IMAGE),
+        _proposals(*texts.expand(text[0], text[1])[:2], TEXT),
+        _proposals(*images.expand(image[0], image[1])[:2], IMAGE),
     ]
     first, second, source = texts.expand(lexical[0], lexical[1])
-    parts.append(_proposed(first, second, LEXICAL, lexical[2][source]))
-    return _merged(parts, len(units.rows))
+    parts.append(_proposals(first, second, LEXICAL, lexical[2][source]))
+    return _merge(parts, len(units.rows))
 
 
-Part = tuple[Positions, Positions, npt.NDArray[np.uint8], npt.NDArray[np.float32]]
+PairPart = tuple[Positions, Positions, npt.NDArray[np.uint8], npt.NDArray[np.float32]]
 
 
-def _proposed(
+def _proposals(
     left: Positions, right: Positions, stage: int, lexical: npt.NDArray[np.float32] | None = None
-) -> Part:
+) -> PairPart:
     score = np.full(len(left), np.nan, np.float32) if lexical is None else lexical
     low, high = np.minimum(left, right), np.maximum(left, right)
     return low, high, np.full(len(left), stage, np.uint8), score
 
 
-def _merged(parts: list[Part], count: int) -> Candidates:
+def _merge(parts: list[PairPart], count: int) -> CandidatePairs:
     key = np.concatenate([left * count + right for left, right, _, _ in parts])
     stage = np.concatenate([part[2] for part in parts])
     lexical = np.concatenate([part[3] for part in parts])
     order = np.argsort(key, kind="stable")
     key, stage, lexical = key[order], stage[order], lexical[order]
     if not len(key):
-        return Candidates(key, stage, lexical)
+        return CandidatePairs(key, stage, lexical)
     starts = np.flatnonzero(np.diff(key, prepend=key[0] - 1))
-    return Candidates(
+    return CandidatePairs(
         key[starts], np.bitwise_or.reduceat(stage, starts), np.fmax.reduceat(lexical, starts)
     )
 
 
-class _Sharing:
+class _SharedContents:
     """Which units share a content."""
 
     def __init__(self, content: Positions, *, fuller: npt.NDArray[np.bool_]) -> None:
@@ -113,11 +113,11 @@ class _Sharing:
         single = np.flatnonzero(product == 1)
         small = np.flatnonzero((product > 1) & (product <= EXPAND_LIMIT))
         large = np.flatnonzero(product > EXPAND_LIMIT)
-        spread, within = _counted(small, product[small])
+        spread, within = _counts(small, product[small])
         row, column = np.divmod(within, self.sizes[right[spread]])
         # Large products: each side's first unit with every unit of the other, which is linear.
-        by_left, at_left = _counted(large, self.sizes[left[large]])
-        by_right, at_right = _counted(large, self.sizes[right[large]])
+        by_left, at_left = _counts(large, self.sizes[left[large]])
+        by_right, at_right = _counts(large, self.sizes[right[large]])
         source = np.concatenate([single, spread, by_left, by_right])
         offset_left = np.concatenate([np.zeros_like(single), row, at_left, np.zeros_like(at_right)])
         offset_right = np.concatenate(
@@ -128,7 +128,7 @@ class _Sharing:
         return first, second, source
 
 
-def _counted(values: Positions, counts: Positions) -> tuple[Positions, Positions]:
+def _counts(values: Positions, counts: Positions) -> tuple[Positions, Positions]:
     """Each value repeated as often as its count says, and 0, 1, 2 … within each repetition."""
     repeated = np.repeat(values, counts)
     return repeated, np.arange(len(repeated)) - np.repeat(np.cumsum(counts) - counts, counts)

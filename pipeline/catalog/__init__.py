@@ -12,8 +12,8 @@ writer.lock, writer.owner.json   held by the run under way, and who that is; tra
 """
 
 from pipeline.catalog.catalog import Catalog
-from pipeline.catalog.scratch import Work
+from pipeline.catalog.scratch import Scratch
 from pipeline.catalog.tables import Tables
 from pipeline.catalog.vectors import VectorStore
 
-__all__ = ["Catalog", "Tables", "VectorStore", "Work"]
+__all__ = ["Catalog", "Scratch", "Tables", "VectorStore"]

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from pipeline.catalog.runs import Run, read_back, runs_of, written_down
-from pipeline.catalog.scratch import Work
+from pipeline.catalog.runs import Run, read_run_file, runs_of, write_run_file
+from pipeline.catalog.scratch import Scratch
 from pipeline.catalog.tables import Tables
 from pipeline.catalog.vectors import VectorStore
 from pipeline.errors import CatalogError
 from pipeline.storage.disk_errors import disk_errors
-from pipeline.storage.lock import Lock, check_held, held, name_run
+from pipeline.storage.lock import Lock, check_held, hold, name_run
 from pipeline.storage.place import Place
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ WRITER = "writer.lock"
 ROW = "run.json"
 
 
-class InCatalog(Protocol):
+class CatalogLocation(Protocol):
     """A configuration that names a catalog."""
 
     @property
@@ -65,7 +65,7 @@ class Catalog:
         self.tables = Tables(self.root / "tables")
 
     @classmethod
-    def of(cls, config: InCatalog, *, create: bool = True) -> Catalog:
+    def of(cls, config: CatalogLocation, *, create: bool = True) -> Catalog:
         """The catalog that a configuration names."""
         return cls(config.catalog, options=config.catalog_options, create=create)
 
@@ -84,17 +84,17 @@ class Catalog:
         """The vectors of one encoder; `moved_aside` is told of the parts that are damaged."""
         return VectorStore(self.root / "vectors" / fingerprint, moved_aside=moved_aside)
 
-    def work(self, run: str) -> Work:
+    def work(self, run: str) -> Scratch:
         """The scratch of a run."""
-        return Work(self.local / "work" / run)
+        return Scratch(self.local / "work" / run)
 
     def disk_errors(self, run: str) -> AbstractContextManager[None]:
         """Turn errors of a full or failing disk into one that says what is intact."""
         return disk_errors(self.local, self.local / "work" / run)
 
-    def unfinished(self) -> list[Work]:
+    def unfinished(self) -> list[Scratch]:
         """The scratch of the runs that did not come to their end, the oldest first."""
-        return [Work(path) for path in sorted((self.local / "work").glob("*")) if path.is_dir()]
+        return [Scratch(path) for path in sorted((self.local / "work").glob("*")) if path.is_dir()]
 
     def run_folder(self, run: str) -> Path:
         """Where a run's configuration, summary, report and exports are kept.
@@ -138,7 +138,7 @@ class Catalog:
         Raises:
             CatalogError: another run holds it.
         """
-        return held(
+        return hold(
             self.root / WRITER,
             taken=f"another run is writing to {self.root}{{owner}}; wait for it to end, or give "
             "this run a catalog of its own",
@@ -154,7 +154,7 @@ class Catalog:
         Raises:
             CatalogError: another fine-tune holds it.
         """
-        return held(
+        return hold(
             self.root / "training.lock",
             taken=f"another fine-tune is under way in {self.root}{{owner}}; wait for it to end",
         )
@@ -221,7 +221,7 @@ class Catalog:
 
     def _confirm(self, run: Run) -> None:
         """Keep a recorded run's row beside the table too, should `runs` ever be damaged."""
-        self._write(run, ROW, written_down(run))
+        self._write(run, ROW, write_run_file(run))
         self.send_run_folder(run.run)
 
     def send_run_folder(self, run: str) -> None:
@@ -251,7 +251,7 @@ class Catalog:
         rows = [json.loads((folder / name / ROW).read()) for name in names]
         aside = f"runs-damaged-{len(self.tables.root.names())}"
         (self.tables.root / "runs").move(self.tables.root / aside)
-        self.tables.append("runs", read_back(rows))
+        self.tables.append("runs", read_run_file(rows))
         return len(rows)
 
     def runs(self) -> list[Run]:

@@ -10,20 +10,20 @@ from pipeline.catalog.runs import Run
 from pipeline.errors import CatalogError
 
 
-def line(catalog: Catalog, run: Run) -> list[Run]:
+def event_line(catalog: Catalog, run: Run) -> list[Run]:
     """The runs that led to `run`, the oldest first, itself last.
 
     Each was published when the next began; held, discarded and rolled back runs are none of them.
     """
     known = {one.run: one for one in catalog.runs()}
-    found, name = [run], base_of(run)
+    found, name = [run], events_base(run)
     while name in known:
         found.append(known[name])
-        name = base_of(known[name])
+        name = events_base(known[name])
     return found[::-1]
 
 
-def base_of(run: Run) -> str | None:
+def events_base(run: Run) -> str | None:
     """The run that a run's changes are told against."""
     base: str | None = (run.summary.get("changes") or {}).get("base")
     return base
@@ -45,7 +45,7 @@ def events_of(catalog: Catalog, run: Run, *, since: str | None = None) -> pa.Tab
 
 
 def _after(catalog: Catalog, run: Run, since: str) -> list[Run]:
-    runs = line(catalog, run)
+    runs = event_line(catalog, run)
     names = [one.run for one in runs]
     if since not in names:
         status = next((one.status for one in catalog.runs() if one.run == since), "not known")
@@ -60,7 +60,7 @@ def retired_ids(catalog: Catalog, run: Run | None) -> pa.Array:
     """Ids of the clusters that died in the runs that led to `run`, itself too."""
     if run is None or "events" not in run.versions:
         return pa.array([], pa.string())
-    names = [one.run for one in line(catalog, run)]
+    names = [one.run for one in event_line(catalog, run)]
     died = (ds.field("event") == "died") & ds.field("run").isin(names)
     found = catalog.dataset("events", run=run).to_table(columns=["cluster_id"], filter=died)
     return found["cluster_id"].combine_chunks().cast(pa.string())

@@ -27,14 +27,14 @@ SLACK = 0.1  # share of a part's vectors that may be of no use before it is writ
 
 
 @dataclass(frozen=True)
-class Plan:
+class PrunePlan:
     """Which runs stay whole and which are dropped now; both the newest first."""
 
     kept: tuple[Run, ...]
     dropped: tuple[Run, ...]
 
 
-def plan(runs: Sequence[Run], *, keep: int, days: float, now: datetime) -> Plan:
+def plan_pruning(runs: Sequence[Run], *, keep: int, days: float, now: datetime) -> PrunePlan:
     """Divide the runs, given the newest first; runs dropped before are in neither.
 
     Args:
@@ -50,7 +50,7 @@ def plan(runs: Sequence[Run], *, keep: int, days: float, now: datetime) -> Plan:
     for run in whole:
         stays = run.run in names or run.status == "held" or run.finished >= since
         (kept if stays else dropped).append(run)
-    return Plan(tuple(kept), tuple(dropped))
+    return PrunePlan(tuple(kept), tuple(dropped))
 
 
 def prune(
@@ -67,9 +67,9 @@ def prune(
         `waiting`: why the vectors were left for another time, else None.
     """
     runs = catalog.runs()
-    decided = plan(runs, keep=keep, days=days, now=now)
+    decided = plan_pruning(runs, keep=keep, days=days, now=now)
     if not dry_run and decided.dropped:
-        catalog.change([_dropped(run, now) for run in decided.dropped])
+        catalog.change([_dropped_runs(run, now) for run in decided.dropped])
     facts: dict[str, Any] = {
         "kept": [run.run for run in decided.kept],
         "dropped": [run.run for run in decided.dropped],
@@ -91,7 +91,7 @@ def prune(
         return facts | {"waiting": str(error)}
 
 
-def _dropped(run: Run, now: datetime) -> Run:
+def _dropped_runs(run: Run, now: datetime) -> Run:
     return replace(run, summary=run.summary | {"tables_dropped": now.isoformat()})
 
 
@@ -117,7 +117,7 @@ def _vectors(catalog: Catalog, kept: Sequence[Run], *, slack: float) -> dict[str
     vectors, encoders = 0, []
     for fingerprint in catalog.stored_encoders():
         if fingerprint in used:
-            needed = _needed(catalog, used[fingerprint])
+            needed = _needed_versions(catalog, used[fingerprint])
             vectors += catalog.vectors(fingerprint).keep(needed, slack=slack)
         elif fingerprint not in registered:
             catalog.remove_encoder(fingerprint)
@@ -141,7 +141,7 @@ def _encoders(kept: Sequence[Run], stored: Sequence[str]) -> dict[str, set[tuple
     return found | {name: signed for name in stored if name.startswith(SIGNATURES)}
 
 
-def _needed(catalog: Catalog, places: set[tuple[int, str]]) -> pa.Array:
+def _needed_versions(catalog: Catalog, places: set[tuple[int, str]]) -> pa.Array:
     hashes = pa.array([], pa.string())
     for version, column in sorted(places):
         read = catalog.tables.read("records", version=version, columns=[column])[column]

@@ -15,7 +15,7 @@ from pipeline.errors import CatalogError
 
 
 @dataclass(frozen=True)
-class Word:
+class Decision:
     """Who decided, when, and why."""
 
     by: str
@@ -32,14 +32,14 @@ def free_name(name: str, taken: Collection[str]) -> str:
     return free
 
 
-def release(catalog: Catalog, name: str, word: Word) -> Run:
+def release(catalog: Catalog, name: str, word: Decision) -> Run:
     """Make a held run the published one.
 
     Raises:
         CatalogError: it is not held, or another run was published since it began: what it changed
             was told from an older one.
     """
-    run = _held(catalog, name)
+    run = _held_run(catalog, name)
     published = catalog.published()
     current = published.run if published else None
     base = run.summary.get("base")
@@ -49,19 +49,19 @@ def release(catalog: Catalog, name: str, word: Word) -> Run:
             f"and {current or 'nothing'} is published now; discard it and `gemel run` again"
         )
     _check_tables(catalog, run)
-    return _commit(catalog, [_changed(run, "published", "released", word)])
+    return _commit(catalog, [_change(run, "published", "released", word)])
 
 
-def discard(catalog: Catalog, name: str, word: Word) -> Run:
+def discard(catalog: Catalog, name: str, word: Decision) -> Run:
     """Throw a held run away: its row stays, its tables go with the retention.
 
     Raises:
         CatalogError: it is not held.
     """
-    return _commit(catalog, [_changed(_held(catalog, name), "discarded", "discarded", word)])
+    return _commit(catalog, [_change(_held_run(catalog, name), "discarded", "discarded", word)])
 
 
-def rollback(catalog: Catalog, name: str | None, word: Word) -> Run:
+def rollback(catalog: Catalog, name: str | None, word: Decision) -> Run:
     """Make an earlier run the one that readers see, and the next night's base.
 
     Args:
@@ -73,11 +73,11 @@ def rollback(catalog: Catalog, name: str | None, word: Word) -> Run:
     published = [run for run in catalog.runs() if run.status == "published"]
     if not published and name is None:
         raise CatalogError(f"the catalog {catalog.root} has no published run to roll back")
-    target = _earlier(published) if name is None else _undone(catalog, name, published)
+    target = _earlier(published) if name is None else _undone_runs(catalog, name, published)
     _check_tables(catalog, target)
     later = [run for run in published if run.place > target.place]
-    changed = [_changed(run, "rolled_back", f"rolled back to {target.run}", word) for run in later]
-    return _commit(catalog, [_changed(target, "published", "made current again", word), *changed])
+    changed = [_change(run, "rolled_back", f"rolled back to {target.run}", word) for run in later]
+    return _commit(catalog, [_change(target, "published", "made current again", word), *changed])
 
 
 def _earlier(published: list[Run]) -> Run:
@@ -89,7 +89,7 @@ def _earlier(published: list[Run]) -> Run:
     return published[1]
 
 
-def _undone(catalog: Catalog, name: str, published: list[Run]) -> Run:
+def _undone_runs(catalog: Catalog, name: str, published: list[Run]) -> Run:
     run = catalog.run(name)
     if published and run.run == published[0].run:
         raise CatalogError(f"run {name} is what readers see already; nothing to roll back")
@@ -101,7 +101,7 @@ def _undone(catalog: Catalog, name: str, published: list[Run]) -> Run:
     return run
 
 
-def _held(catalog: Catalog, name: str) -> Run:
+def _held_run(catalog: Catalog, name: str) -> Run:
     run = catalog.run(name)
     if run.status != "held":
         raise CatalogError(
@@ -116,7 +116,7 @@ def _check_tables(catalog: Catalog, run: Run) -> None:
         catalog.dataset(table, run=run)
 
 
-def _changed(run: Run, status: str, action: str, word: Word) -> Run:
+def _change(run: Run, status: str, action: str, word: Decision) -> Run:
     entry = {"action": action, "by": word.by, "at": word.at.isoformat(), "reason": word.reason}
     history = [*run.summary.get("history", []), entry]
     return replace(run, status=status, summary=run.summary | {"status": status, "history": history})

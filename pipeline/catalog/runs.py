@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.schemas import RUNS, completed
+from pipeline.storage.schemas import RUNS, completed
 
 _JSON = ("config", "versions", "summary")
 _TIMES = ("started", "finished")
@@ -54,13 +54,13 @@ def runs_of(rows: pa.Table) -> list[Run]:
     return sorted(found, key=lambda run: run.place, reverse=True)
 
 
-def written_down(run: Run) -> dict[str, Any]:
+def write_run_file(run: Run) -> dict[str, Any]:
     """A run's row as JSON has it."""
     row: dict[str, Any] = run.row().to_pylist()[0]
     return row | {name: row[name].isoformat() for name in _TIMES}
 
 
-def read_back(rows: list[dict[str, Any]]) -> pa.Table:
+def read_run_file(rows: list[dict[str, Any]]) -> pa.Table:
     """Rows that `written_down` gave, as a table."""
     timed = [row | {name: datetime.fromisoformat(row[name]) for name in _TIMES} for row in rows]
     return pa.Table.from_pylist(timed, schema=RUNS)

@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import CatalogError
-from pipeline.storage.atomic import sync
+from pipeline.storage.atomic import sync_folder
 
 FACTS = ".facts.json"
 
 
-class Work:
+class Scratch:
     """A folder of named shards, arrays and facts; every write is atomic.
 
     Shards are kept under a key that names what they were made from: a run that was
@@ -41,7 +41,7 @@ class Work:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         pq.write_table(table, partial, compression="zstd", compression_level=1)
-        sync(partial)
+        sync_folder(partial)
         os.replace(partial, path)
         return path.stat().st_size
 
@@ -118,13 +118,13 @@ class Work:
 
     def settle(self, name: str) -> None:
         """Bring a matrix to the disk: facts that say it is finished may outlive the machine."""
-        sync(self.folder / f"{name}.npy")
+        sync_folder(self.folder / f"{name}.npy")
 
     def save(self, name: str, **arrays: npt.NDArray[Any]) -> None:
         """Keep numpy arrays under `name`."""
         partial = self.folder / f"{name}.partial.npz"
         np.savez(partial, allow_pickle=False, **arrays)
-        sync(partial)
+        sync_folder(partial)
         os.replace(partial, self.folder / f"{name}.npz")
 
     def has(self, name: str) -> bool:
@@ -197,7 +197,7 @@ def _write(path: Path, value: Any) -> None:
     """Make JSON, its keys as they come, the content of a file in one step, on the disk."""
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(value), encoding="utf-8")
-    sync(partial)
+    sync_folder(partial)
     os.replace(partial, path)
 
 

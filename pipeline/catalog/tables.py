@@ -19,9 +19,9 @@ import pyarrow.dataset as ds
 from pipeline.catalog.commit_seal import check_seal, seal
 from pipeline.catalog.damage import advice
 from pipeline.errors import CatalogError, DamagedTableError
-from pipeline.schemas import TABLES, completed, conform
-from pipeline.storage.checksums import DamageError, Part, check_footer, write_parts
+from pipeline.storage.checksums import DamageError, WrittenPart, check_footer, write_parts
 from pipeline.storage.place import Place
+from pipeline.storage.schemas import TABLES, completed, conform
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -75,7 +75,7 @@ class Tables:
         files = self._written(table, both.take(where))
         return self._commit(table, files, mode="overwrite", delta=delta)
 
-    def _written(self, table: str, data: pa.Table | Iterable[pa.RecordBatch]) -> list[Part]:
+    def _written(self, table: str, data: pa.Table | Iterable[pa.RecordBatch]) -> list[WrittenPart]:
         schema = TABLES[table]
         batches = conform(data, schema).to_batches() if isinstance(data, pa.Table) else data
         # The number puts the files of several commits in their order.
@@ -83,7 +83,7 @@ class Tables:
         return list(write_parts(self.root / table, stem, batches, schema, **_WRITE))
 
     def _commit(
-        self, table: str, files: list[Part], *, mode: Any, delta: DeltaTable | None = None
+        self, table: str, files: list[WrittenPart], *, mode: Any, delta: DeltaTable | None = None
     ) -> int:
         """Make written files the table, or a part of it, in one step."""
         from deltalake import Schema
@@ -128,7 +128,7 @@ class Tables:
             ) from error
         return self._version(table, since=int(delta.version()), files=files)
 
-    def _version(self, table: str, *, since: int, files: list[Part]) -> int:
+    def _version(self, table: str, *, since: int, files: list[WrittenPart]) -> int:
         """The version that a commit made: the next, unless others wrote in between."""
         last = self._last(table)
         if last <= since + 1 or not files:

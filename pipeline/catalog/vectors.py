@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 
 from pipeline.encoders.embeddings import WRITE_OPTIONS
 from pipeline.errors import DamagedVectorsError
-from pipeline.schemas import vector_schema
 from pipeline.storage.checksums import DamageError, check_footer, write_parts
 from pipeline.storage.place import Place
+from pipeline.storage.schemas import vector_schema
 
 BATCH = 16_384
 _READ_ERRORS = (DamageError, pa.ArrowException, OSError)

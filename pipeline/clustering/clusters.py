@@ -8,22 +8,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.arrays.aliases import Floats
 from pipeline.arrays.kernel import Positions
-from pipeline.candidates.content_groups import Units
-from pipeline.clustering.cover.constraints import constrained
-from pipeline.clustering.cover.star_clustering import Grouping, group
+from pipeline.candidates.content_groups import ContentGroups
+from pipeline.clustering.cover.constraints import constrain
+from pipeline.clustering.cover.star_clustering import Grouping, cluster_links
 from pipeline.clustering.lineage import new_ids
 from pipeline.clustering.links import Links
-from pipeline.clustering.must_link_groups import Entities, cut_links
-from pipeline.clustering.review import doubted_clusters
+from pipeline.clustering.must_link_groups import MustLinkGroups, cut_links
+from pipeline.clustering.review import clusters_in_review
 from pipeline.clustering.survivorship import preference
 from pipeline.config.run import ClusterSettings
-from pipeline.labels.verdicts import Verdicts, none
-from pipeline.schemas import CLUSTERS
-
-__all__ = ["Links", "cluster_tables"]
-
-Floats = npt.NDArray[np.float64]
+from pipeline.labels.verdicts import Verdicts, no_verdicts
+from pipeline.storage.schemas import CLUSTERS
 
 VERDICT = 4  # beside the bits of `found_by`
 EVIDENCE = (
@@ -34,7 +31,7 @@ EVIDENCE = (
 
 def cluster_tables(
     records: pa.Table,
-    units: Units,
+    units: ContentGroups,
     links: Links,
     settings: ClusterSettings,
     verdicts: Verdicts | None = None,
@@ -48,13 +45,13 @@ def cluster_tables(
         The clusters table (every record once, sorted by record_id, under a new cluster id each
         time: a hash of the smallest record id) and the cut links.
     """
-    verdicts = verdicts or none()
-    bound = constrained(units, links, verdicts)
-    entities = Entities.of(bound)
+    verdicts = verdicts or no_verdicts()
+    bound = constrain(units, links, verdicts)
+    entities = MustLinkGroups.of(bound)
     of_record = bound.entity[bound.of_record]
     rank, rules = preference(records, bound, settings)
     best = _best_record(of_record, rank)
-    grouping = group(
+    grouping = cluster_links(
         len(entities.rows), entities.left, entities.right, entities.probability,
         rank[best].argsort().argsort(), apart=(bound.apart_left, bound.apart_right),
     )  # fmt: skip
@@ -65,7 +62,7 @@ def cluster_tables(
     cohesion = np.ones(len(size))
     np.minimum.at(cohesion, cluster, to_kept[of_record])
     ids = records["record_id"].combine_chunks()
-    doubted = doubted_clusters(
+    doubted = clusters_in_review(
         grouping, bound, entities, units=units, texts=records["text"], verdicts=verdicts
     )
     table = pa.table(
@@ -96,7 +93,7 @@ def _best_record(of_record: Positions, rank: Positions) -> Positions:
     return order[np.searchsorted(of_record[order], np.arange(int(of_record.max(initial=-1)) + 1))]
 
 
-def _probability_to_representative(grouping: Grouping, links: Entities) -> Floats:
+def _probability_to_representative(grouping: Grouping, links: MustLinkGroups) -> Floats:
     """(e,) probability of each entity's own link to its representative; 1 for the latter."""
     out = np.ones(len(grouping.cluster))
     for one, other in ((links.left, links.right), (links.right, links.left)):
@@ -111,7 +108,7 @@ def _cluster_ids(ids: pa.Array, cluster: Positions) -> pa.Array:
     return new_ids(ids.take(pa.array(first)), taken=ids[:0]).take(pa.array(cluster))
 
 
-def _evidence(grouping: Grouping, links: Entities, size: Positions) -> npt.NDArray[np.str_]:
+def _evidence(grouping: Grouping, links: MustLinkGroups, size: Positions) -> npt.NDArray[np.str_]:
     """What holds each cluster together: its links to the representative, and verdicts."""
     bits = np.zeros(len(size), np.uint8)
     representative = grouping.representative

@@ -13,12 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.lookup import flat, places
+from pipeline.arrays.aliases import Flags, Ints
+from pipeline.arrays.lookup import as_strings, positions_in
 from pipeline.errors import PipelineError
-from pipeline.schemas import EVENTS
-
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
+from pipeline.storage.schemas import EVENTS
 
 KINDS = ("born", "grown", "shrunk", "merged", "split", "changed", "died")
 
@@ -32,19 +30,21 @@ def events(before: pa.Table, after: pa.Table, *, run: str) -> pa.Table:
     Returns:
         `EVENTS`, one row per cluster that gained or lost a record, sorted by cluster_id.
     """
-    names = flat(pc.unique(pa.chunked_array([*_chunks(before), *_chunks(after)], pa.string())))
+    names = as_strings(
+        pc.unique(pa.chunked_array([*_chunks(before), *_chunks(after)], pa.string()))
+    )
     names = names.take(pc.sort_indices(names))
-    old, new = places(before["cluster_id"], names), places(after["cluster_id"], names)
-    records, earlier = flat(after["record_id"]), flat(before["record_id"])
-    place = places(records, earlier)
-    gone = np.flatnonzero(places(earlier, records) < 0)
+    old, new = positions_in(before["cluster_id"], names), positions_in(after["cluster_id"], names)
+    records, earlier = as_strings(after["record_id"]), as_strings(before["record_id"])
+    place = positions_in(records, earlier)
+    gone = np.flatnonzero(positions_in(earlier, records) < 0)
     was = np.concatenate([np.where(place >= 0, old[place], -1) if len(old) else place, old[gone]])
     now = np.concatenate([new, np.full(len(gone), -1)])
     records = pa.concat_arrays([records, earlier.take(pa.array(gone))])
     moved = was != now
     touched = np.unique(np.concatenate([was[moved], now[moved]]))
     touched = touched[touched >= 0]
-    told = _Telling(names, touched)
+    told = _EventWriter(names, touched)
     return pa.table(
         {
             "run": pa.array([run] * len(touched), pa.string()),
@@ -69,7 +69,7 @@ def _sizes(cluster: Ints, touched: Ints, count: int) -> Ints:
     return np.bincount(cluster[cluster >= 0], minlength=count)[touched]
 
 
-class _Telling:
+class _EventWriter:
     """Lists of records and of clusters, one list per touched cluster."""
 
     def __init__(self, names: pa.Array, touched: Ints) -> None:
@@ -82,7 +82,7 @@ class _Telling:
         at = np.flatnonzero(moved & (owner >= 0))
         table = pa.table({"slot": self.slot[owner[at]], "record": records.take(pa.array(at))})
         table = table.sort_by([("slot", "ascending"), ("record", "ascending")])
-        return self._listed(table["slot"].to_numpy(), flat(table["record"]))
+        return self._listed(table["slot"].to_numpy(), as_strings(table["record"]))
 
     def clusters(self, owner: Ints, other: Ints) -> pa.Array:
         """The other night's clusters that share a record with the owner, ascending."""
@@ -112,7 +112,7 @@ def _kinds(was: Ints, now: Ints, moved: Flags, touched: Ints, count: int) -> npt
     return np.asarray(np.select([c[touched] for c in conditions], kinds, "shrunk"), np.str_)
 
 
-def apply(told: pa.Table, mapping: pa.Table) -> pa.Table:
+def replay(told: pa.Table, mapping: pa.Table) -> pa.Table:
     """Replay one run's events on last night's record_id → cluster_id.
 
     Returns:
@@ -121,16 +121,16 @@ def apply(told: pa.Table, mapping: pa.Table) -> pa.Table:
     Raises:
         PipelineError: the events do not follow on this mapping.
     """
-    records, clusters = flat(mapping["record_id"]), flat(mapping["cluster_id"])
+    records, clusters = as_strings(mapping["record_id"]), as_strings(mapping["cluster_id"])
     left, lost = _pairs(told, "removed")
-    at = places(left, records)
+    at = positions_in(left, records)
     if (at < 0).any() or pc.any(pc.not_equal(clusters.take(pa.array(at)), lost)).as_py():
         raise _out_of_order(told)
     stays = np.ones(len(records), bool)
     stays[at] = False
     records, clusters = records.filter(pa.array(stays)), clusters.filter(pa.array(stays))
     came, gained = _pairs(told, "added")
-    if (places(came, records) >= 0).any():
+    if (positions_in(came, records) >= 0).any():
         raise _out_of_order(told)
     table = pa.table(
         {
@@ -145,7 +145,7 @@ def _pairs(told: pa.Table, column: str) -> tuple[pa.Array, pa.Array]:
     """Records listed in a column, and the cluster of each."""
     lists = told[column].combine_chunks()
     owners = told["cluster_id"].combine_chunks().take(pc.list_parent_indices(lists))
-    return flat(pc.list_flatten(lists)), flat(owners)
+    return as_strings(pc.list_flatten(lists)), as_strings(owners)
 
 
 def _out_of_order(told: pa.Table) -> PipelineError:
@@ -156,7 +156,7 @@ def _out_of_order(told: pa.Table) -> PipelineError:
     )
 
 
-def told_as(told: pa.Table) -> npt.NDArray[np.str_]:
+def event_kinds(told: pa.Table) -> npt.NDArray[np.str_]:
     """(m,) what happened to each cluster as a person would tell it, '' where another's event does.
 
     Only of clusters of two records or more. new: there was no such cluster, at most a record alone;
@@ -180,6 +180,6 @@ def told_as(told: pa.Table) -> npt.NDArray[np.str_]:
 
 def cluster_changes(told: pa.Table) -> dict[str, int]:
     """Count what happened to clusters of two records or more; see `told_as`."""
-    words = told_as(told)
+    words = event_kinds(told)
     names = ("new", "grown", "shrunk", "merged", "split", "changed", "dissolved")
     return {name: int((words == name).sum()) for name in names}

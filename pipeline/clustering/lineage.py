@@ -16,10 +16,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.lookup import flat, places
+from pipeline.arrays.aliases import Ints
+from pipeline.arrays.lookup import as_strings, positions_in
 from pipeline.ingestion.records import content_hash
-
-Ints = npt.NDArray[np.int64]
 
 NIGHT = pa.schema(
     [
@@ -45,10 +44,10 @@ def stable_ids(before: pa.Table, records: pa.Array, group: Ints, *, retired: pa.
         (n,) cluster id of each record. It depends on which records are together, and on nothing
         else: not on the numbers of the groups nor on the order of `before`.
     """
-    names, old = _coded(before["cluster_id"])
+    names, old = _codes(before["cluster_id"])
     first = np.unique(group, return_index=True)[1]
     heir = np.full(len(first), -1)
-    left, right = _matched(before, old, records, group, first)
+    left, right = _match(before, old, records, group, first)
     heir[right] = left
     fresh = np.flatnonzero(heir < 0)
     fresh = fresh[np.argsort(first[fresh])]
@@ -57,18 +56,18 @@ def stable_ids(before: pa.Table, records: pa.Array, group: Ints, *, retired: pa.
     return pa.concat_arrays([names, new]).take(pa.array(heir[group]))
 
 
-def _coded(column: pa.ChunkedArray) -> tuple[pa.Array, Ints]:
+def _codes(column: pa.ChunkedArray) -> tuple[pa.Array, Ints]:
     """The distinct values, ascending, and each row's place among them."""
-    names = flat(pc.unique(column))
+    names = as_strings(pc.unique(column))
     names = names.take(pc.sort_indices(names))
-    return names, places(column, names)
+    return names, positions_in(column, names)
 
 
-def _matched(
+def _match(
     before: pa.Table, old: Ints, records: pa.Array, group: Ints, first: Ints
 ) -> tuple[Ints, Ints]:
     """Places of the ids that go on, and the groups that get them."""
-    place = places(records, flat(before["record_id"]))
+    place = positions_in(records, as_strings(before["record_id"]))
     known = place >= 0
     key = old[place[known]] * len(first) + group[known]
     keys, shared = np.unique(key, return_counts=True)
@@ -100,22 +99,22 @@ def _one_to_one(left: Ints, right: Ints, order: Ints) -> Ints:
 
 def new_ids(smallest: pa.Array, *, taken: pa.Array) -> pa.Array:
     """Ids for new clusters by their smallest record ids (all different), none of them `taken`."""
-    ids = _hashed(smallest)
+    ids = _hash_id(smallest)
     for salt in count(1):
-        clash = _clashing(ids, taken)
+        clash = _clashes(ids, taken)
         if not clash.any():
             return ids
         salted = pc.binary_join_element_wise(smallest.filter(pa.array(clash)), str(salt), "\0")
-        ids = pc.replace_with_mask(ids, pa.array(clash), _hashed(salted))
+        ids = pc.replace_with_mask(ids, pa.array(clash), _hash_id(salted))
     raise AssertionError("count() ends")
 
 
-def _hashed(names: pa.Array) -> pa.Array:
+def _hash_id(names: pa.Array) -> pa.Array:
     hashes = pc.binary_join_element_wise(pa.scalar("c"), content_hash(names), "")
     return pc.utf8_slice_codeunits(hashes, 0, DIGITS)
 
 
-def _clashing(ids: pa.Array, taken: pa.Array) -> npt.NDArray[np.bool_]:
+def _clashes(ids: pa.Array, taken: pa.Array) -> npt.NDArray[np.bool_]:
     """(n,) true where an id is taken, or an earlier one of the same clusters."""
     clash = np.array(pc.is_in(ids, value_set=taken), bool)
     code = np.asarray(ids.dictionary_encode().indices)

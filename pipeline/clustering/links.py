@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.arrays.aliases import Flags
 from pipeline.arrays.kernel import Positions
-
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays.lookup import sorted_places
-from pipeline.clustering.cover.constraints import Constrained
+from pipeline.arrays.aliases import Rows
+from pipeline.arrays.lookup import positions_in_sorted
+from pipeline.clustering.cover.constraints import ConstrainedLinks
 from pipeline.clustering.cover.star_clustering import CHAIN, Grouping
 from pipeline.labels.verdicts import LABELS, Verdicts
-from pipeline.schemas import CUT_LINKS
-
-Rows = npt.NDArray[np.int64]
+from pipeline.storage.schemas import CUT_LINKS
 
 
 @dataclass(frozen=True)
-class Entities:
+class MustLinkGroups:
     """The entities of a run and the accepted links between them.
 
     Attributes:
@@ -37,7 +36,7 @@ class Entities:
     found_by: npt.NDArray[np.uint8]
 
     @classmethod
-    def of(cls, bound: Constrained) -> Entities:
+    def of(cls, bound: ConstrainedLinks) -> MustLinkGroups:
         """The entities of constrained nodes; without ties these are the nodes."""
         links = bound.links
         if not bound.tied:
@@ -58,7 +57,7 @@ class Entities:
 
 
 def cut_links(
-    ids: pa.Array, bound: Constrained, grouping: Grouping, verdicts: Verdicts
+    ids: pa.Array, bound: ConstrainedLinks, grouping: Grouping, verdicts: Verdicts
 ) -> pa.Table:
     """The accepted links that ended between two clusters, or that a verdict barred, and why."""
     of_node = grouping.cluster[bound.entity]
@@ -67,7 +66,7 @@ def cut_links(
     left = np.concatenate([links.left[between], barred.left])
     right = np.concatenate([links.right[between], barred.right])
     probability = np.concatenate([links.probability[between], barred.probability])
-    by = np.concatenate([_parted(of_node, between, bound, grouping), bound.barred_by])
+    by = np.concatenate([_part(of_node, between, bound, grouping), bound.barred_by])
     names = [f"verdict: {LABELS[code]}" for code in verdicts.label.tolist()]
     reasons = [f"{names[v]} ({verdicts.said[v]})" if v >= 0 else CHAIN for v in by.tolist()]
     order = np.lexsort((right, left))
@@ -82,7 +81,7 @@ def cut_links(
     )
 
 
-def _parted(of_node: Rows, between: Rows, bound: Constrained, grouping: Grouping) -> Rows:
+def _part(of_node: Rows, between: Rows, bound: ConstrainedLinks, grouping: Grouping) -> Rows:
     """For each cut link the verdict that keeps its two clusters apart, -1: the chain guard."""
     count = len(grouping.cluster)
 
@@ -92,4 +91,4 @@ def _parted(of_node: Rows, between: Rows, bound: Constrained, grouping: Grouping
     one, other = grouping.cluster[bound.apart_left], grouping.cluster[bound.apart_right]
     known, first = np.unique(key(one, other), return_index=True)
     sought = key(of_node[bound.links.left[between]], of_node[bound.links.right[between]])
-    return np.append(bound.apart_by[first], -1)[sorted_places(sought, known)]
+    return np.append(bound.apart_by[first], -1)[positions_in_sorted(sought, known)]

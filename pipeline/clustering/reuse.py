@@ -9,25 +9,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.arrays.aliases import Flags, Rows
 from pipeline.arrays.graph import components
-from pipeline.arrays.lookup import flat, places
-from pipeline.candidates.content_groups import Units
+from pipeline.arrays.lookup import as_strings, positions_in
+from pipeline.candidates.content_groups import ContentGroups
 from pipeline.clustering.clusters import cluster_tables
 from pipeline.clustering.links import Links
 from pipeline.config.run import ClusterSettings
 from pipeline.labels.verdicts import Verdicts
-from pipeline.schemas import CLUSTERS, CUT_LINKS
-
-Rows = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
+from pipeline.storage.schemas import CLUSTERS, CUT_LINKS
 
 
-def recluster(
+def cluster_touched(
     records: pa.Table,
-    units: Units,
+    units: ContentGroups,
     links: Links,
     settings: ClusterSettings,
     verdicts: Verdicts,
@@ -47,13 +44,13 @@ def recluster(
         What `cluster_tables` gives, but for the cluster ids, with the (n,) number of each record's
         cluster: those of last night's rows and of new ones may clash.
     """
-    ids = flat(records["record_id"])
-    place = places(ids, flat(before["record_id"]))
+    ids = as_strings(records["record_id"])
+    place = positions_in(ids, as_strings(before["record_id"]))
     open_units = _spread(ids, units, links, verdicts, touched, place, before, cut_before)
     anew = open_units[units.of_record]
     fresh, cut = cluster_tables(
         records.filter(pa.array(anew)),
-        _some_units(units, anew, open_units),
+        _restrict_groups(units, anew, open_units),
         links.among(open_units),
         settings,
         verdicts.among(anew),
@@ -62,7 +59,7 @@ def recluster(
     rows = pa.concat_tables([fresh, before.take(pa.array(place[kept])).select(CLUSTERS.names)])
     order = np.empty(len(ids), np.int64)
     order[np.concatenate([np.flatnonzero(anew), kept])] = np.arange(len(ids))
-    old_cut = cut_before.filter(pa.array(_among(cut_before["left_id"], ids, ~anew)))
+    old_cut = cut_before.filter(pa.array(_links_among(cut_before["left_id"], ids, ~anew)))
     cuts = pa.concat_tables([cut, old_cut.select(CUT_LINKS.names)])
     return (
         rows.take(pa.array(order)).combine_chunks(),
@@ -73,20 +70,20 @@ def recluster(
 
 def _numbers(rows: pa.Table, fresh: int) -> Rows:
     """(n,) cluster numbers; equal ids among the fresh and among the kept rows are two clusters."""
-    code = np.asarray(flat(rows["cluster_id"]).dictionary_encode().indices, np.int64)
+    code = np.asarray(as_strings(rows["cluster_id"]).dictionary_encode().indices, np.int64)
     apart = np.where(np.arange(len(code)) < fresh, code, code + len(code))
     return np.unique(apart, return_inverse=True)[1]
 
 
-def _among(column: pa.ChunkedArray, ids: pa.Array, chosen: Flags) -> Flags:
-    place = places(column, ids)
+def _links_among(column: pa.ChunkedArray, ids: pa.Array, chosen: Flags) -> Flags:
+    place = positions_in(column, ids)
     there: Flags = (place >= 0) & np.append(chosen, False)[place]
     return there
 
 
 def _spread(
     ids: pa.Array,
-    units: Units,
+    units: ContentGroups,
     links: Links,
     verdicts: Verdicts,
     touched: Flags,
@@ -100,9 +97,12 @@ def _spread(
     has lost a member or a link is found by what is left of it.
     """
     of_record, count = units.of_record, len(units.rows)
-    old = np.asarray(flat(before["cluster_id"]).dictionary_encode().indices, np.int64)
+    old = np.asarray(as_strings(before["cluster_id"]).dictionary_encode().indices, np.int64)
     known = np.flatnonzero(place >= 0)
-    ends = [places(cut_before[side], flat(before["record_id"])) for side in ("left_id", "right_id")]
+    ends = [
+        positions_in(cut_before[side], as_strings(before["record_id"]))
+        for side in ("left_id", "right_id")
+    ]
     left = [links.left, of_record[verdicts.left], of_record[known], count + old[ends[0]]]
     right = [
         links.right,
@@ -123,7 +123,7 @@ def _spread(
     return found
 
 
-def _some_units(units: Units, records: Flags, kept: Flags) -> Units:
+def _restrict_groups(units: ContentGroups, records: Flags, kept: Flags) -> ContentGroups:
     """The kept units of the kept records, numbered anew."""
     row = np.cumsum(records) - 1
     return replace(

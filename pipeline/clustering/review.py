@@ -7,28 +7,27 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.chunks import joined
+from pipeline.arrays.aliases import Flags
+from pipeline.arrays.chunks import combine_large
 from pipeline.arrays.graph import components
 from pipeline.arrays.kernel import Positions
-from pipeline.arrays.lookup import numbered
-from pipeline.candidates.content_groups import Units
-from pipeline.clustering.cover.constraints import Constrained
+from pipeline.arrays.lookup import factorize
+from pipeline.candidates.content_groups import ContentGroups
+from pipeline.clustering.cover.constraints import ConstrainedLinks
 from pipeline.clustering.cover.star_clustering import Grouping
-from pipeline.clustering.must_link_groups import Entities
+from pipeline.clustering.must_link_groups import MustLinkGroups
 from pipeline.labels.verdicts import Verdicts
-from pipeline.matching.comparison.unmatched_words import unmatched
-
-Flags = npt.NDArray[np.bool_]
+from pipeline.matching.comparison.unmatched_words import unmatched_words
 
 TEXTS = 10_000  # texts read at a time
 
 
-def doubted_clusters(
+def clusters_in_review(
     grouping: Grouping,
-    bound: Constrained,
-    entities: Entities,
+    bound: ConstrainedLinks,
+    entities: MustLinkGroups,
     *,
-    units: Units,
+    units: ContentGroups,
     texts: pa.ChunkedArray,
     verdicts: Verdicts,
 ) -> Flags:
@@ -67,14 +66,14 @@ def doubted_clusters(
     doubted[cluster[left[inside & links.apart]]] = True
     inside &= ~doubted[cluster[left]]
     left, right = left[inside], right[inside]
-    adds = _adding(np.union1d(left, right), grouping.representative, entities.rows, texts)
+    adds = _add(np.union1d(left, right), grouping.representative, entities.rows, texts)
     doubted[cluster[left[adds[left] & adds[right]]]] = True
     tiny = bound.entity[_tiny_copies(bound, units, verdicts)]
     doubted[cluster[tiny]] = True
     return doubted
 
 
-def _tiny_copies(bound: Constrained, units: Units, verdicts: Verdicts) -> Positions:
+def _tiny_copies(bound: ConstrainedLinks, units: ContentGroups, verdicts: Verdicts) -> Positions:
     """Nodes of several records that are equal in a tiny text alone: not surely one record."""
     unit = units.of_record[bound.rows]
     copies = np.bincount(bound.of_record, minlength=len(bound.rows)) > 1
@@ -92,7 +91,7 @@ def _tiny_copies(bound: Constrained, units: Units, verdicts: Verdicts) -> Positi
     return several
 
 
-def _adding(
+def _add(
     members: Positions, representative: Positions, rows: Positions, texts: pa.ChunkedArray
 ) -> npt.NDArray[np.bool_]:
     """(u,) which of `members` have a word that their representative cannot account for.
@@ -105,8 +104,8 @@ def _adding(
     members = members[np.argsort(representative[members], kind="stable")]
     for start in range(0, len(members), TEXTS):
         part = members[start : start + TEXTS]
-        units, place = numbered(np.concatenate([part, representative[part]]))
-        known = pc.fill_null(joined(texts.take(pa.array(rows[units]))), "")
+        units, place = factorize(np.concatenate([part, representative[part]]))
+        known = pc.fill_null(combine_large(texts.take(pa.array(rows[units]))), "")
         own, heads = np.split(place, 2)
-        adds[part] = unmatched(known, own, heads)[0] > 0
+        adds[part] = unmatched_words(known, own, heads)[0] > 0
     return adds

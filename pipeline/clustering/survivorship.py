@@ -9,13 +9,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.arrays.aliases import Floats
 from pipeline.arrays.kernel import Positions
-from pipeline.clustering.cover.constraints import Constrained
+from pipeline.clustering.cover.constraints import ConstrainedLinks
 from pipeline.clustering.cover.star_clustering import Nodes
 from pipeline.config.run import ClusterSettings
 from pipeline.ingestion.effective_resolution import ENLARGED
-
-Floats = npt.NDArray[np.float64]
 
 GRADE = 1.25  # pixels of one grade of resolution, as a multiple of those of the grade below
 
@@ -41,7 +40,7 @@ def keeper_ranks(
 
 
 def preference(
-    records: pa.Table, bound: Constrained, settings: ClusterSettings
+    records: pa.Table, bound: ConstrainedLinks, settings: ClusterSettings
 ) -> tuple[Positions, list[tuple[str, Floats, str]]]:
     """Rank records (n,) by the configured keeper policy; also each rule's values and phrase."""
     rules: list[tuple[str, Floats, str]] = [
@@ -51,7 +50,7 @@ def preference(
 
 
 def _value(
-    rule: str, records: pa.Table, bound: Constrained, settings: ClusterSettings
+    rule: str, records: pa.Table, bound: ConstrainedLinks, settings: ClusterSettings
 ) -> tuple[Floats, str]:
     match rule:
         case "longest_text":

@@ -24,10 +24,10 @@ class Frozen(BaseModel):
 SECRET = ("key", "secret", "token", "password", "credential")
 
 
-def masked(options: dict[str, Any]) -> dict[str, Any]:
+def mask_secrets(options: dict[str, Any]) -> dict[str, Any]:
     """The options with every value whose name speaks of a secret replaced by '***'."""
     return {
-        name: masked(value)
+        name: mask_secrets(value)
         if isinstance(value, dict)
         else "***"
         if any(word in name.casefold() for word in SECRET)
@@ -49,7 +49,7 @@ class CatalogSettings(Frozen):
     @field_serializer("catalog_options")
     def _without_secrets(self, options: dict[str, Any]) -> dict[str, Any]:
         """What is stored and shown of a configuration holds no credentials."""
-        return masked(options)
+        return mask_secrets(options)
 
 
 Settings = TypeVar("Settings", bound=Frozen)
@@ -75,19 +75,21 @@ def read_settings(path: str | Path, model: type[Settings], **overrides: Any) -> 
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(explain(error, origin=str(path))) from error
+        raise ConfigError(explain_errors(error, origin=str(path))) from error
 
 
-def absolute(folder: Path, value: str | None) -> str | None:
+def resolve_path(folder: Path, value: str | None) -> str | None:
     """A local path, started from `folder`; URLs and None stay as they are."""
     if value is None or "://" in value:
         return value
     return os.path.normpath(folder / Path(value).expanduser())
 
 
-def anchored(folder: Path, item: Settings, *names: str) -> Settings:
+def anchor_paths(folder: Path, item: Settings, *names: str) -> Settings:
     """Settings whose path fields `names`, those they have, start from `folder`."""
-    update = {name: absolute(folder, getattr(item, name)) for name in names if hasattr(item, name)}
+    update = {
+        name: resolve_path(folder, getattr(item, name)) for name in names if hasattr(item, name)
+    }
     return item.model_copy(update=update)
 
 
@@ -98,7 +100,7 @@ def user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gemel"
 
 
-def explain(error: ValidationError, *, origin: str) -> str:
+def explain_errors(error: ValidationError, *, origin: str) -> str:
     """Turn a pydantic error into one line per field: name, value, fix."""
     lines = [f"{origin} has {error.error_count()} wrong setting(s):"]
     for item in error.errors(include_url=False):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.config.base import Frozen, anchored
+from pipeline.config.base import Frozen, anchor_paths
 
 
 class MiniLmEncoder(Frozen):
@@ -173,21 +173,18 @@ def judged_by(encoder: TextEncodersConfig) -> TextEncoderConfig:
     return encoder.teacher if isinstance(encoder, CascadeText) else encoder
 
 
-def anchored_encoder(folder: Path, encoder: Any) -> Any:
+def anchor_encoder(folder: Path, encoder: Any) -> Any:
     """An encoder's settings whose paths, those of its teacher too, start from `folder`."""
     if isinstance(encoder, CascadeText):
         both = {
-            name: anchored(folder, part, "path")
+            name: anchor_paths(folder, part, "path")
             for name in ("teacher", "student")
             if (part := getattr(encoder, name)) is not None
         }
         return encoder.model_copy(update=both)
     if isinstance(encoder, StaticText):
-        return encoder.model_copy(update={"teacher": anchored(folder, encoder.teacher, "path")})
-    return anchored(folder, encoder, "path")
-
-
-# merged import
+        return encoder.model_copy(update={"teacher": anchor_paths(folder, encoder.teacher, "path")})
+    return anchor_paths(folder, encoder, "path")
 
 
 class CharacterCnn(Frozen):

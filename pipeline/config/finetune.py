@@ -10,25 +10,25 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.config.base import CatalogSettings, Frozen, Share, absolute, anchored, read_settings
+from pipeline.config.base import (
+    CatalogSettings,
+    Frozen,
+    Share,
+    anchor_paths,
+    read_settings,
+    resolve_path,
+)
 from pipeline.config.encoders import (
-    CharacterCnn,
     CopyDetection,
     DistillSettings,
     ImageEncoderConfig,
     MiniLmEncoder,
     StartConfig,
-    anchored_encoder,
+    anchor_encoder,
 )
 from pipeline.config.labels import LabelConfig
 from pipeline.config.purpose import Purpose
 from pipeline.config.sources import ImageSettings, SourceConfig, TextSettings
-
-__all__ = [
-    "CharacterCnn", "DistillSettings", "EncoderTraining", "GateTraining", "JudgeTraining",
-    "NegativeSettings", "Objective", "SplitSettings", "StartConfig", "TrainConfig",
-    "load_train_config",
-]  # fmt: skip
 
 
 class SplitSettings(Frozen):
@@ -185,7 +185,7 @@ class JudgeTraining(Frozen):
         return names
 
 
-class GateTraining(Frozen):
+class PromotionSettings(Frozen):
     """When a candidate replaces the champion."""
 
     metric: Literal["average_precision", "f1", "recall_at_precision_95"] = "average_precision"
@@ -219,7 +219,7 @@ class TrainConfig(CatalogSettings):
     judge: JudgeTraining = JudgeTraining()
     slices: tuple[str, ...] = Field((), description="Attributes whose failures are told apart.")
     min_slice: int = Field(30, ge=1, description="Pairs below which a slice is too small to tell.")
-    gate: GateTraining = GateTraining()
+    gate: PromotionSettings = PromotionSettings()
     threads: int | None = Field(None, ge=1)
     seed: int = 0
 
@@ -232,20 +232,22 @@ def load_train_config(path: str | Path, **overrides: Any) -> TrainConfig:
     """
     config = read_settings(path, TrainConfig, **overrides)
     folder = Path(path).resolve().parent
-    encoder = {"start": anchored_encoder(folder, config.encoder.start)}
+    encoder = {"start": anchor_encoder(folder, config.encoder.start)}
     if config.encoder.distill and config.encoder.distill.teacher:
         encoder["distill"] = config.encoder.distill.model_copy(
-            update={"teacher": anchored(folder, config.encoder.distill.teacher, "path")}
+            update={"teacher": anchor_paths(folder, config.encoder.distill.teacher, "path")}
         )
-    pictures = config.judge.image_encoder and anchored(folder, config.judge.image_encoder, "path")
+    pictures = config.judge.image_encoder and anchor_paths(
+        folder, config.judge.image_encoder, "path"
+    )
     return config.model_copy(
         update={
-            "catalog": absolute(folder, config.catalog),
+            "catalog": resolve_path(folder, config.catalog),
             "encoder": config.encoder.model_copy(update=encoder),
             "judge": config.judge.model_copy(update={"image_encoder": pictures}),
-            "labels": tuple(anchored(folder, label, "path") for label in config.labels),
+            "labels": tuple(anchor_paths(folder, label, "path") for label in config.labels),
             "sources": tuple(
-                anchored(folder, source, "path", "image_root") for source in config.sources
+                anchor_paths(folder, source, "path", "image_root") for source in config.sources
             ),
         }
     )

@@ -29,7 +29,7 @@ class CosineRule(Frozen):
         return self
 
 
-class SyntheticSettings(Frozen):
+class SelfCalibrationSettings(Frozen):
     """Thresholds found without labels, on edited copies of the user's own records."""
 
     images: bool = Field(
@@ -52,7 +52,7 @@ class JudgeSettings(Frozen):
     review: Share = Field(0.5, description="Probability at or above which a person should look.")
     text: CosineRule | None = Field(None, description="Needed for a text encoder of your own.")
     image: CosineRule | None = Field(None, description="Needed for an image encoder of your own.")
-    synthetic: SyntheticSettings = SyntheticSettings()
+    synthetic: SelfCalibrationSettings = SelfCalibrationSettings()
     geometry: bool = Field(
         True, description="Whether pairs of pictures are laid upon each other (OpenCV)."
     )

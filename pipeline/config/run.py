@@ -11,20 +11,14 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline.config.base import (
-    CatalogSettings,
-    Frozen,
-    absolute,
-    anchored,
-    read_settings,
-)
+from pipeline.config.base import CatalogSettings, Frozen, anchor_paths, read_settings, resolve_path
 from pipeline.config.candidates import CandidateSettings, FaissIndex, IndexConfig
 from pipeline.config.encoders import (
     CopyDetection,
     ImageEncoderConfig,
     MiniLmEncoder,
     TextEncodersConfig,
-    anchored_encoder,
+    anchor_encoder,
 )
 from pipeline.config.gates import GateSettings
 from pipeline.config.matching import JudgeSettings
@@ -115,15 +109,15 @@ def load_config(path: str | Path, **overrides: Any) -> RunConfig:
     folder = Path(path).resolve().parent
     return config.model_copy(
         update={
-            "catalog": absolute(folder, config.catalog),
-            "labels": absolute(folder, config.labels),
-            "gates": anchored(folder, config.gates, "audit"),
+            "catalog": resolve_path(folder, config.catalog),
+            "labels": resolve_path(folder, config.labels),
+            "gates": anchor_paths(folder, config.gates, "audit"),
             "sources": tuple(
-                anchored(folder, source, "path", "image_root") for source in config.sources
+                anchor_paths(folder, source, "path", "image_root") for source in config.sources
             ),
-            "text_encoder": anchored_encoder(folder, config.text_encoder),
-            "image_encoder": anchored(folder, config.image_encoder, "path"),
-            "exports": tuple(anchored(folder, export, "path") for export in config.exports),
-            "metrics": anchored(folder, config.metrics, "path"),
+            "text_encoder": anchor_encoder(folder, config.text_encoder),
+            "image_encoder": anchor_paths(folder, config.image_encoder, "path"),
+            "exports": tuple(anchor_paths(folder, export, "path") for export in config.exports),
+            "metrics": anchor_paths(folder, config.metrics, "path"),
         }
     )

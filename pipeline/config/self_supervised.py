@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, model_validator
 
-from pipeline.config.base import Frozen, absolute, anchored, read_settings
+from pipeline.config.base import Frozen, anchor_paths, read_settings, resolve_path
 from pipeline.config.encoders import MiniLmEncoder, SentenceTransformersText
 from pipeline.config.purpose import Purpose
 from pipeline.config.sources import ImageSettings, SourceConfig
@@ -61,7 +61,7 @@ TextEdit = Literal[
 ]
 
 
-class PictureViews(Frozen):
+class PictureViewSettings(Frozen):
     """Views of pictures, for the copy-detection network."""
 
     type: Literal["pictures"]
@@ -75,7 +75,7 @@ class PictureViews(Frozen):
     workers: int = Field(2, ge=0, description="Processes that make views.")
 
 
-class TextViews(Frozen):
+class TextViewSettings(Frozen):
     """Views of texts, for any sentence-transformers encoder."""
 
     type: Literal["texts"]
@@ -133,7 +133,7 @@ class ViewTrainConfig(Frozen):
         20_000, ge=2, description="Records that are learned from; of more, drawn by content hash."
     )
     held_back: float = Field(0.2, ge=0, lt=1, description="Share that only measures.")
-    views: PictureViews | TextViews = Field(discriminator="type")
+    views: PictureViewSettings | TextViewSettings = Field(discriminator="type")
     learning: ViewLearning = ViewLearning()
     images: ImageSettings = ImageSettings()
     seed: int = 0
@@ -149,7 +149,7 @@ class ViewTrainConfig(Frozen):
         return self
 
 
-def asks_for_views(path: str | Path) -> bool:
+def is_view_config(path: str | Path) -> bool:
     """Whether a file of settings is one of self-supervised training."""
     try:
         data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -167,11 +167,11 @@ def load_view_config(path: str | Path, **overrides: Any) -> ViewTrainConfig:
     config = read_settings(path, ViewTrainConfig, **overrides)
     folder = Path(path).resolve().parent
     views = config.views
-    if isinstance(views, PictureViews) and views.start:
-        views = anchored(folder, views, "start")
-    elif isinstance(views, TextViews):
-        views = views.model_copy(update={"start": anchored(folder, views.start, "path")})
-    sources = (anchored(folder, source, "path", "image_root") for source in config.sources)
+    if isinstance(views, PictureViewSettings) and views.start:
+        views = anchor_paths(folder, views, "start")
+    elif isinstance(views, TextViewSettings):
+        views = views.model_copy(update={"start": anchor_paths(folder, views.start, "path")})
+    sources = (anchor_paths(folder, source, "path", "image_root") for source in config.sources)
     return config.model_copy(
-        update={"out": absolute(folder, config.out), "views": views, "sources": tuple(sources)}
+        update={"out": resolve_path(folder, config.out), "views": views, "sources": tuple(sources)}
     )

@@ -10,11 +10,7 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline.config.base import (
-    Frozen,
-    Share,
-    masked,
-)
+from pipeline.config.base import Frozen, Share, mask_secrets
 
 
 class Columns(Frozen):
@@ -65,7 +61,7 @@ class SourceBase(Frozen):
     @field_serializer("storage_options")
     def _without_secrets(self, options: dict[str, Any]) -> dict[str, Any]:
         """What is stored and shown of a configuration holds no credentials."""
-        return masked(options)
+        return mask_secrets(options)
 
     @property
     def has_text(self) -> bool:

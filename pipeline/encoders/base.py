@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats32 = NDArray[np.float32]
 Failure = tuple[int, str]
 
 _BLOCK_CHARACTERS = 4_000_000  # bounds the memory of one block of long texts
@@ -33,7 +33,7 @@ class Encoded:
     """
 
     positions: NDArray[np.int64]
-    vectors: Floats
+    vectors: Floats32
     chunks: NDArray[np.int32]
     failed: tuple[Failure, ...] = ()
 
@@ -60,7 +60,7 @@ class Encoder(Protocol):
         ...
 
 
-def normalised(
+def normalise(
     positions: Sequence[int],
     raw: NDArray[Any],
     *,

@@ -127,9 +127,11 @@ class CopyNetwork(InputModule):
 
     def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **_: Any) -> Any:
         """Pillow pictures to `pixel_values`, uint8 (n, 3, s, s)."""
-        from pipeline.encoders.image.loader import prepare
+        from pipeline.encoders.image.loader import prepare_picture
 
-        pixels = [prepare(picture.convert("RGB"), size=self.image_size) for picture in inputs]
+        pixels = [
+            prepare_picture(picture.convert("RGB"), size=self.image_size) for picture in inputs
+        ]
         return {"pixel_values": torch.from_numpy(np.stack(pixels))}
 
     def get_embedding_dimension(self) -> int:
@@ -142,9 +144,9 @@ class CopyNetwork(InputModule):
 
     def measure_ranges(self, pixels: NDArray[np.uint8]) -> None:
         """Set what eight bits need to know, on uint8 (n, 3, s, s) pictures like those to come."""
-        from pipeline.encoders.image.onnx_graph import measured_bounds
+        from pipeline.encoders.image.onnx_graph import measure_bounds
 
-        self.bounds = measured_bounds(self.listed(), pixels)
+        self.bounds = measure_bounds(self.listed(), pixels)
 
     # --- files
 

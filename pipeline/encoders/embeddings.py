@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.arrays.lookup import sorted_places
+from pipeline.arrays.lookup import positions_in_sorted
 from pipeline.encoders.base import Encoded
 from pipeline.errors import PipelineError
-from pipeline.schemas import vector_schema
+from pipeline.storage.schemas import vector_schema
 
 # For `pyarrow.parquet.write_table`: hashes and unit floats repeat nothing worth a dictionary;
 # byte-stream-split puts the similar exponent bytes of floats side by side for the compressor.
@@ -30,7 +30,7 @@ WRITE_OPTIONS: dict[str, Any] = {
 }
 
 
-def missing(hashes: NDArray[Any] | pa.Array, known: pa.Array) -> NDArray[np.int64]:
+def missing_hashes(hashes: NDArray[Any] | pa.Array, known: pa.Array) -> NDArray[np.int64]:
     """Return the positions to embed: one per distinct hash that is not in `known`.
 
     hashes: strings, nulls are skipped. The first position of a hash stands for it; the result is
@@ -62,7 +62,7 @@ def to_table(hashes: pa.Array, encoded: Encoded) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=vector_schema(dimension))
 
 
-def gather(
+def gather_vectors(
     parts: Iterable[pa.Table | pa.RecordBatch], hashes: pa.Array, out: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
     """Fill `out` with the vectors of `hashes` and tell which were found.
@@ -89,7 +89,7 @@ def _matches(
     keys: NDArray[np.bytes_], *, sought: NDArray[np.bytes_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return rows of `keys` and their places in the sorted `sought`, for those that are there."""
-    places = sorted_places(keys, sought)
+    places = positions_in_sorted(keys, sought)
     rows = np.flatnonzero(places >= 0)
     # Ascending places make the writes into a memory map sequential.
     rows = rows[np.argsort(places[rows], kind="stable")]

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, TypeVar
 
-from pipeline.arrays.parallel import in_order
+from pipeline.arrays.parallel import map_in_order
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -44,7 +44,7 @@ def in_threads(
     `jobs` is consumed in the calling thread; `prepare` runs once in every thread of the pool.
     """
     workers = core_count(threads)
-    return in_order(function, jobs, workers=workers, ahead=workers, prepare=prepare)
+    return map_in_order(function, jobs, workers=workers, ahead=workers, prepare=prepare)
 
 
 def has_native_bfloat16() -> bool:
@@ -58,7 +58,7 @@ def has_native_bfloat16() -> bool:
     return bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))
 
 
-def resolved_dtype(wanted: Literal["auto", "float32", "bfloat16"]) -> str:
+def resolve_dtype(wanted: Literal["auto", "float32", "bfloat16"]) -> str:
     """Turn `auto` into what this CPU computes best; the answer belongs in the fingerprint."""
     if wanted != "auto":
         return wanted

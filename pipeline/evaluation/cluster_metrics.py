@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from pipeline.evaluation.intervals import draws, interval
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from pipeline.arrays.aliases import Floats, Ints
+from pipeline.evaluation.intervals import bootstrap_draws, bootstrap_interval
 
 
 def cluster_metrics(
@@ -42,11 +39,12 @@ def cluster_metrics(
     sums = np.stack([np.bincount(entity, weights=p, minlength=len(entities)) for p in parts], 1)
     value = _metrics(np.ones((1, len(entities))) @ sums)
     resampled = [
-        _metrics(drawn @ sums) for drawn in draws(len(entities), resamples=resamples, seed=seed)
+        _metrics(drawn @ sums)
+        for drawn in bootstrap_draws(len(entities), resamples=resamples, seed=seed)
     ]
     found: dict[str, Any] = {}
     for name, one in value.items():
-        low, high = interval(np.concatenate([part[name] for part in resampled]))
+        low, high = bootstrap_interval(np.concatenate([part[name] for part in resampled]))
         found[name] = {"value": float(one[0]), "low": low, "high": high}
     return {
         **found,

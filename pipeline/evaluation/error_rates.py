@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evaluation.intervals import share
-
-Flags = npt.NDArray[np.bool_]
+from pipeline.arrays.aliases import Flags
+from pipeline.evaluation.intervals import share_interval
 
 TOO_SMALL = "too small to tell"
 RATES = ("false_match_rate", "false_non_match_rate")
@@ -67,7 +66,7 @@ def _both(same: Flags, accepted: Flags, here: Flags, min_slice: int) -> dict[str
 
 def _rate(wrong: Flags, of: Flags, min_slice: int) -> dict[str, Any]:
     errors, n = int(wrong.sum()), int(of.sum())
-    value, low, high = share(errors, n)
+    value, low, high = share_interval(errors, n)
     note = TOO_SMALL if n < min_slice else ""
     return {"value": value, "low": low, "high": high, "errors": errors, "n": n, "note": note}
 

@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import binomtest
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from pipeline.arrays.aliases import Floats, Ints
 
 CHUNK = 4_000_000  # weights held at a time
 
 
-def share(successes: int, trials: int) -> tuple[float, float, float]:
+def share_interval(successes: int, trials: int) -> tuple[float, float, float]:
     """A proportion with its 95 % Wilson interval: (value, low, high); (0, 0, 1) of nothing."""
     if not trials:
         return 0.0, 0.0, 1.0
@@ -27,7 +25,7 @@ def share(successes: int, trials: int) -> tuple[float, float, float]:
     return successes / trials, float(interval.low), float(interval.high)
 
 
-def draws(count: int, *, resamples: int, seed: int, width: int = 0) -> Iterator[Floats]:
+def bootstrap_draws(count: int, *, resamples: int, seed: int, width: int = 0) -> Iterator[Floats]:
     """Yield (b, count) how often each of `count` entities was drawn, `resamples` rows in all.
 
     The same seed and count give the same draws, so two models are compared on the same ones.
@@ -52,7 +50,7 @@ def pair_weights(entity: Ints, *, resamples: int, seed: int) -> Iterator[Floats]
     """
     values, number = np.unique(entity, return_inverse=True)
     number = number.reshape(entity.shape)
-    for drawn in draws(len(values), resamples=resamples, seed=seed, width=len(entity)):
+    for drawn in bootstrap_draws(len(values), resamples=resamples, seed=seed, width=len(entity)):
         if number.ndim == 1:
             yield drawn[:, number]
             continue
@@ -60,7 +58,7 @@ def pair_weights(entity: Ints, *, resamples: int, seed: int) -> Iterator[Floats]
         yield drawn[:, left] * np.where(left == right, 1.0, drawn[:, right])
 
 
-def interval(values: Floats, *, confidence: float = 0.95) -> tuple[float, float]:
+def bootstrap_interval(values: Floats, *, confidence: float = 0.95) -> tuple[float, float]:
     """Percentile interval of bootstrap values; NaN ones (nothing was drawn) are left out."""
     known = values[~np.isnan(values)]
     if not len(known):

@@ -10,18 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.arrays.aliases import Flags, Floats
 from pipeline.errors import ConfigError
 from pipeline.evaluation.error_rates import error_rates
-from pipeline.evaluation.intervals import interval, pair_weights, share
+from pipeline.evaluation.intervals import bootstrap_interval, pair_weights, share_interval
 from pipeline.evaluation.ranking import METRICS, Ranking
 from pipeline.evaluation.reliability import brier, expected_calibration_error, log_loss, reliability
 
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True)
-class Labels:
+class GoldPairs:
     """Labelled pairs by record id; `same` (p,) is true for duplicates."""
 
     left: pa.Array
@@ -30,7 +28,7 @@ class Labels:
 
 
 def pair_metrics(
-    labels: Labels,
+    labels: GoldPairs,
     *,
     left: npt.NDArray[np.int64],
     right: npt.NDArray[np.int64],
@@ -56,8 +54,8 @@ def pair_metrics(
     same, score = labels.same[known], score[known]
     predicted = cluster[left[known]] == cluster[right[known]]
     hits = int((predicted & same).sum())
-    precision, precision_low, _ = share(hits, int(predicted.sum()))
-    recall, recall_low, _ = share(hits, int(same.sum()))
+    precision, precision_low, _ = share_interval(hits, int(predicted.sum()))
+    recall, recall_low, _ = share_interval(hits, int(same.sum()))
     return {
         "pairs": int(known.sum()),
         "positives": int(same.sum()),
@@ -68,7 +66,9 @@ def pair_metrics(
         "recall_low": recall_low,
         "f1": 2 * hits / max(int(predicted.sum()) + int(same.sum()), 1),
         "average_precision": float(average_precision_score(same, score)) if same.any() else 0.0,
-        "candidate_recall": share(int((candidate[known] & same).sum()), int(same.sum()))[0],
+        "candidate_recall": share_interval(int((candidate[known] & same).sum()), int(same.sum()))[
+            0
+        ],
     }
 
 
@@ -102,7 +102,7 @@ def evaluate_pairs(
         'calibration': brier, log_loss, ece_equal_mass, ece_equal_width, reliability; 'curve':
         {threshold, precision, recall} points; pairs, positives, entities, accept, seed, …
     """
-    same, probability = _checked(same, probability)
+    same, probability = _check_scores(same, probability)
     ranking = Ranking(same, probability)
     value = ranking.metrics(np.ones((1, len(same))), accept=accept)
     drawn = [
@@ -111,7 +111,9 @@ def evaluate_pairs(
     ]
     metrics = {}
     for name in METRICS:
-        low, high = interval(np.concatenate([part[name] for part in drawn]), confidence=confidence)
+        low, high = bootstrap_interval(
+            np.concatenate([part[name] for part in drawn]), confidence=confidence
+        )
         metrics[name] = {"value": float(np.nan_to_num(value[name][0])), "low": low, "high": high}
     return {
         "pairs": len(same),
@@ -135,7 +137,7 @@ def evaluate_pairs(
     }
 
 
-def compare(
+def compare_models(
     same: Flags,
     first: tuple[Floats, float],
     second: tuple[Floats, float],
@@ -155,7 +157,7 @@ def compare(
         metric -> {first, second, difference (second - first), low, high, better}: `better` is the
         share of resamples in which the second was ahead, ties counted half.
     """
-    models = [(Ranking(*_checked(same, scores)), accept) for scores, accept in (first, second)]
+    models = [(Ranking(*_check_scores(same, scores)), accept) for scores, accept in (first, second)]
     ones = np.ones((1, len(same)))
     values = [ranking.metrics(ones, accept=accept) for ranking, accept in models]
     drawn = [
@@ -166,7 +168,7 @@ def compare(
     for name in METRICS:
         gain = np.concatenate([theirs[name] - ours[name] for ours, theirs in drawn])
         gain = gain[~np.isnan(gain)]
-        low, high = interval(gain, confidence=confidence) if len(gain) else (0.0, 0.0)
+        low, high = bootstrap_interval(gain, confidence=confidence) if len(gain) else (0.0, 0.0)
         ahead = (gain > 0).mean() + (gain == 0).mean() / 2 if len(gain) else 0.5
         ours, theirs = (float(np.nan_to_num(value[name][0])) for value in values)
         found[name] = {
@@ -180,7 +182,7 @@ def compare(
     return found
 
 
-def _checked(same: Flags, probability: Floats) -> tuple[Flags, Floats]:
+def _check_scores(same: Flags, probability: Floats) -> tuple[Flags, Floats]:
     same, probability = np.asarray(same, bool), np.asarray(probability, np.float64)
     if not len(same):
         raise ConfigError("evaluation: there is no labelled pair; check the labels and their split")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
+from pipeline.arrays.aliases import Flags, Floats
 
 RECALLS = {"recall_at_precision_90": 0.90, "recall_at_precision_95": 0.95,
            "recall_at_precision_99": 0.99}  # fmt: skip

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import xlogy
 
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
+from pipeline.arrays.aliases import Flags, Floats
 
 
 def brier(probability: Floats, same: Flags) -> float:

@@ -22,7 +22,7 @@ from typing import Any
 
 from pipeline.config.sources import ImageSettings
 from pipeline.errors import PipelineError
-from pipeline.ingestion.effective_resolution import true_resolution
+from pipeline.ingestion.effective_resolution import effective_resolution
 from pipeline.ingestion.images import ImageError, decode, detail, pixel_hash, thumbnail
 
 FILE_LIMIT = 1 << 28  # bytes of one encoded picture
@@ -30,7 +30,7 @@ UNREADABLE = "picture cannot be read"  # begins the reasons that are not the pic
 
 
 @dataclass(frozen=True)
-class Picture:
+class DecodedPicture:
     """What a record keeps of its picture."""
 
     hash: str  # 32 hex digits, of the decoded pixels
@@ -86,7 +86,7 @@ class Decoder:
         *,
         settings: ImageSettings,
         storage_options: Mapping[str, Any] | None = None,
-    ) -> list[Picture | str]:
+    ) -> list[DecodedPicture | str]:
         """Decode n pictures, each from its bytes or else from its uri; a str is the reason not.
 
         Raises:
@@ -150,17 +150,17 @@ def _picture(
     *,
     settings: ImageSettings,
     storage_options: Mapping[str, Any],
-) -> Picture | str:
+) -> DecodedPicture | str:
     try:
         if data is None:
             data = image_reader(uri or "", storage_options)
         image = decode(data, settings=settings)
-        return Picture(
+        return DecodedPicture(
             hash=pixel_hash(image),
             width=image.width,
             height=image.height,
             detail=detail(image),
-            true_side=true_resolution(image),
+            true_side=effective_resolution(image),
             thumbnail=thumbnail(image, longest=settings.thumbnail),
         )
     except ImageError as error:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pipeline.config.run import RunConfig
 from pipeline.config.sources import SourceConfig
 from pipeline.errors import SourceError
-from pipeline.ingestion.file_stamps import Stamp, Stamper
+from pipeline.ingestion.file_stamps import FileStamp, Stamper
 from pipeline.ingestion.sources import SourceBatch, open_source
 
 # Pictures are decoded a bounded batch at a time.
@@ -33,7 +33,7 @@ UNREAD = ("file cannot be read", "file ends early", "folder cannot be read")
 
 
 @dataclass(frozen=True)
-class Portion:
+class SourceChunk:
     """Some rows of a source.
 
     Attributes:
@@ -43,11 +43,11 @@ class Portion:
 
     source: SourceConfig
     batch: SourceBatch
-    stamps: tuple[Stamp, ...]
+    stamps: tuple[FileStamp, ...]
     key: str
 
 
-def delivered(config: RunConfig, *, run: str) -> Iterator[Portion]:
+def read_sources(config: RunConfig, *, run: str) -> Iterator[SourceChunk]:
     """Yield all that the sources hold, in their order.
 
     Raises:
@@ -61,7 +61,7 @@ def delivered(config: RunConfig, *, run: str) -> Iterator[Portion]:
         for batch in opened.batches(rows=most):
             _refuse_gone(source, batch.rejected)
             rows += batch.rows_in
-            yield _portion(source, batch, stamper)
+            yield _chunk(source, batch, stamper)
         if not rows and source.complete:
             raise SourceError(
                 f"source {source.name!r} has no rows ({source.path}): an empty delivery "
@@ -87,7 +87,7 @@ def _refuse_gone(source: SourceConfig, rejected: pa.Table) -> None:
             )
 
 
-def _portion(source: SourceConfig, batch: SourceBatch, stamper: Stamper) -> Portion:
+def _chunk(source: SourceConfig, batch: SourceBatch, stamper: Stamper) -> SourceChunk:
     rows = batch.rows
     named = rows.filter(
         pc.or_(pc.is_valid(rows["image_uri"]), pc.is_valid(rows["image_bytes"]))
@@ -103,4 +103,4 @@ def _portion(source: SourceConfig, batch: SourceBatch, stamper: Stamper) -> Port
             digest.update(part.serialize())
     for stamp in stamps:
         digest.update(stamp.key.encode())
-    return Portion(source, batch, tuple(stamps), digest.hexdigest())
+    return SourceChunk(source, batch, tuple(stamps), digest.hexdigest())

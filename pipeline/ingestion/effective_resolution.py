@@ -27,7 +27,7 @@ _FLATTEST = 4  # lowest frequencies, cycles a picture, that are light and not de
 _SHORTEST = 16  # pixels on a side below which there is no spectrum to speak of
 
 
-def true_resolution(image: Image.Image) -> float:
+def effective_resolution(image: Image.Image) -> float:
     """Estimate the longer side, in pixels, up to which a picture has detail; at most its own.
 
     0 for one colour. Comparable only between pictures that show the same; a copy enlarged by any

@@ -23,7 +23,7 @@ VERSIONS = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime",
 
 
 @dataclass(frozen=True)
-class Stamp:
+class FileStamp:
     """What one picture is known by.
 
     Attributes:
@@ -52,7 +52,7 @@ class Stamper:
         data: Sequence[bytes | None],
         *,
         storage_options: Mapping[str, Any] | None = None,
-    ) -> list[Stamp]:
+    ) -> list[FileStamp]:
         """Stamp n pictures, each by its bytes or else by its uri; none is read or decoded."""
         options = dict(storage_options or {})
         remote = {uri for uri, item in zip(uris, data, strict=True) if item is None and _far(uri)}
@@ -62,10 +62,10 @@ class Stamper:
             for uri, item in zip(uris, data, strict=True)
         ]
 
-    def _of_bytes(self, data: bytes) -> Stamp:
+    def _of_bytes(self, data: bytes) -> FileStamp:
         return self._stamp("bytes", blake2b(data, digest_size=16).hexdigest())
 
-    def _of_place(self, uri: str, versions: Mapping[str, str | None]) -> Stamp:
+    def _of_place(self, uri: str, versions: Mapping[str, str | None]) -> FileStamp:
         if uri not in versions:
             return self._of_file(uri)
         version = versions[uri]
@@ -73,7 +73,7 @@ class Stamper:
             return self._stamp(uri, self.run, firm=False)
         return self._stamp(uri, version)
 
-    def _of_file(self, uri: str) -> Stamp:
+    def _of_file(self, uri: str) -> FileStamp:
         now = time.time_ns()
         try:
             found = os.stat(uri.removeprefix("file://"))
@@ -83,9 +83,9 @@ class Stamper:
         settled = found.st_mtime_ns < now - tick
         return self._stamp(uri, f"{found.st_size} {found.st_mtime_ns}", firm=settled)
 
-    def _stamp(self, *parts: str, firm: bool = True) -> Stamp:
+    def _stamp(self, *parts: str, firm: bool = True) -> FileStamp:
         said = "\0".join((self.rules, *parts)).encode("utf-8", "surrogatepass")
-        return Stamp(blake2b(said, digest_size=16).hexdigest(), firm)
+        return FileStamp(blake2b(said, digest_size=16).hexdigest(), firm)
 
     def _versions(self, uris: Sequence[str], options: dict[str, Any]) -> dict[str, str | None]:
         """Size and version of each remote picture; None where its storage tells none."""

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.arrays.chunks import picked
-from pipeline.arrays.lookup import sorted_places
+from pipeline.arrays.chunks import take_rows
+from pipeline.arrays.lookup import positions_in_sorted
 from pipeline.config.sources import ImageSettings
-from pipeline.ingestion.decoding import UNREADABLE, Picture
-from pipeline.ingestion.file_stamps import Stamp
-from pipeline.schemas import PICTURES, RECORDS
+from pipeline.ingestion.decoding import UNREADABLE, DecodedPicture
+from pipeline.ingestion.file_stamps import FileStamp
+from pipeline.storage.schemas import PICTURES, RECORDS
 
 # Columns of the records that are what a picture came to, in the order of `Picture`.
 DETAILS = (
@@ -25,10 +25,10 @@ DETAILS_SCHEMA = pa.schema([RECORDS.field(name) for name in DETAILS])
 # The entries of a shard: also whether the picture was decoded for it.
 ENTRIES = PICTURES.append(pa.field("decoded", pa.bool_(), nullable=False))
 
-Found = Picture | str | None
+CachedPicture = DecodedPicture | str | None
 
 
-class Decodes(Protocol):
+class PictureDecoder(Protocol):
     """What turns n pictures into what records keep of them, or the reason why not."""
 
     def decode(
@@ -38,11 +38,11 @@ class Decodes(Protocol):
         *,
         settings: ImageSettings,
         storage_options: Mapping[str, Any] | None = None,
-    ) -> Sequence[Picture | str]:
+    ) -> Sequence[DecodedPicture | str]:
         """See `Decoder.decode`."""
 
 
-class KnownPictures:
+class PictureCache:
     """What pictures came to on another night.
 
     Args:
@@ -60,9 +60,9 @@ class KnownPictures:
         rows = np.concatenate(hashes) if hashes else np.zeros(0, "S32")
         self._hashes, self._rows = np.unique(rows, return_index=True)
 
-    def find(self, stamps: Sequence[Stamp]) -> list[Found]:
+    def find(self, stamps: Sequence[FileStamp]) -> list[CachedPicture]:
         """What each picture came to; None: it has to be decoded."""
-        found: list[Found] = [None] * len(stamps)
+        found: list[CachedPicture] = [None] * len(stamps)
         at, places = _places(self._keys, [stamp.key for stamp in stamps])
         entries = self._pictures.select(["image_hash", "reason"]).take(pa.array(places))
         wanted: list[tuple[int, str]] = []
@@ -79,14 +79,14 @@ class KnownPictures:
             found[wanted[number][0]] = picture
         return found
 
-    def _read(self, rows: NDArray[np.int64]) -> list[Picture]:
+    def _read(self, rows: NDArray[np.int64]) -> list[DecodedPicture]:
         if not len(rows):
             return []
-        batch = picked(self._details, self._ends, rows)
-        return [Picture(*row.values()) for row in batch.select(list(DETAILS)).to_pylist()]
+        batch = take_rows(self._details, self._ends, rows)
+        return [DecodedPicture(*row.values()) for row in batch.select(list(DETAILS)).to_pylist()]
 
 
-class PictureReader:
+class CachedDecoder:
     """Decodes the pictures of one batch of rows that are not known, and keeps what all came to.
 
     Args:
@@ -94,7 +94,7 @@ class PictureReader:
     """
 
     def __init__(
-        self, decoder: Decodes, known: KnownPictures | None, stamps: Sequence[Stamp]
+        self, decoder: PictureDecoder, known: PictureCache | None, stamps: Sequence[FileStamp]
     ) -> None:
         self._decoder, self._known, self._stamps = decoder, known, stamps
         self.entries = ENTRIES.empty_table()
@@ -106,7 +106,7 @@ class PictureReader:
         *,
         settings: ImageSettings,
         storage_options: Mapping[str, Any] | None = None,
-    ) -> Sequence[Picture | str]:
+    ) -> Sequence[DecodedPicture | str]:
         """See `Decoder.decode`; `entries` then has a row (ENTRIES) for every picture."""
         known = self._known.find(self._stamps) if self._known else [None] * len(uris)
         new = [i for i, picture in enumerate(known) if picture is None]
@@ -122,7 +122,7 @@ class PictureReader:
         return found
 
 
-def kept(entries: pa.Table) -> pa.Table:
+def keep_pictures(entries: pa.Table) -> pa.Table:
     """The entries worth keeping for another night, schema PICTURES, one per key, in their order."""
     lasting = entries.filter(pc.not_equal(entries["key"], "")).select(PICTURES.names)
     groups = lasting.group_by("key", use_threads=False)
@@ -131,13 +131,13 @@ def kept(entries: pa.Table) -> pa.Table:
 
 
 def _entries(
-    stamps: Sequence[Stamp], found: Sequence[Picture | str], decoded: set[int]
+    stamps: Sequence[FileStamp], found: Sequence[DecodedPicture | str], decoded: set[int]
 ) -> pa.Table:
     """One row per picture; what will not be recognised again, or may be mended, has no key."""
     rows = [
         {
-            "key": stamp.key if stamp.firm and not _passing(picture) else "",
-            "image_hash": picture.hash if isinstance(picture, Picture) else None,
+            "key": stamp.key if stamp.firm and not _passing_entries(picture) else "",
+            "image_hash": picture.hash if isinstance(picture, DecodedPicture) else None,
             "reason": picture if isinstance(picture, str) else None,
             "decoded": number in decoded,
         }
@@ -146,7 +146,7 @@ def _entries(
     return pa.Table.from_pylist(rows, schema=ENTRIES)
 
 
-def _passing(picture: Picture | str) -> bool:
+def _passing_entries(picture: DecodedPicture | str) -> bool:
     """Whether a refusal is not the file's own: rights, mounts and memory leave no trace in it."""
     return isinstance(picture, str) and (
         picture.startswith(UNREADABLE) or picture.endswith(MemoryError.__name__)
@@ -161,6 +161,6 @@ def _places(
     known: NDArray[np.bytes_], sought: Sequence[str]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Which of `sought` are in the sorted `known`, and where."""
-    found = sorted_places(np.array(sought, "S32"), known)
+    found = positions_in_sorted(np.array(sought, "S32"), known)
     there = np.flatnonzero(found >= 0)
     return there, found[there]

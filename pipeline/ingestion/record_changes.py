@@ -15,14 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.config.sources import SourceConfig
-from pipeline.schemas import RECORDS
+from pipeline.storage.schemas import RECORDS
 
 # How a row's location ends; that of a file as a whole, refused or cut short, has no number.
 ROW = r":\d+$"
 
 
 @dataclass(frozen=True)
-class Night:
+class RecordDiff:
     """How tonight's records stand to the last night's.
 
     Attributes:
@@ -49,12 +49,12 @@ class Night:
         return {**totals, "sources": sources, "removed_sources": self.removed}
 
 
-def compared(
+def diff_records(
     records: pa.Table,
     quarantine: pa.Table,
     base: pa.Table | None,
     sources: Sequence[SourceConfig],
-) -> Night:
+) -> RecordDiff:
     """Compare tonight's records (schema RECORDS, unique ids) with the last night's.
 
     A record is changed when its text or its picture is another; its other columns may differ.
@@ -85,7 +85,7 @@ def compared(
         "carried": _tally(before["source"], stays),
     }
     names = [source.name for source in sources]
-    return Night(
+    return RecordDiff(
         first_seen=before["first_seen"].take(place),
         carried=before["record_id"].filter(stays),
         by_source={
@@ -97,7 +97,7 @@ def compared(
     )
 
 
-def stamped(records: pa.Table, first_seen: pa.Array, *, now: datetime) -> pa.Table:
+def stamp_seen(records: pa.Table, first_seen: pa.Array, *, now: datetime) -> pa.Table:
     """Give tonight's records the times when they were seen, whatever run built them."""
     when = pa.scalar(now, RECORDS.field("last_seen").type)
     seen = {

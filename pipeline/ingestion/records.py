@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.arrays.chunks import widened
+from pipeline.arrays.chunks import with_64bit_offsets
 from pipeline.config.sources import ImageSettings
-from pipeline.ingestion.decoding import Picture
-from pipeline.ingestion.picture_cache import Decodes
-from pipeline.schemas import QUARANTINE, RECORDS, conform
+from pipeline.ingestion.decoding import DecodedPicture
+from pipeline.ingestion.picture_cache import PictureDecoder
+from pipeline.storage.schemas import QUARANTINE, RECORDS, conform
 
 IMAGE_BYTES = pa.schema([("image_hash", pa.string()), ("image_bytes", pa.binary())])
 RAW_LIMIT = 2000  # characters of a refused row kept for the eye
@@ -81,7 +81,7 @@ def build_records(
     source: str,
     images: ImageSettings,
     now: datetime,
-    decoder: Decodes,
+    decoder: PictureDecoder,
     storage_options: Mapping[str, Any] | None = None,
 ) -> RecordBatchResult:
     """Turn rows (schemas.ROWS) into records; rows in = records + rejected.
@@ -107,8 +107,8 @@ def build_records(
     records = _records(good, text=text.filter(keep), pictures=kept, source=source, now=now)
     return RecordBatchResult(
         records=records,
-        rejected=_rejected(batch, reasons=reasons, source=source),
-        image_bytes=_encoded(good["image_bytes"], records["image_hash"]),
+        rejected=_reject(batch, reasons=reasons, source=source),
+        image_bytes=_encode(good["image_bytes"], records["image_hash"]),
     )
 
 
@@ -125,7 +125,7 @@ def drop_duplicate_ids(records: pa.Table) -> tuple[pa.Table, pa.Table]:
     ranking = [("timestamp", "descending"), ("text_hash", "ascending"), ("image_hash", "ascending")]
     keys = [("record_id", "ascending"), *ranking, ("location", "ascending")]
     # Hashes and locations of many records pass 2 GB too, and are gathered whole here.
-    columns = widened(records.select(["source", *(name for name, _ in keys)]))
+    columns = with_64bit_offsets(records.select(["source", *(name for name, _ in keys)]))
     order = pc.sort_indices(columns, sort_keys=keys)
     ids = _one(columns["record_id"].take(order))
     first = np.ones(len(ids), dtype=bool)
@@ -166,15 +166,15 @@ def exact_groups(records: pa.Table) -> NDArray[np.int64]:
 
 def _pictures(
     batch: pa.Table,
-    decoder: Decodes,
+    decoder: PictureDecoder,
     *,
     settings: ImageSettings,
     storage_options: Mapping[str, Any] | None,
-) -> list[Picture | str | None]:
+) -> list[DecodedPicture | str | None]:
     """Decode the pictures of a batch; None where a row names none."""
     uris, data = batch["image_uri"].to_pylist(), batch["image_bytes"].to_pylist()
     named = [i for i in range(len(uris)) if uris[i] is not None or data[i] is not None]
-    pictures: list[Picture | str | None] = [None] * len(uris)
+    pictures: list[DecodedPicture | str | None] = [None] * len(uris)
     found = decoder.decode(
         [uris[i] for i in named],
         [data[i] for i in named],
@@ -186,7 +186,7 @@ def _pictures(
     return pictures
 
 
-def _reason(key: str | None, *, has_text: bool, picture: Picture | str | None) -> str | None:
+def _reason(key: str | None, *, has_text: bool, picture: DecodedPicture | str | None) -> str | None:
     if not key:
         return "missing id"
     if isinstance(picture, str):
@@ -198,7 +198,7 @@ def _records(
     rows: pa.Table,
     *,
     text: pa.Array,
-    pictures: Sequence[Picture | str | None],
+    pictures: Sequence[DecodedPicture | str | None],
     source: str,
     now: datetime,
 ) -> pa.Table:
@@ -240,7 +240,7 @@ def _own_words(text: pa.Array, fields: pa.MapArray) -> pa.Array:
     return pc.if_else(text.is_valid(), pa.array(own.astype(np.int32)), pa.scalar(None, pa.int32()))
 
 
-def _rejected(batch: pa.Table, *, reasons: Sequence[str | None], source: str) -> pa.Table:
+def _reject(batch: pa.Table, *, reasons: Sequence[str | None], source: str) -> pa.Table:
     bad = [i for i, reason in enumerate(reasons) if reason is not None]
     shown = batch.select(["key", "text", "image_uri"]).take(pa.array(bad, pa.int64())).to_pylist()
     raw = [{name: value for name, value in row.items() if value is not None} for row in shown]
@@ -253,7 +253,7 @@ def _rejected(batch: pa.Table, *, reasons: Sequence[str | None], source: str) ->
     return pa.table(columns, schema=QUARANTINE)
 
 
-def _encoded(data: pa.ChunkedArray, hashes: pa.ChunkedArray) -> pa.Table:
+def _encode(data: pa.ChunkedArray, hashes: pa.ChunkedArray) -> pa.Table:
     """Keep the encoded bytes of each distinct picture once, the first row's."""
     hashes = _one(hashes)
     held = pc.and_(data.is_valid(), hashes.is_valid()).to_numpy()

@@ -10,11 +10,8 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
+from pipeline.arrays.aliases import Flags, Rows, Words
 from pipeline.arrays.graph import components
-
-Rows = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-Words = npt.NDArray[np.str_]
 
 ORIGINS = np.array(["cluster", "given", "verdict"])  # by rank: a later one beats an earlier one
 HELD_OUT = np.array(["", "train", "valid", "test"])  # a pair given two splits is in the later one
@@ -30,7 +27,7 @@ RULE = (
 
 
 @dataclass(frozen=True)
-class Claims:
+class LabelRows:
     """n claims about pairs of record rows.
 
     Attributes:
@@ -55,7 +52,7 @@ class Claims:
         """(n,) true where the claim is 'same'."""
         return np.asarray(self.grade >= 0.5)
 
-    def take(self, places: Rows | Flags) -> Claims:
+    def take(self, places: Rows | Flags) -> LabelRows:
         """The claims at some places."""
         return replace(
             self,
@@ -67,7 +64,7 @@ class Claims:
 _COLUMNS = ("left", "right", "grade", "rank", "at", "split")
 
 
-def joined(parts: list[Claims], names: tuple[str, ...]) -> Claims:
+def join_rows(parts: list[LabelRows], names: tuple[str, ...]) -> LabelRows:
     """Put claims one after another; `names` are the slices each has."""
     return replace(
         parts[0],
@@ -78,7 +75,7 @@ def joined(parts: list[Claims], names: tuple[str, ...]) -> Claims:
     )
 
 
-def settle(claims: Claims, names: Words) -> tuple[Claims, dict[str, Any]]:
+def resolve_conflicts(claims: LabelRows, names: Words) -> tuple[LabelRows, dict[str, Any]]:
     """Make one claim per pair, sorted, none contradicting another; see RULE.
 
     Nothing depends on the order of the claims.
@@ -90,12 +87,12 @@ def settle(claims: Claims, names: Words) -> tuple[Claims, dict[str, Any]]:
         The settled claims, and the facts: conflicts, repeated pairs, pairs in two splits.
     """
     once, facts = _one_each(claims.take(claims.left < claims.right), names)
-    keep, transitive = _untangle(once, names)
+    keep, transitive = _cut_contradictions(once, names)
     facts["conflicts"]["transitive"] = transitive
     return once.take(keep), facts
 
 
-def _one_each(claims: Claims, names: Words) -> tuple[Claims, dict[str, Any]]:
+def _one_each(claims: LabelRows, names: Words) -> tuple[LabelRows, dict[str, Any]]:
     key = claims.left * len(names) + claims.right
     claims = claims.take(np.lexsort((claims.grade, -claims.at, -claims.rank, key)))
     key = np.sort(key)
@@ -109,7 +106,7 @@ def _one_each(claims: Claims, names: Words) -> tuple[Claims, dict[str, Any]]:
     lost = _both_ways(claims.same, starts, best)
     counted = np.add.reduceat(best, starts)
     first = claims.take(starts)
-    merged = Claims(
+    merged = LabelRows(
         left=first.left,
         right=first.right,
         grade=np.add.reduceat(np.where(best, claims.grade, 0.0), starts) / counted,
@@ -156,7 +153,7 @@ def _smallest(values: Words, starts: Rows) -> Words:
     return np.append(words, "")[least]
 
 
-def _untangle(claims: Claims, names: Words) -> tuple[Flags, dict[str, Any]]:
+def _cut_contradictions(claims: LabelRows, names: Words) -> tuple[Flags, dict[str, Any]]:
     """Which claims stay so that no 'different' runs inside a component of 'same'."""
     keep = np.ones(len(claims.left), bool)
     links = np.flatnonzero(claims.same)
@@ -171,7 +168,7 @@ def _untangle(claims: Claims, names: Words) -> tuple[Flags, dict[str, Any]]:
     for suspect in suspects[order]:
         start, end = np.searchsorted(home, component[claims.left[suspect]] + np.array([0, 1]))
         around = links[start:end]
-        stands, cut = _verdict(claims, suspect, around[keep[around]])
+        stands, cut = _minimum_cut(claims, suspect, around[keep[around]])
         if stands and not len(cut):
             continue  # an earlier cut freed it
         found, dropped = found + 1, dropped + len(cut)
@@ -195,7 +192,7 @@ def _untangle(claims: Claims, names: Words) -> tuple[Flags, dict[str, Any]]:
     return keep, facts
 
 
-def _verdict(claims: Claims, suspect: int, links: Rows) -> tuple[bool, Rows]:
+def _minimum_cut(claims: LabelRows, suspect: int, links: Rows) -> tuple[bool, Rows]:
     """Whether a 'different' stands against the 'same' links around it, and which must then go.
 
     A minimum cut: a link of lower rank costs 1, of equal rank more than all of these, of higher

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any, assert_never
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.arrays.aliases import Rows, Words
 from pipeline.config.finetune import TrainConfig
 from pipeline.config.labels import (
     ClusterLabels,
@@ -21,15 +21,12 @@ from pipeline.config.labels import (
 )
 from pipeline.errors import ConfigError
 from pipeline.ingestion.decoding import Decoder
-from pipeline.labels.conflicts import EXAMPLES, HELD_OUT, ORIGINS, Claims
+from pipeline.labels.conflicts import EXAMPLES, HELD_OUT, ORIGINS, LabelRows
 from pipeline.labels.files import parse_labels, parse_splits, read_strings
-from pipeline.labels.records import Inline, find_rows, inline_records
-from pipeline.schemas import LABELS, conform
+from pipeline.labels.records import InlineRecords, find_rows, inline_records
+from pipeline.storage.schemas import LABELS, conform
 
 LARGE_ENTITY = 64  # records of one entity up to which all its pairs are listed
-
-Rows = npt.NDArray[np.int64]
-Words = npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True)
@@ -44,10 +41,10 @@ class Entry:
 
     config: LabelConfig
     ids: tuple[pa.Array, ...]
-    claims: Claims
+    claims: LabelRows
     facts: dict[str, Any]
     cluster: Words | None = None
-    inline: Inline | None = None
+    inline: InlineRecords | None = None
 
 
 def read_entry(
@@ -66,20 +63,22 @@ def read_entry(
     """
     match entry:
         case PairLabels():
-            table = read_strings(entry.path, _given(entry, entry.left, entry.right, entry.label))
-            ids = tuple(_trimmed(table[name]) for name in (entry.left, entry.right))
+            table = read_strings(
+                entry.path, _given_pairs(entry, entry.left, entry.right, entry.label)
+            )
+            ids = tuple(_trim(table[name]) for name in (entry.left, entry.right))
             return _entry(entry, table, table[entry.label], names, rank="given", ids=ids)
         case InlineLabels():
-            table = read_strings(entry.path, _given(entry, entry.label, *entry.attributes))
+            table = read_strings(entry.path, _given_pairs(entry, entry.label, *entry.attributes))
             inline = inline_records(entry, config, decoder=decoder, now=now)
             read = _entry(entry, table, table[entry.label], names, rank="given", ids=())
             return replace(read, inline=inline)
         case ClusterLabels():
-            table = read_strings(entry.path, _given(entry, entry.id, entry.cluster))
+            table = read_strings(entry.path, _given_pairs(entry, entry.id, entry.cluster))
             ones = pa.array(np.full(len(table), "1"))
-            ids = (_trimmed(table[entry.id]),)
+            ids = (_trim(table[entry.id]),)
             read = _entry(entry, table, ones, names, rank="cluster", ids=ids)
-            return replace(read, cluster=np.array(_trimmed(table[entry.cluster]).to_pylist(), str))
+            return replace(read, cluster=np.array(_trim(table[entry.cluster]).to_pylist(), str))
         case VerdictLabels():
             table = LABELS.empty_table() if verdicts is None else conform(verdicts, LABELS)
             ids = (_array(table["left_id"]), _array(table["right_id"]))
@@ -90,7 +89,7 @@ def read_entry(
             assert_never(entry)
 
 
-def _given(entry: LabelConfig, *columns: str) -> list[str]:
+def _given_pairs(entry: LabelConfig, *columns: str) -> list[str]:
     split = None if isinstance(entry, VerdictLabels) else entry.split
     return [*columns, *([split] if split else [])]
 
@@ -120,7 +119,7 @@ def _entry(
         for name in names
     }
     unknown = np.full(count, -1, np.int64)
-    claims = Claims(
+    claims = LabelRows(
         left=unknown,
         right=unknown,
         grade=grade,
@@ -133,7 +132,7 @@ def _entry(
     return Entry(entry, ids, claims, facts)
 
 
-def tied(entry: Entry, ids: pa.Array) -> Entry:
+def tie_pairs(entry: Entry, ids: pa.Array) -> Entry:
     """Tie the claims to record rows; drop and count those of unknown ids and what is left out."""
     claims, facts = entry.claims, dict(entry.facts)
     if entry.inline is not None:
@@ -148,7 +147,7 @@ def tied(entry: Entry, ids: pa.Array) -> Entry:
         sides = [rows for rows, _ in found]
         facts["unknown_ids"] = _unknown(entry, sides, [ambiguous for _, ambiguous in found])
     if entry.cluster is not None:
-        return _expanded(entry, sides[0], facts)
+        return _expand(entry, sides[0], facts)
     left, right = np.minimum(sides[0], sides[1]), np.maximum(sides[0], sides[1])
     kept = (left >= 0) & ~np.isnan(claims.grade)
     self_pairs = kept & (left == right)
@@ -189,7 +188,7 @@ def _unknown(entry: Entry, sides: list[Rows], ambiguous: list[Any]) -> dict[str,
     }
 
 
-def _expanded(entry: Entry, rows: Rows, facts: dict[str, Any]) -> Entry:
+def _expand(entry: Entry, rows: Rows, facts: dict[str, Any]) -> Entry:
     """Turn records with their cluster into pairs; see `cluster_pairs`."""
     assert entry.cluster is not None
     known = (rows >= 0) & (entry.cluster != "")
@@ -205,7 +204,7 @@ def _expanded(entry: Entry, rows: Rows, facts: dict[str, Any]) -> Entry:
     crossing = (sides[0] != sides[1]) & (sides[0] > 0) & (sides[1] > 0)
     left, right = left[~crossing], right[~crossing]
     sizes = np.bincount(code)
-    claims = Claims(
+    claims = LabelRows(
         left=left,
         right=right,
         grade=np.ones(len(left)),
@@ -261,7 +260,7 @@ def cluster_pairs(record: Rows, cluster: Rows) -> tuple[Rows, Rows, int]:
     return left, right, int((sizes > LARGE_ENTITY).sum())
 
 
-def _trimmed(column: pa.ChunkedArray) -> pa.Array:
+def _trim(column: pa.ChunkedArray) -> pa.Array:
     return pc.utf8_trim_whitespace(_array(column))
 
 

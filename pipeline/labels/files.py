@@ -15,10 +15,10 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
-from pipeline.arrays.lookup import places
+from pipeline.arrays.lookup import positions_in
 from pipeline.errors import ConfigError
-from pipeline.evaluation.pair_metrics import Labels
-from pipeline.ingestion.sources.jsonl import text
+from pipeline.evaluation.pair_metrics import GoldPairs
+from pipeline.ingestion.sources.jsonl import json_text
 
 ALLOWED = "1 or same or true, 0 or different or false, a grade between 0 and 1, related, unsure"
 LEFT_OUT = ("related", "unsure")
@@ -147,13 +147,16 @@ def _read_jsonl(path: str, columns: Sequence[str]) -> pa.Table:
     if rows:
         _need(path, columns, present)
     return pa.table(
-        {name: pa.array([text(row.get(name)) for row in rows], pa.string()) for name in columns}
+        {
+            name: pa.array([json_text(row.get(name)) for row in rows], pa.string())
+            for name in columns
+        }
     )
 
 
 def _strings(path: str, name: str, column: pa.ChunkedArray) -> pa.Array:
     if pa.types.is_nested(column.type):
-        return pa.array([text(value) or "" for value in column.to_pylist()], pa.string())
+        return pa.array([json_text(value) or "" for value in column.to_pylist()], pa.string())
     try:
         joined = pc.fill_null(column.cast(pa.string()), "").combine_chunks()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -161,7 +164,7 @@ def _strings(path: str, name: str, column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(joined.chunks) if isinstance(joined, pa.ChunkedArray) else joined
 
 
-def read_labels(path: str) -> Labels:
+def read_labels(path: str) -> GoldPairs:
     """Read labelled pairs with the columns left_id, right_id, label; see `parse_labels`.
 
     A grade of at least 0.5 says duplicate; *related* and *unsure* say nothing and are left out.
@@ -173,16 +176,16 @@ def read_labels(path: str) -> Labels:
     grades, _ = parse_labels(table["label"].combine_chunks(), where=path)
     said = pa.array(~np.isnan(grades))
     left, right = (table[name].combine_chunks().filter(said) for name in ("left_id", "right_id"))
-    return Labels(left, right, grades[~np.isnan(grades)] >= 0.5)
+    return GoldPairs(left, right, grades[~np.isnan(grades)] >= 0.5)
 
 
-def require_known(labels: Labels, record_ids: pa.Array, *, path: str) -> None:
+def require_known(labels: GoldPairs, record_ids: pa.Array, *, path: str) -> None:
     """Make sure that some labelled pair names two records of the run.
 
     Raises:
         ConfigError: none does: the ids are of another kind, or the file is of other data.
     """
-    sides = [places(side, record_ids) >= 0 for side in (labels.left, labels.right)]
+    sides = [positions_in(side, record_ids) >= 0 for side in (labels.left, labels.right)]
     if (sides[0] & sides[1]).any():
         return
     ids = pa.concat_arrays([labels.left, labels.right])

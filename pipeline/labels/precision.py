@@ -12,11 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.stats import norm
 
+from pipeline.arrays.aliases import Flags
 from pipeline.errors import PipelineError
 from pipeline.evaluation.calibration.bounds import lower_bound
-from pipeline.labels.sheet import rounded
-
-Flags = npt.NDArray[np.bool_]
+from pipeline.labels.sheet import round_probability
 
 
 @dataclass(frozen=True)
@@ -48,15 +47,15 @@ def estimate_precision(
     Raises:
         PipelineError: a weight is missing or below one.
     """
-    weight = rounded(sheet["weight"])
+    weight = round_probability(sheet["weight"])
     if not (weight >= 1).all():
         raise PipelineError("every row of a suggestion has a weight of 1 or more; keep that column")
-    accepted = rounded(sheet["probability"]) >= round(accept, 6)
+    accepted = round_probability(sheet["probability"]) >= round(accept, 6)
     cells = _cells(sheet, weight, accepted)
-    return estimated(cells, rows=int(accepted.sum()), confidence=confidence)
+    return estimate_strata(cells, rows=int(accepted.sum()), confidence=confidence)
 
 
-def estimated(cells: list[Cell], *, rows: int, confidence: float) -> dict[str, Any]:
+def estimate_strata(cells: list[Cell], *, rows: int, confidence: float) -> dict[str, Any]:
     """The estimate of `estimate_precision` from its cells; `rows`: accepted pairs on the list."""
     known = [cell for cell in cells if cell.answered]
     pairs, covered = (sum(cell.pairs for cell in part) for part in (cells, known))
@@ -66,7 +65,7 @@ def estimated(cells: list[Cell], *, rows: int, confidence: float) -> dict[str, A
         sentence = "No accepted pair has a label yet: nothing can be estimated."
         return {"precision": None, "low": 0.0, "high": 1.0, **facts, "sentence": sentence}
     value = sum(cell.pairs * cell.same / cell.answered for cell in known) / covered
-    low, high = _wilson(value, effective(known, covered), confidence=confidence)
+    low, high = _wilson(value, effective_count(known, covered), confidence=confidence)
     low, high = low * covered / pairs, (high * covered + pairs - covered) / pairs
     sentence = (
         f"Of about {pairs:,.0f} accepted pairs {100 * value:.1f} % are the same "
@@ -75,7 +74,7 @@ def estimated(cells: list[Cell], *, rows: int, confidence: float) -> dict[str, A
     return {"precision": value, "low": low, "high": high, **facts, "sentence": sentence}
 
 
-def enough(same: Flags, *, target: float, confidence: float = 0.95) -> dict[str, Any]:
+def is_enough(same: Flags, *, target: float, confidence: float = 0.95) -> dict[str, Any]:
     """Say whether more labels would move the precision's lower bound much.
 
     The bound is the exact one-sided one (Clopper and Pearson, 1934), for a threshold that was not
@@ -120,7 +119,7 @@ def _cells(sheet: pa.Table, weight: npt.NDArray[np.float64], accepted: Flags) ->
     return cells
 
 
-def effective(cells: list[Cell], pairs: float) -> float:
+def effective_count(cells: list[Cell], pairs: float) -> float:
     """Size of the simple random sample with the same variance, were all cells alike."""
     variance = sum(
         (cell.pairs / pairs) ** 2 / cell.answered * max(1 - cell.answered / cell.pairs, 0)

@@ -13,23 +13,27 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.arrays.aliases import Rows, Words
 from pipeline.config.finetune import TrainConfig
 from pipeline.config.labels import ClusterLabels, InlineLabels
 from pipeline.errors import ConfigError
 from pipeline.ingestion.decoding import Decoder
 from pipeline.ingestion.records import exact_groups
-from pipeline.labels.conflicts import EXAMPLES, HELD_OUT, ORIGINS, Claims, joined, settle
-from pipeline.labels.entries import Entry, read_entry, tied
+from pipeline.labels.conflicts import (
+    EXAMPLES,
+    HELD_OUT,
+    ORIGINS,
+    LabelRows,
+    join_rows,
+    resolve_conflicts,
+)
+from pipeline.labels.entries import Entry, read_entry, tie_pairs
 from pipeline.labels.labelled_pairs import LabelledPairs
-from pipeline.labels.records import INLINE, read_records
-from pipeline.schemas import QUARANTINE, RECORDS, conform
-
-Rows = npt.NDArray[np.int64]
-Words = npt.NDArray[np.str_]
+from pipeline.labels.records import INLINE, read_labelled_records
+from pipeline.storage.schemas import QUARANTINE, RECORDS, conform
 
 
 def read_labelled(
@@ -53,20 +57,20 @@ def read_labelled(
             is one class only, or too few duplicates; or all contents are one.
     """
     with nullcontext(decoder) if decoder is not None else Decoder(config.images) as reader:
-        records, claims, facts = read_claims(
+        records, claims, facts = read_label_rows(
             config, published=published, verdicts=verdicts, decoder=reader, now=now
         )
-    return _finished(config, records, claims, facts)
+    return _finish(config, records, claims, facts)
 
 
-def read_claims(
+def read_label_rows(
     config: TrainConfig,
     *,
     published: pa.Table | None,
     verdicts: pa.Table | None,
     decoder: Decoder,
     now: datetime,
-) -> tuple[pa.Table, Claims, dict[str, Any]]:
+) -> tuple[pa.Table, LabelRows, dict[str, Any]]:
     """Read every entry as `read_labelled` does, but leave contradictions and repetitions in.
 
     One claim for every usable row in the rows' order, self pairs too: what a benchmark with an
@@ -82,8 +86,8 @@ def read_claims(
     ]
     records, quarantined = _records(config, entries, published=published, decoder=decoder, now=now)
     ids = _array(records["record_id"])
-    entries = [tied(entry, ids) for entry in entries]
-    claims = joined([entry.claims for entry in entries], names)
+    entries = [tie_pairs(entry, ids) for entry in entries]
+    claims = join_rows([entry.claims for entry in entries], names)
     facts = _facts(entries)
     facts["quarantined"] = {
         "rows": len(quarantined),
@@ -111,7 +115,7 @@ def _records(
     refused = [entry.inline.quarantined for entry in entries if entry.inline is not None]
     named = {name for entry in entries for ids in entry.ids for name in ids.to_pylist()}
     if any(entry.ids for entry in entries):
-        known, quarantined = read_records(
+        known, quarantined = read_labelled_records(
             config, published=published, decoder=decoder, now=now, only=named
         )
         tables.append(known)
@@ -144,11 +148,11 @@ def _facts(entries: Sequence[Entry]) -> dict[str, Any]:
     }
 
 
-def _finished(
-    config: TrainConfig, records: pa.Table, claims: Claims, facts: dict[str, Any]
+def _finish(
+    config: TrainConfig, records: pa.Table, claims: LabelRows, facts: dict[str, Any]
 ) -> LabelledPairs:
     _check_contents(records, facts)
-    settled, more = settle(claims, _called(records))
+    settled, more = resolve_conflicts(claims, _names_called(records))
     same = settled.same
     equal = exact_groups(records)
     facts |= more | {
@@ -214,7 +218,7 @@ def _check_classes(config: TrainConfig, facts: dict[str, Any]) -> None:
         )
 
 
-def _called(records: pa.Table) -> Words:
+def _names_called(records: pa.Table) -> Words:
     """What a person finds a record by: its id, or the row of the file it stands in."""
     inline = pc.equal(_array(records["source"]), INLINE)
     shown = pc.if_else(inline, _array(records["location"]), _array(records["record_id"]))

@@ -13,7 +13,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.lookup import places
+from pipeline.arrays.aliases import Rows
+from pipeline.arrays.lookup import positions_in
 from pipeline.config.finetune import TrainConfig
 from pipeline.config.labels import InlineLabels
 from pipeline.config.sources import Columns, SourceConfig
@@ -21,20 +22,18 @@ from pipeline.errors import ConfigError
 from pipeline.ingestion.decoding import Decoder
 from pipeline.ingestion.records import build_records, content_hash, drop_duplicate_ids
 from pipeline.ingestion.sources import open_source
-from pipeline.ingestion.sources.jsonl import text
-from pipeline.ingestion.sources.tabular import build, check_columns
+from pipeline.ingestion.sources.jsonl import json_text
+from pipeline.ingestion.sources.tabular import build_batch, check_columns
 from pipeline.labels.files import read_strings
-from pipeline.schemas import QUARANTINE, RECORDS
+from pipeline.storage.schemas import QUARANTINE, RECORDS
 
 INLINE = "inline"
 SHARD_ROWS = 16_384
 IMAGE_ROWS = 1024  # pictures are decoded a bounded batch at a time
 
-Rows = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True)
-class Inline:
+class InlineRecords:
     """Records of one inline file, and which each side of its rows names (-1: unusable)."""
 
     records: pa.Table  # schemas.RECORDS, ids ascending
@@ -43,7 +42,7 @@ class Inline:
     right: Rows
 
 
-def read_records(
+def read_labelled_records(
     config: TrainConfig,
     *,
     published: pa.Table | None,
@@ -97,13 +96,13 @@ def find_rows(wanted: pa.Array, record_ids: pa.Array) -> tuple[Rows, npt.NDArray
         (p,) rows, -1 where unknown; and (p,) true where several sources have the key.
     """
     ids, keys = (pa.array(names.to_pylist(), pa.string()) for names in _names(record_ids))
-    exact = places(wanted, ids)
+    exact = positions_in(wanted, ids)
     if not len(keys):
         return exact, np.zeros(len(exact), bool)
     encoded = keys.dictionary_encode()
     count = np.bincount(encoded.indices.to_numpy(), minlength=len(encoded.dictionary))
     first = np.unique(encoded.indices.to_numpy(), return_index=True)[1]
-    place = places(wanted, encoded.dictionary)
+    place = positions_in(wanted, encoded.dictionary)
     ambiguous = (exact < 0) & (place >= 0) & (count[place] > 1)
     found = np.where((place >= 0) & (count[place] == 1), first[place], -1)
     return np.where(exact >= 0, exact, found), ambiguous
@@ -111,7 +110,7 @@ def find_rows(wanted: pa.Array, record_ids: pa.Array) -> tuple[Rows, npt.NDArray
 
 def inline_records(
     entry: InlineLabels, config: TrainConfig, *, decoder: Decoder, now: datetime
-) -> Inline:
+) -> InlineRecords:
     """Make the records of an inline file; rows of one content share the record of its hash.
 
     Texts are serialised as sources do it; JSON fields in the order of `names`, or else in the
@@ -133,7 +132,7 @@ def inline_records(
     distinct = raw.take(pa.array(first)).append_column(
         "\0key", pa.array([str(number) for number in range(len(first))])
     )
-    batch = build(
+    batch = build_batch(
         distinct,
         locations=pa.array([f"{where}:{row % rows + 1}" for row in first.tolist()], pa.string()),
         columns=Columns(
@@ -167,7 +166,7 @@ def inline_records(
     row_of = np.full(len(first), -1, np.int64)
     row_of[np.array(numbers, np.int64)[order]] = np.cumsum(new) - 1
     side = row_of[content]
-    return Inline(
+    return InlineRecords(
         records=named.take(pa.array(order[new])),
         quarantined=pa.concat_tables([part.rejected for part in built]),
         left=side[:rows],
@@ -248,7 +247,7 @@ def _sides(entry: InlineLabels) -> tuple[tuple[str, ...], list[pa.Table]]:
         names = entry.names or tuple(present)
         columns = [
             {
-                name: pa.array([text(row.get(name)) or "" for row in side], pa.string())
+                name: pa.array([json_text(row.get(name)) or "" for row in side], pa.string())
                 for name in names
             }
             for side in fields

@@ -10,9 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.lookup import flat, places
-from pipeline.labels.precision import Cell, Flags, effective, estimated, needed_labels
-from pipeline.labels.verdicts import LABELS, latest
+from pipeline.arrays.aliases import Flags
+from pipeline.arrays.lookup import as_strings, positions_in
+from pipeline.labels.precision import Cell, effective_count, estimate_strata, needed_labels
+from pipeline.labels.verdicts import LABELS, latest_verdicts
 
 _SCORES = ("probability", "threshold")
 
@@ -51,7 +52,7 @@ def estimate_run(
         for part in (place == number for number in range(3))
         if part.any()
     ]
-    found = estimated(cells, rows=len(accepted), confidence=confidence)
+    found = estimate_strata(cells, rows=len(accepted), confidence=confidence)
     random = int((answered & drawn).sum())
     needed = _more(cells, found["precision"], target=target, confidence=confidence)
     advice = _advice(found, random=random, needed=needed, target=target)
@@ -63,12 +64,12 @@ def _verdicts(pairs: pa.Table, labels: pa.Table | None) -> tuple[npt.NDArray[np.
     verdict, drawn = np.full(len(pairs), "", dtype="U9"), np.zeros(len(pairs), bool)
     if labels is None or not len(labels) or not len(pairs):
         return verdict, drawn
-    keys = flat(_pair_keys(pairs))
-    last = latest(labels)
-    at = places(_pair_keys(last), keys)
+    keys = as_strings(_pair_keys(pairs))
+    last = latest_verdicts(labels)
+    at = positions_in(_pair_keys(last), keys)
     verdict[at[at >= 0]] = np.array(LABELS)[last["code"].to_numpy()[at >= 0]]
-    asked = latest(labels.filter(pc.equal(labels["origin"], "audit")))
-    at = places(_pair_keys(asked), keys)
+    asked = latest_verdicts(labels.filter(pc.equal(labels["origin"], "audit")))
+    at = positions_in(_pair_keys(asked), keys)
     drawn[at[at >= 0]] = True
     return verdict, drawn
 
@@ -84,7 +85,7 @@ def _more(
     known = [cell for cell in cells if cell.answered]
     if precision is None or not known:
         return None
-    trials = effective(known, sum(cell.pairs for cell in known))
+    trials = effective_count(known, sum(cell.pairs for cell in known))
     if math.isinf(trials):  # everything is labelled
         return 0 if precision >= target else None
     return needed_labels(precision, round(trials), target=target, confidence=confidence)

@@ -17,8 +17,8 @@ import pyarrow.parquet
 
 from pipeline.config.outputs import Format
 from pipeline.errors import PipelineError
-from pipeline.schemas import WHEN
 from pipeline.storage.csv_cells import unescape
+from pipeline.storage.schemas import WHEN
 
 SUGGESTED = pa.schema(
     [
@@ -131,7 +131,7 @@ def read_sheet(
     return pa.Table.from_pylist(rows, schema=SUGGESTED)
 
 
-def rounded(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.float64]:
+def round_probability(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.float64]:
     """A float column as float64 with the six decimals float32 can keep; null becomes NaN.
 
     A threshold of 0.9 must include the probability 0.9, which float32 stores as 0.89999998.
@@ -144,7 +144,7 @@ def _rows(path: str | Path, format: Format) -> Iterator[tuple[int, Mapping[str, 
     """Yield (row number from 1, row) of a file that has the columns a label needs."""
     try:
         content = Path(path).read_bytes()
-        rows = _parsed(content, format)
+        rows = _parse(content, format)
     except (OSError, ValueError, csv.Error) as error:
         raise PipelineError(f"cannot read {path} as {format}: {error}") from error
     for number, row in enumerate(rows, start=1):
@@ -153,7 +153,7 @@ def _rows(path: str | Path, format: Format) -> Iterator[tuple[int, Mapping[str, 
         yield number, row
 
 
-def _parsed(content: bytes, format: Format) -> list[dict[str, Any]]:  # noqa: A002
+def _parse(content: bytes, format: Format) -> list[dict[str, Any]]:  # noqa: A002
     match format:
         case "csv":
             return _csv_rows(content.decode("utf-8-sig"))

@@ -12,18 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.stats import rankdata
 
+from pipeline.arrays.aliases import Floats, Ints
 from pipeline.errors import PipelineError
-from pipeline.labels.precision import enough, estimate_precision
-from pipeline.labels.sheet import SUGGESTED, blank_rows, read_filled, read_sheet, rounded
-
-__all__ = [
-    "SUGGESTED", "blank_rows", "enough", "estimate_precision", "read_filled", "read_sheet",
-    "suggest_pairs",
-]  # fmt: skip
+from pipeline.labels.sheet import SUGGESTED, round_probability
 
 NEAR_ACCEPT, NEAR_REVIEW, DISAGREE = "near accept", "near review", "cosine and judge disagree"
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 def suggest_pairs(
@@ -59,23 +52,25 @@ def suggest_pairs(
             f"suggest at least one pair (n is {n}), a random share above 0 (it is "
             f"{random_share}), and review ({review}) not above accept ({accept})"
         )
-    open_pairs = _unlabelled(pairs, labelled)
-    probability = rounded(open_pairs["probability"])
+    open_pairs = _drop_labelled(pairs, labelled)
+    probability = round_probability(open_pairs["probability"])
     why = np.full(len(open_pairs), "", dtype=object)
     total = min(n, len(open_pairs))
     aimed = max(total - int(np.ceil(n * random_share)), 0)
     third = -(-aimed // 3)
     _choose(why, NEAR_ACCEPT, np.abs(probability - accept), count=third)
-    _choose(why, NEAR_REVIEW, np.abs(probability - review), count=min(third, aimed - _chosen(why)))
+    _choose(
+        why, NEAR_REVIEW, np.abs(probability - review), count=min(third, aimed - _chosen_rows(why))
+    )
     apart = _disagreement(open_pairs, probability)
-    _choose(why, DISAGREE, np.where(apart > 0, -apart, np.inf), count=aimed - _chosen(why))
+    _choose(why, DISAGREE, np.where(apart > 0, -apart, np.inf), count=aimed - _chosen_rows(why))
     weight = (why != "").astype(np.float64)
     strata = _strata(why, probability, accept=accept, review=review)
-    _draw(why, weight, strata, count=total - _chosen(why), seed=seed)
+    _draw(why, weight, strata, count=total - _chosen_rows(why), seed=seed)
     return _sheet(open_pairs, why, weight=weight, records=records)
 
 
-def _unlabelled(pairs: pa.Table, labelled: pa.Table | None) -> pa.Table:
+def _drop_labelled(pairs: pa.Table, labelled: pa.Table | None) -> pa.Table:
     """The pairs without a label, sorted by their ids."""
     keys = ["left_id", "right_id"]
     columns = [*keys, "probability", "text_cosine", "image_cosine"]
@@ -87,7 +82,7 @@ def _unlabelled(pairs: pa.Table, labelled: pa.Table | None) -> pa.Table:
     return pairs.sort_by([(key, "ascending") for key in keys])
 
 
-def _chosen(why: npt.NDArray[np.object_]) -> int:
+def _chosen_rows(why: npt.NDArray[np.object_]) -> int:
     return int((why != "").sum())
 
 
@@ -100,7 +95,7 @@ def _choose(why: npt.NDArray[np.object_], name: str, distance: Floats, *, count:
 
 def _disagreement(pairs: pa.Table, probability: Floats) -> Floats:
     """How far apart the pair's places by cosine and by judge are, 0 … 1; 0 without a cosine."""
-    cosine = rounded(pc.coalesce(pairs["text_cosine"], pairs["image_cosine"]))
+    cosine = round_probability(pc.coalesce(pairs["text_cosine"], pairs["image_cosine"]))
     known = np.flatnonzero(~np.isnan(cosine))
     apart = np.zeros(len(pairs))
     if len(known):

@@ -16,11 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.cluster.hierarchy import DisjointSet
 
+from pipeline.arrays.aliases import Flags, Rows
 from pipeline.arrays.graph import components
-from pipeline.arrays.lookup import flat, places
-
-Rows = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
+from pipeline.arrays.lookup import as_strings, positions_in
 
 # Of verdicts on one pair at one time the last in this list counts: what keeps records apart.
 LABELS = ("same", "unsure", "related", "different")
@@ -76,7 +74,7 @@ class Verdicts:
         )
 
 
-def latest(labels: pa.Table) -> pa.Table:
+def latest_verdicts(labels: pa.Table) -> pa.Table:
     """The latest verdict of each pair, left_id < right_id, sorted by the ids; self pairs left out.
 
     Of verdicts at the same time the one that keeps records apart counts, then the name.
@@ -101,15 +99,15 @@ def latest(labels: pa.Table) -> pa.Table:
     return table.filter(pa.array(last))
 
 
-def settled(labels: pa.Table, records: pa.Array) -> Verdicts:
+def settle_verdicts(labels: pa.Table, records: pa.Array) -> Verdicts:
     """Settle verdicts on tonight's records.
 
     Args:
         labels: `LABELS`, append-only.
         records: (n,) record ids, ascending.
     """
-    table = latest(labels)
-    left, right = places(table["left_id"], records), places(table["right_id"], records)
+    table = latest_verdicts(labels)
+    left, right = positions_in(table["left_id"], records), positions_in(table["right_id"], records)
     code = np.asarray(pc.fill_null(table["code"], UNSURE).to_numpy(), np.int64)
     known = (left >= 0) & (right >= 0)
     binding = known & (code != UNSURE)
@@ -125,10 +123,10 @@ def settled(labels: pa.Table, records: pa.Array) -> Verdicts:
         "contradictions": int((dropped >= 0).sum()),
     }
     found = Verdicts(left, right, label, dropped, said[binding], facts)
-    return replace(found, facts={**facts, "contradictory": _listed(found, records)})
+    return replace(found, facts={**facts, "contradictory": _list(found, records)})
 
 
-def none() -> Verdicts:
+def no_verdicts() -> Verdicts:
     """No verdicts at all."""
     rows = np.zeros(0, np.int64)
     return Verdicts(rows, rows, rows, rows, np.zeros(0, object), {})
@@ -184,7 +182,7 @@ class _Ties:
         return -1
 
 
-def _listed(found: Verdicts, records: pa.Array) -> list[dict[str, Any]]:
+def _list(found: Verdicts, records: pa.Array) -> list[dict[str, Any]]:
     """Each dropped *same* with the *different* that stands against it."""
 
     def told(place: int) -> dict[str, str]:
@@ -204,10 +202,10 @@ def changed_pairs(before: pa.Table | None, after: pa.Table) -> pa.Array:
     Args:
         before, after: `LABELS` as last night and tonight read them; None: there were none.
     """
-    new = latest(after)
+    new = latest_verdicts(after)
     if before is not None:
         keys = new.column_names
-        old = latest(before)
+        old = latest_verdicts(before)
         gone = old.join(new, keys=keys, join_type="left anti")
         new = pa.concat_tables([new.join(old, keys=keys, join_type="left anti"), gone])
-    return pc.unique(pa.concat_arrays([flat(new["left_id"]), flat(new["right_id"])]))
+    return pc.unique(pa.concat_arrays([as_strings(new["left_id"]), as_strings(new["right_id"])]))

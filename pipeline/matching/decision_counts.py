@@ -10,20 +10,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.candidates.unit_pairs import Candidates
-from pipeline.matching.evidence import says
+from pipeline.candidates.unit_pairs import CandidatePairs
+from pipeline.matching.evidence import proposed_by
 from pipeline.matching.judge import DISTINCT, DUPLICATE
 
 
 @dataclass
-class Tally:
+class DecisionCounts:
     """What is told of the pairs once all have gone by, and what clustering needs of them."""
 
     histogram: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(50, np.int64))
     decisions: Counter[str] = field(default_factory=Counter)
     links: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def add(self, part: Candidates, rows: pa.RecordBatch, count: int) -> None:
+    def add(self, part: CandidatePairs, rows: pa.RecordBatch, count: int) -> None:
         """Count a batch of judged candidates; `count` units number them."""
         # As the table has it, so that a pair that stands and one judged tonight cluster alike.
         probability = np.round(np.asarray(rows["probability"], np.float64), 4)
@@ -39,7 +39,7 @@ class Tally:
             (
                 *np.divmod(part.key, count),
                 probability,
-                says(part.stage),
+                proposed_by(part.stage),
                 accepted,
                 distinct | contradicts,
             )

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from pipeline.arrays.aliases import Floats
 from pipeline.config.encoders import (
     CopyDetection,
     EfficientNetLite0,
@@ -30,8 +30,6 @@ from pipeline.evaluation.synthetic.thresholds import SyntheticRule
 from pipeline.matching.comparison.text import TextEvidence
 from pipeline.matching.evidence import Evidence
 from pipeline.matching.judge import Rule
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def _sigmoid(odds: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class EncoderDefault:
+class DefaultRule:
     """Search floor (cosine) and rule of one encoder."""
 
     floor: float
@@ -128,14 +126,14 @@ class EncoderDefault:
         return (math.log(rule.accept / (1 - rule.accept)) - rule.bias) / rule.cosine
 
 
-def _at(default: EncoderDefault, judge: JudgeSettings) -> EncoderDefault:
+def _at(default: DefaultRule, judge: JudgeSettings) -> DefaultRule:
     """The same with the thresholds of `judge`."""
     assert isinstance(default.rule, LogisticRule)
     rule = replace(default.rule, accept=judge.accept, review=judge.review)
     return replace(default, rule=rule)
 
 
-MINILM = EncoderDefault(
+MINILM = DefaultRule(
     floor=0.65,
     rule=LogisticRule(bias=-14.14, cosine=12.49, token_overlap=6.07, code_agreement=1.26),
 )
@@ -143,20 +141,20 @@ MINILM = EncoderDefault(
 # their words decide, and rounding on another machine moves no probability. The floor: of the pairs
 # of Cora that the rule would accept at cosine 0.65 and up 98 % are above it, of its duplicates for
 # review 92 %; at 0.75 Debian's descriptions would have about five times the candidates.
-MINILM_STUDENT = EncoderDefault(
+MINILM_STUDENT = DefaultRule(
     floor=0.8, rule=LogisticRule(bias=-5.05, cosine=0.0, token_overlap=13.14, code_agreement=1.03)
 )
 # Half at cosine 0.30 and nine tenths at 0.70, `tests/bench/fit_image_judge.py`: of photographs that
 # training held back 1 in 500 pairs of one scene reach 0.659, and of 482,762 pairs of strangers one.
-COPIES = EncoderDefault(floor=0.25, rule=LogisticRule(bias=-1.648, cosine=5.493))
+COPIES = DefaultRule(floor=0.25, rule=LogisticRule(bias=-1.648, cosine=5.493))
 # Half at cosine 0.80 and nine tenths at 0.90: on AugLy copies no two different photographs reached
 # 0.90, and the precision of accepted pairs fell below 0.99 under 0.885.
-EFFICIENTNET = EncoderDefault(floor=0.7, rule=LogisticRule(bias=-17.578, cosine=21.972))
-TOY_TEXT = EncoderDefault(floor=0.5, rule=LogisticRule(bias=-14.0, cosine=20.0))
-TOY_IMAGE = EncoderDefault(floor=0.9, rule=LogisticRule(bias=-380.0, cosine=400.0))
+EFFICIENTNET = DefaultRule(floor=0.7, rule=LogisticRule(bias=-17.578, cosine=21.972))
+TOY_TEXT = DefaultRule(floor=0.5, rule=LogisticRule(bias=-14.0, cosine=20.0))
+TOY_IMAGE = DefaultRule(floor=0.9, rule=LogisticRule(bias=-380.0, cosine=400.0))
 
 
-def default_of(encoder: TextEncoderConfig | ImageEncoderConfig) -> EncoderDefault | None:
+def default_of(encoder: TextEncoderConfig | ImageEncoderConfig) -> DefaultRule | None:
     """What an encoder ships; None: nothing."""
     match encoder:
         case MiniLmEncoder():
@@ -175,7 +173,7 @@ def default_of(encoder: TextEncoderConfig | ImageEncoderConfig) -> EncoderDefaul
             return None
 
 
-def text_default(encoder: TextEncoderConfig, judge: JudgeSettings) -> EncoderDefault:
+def text_default(encoder: TextEncoderConfig, judge: JudgeSettings) -> DefaultRule:
     """The default of a shipped text encoder, or the rule the user states for another.
 
     Raises:
@@ -184,7 +182,7 @@ def text_default(encoder: TextEncoderConfig, judge: JudgeSettings) -> EncoderDef
     return _default("text", encoder, judge)
 
 
-def image_default(encoder: ImageEncoderConfig, judge: JudgeSettings) -> EncoderDefault:
+def image_default(encoder: ImageEncoderConfig, judge: JudgeSettings) -> DefaultRule:
     """The default of a shipped image encoder, or the rule the user states for another.
 
     Raises:
@@ -197,10 +195,10 @@ def _default(
     modality: Literal["text", "image"],
     encoder: TextEncoderConfig | ImageEncoderConfig,
     judge: JudgeSettings,
-) -> EncoderDefault:
+) -> DefaultRule:
     stated = getattr(judge, modality)
     if stated is not None:
-        return _at(_stated(stated, judge), judge)
+        return _at(_state(stated, judge), judge)
     shipped = default_of(encoder)
     if shipped is not None:
         return _at(shipped, judge)
@@ -214,14 +212,14 @@ def _default(
     )
 
 
-def learned_default(found: SyntheticRule, judge: JudgeSettings) -> EncoderDefault:
+def registered_default(found: SyntheticRule, judge: JudgeSettings) -> DefaultRule:
     """The rule that edited copies taught, under the thresholds of `judge`."""
     bias, slope = found.curve
     rule = LogisticRule(bias, slope, background=-found.share * slope)
-    return _at(EncoderDefault(found.floor, rule), judge)
+    return _at(DefaultRule(found.floor, rule), judge)
 
 
-def _stated(rule: CosineRule, judge: JudgeSettings) -> EncoderDefault:
+def _state(rule: CosineRule, judge: JudgeSettings) -> DefaultRule:
     """The logistic curve through (review cosine, review) and (accept cosine, accept)."""
 
     def logit(probability: float) -> float:
@@ -232,4 +230,4 @@ def _stated(rule: CosineRule, judge: JudgeSettings) -> EncoderDefault:
     slope = max((logit(judge.accept) - logit(judge.review)) / width, 1.0)
     # Through the accept point exactly; a hair of tolerance keeps the tie itself a duplicate.
     bias = logit(judge.accept) - slope * (rule.accept - 1e-6)
-    return EncoderDefault(floor=max(rule.review - 0.05, -1.0), rule=LogisticRule(bias, slope))
+    return DefaultRule(floor=max(rule.review - 0.05, -1.0), rule=LogisticRule(bias, slope))

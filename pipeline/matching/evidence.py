@@ -8,18 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.arrays.aliases import Flags, Floats
 from pipeline.candidates.unit_pairs import LEXICAL
 
 
-def says(stage: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def proposed_by(stage: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Which modalities proposed each pair: bit 1 text (or its shingles), bit 2 image."""
     text = (stage & (1 | LEXICAL)) > 0
     image = (stage & 4) > 0
     return (text * 1 + image * 2).astype(np.uint8)
-
-
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class Evidence:
 
     Attributes:
         text_cosine, image_cosine, lexical, token_overlap, edit_similarity, length_ratio,
-        code_agreement: float, ranges as in `pipeline.schemas.PAIRS`.
+        code_agreement: float, ranges as in `pipeline.storage.schemas.PAIRS`.
         exact_text, exact_image: equal content hashes.
         short_text: either side's text is too short for its embedding to decide.
         word_conflicts: words that each side has and the other cannot account for; NaN: not counted.

@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.arrays.aliases import Floats
 from pipeline.matching.evidence import Evidence
 
-Floats = npt.NDArray[np.float64]
 Modality = Literal["text", "image"]
 
 # What a judge of texts sees of the pictures beside them.
@@ -35,7 +35,7 @@ def extra_columns(evidence: Evidence) -> dict[str, Floats]:
     }
 
 
-def assembled(
+def assemble(
     evidence: Evidence,
     extras: Sequence[str],
     *,

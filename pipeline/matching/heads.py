@@ -19,9 +19,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.matching.judge_files import reading, write_arrays
+from pipeline.arrays.aliases import Floats
+from pipeline.matching.judge_files import reading_files, write_arrays
 
-Floats = npt.NDArray[np.float64]
 Kind = Literal["similarity", "linear", "boosted", "mlp", "blend"]
 
 LIMIT = 1e3  # standardised evidence is clipped here: one odd number must not decide alone
@@ -230,9 +230,9 @@ def load_head(folder: Path) -> Head:
     Raises:
         ModelError: a file is missing or damaged.
     """
-    with reading(folder, facts="head.json", arrays="head.safetensors") as (facts, arrays):
+    with reading_files(folder, facts="head.json", arrays="head.safetensors") as (facts, arrays):
         trees = [_text(folder / name, expected) for name, expected in facts["texts"].items()]
-        head = _built(facts["kind"], arrays, trees)
+        head = _build(facts["kind"], arrays, trees)
     return head
 
 
@@ -244,7 +244,7 @@ def _text(path: Path, expected: str) -> str:
     return content.decode()
 
 
-def _built(kind: str, arrays: dict[str, npt.NDArray[Any]], trees: Sequence[str]) -> Head:
+def _build(kind: str, arrays: dict[str, npt.NDArray[Any]], trees: Sequence[str]) -> Head:
     match kind:
         case "similarity":
             column, slope, bias = arrays["similarity"].tolist()
@@ -256,7 +256,7 @@ def _built(kind: str, arrays: dict[str, npt.NDArray[Any]], trees: Sequence[str])
                 raise ValueError("its trees are missing")
             return Boosted(tuple(trees))
         case "blend":
-            return Blend((_built("boosted", {}, trees), _networks("linear", arrays)))
+            return Blend((_build("boosted", {}, trees), _networks("linear", arrays)))
         case _:
             raise ValueError(f"unknown kind {kind!r}")
 

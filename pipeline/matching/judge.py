@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.arrays.aliases import Flags, Floats
 from pipeline.matching.comparison.text import TextEvidence
 from pipeline.matching.comparison.unmatched_words import allowed_conflicts
-from pipeline.matching.evidence import Evidence, Flags, Floats
+from pipeline.matching.evidence import Evidence
 
 DUPLICATE, REVIEW, DISTINCT = "duplicate", "review", "distinct"
 # An edit similarity that, beside the embedding, is evidence enough for a very short text.
@@ -61,7 +62,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Decisions:
     """Probability (p,) in 0 … 1, decision, reason and accept threshold (p,) of a batch of pairs.
 
     Attributes:
@@ -115,7 +116,7 @@ class Judge:
         heard = np.isnan(text) | (not self.text.joint)
         return Scores(text, np.where(heard, image, np.nan))
 
-    def decide(self, evidence: Evidence, scores: Scores | None = None) -> Judgement:
+    def decide(self, evidence: Evidence, scores: Scores | None = None) -> Decisions:
         """Judge every pair; `scores` spares a second look at the same evidence.
 
         The probability is held below the accept threshold, so that a person looks first, where
@@ -139,7 +140,9 @@ class Judge:
         # Rounded before it is compared, so that the number shown is the number that decided.
         probability = np.round(probability, 4)
         accepted = probability >= accept
-        decision = chosen([(accepted, DUPLICATE), (probability >= review, REVIEW)], DISTINCT)
+        decision = choose_threshold_of(
+            [(accepted, DUPLICATE), (probability >= review, REVIEW)], DISTINCT
+        )
         reason = _reasons(
             evidence,
             text,
@@ -150,7 +153,7 @@ class Judge:
             variant=variant,
             weighed=~np.isnan(text) & ~np.isnan(evidence.image_cosine) & self.text.joint,
         )
-        return Judgement(probability, accept, decision, reason, disagree)
+        return Decisions(probability, accept, decision, reason, disagree)
 
     def likely(self, evidence: Evidence, scores: Scores) -> Flags:
         """Pairs (p,) that the scores alone would accept: those whose wording must be looked at.
@@ -237,10 +240,10 @@ def _reasons(
         (has_text, "texts alike, not enough to be sure"),
         (has_image & unlike, "pictures alike, but geometry does not find one in the other"),
     ]
-    return chosen(cases, "pictures alike, not enough")
+    return choose_threshold_of(cases, "pictures alike, not enough")
 
 
-def chosen(cases: Sequence[tuple[Flags, str]], other: str) -> pa.Array:
+def choose_threshold_of(cases: Sequence[tuple[Flags, str]], other: str) -> pa.Array:
     """(p,) strings: that of the first case which holds, else `other`."""
     masks, phrases = zip(*cases, strict=True)
     place = np.select(masks, list(np.arange(len(cases), dtype=np.int8)), np.int8(len(cases)))

@@ -25,7 +25,9 @@ def write_arrays(arrays: Mapping[str, npt.NDArray[Any]], path: Path) -> None:
 
 
 @contextmanager
-def reading(folder: Path, *, facts: str, arrays: str) -> Iterator[tuple[dict[str, Any], Arrays]]:
+def reading_files(
+    folder: Path, *, facts: str, arrays: str
+) -> Iterator[tuple[dict[str, Any], Arrays]]:
     """Give the facts of one file and the arrays of another (none when it is absent).
 
     Raises:

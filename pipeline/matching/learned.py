@@ -16,18 +16,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.arrays.aliases import Floats
 from pipeline.evaluation.calibration.calibration import Calibration
-from pipeline.evaluation.calibration.score_normalisation import Background
+from pipeline.evaluation.calibration.score_normalisation import NeighbourhoodLevel
 from pipeline.matching.comparison.attribute_features import attribute_features
 from pipeline.matching.comparison.text import TextEvidence
 from pipeline.matching.comparison.text_features import TextFeatures, WordWeights, feature_names
 from pipeline.matching.evidence import Evidence
-from pipeline.matching.head_inputs import Modality, assembled, extra_columns
+from pipeline.matching.head_inputs import Modality, assemble, extra_columns
 from pipeline.matching.heads import Head, load_head, save_head
-from pipeline.matching.judge_files import Arrays, reading, write_arrays
-from pipeline.matching.score_pairs import Learning
-
-Floats = npt.NDArray[np.float64]
+from pipeline.matching.judge_files import Arrays, reading_files, write_arrays
+from pipeline.matching.score_pairs import LearnedInputs
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class JudgeModel:
     vectors: bool
     head: Head
     fusion: Fusion | None
-    background: Background | None
+    background: NeighbourhoodLevel | None
     floor: float
     attributes: tuple[str, ...] = ()
     pictures: str | None = None
@@ -113,7 +112,7 @@ class JudgeModel:
     def learned_score(self, evidence: Evidence) -> Floats:
         """(p,) log-odds by the head and the fusion, of copies as of all others."""
         columns = extra_columns(evidence)
-        seen = assembled(evidence, self.extras, modality=self.modality, vectors=self.vectors)
+        seen = assemble(evidence, self.extras, modality=self.modality, vectors=self.vectors)
         score = self.head.score(seen)
         return score if self.fusion is None else self.fusion(score, columns)
 
@@ -160,7 +159,10 @@ class JudgeModel:
         Raises:
             ModelError: a file is missing or damaged.
         """
-        with reading(folder, facts="judge.json", arrays="weights.safetensors") as (facts, arrays):
+        with reading_files(folder, facts="judge.json", arrays="weights.safetensors") as (
+            facts,
+            arrays,
+        ):
             judge = cls._of(facts, arrays, load_head(folder))
         return judge
 
@@ -182,7 +184,7 @@ class JudgeModel:
             and Fusion(
                 fusion["bias"], fusion["head"], tuple(fusion["columns"]), tuple(fusion["weights"])
             ),
-            background=background and Background(arrays["background"], **background),
+            background=background and NeighbourhoodLevel(arrays["background"], **background),
             floor=facts["floor"],
             attributes=tuple(facts.get("attributes", ())),
             pictures=facts.get("pictures"),
@@ -201,7 +203,7 @@ def fields_of(column: pa.ChunkedArray) -> dict[str, list[str]]:
     return out
 
 
-def learning(
+def learning_for(
     judge: JudgeModel | None,
     texts: Sequence[str],
     fields: dict[str, list[str]],
@@ -209,12 +211,12 @@ def learning(
     *,
     threads: int,
     attributes: Mapping[str, pa.Array] | None = None,
-) -> dict[str, Learning]:
+) -> dict[str, LearnedInputs]:
     """What a learned judge needs of the contents, as keywords of `Contents`."""
     if judge is None:
         return {}
     features = judge.features(texts, dict(fields), threads=threads, attributes=attributes)
-    return {f"{judge.modality}_judge": Learning(features, level, judge.vectors)}
+    return {f"{judge.modality}_judge": LearnedInputs(features, level, judge.vectors)}
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.arrays.aliases import Flags
 from pipeline.arrays.kernel import Positions
-from pipeline.arrays.lookup import places, sorted_places
-from pipeline.candidates.content_groups import Units
-from pipeline.candidates.unit_pairs import STAGES, Candidates
-
-Flags = npt.NDArray[np.bool_]
-Scores = npt.NDArray[np.float32]
+from pipeline.arrays.lookup import positions_in, positions_in_sorted
+from pipeline.candidates.content_groups import ContentGroups
+from pipeline.candidates.unit_pairs import STAGES, CandidatePairs
 
 # What makes a record another one; where it was first and last seen does not.
 COMPARED = (
@@ -29,7 +26,7 @@ COMPARED = (
 
 
 @dataclass(frozen=True)
-class Changes:
+class RecordChanges:
     """How tonight's n records differ from last night's m.
 
     Attributes:
@@ -41,13 +38,15 @@ class Changes:
     same: Flags
 
 
-def compare_records(tonight: pa.Table, before: pa.Table) -> Changes:
+def compare_records(tonight: pa.Table, before: pa.Table) -> RecordChanges:
     """Compare two nights' records by id.
 
     Args:
         tonight, before: record_id (each once) and the columns `COMPARED`.
     """
-    place = places(before["record_id"].combine_chunks(), tonight["record_id"].combine_chunks())
+    place = positions_in(
+        before["record_id"].combine_chunks(), tonight["record_id"].combine_chunks()
+    )
     stayed = np.flatnonzero(place >= 0)
     old, new = before.take(pa.array(stayed)), tonight.take(pa.array(place[stayed]))
     equal = np.ones(len(stayed), bool)
@@ -55,19 +54,19 @@ def compare_records(tonight: pa.Table, before: pa.Table) -> Changes:
         equal &= _equal(old[name].combine_chunks(), new[name].combine_chunks())
     same = np.zeros(len(tonight), bool)
     same[place[stayed]] = equal
-    return Changes(place, same)
+    return RecordChanges(place, same)
 
 
 def _equal(first: pa.Array, second: pa.Array) -> Flags:
     """(n,) equal values, two nulls among them."""
     if pa.types.is_map(first.type):
-        first, second = _spelled(first), _spelled(second)
+        first, second = _spell(first), _spell(second)
     equal = pc.fill_null(pc.equal(first, second), False)
     neither = pc.and_(pc.is_null(first), pc.is_null(second))
     return np.asarray(pc.or_(equal, neither).to_numpy(zero_copy_only=False), bool)
 
 
-def _spelled(maps: pa.Array) -> pa.Array:
+def _spell(maps: pa.Array) -> pa.Array:
     """Each map of strings as one string, its entries in their own order."""
     first, last = maps.offsets[0].as_py(), maps.offsets[-1].as_py()
     keys, values = (part.slice(first, last - first) for part in (maps.keys, maps.items))
@@ -78,7 +77,7 @@ def _spelled(maps: pa.Array) -> pa.Array:
 
 
 @dataclass(frozen=True)
-class Judged:
+class ReusedDecisions:
     """Which of tonight's candidates were judged last night, and which units have changed.
 
     Attributes:
@@ -90,16 +89,16 @@ class Judged:
     touched: Flags
 
 
-def judged_before(
-    units: Units,
-    candidates: Candidates,
+def reuse_decisions(
+    units: ContentGroups,
+    candidates: CandidatePairs,
     *,
     ids: pa.Array,
     pairs: pa.Table,
-    changes: Changes,
+    changes: RecordChanges,
     leader_before: Positions,
     again: Flags,
-) -> Judged:
+) -> ReusedDecisions:
     """Find the candidates whose judgement stands.
 
     Args:
@@ -110,22 +109,22 @@ def judged_before(
     """
     count = len(units.rows)
     # An id that is gone has row -1, which leads no unit.
-    rows_of = [places(pairs[name], ids) for name in ("left_id", "right_id")]
-    sides = sorted_places(rows_of[0], units.rows), sorted_places(rows_of[1], units.rows)
+    rows_of = [positions_in(pairs[name], ids) for name in ("left_id", "right_id")]
+    sides = positions_in_sorted(rows_of[0], units.rows), positions_in_sorted(rows_of[1], units.rows)
     moved = again | ~changes.same[units.rows]
     known = (sides[0] >= 0) & (sides[1] >= 0)
     known[known] = ~(moved[sides[0][known]] | moved[sides[1][known]])
-    code = places(pairs["stage"], pa.array(STAGES))
+    code = positions_in(pairs["stage"], pa.array(STAGES))
     known &= code > 0  # exact copies have no candidate
     rows = np.flatnonzero(known)
     key = sides[0][rows] * count + sides[1][rows]
     order = np.argsort(key, kind="stable")
     rows, key = rows[order], key[order]
-    at = sorted_places(candidates.key, key)
+    at = positions_in_sorted(candidates.key, key)
     found = np.append(rows, -1)[at]
     # Found again by other means, the pair is another one.
     found[(found >= 0) & (np.append(code, -1)[found] != candidates.stage)] = -1
-    touched = _changed_units(units, changes, leader_before) | again
+    touched = _changed_groups(units, changes, leader_before) | again
     fresh = candidates.key[found < 0]
     touched[fresh // max(count, 1)] = True
     touched[fresh % max(count, 1)] = True
@@ -134,10 +133,12 @@ def judged_before(
     for side in sides:
         left_over = side[gone]
         touched[left_over[left_over >= 0]] = True
-    return Judged(found, touched)
+    return ReusedDecisions(found, touched)
 
 
-def _changed_units(units: Units, changes: Changes, leader_before: Positions) -> Flags:
+def _changed_groups(
+    units: ContentGroups, changes: RecordChanges, leader_before: Positions
+) -> Flags:
     """(u,) units with a record that is new, changed, or left by one that was its copy."""
     touched = np.zeros(len(units.rows), bool)
     of_record = units.of_record
@@ -156,7 +157,7 @@ def _changed_units(units: Units, changes: Changes, leader_before: Positions) -> 
 REPEATED = ("decision", "reason", "stage", "model", "run")
 
 
-def _encoded(batch: pa.RecordBatch) -> pa.RecordBatch:
+def encode_strings(batch: pa.RecordBatch) -> pa.RecordBatch:
     columns = [
         column.dictionary_encode() if name in REPEATED else column
         for name, column in zip(batch.schema.names, batch.columns, strict=True)
@@ -164,7 +165,7 @@ def _encoded(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
-def _numbered_anew(batch: Candidates, number: Positions) -> Candidates:
+def renumber_reasons(batch: CandidatePairs, number: Positions) -> CandidatePairs:
     """The same pairs of units under other numbers, which ascend as theirs do.
 
     Args:

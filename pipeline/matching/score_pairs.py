@@ -9,17 +9,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.arrays.aliases import Floats
 from pipeline.arrays.blocks import cosines
 from pipeline.arrays.kernel import Positions, Vectors
-from pipeline.candidates.content_groups import Units
-from pipeline.candidates.unit_pairs import STAGES, Candidates
-from pipeline.matching.comparison.text import TextComparer
+from pipeline.candidates.content_groups import ContentGroups
+from pipeline.candidates.unit_pairs import STAGES, CandidatePairs
+from pipeline.matching.comparison.text import TextComparison
 from pipeline.matching.comparison.text_features import TextFeatures
 from pipeline.matching.evidence import Evidence
-from pipeline.matching.judge import DUPLICATE, Judge, Judgement, chosen
-from pipeline.schemas import PAIRS
-
-Floats = npt.NDArray[np.float64]
+from pipeline.matching.judge import DUPLICATE, Decisions, Judge, choose_threshold_of
+from pipeline.storage.schemas import PAIRS
 
 BATCH = 100_000
 # Scores are kept to this many decimals: what the report shows is what was decided on.
@@ -27,7 +26,7 @@ DECIMALS = 4
 
 
 @dataclass(frozen=True)
-class Learning:
+class LearnedInputs:
     """What a learned judge of one modality looks at.
 
     Attributes:
@@ -41,7 +40,7 @@ class Learning:
     interactions: bool = False
 
 
-class Looked(Protocol):
+class GeometryLookup(Protocol):
     """What geometry found of pairs of pictures, by their places; -1 is none."""
 
     def verdicts(self, left: Positions, right: Positions) -> Floats:
@@ -66,13 +65,13 @@ class Contents:
         looks: what geometry found of pairs of pictures.
     """
 
-    units: Units
+    units: ContentGroups
     text_vectors: Vectors
     image_vectors: Vectors
-    comparer: TextComparer | None
-    text_judge: Learning = Learning()
-    image_judge: Learning = Learning()
-    looks: Looked | None = None
+    comparer: TextComparison | None
+    text_judge: LearnedInputs = LearnedInputs()
+    image_judge: LearnedInputs = LearnedInputs()
+    looks: GeometryLookup | None = None
 
     def words_of(self, rows: Positions) -> npt.NDArray[np.int64]:
         """Words of each text, 0 for row -1."""
@@ -82,24 +81,24 @@ class Contents:
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredPairs:
     """A batch of judged pairs of units."""
 
     left: Positions
     right: Positions
     evidence: Evidence
-    judgement: Judgement
+    judgement: Decisions
     stage: npt.NDArray[np.uint8]
 
 
-def judge_pairs(pairs: Candidates, contents: Contents, judge: Judge) -> Scored:
+def score_pairs(pairs: CandidatePairs, contents: Contents, judge: Judge) -> ScoredPairs:
     """Judge a batch of candidates, numbered as the units of `contents` are."""
     left, right = np.divmod(pairs.key, len(contents.units.rows))
     evidence = evidence_of(contents, left, right, pairs.lexical)
     scores = judge.scores(evidence)
     likely = judge.likely(evidence, scores)
     evidence = _with_wording(evidence, contents, (left, right), likely)
-    return Scored(left, right, evidence, judge.decide(evidence, scores), pairs.stage)
+    return ScoredPairs(left, right, evidence, judge.decide(evidence, scores), pairs.stage)
 
 
 def evidence_of(
@@ -149,7 +148,7 @@ def _background(level: npt.NDArray[np.float32] | None, left: Positions, right: P
 
 
 def _interactions(
-    judge: Learning, vectors: Vectors, left: Positions, right: Positions
+    judge: LearnedInputs, vectors: Vectors, left: Positions, right: Positions
 ) -> npt.NDArray[np.float32] | None:
     """|u - v| and u * v where the judge wants them; zeros where a side lacks the content."""
     if not judge.interactions:
@@ -191,7 +190,7 @@ def _cosine(vectors: Vectors, left: Positions, right: Positions) -> Floats:
 
 
 def pairs_batch(
-    scored: Scored, *, ids: pa.Array, contents: Contents, judge: Judge, run: str
+    scored: ScoredPairs, *, ids: pa.Array, contents: Contents, judge: Judge, run: str
 ) -> pa.RecordBatch:
     """The scored pairs as rows of the pairs table; `ids` are the record ids by row."""
     evidence, judgement, units = scored.evidence, scored.judgement, contents.units
@@ -202,18 +201,18 @@ def pairs_batch(
         "word_conflicts": _nullable(evidence.word_conflicts).cast(pa.int32()),
         "exact_text": pa.array(evidence.exact_text),
         "exact_image": pa.array(evidence.exact_image),
-        **_looked_at(scored, contents),
+        **_with_geometry(scored, contents),
         "contradicts": pa.array(judgement.contradicts),
         "probability": pa.array(judgement.probability.astype(np.float32)),
         "decision": judgement.decision,
         "reason": judgement.reason,
         "stage": pa.array(STAGES).take(pa.array(scored.stage)),
-        **_signed(judge, run, judgement.threshold),
+        **_sign(judge, run, judgement.threshold),
     }
     return pa.record_batch(columns, schema=PAIRS)
 
 
-def _looked_at(scored: Scored, contents: Contents) -> dict[str, pa.Array]:
+def _with_geometry(scored: ScoredPairs, contents: Contents) -> dict[str, pa.Array]:
     """The columns of what geometry found."""
     count, looked = len(scored.left), scored.evidence.image_geometry
     if contents.looks is None or looked is None:
@@ -229,7 +228,7 @@ def _looked_at(scored: Scored, contents: Contents) -> dict[str, pa.Array]:
 NUMBERS = ("text_cosine", "image_cosine", "lexical", *WORDS)
 
 
-def exact_batch(
+def exact_pairs_batch(
     leader: Positions,
     *,
     ids: pa.Array,
@@ -266,14 +265,14 @@ def exact_batch(
         "contradicts": pa.array(np.zeros(count, bool)),
         "probability": pa.array(one.astype(np.float32)),
         "decision": pa.repeat(DUPLICATE, count),
-        "reason": chosen(cases, "identical picture"),
+        "reason": choose_threshold_of(cases, "identical picture"),
         "stage": pa.repeat("exact", count),
-        **_signed(judge, run, np.full(count, judge.accept)),
+        **_sign(judge, run, np.full(count, judge.accept)),
     }
     return pa.record_batch(columns, schema=PAIRS)
 
 
-def _signed(judge: Judge, run: str, threshold: Floats) -> dict[str, pa.Array]:
+def _sign(judge: Judge, run: str, threshold: Floats) -> dict[str, pa.Array]:
     """The columns that say who decided."""
     return {
         "model": pa.repeat(judge.name, len(threshold)),

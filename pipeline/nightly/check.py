@@ -12,7 +12,7 @@ from pipeline.encoders.preflight import check_encoder, known_dimension
 from pipeline.errors import CatalogError
 from pipeline.ingestion.sources import open_source
 from pipeline.labels.files import read_labels
-from pipeline.nightly.state.pinned_models import pinned
+from pipeline.nightly.state.pinned_models import pin_models
 from pipeline.nightly.state.rules import check_rules
 from pipeline.storage.place import Place
 
@@ -27,7 +27,7 @@ def check(config: RunConfig) -> None:
         SourceError: a source cannot be read at all.
     """
     check_writable(Place.of(config.catalog, config.catalog_options))
-    config, models = pinned(config)
+    config, models = pin_models(config)
     check_rules(config, models)
     check_encoder(config.text_encoder, field="text_encoder")
     check_encoder(config.image_encoder, field="image_encoder")

@@ -19,10 +19,10 @@ from pipeline.nightly.summary import reason_of
 @stage("report")
 def report(context: RunContext) -> dict[str, Any]:
     """Write the HTML report of the run; one that cannot be written is noted, the run stands."""
-    return tried_report(context.catalog, context.catalog.run(context.run))
+    return try_report(context.catalog, context.catalog.run(context.run))
 
 
-def tried_report(catalog: Catalog, run: Run) -> dict[str, Any]:
+def try_report(catalog: Catalog, run: Run) -> dict[str, Any]:
     """Write a run's report: its `path`, or None and under `failed` why it could not be written."""
     try:
         path = write_report(catalog, run)
@@ -62,12 +62,12 @@ def write_report(catalog: Catalog, run: Run) -> str:
 def export(context: RunContext) -> dict[str, Any]:
     """Write the configured exports of a published run."""
     run = context.catalog.run(context.run)
-    return tried_exports(
+    return try_exports(
         context.catalog, run, context.config.exports if run.status == "published" else ()
     )
 
 
-def tried_exports(catalog: Catalog, run: Run, exports: Iterable[ExportSettings]) -> dict[str, Any]:
+def try_exports(catalog: Catalog, run: Run, exports: Iterable[ExportSettings]) -> dict[str, Any]:
     """Write exports of a run; one that cannot be written is noted with its reason under `failed`.
 
     The others are written.
@@ -82,7 +82,7 @@ def tried_exports(catalog: Catalog, run: Run, exports: Iterable[ExportSettings])
     return {"rows": sum(written.values()), "exports": written, "failed": failed}
 
 
-def after_publishing(report: dict[str, Any], export: dict[str, Any]) -> dict[str, Any]:
+def output_facts(report: dict[str, Any], export: dict[str, Any]) -> dict[str, Any]:
     """What a summary says of the report and the exports."""
     return {
         "report": report.get("path"),
@@ -124,23 +124,23 @@ def write_export(
     chosen: dict[str, Any] = {"include_review": settings.include_review, "min_probability": least}
     match settings.what:
         case "clusters":
-            schema, batches = contents.clusters(
+            schema, batches = contents.export_clusters(
                 table("clusters"), min_size=settings.min_size, min_probability=least
             )
         case "pairs":
-            schema, batches = contents.pairs(table("pairs"), min_probability=least)
+            schema, batches = contents.export_pairs(table("pairs"), min_probability=least)
         case "events":
             told = events_of(catalog, run, since=since)
             schema, batches = told.schema, iter(told.to_batches())
         case "survivors":
-            schema, batches = contents.survivors(
+            schema, batches = contents.export_survivors(
                 table("records"),
                 table("clusters"),
                 merge_attributes=settings.merge_attributes,
                 **chosen,
             )
         case "removals":
-            schema, batches = contents.removals(
+            schema, batches = contents.export_removals(
                 table("records"), table("clusters"), table("pairs"), **chosen
             )
     return open_exporter(settings.format).write(batches, schema, settings.path)

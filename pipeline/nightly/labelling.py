@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 from pipeline.catalog import Catalog
 from pipeline.catalog.runs import Run
 from pipeline.errors import ConfigError
-from pipeline.labels.precision import enough
+from pipeline.labels.precision import is_enough
 from pipeline.labels.run_precision import estimate_run
 from pipeline.labels.sheet import blank_rows, read_filled
 from pipeline.labels.suggest import suggest_pairs
-from pipeline.labels.verdicts import DIFFERENT, SAME, latest
-from pipeline.schemas import LABELS, conform
+from pipeline.labels.verdicts import DIFFERENT, SAME, latest_verdicts
+from pipeline.storage.schemas import LABELS, conform
 
 PAIR = ["left_id", "right_id"]
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
@@ -72,13 +72,13 @@ def _enough(pairs: pa.Table, labels: pa.Table | None) -> list[str]:
     if labels is None:
         return ["no labels yet: the precision of this catalog's clusters is not known"]
     accepted = pairs.filter(pc.equal(pairs["decision"], "duplicate"))
-    last = latest(labels)
+    last = latest_verdicts(labels)
     decided = last.filter(pc.is_in(last["code"], value_set=pa.array([SAME, DIFFERENT])))
     known = decided.join(accepted.select(PAIR), keys=PAIR, join_type="left semi")
     if len(known) < FEW:
         return [f"{len(known)} accepted pairs have a label: too few to say what precision is"]
     same = np.asarray(pc.equal(known["code"], SAME).to_pylist(), bool)
-    return [str(enough(same, target=TARGET)["sentence"])]
+    return [str(is_enough(same, target=TARGET)["sentence"])]
 
 
 def estimate_labels(catalog: Catalog, run: Run, *, target: float) -> dict[str, Any]:

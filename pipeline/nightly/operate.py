@@ -10,24 +10,24 @@ from typing import Any
 
 from pipeline.catalog import Catalog, run_decisions as decided
 from pipeline.catalog.retention import prune as prune_catalog
-from pipeline.catalog.run_decisions import Word
+from pipeline.catalog.run_decisions import Decision
 from pipeline.catalog.runs import Run
 from pipeline.config.outputs import ExportSettings
 from pipeline.config.run import RetentionSettings
-from pipeline.nightly.deliver import after_publishing, tried_exports, tried_report
+from pipeline.nightly.deliver import output_facts, try_exports, try_report
 
 
-def release(catalog: Catalog, name: str, *, by: str, reason: str) -> dict[str, Any]:
+def release_run(catalog: Catalog, name: str, *, by: str, reason: str) -> dict[str, Any]:
     """Publish a held run, write its report and exports, and return its summary.
 
     Raises:
         CatalogError: see `pipeline.catalog.run_decisions.release`; or a run is under way.
     """
     with catalog.writer():
-        return _written(catalog, decided.release(catalog, name, _word(by, reason)))
+        return _write_report(catalog, decided.release(catalog, name, _word(by, reason)))
 
 
-def discard(catalog: Catalog, name: str, *, by: str, reason: str) -> dict[str, Any]:
+def discard_run(catalog: Catalog, name: str, *, by: str, reason: str) -> dict[str, Any]:
     """Throw a held run away and return its summary.
 
     Raises:
@@ -37,17 +37,17 @@ def discard(catalog: Catalog, name: str, *, by: str, reason: str) -> dict[str, A
         return decided.discard(catalog, name, _word(by, reason)).summary
 
 
-def rollback(catalog: Catalog, name: str | None, *, by: str, reason: str) -> dict[str, Any]:
+def rollback_run(catalog: Catalog, name: str | None, *, by: str, reason: str) -> dict[str, Any]:
     """Make an earlier run the published one, write its exports again, and return its summary.
 
     Raises:
         CatalogError: see `pipeline.catalog.run_decisions.rollback`; or a run is under way.
     """
     with catalog.writer():
-        return _written(catalog, decided.rollback(catalog, name, _word(by, reason)))
+        return _write_report(catalog, decided.rollback(catalog, name, _word(by, reason)))
 
 
-def prune(catalog: Catalog, *, runs: int | None, days: float | None, dry_run: bool) -> Any:
+def prune_runs(catalog: Catalog, *, runs: int | None, days: float | None, dry_run: bool) -> Any:
     """Remove what no kept run needs, all of it; limits not given are the published run's.
 
     Raises:
@@ -65,14 +65,14 @@ def prune(catalog: Catalog, *, runs: int | None, days: float | None, dry_run: bo
     return {**limits, **found}
 
 
-def _word(by: str, reason: str) -> Word:
-    return Word(by, datetime.now(UTC), reason)
+def _word(by: str, reason: str) -> Decision:
+    return Decision(by, datetime.now(UTC), reason)
 
 
-def _written(catalog: Catalog, run: Run) -> dict[str, Any]:
+def _write_report(catalog: Catalog, run: Run) -> dict[str, Any]:
     """Write the report and the configured exports of a run that is published now."""
     exports = [ExportSettings.model_validate(one) for one in run.config["exports"]]
-    noted = after_publishing(tried_report(catalog, run), tried_exports(catalog, run, exports))
+    noted = output_facts(try_report(catalog, run), try_exports(catalog, run, exports))
     before = {key: value for key, value in run.summary.items() if key != "report_failed"}
     catalog.amend(before | noted)
     return catalog.run(run.run).summary

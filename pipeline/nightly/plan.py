@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.catalog import Catalog
 from pipeline.catalog.runs import Run
 from pipeline.config.run import RunConfig
-from pipeline.nightly.state.pinned_models import pinned
+from pipeline.nightly.state.pinned_models import pin_models
 from pipeline.storage.place import Place
 
 # Setting → what is computed again when it is another; the rest of a night stays incremental.
@@ -26,7 +26,7 @@ AGAIN = {
 MODELS = "every pair is judged again"
 
 
-def foreseen(
+def recompute_notice(
     before: Mapping[str, Any] | None,
     tonight: Mapping[str, Any],
     *,
@@ -55,12 +55,12 @@ def foreseen(
     return [*lines, "else only what is new or changed" if lines else "only what is new or changed"]
 
 
-def computed_again(
+def notice_of(
     config: RunConfig, models: Sequence[str], base: Run | None, *, full: bool
 ) -> list[str]:
     """Lines that say what a night computes again beside what is new, and because of what."""
     judged_by = [m["model"] for m in base.summary["model"]["registered"]] if base else []
-    return foreseen(
+    return recompute_notice(
         base.config if base else None,
         config.model_dump(mode="json"),
         models_before=judged_by,
@@ -69,13 +69,13 @@ def computed_again(
     )
 
 
-def planned(config: RunConfig, *, full: bool = False) -> list[str]:
+def plan(config: RunConfig, *, full: bool = False) -> list[str]:
     """What a run of the configuration would compute, told without beginning one."""
-    config, models = pinned(config)
+    config, models = pin_models(config)
     catalog = (
         Catalog.of(config, create=False)
         if Place.of(config.catalog, config.catalog_options).exists()
         else None
     )
     base = catalog.published() if catalog else None
-    return computed_again(config, models, base, full=full)
+    return notice_of(config, models, base, full=full)

@@ -7,18 +7,25 @@ from typing import Any
 
 from pipeline.catalog.runs import Run
 from pipeline.nightly.state.context import RunContext, stage
-from pipeline.nightly.summary import STAGES, _heading, _stage_rows, _versions, reason_of, summarise
+from pipeline.nightly.summary import (
+    STAGES,
+    _heading,
+    _stage_rows,
+    _versions,
+    reason_of,
+    summarise_run,
+)
 
 
 @stage("publish")
 def publish(context: RunContext) -> dict[str, Any]:
     """Check the gates, then publish or hold: one row in `runs` is the atomic step."""
-    summary = summarise(context)
+    summary = summarise_run(context)
     _record(context, summary, _versions(context))
     return {"rows": summary["counts"]["records"], "status": summary["status"]}
 
 
-def fail(context: RunContext, error: BaseException) -> str:
+def record_failure(context: RunContext, error: BaseException) -> str:
     """Record that a run did not come to its end, and return its status.
 
     Readers still see the last published run. A run that was published or held before it was stopped

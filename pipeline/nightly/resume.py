@@ -18,9 +18,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.catalog import Catalog, Work
+from pipeline.catalog import Catalog, Scratch
 from pipeline.config.run import RunConfig
-from pipeline.nightly.stages.ingest import SHARDS, delivered_again
+from pipeline.nightly.stages.ingest import SHARDS, iter_records
 from pipeline.nightly.state.context import RunContext
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ BEGUN = "begun"
 COMMAND = ("config", "models", "base", "full", "code")
 
 
-def taken_up(fresh: RunContext) -> RunContext:
+def resume_or_start(fresh: RunContext) -> RunContext:
     """The stopped run that goes on in the place of a fresh one, or the fresh one, noted as begun.
 
     The scratch of every other run is removed.
@@ -41,7 +41,7 @@ def taken_up(fresh: RunContext) -> RunContext:
     for work in reversed(catalog.unfinished()):
         begun = work.facts(BEGUN)
         if found is None and {name: begun.get(name) for name in COMMAND} == command:
-            found = _renewed(work, fresh)
+            found = _renew(work, fresh)
         else:
             if begun:
                 run = work.folder.name
@@ -53,7 +53,7 @@ def taken_up(fresh: RunContext) -> RunContext:
     return found
 
 
-def _renewed(work: Work, fresh: RunContext) -> RunContext:
+def _renew(work: Scratch, fresh: RunContext) -> RunContext:
     """The context of a stopped run; where the delivery is another, what it read is handed on."""
     begun = work.facts(BEGUN)
     run = work.folder.name
@@ -65,7 +65,7 @@ def _renewed(work: Work, fresh: RunContext) -> RunContext:
         fresh.base,
         fresh.full,
     )
-    if not delivered_again(stopped):
+    if not iter_records(stopped):
         log.warning("the sources changed since run %s was stopped: run %s begins", run, fresh.run)
         work.move(fresh.catalog.work(fresh.run).folder, keep=SHARDS)
         begun = {**begun, "started": fresh.started.isoformat(), "attempts": 0, "failures": []}
@@ -77,7 +77,7 @@ def _renewed(work: Work, fresh: RunContext) -> RunContext:
     return stopped
 
 
-def ended(tonight: RunConfig) -> Iterator[RunContext]:
+def stopped_after_publish(tonight: RunConfig) -> Iterator[RunContext]:
     """The runs that were published or held and stopped before the end of their report or exports.
 
     The scratch of one that this Gemel does not understand is removed: its tables are published.

@@ -8,18 +8,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from pipeline import progress
+from pipeline.arrays import progress
 from pipeline.catalog import Catalog
 from pipeline.catalog.run_decisions import free_name
 from pipeline.config.run import RunConfig
 from pipeline.nightly import deliver, publish
 from pipeline.nightly.check import check
 from pipeline.nightly.monitoring.watch import watching
-from pipeline.nightly.plan import computed_again
-from pipeline.nightly.resume import ended, interruptions, taken_up
+from pipeline.nightly.plan import notice_of
+from pipeline.nightly.resume import interruptions, resume_or_start, stopped_after_publish
 from pipeline.nightly.stages import cluster, embed, ingest, score, search
 from pipeline.nightly.state.context import RunContext, new_context
-from pipeline.nightly.state.pinned_models import pinned
+from pipeline.nightly.state.pinned_models import pin_models
 from pipeline.outputs.exporters import check_exports
 
 
@@ -31,13 +31,13 @@ def begin(config: RunConfig, *, full: bool = False, started: datetime | None = N
     """
     check_exports(config.exports)
     check(config)
-    config, models = pinned(config)
-    for stopped in ended(config):
+    config, models = pin_models(config)
+    for stopped in stopped_after_publish(config):
         deliver.report(stopped)
         deliver.export(stopped)
         finish(stopped)
     base = Catalog.of(config).published()
-    for line in computed_again(config, models, base, full=full):
+    for line in notice_of(config, models, base, full=full):
         progress.say(line)
     fresh = new_context(
         config, models=models, base=base.run if base else None, full=full, started=started
@@ -45,14 +45,14 @@ def begin(config: RunConfig, *, full: bool = False, started: datetime | None = N
     taken = {run.run for run in fresh.catalog.runs()}
     fresh = replace(fresh, run=free_name(fresh.run, taken))
     with fresh.catalog.disk_errors(fresh.run):
-        context = taken_up(fresh)
+        context = resume_or_start(fresh)
         context.catalog.name_writer(context.run)
         context.catalog.run_folder(context.run)
     return context
 
 
 @contextmanager
-def recorded(context: RunContext) -> Iterator[None]:
+def recording_failure(context: RunContext) -> Iterator[None]:
     """Leave a row in `runs` when the block does not come to its end; what it raised goes on.
 
     How the run is recorded is added to the error as a note.
@@ -62,7 +62,7 @@ def recorded(context: RunContext) -> Iterator[None]:
             yield
     except BaseException as error:
         try:
-            status = publish.fail(context, error)
+            status = publish.record_failure(context, error)
             error.add_note(f"recorded as {status}: gemel runs show {context.run}")
         except Exception as second:  # noqa: BLE001 - the first error is the one to see
             error.add_note(f"the failed run could not be recorded: {second}")
@@ -74,7 +74,7 @@ def finish(context: RunContext) -> dict[str, Any]:
     report, export = context.work.facts("report"), context.work.facts("export")
     summary = {
         **context.catalog.run(context.run).summary,
-        **deliver.after_publishing(report, export),
+        **deliver.output_facts(report, export),
         **deliver.retain(context),
         **interruptions(context),
     }
@@ -97,11 +97,11 @@ def run(
     """
     with watching(config) as watch, Catalog.of(config).writer():
         context = begin(config, full=full, started=started)
-        with recorded(context):
+        with recording_failure(context):
             ingest.ingest(context)
             embed.embed_text(context)
             embed.embed_images(context)
-            search.candidates(context)
+            search.search(context)
             score.score(context)
             cluster.cluster(context)
             publish.publish(context)

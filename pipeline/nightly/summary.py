@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from pipeline.catalog.registry.judge import Registered
+from pipeline.catalog.registry.judge import RegisteredJudge
 from pipeline.errors import PipelineError
 from pipeline.evaluation.drift import drift, histogram
 from pipeline.nightly.gates.check import check_gates
-from pipeline.nightly.gates.gates import as_rows
+from pipeline.nightly.gates.gates import gate_rows
 from pipeline.nightly.gates.scorecard import label_metrics
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.rules import encoder_facts, floors_of, make_judge, models_of
-from pipeline.nightly.state.run_records import units_of
+from pipeline.nightly.state.run_records import groups_of
 
 STAGES = ("ingest", "embed_text", "embed_images", "candidates", "score", "cluster")
 PACKAGES = ("torch", "sentence-transformers", "faiss-cpu", "pyarrow", "deltalake", "prefect")
@@ -59,7 +59,7 @@ def _versions(context: RunContext) -> dict[str, int]:
     return found
 
 
-def summarise(context: RunContext) -> dict[str, Any]:
+def summarise_run(context: RunContext) -> dict[str, Any]:
     """Everything the report, the terminal and the runs table say of a run."""
     facts = {name: context.work.facts(name) for name in STAGES}
     counts = _counts(facts, context)
@@ -77,7 +77,7 @@ def summarise(context: RunContext) -> dict[str, Any]:
         "model": {
             **_models(facts, context),
             "judge": judge.name,
-            "registered": [_governed(model, facts) for model in models_of(context)],
+            "registered": [_governance_facts(model, facts) for model in models_of(context)],
         },
         "thresholds": {"accept": judge.accept, "review": judge.review},
         "counts": counts,
@@ -89,13 +89,13 @@ def summarise(context: RunContext) -> dict[str, Any]:
         "cascade": facts["candidates"]["cascade"],
         "geometry": facts["score"]["geometry"],
         "stages": _stage_rows(facts),
-        "gates": as_rows(gates),
+        "gates": gate_rows(gates),
         "histogram": {
             "edges": histogram(np.zeros(0))["edges"],
             "counts": facts["score"]["histogram"],
         },
         "cluster_sizes": facts["cluster"]["cluster_sizes"],
-        "reused": _reused(facts),
+        "reused": _reuse_facts(facts),
         "state": {**facts["candidates"]["state"], **facts["score"]["state"]},
         "changes": facts["cluster"]["changes"],
         "verdicts": facts["cluster"]["verdicts"],
@@ -110,7 +110,7 @@ def summarise(context: RunContext) -> dict[str, Any]:
     }
 
 
-def _reused(facts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _reuse_facts(facts: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """How much of last night's work was used again, and why not where it was not."""
     candidates, score = facts["candidates"], facts["score"]
     return {
@@ -123,7 +123,7 @@ def _reused(facts: dict[str, dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _governed(model: Registered, facts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _governance_facts(model: RegisteredJudge, facts: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """A registered model's governance in short: its bound, its failures, tonight's drift."""
     metrics, accept = model.model.read("metrics.json"), model.rule.calibration.accept
     tonight = {"edges": histogram(np.zeros(0))["edges"], "counts": facts["score"]["histogram"]}
@@ -150,7 +150,7 @@ def _counts(facts: dict[str, dict[str, Any]], context: RunContext) -> dict[str, 
     ingest, score, cluster = facts["ingest"], facts["score"], facts["cluster"]
     text, images = facts["embed_text"], facts["embed_images"]
     decisions = score["decisions"]
-    units = units_of(context)
+    units = groups_of(context)
     poor = context.catalog.tables.read(
         "records", version=ingest["versions"]["records"], columns=["image_hash", "image_detail"]
     )
@@ -199,13 +199,13 @@ def _models(facts: dict[str, dict[str, Any]], context: RunContext) -> dict[str, 
             "name": judging["name"],
             "fingerprint": judging["fingerprint"],
             "floor": floors[modality],
-            **_turned(facts[name]),
+            **_orientation_facts(facts[name]),
         }
         if facts[name].get("fingerprint") not in (None, judging.get("fingerprint")):
             models["student"] = {key: facts[name][key] for key in ("name", "fingerprint")}
     return models
 
 
-def _turned(facts: dict[str, Any]) -> dict[str, str]:
+def _orientation_facts(facts: dict[str, Any]) -> dict[str, str]:
     """Under which fingerprint the vectors of turned pictures are kept, where there are any."""
     return {"turned": facts["turned"]["fingerprint"]} if "turned" in facts else {}

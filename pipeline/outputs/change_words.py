@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.clustering.events import told_as
+from pipeline.clustering.events import event_kinds
 from pipeline.outputs.report.members import Row
 
 Summary = dict[str, Any]
@@ -60,7 +60,7 @@ def verdict_words(summary: Summary) -> str:
     return ", ".join(kinds)
 
 
-def contradictions(summary: Summary) -> dict[str, Any]:
+def contradiction_words(summary: Summary) -> dict[str, Any]:
     """How many verdicts contradict another, and those that the summary lists."""
     found = summary.get("verdicts") or {}
     return {"count": found.get("contradictions", 0), "listed": found.get("contradictory", [])}
@@ -74,8 +74,8 @@ def choose_changes(told: pa.Table | None, clusters: pa.Table) -> list[Row]:
     if told is None or not len(told):
         return []
     moved = pc.add(pc.list_value_length(told["added"]), pc.list_value_length(told["removed"]))
-    table = told.append_column("moved", moved).append_column("told_as", pa.array(told_as(told)))
-    rows = [row for kind in TITLES for row in largest(table, kind)]
+    table = told.append_column("moved", moved).append_column("told_as", pa.array(event_kinds(told)))
+    rows = [row for kind in TITLES for row in largest_first(table, kind)]
     return [{**row, "stays": _staying(row, clusters)} for row in rows]
 
 
@@ -89,7 +89,7 @@ def _staying(row: Row, clusters: pa.Table) -> str | None:
     return smallest
 
 
-def shown_ids(chosen: list[Row]) -> set[str]:
+def changed_ids(chosen: list[Row]) -> set[str]:
     """The records that `show_changes` shows."""
     return {record for row in chosen for _, record in records_of(row)}
 
@@ -101,7 +101,7 @@ def records_of(row: Row) -> list[tuple[str, str]]:
     return [("stays", row["stays"]), *moved] if row["stays"] else moved
 
 
-def largest(table: pa.Table, kind: str) -> list[Row]:
+def largest_first(table: pa.Table, kind: str) -> list[Row]:
     order = [("moved", "descending"), ("cluster_id", "ascending")]
     rows = table.filter(pc.equal(table["told_as"], kind)).sort_by(order)
     return list(rows.slice(0, CHANGES).to_pylist())

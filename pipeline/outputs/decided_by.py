@@ -8,10 +8,10 @@ from pipeline.outputs import formats
 from pipeline.outputs.run_facts import Fact, Summary
 
 
-def uncalibrated(summary: Summary) -> str:
+def uncalibrated_words(summary: Summary) -> str:
     """What it means that a run is not calibrated, in a sentence or two."""
     stated = (
-        f"No labelled pairs set these thresholds: they are {threshold_source(summary)}, and the "
+        f"No labelled pairs set these thresholds: they are {threshold_words(summary)}, and the "
         "probabilities are estimates."
     )
     if summary.get("labels"):
@@ -19,21 +19,21 @@ def uncalibrated(summary: Summary) -> str:
     return f"{stated} The precision on your data is unknown: check a sample before acting on it."
 
 
-def threshold_source(summary: Summary) -> str:
+def threshold_words(summary: Summary) -> str:
     """Where the thresholds of a run without labels are from."""
-    taught = self_taught(summary)
+    taught = self_calibration_words(summary)
     if not taught:
         return "the encoders' stated defaults"
     return f"found on edited copies of the corpus' own records for {taught}, else stated defaults"
 
 
-def self_taught(summary: Summary) -> str:
+def self_calibration_words(summary: Summary) -> str:
     """The modalities whose thresholds edited copies gave."""
     found = _synthetic(summary).items()
     return " and ".join(f"{kind}s" for kind, facts in found if facts["rule"])
 
 
-def synthetic(summary: Summary) -> list[Fact]:
+def synthetic_words(summary: Summary) -> list[Fact]:
     """What edited copies said of the thresholds, by modality."""
     facts = []
     for kind, found in _synthetic(summary).items():
@@ -57,7 +57,7 @@ def synthetic(summary: Summary) -> list[Fact]:
     return facts
 
 
-def geometry(summary: Summary) -> str:
+def geometry_words(summary: Summary) -> str:
     """What laying pictures upon each other found; empty where it was not done."""
     found = summary.get("geometry")
     if not found:
@@ -66,7 +66,7 @@ def geometry(summary: Summary) -> str:
     return f"{looked}: {found['verified']:,} are one picture, edited"
 
 
-def poor(summary: Summary) -> list[Fact]:
+def low_information_words(summary: Summary) -> list[Fact]:
     """What has too little in it to be matched by an embedding alone."""
     pictures, texts = (
         summary.get("counts", {}).get(name, 0) for name in ("low_detail_images", "short_texts")
@@ -95,7 +95,7 @@ def cascade(summary: Summary) -> str:
     return f"{share}; {by}, {formats.share(found['recall'])} of its duplicates kept ({bounds})"
 
 
-def models(summary: Summary) -> list[Fact]:
+def model_words(summary: Summary) -> list[Fact]:
     """The encoders, judge and index of the run, with thresholds."""
     model, index = summary["model"], summary["index"]
     encoders = [
@@ -114,6 +114,10 @@ def models(summary: Summary) -> list[Fact]:
         encoders.insert(1, Fact("Student before it", name, note))
     limits = summary["thresholds"]
     thresholds = f"duplicate from {limits['accept']:g}, review from {limits['review']:g}"
-    looked = [Fact("Geometry", geometry(summary))] if geometry(summary) else []
-    judge = [Fact("Judge", model["judge"]), Fact("Thresholds", thresholds), *poor(summary)]
-    return [*encoders, *judge, *synthetic(summary), *looked]
+    looked = [Fact("Geometry", geometry_words(summary))] if geometry_words(summary) else []
+    judge = [
+        Fact("Judge", model["judge"]),
+        Fact("Thresholds", thresholds),
+        *low_information_words(summary),
+    ]
+    return [*encoders, *judge, *synthetic_words(summary), *looked]

@@ -22,7 +22,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Headline:
     """Whether tonight is fine, in one line and one sentence."""
 
     fine: bool
@@ -42,22 +42,22 @@ def responsible(summary: Summary) -> list[str]:
     return list(dict.fromkeys(ids))
 
 
-def verdict(summary: Summary) -> Verdict:
+def headline(summary: Summary) -> Headline:
     """Judge by status, gates and what was written: a run with anything amiss is not fine."""
     match summary["status"]:
         case "published":
             return _published(summary)
         case "failed":
             detail = f"Stopped in {summary['stage']}: {summary['error']}. {LAST}"
-            return Verdict(False, "Failed", detail)
+            return Headline(False, "Failed", detail)
         case "discarded" | "rolled_back" as status:
             title = "Discarded" if status == "discarded" else "Rolled back"
-            return Verdict(False, title, f"{decision(summary)}. {LAST}")
+            return Headline(False, title, f"{decision_words(summary)}. {LAST}")
     detail = f"{_failed_count(summary)}. Nothing was published. {LAST}"
-    return Verdict(False, "Held", detail, commands(summary))
+    return Headline(False, "Held", detail, next_commands(summary))
 
 
-def commands(summary: Summary) -> tuple[str, ...]:
+def next_commands(summary: Summary) -> tuple[str, ...]:
     """What to do with a held run, ready to copy."""
     place = f" --catalog {shlex.quote(summary['catalog'])}" if summary.get("catalog") else ""
     return tuple(
@@ -65,7 +65,7 @@ def commands(summary: Summary) -> tuple[str, ...]:
     )
 
 
-def decision(summary: Summary) -> str:
+def decision_words(summary: Summary) -> str:
     """The last thing a person decided about a run, by whom, when and why; empty without."""
     history = summary.get("history") or []
     if not history:
@@ -75,27 +75,27 @@ def decision(summary: Summary) -> str:
     return said[0].upper() + said[1:]
 
 
-def _published(summary: Summary) -> Verdict:
-    readers, told = "Readers see this run.", decision(summary)
+def _published(summary: Summary) -> Headline:
+    readers, told = "Readers see this run.", decision_words(summary)
     if failed_gates(summary) and not told:
         detail = f"{_failed_count(summary)}. {readers}"
-        return Verdict(False, "Published despite failed gates", detail)
+        return Headline(False, "Published despite failed gates", detail)
     gates = f"All {len(summary['gates'])} gates passed"
     if failed_gates(summary):
         gates = _failed_count(summary)
     passed = f"{'. '.join(filter(None, (gates, told)))}. {readers}"
-    amiss = unwritten(summary)
+    amiss = unwritten_outputs(summary)
     if amiss:
         told = " ".join(f"Not written: {what} ({why})." for what, why in amiss)
-        return Verdict(False, "Published, not all written", f"{passed} {told}")
-    return Verdict(True, "Published", passed)
+        return Headline(False, "Published, not all written", f"{passed} {told}")
+    return Headline(True, "Published", passed)
 
 
 def _failed_count(summary: Summary) -> str:
     return f"{len(failed_gates(summary))} of {len(summary['gates'])} gates failed"
 
 
-def unwritten(summary: Summary) -> list[tuple[str, str]]:
+def unwritten_outputs(summary: Summary) -> list[tuple[str, str]]:
     """What a recorded run could not write or do afterwards, each with its reason."""
     found = list(summary.get("exports_failed", {}).items())
     if summary.get("report_failed"):
@@ -112,8 +112,8 @@ def in_short(summary: Summary) -> str:
     if summary["status"] == "failed":
         return f"{summary['stage']}: {summary['error']}"
     failed = [gate["gate"] for gate in failed_gates(summary)]
-    failed = [decision(summary)] if summary.get("history") else failed
-    amiss = [f"not written: {what}: {why}" for what, why in unwritten(summary)]
+    failed = [decision_words(summary)] if summary.get("history") else failed
+    amiss = [f"not written: {what}: {why}" for what, why in unwritten_outputs(summary)]
     return "; ".join([*failed, *amiss])
 
 
@@ -148,13 +148,13 @@ def run_facts(summary: Summary) -> list[Fact]:
         Fact("Largest cluster", formats.count(counts["largest_cluster"]), "records"),
         *[
             Fact(f"Candidate recall, {kind}", formats.share(found["recall"]), _interval(found))
-            for kind, found in recalls(summary)
+            for kind, found in recall_words(summary)
         ],
         Fact("Cut links", formats.count(counts["cut_links"]), "kept out of clusters"),
     ]
 
 
-def recalls(summary: Summary) -> list[tuple[str, dict[str, Any]]]:
+def recall_words(summary: Summary) -> list[tuple[str, dict[str, Any]]]:
     """Candidate recall of the modalities that were measured."""
     measured = summary["candidate_recall"]
     return [(kind, measured[kind]) for kind in ("text", "image") if measured[kind]]

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.outputs import formats
-from pipeline.outputs.visible import visible
+from pipeline.outputs.visible import make_visible
 
 FOLDER = Path(__file__).parent / "assets"
 
@@ -45,4 +45,6 @@ def environment() -> Environment:
 
 def _shown(value: Any) -> Any:
     """Spell out hidden characters in whatever a template prints."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return (
+        make_visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    )

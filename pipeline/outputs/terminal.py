@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from pipeline.outputs import change_words, decided_by, formats, run_facts
-from pipeline.outputs.visible import visible
+from pipeline.outputs.visible import make_visible
 
 LINES = 30
 LABEL = 12  # columns of the label
@@ -27,16 +27,16 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     head = [*_verdict(summary), *_failures(summary), *_gates(summary), *_next(summary)]
     # A run that failed has no figures: it never came to them.
     head += [*_figures(summary), *_labels(summary)] if summary["counts"] else []
-    head += [line for model in registered(summary) for line in _model(model)]
+    head += [line for model in registered_lines(summary) for line in _model(model)]
     head += [_line("repaired", said) for said in summary.get("repaired", ())[:LISTED]]
     report = [_line("report", summary["report"])] if summary.get("report") else []
     room = LINES - len(head) - len(report)
     lines = [*head, *_stages(summary, room=room), *report]
     # One line each, whatever line feeds a message carries.
-    return [visible(" ".join(line.splitlines())) for line in lines]
+    return [make_visible(" ".join(line.splitlines())) for line in lines]
 
 
-def registered(summary: dict[str, Any]) -> list[dict[str, Any]]:
+def registered_lines(summary: dict[str, Any]) -> list[dict[str, Any]]:
     """The registered models that judged a run."""
     found: list[dict[str, Any]] = (summary.get("model") or {}).get("registered") or []
     return found
@@ -71,7 +71,7 @@ def run_lines(rows: list[dict[str, Any]]) -> list[str]:
     for row in rows:
         counts = ["" if row[name] is None else f"{row[name]:,}" for name in COLUMNS]
         numbers = "".join(f"{cell:>12}" for cell in (*counts, f"{row['seconds']:,.1f}"))
-        reason = visible(" ".join(row["reason"].split()), limit=REASON)
+        reason = make_visible(" ".join(row["reason"].split()), limit=REASON)
         lines.append(f"{row['run']:<24}{row['status']:<12}{numbers}  {reason}".rstrip())
     return lines
 
@@ -103,18 +103,18 @@ def _line(label: str, value: object) -> str:
 
 
 def _verdict(summary: dict[str, Any]) -> list[str]:
-    found = run_facts.verdict(summary)
+    found = run_facts.headline(summary)
     calibrated = summary.get("calibrated", True)
     mark = "" if calibrated else "   [UNCALIBRATED]"
     took = formats.duration(summary["seconds"])
     lines = [f"{found.title.upper()}   run {summary['run']}   {took}{mark}"]
     if not calibrated:
         known = "measured on the labels below" if summary.get("labels") else "unknown here"
-        taught = decided_by.self_taught(summary)
+        taught = decided_by.self_calibration_words(summary)
         of = f"found on edited copies ({taught})" if taught else "stated defaults"
         lines.append(_line("", f"thresholds are {of}; precision is {known}"))
     if summary.get("history"):
-        lines.append(_line("decided", run_facts.decision(summary)))
+        lines.append(_line("decided", run_facts.decision_words(summary)))
     if summary.get("tables_dropped"):
         lines.append(_line("", f"its tables were dropped {summary['tables_dropped'][:10]}"))
     return lines
@@ -128,7 +128,7 @@ def _failures(summary: dict[str, Any]) -> list[str]:
             _line("error", summary["error"]),
             _line("", run_facts.LAST),
         ]
-    amiss = run_facts.unwritten(summary)
+    amiss = run_facts.unwritten_outputs(summary)
     lines = [_line("NOT WRITTEN", f"{what}: {why}") for what, why in amiss[:LISTED]]
     untold = {**summary.get("not_notified", {}), **summary.get("metrics_failed", {})}
     lines += [*_more(len(amiss)), *(_line("NOT TOLD", f"{to}: {untold[to]}") for to in untold)]
@@ -167,7 +167,7 @@ def _responsible(gate: dict[str, Any]) -> str:
 
 
 def _next(summary: dict[str, Any]) -> list[str]:
-    return [_line("next", command) for command in run_facts.verdict(summary).commands]
+    return [_line("next", command) for command in run_facts.headline(summary).commands]
 
 
 def _figures(summary: dict[str, Any]) -> list[str]:
@@ -198,9 +198,9 @@ def _figures(summary: dict[str, Any]) -> list[str]:
         ("verdicts", change_words.verdict_words(summary), ""),
     )
     lines += [_line(label, f"{what}{words}") for label, words, what in told if words]
-    if decided_by.geometry(summary):
-        lines.append(_line("geometry", decided_by.geometry(summary)))
-    for kind, found in run_facts.recalls(summary):
+    if decided_by.geometry_words(summary):
+        lines.append(_line("geometry", decided_by.geometry_words(summary)))
+    for kind, found in run_facts.recall_words(summary):
         bounds = f"{formats.share(found['low'])} to {formats.share(found['high'])}"
         lines.append(_line("recall", f"{formats.share(found['recall'])} {kind} ({bounds})"))
     late = decided_by.cascade(summary)

@@ -13,15 +13,15 @@ _HIDDEN = re.compile(
 )
 
 
-def visible(text: str, *, limit: int | None = None) -> str:
+def make_visible(text: str, *, limit: int | None = None) -> str:
     """Return `text` with hidden characters as ⟨U+202E⟩, cut to `limit` characters and counted."""
     over = 0 if limit is None else len(text) - limit
     if over > 0:
         text = text[:limit]
-    text = _HIDDEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", _anchored(text))
+    text = _HIDDEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", _anchor(text))
     return f"{text}… (+{over:,} characters)" if over > 0 else text
 
 
-def _anchored(text: str) -> str:
+def _anchor(text: str) -> str:
     """Give a leading combining mark something of its own to sit on."""
     return "\u25cc" + text if text and unicodedata.combining(text[0]) else text

@@ -30,10 +30,10 @@ def replace_file(path: Path, value: Any) -> None:
     temporary = path.with_name(f".{path.name}.part")
     write_json(temporary, value)
     os.replace(temporary, path)
-    sync(path.parent)
+    sync_folder(path.parent)
 
 
-def sync(path: Path) -> None:
+def sync_folder(path: Path) -> None:
     """Bring a file, or the names in a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -45,11 +45,11 @@ def sync(path: Path) -> None:
 def sync_tree(folder: Path) -> None:
     """Bring a folder and all below it to the disk."""
     for path in sorted(folder.rglob("*")):
-        sync(path)
-    sync(folder)
+        sync_folder(path)
+    sync_folder(folder)
 
 
-def obstacle(path: str) -> str:
+def writing_obstacle(path: str) -> str:
     """What plainly stands in the way of writing `path`, with the fix; empty when nothing does.
 
     Nothing is made or touched. Object stores are not asked.
@@ -73,7 +73,7 @@ def obstacle(path: str) -> str:
 
 
 @contextmanager
-def replacing(path: str) -> Iterator[IO[bytes]]:
+def writing(path: str) -> Iterator[IO[bytes]]:
     """Yield a binary file that becomes `path` when the block ends without an exception.
 
     Local files are renamed in one step. Object stores have no rename: there the finished file is

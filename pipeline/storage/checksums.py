@@ -35,7 +35,7 @@ class DamageError(Exception):
 
 
 @dataclass(frozen=True)
-class Part:
+class WrittenPart:
     """A file that was written."""
 
     place: Place
@@ -45,7 +45,7 @@ class Part:
 
 def write_parts(
     folder: Place, stem: str, batches: Iterable[pa.RecordBatch], schema: pa.Schema, **options: Any
-) -> Iterator[Part]:
+) -> Iterator[WrittenPart]:
     """Write batches to as many files as their size asks for; none when there are no rows.
 
     Args:
@@ -65,7 +65,7 @@ def write_parts(
                     rows, size = rows + len(table), size + table.nbytes
                     group = next(groups, None)
             target = folder / f"{stem}-{number:05d}{_seal(path)}"
-            yield Part(target, rows, target.take(path))
+            yield WrittenPart(target, rows, target.take(path))
         number += 1
 
 

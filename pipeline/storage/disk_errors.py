@@ -38,7 +38,7 @@ def disk_errors(root: Path, work: Path) -> Iterator[None]:
         number = _number(error)
         if number is None:
             raise
-        raise CatalogError(_explained(error, number, root=root, work=work)) from error
+        raise CatalogError(_explain(error, number, root=root, work=work)) from error
 
 
 def _number(error: BaseException) -> int | None:
@@ -51,7 +51,7 @@ def _number(error: BaseException) -> int | None:
     )
 
 
-def _explained(error: BaseException, number: int, *, root: Path, work: Path) -> str:
+def _explain(error: BaseException, number: int, *, root: Path, work: Path) -> str:
     where = getattr(error, "filename", None) or root
     said = (
         f"cannot write to {where}: {_WORDS[number]}. Nothing of this run is published; what was "

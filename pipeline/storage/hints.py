@@ -28,7 +28,7 @@ def hint(error: BaseException, *, path: str, option: str = "storage_options") ->
     return f"; {words}" if words else ""
 
 
-def no_bucket(error: BaseException) -> bool:
+def is_missing_bucket(error: BaseException) -> bool:
     """Say whether a storage knows the bucket itself not, rather than something in it."""
     return isinstance(error, FileNotFoundError) and "bucket does not exist" in str(error)
 
@@ -45,7 +45,7 @@ def _next_step(error: BaseException, protocol: str, option: str) -> str:
         return f"{option} has no key {found[1]!r} here: {_known(protocol)}"
     if not protocol:
         return ""
-    if no_bucket(error):
+    if is_missing_bucket(error):
         return f"check the bucket's name; for storage other than AWS set {endpoint}"
     if isinstance(error, PermissionError) or _CREDENTIALS.search(said):
         return _sign_in(protocol, option)

@@ -16,7 +16,7 @@ from typing import Protocol
 from filelock import FileLock, Timeout
 
 from pipeline.errors import HeldLockError, LostLockError
-from pipeline.storage.lock_owner import me, note_of, read_note, who
+from pipeline.storage.lock_owner import current_owner, note_of, owner_words, read_note
 from pipeline.storage.object_lock import ObjectLock
 from pipeline.storage.place import Place
 
@@ -43,7 +43,7 @@ _held: dict[str, Lock] = {}
 
 
 @contextmanager
-def held(place: Place, *, taken: str) -> Iterator[Lock]:
+def hold(place: Place, *, taken: str) -> Iterator[Lock]:
     """Hold the lock `place`.
 
     Args:
@@ -52,7 +52,9 @@ def held(place: Place, *, taken: str) -> Iterator[Lock]:
     Raises:
         CatalogError: another process holds it (HeldLockError), or it cannot be written.
     """
-    lock: Lock = _local(place, taken) if place.is_local else ObjectLock(place, me(), taken)
+    lock: Lock = (
+        _local(place, taken) if place.is_local else ObjectLock(place, current_owner(), taken)
+    )
     _held[place.path] = lock
     try:
         yield lock
@@ -77,7 +79,7 @@ class LocalLock:
     """A lock of this machine's system, with a note beside it."""
 
     def __init__(self, path: Path, lock: FileLock) -> None:
-        self.path, self.lock, self.note = path, lock, me()
+        self.path, self.lock, self.note = path, lock, current_owner()
         self.identity = self._identity()
         self._write()
 
@@ -118,7 +120,9 @@ def _local(place: Place, taken: str) -> LocalLock:
         try:
             lock.acquire()
         except Timeout as error:
-            raise HeldLockError(taken.format(owner=who(read_note(note_of(path))))) from error
+            raise HeldLockError(
+                taken.format(owner=owner_words(read_note(note_of(path))))
+            ) from error
     try:
         return LocalLock(path, lock)
     except BaseException:

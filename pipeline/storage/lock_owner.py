@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 
-def me() -> dict[str, Any]:
+def current_owner() -> dict[str, Any]:
     """Who this process is, for the one it keeps waiting."""
     return {
         "host": socket.gethostname(),
@@ -21,7 +21,7 @@ def me() -> dict[str, Any]:
     }
 
 
-def who(note: dict[str, Any]) -> str:
+def owner_words(note: dict[str, Any]) -> str:
     """The owner of a lock in a few words; empty when it left no note."""
     if not note.get("pid"):
         return ""

@@ -17,7 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 from pipeline.errors import CatalogError, HeldLockError, LostLockError
-from pipeline.storage.lock_owner import who
+from pipeline.storage.lock_owner import owner_words
 from pipeline.storage.place import Place
 
 BEAT_SECONDS = 20.0
@@ -93,8 +93,8 @@ class ObjectLock:
                 return etag
             note, _, age = self._get()
         raise HeldLockError(
-            f"{taken.format(owner=who(note))}; it was last heard of {age:.0f} s ago, and one that "
-            f"died is taken over after {STALE_SECONDS:.0f} s"
+            f"{taken.format(owner=owner_words(note))}; it was last heard of {age:.0f} s ago, and "
+            f"one that died is taken over after {STALE_SECONDS:.0f} s"
         )
 
     def _put(self, note: dict[str, Any], **condition: str) -> str | None:

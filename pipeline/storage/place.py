@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from pipeline.config.base import user_cache
 from pipeline.errors import CatalogError, PipelineError
-from pipeline.storage.atomic import sync
+from pipeline.storage.atomic import sync_folder
 
 # What s3fs calls them → what Delta Lake's object store calls them.
 _DELTA = {
@@ -134,9 +134,9 @@ class Place:
         except PipelineError:
             raise
         except Exception as error:
-            from pipeline.storage.hints import hint, no_bucket
+            from pipeline.storage.hints import hint, is_missing_bucket
 
-            absent = isinstance(error, FileNotFoundError) and not no_bucket(error)
+            absent = isinstance(error, FileNotFoundError) and not is_missing_bucket(error)
             if absent or (self.is_local and not isinstance(error, OSError)):
                 raise
             words = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -196,10 +196,10 @@ class Place:
         """Move a finished local file here, whole or not at all; return its size in bytes."""
         size = file.stat().st_size
         if self.is_local:
-            sync(file)
+            sync_folder(file)
             Path(self.path).parent.mkdir(parents=True, exist_ok=True)
             os.replace(file, self.path)
-            sync(Path(self.path).parent)
+            sync_folder(Path(self.path).parent)
             return size
         with self.errors():
             self.fs.put_file(str(file), self.key)

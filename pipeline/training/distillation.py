@@ -10,18 +10,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline import progress
+from pipeline.arrays import progress
+from pipeline.arrays.aliases import Rows
 from pipeline.arrays.blocks import cosines
-from pipeline.arrays.lookup import flat, places
+from pipeline.arrays.lookup import as_strings, positions_in
 from pipeline.catalog import Catalog
 from pipeline.config.encoders import DistillSettings, SentenceTransformersText
 from pipeline.config.finetune import EncoderTraining, NegativeSettings, TrainConfig
 from pipeline.encoders import Encoder, open_encoder
-from pipeline.encoders.embeddings import missing
+from pipeline.encoders.embeddings import missing_hashes
 from pipeline.errors import TrainingError
 from pipeline.training.data.corpus import corpus_texts
-from pipeline.training.data.labelled_records import embed
-from pipeline.training.data.training_data import Lesson
+from pipeline.training.data.labelled_records import embed_records
+from pipeline.training.data.training_data import LabelledData
 
 if TYPE_CHECKING:
     from pipeline.training.siamese.fit import TrainedEncoder
@@ -29,12 +30,11 @@ if TYPE_CHECKING:
 
 HELD = 0.1  # share of the texts that say which epoch is best
 FEWEST = 20  # texts to learn from
-Rows = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Corpus:
+class DistillationCorpus:
     """Distinct texts, by ascending content hash, as both encoders see them.
 
     Attributes:
@@ -49,8 +49,8 @@ class Corpus:
     asked: int
 
 
-def taught(
-    config: TrainConfig, lesson: Lesson, *, work: Path
+def distil(
+    config: TrainConfig, lesson: LabelledData, *, work: Path
 ) -> tuple[TrainConfig, dict[str, Any]]:
     """The configuration with a student that has learned its teacher's cosines, and how it did.
 
@@ -68,11 +68,11 @@ def taught(
     if settings is None:
         return config, {}
     assert isinstance(start, SentenceTransformersText)
-    corpus = _embedded(config, settings, corpus_texts(config, lesson, most=settings.texts))
-    data, origins = lesson_of(
-        corpus, _labelled(lesson, corpus.hashes), settings, held=HELD, seed=config.seed
+    corpus = _embed(config, settings, corpus_texts(config, lesson, most=settings.texts))
+    data, origins = distillation_data(
+        corpus, _label(lesson, corpus.hashes), settings, held=HELD, seed=config.seed
     )
-    found = learn(
+    found = learn_student(
         data, config.encoder, settings, work=work, seed=config.seed, threads=config.threads
     )
     path = start.model_copy(update={"path": str(found.folder)})
@@ -91,8 +91,8 @@ def taught(
     return config.model_copy(update={"encoder": encoder}), {"distillation": facts}
 
 
-def lesson_of(
-    corpus: Corpus,
+def distillation_data(
+    corpus: DistillationCorpus,
     labelled: tuple[Rows, Rows],
     settings: DistillSettings,
     *,
@@ -136,7 +136,7 @@ def lesson_of(
     return data, learnt.origins
 
 
-def learn(
+def learn_student(
     data: TrainingData,
     encoder: EncoderTraining,
     settings: DistillSettings,
@@ -186,7 +186,7 @@ def vectors_of(encoder: Encoder, texts: list[str]) -> Floats:
     return out
 
 
-def _embedded(config: TrainConfig, settings: DistillSettings, table: pa.Table) -> Corpus:
+def _embed(config: TrainConfig, settings: DistillSettings, table: pa.Table) -> DistillationCorpus:
     """The texts with the vectors of both encoders; without those that either cannot embed.
 
     Raises:
@@ -195,11 +195,11 @@ def _embedded(config: TrainConfig, settings: DistillSettings, table: pa.Table) -
     student = _student(config, config.encoder.start)
     assert settings.teacher is not None, "with_student fills it in"
     teacher = open_encoder(settings.teacher, images=config.images, threads=config.threads)
-    hashes, texts = flat(table["text_hash"]), table["text"].to_pylist()
+    hashes, texts = as_strings(table["text_hash"]), table["text"].to_pylist()
     store = Catalog.of(config).vectors(teacher.fingerprint)
-    asked = len(missing(hashes, store.hashes()))
+    asked = len(missing_hashes(hashes, store.hashes()))
     progress.say(f"distilling: the teacher embeds {asked:,} of {len(texts):,} texts")
-    wanted, seen = embed(hashes, texts, teacher, store), vectors_of(student, texts)
+    wanted, seen = embed_records(hashes, texts, teacher, store), vectors_of(student, texts)
     rows = np.flatnonzero(wanted.any(axis=1) & seen.any(axis=1))
     if len(rows) < FEWEST:
         raise TrainingError(
@@ -207,7 +207,7 @@ def _embedded(config: TrainConfig, settings: DistillSettings, table: pa.Table) -
             "`sources`, or leave distill out"
         )
     kept = [texts[row] for row in rows]
-    return Corpus(hashes.take(pa.array(rows)), kept, seen[rows], wanted[rows], asked)
+    return DistillationCorpus(hashes.take(pa.array(rows)), kept, seen[rows], wanted[rows], asked)
 
 
 def _student(config: TrainConfig, start: Any) -> Encoder:
@@ -222,9 +222,9 @@ def _student(config: TrainConfig, start: Any) -> Encoder:
     return encoder
 
 
-def _labelled(lesson: Lesson, hashes: pa.Array) -> tuple[Rows, Rows]:
+def _label(lesson: LabelledData, hashes: pa.Array) -> tuple[Rows, Rows]:
     """The training pairs as rows of the corpus, those that are in it."""
-    place = places(flat(lesson.study.records["text_hash"]), hashes)
+    place = positions_in(as_strings(lesson.study.records["text_hash"]), hashes)
     part = lesson.pairs.part("train")
     left, right = place[lesson.pairs.left[part]], place[lesson.pairs.right[part]]
     inside = (left >= 0) & (right >= 0)

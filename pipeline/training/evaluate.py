@@ -9,26 +9,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.arrays.aliases import Floats, Rows
 from pipeline.catalog import Catalog
-from pipeline.catalog.registry.judge import Registered, open_registered
-from pipeline.catalog.registry.version import Model
+from pipeline.catalog.registry.judge import RegisteredJudge, open_registered
+from pipeline.catalog.registry.version import ModelVersion
 from pipeline.config.finetune import TrainConfig
 from pipeline.errors import ConfigError
-from pipeline.evaluation.pair_metrics import compare, evaluate_pairs
+from pipeline.evaluation.pair_metrics import compare_models, evaluate_pairs
 from pipeline.ingestion.decoding import Decoder
 from pipeline.labels.conflicts import HELD_OUT
 from pipeline.labels.labelled_pairs import LabelledPairs
-from pipeline.labels.read import read_claims
-from pipeline.training.data.labelled_records import Study
+from pipeline.labels.read import read_label_rows
+from pipeline.training.data.labelled_records import LabelledRecords
 from pipeline.training.data.splits import entities
-from pipeline.training.data.training_data import in_catalog, study_of
-
-Rows = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from pipeline.training.data.training_data import labelled_records_of, read_catalog_records
 
 
 @dataclass(frozen=True)
-class Exam:
+class EvaluationSet:
     """Labelled pairs as their files have them, one row each, and the records they name.
 
     Attributes:
@@ -36,7 +34,7 @@ class Exam:
         slices: attribute -> (p,) value of each pair. facts: of reading them.
     """
 
-    study: Study
+    study: LabelledRecords
     left: Rows
     right: Rows
     same: npt.NDArray[np.bool_]
@@ -50,16 +48,16 @@ class Exam:
         return np.stack([self.entity[self.left], self.entity[self.right]], axis=1)
 
 
-def examine(config: TrainConfig, *, split: str | None) -> Exam:
+def evaluation_set(config: TrainConfig, *, split: str | None) -> EvaluationSet:
     """Read every labelled row of a split (None: all), repetitions and contradictions as they are.
 
     Raises:
         ConfigError: the labels cannot be used, or none is in the split.
     """
     now = datetime.now(UTC)
-    published, verdicts = in_catalog(config)
+    published, verdicts = read_catalog_records(config)
     with Decoder(config.images) as decoder:
-        records, claims, facts = read_claims(
+        records, claims, facts = read_label_rows(
             config, published=published, verdicts=verdicts, decoder=decoder, now=now
         )
     if split is not None:
@@ -68,17 +66,17 @@ def examine(config: TrainConfig, *, split: str | None) -> Exam:
         raise ConfigError(f"the labels name no pair in the split {split!r}; leave --split out")
     kept = claims.left != claims.right
     claims = claims.take(kept)
-    study = study_of(config, records)
+    study = labelled_records_of(config, records)
     pairs = LabelledPairs(
         records, claims.left, claims.right, claims.grade, np.full(len(claims.left), "given"),
         np.full(len(claims.left), "test"), claims.slices, facts,
     )  # fmt: skip
-    return Exam(
+    return EvaluationSet(
         study, claims.left, claims.right, claims.same, entities(pairs), claims.slices, facts
     )
 
 
-def scored(config: TrainConfig, exam: Exam, model: Registered) -> Floats:
+def score_set(config: TrainConfig, exam: EvaluationSet, model: RegisteredJudge) -> Floats:
     """(p,) log-odds of a model for the pairs of an exam."""
     study = exam.study.seen_by(model, Catalog.of(config), config.images)
     return model.rule.model.score(study.evidence(exam.left, exam.right, model.rule.model))
@@ -93,12 +91,12 @@ def evaluate(
         `evaluate_pairs` of each model by reference, and their paired comparison; JSON-able.
     """
     catalog = Catalog.of(config, create=False)
-    wanted = [open_registered(find(catalog, name)) for name in (model, against) if name]
-    exam = examine(config, split=split)
+    wanted = [open_registered(find_model(catalog, name)) for name in (model, against) if name]
+    exam = evaluation_set(config, split=split)
     found: dict[str, tuple[Floats, float]] = {}
     out: dict[str, Any] = {"pairs": len(exam.left), "labels": exam.facts, "models": {}}
     for opened in wanted:
-        probability = opened.rule.calibration.calibrator(scored(config, exam, opened))
+        probability = opened.rule.calibration.calibrator(score_set(config, exam, opened))
         found[opened.rule.reference] = probability, opened.rule.accept
         out["models"][opened.rule.reference] = evaluate_pairs(
             exam.same, probability, opened.rule.accept, exam.sides, seed=config.seed,
@@ -106,11 +104,11 @@ def evaluate(
         )  # fmt: skip
     if against and len(found) == 2:
         first, second = found.values()
-        out["comparison"] = compare(exam.same, second, first, exam.sides, seed=config.seed)
+        out["comparison"] = compare_models(exam.same, second, first, exam.sides, seed=config.seed)
     return out
 
 
-def find(catalog: Catalog, reference: str) -> Model:
+def find_model(catalog: Catalog, reference: str) -> ModelVersion:
     """A registered model by 'name/v0003', 'name' (its newest), or 'champion'."""
     registry = catalog.models
     if reference != "champion":

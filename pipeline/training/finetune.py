@@ -10,22 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.catalog import Catalog
-from pipeline.catalog.registry.judge import JUDGE, scorer
-from pipeline.catalog.registry.version import Model
+from pipeline.catalog.registry.judge import JUDGE, judge_fingerprint
+from pipeline.catalog.registry.version import ModelVersion
 from pipeline.config.finetune import TrainConfig
 from pipeline.encoders.fingerprint import fingerprint
 from pipeline.evaluation.calibration.calibration import calibrate
 from pipeline.evaluation.error_rates import error_rates
-from pipeline.evaluation.pair_metrics import compare
+from pipeline.evaluation.pair_metrics import compare_models
 from pipeline.training import steps
-from pipeline.training.data.training_data import Lesson, read
-from pipeline.training.distillation import taught
-from pipeline.training.held_out import Candidate, Rival, measure, rival_of
+from pipeline.training.data.training_data import LabelledData, read_training_data
+from pipeline.training.distillation import distil
+from pipeline.training.held_out import Baseline, TrainedModel, baseline_of, measure_model
 from pipeline.training.model_facts import governance, split_sizes, write_reports
 from pipeline.training.model_files import fill
-from pipeline.training.promotion import as_rows, check_promotion, passes, slice_f1
-
-__all__ = ["finetune"]
+from pipeline.training.promotion import check_passes, check_promotion, check_rows, slice_f1
 
 
 def finetune(config: TrainConfig, *, dry_run: bool = False) -> dict[str, Any]:
@@ -40,20 +38,20 @@ def finetune(config: TrainConfig, *, dry_run: bool = False) -> dict[str, Any]:
     Raises:
         PipelineError: nothing was registered.
     """
-    lesson = read(config)
+    lesson = read_training_data(config)
     if dry_run:
-        return plan(config, lesson)
+        return plan_finetune(config, lesson)
     catalog = Catalog.of(config)
     with catalog.trainer():
-        config = steps.with_student(config)
+        config = steps.train_student(config)
         work = catalog.training_folder(_task(config, lesson))
-        candidate, lesson = learn(config, lesson, work=work)
-        summary = register(config, lesson, candidate, catalog)
+        candidate, lesson = learn_encoder(config, lesson, work=work)
+        summary = register_model(config, lesson, candidate, catalog)
         shutil.rmtree(work, ignore_errors=True)
     return summary
 
 
-def _task(config: TrainConfig, lesson: Lesson) -> str:
+def _task(config: TrainConfig, lesson: LabelledData) -> str:
     """Name of the scratch folder: the same settings and labels go on where they were killed."""
     pairs = lesson.pairs
     data = [pairs.records["text_hash"].to_pylist(), pairs.records["image_hash"].to_pylist()]
@@ -63,7 +61,7 @@ def _task(config: TrainConfig, lesson: Lesson) -> str:
     )
 
 
-def plan(config: TrainConfig, lesson: Lesson) -> dict[str, Any]:
+def plan_finetune(config: TrainConfig, lesson: LabelledData) -> dict[str, Any]:
     """What a fine-tune would work on."""
     pairs = lesson.pairs
     return {
@@ -79,21 +77,29 @@ def plan(config: TrainConfig, lesson: Lesson) -> dict[str, Any]:
     }
 
 
-def learn(config: TrainConfig, lesson: Lesson, *, work: Path) -> tuple[Candidate, Lesson]:
+def learn_encoder(
+    config: TrainConfig, lesson: LabelledData, *, work: Path
+) -> tuple[TrainedModel, LabelledData]:
     """Train, fit and calibrate; the test pairs are scored once, at the end."""
-    lesson = steps.with_pictures(config, steps.with_negatives(config, lesson))
-    begun, told = taught(config, lesson, work=work)
-    trained = steps.train(begun, lesson, work=work) if begun.encoder.train else steps.start(begun)
+    lesson = steps.add_pictures(config, steps.add_negatives(config, lesson))
+    begun, told = distil(config, lesson, work=work)
+    trained = (
+        steps.train_encoder_step(begun, lesson, work=work)
+        if begun.encoder.train
+        else steps.open_start(begun)
+    )
     trained = replace(trained, facts=trained.facts | told)
     blind = steps.blind_cosines(begun, lesson, work=work)
-    lesson, print_ = steps.embed(config, lesson, trained)
-    fitted, facts = steps.judge(config, lesson, trained=config.encoder.train, blind=blind)
+    lesson, print_ = steps.embed_labelled(config, lesson, trained)
+    fitted, facts = steps.learn_judge_step(
+        config, lesson, trained=config.encoder.train, blind=blind
+    )
     shutil.rmtree(work / JUDGE, ignore_errors=True)  # of a killed run: it would be counted in
     fitted.save(work / JUDGE)
-    bound = scorer(print_, work)
+    bound = judge_fingerprint(print_, work)
     valid = lesson.pairs.part("valid")
     calibration = calibrate(
-        steps.scores(lesson, fitted, "valid"),
+        steps.score_labelled(lesson, fitted, "valid"),
         lesson.pairs.same[valid],
         model=config.name,
         version=bound,
@@ -108,19 +114,19 @@ def learn(config: TrainConfig, lesson: Lesson, *, work: Path) -> tuple[Candidate
         rule=config.judge.accept,
     )
     held = "test" if len(lesson.pairs.part("test")) else "valid"
-    probability = calibration.calibrator(steps.scores(lesson, fitted, held))
-    return Candidate(trained, fitted, calibration, print_, held, probability, facts), lesson
+    probability = calibration.calibrator(steps.score_labelled(lesson, fitted, held))
+    return TrainedModel(trained, fitted, calibration, print_, held, probability, facts), lesson
 
 
-def register(
-    config: TrainConfig, lesson: Lesson, candidate: Candidate, catalog: Catalog
+def register_model(
+    config: TrainConfig, lesson: LabelledData, candidate: TrainedModel, catalog: Catalog
 ) -> dict[str, Any]:
     """Measure, compare with the rival, register, check the gate, promote when it passes."""
     registry = catalog.models
-    metrics = measure(config, lesson, candidate)
+    metrics = measure_model(config, lesson, candidate)
     pairs, part = lesson.pairs, lesson.pairs.part(candidate.held)
-    rival = rival_of(config, lesson, candidate.held, catalog)
-    compared = compare(
+    rival = baseline_of(config, lesson, candidate.held, catalog)
+    compared = compare_models(
         pairs.same[part],
         (rival.probability, rival.accept),
         (candidate.probability, candidate.calibration.accept.value),
@@ -137,26 +143,26 @@ def register(
     }
     checks = check_promotion(gate, against, comparison, config.gate, min_slice=config.min_slice)
     compared = {"against": rival.reference or "zero-shot", "metrics": compared}
-    facts = governance(config, lesson, candidate, metrics, compared, as_rows(checks))
+    facts = governance(config, lesson, candidate, metrics, compared, check_rows(checks))
     model = registry.register(
         config.name,
         lambda folder: fill(folder, config, lesson, candidate, metrics),
         tell=lambda folder, version: write_reports(folder, facts, version),
     )
-    promoted = passes(checks) and config.gate.promote
+    promoted = check_passes(checks) and config.gate.promote
     if promoted:
         registry.promote(
             model.name,
             model.version,
             by="gemel finetune",
             reason=f"passed the gate against {compared['against']}",
-            gate=as_rows(checks),
+            gate=check_rows(checks),
         )
-    return _summary(model, candidate, metrics, compared, as_rows(checks), promoted)
+    return _summary(model, candidate, metrics, compared, check_rows(checks), promoted)
 
 
 def _champion(
-    config: TrainConfig, lesson: Lesson, candidate: Candidate, rival: Rival
+    config: TrainConfig, lesson: LabelledData, candidate: TrainedModel, rival: Baseline
 ) -> dict[str, Any] | None:
     """What the gate asks about the champion; None without one."""
     if rival.reference is None:
@@ -176,8 +182,8 @@ def _champion(
 
 
 def _summary(
-    model: Model,
-    candidate: Candidate,
+    model: ModelVersion,
+    candidate: TrainedModel,
     metrics: dict[str, Any],
     compared: dict[str, Any],
     gate: Sequence[dict[str, Any]],

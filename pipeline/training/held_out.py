@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.arrays.aliases import Floats
 from pipeline.catalog import Catalog
 from pipeline.catalog.registry.judge import champion_purpose, open_registered
 from pipeline.config.finetune import TrainConfig
@@ -17,14 +18,12 @@ from pipeline.evaluation.drift import histogram
 from pipeline.evaluation.pair_metrics import evaluate_pairs
 from pipeline.matching.learned import JudgeModel
 from pipeline.training import steps
-from pipeline.training.data.training_data import Lesson, modality_of
-from pipeline.training.steps import Trained
-
-Floats = npt.NDArray[np.float64]
+from pipeline.training.data.training_data import LabelledData, modality_of
+from pipeline.training.steps import TrainedEncoderFolder
 
 
 @dataclass(frozen=True)
-class Candidate:
+class TrainedModel:
     """A fitted model that is not registered yet.
 
     Attributes:
@@ -34,7 +33,7 @@ class Candidate:
         facts: how the judge was fitted, JSON-able.
     """
 
-    trained: Trained
+    trained: TrainedEncoderFolder
     judge: JudgeModel
     calibration: Calibration
     fingerprint: str
@@ -43,13 +42,15 @@ class Candidate:
     facts: dict[str, Any]
 
 
-def measure(config: TrainConfig, lesson: Lesson, candidate: Candidate) -> dict[str, Any]:
+def measure_model(
+    config: TrainConfig, lesson: LabelledData, candidate: TrainedModel
+) -> dict[str, Any]:
     """Metrics on the held-out pairs, at the accept threshold and at the balanced one."""
     pairs, part = lesson.pairs, lesson.pairs.part(candidate.held)
     same, slices = pairs.same[part], {n: v[part] for n, v in pairs.slices.items()}
     sides = lesson.sides[part]
     accept = candidate.calibration.accept.value
-    valid = candidate.calibration.calibrator(steps.scores(lesson, candidate.judge, "valid"))
+    valid = candidate.calibration.calibrator(steps.score_labelled(lesson, candidate.judge, "valid"))
     balanced = balanced_value(valid)
     vectors = lesson.study.vectors(candidate.judge.modality)
     cosine = (vectors[pairs.left[part]] * vectors[pairs.right[part]]).sum(axis=1)
@@ -73,7 +74,7 @@ def measure(config: TrainConfig, lesson: Lesson, candidate: Candidate) -> dict[s
     }
 
 
-def _above_floor(lesson: Lesson, candidate: Candidate, probability: Floats) -> Floats:
+def _above_floor(lesson: LabelledData, candidate: TrainedModel, probability: Floats) -> Floats:
     """The held-out probabilities of pairs that a run would have found: what drift is told by."""
     pairs, vectors = lesson.pairs, lesson.study.vectors(candidate.judge.modality)
     part = np.concatenate([pairs.part("valid"), pairs.part(candidate.held)])
@@ -82,7 +83,7 @@ def _above_floor(lesson: Lesson, candidate: Candidate, probability: Floats) -> F
 
 
 @dataclass(frozen=True)
-class Rival:
+class Baseline:
     """What a candidate must beat, on the same held-out pairs.
 
     Attributes:
@@ -97,7 +98,7 @@ class Rival:
     precision_low: float | None = None
 
 
-def rival_of(config: TrainConfig, lesson: Lesson, held: str, catalog: Catalog) -> Rival:
+def baseline_of(config: TrainConfig, lesson: LabelledData, held: str, catalog: Catalog) -> Baseline:
     """The champion on the held-out pairs, or, without one, the cosine of the untrained encoder."""
     pairs, part = lesson.pairs, lesson.pairs.part(held)
     modality = modality_of(config)
@@ -108,14 +109,14 @@ def rival_of(config: TrainConfig, lesson: Lesson, held: str, catalog: Catalog) -
         evidence = study.evidence(pairs.left[part], pairs.right[part], rival.rule.model)
         probability = rival.rule.calibration.calibrator(rival.rule.model.score(evidence))
         accept = rival.rule.calibration.accept
-        return Rival(champion.reference, probability, accept.value, accept.precision_low)
+        return Baseline(champion.reference, probability, accept.value, accept.precision_low)
     study, _ = steps.zero_shot(config, lesson)
     vectors = study.vectors(modality)
     cosine = (vectors[pairs.left[part]] * vectors[pairs.right[part]]).sum(axis=1)
     probability = np.clip((cosine.astype(np.float64) + 1) / 2, 0, 1)
     valid = pairs.part("valid")
     known = (vectors[pairs.left[valid]] * vectors[pairs.right[valid]]).sum(axis=1)
-    return Rival(None, probability, _best_f1((known + 1) / 2, pairs.same[valid]))
+    return Baseline(None, probability, _best_f1((known + 1) / 2, pairs.same[valid]))
 
 
 def _best_f1(score: npt.NDArray[np.floating[Any]], same: npt.NDArray[np.bool_]) -> float:

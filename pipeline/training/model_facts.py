@@ -10,24 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.arrays.aliases import Flags, Floats, Rows
 from pipeline.config.finetune import TrainConfig
 from pipeline.outputs.governance.report import governance_markdown, governance_report, model_card
-from pipeline.training.data.labelled_records import Study
-from pipeline.training.data.training_data import Lesson
+from pipeline.training.data.labelled_records import LabelledRecords
+from pipeline.training.data.training_data import LabelledData
 
 if TYPE_CHECKING:
-    from pipeline.training.held_out import Candidate
+    from pipeline.training.held_out import TrainedModel
 
 PACKAGES = ("torch", "pytorch-lightning", "sentence-transformers", "lightgbm", "scikit-learn")
 WORST = 20  # errors of each kind shown in the governance report
 BINS = 20
 REPORTS = ("governance.json", "governance.md", "governance.html", "card.md")
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.int64]
 
 
-def split_sizes(lesson: Lesson) -> dict[str, dict[str, int]]:
+def split_sizes(lesson: LabelledData) -> dict[str, dict[str, int]]:
     """Pairs, duplicates and records of each split."""
     pairs = lesson.pairs
     out = {}
@@ -54,15 +52,15 @@ def encoder_name(config: TrainConfig) -> str:
     return start_name(config) + distilled + (", fine-tuned" if config.encoder.train else "")
 
 
-def versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Versions of what made the model."""
     return {"gemel": version("gemel"), **{name: version(name) for name in PACKAGES}}
 
 
 def governance(
     config: TrainConfig,
-    lesson: Lesson,
-    candidate: Candidate,
+    lesson: LabelledData,
+    candidate: TrainedModel,
     metrics: dict[str, Any],
     comparison: dict[str, Any],
     gate: list[dict[str, Any]],
@@ -79,7 +77,7 @@ def governance(
             "parent": start_name(config),
         },
         "labels": pairs.facts,
-        "pairs": _made(lesson, candidate),
+        "pairs": _creation(lesson, candidate),
         "split": {"parts": split_sizes(lesson), **_but_parts(pairs.facts["split"])},
         "leaks": lesson.leaks,
         "calibration": json.loads(candidate.calibration.to_json()),
@@ -112,7 +110,7 @@ def _but_parts(facts: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if name != "parts"}
 
 
-def _made(lesson: Lesson, candidate: Candidate) -> dict[str, Any]:
+def _creation(lesson: LabelledData, candidate: TrainedModel) -> dict[str, Any]:
     """How pairs were made: labelled and mined ones, and those that training made for itself."""
     pairs, history = lesson.pairs, candidate.trained.history
     negatives = _origins(pairs.origin[~pairs.same])
@@ -137,7 +135,7 @@ def _origins(origin: npt.NDArray[np.str_]) -> dict[str, int]:
 
 
 def worst_errors(
-    study: Study, sides: tuple[Rows, Rows], same: Flags, p: Floats, accept: float
+    study: LabelledRecords, sides: tuple[Rows, Rows], same: Flags, p: Floats, accept: float
 ) -> dict[str, list[dict[str, Any]]]:
     """The worst of the wrong decisions on some pairs, see `governance_facts.ErrorFacts`.
 

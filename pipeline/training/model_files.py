@@ -17,16 +17,16 @@ from pipeline.catalog.registry.judge import (
 )
 from pipeline.config.finetune import TrainConfig
 from pipeline.training.data.trained_pairs import split_table
-from pipeline.training.data.training_data import Lesson
-from pipeline.training.held_out import Candidate
-from pipeline.training.model_facts import split_sizes, start_name, versions, write_facts
+from pipeline.training.data.training_data import LabelledData
+from pipeline.training.held_out import TrainedModel
+from pipeline.training.model_facts import package_versions, split_sizes, start_name, write_facts
 
 
 def fill(
     folder: Path,
     config: TrainConfig,
-    lesson: Lesson,
-    candidate: Candidate,
+    lesson: LabelledData,
+    candidate: TrainedModel,
     metrics: dict[str, Any],
 ) -> dict[str, Any]:
     """Write a version's files but its reports; return what model.json says."""
@@ -49,7 +49,7 @@ def fill(
             "history": candidate.trained.history,
             "judge": candidate.facts,
             "seed": config.seed,
-            "versions": versions(),
+            "versions": package_versions(),
         },
     )
     return {
@@ -62,7 +62,7 @@ def fill(
     }
 
 
-def _image_encoder(folder: Path, config: TrainConfig, candidate: Candidate) -> dict[str, Any]:
+def _image_encoder(folder: Path, config: TrainConfig, candidate: TrainedModel) -> dict[str, Any]:
     """Copy the encoder of the pictures beside the texts, where the judge sees them."""
     settings = config.judge.image_encoder
     if candidate.judge.pictures is None or settings is None:

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.config.finetune import GateTraining
+from pipeline.config.finetune import PromotionSettings
 from pipeline.errors import ModelError
 
 Facts = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Check:
+class PromotionCheck:
     """One condition: its value, the limit in the config, and what it means."""
 
     name: str
@@ -27,10 +27,10 @@ def check_promotion(
     candidate: Facts,
     champion: Facts | None,
     comparison: Facts | None,
-    settings: GateTraining,
+    settings: PromotionSettings,
     *,
     min_slice: int = 30,
-) -> list[Check]:
+) -> list[PromotionCheck]:
     """Check a candidate against the champion, or against zero-shot when there is none.
 
     Args:
@@ -63,12 +63,12 @@ def slice_f1(errors: Facts) -> dict[str, dict[str, dict[str, float]]]:
     }
 
 
-def passes(checks: list[Check]) -> bool:
+def check_passes(checks: list[PromotionCheck]) -> bool:
     """Whether every check holds."""
     return all(check.passed for check in checks)
 
 
-def as_rows(checks: list[Check]) -> list[dict[str, Any]]:
+def check_rows(checks: list[PromotionCheck]) -> list[dict[str, Any]]:
     """The checks as plain dictionaries."""
     return [asdict(check) for check in checks]
 
@@ -81,12 +81,14 @@ def _f1(rates: Facts) -> dict[str, float]:
     return {"n": wrong["n"] + missed["n"], "f1": 2 * hits / of if of else 1.0}
 
 
-def _gain(champion: Facts | None, comparison: Facts | None, settings: GateTraining) -> Check:
+def _gain(
+    champion: Facts | None, comparison: Facts | None, settings: PromotionSettings
+) -> PromotionCheck:
     rival = f"the champion {champion['reference']}" if champion else "zero-shot"
     name = f"gain in {settings.metric.replace('_', ' ')}"
     if comparison is None:
         message = f"not compared with {rival} on the same held-out pairs; evaluate both"
-        return Check(name, False, 0.0, settings.min_gain, message)
+        return PromotionCheck(name, False, 0.0, settings.min_gain, message)
     if comparison.get("metric", settings.metric) != settings.metric:
         raise ModelError(
             f"the comparison is of {comparison['metric']}, the gate asks for {settings.metric}; "
@@ -98,25 +100,25 @@ def _gain(champion: Facts | None, comparison: Facts | None, settings: GateTraini
     message = f"{gain:+.4f} against {rival}, interval {low:+.4f} to {high:+.4f}"
     if low <= 0 <= high:
         message += "; the pairs are too few to tell it from no difference"
-    return Check(name, passed, gain, settings.min_gain, message)
+    return PromotionCheck(name, passed, gain, settings.min_gain, message)
 
 
 def _slice_losses(
-    candidate: Facts, champion: Facts | None, settings: GateTraining, *, min_slice: int
-) -> Iterator[Check]:
+    candidate: Facts, champion: Facts | None, settings: PromotionSettings, *, min_slice: int
+) -> Iterator[PromotionCheck]:
     """One check per attribute the champion was measured on, by its worst slice."""
     for attribute, before in (champion or {}).get("slices", {}).items():
         after = candidate.get("slices", {}).get(attribute, {})
         enough = {value for value, facts in before.items() if facts["n"] >= min_slice}
         name = f"loss of F1 by {attribute}"
         if missing := sorted(enough - set(after)):
-            message = f"the candidate was not measured on {_listed(missing)}"
-            yield Check(name, False, 1.0, settings.max_slice_loss, message)
+            message = f"the candidate was not measured on {_list(missing)}"
+            yield PromotionCheck(name, False, 1.0, settings.max_slice_loss, message)
             continue
         losses = {value: before[value]["f1"] - after[value]["f1"] for value in enough}
         if not losses:
             message = f"no slice has {min_slice} pairs: too small to tell"
-            yield Check(name, True, 0.0, settings.max_slice_loss, message)
+            yield PromotionCheck(name, True, 0.0, settings.max_slice_loss, message)
             continue
         worst = max(sorted(losses), key=lambda value: losses[value])
         loss = float(losses[worst])
@@ -126,23 +128,25 @@ def _slice_losses(
         )
         # Rounded: 0.90 - 0.85 must not exceed 0.05.
         passed = round(loss, 9) <= settings.max_slice_loss
-        yield Check(name, passed, loss, settings.max_slice_loss, message)
+        yield PromotionCheck(name, passed, loss, settings.max_slice_loss, message)
 
 
-def _bound(candidate: Facts) -> Check:
+def _bound(candidate: Facts) -> PromotionCheck:
     """A threshold belongs to one model: the calibration must name this encoder and judge."""
     calibration = candidate.get("calibration")
     name = "calibration bound to this model"
     if not calibration:
-        return Check(name, False, 0.0, 1.0, "the model is not calibrated")
+        return PromotionCheck(name, False, 0.0, 1.0, "the model is not calibrated")
     if calibration.get("fingerprint") != candidate["fingerprint"]:
         found = calibration.get("fingerprint")
         message = f"calibrated for {found!r}, but the model's encoder and judge are "
-        return Check(name, False, 0.0, 1.0, f"{message}{candidate['fingerprint']!r}")
-    return Check(name, True, 1.0, 1.0, f"calibrated for {candidate['fingerprint']}")
+        return PromotionCheck(name, False, 0.0, 1.0, f"{message}{candidate['fingerprint']!r}")
+    return PromotionCheck(name, True, 1.0, 1.0, f"calibrated for {candidate['fingerprint']}")
 
 
-def _target(candidate: Facts, champion: Facts | None, settings: GateTraining) -> Check:
+def _target(
+    candidate: Facts, champion: Facts | None, settings: PromotionSettings
+) -> PromotionCheck:
     """A threshold out of reach of its target must not be weaker than the champion's, or than set.
 
     A candidate that shows its own target passes, unless the gate asks for more.
@@ -150,21 +154,23 @@ def _target(candidate: Facts, champion: Facts | None, settings: GateTraining) ->
     accept = (candidate.get("calibration") or {}).get("accept") or {}
     name = "precision bound at the accept threshold"
     if "precision_low" not in accept:
-        return Check(name, False, 0.0, 0.0, "the accept threshold has no precision bound")
+        return PromotionCheck(name, False, 0.0, 0.0, "the accept threshold has no precision bound")
     low, target = float(accept["precision_low"]), float(accept["target"])
     at = f"at {float(accept['value']):.4f} the precision is at least {low:.3f}"
     shown = low >= target
     if not shown and accept.get("met") is not False:
-        return Check(name, False, low, target, f"{at}, too low for the target {target:.3f}")
+        return PromotionCheck(
+            name, False, low, target, f"{at}, too low for the target {target:.3f}"
+        )
     if not shown:
         at += f"; the target of {target:.3f} was NOT shown"
     least, whose = _least(champion, settings, target=target, shown=shown)
     message = at if low >= least else f"{at}, below {whose}; see gate.min_precision_low"
-    return Check(name, low >= least, low, least, message)
+    return PromotionCheck(name, low >= least, low, least, message)
 
 
 def _least(
-    champion: Facts | None, settings: GateTraining, *, target: float, shown: bool
+    champion: Facts | None, settings: PromotionSettings, *, target: float, shown: bool
 ) -> tuple[float, str]:
     """The least bound that the gate lets pass, and whose it is."""
     if settings.min_precision_low is not None:
@@ -175,6 +181,6 @@ def _least(
     return min(own, target), f"the {own:.3f} that the champion {champion['reference']} shows"
 
 
-def _listed(values: list[str]) -> str:
+def _list(values: list[str]) -> str:
     shown = ", ".join(repr(value) for value in values[:3])
     return shown if len(values) <= 3 else f"{shown} and {len(values) - 3} more"

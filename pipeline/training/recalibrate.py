@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from pipeline.arrays.aliases import Rows
 from pipeline.catalog import Catalog
-from pipeline.catalog.registry.judge import CALIBRATION, SPLIT, Registered, open_registered
-from pipeline.catalog.registry.version import Model
+from pipeline.catalog.registry.judge import CALIBRATION, SPLIT, RegisteredJudge, open_registered
+from pipeline.catalog.registry.version import ModelVersion
 from pipeline.config.finetune import TrainConfig
 from pipeline.errors import ConfigError
 from pipeline.evaluation.calibration.calibration import Calibration, calibrate
@@ -22,11 +23,11 @@ from pipeline.evaluation.drift import histogram
 from pipeline.evaluation.pair_metrics import evaluate_pairs
 from pipeline.labels.labelled_pairs import LabelledPairs
 from pipeline.labels.read import read_labelled
-from pipeline.training.data.labelled_records import Study
+from pipeline.training.data.labelled_records import LabelledRecords
 from pipeline.training.data.splits import entities
-from pipeline.training.data.trained_pairs import TOUCHES, Seen
-from pipeline.training.data.training_data import in_catalog, study_of
-from pipeline.training.evaluate import Exam, Rows, find, scored
+from pipeline.training.data.trained_pairs import TOUCHES, TrainedPairs
+from pipeline.training.data.training_data import labelled_records_of, read_catalog_records
+from pipeline.training.evaluate import EvaluationSet, find_model, score_set
 from pipeline.training.model_facts import (
     REPORTS,
     score_counts,
@@ -51,8 +52,8 @@ def recalibrate(config: TrainConfig, *, model: str) -> dict[str, Any]:
         UnreachableTarget: the target precision cannot be shown; nothing is registered.
     """
     catalog = Catalog.of(config, create=False)
-    opened = open_registered(find(catalog, model))
-    published, verdicts = in_catalog(config)
+    opened = open_registered(find_model(catalog, model))
+    published, verdicts = read_catalog_records(config)
     pairs = read_labelled(config, published=published, verdicts=verdicts, now=datetime.now(UTC))
     split = _split_of(opened.model, pairs)
     fit, held = np.flatnonzero(np.isin(split, ["valid", ""])), np.flatnonzero(split == "test")
@@ -64,9 +65,9 @@ def recalibrate(config: TrainConfig, *, model: str) -> dict[str, Any]:
             f"pairs it was trained on {counts['train']:,}, {counts[TOUCHES]:,} touch a record of "
             f"its training or test, and {len(held):,} are its test; label other records"
         )
-    study = study_of(config, pairs.records)
-    exam, entity = _exam(study, pairs, fit), entities(pairs)
-    score, before = scored(config, exam, opened), opened.rule.calibration
+    study = labelled_records_of(config, pairs.records)
+    exam, entity = _evaluation_set(study, pairs, fit), entities(pairs)
+    score, before = score_set(config, exam, opened), opened.rule.calibration
     after = calibrate(
         score,
         exam.same,
@@ -81,11 +82,11 @@ def recalibrate(config: TrainConfig, *, model: str) -> dict[str, Any]:
         group=entity[exam.left],
         sides=exam.sides,
     )
-    test = _exam(study, pairs, held)
-    told = _told(config, opened, after, exam, test, after.calibrator(score))
+    test = _evaluation_set(study, pairs, held)
+    told = _tell(config, opened, after, exam, test, after.calibrator(score))
     made = catalog.models.register(
         opened.model.name,
-        lambda folder: _refilled(folder, opened.model, after, told["evaluation"]),
+        lambda folder: _refill(folder, opened.model, after, told["evaluation"]),
         tell=lambda folder, version: write_reports(folder, told, version),
     )
     return {
@@ -100,14 +101,14 @@ def recalibrate(config: TrainConfig, *, model: str) -> dict[str, Any]:
     }
 
 
-def _split_of(model: Model, pairs: LabelledPairs) -> Any:
+def _split_of(model: ModelVersion, pairs: LabelledPairs) -> Any:
     """(p,) the split of each pair by what the model has seen, '' where it is new.
 
     Raises:
         ConfigError: the version is of before this was kept, and the labels name no split.
     """
     if SPLIT in model.facts["files"]:
-        return Seen.of(pq.read_table(model.folder / SPLIT)).splits(pairs)
+        return TrainedPairs.of(pq.read_table(model.folder / SPLIT)).splits(pairs)
     if (pairs.split != "").all():
         return pairs.split
     raise ConfigError(
@@ -116,18 +117,20 @@ def _split_of(model: Model, pairs: LabelledPairs) -> Any:
     )
 
 
-def _exam(study: Study, pairs: LabelledPairs, part: Rows) -> Exam:
+def _evaluation_set(study: LabelledRecords, pairs: LabelledPairs, part: Rows) -> EvaluationSet:
     slices = {name: values[part] for name, values in pairs.slices.items()}
     same = pairs.same[part]
-    return Exam(study, pairs.left[part], pairs.right[part], same, entities(pairs), slices, {})
+    return EvaluationSet(
+        study, pairs.left[part], pairs.right[part], same, entities(pairs), slices, {}
+    )
 
 
-def _told(
+def _tell(
     config: TrainConfig,
-    opened: Registered,
+    opened: RegisteredJudge,
     after: Calibration,
-    exam: Exam,
-    test: Exam,
+    exam: EvaluationSet,
+    test: EvaluationSet,
     fitted: Any,
 ) -> dict[str, Any]:
     """What the reports of the new version tell: measured anew, or marked as its parent's."""
@@ -148,7 +151,7 @@ def _told(
             "histogram": histogram(fitted),
         }
         return {**told, "evaluation": evaluation}
-    probability = after.calibrator(scored(config, test, opened))
+    probability = after.calibrator(score_set(config, test, opened))
     measured = evaluate_pairs(
         test.same, probability, after.accept.value, test.sides, seed=config.seed,
         slices=test.slices, min_slice=config.min_slice,
@@ -163,8 +166,8 @@ def _told(
     }
 
 
-def _refilled(
-    folder: Path, model: Model, calibration: Calibration, evaluation: dict[str, Any]
+def _refill(
+    folder: Path, model: ModelVersion, calibration: Calibration, evaluation: dict[str, Any]
 ) -> dict[str, Any]:
     """Copy a version's files, those that its thresholds change written anew."""
     for path in model.facts["files"]:

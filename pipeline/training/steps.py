@@ -27,18 +27,20 @@ from pipeline.config.finetune import TrainConfig
 from pipeline.encoders import Encoder, open_encoder
 from pipeline.errors import ConfigError
 from pipeline.matching.learned import JudgeModel
-from pipeline.training.data.hard_negatives import with_mined
-from pipeline.training.data.labelled_records import Study
-from pipeline.training.data.training_data import PICTURED_PAIRS, Lesson, Pictures, modality_of
-
-Rows = npt.NDArray[np.int64]
-
+from pipeline.training.data.hard_negatives import add_mined
+from pipeline.training.data.labelled_records import LabelledRecords
+from pipeline.training.data.training_data import (
+    PICTURED_PAIRS,
+    LabelledData,
+    PictureEvidence,
+    modality_of,
+)
 
 # --- the encoder -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedEncoderFolder:
     """An encoder for the judge to build on.
 
     Attributes:
@@ -57,7 +59,7 @@ class Trained:
         return open_encoder(self.settings, images=config.images, threads=config.threads)
 
 
-def with_student(config: TrainConfig) -> TrainConfig:
+def train_student(config: TrainConfig) -> TrainConfig:
     """The configuration with a folder in the place of a student still to be distilled.
 
     Where it learns from a teacher and none is named, the teacher is the student's own.
@@ -65,9 +67,9 @@ def with_student(config: TrainConfig) -> TrainConfig:
     student, distill = config.encoder.start, config.encoder.distill
     if not isinstance(student, StaticText):
         return config
-    from pipeline.encoders.text.distilled import distilled
+    from pipeline.encoders.text.distilled import distil_student
 
-    folder = distilled(student, students=Catalog.of(config).local / "students")
+    folder = distil_student(student, students=Catalog.of(config).local / "students")
     path = SentenceTransformersText(type="sentence_transformers", path=str(folder))
     if distill is not None and distill.teacher is None:
         distill = distill.model_copy(update={"teacher": student.teacher})
@@ -75,16 +77,18 @@ def with_student(config: TrainConfig) -> TrainConfig:
     return config.model_copy(update={"encoder": encoder})
 
 
-def start(config: TrainConfig) -> Trained:
+def open_start(config: TrainConfig) -> TrainedEncoderFolder:
     """The encoder that training starts from, as it is."""
     settings = config.encoder.start
     if isinstance(settings, CharacterCnn):
-        return Trained(None, None, {}, [])
+        return TrainedEncoderFolder(None, None, {}, [])
     path = getattr(settings, "path", None)
-    return Trained(settings, Path(path) if path else None, {}, [])
+    return TrainedEncoderFolder(settings, Path(path) if path else None, {}, [])
 
 
-def train(config: TrainConfig, lesson: Lesson, *, work: Path, name: str = "encoder") -> Trained:
+def train_encoder_step(
+    config: TrainConfig, lesson: LabelledData, *, work: Path, name: str = "encoder"
+) -> TrainedEncoderFolder:
     """Fine-tune the encoder on the training pairs; the best epoch by validation is kept."""
     from pipeline.training.siamese.fit import train_encoder
     from pipeline.training.siamese.pairs import TrainingData
@@ -113,7 +117,9 @@ def train(config: TrainConfig, lesson: Lesson, *, work: Path, name: str = "encod
         threads=config.threads,
         images=config.images,
     )
-    return Trained(_settings(config, found.folder), found.folder, found.facts, found.history)
+    return TrainedEncoderFolder(
+        _settings(config, found.folder), found.folder, found.facts, found.history
+    )
 
 
 def _settings(config: TrainConfig, folder: Path) -> Any:
@@ -125,7 +131,9 @@ def _settings(config: TrainConfig, folder: Path) -> Any:
     return SentenceTransformersText(type="sentence_transformers", path=str(folder), dtype="float32")
 
 
-def embed(config: TrainConfig, lesson: Lesson, trained: Trained) -> tuple[Lesson, str]:
+def embed_labelled(
+    config: TrainConfig, lesson: LabelledData, trained: TrainedEncoderFolder
+) -> tuple[LabelledData, str]:
     """Embed the records, and mine the pairs that labels alone do not give.
 
     Returns:
@@ -137,7 +145,7 @@ def embed(config: TrainConfig, lesson: Lesson, trained: Trained) -> tuple[Lesson
     return replace(lesson, study=study), encoder.fingerprint
 
 
-def with_pictures(config: TrainConfig, lesson: Lesson) -> Lesson:
+def add_pictures(config: TrainConfig, lesson: LabelledData) -> LabelledData:
     """Embed the pictures beside the texts where there are enough to learn from.
 
     Raises:
@@ -147,7 +155,7 @@ def with_pictures(config: TrainConfig, lesson: Lesson) -> Lesson:
     part = pairs.part("train")
     both = part[study.pictured(pairs.left[part], pairs.right[part])]
     same = int(pairs.same[both].sum())
-    found = Pictures(None, same, len(both) - same)
+    found = PictureEvidence(None, same, len(both) - same)
     settings = config.judge.image_encoder
     wanted = modality_of(config) == "text" and config.judge.kind != "similarity"
     if settings is None or not wanted or min(found.same, found.different) < PICTURED_PAIRS:
@@ -167,16 +175,20 @@ def with_pictures(config: TrainConfig, lesson: Lesson) -> Lesson:
 # --- the judge ---------------------------------------------------------------------------------
 
 
-def judge(
-    config: TrainConfig, lesson: Lesson, *, trained: bool, blind: npt.NDArray[np.float64] | None
+def learn_judge_step(
+    config: TrainConfig,
+    lesson: LabelledData,
+    *,
+    trained: bool,
+    blind: npt.NDArray[np.float64] | None,
 ) -> tuple[JudgeModel, dict[str, Any]]:
     """Fit the judge on training pairs, choose on validation pairs, set the search floor."""
     from pipeline.training.judge.learn import (
-        Evident,
+        EvidentPairs,
         Learner,
         blank_judge,
+        cosine_floor,
         learn_judge,
-        search_floor,
     )
 
     modality, pairs, study = modality_of(config), lesson.pairs, lesson.study
@@ -192,23 +204,23 @@ def judge(
         vectors=vectors[rows],
     )
 
-    def evident(split: str, cosines: npt.NDArray[np.float64] | None = None) -> Evident:
+    def evident(split: str, cosines: npt.NDArray[np.float64] | None = None) -> EvidentPairs:
         part = pairs.part(split)
         evidence = study.evidence(pairs.left[part], pairs.right[part], blank)
-        return Evident(evidence, pairs.same[part], lesson.sides[part], cosines)
+        return EvidentPairs(evidence, pairs.same[part], lesson.sides[part], cosines)
 
     fitted, facts = learn_judge(blank, evident("train", blind), evident("valid"), learner)
     part = np.concatenate([pairs.part("train"), pairs.part("valid")])
     left, right = vectors[pairs.left[part]], vectors[pairs.right[part]]
     known = left.any(axis=1) & right.any(axis=1)
     cosine = np.where(known, (left * right).sum(axis=1, dtype=np.float64), np.nan)
-    floor = search_floor(cosine, pairs.same[part], vectors[rows], seed=config.seed)
+    floor = cosine_floor(cosine, pairs.same[part], vectors[rows], seed=config.seed)
     seen_of = replace(lesson.pictures, fingerprint=fitted.pictures)
     facts = {**facts, "search_floor": floor, "pictures": seen_of.to_json()}
     return replace(fitted, floor=floor["floor"]), facts
 
 
-def scores(lesson: Lesson, fitted: JudgeModel, split: str) -> npt.NDArray[np.float64]:
+def score_labelled(lesson: LabelledData, fitted: JudgeModel, split: str) -> npt.NDArray[np.float64]:
     """Log-odds of a split's pairs."""
     part = lesson.pairs.part(split)
     return fitted.score(
@@ -217,7 +229,7 @@ def scores(lesson: Lesson, fitted: JudgeModel, split: str) -> npt.NDArray[np.flo
 
 
 def blind_cosines(
-    config: TrainConfig, lesson: Lesson, *, work: Path
+    config: TrainConfig, lesson: LabelledData, *, work: Path
 ) -> npt.NDArray[np.float64] | None:
     """Cosines of the training pairs by encoders each blind to its fold; None for one fold."""
     if config.encoder.folds == 1 or not config.encoder.train:
@@ -233,8 +245,8 @@ def blind_cosines(
         split = pairs.split.copy()
         split[np.delete(part, fit)] = "held"
         blinded = replace(lesson, pairs=replace(pairs, split=split))
-        fold = train(config, blinded, work=work, name=f"fold-{number}")
-        seen, _ = embed(config, lesson, fold)
+        fold = train_encoder_step(config, blinded, work=work, name=f"fold-{number}")
+        seen, _ = embed_labelled(config, lesson, fold)
         vectors = seen.study.vectors(modality_of(config))
         rows = part[held]
         out[held] = (vectors[pairs.left[rows]] * vectors[pairs.right[rows]]).sum(axis=1)
@@ -242,19 +254,19 @@ def blind_cosines(
     return out
 
 
-def zero_shot(config: TrainConfig, lesson: Lesson) -> tuple[Study, str]:
+def zero_shot(config: TrainConfig, lesson: LabelledData) -> tuple[LabelledRecords, str]:
     """The records embedded by the encoder that training starts from.
 
     A network from scratch knows nothing at its start: hashed character trigrams stand in.
     """
-    begun = start(config)
+    begun = open_start(config)
     settings = begun.settings or ToyText(type="toy")
     encoder = open_encoder(settings, images=config.images, threads=config.threads)
     store = Catalog.of(config).vectors(encoder.fingerprint)
     return lesson.study.embedded(encoder, store), encoder.fingerprint
 
 
-def with_negatives(config: TrainConfig, lesson: Lesson) -> Lesson:
+def add_negatives(config: TrainConfig, lesson: LabelledData) -> LabelledData:
     """Add mined negatives where the labels give none, or the world is declared closed."""
     parts = [lesson.pairs.part(split) for split in ("train", "valid", "test")]
     lacking = any(len(part) and lesson.pairs.same[part].all() for part in parts)
@@ -262,7 +274,7 @@ def with_negatives(config: TrainConfig, lesson: Lesson) -> Lesson:
         return lesson
     study, _ = zero_shot(config, lesson)
     vectors = study.vectors(modality_of(config))
-    pairs = with_mined(
+    pairs = add_mined(
         lesson.pairs, vectors, lesson.entity, lesson.usable, config.negatives, seed=config.seed
     )
     return replace(lesson, pairs=pairs)

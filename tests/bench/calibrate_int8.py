@@ -15,8 +15,8 @@ from PIL import Image, ImageEnhance
 
 from pipeline.encoders.image.efficientnet import load_network
 from pipeline.encoders.image.efficientnet_layers import convolutions
-from pipeline.encoders.image.loader import Pixels, prepare
-from pipeline.encoders.image.onnx_graph import measured_bounds
+from pipeline.encoders.image.loader import Pixels, prepare_picture
+from pipeline.encoders.image.onnx_graph import measure_bounds
 from pipeline.sample.pictures import photograph
 
 PHOTOGRAPHS = [
@@ -33,7 +33,7 @@ def pictures() -> Iterator[Pixels]:
     for name in PHOTOGRAPHS:
         with Image.open(photograph(name)) as file:
             whole = file.convert("RGB")
-        yield prepare(whole, size=SIZE)
+        yield prepare_picture(whole, size=SIZE)
         for number in range(CROPS):
             share = rng.uniform(0.3, 1)
             width, height = int(whole.width * share), int(whole.height * share)
@@ -45,10 +45,10 @@ def pictures() -> Iterator[Pixels]:
             if number % 3 == 2:
                 crop = ImageEnhance.Contrast(crop).enhance(rng.uniform(0.5, 1.6))
                 crop = ImageEnhance.Brightness(crop).enhance(rng.uniform(0.5, 1.5))
-            yield prepare(crop, size=SIZE)
+            yield prepare_picture(crop, size=SIZE)
 
 
 if __name__ == "__main__":
     layers = convolutions(load_network(SIZE))
-    for key, value in measured_bounds(layers, np.stack(list(pictures()))).items():
+    for key, value in measure_bounds(layers, np.stack(list(pictures()))).items():
         print(f'    "{key}": {value},')

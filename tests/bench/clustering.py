@@ -27,9 +27,9 @@ import pyarrow.compute as pc
 from real_data import Report
 from self_join import memory
 
-from pipeline.candidates.content_groups import Units
+from pipeline.candidates.content_groups import ContentGroups
 from pipeline.clustering.clusters import cluster_tables
-from pipeline.clustering.cover.star_clustering import group
+from pipeline.clustering.cover.star_clustering import cluster_links
 from pipeline.clustering.links import Links
 from pipeline.config.run import ClusterSettings
 
@@ -105,10 +105,10 @@ def records_of(count: int) -> pa.Table:
     )
 
 
-def units_of(count: int) -> Units:
+def units_of(count: int) -> ContentGroups:
     every, no = np.arange(count), np.zeros(count, bool)
     hashes = pa.array([], pa.string())
-    return Units(every, every, every, np.full(count, -1), hashes, hashes, no, no)
+    return ContentGroups(every, every, every, np.full(count, -1), hashes, hashes, no, no)
 
 
 def child(pairs: int) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def child(pairs: int) -> dict[str, Any]:
     given = memory("VmHWM")
     began = time.perf_counter()
     preference = np.random.default_rng(1).permutation(count)
-    found = group(count, links.left, links.right, links.probability, preference)
+    found = cluster_links(count, links.left, links.right, links.probability, preference)
     seconds, grouped = time.perf_counter() - began, memory("VmHWM")
     facts = {"clusters": len(np.unique(found.representative)), "split": int(found.split.sum())}
     del found

@@ -35,11 +35,11 @@ from pipeline.config.encoders import ImageEncoderConfig
 from pipeline.config.matching import JudgeSettings
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders import Encoder, ImageRef, open_encoder
-from pipeline.evaluation.intervals import share
+from pipeline.evaluation.intervals import share_interval
 from pipeline.evaluation.ranking import Ranking
 from pipeline.matching.default_rules import LogisticRule, image_default
-from pipeline.training.self_supervised.train import read_material
-from pipeline.training.self_supervised.views import split
+from pipeline.training.self_supervised.train import read_training_records
+from pipeline.training.self_supervised.views import split_views
 
 BACKGROUND = 1  # nearest references that a query's cosines are counted above
 KINDS = ("size/crop", "thumbnail")
@@ -53,7 +53,7 @@ def embed(encoder: Encoder, refs: Sequence[ImageRef]) -> np.ndarray:
 
 
 def told(part: int, of: int) -> str:
-    value, low, high = share(part, of)
+    value, low, high = share_interval(part, of)
     return f"{value:.3f} ({low:.3f} to {high:.3f}, {of:,})"
 
 
@@ -110,8 +110,8 @@ def edited(image: ImageRef) -> list[ImageRef]:
 
 def photographs(encoder: Encoder, data: Path, accept: float) -> dict[str, Any]:
     config = recipe(data, Path("unused"))
-    material = read_material(config)
-    _, held = split(material.group, held_back=config.held_back, seed=config.seed)
+    material = read_training_records(config)
+    _, held = split_views(material.group, held_back=config.held_back, seed=config.seed)
     group, refs = material.group[held], [material.items[row] for row in held]
     whole = embed(encoder, refs)
     copies = embed(encoder, [copy for ref in refs for copy in edited(ref)])

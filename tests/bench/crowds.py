@@ -27,7 +27,7 @@ from million import one_run, static_encoder
 from real_data import Report
 
 from pipeline.arrays.blocks import cosines
-from pipeline.arrays.lookup import places
+from pipeline.arrays.lookup import positions_in
 from pipeline.catalog import Catalog
 from pipeline.config.run import RunConfig
 
@@ -90,7 +90,7 @@ def recorded(catalog: Path, texts: list[str], encoder: Path) -> tuple[int, int]:
     records = records.sort_by("text_hash")
     pairs = kept.read("pairs", run=run, columns=["left_id", "right_id", "text_cosine"])
     ids = records["record_id"].combine_chunks()
-    left, right = (places(pairs[side], ids) for side in ("left_id", "right_id"))
+    left, right = (positions_in(pairs[side], ids) for side in ("left_id", "right_id"))
     known = np.minimum(left, right) * len(ids) + np.maximum(left, right)
     by_key = np.argsort(known)
     member, leader = (near[side].to_numpy().astype(np.int64) for side in ("left", "right"))

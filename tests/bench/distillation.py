@@ -28,9 +28,15 @@ from pipeline.config.encoders import (
 from pipeline.config.finetune import EncoderTraining
 from pipeline.config.sources import ImageSettings, ParquetSource
 from pipeline.encoders import open_encoder
-from pipeline.encoders.text.distilled import distilled
+from pipeline.encoders.text.distilled import distil_student
 from pipeline.training.data.corpus import source_texts
-from pipeline.training.distillation import Corpus, agreement, learn, lesson_of, vectors_of
+from pipeline.training.distillation import (
+    DistillationCorpus,
+    agreement,
+    distillation_data,
+    learn_student,
+    vectors_of,
+)
 from pipeline.training.teacher_pairs import teacher_pairs
 
 NEAR = 0.8
@@ -67,7 +73,7 @@ def near_recall(student: np.ndarray, teacher: np.ndarray) -> dict[str | int, flo
 def measure(name: str, chosen: argparse.Namespace) -> str:
     """One line of the table."""
     images = ImageSettings(workers=0)
-    student = distilled(StaticText(type="static"), students=chosen.out / "students")
+    student = distil_student(StaticText(type="static"), students=chosen.out / "students")
     start = SentenceTransformersText(type="sentence_transformers", path=str(student))
     texts = texts_of(name, chosen.data)[: chosen.texts]
     seen = vectors_of(open_encoder(start, images=images, threads=chosen.threads), texts)
@@ -77,7 +83,7 @@ def measure(name: str, chosen: argparse.Namespace) -> str:
     asked = time.perf_counter() - began
     order = np.random.default_rng(chosen.seed).permutation(len(texts))
     held, kept = np.split(order, [round(HELD * len(order))])
-    part = Corpus(
+    part = DistillationCorpus(
         pa.array([str(row) for row in kept]),
         [texts[row] for row in kept],
         seen[kept],
@@ -85,8 +91,8 @@ def measure(name: str, chosen: argparse.Namespace) -> str:
         len(kept),
     )
     settings = DistillSettings()
-    data, _ = lesson_of(part, NOTHING, settings, held=0.1, seed=chosen.seed)
-    found = learn(
+    data, _ = distillation_data(part, NOTHING, settings, held=0.1, seed=chosen.seed)
+    found = learn_student(
         data,
         EncoderTraining(start=start),
         settings,

@@ -27,15 +27,15 @@ from pipeline.catalog import Catalog
 from pipeline.config.run import RunConfig
 from pipeline.encoders import ImageRef
 from pipeline.nightly.run import run
-from pipeline.training.self_supervised.train import read_material
-from pipeline.training.self_supervised.views import split
+from pipeline.training.self_supervised.train import read_training_records
+from pipeline.training.self_supervised.views import split_views
 
 
 def write(data: Path, folder: Path, most: int) -> list[str]:
     """Write the photographs and their edits; returns the group of each photograph."""
     config = recipe(data, Path("unused"))
-    material = read_material(config)
-    _, held = split(material.group, held_back=config.held_back, seed=config.seed)
+    material = read_training_records(config)
+    _, held = split_views(material.group, held_back=config.held_back, seed=config.seed)
     held = held[:most]
     folder.mkdir(parents=True)
     for number, row in enumerate(held.tolist()):

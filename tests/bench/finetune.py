@@ -144,9 +144,9 @@ def measured(name: str, task: Task, *, data: Path, out: Path, seed: int) -> dict
     began = time.perf_counter()
     summary = finetune.finetune(config)
     seconds = time.perf_counter() - began
-    exam = evaluate.examine(config, split="test")
+    exam = evaluate.evaluation_set(config, split="test")
     opened = open_registered(Catalog(config.catalog).models.find(summary["model"]))
-    probability = opened.rule.calibration.calibrator(evaluate.scored(config, exam, opened))
+    probability = opened.rule.calibration.calibrator(evaluate.score_set(config, exam, opened))
     accept, balanced = opened.rule.accept, summary["balanced"]["threshold"]
     evaluated = pair_metrics.evaluate_pairs(exam.same, probability, accept, exam.sides, seed=seed)
     gain = summary["comparison"]["metrics"]["average_precision"]

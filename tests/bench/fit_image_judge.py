@@ -22,8 +22,8 @@ from train_images import recipe
 from pipeline.config.encoders import CopyDetection
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders import ImageRef, open_encoder
-from pipeline.training.self_supervised.train import read_material
-from pipeline.training.self_supervised.views import split
+from pipeline.training.self_supervised.train import read_training_records
+from pipeline.training.self_supervised.views import split_views
 
 SCENES, STRANGERS = {"accept": 1 / 500, "review": 1 / 20}, {"accept": 1e-5, "review": 1e-3}
 BELOW = 0.05  # review, the floor of the search
@@ -32,8 +32,8 @@ QUANTILES = (0, 0.01, 0.05, 0.5, 0.95, 0.99, 0.999, 1)
 
 def cosines(data: Path, path: str | None) -> dict[str, np.ndarray]:
     config = recipe(data, Path("unused"))
-    material = read_material(config)
-    _, held = split(material.group, held_back=config.held_back, seed=config.seed)
+    material = read_training_records(config)
+    _, held = split_views(material.group, held_back=config.held_back, seed=config.seed)
     group, refs = material.group[held], [material.items[row] for row in held]
     encoder = open_encoder(CopyDetection(path=path), images=ImageSettings(), threads=None)
     whole = embed(encoder, refs)

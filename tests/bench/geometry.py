@@ -33,8 +33,8 @@ from real_data import keep
 from pipeline.config.encoders import CopyDetection
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders import Encoder, ImageRef, open_encoder
-from pipeline.ingestion.effective_resolution import true_resolution
-from pipeline.matching.geometry.alignment import align, verified
+from pipeline.ingestion.effective_resolution import effective_resolution
+from pipeline.matching.geometry.alignment import align, is_verified
 from pipeline.matching.geometry.keypoints import Keypoints
 
 PER_GROUP = 8  # neighbouring pairs of a group, and
@@ -65,7 +65,7 @@ class Pairs:
 
     def holds(self, left: Keypoints, right: Keypoints) -> bool:
         start = time.perf_counter()
-        found = verified(align(left, right))
+        found = is_verified(align(left, right))
         self.aligning += time.perf_counter() - start
         self.count += 1
         return found
@@ -206,7 +206,7 @@ def resolution(data: Path) -> dict[str, str]:
         *sorted((data / "augly_copies_open" / "references").iterdir())[::10],
     ]
     images = [opened(path) for path in paths]
-    own = np.array([true_resolution(image) for image in images])
+    own = np.array([effective_resolution(image) for image in images])
     whole = own / [max(image.size) for image in images]
     kept = [number for number, value in enumerate(own) if value > 0]
 
@@ -215,7 +215,7 @@ def resolution(data: Path) -> dict[str, str]:
 
     found = {f"resolution: of its size, {len(images)} pictures": spread(whole)}
     for name, make in MADE.items():
-        ratio = [true_resolution(make(images[number])) / own[number] for number in kept]
+        ratio = [effective_resolution(make(images[number])) / own[number] for number in kept]
         found[f"resolution: {name}"] = spread(ratio)
     return found
 

@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 from real_data import machine
 
 from pipeline.config.encoders import StaticText
-from pipeline.encoders.text.distilled import distilled
+from pipeline.encoders.text.distilled import distil_student
 
 SENTENCE = re.compile(r"(?<=[.!?])\s+")
 COLUMNS = [
@@ -72,7 +72,7 @@ def write_texts(data: Path, path: Path, rows: int) -> int:
 
 def static_encoder(out: Path) -> Path:
     """The folder of MiniLM's static student, distilled on first use."""
-    return distilled(StaticText(type="static"), students=out / "students")
+    return distil_student(StaticText(type="static"), students=out / "students")
 
 
 def config(out: Path, rows: int) -> dict[str, object]:

@@ -24,8 +24,8 @@ from train_images import recipe
 from pipeline.catalog import Catalog
 from pipeline.config.run import RunConfig
 from pipeline.nightly.run import run
-from pipeline.training.self_supervised.train import read_material
-from pipeline.training.self_supervised.views import split
+from pipeline.training.self_supervised.train import read_training_records
+from pipeline.training.self_supervised.views import split_views
 
 TURNS = (
     Image.Transpose.ROTATE_90,
@@ -37,8 +37,8 @@ TURNS = (
 def write(data: Path, folder: Path, most: int) -> int:
     """Write photographs and their copies; returns how many photographs there are."""
     config = recipe(data, Path("unused"))
-    material = read_material(config)
-    _, held = split(material.group, held_back=config.held_back, seed=config.seed)
+    material = read_training_records(config)
+    _, held = split_views(material.group, held_back=config.held_back, seed=config.seed)
     folder.mkdir(parents=True)
     for number, row in enumerate(held[:most].tolist()):
         whole = Image.open(io.BytesIO(material.items[row].data or b"")).convert("RGB")

@@ -58,14 +58,14 @@ def _counted(counts: dict[str, int]) -> str:
 
 def bare_stages(settings: dict[str, Any]) -> dict[str, Any]:
     """Rows → records → units → vectors → candidates → judgements → clusters."""
-    from pipeline.candidates.content_groups import make_units
+    from pipeline.candidates.content_groups import make_groups
     from pipeline.clustering.clusters import cluster_tables
     from pipeline.config.run import RunConfig
     from pipeline.ingestion.records import exact_groups
 
     config = RunConfig.model_validate(settings)
     records = _records(config)
-    units = make_units(
+    units = make_groups(
         records,
         exact_groups(records),
         min_tokens=config.text.min_tokens,
@@ -155,29 +155,31 @@ def _links(config: Any, candidates: Any, units: Any, texts: Any, vectors: Any) -
 
     import pyarrow.compute as pc
 
-    from pipeline.candidates.unit_pairs import Candidates
+    from pipeline.candidates.unit_pairs import CandidatePairs
     from pipeline.clustering.links import Links
-    from pipeline.matching.comparison.text import TextComparer
+    from pipeline.matching.comparison.text import TextComparison
     from pipeline.matching.default_rules import image_default, text_default
-    from pipeline.matching.evidence import says
+    from pipeline.matching.evidence import proposed_by
     from pipeline.matching.judge import DISTINCT, DUPLICATE, Judge
-    from pipeline.matching.score_pairs import BATCH, Contents, judge_pairs
+    from pipeline.matching.score_pairs import BATCH, Contents, score_pairs
 
     judge = Judge(
         text=text_default(config.text_encoder, config.judge).rule,
         image=image_default(config.image_encoder, config.judge).rule,
         name="bare",
     )
-    comparer = TextComparer(texts, threads=config.threads or os.cpu_count() or 1)
+    comparer = TextComparison(texts, threads=config.threads or os.cpu_count() or 1)
     contents = Contents(units, vectors, np.zeros((0, 1), np.float32), comparer)
     parts = []
     for start in range(0, len(candidates.key), BATCH):
         part = slice(start, start + BATCH)
-        batch = Candidates(candidates.key[part], candidates.stage[part], candidates.lexical[part])
-        found = judge_pairs(batch, contents, judge)
+        batch = CandidatePairs(
+            candidates.key[part], candidates.stage[part], candidates.lexical[part]
+        )
+        found = score_pairs(batch, contents, judge)
         said = found.judgement
         yes, no = (np.asarray(pc.equal(said.decision, word)) for word in (DUPLICATE, DISTINCT))
-        parts.append((found.left, found.right, said.probability, says(found.stage),
+        parts.append((found.left, found.right, said.probability, proposed_by(found.stage),
                       yes, no | said.contradicts))  # fmt: skip
     left, right, probability, found_by, yes, apart = map(np.concatenate, zip(*parts, strict=True))
     return Links(left[yes], right[yes], probability[yes], found_by[yes],

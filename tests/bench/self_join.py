@@ -77,7 +77,7 @@ def turned(base: np.ndarray, rows: np.ndarray, generator: np.random.Generator) -
 
 
 def gemel(vectors: np.ndarray, floor: float) -> tuple[np.ndarray, str]:
-    from pipeline.arrays.lookup import distinct
+    from pipeline.arrays.lookup import sorted_unique
     from pipeline.candidates.indexes import build_index
     from pipeline.config.candidates import FaissIndex
 
@@ -87,7 +87,7 @@ def gemel(vectors: np.ndarray, floor: float) -> tuple[np.ndarray, str]:
         for part in range(index.parts)
         for left, right in index.self_join(floor, part)
     ]
-    return distinct(keys), index.description
+    return sorted_unique(keys), index.description
 
 
 def candidates(vectors: np.ndarray, floor: float) -> tuple[np.ndarray, str]:

@@ -29,7 +29,7 @@ from pipeline import run
 from pipeline.catalog import Catalog
 from pipeline.catalog.events import events_of
 from pipeline.catalog.runs import Run
-from pipeline.clustering.events import apply
+from pipeline.clustering.events import replay
 from pipeline.config.run import RunConfig
 
 KEPT = 3  # published runs that retention keeps whole
@@ -76,7 +76,7 @@ def check_events(catalog: Catalog, tonight: Run, before: pa.Table, after: pa.Tab
     told = events_of(catalog, tonight)
     names = ["record_id", "cluster_id"]
     expected = after.select(names).sort_by("record_id")
-    if apply(told, before.select(names)).to_pylist() != expected.to_pylist():
+    if replay(told, before.select(names)).to_pylist() != expected.to_pylist():
         sys.exit(f"the events of {tonight.run} do not give its clusters")
     return len(told)
 

@@ -12,11 +12,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pipeline import progress
+from pipeline.arrays import progress
 from pipeline.config.self_supervised import ViewTrainConfig, load_view_config
 from pipeline.config.sources import ParquetSource
 from pipeline.outputs.terminal_models import view_lines
-from pipeline.training.self_supervised.train import learn_from_views
+from pipeline.training.self_supervised.train import train_self_supervised
 
 RECIPE = Path(__file__).parents[2] / "configs" / "train_images_selfsup.yaml"
 
@@ -49,7 +49,7 @@ def main() -> None:
     second = recipe(data, out, views=views, learning=learning)
     for config in (first, second):
         with progress.listening(lambda *_: None, hearer=print):
-            facts = learn_from_views(config)
+            facts = train_self_supervised(config)
         print("\n".join(view_lines(facts)), flush=True)
 
 

@@ -89,10 +89,10 @@ def theirs(left: list[str], right: list[str], options: argparse.Namespace, work:
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
     from pipeline.encoders.model_folder import load_model
-    from pipeline.encoders.text.minilm import verified_folder
+    from pipeline.encoders.text.minilm import verify_folder
 
     torch.set_num_threads(options.threads)
-    model = load_model(verified_folder())
+    model = load_model(verify_folder())
     model.max_seq_length = options.max_tokens
     arguments = SentenceTransformerTrainingArguments(
         str(work), per_device_train_batch_size=options.batch, num_train_epochs=1,

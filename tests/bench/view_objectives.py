@@ -23,7 +23,7 @@ from pipeline.config.encoders import CopyDetection
 from pipeline.config.self_supervised import ViewObjective
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders import open_encoder
-from pipeline.training.self_supervised.train import learn_from_views
+from pipeline.training.self_supervised.train import train_self_supervised
 
 
 def trained(data: Path, out: Path, objective: str, chosen: Any) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def trained(data: Path, out: Path, objective: str, chosen: Any) -> dict[str, Any
         "views": config.views.model_copy(update={"train_size": chosen.size}),
         "seed": chosen.seed,
     }
-    facts = learn_from_views(config.model_copy(update=changes))
+    facts = train_self_supervised(config.model_copy(update=changes))
     network = CopyDetection(path=str(out), backend="float32")
     copies = augly(open_encoder(network, images=ImageSettings(), threads=None), data)
     return {

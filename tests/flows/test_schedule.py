@@ -167,7 +167,7 @@ def test_a_crash_is_told_by_whom_it_left_alive_only(tmp_path: Path) -> None:
     parameters = {"config": config(tmp_path, notify=[to]).model_dump(mode="json")}
     state: Any = SimpleNamespace(message="exit code -9", name="Crashed")
     here: Any = SimpleNamespace(id="1", name="brave-owl", parameters=parameters)
-    recovery.began("1")
+    recovery.record_start("1")
     recovery.tell_crash(flow=None, flow_run=here, state=state)  # type: ignore[arg-type]
     assert not out.exists()
     there: Any = SimpleNamespace(id="2", name="brave-owl", parameters=parameters)

@@ -8,8 +8,8 @@ from typing import Protocol, assert_never
 
 from pipeline.arrays.blocks import Pairs
 from pipeline.arrays.kernel import Floors, Vectors
-from pipeline.arrays.matrix import Matrix, unmapped
-from pipeline.candidates.indexes.checkpoint import Keep, nothing_kept
+from pipeline.arrays.matrix import Matrix, in_memory
+from pipeline.candidates.indexes.checkpoint import Keep, no_checkpoint
 from pipeline.config.candidates import ExactIndex, FaissIndex, IndexConfig
 
 
@@ -61,7 +61,7 @@ def build_index(
     *,
     floor: Floors,
     seed: int = 0,
-    keep: Keep = nothing_kept,
+    keep: Keep = no_checkpoint,
 ) -> Index:
     """Build the configured index.
 
@@ -79,10 +79,10 @@ def build_index(
         case ExactIndex():
             from pipeline.candidates.indexes.exact import BruteForce
 
-            return BruteForce(unmapped(vectors))
+            return BruteForce(in_memory(vectors))
         case FaissIndex():
             from pipeline.candidates.indexes.faiss_index import build_faiss
 
-            return build_faiss(config, unmapped(vectors), floor=floor, seed=seed, keep=keep)
+            return build_faiss(config, in_memory(vectors), floor=floor, seed=seed, keep=keep)
         case _:
             assert_never(config)

@@ -12,6 +12,6 @@ Arrays = dict[str, npt.NDArray[Any]]
 Keep = Callable[[str, Callable[[], Arrays]], Arrays]
 
 
-def nothing_kept(_: str, make: Callable[[], Arrays]) -> Arrays:
+def no_checkpoint(_: str, make: Callable[[], Arrays]) -> Arrays:
     """Make every piece anew."""
     return make()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.arrays.blocks import BASE, Pairs, block_hits, exact_pairs, reaching
-from pipeline.arrays.kernel import Floors, Hits, Scores, Vectors, each, fastest
+from pipeline.arrays.aliases import Scores
+from pipeline.arrays.blocks import BASE, Pairs, block_hits, exact_pairs, pairs_reaching
+from pipeline.arrays.kernel import Floors, Hits, Vectors, each, fastest
 from pipeline.arrays.matrix import Matrix, tail
 
 ROWS = 8 * BASE
@@ -36,7 +37,7 @@ class BruteForce:
     def search(self, queries: Vectors, floor: float) -> Iterator[Pairs]:
         """See `Index.search`."""
         for found in block_hits(queries, self.vectors, floor, kernel=fastest()):
-            kept = reaching(self.vectors, found, queries=queries)
+            kept = pairs_reaching(self.vectors, found, queries=queries)
             yield found.row[kept], found.column[kept]
 
     def save(self, folder: Path) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.arrays.aliases import Scores
 from pipeline.arrays.blocks import Pairs, cosines
-from pipeline.arrays.kernel import Floors, Positions, Scores, Vectors, each
-from pipeline.arrays.lookup import distinct
+from pipeline.arrays.kernel import Floors, Positions, Vectors, each
+from pipeline.arrays.lookup import sorted_unique
 from pipeline.arrays.matrix import Matrix
 from pipeline.errors import ConfigError
 
@@ -77,7 +78,7 @@ class FactoryIndex:
             self.index.train(np.ascontiguousarray(vectors[:]))
             self.index.add(np.ascontiguousarray(vectors[:]))
         except RuntimeError as error:
-            raise ConfigError(_refused(factory, len(vectors), error)) from error
+            raise ConfigError(_refuse(factory, len(vectors), error)) from error
         self.description = f"faiss {factory}, {len(vectors)} vectors"
 
     def self_join(self, floor: Floors, part: int) -> Iterator[Pairs]:
@@ -89,8 +90,8 @@ class FactoryIndex:
         for row, column, score in self._scored(self.vectors, float(floors.min(initial=1))):
             kept = score >= np.minimum(floors[row], floors[column])
             low, high = np.minimum(row, column)[kept], np.maximum(row, column)[kept]
-            keys.append(distinct([low * count + high]))
-        left, right = np.divmod(distinct(keys), max(count, 1))
+            keys.append(sorted_unique([low * count + high]))
+        left, right = np.divmod(sorted_unique(keys), max(count, 1))
         yield left[left < right], right[left < right]
 
     def search(self, queries: Vectors, floor: float) -> Iterator[Pairs]:
@@ -112,7 +113,7 @@ class FactoryIndex:
             try:
                 limits, _, found = self.index.range_search(block, floor - 0.01)
             except RuntimeError as error:
-                raise ConfigError(_refused(self.factory, len(self.vectors), error)) from error
+                raise ConfigError(_refuse(self.factory, len(self.vectors), error)) from error
             row = np.repeat(np.arange(len(block)), np.diff(limits.astype(np.int64)))
             yield row + start, found, cosines(self.vectors, row, found, queries=block)
 
@@ -124,7 +125,7 @@ class FactoryIndex:
         faiss.write_index(self.index, str(folder / "index.faiss"))
 
 
-def _refused(factory: str, count: int, error: RuntimeError) -> str:
+def _refuse(factory: str, count: int, error: RuntimeError) -> str:
     """Say what FAISS refused and what to change."""
     if found := _TOO_FEW.search(str(error)):
         return (

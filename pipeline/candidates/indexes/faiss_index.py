@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.blocks import BASE, QUERIES, Pairs, exact_pairs, reaching, settled
-from pipeline.arrays.kernel import Floors, Hits, Positions, Scores, Vectors, each, fastest
-from pipeline.arrays.lookup import sorted_places
-from pipeline.arrays.matrix import Matrix, Stored, spacious
+from pipeline.arrays.aliases import Scores
+from pipeline.arrays.blocks import BASE, QUERIES, Pairs, exact_pairs, pairs_reaching, settle_hits
+from pipeline.arrays.kernel import Floors, Hits, Positions, Vectors, each, fastest
+from pipeline.arrays.lookup import positions_in_sorted
+from pipeline.arrays.matrix import Matrix, StoredMatrix, has_room
 from pipeline.candidates.indexes.checkpoint import Keep
 from pipeline.candidates.indexes.exact import BruteForce
 from pipeline.candidates.indexes.factory import FactoryIndex
-from pipeline.candidates.indexes.inverted_lists import Probes, assign, train_lists
+from pipeline.candidates.indexes.inverted_lists import Probes, assign_lists, train_lists
 from pipeline.config.candidates import FaissIndex
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class ListIndex:
         self.own, self.probes = made["own"], Probes(made["starts"], made["probed"])
         self.bounds = np.searchsorted(self.own, np.arange(self.lists + 1))
         self.parts = max(1, self.lists // LISTS_PER_PART)
-        self._sorted: npt.NDArray[Any] | Stored | None = None
+        self._sorted: npt.NDArray[Any] | StoredMatrix | None = None
         self.probed = len(self.probes.numbers) / len(vectors)
         self.description = (
             f"faiss IVF{self.lists},SQfp16 joined by list, {self.probed:.1f} probes on average, "
@@ -120,7 +121,7 @@ class ListIndex:
         floor = floors[rows], floors[members]
         found = self.kernel.hits(self._members(places), base, floor)
         found = found.take(self._first_finding(places[found.row], found.column, low, probed))
-        found = settled(
+        found = settle_hits(
             found,
             queries=lambda at: self.vectors[rows[at]],
             base=lambda at: self.vectors[members[at]],
@@ -137,7 +138,7 @@ class ListIndex:
             place = np.empty_like(self.order)
             place[self.order] = np.arange(len(place))
             shape = len(self.order), int(self.vectors.shape[1])
-            made = spacious(shape, f"i{kind.itemsize}", self.vectors)
+            made = has_room(shape, f"i{kind.itemsize}", self.vectors)
             # Read from first to last, and written here and there.
             for start in range(0, len(place), CHUNK):
                 block = self.kernel.of(self.vectors[start : start + CHUNK])
@@ -153,14 +154,14 @@ class ListIndex:
         kept = query < column + low
         later = np.flatnonzero(query > column + low)
         back = column[later] * self.lists + self.own[query[later]]
-        kept[later] = sorted_places(back, probed) < 0
+        kept[later] = positions_in_sorted(back, probed) < 0
         return kept
 
     def search(self, queries: Vectors, floor: float) -> Iterator[Pairs]:
         """See `Index.search`; a pair whose lists neither side probes is missed."""
-        own, probes = assign(queries, self.centroids, self.gap)
+        own, probes = assign_lists(queries, self.centroids, self.gap)
         for found in self._met(self.kernel.of(queries), own, probes, floor):
-            kept = reaching(self.vectors, found, queries=queries)
+            kept = pairs_reaching(self.vectors, found, queries=queries)
             yield found.row[kept], found.column[kept]
 
     def _met(self, queries: Any, own: Positions, probes: Probes, floor: float) -> Iterator[Hits]:
@@ -175,7 +176,7 @@ class ListIndex:
             rows = np.flatnonzero(own == number)
             found = self.kernel.hits(queries[rows], self._members(places), floor)
             query, place = rows[found.row], places[found.column]
-            new = sorted_places(query * self.lists + self.own[place], probed) < 0
+            new = positions_in_sorted(query * self.lists + self.own[place], probed) < 0
             yield Hits(query[new], self.order[place[new]], found.floor[new], found.sure[new])
 
     def save(self, folder: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.blocks import Pairs, block_hits, reaching
+from pipeline.arrays.blocks import Pairs, block_hits, pairs_reaching
 from pipeline.arrays.kernel import FLOAT32, Floors, Positions, Vectors, each, fastest
 from pipeline.arrays.matrix import Matrix
 from pipeline.candidates.indexes.checkpoint import Arrays
@@ -88,7 +88,7 @@ def train_lists(vectors: Matrix, floor: Floors, target: float, *, seed: int) -> 
     assert best is not None
     centroids = _train(vectors, best[1], seed=seed, points=TRAINING_POINTS_PER_LIST)
     gap = _gap(vectors, centroids, query, other, target)
-    own, probes = assign(vectors, centroids, gap)
+    own, probes = assign_lists(vectors, centroids, gap)
     order = np.argsort(own, kind="stable")
     by_place = probes.take(order)
     return {
@@ -114,7 +114,7 @@ def _sample_pairs(vectors: Matrix, floor: Floors) -> Pairs:
     drawn = vectors[sample]
     for found in block_hits(drawn, vectors, (floors[sample], floors), kernel=fastest()):
         query, other = sample[found.row], found.column
-        near = reaching(vectors, found, queries=drawn) & (query != other)
+        near = pairs_reaching(vectors, found, queries=drawn) & (query != other)
         # Of what a dense group has, a stretch of each block will do.
         queries.append(query[near][:TUNING_PAIRS])
         others.append(other[near][:TUNING_PAIRS])
@@ -176,7 +176,7 @@ def _below_best(vectors: Vectors, centroids: Vectors) -> npt.NDArray[np.float32]
     return below
 
 
-def assign(vectors: Matrix, centroids: Vectors, gap: float) -> tuple[Positions, Probes]:
+def assign_lists(vectors: Matrix, centroids: Vectors, gap: float) -> tuple[Positions, Probes]:
     """Own list of each vector (n,), and all that it probes."""
     import torch
 

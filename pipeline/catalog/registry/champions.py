@@ -20,7 +20,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Change:
+class ChampionChange:
     """One promotion or rollback.
 
     Attributes:
@@ -41,9 +41,9 @@ class Change:
     gate: tuple[dict[str, Any], ...] = field(default=())
 
 
-def champions(history: Sequence[Change]) -> dict[str, list[Change]]:
+def current_champions(history: Sequence[ChampionChange]) -> dict[str, list[ChampionChange]]:
     """The promotions still in force per purpose, the champion's last."""
-    stacks: dict[str, list[Change]] = {}
+    stacks: dict[str, list[ChampionChange]] = {}
     for change in history:
         stack = stacks.setdefault(change.purpose, [])
         if change.action == "promote":
@@ -53,7 +53,7 @@ def champions(history: Sequence[Change]) -> dict[str, list[Change]]:
     return stacks
 
 
-def read_history(root: Path) -> list[Change]:
+def read_history(root: Path) -> list[ChampionChange]:
     """Every change, the oldest first; none where nothing was ever promoted.
 
     Raises:
@@ -68,12 +68,12 @@ def read_history(root: Path) -> list[Change]:
         raise ModelError(f"{error}. {_repair(current, previous)}") from error
 
 
-def write_history(root: Path, history: Sequence[Change]) -> None:
+def write_history(root: Path, history: Sequence[ChampionChange]) -> None:
     """Make `history` the registry in one step; the registry before it is kept beside it."""
     current = root / CURRENT
     if current.exists():
         replace_file(root / PREVIOUS, read_object(current))
-    stacks = champions(history)
+    stacks = current_champions(history)
     facts = {
         "format": FORMAT,
         "champions": {purpose: stack[-1].after for purpose, stack in stacks.items() if stack},
@@ -82,7 +82,7 @@ def write_history(root: Path, history: Sequence[Change]) -> None:
     replace_file(current, {**facts, "sha256": digest(facts)})
 
 
-def _read(path: Path) -> list[Change]:
+def _read(path: Path) -> list[ChampionChange]:
     facts = read_object(path)
     seal = facts.pop("sha256", None)
     if seal != digest(facts):
@@ -91,7 +91,7 @@ def _read(path: Path) -> list[Change]:
         raise ModelError(
             f"{path} has format {facts['format']}, this version of Gemel reads {FORMAT}"
         )
-    return [Change(**{**row, "gate": tuple(row["gate"])}) for row in facts["history"]]
+    return [ChampionChange(**{**row, "gate": tuple(row["gate"])}) for row in facts["history"]]
 
 
 def _repair(current: Path, previous: Path) -> str:
@@ -104,7 +104,7 @@ def _repair(current: Path, previous: Path) -> str:
     if versions:
         intact += f" (newest of each name: {', '.join(_newest(versions))})"
     try:
-        kept = champions(_read(previous))
+        kept = current_champions(_read(previous))
     except ModelError:
         return (
             f"{intact}. {previous.name} cannot be read either: move both files away and promote "

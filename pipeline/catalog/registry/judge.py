@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.catalog.registry.version import Model, encoder_settings
+from pipeline.catalog.registry.version import ModelVersion, encoder_settings
 from pipeline.encoders.fingerprint import fingerprint, folder_digest
 from pipeline.errors import ModelError
 from pipeline.evaluation.calibration.calibration import Calibration
@@ -17,7 +17,7 @@ IMAGE_ENCODER = "image_encoder"  # the fact of model.json, and the folder of its
 
 
 @dataclass(frozen=True)
-class Registered:
+class RegisteredJudge:
     """A version opened and verified.
 
     Attributes:
@@ -25,7 +25,7 @@ class Registered:
         rule: its judge with its own calibration.
     """
 
-    model: Model
+    model: ModelVersion
     rule: LearnedRule
 
     @property
@@ -46,7 +46,7 @@ class Registered:
         return encoder_settings(self.model.facts[IMAGE_ENCODER], self.model.folder)
 
 
-def open_registered(model: Model) -> Registered:
+def open_registered(model: ModelVersion) -> RegisteredJudge:
     """Load the judge of a verified version.
 
     Raises:
@@ -66,11 +66,11 @@ def open_registered(model: Model) -> Registered:
             f"other, and this is way {METHOD}; fine-tune again"
         )
     calibration = Calibration.from_json(text)
-    calibration.require_model(scorer(model.facts["encoder_fingerprint"], model.folder))
-    return Registered(model, LearnedRule(judge, calibration, model.reference))
+    calibration.require_model(judge_fingerprint(model.facts["encoder_fingerprint"], model.folder))
+    return RegisteredJudge(model, LearnedRule(judge, calibration, model.reference))
 
 
-def scorer(encoder_fingerprint: str, folder: Any) -> str:
+def judge_fingerprint(encoder_fingerprint: str, folder: Any) -> str:
     """What a calibration is bound to: the encoder and the judge's files, 16 hex digits."""
     return fingerprint(encoder=encoder_fingerprint, judge=folder_digest(folder / JUDGE))
 

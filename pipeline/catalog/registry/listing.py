@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.catalog import Catalog
-from pipeline.catalog.registry.champions import champions
+from pipeline.catalog.registry.champions import current_champions
 
 
 def model_rows(catalog: Catalog) -> list[dict[str, Any]]:
     """What `gemel models list` shows, the newest version of each name last, damaged ones too."""
     registry = catalog.models
     problems = registry.problems()
-    stacks = champions(registry.history())
+    stacks = current_champions(registry.history())
     in_use = {stack[-1].after: purpose for purpose, stack in stacks.items() if stack}
     sound = {model.reference: model for model in registry.list()}
     rows = []

@@ -17,24 +17,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.catalog.registry.champions import Change, champions, read_history, write_history
-from pipeline.catalog.registry.staging import locked, staged
+from pipeline.catalog.registry.champions import (
+    ChampionChange,
+    current_champions,
+    read_history,
+    write_history,
+)
+from pipeline.catalog.registry.staging import lock_version, stage_version
 from pipeline.catalog.registry.version import (
     MANIFEST,
     NAME,
     VERSION,
-    Model,
+    ModelVersion,
     check_facts,
     check_name,
     digest,
     file_digest,
     files_of,
-    load_model,
+    load_version,
 )
 from pipeline.errors import ModelError
-from pipeline.storage.atomic import sync, sync_tree, write_json
-
-__all__ = ["Model", "Registry"]
+from pipeline.storage.atomic import sync_folder, sync_tree, write_json
 
 
 class Registry:
@@ -49,7 +52,7 @@ class Registry:
         fill: Callable[[Path], Mapping[str, Any]],
         *,
         tell: Callable[[Path, str], None] | None = None,
-    ) -> Model:
+    ) -> ModelVersion:
         """Make the next version of `name` out of what `fill` writes.
 
         Args:
@@ -63,7 +66,7 @@ class Registry:
             ModelError: the name, the purpose, the facts or the files cannot be registered.
         """
         check_name(name)
-        with staged(self.root) as staging:
+        with stage_version(self.root) as staging:
             facts = dict(fill(staging))
             check_facts(facts, staging)
             files = {path: file_digest(staging / path) for path in files_of(staging)}
@@ -76,9 +79,9 @@ class Registry:
                 later = [path for path in files_of(staging) if path not in files]
                 facts["files"] = files | {path: file_digest(staging / path) for path in later}
                 folder = self._settle(staging, version, name=name, facts=facts)
-        return load_model(folder)
+        return load_version(folder)
 
-    def open(self, name: str, version: str | None = None) -> Model:
+    def open(self, name: str, version: str | None = None) -> ModelVersion:
         """Open a version, the newest by default, and verify every file of it.
 
         Raises:
@@ -95,7 +98,7 @@ class Registry:
             )
         return self._load(self.root / name / (version or known[-1]))
 
-    def find(self, reference: str) -> Model:
+    def find(self, reference: str) -> ModelVersion:
         """Open 'name/v0003', or the newest version of 'name'.
 
         Raises:
@@ -104,7 +107,7 @@ class Registry:
         name, _, version = reference.partition("/")
         return self.open(name, version or None)
 
-    def list(self) -> Sequence[Model]:
+    def list(self) -> Sequence[ModelVersion]:
         """Every version with a sound model.json, by name and version; `problems` has the others."""
         models, _ = self._survey()
         return models
@@ -119,17 +122,17 @@ class Registry:
                 problems[model.reference] = str(error)
         return problems
 
-    def champion(self, purpose: str = "deduplication") -> Model | None:
+    def champion(self, purpose: str = "deduplication") -> ModelVersion | None:
         """Open the version in use for `purpose`; None before the first promotion.
 
         Raises:
             ModelError: the registry or the version is damaged.
         """
         with self._reading():
-            stack = champions(read_history(self.root)).get(purpose)
+            stack = current_champions(read_history(self.root)).get(purpose)
         return self._promoted(stack[-1]) if stack else None
 
-    def history(self, purpose: str | None = None) -> Sequence[Change]:
+    def history(self, purpose: str | None = None) -> Sequence[ChampionChange]:
         """Every promotion and rollback, the oldest first."""
         with self._reading():
             changes = read_history(self.root)
@@ -144,7 +147,7 @@ class Registry:
         by: str,
         reason: str,
         gate: Sequence[Mapping[str, Any]] = (),
-    ) -> Model:
+    ) -> ModelVersion:
         """Make a version the champion of its purpose, in one step; the present one stays below.
 
         Promoting the champion again changes nothing.
@@ -165,10 +168,10 @@ class Registry:
             )
         with self._changing():
             history = read_history(self.root)
-            stack = champions(history).get(purpose, [])
+            stack = current_champions(history).get(purpose, [])
             before = stack[-1].after if stack else None
             if before != model.reference:
-                change = Change(
+                change = ChampionChange(
                     at=_now(),
                     action="promote",
                     purpose=purpose,
@@ -184,7 +187,7 @@ class Registry:
 
     def rollback(
         self, purpose: str = "deduplication", *, by: str = "", reason: str = ""
-    ) -> Model | None:
+    ) -> ModelVersion | None:
         """Go back one champion, in one step; None when the first promotion was taken back.
 
         Raises:
@@ -192,12 +195,12 @@ class Registry:
         """
         with self._changing():
             history = read_history(self.root)
-            stack = champions(history).get(purpose)
+            stack = current_champions(history).get(purpose)
             if not stack:
                 raise ModelError(f"there is no champion for {purpose!r} to roll back from")
             below = stack[-2] if len(stack) > 1 else None
             model = self._promoted(below) if below else None
-            change = Change(
+            change = ChampionChange(
                 at=_now(),
                 action="rollback",
                 purpose=purpose,
@@ -210,7 +213,7 @@ class Registry:
             self._record([*history, change])
         return model
 
-    def _promoted(self, change: Change) -> Model:
+    def _promoted(self, change: ChampionChange) -> ModelVersion:
         model = self.find(str(change.after))
         if model.fingerprint != change.fingerprint:
             raise ModelError(
@@ -228,15 +231,15 @@ class Registry:
 
     def _changing(self) -> AbstractContextManager[None]:
         """Hold the only right to change something."""
-        return locked(self.root)
+        return lock_version(self.root)
 
-    def _record(self, history: Sequence[Change]) -> None:
+    def _record(self, history: Sequence[ChampionChange]) -> None:
         """Make `history` the registry's, in one step."""
         write_history(self.root, history)
 
-    def _load(self, folder: Path) -> Model:
+    def _load(self, folder: Path) -> ModelVersion:
         """Open and verify a version."""
-        model = load_model(folder)
+        model = load_version(folder)
         model.verify()
         return model
 
@@ -246,17 +249,17 @@ class Registry:
         # A folder that is not empty is never replaced: with a lock that does not hold (some
         # network file systems) the slower process gets an error, not the other's place.
         os.rename(staging, folder)
-        sync(folder.parent)
-        sync(self.root)
+        sync_folder(folder.parent)
+        sync_folder(self.root)
 
-    def _survey(self) -> tuple[Sequence[Model], dict[str, str]]:
+    def _survey(self) -> tuple[Sequence[ModelVersion], dict[str, str]]:
         models, problems = [], {}
         with self._reading():
             names = self._names()
         for name in names:
             for version in self._versions(name):
                 try:
-                    models.append(load_model(self.root / name / version))
+                    models.append(load_version(self.root / name / version))
                 except ModelError as error:
                     problems[f"{name}/{version}"] = str(error)
         return models, problems
@@ -280,7 +283,7 @@ class Registry:
         """Seal a staged version and move it to its place."""
         facts = {**facts, "name": name, "version": version, "created": _now()}
         write_json(staging / MANIFEST, {**facts, "sha256": digest(facts)})
-        sync(staging)
+        sync_folder(staging)
         folder = self.root / name / version
         self._install(staging, folder)
         return folder

@@ -16,12 +16,19 @@ from pathlib import Path
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from pipeline.catalog.registry.champions import CURRENT, PREVIOUS, Change, write_history
+from pipeline.catalog.registry.champions import CURRENT, PREVIOUS, ChampionChange, write_history
 from pipeline.catalog.registry.registry import Registry
-from pipeline.catalog.registry.staging import LOCK_SECONDS, locked
-from pipeline.catalog.registry.version import MANIFEST, NAME, VERSION, Model, files_of, load_model
+from pipeline.catalog.registry.staging import LOCK_SECONDS, lock_version
+from pipeline.catalog.registry.version import (
+    MANIFEST,
+    NAME,
+    VERSION,
+    ModelVersion,
+    files_of,
+    load_version,
+)
 from pipeline.errors import HeldLockError, ModelError
-from pipeline.storage.lock import check_held, held
+from pipeline.storage.lock import check_held, hold
 from pipeline.storage.object_lock import STALE_SECONDS
 from pipeline.storage.place import Place
 
@@ -46,8 +53,8 @@ class SharedRegistry(Registry):
             self._complete(model)
         return super().problems()
 
-    def _load(self, folder: Path) -> Model:
-        self._complete(load_model(folder))
+    def _load(self, folder: Path) -> ModelVersion:
+        self._complete(load_version(folder))
         try:
             return super()._load(folder)
         except ModelError:
@@ -77,11 +84,11 @@ class SharedRegistry(Registry):
         with ExitStack() as stack:
             for attempt in attempts:
                 with attempt:
-                    stack.enter_context(held(self._lock, taken=taken))
+                    stack.enter_context(hold(self._lock, taken=taken))
             stack.enter_context(self._reading())
             yield
 
-    def _record(self, history: Sequence[Change]) -> None:
+    def _record(self, history: Sequence[ChampionChange]) -> None:
         with tempfile.TemporaryDirectory(dir=self.root) as folder:
             new = Path(folder)
             if (self.root / CURRENT).exists():
@@ -102,13 +109,13 @@ class SharedRegistry(Registry):
                     place.fs.put_file(str(staging / path), (place / path).key)
         check_held(self._lock)
         (place / MANIFEST).write((staging / MANIFEST).read_bytes())
-        with locked(self.root):
+        with lock_version(self.root):
             shutil.rmtree(folder, ignore_errors=True)  # another process here has seen it already
             super()._install(staging, folder)
 
     def _follow(self) -> None:
         """Make the copy here have the store's history and versions, each without its files."""
-        with locked(self.root):
+        with lock_version(self.root):
             there = self._small_files()
             for name in self._names():
                 for version in self._versions(name):
@@ -133,7 +140,7 @@ class SharedRegistry(Registry):
             content = self.store.fs.cat(keys) if keys else {}
         return {path: bytes(content[key]) for path, key in zip(wanted, keys, strict=True)}
 
-    def _complete(self, model: Model) -> None:
+    def _complete(self, model: ModelVersion) -> None:
         """Fetch the files that model.json names and are not here; what the store lacks stays so."""
         place = self.store / model.name / model.version
         for path in model.facts["files"]:

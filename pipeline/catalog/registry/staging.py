@@ -16,7 +16,7 @@ LOCK_SECONDS = 60.0
 
 
 @contextmanager
-def locked(root: Path) -> Iterator[None]:
+def lock_version(root: Path) -> Iterator[None]:
     """Hold the lock of the registry at `root`; the system frees it when the process dies.
 
     Raises:
@@ -40,7 +40,7 @@ def locked(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def staged(root: Path) -> Iterator[Path]:
+def stage_version(root: Path) -> Iterator[Path]:
     """Yield an empty folder beside the versions; it is gone afterwards, renamed or removed.
 
     A lock of its own tells other processes that its owner lives. It is taken, and the folders of
@@ -48,7 +48,7 @@ def staged(root: Path) -> Iterator[Path]:
     """
     folder = root / ".staging" / uuid4().hex
     alive = FileLock(str(_lock_of(folder)), thread_local=False)
-    with locked(root):
+    with lock_version(root):
         _clear(folder.parent)
         folder.parent.mkdir(exist_ok=True)
         alive.acquire()

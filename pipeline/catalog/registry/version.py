@@ -25,7 +25,7 @@ _ENCODER: TypeAdapter[TextEncoderConfig | ImageEncoderConfig] = TypeAdapter(
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelVersion:
     """One registered version.
 
     Attributes:
@@ -90,7 +90,7 @@ class Model:
             )
 
 
-def load_model(folder: Path) -> Model:
+def load_version(folder: Path) -> ModelVersion:
     """Read a version's model.json, without looking at its other files.
 
     Raises:
@@ -110,7 +110,7 @@ def load_model(folder: Path) -> Model:
         raise ModelError(
             f"{folder} holds the model {facts['name']}/{facts['version']}; move it to its place"
         )
-    return Model(name, version, folder, facts)
+    return ModelVersion(name, version, folder, facts)
 
 
 def check_name(name: str) -> None:

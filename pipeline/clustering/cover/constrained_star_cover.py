@@ -63,7 +63,7 @@ def _star(
     there = {other: p for other, p in neighbours[node].items() if other in open_nodes}
     if not rivals:
         return there
-    star = compatible(there, rivals, preference)
+    star = are_compatible(there, rivals, preference)
     outside = {e for member in (node, *star) for e in rivals.get(member, ()) if e in open_nodes}
     return {
         member: p
@@ -75,7 +75,7 @@ def _star(
     }
 
 
-def compatible(star: dict[int, float], rivals: Rivals, preference: Nodes) -> dict[int, float]:
+def are_compatible(star: dict[int, float], rivals: Rivals, preference: Nodes) -> dict[int, float]:
     """The members of a star that may be together: the most, then the most probable in sum.
 
     Exact where rivals hang together in groups of `EXACT` at most, else the one with the fewest

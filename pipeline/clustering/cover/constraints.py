@@ -13,20 +13,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from pipeline.arrays.aliases import Flags, Rows
 from pipeline.arrays.graph import components
-from pipeline.arrays.lookup import sorted_places
-from pipeline.candidates.content_groups import Units
+from pipeline.arrays.lookup import positions_in_sorted
+from pipeline.candidates.content_groups import ContentGroups
 from pipeline.clustering.links import Links
 from pipeline.labels.verdicts import DIFFERENT, RELATED, Verdicts
 
-Rows = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True)
-class Constrained:
+class ConstrainedLinks:
     """What is clustered: entities, each of one or more nodes, a node being a unit or part of one.
 
     Attributes:
@@ -58,13 +55,13 @@ class Constrained:
         return int(self.entity.max(initial=-1)) + 1 < len(self.entity)
 
 
-def constrained(units: Units, links: Links, verdicts: Verdicts) -> Constrained:
+def constrain(units: ContentGroups, links: Links, verdicts: Verdicts) -> ConstrainedLinks:
     """Bring verdicts on records to bear on the links between units."""
     no = np.zeros(0, np.int64)
     if not len(verdicts.left):
-        nothing = _chosen(links, no)
+        nothing = _choose(links, no)
         whole = np.arange(len(units.rows))
-        return Constrained(
+        return ConstrainedLinks(
             units.of_record, units.rows, whole, links, nothing, no, no, no, no, no
         )  # fmt: skip
     nodes = _Nodes(units, verdicts)
@@ -73,19 +70,19 @@ def constrained(units: Units, links: Links, verdicts: Verdicts) -> Constrained:
     apart = nodes.apart(verdicts, entity)
     key, by = nodes.bars(verdicts)
     # Between entities that must stay apart no link counts, whichever of their nodes it is about.
-    hostile = _found(_pair_key(entity[spread.left], entity[spread.right], len(entity)), *apart[:2])
-    own = _found(_pair_key(spread.left, spread.right, len(nodes.rows)), key, by)
+    hostile = _find(_pair_key(entity[spread.left], entity[spread.right], len(entity)), *apart[:2])
+    own = _find(_pair_key(spread.left, spread.right, len(nodes.rows)), key, by)
     barred_by = np.where(own >= 0, own, hostile)
     free, barred = np.flatnonzero(barred_by < 0), np.flatnonzero(barred_by >= 0)
     left, right = np.divmod(apart[0], len(entity))
     related = verdicts.places_of(RELATED)
     doubtful = nodes.of(verdicts.left[related], verdicts.right[related])
-    return Constrained(
+    return ConstrainedLinks(
         of_record=nodes.of_record,
         rows=nodes.rows,
         entity=entity,
-        links=_doubting(_chosen(spread, free), *doubtful),
-        barred=_chosen(spread, barred),
+        links=_doubtful(_choose(spread, free), *doubtful),
+        barred=_choose(spread, barred),
         barred_by=barred_by[barred],
         apart_left=left,
         apart_right=right,
@@ -94,7 +91,7 @@ def constrained(units: Units, links: Links, verdicts: Verdicts) -> Constrained:
     )
 
 
-def _chosen(links: Links, at: Rows) -> Links:
+def _choose(links: Links, at: Rows) -> Links:
     """The accepted links at some places; what was refused stays."""
     return replace(
         links,
@@ -105,7 +102,7 @@ def _chosen(links: Links, at: Rows) -> Links:
     )
 
 
-def _doubting(links: Links, one: Rows, other: Rows) -> Links:
+def _doubtful(links: Links, one: Rows, other: Rows) -> Links:
     """Add pairs that a person called related: inside one cluster they are a doubt."""
     return replace(
         links,
@@ -126,17 +123,17 @@ def _once(key: Rows, by: Rows) -> tuple[Rows, Rows]:
     return key[first], by[first]
 
 
-def _found(key: Rows, known: Rows, by: Rows) -> Rows:
+def _find(key: Rows, known: Rows, by: Rows) -> Rows:
     """The verdict of each key, -1 where `known` (ascending) has none."""
-    return np.append(by, -1)[sorted_places(key, known)]
+    return np.append(by, -1)[positions_in_sorted(key, known)]
 
 
 class _Nodes:
     """Units, those taken apart whose copies the verdicts tell apart."""
 
-    def __init__(self, units: Units, verdicts: Verdicts) -> None:
+    def __init__(self, units: ContentGroups, verdicts: Verdicts) -> None:
         unit = units.of_record
-        self.torn = _torn(unit, len(units.rows), verdicts)
+        self.torn = _split_groups(unit, len(units.rows), verdicts)
         named = np.zeros(len(unit), bool)
         named[verdicts.left] = named[verdicts.right] = True
         leader = units.leader.copy()
@@ -223,7 +220,7 @@ class _Nodes:
         return _once(key, np.concatenate([by for _, _, by in pairs]))
 
 
-def _torn(unit: Rows, count: int, verdicts: Verdicts) -> Flags:
+def _split_groups(unit: Rows, count: int, verdicts: Verdicts) -> Flags:
     """(u,) units whose copies the verdicts tell apart."""
     one, other = verdicts.ties()
     home = components(count, unit[one], unit[other])

@@ -42,7 +42,7 @@ class Grouping:
     split: npt.NDArray[np.bool_]
 
 
-def group(
+def cluster_links(
     count: int,
     left: Nodes,
     right: Nodes,
@@ -62,26 +62,26 @@ def group(
     Returns:
         A grouping in which every member is linked directly to its representative.
     """
-    component = _components(count, left, right)
+    component = _linked_components(count, left, right)
     centre = _star_cover(component, left, right, weight, preference, apart)
     cut = np.flatnonzero(centre[left] != centre[right])
     touched = np.zeros(count, bool)
     touched[component[left[cut]]] = True
     return Grouping(
-        _numbered(centre),
+        _number_by_size(centre),
         _representatives(centre, left, right, preference),
         cut,
         touched[component],
     )
 
 
-def _components(count: int, left: Nodes, right: Nodes) -> Nodes:
+def _linked_components(count: int, left: Nodes, right: Nodes) -> Nodes:
     """(n,) number of the component of each node."""
     graph = csr_matrix((np.ones(len(left), np.int8), (left, right)), shape=(count, count))
     return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
-def _numbered(centre: Nodes) -> Nodes:
+def _number_by_size(centre: Nodes) -> Nodes:
     """(n,) clusters numbered in the order of their smallest members."""
     smallest = np.full(len(centre), len(centre))
     np.minimum.at(smallest, centre, np.arange(len(centre)))
@@ -115,14 +115,17 @@ def _star_cover(
     contested[component[list(rivals)]] = True
     simple = (whole & ~contested)[component]
     centre[simple] = first[component[simple]]
-    for some, cover in ((~whole & ~contested, star_cover), (contested, partial(_apart, rivals))):
+    for some, cover in (
+        (~whole & ~contested, star_cover),
+        (contested, partial(_cannot_links_within, rivals)),
+    ):
         within = np.flatnonzero(some[component[left]])
         nodes, centres = cover(left[within], right[within], weight[within], preference)
         centre[nodes] = centres
     return centre
 
 
-def _apart(
+def _cannot_links_within(
     rivals: Rivals, left: Nodes, right: Nodes, weight: Weights, preference: Nodes
 ) -> tuple[Nodes, Nodes]:
     """The nodes that some links are between, and their centres, rivals apart."""
@@ -131,7 +134,7 @@ def _apart(
     rows, columns = np.concatenate([left, right]), np.concatenate([right, left])
     graph = csr_matrix((values, (rows, columns)), shape=(count, count))
     nodes, centre = np.unique(rows), np.arange(count)
-    component = _components(count, left, right)[nodes]
+    component = _linked_components(count, left, right)[nodes]
     order = np.argsort(component, kind="stable")
     bounds = np.flatnonzero(np.diff(component[order])) + 1
     for members in np.split(nodes[order], bounds):

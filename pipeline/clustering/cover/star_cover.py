@@ -25,7 +25,7 @@ LINKS = 1000  # seen in a round for a star cost about as much as that star on it
 
 
 @dataclass(frozen=True)
-class _Links:
+class _AdjacencyList:
     """Links in both directions between n open nodes, numbered by preference, sorted by `one`.
 
     Attributes:
@@ -38,17 +38,17 @@ class _Links:
     worth: Nodes
 
     @classmethod
-    def of(cls, left: Nodes, right: Nodes, weight: Weights) -> _Links:
+    def of(cls, left: Nodes, right: Nodes, weight: Weights) -> _AdjacencyList:
         one = np.concatenate([left, right]).astype(np.int32)
         order = np.argsort(one, kind="stable")
         other = np.concatenate([right, left]).astype(np.int32)[order]
         worth = (np.rint(weight / UNIT).astype(np.int64) + (1 << SHIFT))[order % len(left)]
         return cls(one[order], other, worth)
 
-    def among(self, free: npt.NDArray[np.bool_]) -> _Links:
+    def among(self, free: npt.NDArray[np.bool_]) -> _AdjacencyList:
         """Those between nodes that are still open."""
         kept = free[self.one] & free[self.other]
-        return _Links(self.one[kept], self.other[kept], self.worth[kept])
+        return _AdjacencyList(self.one[kept], self.other[kept], self.worth[kept])
 
     def starts(self, count: int) -> Nodes:
         """(n + 1,) where the links of each node begin."""
@@ -74,11 +74,11 @@ def star_cover(
     nodes = nodes[np.argsort(preference[nodes])]
     number = np.empty(len(preference), np.int64)
     number[nodes] = np.arange(len(nodes))
-    links = _Links.of(number[left], number[right], weight)
+    links = _AdjacencyList.of(number[left], number[right], weight)
     centre, free = np.arange(len(nodes)), np.ones(len(nodes), bool)
     while len(links.one):
         seen = len(links.one)
-        heads = _foremost(links, len(nodes))
+        heads = _next_centre(links, len(nodes))
         taken = heads[links.one]
         centre[links.other[taken]] = links.one[taken]
         free[links.other[taken]] = False
@@ -90,7 +90,7 @@ def star_cover(
     return nodes, nodes[centre]
 
 
-def _foremost(links: _Links, count: int) -> npt.NDArray[np.bool_]:
+def _next_centre(links: _AdjacencyList, count: int) -> npt.NDArray[np.bool_]:
     """(n,) the nodes that come before every other one at most two steps away."""
     nodes, starts = np.unique(links.one, return_index=True)
     rank = np.empty(len(nodes), np.int64)
@@ -105,7 +105,7 @@ def _foremost(links: _Links, count: int) -> npt.NDArray[np.bool_]:
     return heads
 
 
-def _one_by_one(links: _Links, centre: Nodes, free: npt.NDArray[np.bool_]) -> None:
+def _one_by_one(links: _AdjacencyList, centre: Nodes, free: npt.NDArray[np.bool_]) -> None:
     """Cover what is left star by star, written into `centre` and `free`.
 
     The standings lie in rows of about √n, of which the best is known: a star changes few of them.

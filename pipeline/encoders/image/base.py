@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.sources import ImageSettings
-from pipeline.encoders.base import Encoded, ImageRef, normalised
-from pipeline.encoders.image.loader import Pictures, Pixels, load_pictures
+from pipeline.encoders.base import Encoded, ImageRef, normalise
+from pipeline.encoders.image.loader import PictureBatch, Pixels, load_pictures
 from pipeline.encoders.runtime import in_threads, single_threaded
 
 # Pictures per pass. Fixed, so that a vector does not depend on the batch; four were fastest on
@@ -46,7 +46,7 @@ class PictureEncoder:
 
         Passes of one batch run beside those of the next, so that no core waits at its end.
         """
-        begun: deque[Pictures] = deque()
+        begun: deque[PictureBatch] = deque()
 
         def passes() -> Iterator[Pixels]:
             for batch in load_pictures(
@@ -54,7 +54,7 @@ class PictureEncoder:
             ):
                 begun.append(batch)
                 for at in range(0, len(batch.pixels), ROWS):
-                    yield _filled(batch.pixels[at : at + ROWS])
+                    yield _fill(batch.pixels[at : at + ROWS])
 
         results = in_threads(
             self.network, passes(), threads=self.threads, prepare=self.prepare_thread
@@ -64,21 +64,21 @@ class PictureEncoder:
             yield self._gathered(begun.popleft(), chain([first], results))
         yield from self._without_pixels(begun)
 
-    def _gathered(self, batch: Pictures, results: Iterator[NDArray[Any]]) -> Encoded:
+    def _gathered(self, batch: PictureBatch, results: Iterator[NDArray[Any]]) -> Encoded:
         """Take the results of one batch's passes."""
         passes = -(-len(batch.pixels) // ROWS)
         vectors = np.concatenate(list(islice(results, passes)))[: len(batch.pixels)]
-        return normalised(batch.positions, vectors, failed=batch.failed)
+        return normalise(batch.positions, vectors, failed=batch.failed)
 
-    def _without_pixels(self, begun: deque[Pictures]) -> Iterator[Encoded]:
+    def _without_pixels(self, begun: deque[PictureBatch]) -> Iterator[Encoded]:
         """Yield the batches at the head of which no picture could be read."""
         while begun and not len(begun[0].pixels):
             batch = begun.popleft()
             nothing = np.empty((0, self.dimension), np.float32)
-            yield normalised(batch.positions, nothing, failed=batch.failed)
+            yield normalise(batch.positions, nothing, failed=batch.failed)
 
 
-def standardised(
+def standardise(
     pixels: Pixels, *, mean: tuple[float, float, float], std: tuple[float, float, float]
 ) -> NDArray[np.float32]:
     """Return (pixels / 255 - mean) / std per channel, float32 (n, 3, s, s)."""
@@ -87,7 +87,7 @@ def standardised(
     return (pixels.astype(np.float32) / np.float32(255) - shift) / scale
 
 
-def _filled(pixels: Pixels) -> Pixels:
+def _fill(pixels: Pixels) -> Pixels:
     """Repeat the first picture until the pass has `ROWS` rows."""
     missing = ROWS - len(pixels)
     return pixels if not missing else np.concatenate([pixels, pixels[:1].repeat(missing, axis=0)])

@@ -22,7 +22,7 @@ SHA256 = "b26dbe73bc9036a94607af72615d3192630961ee903a7c2e210861aba51a5360"
 _INT8 = 1  # of the recipe in efficientnet_onnx; its steps are part of every vector
 
 
-def shipped() -> Path:
+def shipped_folder() -> Path:
     """The folder of the network in this package."""
     return Path(str(files("pipeline.encoders") / "copies"))
 
@@ -38,7 +38,7 @@ def open_copy_detection(
         EncoderError: a file is missing or damaged, the shipped weights are not those that were
             measured, or a package is missing.
     """
-    folder = Path(config.path) if config.path else shipped()
+    folder = Path(config.path) if config.path else shipped_folder()
     if not config.path:
         require_digest(folder / WEIGHTS, expected=SHA256, reinstall="gemel")
     kept = read_copy_folder(folder)
@@ -65,7 +65,7 @@ def open_copy_detection(
 
 
 def _in_onnxruntime(kept: CopyWeights, size: int, *, int8: bool) -> Any:
-    from pipeline.encoders.image.exported import session
+    from pipeline.encoders.image.exported import open_session
     from pipeline.encoders.image.onnx_graph import graph
 
     made = graph(
@@ -76,7 +76,7 @@ def _in_onnxruntime(kept: CopyWeights, size: int, *, int8: bool) -> Any:
         bounds=kept.bounds,
         projection=(kept.weight, kept.bias),
     )
-    return session(made, name="copy detection")
+    return open_session(made, name="copy detection")
 
 
 def _in_torch(folder: Path) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.encoders.image.efficientnet_layers import Convolution, Floats
+from pipeline.encoders.image.efficientnet_layers import Convolution, Floats32
 from pipeline.errors import EncoderError
 
 WEIGHTS, FACTS = "model.safetensors", "config.json"
@@ -29,8 +29,8 @@ class CopyWeights:
     """
 
     layers: Sequence[Convolution]
-    weight: Floats
-    bias: Floats
+    weight: Floats32
+    bias: Floats32
     image_size: int
     gem_power: float
     bounds: Mapping[str, float]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.config.encoders import EfficientNetLite0
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders.fingerprint import fingerprint, require_digest
-from pipeline.encoders.image.base import PictureEncoder, standardised
+from pipeline.encoders.image.base import PictureEncoder, standardise
 from pipeline.encoders.image.loader import PREPARED, Pixels
 from pipeline.encoders.runtime import single_threaded
 from pipeline.errors import EncoderError
@@ -82,7 +82,7 @@ def _in_torch(model: Any, config: EfficientNetLite0) -> Network:
     model = model.to(memory_format=torch.channels_last)
 
     def network(pixels: Pixels) -> NDArray[np.float32]:
-        scaled = torch.from_numpy(standardised(pixels, mean=(_MEAN,) * 3, std=(_STD,) * 3))
+        scaled = torch.from_numpy(standardise(pixels, mean=(_MEAN,) * 3, std=(_STD,) * 3))
         with torch.inference_mode():
             features = model.extract_features(scaled.to(memory_format=torch.channels_last))
             vectors: NDArray[np.float32] = gem(features, power=config.gem_power).numpy()
@@ -93,7 +93,7 @@ def _in_torch(model: Any, config: EfficientNetLite0) -> Network:
 
 def _in_onnxruntime(model: Any, config: EfficientNetLite0) -> Network:
     from pipeline.encoders.image.efficientnet_layers import convolutions
-    from pipeline.encoders.image.exported import session
+    from pipeline.encoders.image.exported import open_session
 
     try:
         from pipeline.encoders.image.onnx_graph import graph
@@ -105,7 +105,7 @@ def _in_onnxruntime(model: Any, config: EfficientNetLite0) -> Network:
         gem_power=config.gem_power,
         int8=config.backend == "int8",
     )
-    return session(made, name="efficientnet-lite0")
+    return open_session(made, name="efficientnet-lite0")
 
 
 def load_network(image_size: int, *, weights: Path | None = None) -> Any:

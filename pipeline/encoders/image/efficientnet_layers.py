@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Convolution:
     """
 
     name: str
-    weight: Floats
-    bias: Floats
+    weight: Floats32
+    bias: Floats32
     stride: int
     pads: tuple[int, int, int, int]
     groups: int
@@ -37,21 +37,21 @@ def convolutions(model: Any) -> list[Convolution]:
     Their names: stem, then per block i those of b{i}.expand, b{i}.depthwise and b{i}.project that
     it has, head.
     """
-    found = [_folded("stem", model._conv_stem, model._bn0)]
+    found = [_fold("stem", model._conv_stem, model._bn0)]
     for number, block in enumerate(model._blocks):
         found += _block(f"b{number}", block)
-    return [*found, _folded("head", model._conv_head, model._bn1)]
+    return [*found, _fold("head", model._conv_head, model._bn1)]
 
 
 def _block(name: str, block: Any) -> Iterator[Convolution]:
     first = f"{name}.depthwise"
     if hasattr(block, "_expand_conv"):
         first = f"{name}.expand"
-        yield _folded(first, block._expand_conv, block._bn0)
-    yield _folded(f"{name}.depthwise", block._depthwise_conv, block._bn1)
+        yield _fold(first, block._expand_conv, block._bn0)
+    yield _fold(f"{name}.depthwise", block._depthwise_conv, block._bn1)
     project = block._project_conv
     same = _stride(block._depthwise_conv) == 1 and _channels(block) == project.out_channels
-    yield _folded(
+    yield _fold(
         f"{name}.project",
         project,
         block._bn2,
@@ -68,7 +68,7 @@ def _stride(convolution: Any) -> int:
     return int(convolution.stride[0])
 
 
-def _folded(
+def _fold(
     name: str, convolution: Any, norm: Any, *, bounded: bool = True, sum_from: str | None = None
 ) -> Convolution:
     """Fold y = gamma · (W x - mean) / sqrt(variance + eps) + beta, in float64."""

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from pipeline.config.encoders import OnnxImage, TorchScriptImage
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders.fingerprint import file_digest, fingerprint
-from pipeline.encoders.image.base import ROWS, PictureEncoder, standardised
+from pipeline.encoders.image.base import ROWS, PictureEncoder, standardise
 from pipeline.encoders.image.loader import PREPARED, Pixels
 from pipeline.errors import EncoderError
 
 
-def from_network(
+def open_network(
     network: Callable[[Pixels], NDArray[np.float32]],
     config: TorchScriptImage | OnnxImage,
     *,
@@ -69,9 +69,6 @@ def _trial(
     return trial
 
 
-# merged import
-
-
 def open_onnx(config: OnnxImage, *, images: ImageSettings, threads: int | None) -> PictureEncoder:
     """Load a network that maps float32 (n, 3, s, s) to (n, d) and try it on one batch.
 
@@ -83,17 +80,17 @@ def open_onnx(config: OnnxImage, *, images: ImageSettings, threads: int | None) 
     """
     path = Path(config.path)
     digest = file_digest(path)
-    run = session(str(path), name=str(path))
+    run = open_session(str(path), name=str(path))
 
     def network(pixels: Pixels) -> NDArray[np.float32]:
-        return run(standardised(pixels, mean=config.mean, std=config.std))
+        return run(standardise(pixels, mean=config.mean, std=config.std))
 
-    return from_network(
+    return open_network(
         network, config, digest=digest, images=images, threads=threads, prepare_thread=int
     )
 
 
-def session(model: str | bytes, *, name: str) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
+def open_session(model: str | bytes, *, name: str) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
     """Open a path or a serialised model: its first input to its first output, thread-safe.
 
     Raises:
@@ -145,9 +142,9 @@ def open_torchscript(
 
     # Optimised passes are compiled after the first calls and need not agree with those bit for bit.
     def network(pixels: Pixels) -> NDArray[np.float32]:
-        batch = torch.from_numpy(standardised(pixels, mean=config.mean, std=config.std))
+        batch = torch.from_numpy(standardise(pixels, mean=config.mean, std=config.std))
         with torch.inference_mode(), optimized_execution(False):
             vectors: NDArray[np.float32] = module(batch).float().numpy()
         return vectors
 
-    return from_network(network, config, digest=digest, images=images, threads=threads)
+    return open_network(network, config, digest=digest, images=images, threads=threads)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, numpy_helper
 
-from pipeline.encoders.image.efficientnet_layers import Convolution, Floats
+from pipeline.encoders.image.efficientnet_layers import Convolution, Floats32
 from pipeline.encoders.image.loader import Pixels
 
 _SIX = 6.0  # where ReLU6 ends
@@ -62,7 +62,7 @@ BOUNDS = {
 _QUANTILE, _CALIBRATED = 0.9999, 4  # of a batch of so many pictures
 
 
-def measured_bounds(layers: Sequence[Convolution], pixels: Pixels) -> dict[str, float]:
+def measure_bounds(layers: Sequence[Convolution], pixels: Pixels) -> dict[str, float]:
     """Largest absolute values of the outputs that no ReLU6 bounds: see `BOUNDS`.
 
     Args:
@@ -119,7 +119,7 @@ def graph(
     gem_power: float,
     int8: bool,
     bounds: Mapping[str, float] = BOUNDS,
-    projection: tuple[Floats, Floats] | None = None,
+    projection: tuple[Floats32, Floats32] | None = None,
 ) -> bytes:
     """Return a model that maps `pixels`, uint8 (n, 3, s, s), to `vectors`, float32 (n, d).
 
@@ -130,7 +130,7 @@ def graph(
     made = _Graph()
     put = partial(_eight_bit, bounds=bounds) if int8 else _float
     before: dict[str, _Value] = {}
-    value = _dequantised(made, "pixels", name="scaled", step=_INPUT_SCALE, zero=_INPUT_ZERO)
+    value = _dequantise(made, "pixels", name="scaled", step=_INPUT_SCALE, zero=_INPUT_ZERO)
     if not int8:
         made.constant("zero", np.float32(0))
         made.constant("six", np.float32(_SIX))
@@ -181,12 +181,12 @@ def _eight_bit(
     inputs = [value.name, *_integer_weights(made, layer, step=value.step)]
     name = _convolve(made, layer, inputs)
     if layer.bounded:
-        return _rounded(made, name, low=0.0, high=_SIX)
-    result = _rounded(made, name, low=-bounds[layer.name], high=bounds[layer.name])
+        return _round(made, name, low=0.0, high=_SIX)
+    result = _round(made, name, low=-bounds[layer.name], high=bounds[layer.name])
     if added is None:
         return result
     name = made.add("Add", [result.name, added.name], f"{layer.name}.sum")
-    return _rounded(made, name, low=-bounds[name], high=bounds[name])
+    return _round(made, name, low=-bounds[name], high=bounds[name])
 
 
 def _convolve(made: _Graph, layer: Convolution, inputs: Sequence[str]) -> str:
@@ -208,7 +208,7 @@ def _integer_weights(made: _Graph, layer: Convolution, *, step: np.float32) -> l
     A channel of tiny weights gets a step that keeps its bias within 32 bits.
     """
     largest = np.abs(layer.weight).max(axis=(1, 2, 3)) / _WEIGHT_TOP
-    steps: Floats = np.maximum(largest, np.abs(layer.bias) / (step * 2.0**30)).astype(np.float32)
+    steps: Floats32 = np.maximum(largest, np.abs(layer.bias) / (step * 2.0**30)).astype(np.float32)
     steps = np.maximum(steps, np.finfo(np.float32).tiny)
     weight = np.rint(layer.weight / steps[:, None, None, None]).astype(np.int8)
     units = (steps * step).astype(np.float32)
@@ -229,7 +229,7 @@ def _integer_weights(made: _Graph, layer: Convolution, *, step: np.float32) -> l
     ]
 
 
-def _rounded(made: _Graph, name: str, *, low: float, high: float) -> _Value:
+def _round(made: _Graph, name: str, *, low: float, high: float) -> _Value:
     """Hold a value in 256 steps from `low` to `high`; what is outside is moved to the edge."""
     step = np.float32((high - low) / 255)
     zero = np.uint8(round(-low / float(step)))
@@ -242,10 +242,10 @@ def _rounded(made: _Graph, name: str, *, low: float, high: float) -> _Value:
         ],
         f"{name}.integers",
     )
-    return _dequantised(made, held, name=f"{name}.rounded", step=step, zero=zero)
+    return _dequantise(made, held, name=f"{name}.rounded", step=step, zero=zero)
 
 
-def _dequantised(
+def _dequantise(
     made: _Graph, source: str, *, name: str, step: np.float32, zero: np.uint8
 ) -> _Value:
     inputs = [source, made.constant(f"{name}.step", step), made.constant(f"{name}.zero", zero)]

@@ -15,13 +15,13 @@ from pipeline.encoders.image.loader import Pixels
 OTHERS = 7  # beside the one that a picture comes in
 
 
-def oriented(pixels: Pixels, number: int) -> Pixels:
+def orient(pixels: Pixels, number: int) -> Pixels:
     """Square pictures (n, 3, s, s), turned by `number` quarters and, from 4 on, then mirrored."""
     turned = np.rot90(pixels, number % 4, axes=(2, 3))
     return np.ascontiguousarray(turned[..., ::-1] if number >= 4 else turned)
 
 
-def turned(encoder: PictureEncoder) -> PictureEncoder:
+def open_turned(encoder: PictureEncoder) -> PictureEncoder:
     """The same network over each picture's other orientations, decoded once.
 
     A vector is that of the seven orientations one after the other, 7 d long; each part has the norm
@@ -31,7 +31,7 @@ def turned(encoder: PictureEncoder) -> PictureEncoder:
     def network(pixels: Pixels) -> NDArray[Any]:
         parts = []
         for number in range(1, OTHERS + 1):
-            raw = np.asarray(encoder.network(oriented(pixels, number)), np.float64)
+            raw = np.asarray(encoder.network(orient(pixels, number)), np.float64)
             norms = np.sqrt(np.square(raw).sum(axis=1, keepdims=True))
             parts.append(raw / np.maximum(norms, np.finfo(np.float32).tiny))
         return np.concatenate(parts, axis=1)

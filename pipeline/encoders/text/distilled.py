@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from pipeline import progress
+from pipeline.arrays import progress
 from pipeline.config.encoders import MiniLmEncoder, StaticText
 from pipeline.encoders.fingerprint import fingerprint, folder_digest
 from pipeline.encoders.text.static import VERSION, StaticTextEncoder, open_static_folder
@@ -24,7 +24,7 @@ def open_static(config: StaticText, *, students: Path) -> StaticTextEncoder:
     Raises:
         EncoderError: the teacher cannot be opened or distilled.
     """
-    folder = distilled(config, students=students)
+    folder = distil_student(config, students=students)
     encoder = open_static_folder(folder, name=f"static-{config.dimension}")
     if encoder is None:
         raise EncoderError(
@@ -34,7 +34,7 @@ def open_static(config: StaticText, *, students: Path) -> StaticTextEncoder:
     return encoder
 
 
-def distilled(config: StaticText, *, students: Path) -> Path:
+def distil_student(config: StaticText, *, students: Path) -> Path:
     """The folder of a student, made in one step; the teacher's files and the recipe name it."""
     teacher = _teacher_folder(config)
     key = fingerprint(teacher=folder_digest(teacher), dimension=config.dimension, version=VERSION)
@@ -56,9 +56,9 @@ def distilled(config: StaticText, *, students: Path) -> Path:
 
 def _teacher_folder(config: StaticText) -> Path:
     if isinstance(config.teacher, MiniLmEncoder):
-        from pipeline.encoders.text.minilm import verified_folder
+        from pipeline.encoders.text.minilm import verify_folder
 
-        return verified_folder()
+        return verify_folder()
     return Path(config.teacher.path)
 
 

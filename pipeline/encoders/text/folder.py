@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.encoders import SentenceTransformersText
-from pipeline.encoders.base import Encoded, Floats, normalised, text_blocks
+from pipeline.encoders.base import Encoded, Floats32, normalise, text_blocks
 from pipeline.encoders.fingerprint import fingerprint, folder_digest
 from pipeline.encoders.model_folder import default_prompt, load_model, text_cutter, text_module
-from pipeline.encoders.runtime import in_threads, resolved_dtype
+from pipeline.encoders.runtime import in_threads, resolve_dtype
 from pipeline.encoders.windows import Window, WindowCutter
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ class TextFolderEncoder:
         vectors = self._embed(windows)
         positions, pooled, chunks = pool_windows(windows, vectors)
         failed = [(position, "the text has no token for this model") for position in empty]
-        return normalised(positions, pooled, chunks=chunks, failed=failed)
+        return normalise(positions, pooled, chunks=chunks, failed=failed)
 
-    def _embed(self, windows: Sequence[Window]) -> Floats:
+    def _embed(self, windows: Sequence[Window]) -> Floats32:
         """Return float32 (windows, dimension), rows in the order of `windows`."""
         vectors = np.zeros((len(windows), self.dimension), dtype=np.float32)
         jobs = list(self._jobs(windows))
@@ -101,16 +101,16 @@ class TextFolderEncoder:
         # ours, and refuses a batch of which some texts look like file names.
         return dict(self.model[0].preprocess(texts, prompt=default_prompt(self.model), **options))
 
-    def _forward(self, features: dict[str, Any]) -> Floats:
+    def _forward(self, features: dict[str, Any]) -> Floats32:
         import torch
 
         with torch.inference_mode():
-            vectors: Floats = self.model(features)["sentence_embedding"].float().numpy()
+            vectors: Floats32 = self.model(features)["sentence_embedding"].float().numpy()
         return vectors
 
 
 def pool_windows(
-    windows: Sequence[Window], vectors: Floats
+    windows: Sequence[Window], vectors: Floats32
 ) -> tuple[list[int], NDArray[np.float64], list[int]]:
     """Average the unit vectors of each text's windows, weighted by their token counts.
 
@@ -162,7 +162,7 @@ def open_folder(
     model = load_model(folder)
     if static := open_static_folder(folder, name=name, model=model):
         return static
-    number = resolved_dtype(dtype)
+    number = resolve_dtype(dtype)
     model.to(getattr(torch, number))
     cutter, overhead = text_cutter(model, folder)
     return TextFolderEncoder(

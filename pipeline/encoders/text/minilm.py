@@ -23,7 +23,7 @@ def open_minilm(
         EncoderError: the package is missing, or its weights are not the official ones.
     """
     return open_folder(
-        verified_folder(folder),
+        verify_folder(folder),
         dtype=config.dtype,
         batch_size=config.batch_size,
         threads=threads,
@@ -31,7 +31,7 @@ def open_minilm(
     )
 
 
-def verified_folder(folder: Path | None = None) -> Path:
+def verify_folder(folder: Path | None = None) -> Path:
     """Return the folder of the model, by default the packaged one, after verifying its weights.
 
     Raises:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.encoders.base import Encoded, Floats, normalised, text_blocks
+from pipeline.encoders.base import Encoded, Floats32, normalise, text_blocks
 from pipeline.encoders.fingerprint import fingerprint, folder_digest
 
 TEXTS = 65_536  # looked up at a time
@@ -36,14 +36,14 @@ _ODD_BLANKS = r"[\v\f]"  # Arrow splits there, tokenizers do not
 class StaticTextEncoder:
     """Embeds by looking words up; vectors are those of the model in `folder`, to rounding."""
 
-    table: Floats  # (vocabulary, dimension)
+    table: Floats32  # (vocabulary, dimension)
     tokenizer: Any
     wordwise: bool
     name: str
     fingerprint: str
     modality: Literal["text"] = "text"
     _slots: dict[str, int] = field(default_factory=dict, repr=False)
-    _sums: Floats | None = field(default=None, repr=False)
+    _sums: Floats32 | None = field(default=None, repr=False)
 
     @property
     def dimension(self) -> int:
@@ -55,10 +55,10 @@ class StaticTextEncoder:
         start = 0
         for texts in text_blocks(items, size=TEXTS):
             sums = self._looked_up(pa.array(texts, pa.large_string()))
-            yield normalised(np.arange(start, start + len(texts)), sums)  # type: ignore[arg-type]
+            yield normalise(np.arange(start, start + len(texts)), sums)  # type: ignore[arg-type]
             start += len(texts)
 
-    def _looked_up(self, texts: pa.Array) -> Floats:
+    def _looked_up(self, texts: pa.Array) -> Floats32:
         odd = pc.any(pc.match_substring_regex(texts, _ODD_BLANKS)).as_py()
         if not self.wordwise or odd:
             return self._tokenised(texts.to_pylist())
@@ -69,7 +69,7 @@ class StaticTextEncoder:
         codes = np.asarray(coded.indices, np.int64)
         return _bags(rows, codes, offsets[:-1])
 
-    def _words(self, words: list[str]) -> Floats:
+    def _words(self, words: list[str]) -> Floats32:
         """(w, dimension) sums of the tokens of distinct words; the first WORDS are remembered.
 
         Words that come often come early, so that those left out are seldom seen again.
@@ -88,7 +88,7 @@ class StaticTextEncoder:
             self._sums[first : first + len(kept)] = made[: len(kept)]
         return out
 
-    def _tokenised(self, texts: list[str]) -> Floats:
+    def _tokenised(self, texts: list[str]) -> Floats32:
         """(t, dimension) sums of the tokens of each text."""
         encodings = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         lengths = np.fromiter((len(e.ids) for e in encodings), np.int64, len(encodings))
@@ -96,7 +96,7 @@ class StaticTextEncoder:
         return _bags(self.table, ids, np.cumsum(lengths) - lengths)
 
 
-def _bags(table: Floats, ids: NDArray[np.int64], offsets: NDArray[np.int64]) -> Floats:
+def _bags(table: Floats32, ids: NDArray[np.int64], offsets: NDArray[np.int64]) -> Floats32:
     """(bags, d) sums of the rows of each bag, in their order."""
     import torch
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.encoders.base import Encoded, normalised, text_blocks
+from pipeline.encoders.base import Encoded, normalise, text_blocks
 from pipeline.encoders.fingerprint import fingerprint
 
 _BLOCK = 4096
@@ -35,5 +35,5 @@ class ToyTextEncoder:
         start = 0
         for texts in text_blocks(items, size=_BLOCK):
             counts = vectorizer.transform(texts).toarray()
-            yield normalised(range(start, start + len(texts)), counts)
+            yield normalise(range(start, start + len(texts)), counts)
             start += len(texts)

@@ -22,20 +22,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import beta
 
+from pipeline.arrays.aliases import Flags, Floats, Ints
 from pipeline.errors import ConfigError
 from pipeline.evaluation.calibration.design_effect import (
-    Sharing,
+    ClusteredSample,
+    effective_sample_size,
     rank_correlation,
     residual_correlation,
-    worth,
 )
-
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
 
 # Accepted pairs, as a share of the labelled duplicates, from which a look is tested at the allowed
 # error over the divisor.
@@ -50,14 +46,14 @@ def lower_bound(hits: Floats, trials: Floats, *, confidence: float | Floats) -> 
     return np.asarray(np.where(some, found, 0.0), np.float64)
 
 
-def level(count: Ints, positives: int, confidence: float) -> Floats:
+def test_level(count: Ints, positives: int, confidence: float) -> Floats:
     """The confidence of each look, by how many pairs it accepts; see LOOKS."""
     (half, less), (_, more) = LOOKS
     return 1 - (1 - confidence) / np.where(count >= half * positives, less, more)
 
 
 @dataclass(frozen=True)
-class Looks:
+class ThresholdScan:
     """Every distinct score, descending, and what accepting down to it gives.
 
     Attributes:
@@ -80,7 +76,7 @@ class Looks:
     @classmethod
     def of(
         cls, probability: Floats, same: Flags, weight: Floats | None, sides: Ints | None
-    ) -> Looks:
+    ) -> ThresholdScan:
         """Args: as `pipeline.evaluation.calibration.thresholds.accept_threshold`.
 
         Raises:
@@ -116,7 +112,7 @@ class Looks:
     def bound(self, confidence: float) -> Floats:
         """(d,) lower bound of the precision, at the level of each look."""
         share = self.hits / np.maximum(self.accepted, 1e-300)
-        found = level(self.count, self.positives, confidence)
+        found = test_level(self.count, self.positives, confidence)
         return lower_bound(share * self.effective, self.effective, confidence=found)
 
     def recall_bound(self, confidence: float) -> Floats:
@@ -143,10 +139,10 @@ def _worth(score: Floats, same: Flags, sides: Ints | None) -> tuple[Floats, floa
     if sides is None or not len(score):
         return np.ones(len(score)), 1.0
     correlation = residual_correlation(score, same, sides)
-    pairs = worth(count, Sharing.of(sides).couples(), correlation) / count
+    pairs = effective_sample_size(count, ClusteredSample.of(sides).couples(), correlation) / count
     if not same.any():
         return pairs, 1.0
-    of = Sharing.of(sides[same])
+    of = ClusteredSample.of(sides[same])
     together = rank_correlation(score[same], sides[same])
-    found = worth(np.array([float(of.count)]), of.couples()[-1:], together)
+    found = effective_sample_size(np.array([float(of.count)]), of.couples()[-1:], together)
     return pairs, float(found[0]) / of.count

@@ -10,24 +10,16 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.arrays.aliases import Flags, Floats
 from pipeline.errors import ConfigError
-from pipeline.evaluation.calibration.bounds import Flags, Floats
 from pipeline.evaluation.calibration.calibrator import Calibrator, choose_calibrator
 from pipeline.evaluation.calibration.thresholds import (
     Threshold,
     UnreachableTarget,
     accept_threshold,
     balanced_threshold,
-    best_reachable,
     review_threshold,
 )
-from pipeline.evaluation.reliability import brier, expected_calibration_error, log_loss, reliability
-
-__all__ = [
-    "Calibration", "Calibrator", "Threshold", "UnreachableTarget", "accept_threshold",
-    "best_reachable", "brier", "calibrate", "choose_calibrator", "expected_calibration_error",
-    "log_loss", "reliability", "review_threshold",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -132,14 +124,14 @@ def calibrate(
     probability = calibrator(score)
     chosen = {**chosen, "rule": rule, "unreachable": []}
     known: dict[str, Any] = {"confidence": confidence, "weight": weight, "sides": sides}
-    choose = accept_threshold if rule == "target_precision" else _balanced
-    accept = _reached(
+    choose = accept_threshold if rule == "target_precision" else _balance
+    accept = _reach(
         lambda: choose(probability, same, target=target_precision, **known),
         chosen,
         target=target_precision,
         fatal=on_unreachable == "error",
     )
-    review = _reached(
+    review = _reach(
         lambda: review_threshold(probability, same, target=target_recall, **known),
         chosen,
         target=target_recall,
@@ -151,7 +143,7 @@ def calibrate(
     return Calibration(model, version, fingerprint, calibrator, accept, review, chosen)
 
 
-def _balanced(probability: Floats, same: Flags, *, target: float, **known: Any) -> Threshold:
+def _balance(probability: Floats, same: Flags, *, target: float, **known: Any) -> Threshold:
     """The balanced threshold, or, where it does not show the target precision, why."""
     found = balanced_threshold(probability, same, target=target, **known)
     if found.met:
@@ -165,7 +157,7 @@ def _balanced(probability: Floats, same: Flags, *, target: float, **known: Any) 
     )
 
 
-def _reached(
+def _reach(
     choose: Callable[[], Threshold], chosen: dict[str, Any], *, target: float, fatal: bool
 ) -> Threshold:
     """The threshold chosen, or the best that can be shown, which keeps the target it misses."""

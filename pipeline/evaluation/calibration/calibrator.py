@@ -15,11 +15,10 @@ import numpy.typing as npt
 from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit
 
+from pipeline.arrays.aliases import Flags, Floats
 from pipeline.errors import ConfigError
 from pipeline.evaluation.reliability import brier, expected_calibration_error, log_loss
 
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 Kind = Literal["isotonic", "platt"]
 FOLDS = 5
 MOST = 1e9  # a finite score beyond it is cut, so that no flat curve is multiplied by infinity

@@ -15,18 +15,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import isotonic_regression
 
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
+from pipeline.arrays.aliases import Flags, Floats, Ints
 
 PRIOR = 10
 
 
 @dataclass(frozen=True)
-class Sharing:
+class ClusteredSample:
     """Which of p pairs share an entity.
 
     Attributes:
@@ -42,7 +39,7 @@ class Sharing:
     count: int
 
     @classmethod
-    def of(cls, sides: Ints) -> Sharing:
+    def of(cls, sides: Ints) -> ClusteredSample:
         """Args: sides: (p,) entity of each pair, or (p, 2) those of both its sides."""
         count = len(sides)
         _, number = np.unique(sides, return_inverse=True)
@@ -65,8 +62,8 @@ class Sharing:
 
     def couples(self) -> Floats:
         """(p,) couples among the first 1, 2, … p pairs, each pair with itself among them."""
-        added = np.bincount(self.pairs, 2.0 * _earlier(self.entity) + 1, minlength=self.count)
-        twice = np.bincount(self.across, 2.0 * _earlier(self.both) + 1, minlength=self.count)
+        added = np.bincount(self.pairs, 2.0 * _earlier_pairs(self.entity) + 1, minlength=self.count)
+        twice = np.bincount(self.across, 2.0 * _earlier_pairs(self.both) + 1, minlength=self.count)
         return np.asarray(np.cumsum(added - twice))
 
 
@@ -81,7 +78,7 @@ def residual_correlation(score: Floats, same: Flags, sides: Ints) -> float:
     mass = np.bincount(place)
     expected = isotonic_regression(np.bincount(place, weights=same) / mass, weights=mass).x[place]
     spread = np.sqrt(np.clip(expected * (1 - expected), 0, None))
-    return _correlation(same - expected, spread, Sharing.of(sides), unit=0.25)
+    return _correlation(same - expected, spread, ClusteredSample.of(sides), unit=0.25)
 
 
 def rank_correlation(score: Floats, sides: Ints) -> float:
@@ -93,22 +90,24 @@ def rank_correlation(score: Floats, sides: Ints) -> float:
     rank = (np.cumsum(mass) - (mass - 1) / 2)[place] / len(score)
     residual = rank - rank.mean()
     spread = np.full(len(score), float(residual.std()))
-    return _correlation(residual, spread, Sharing.of(sides), unit=1 / 12)
+    return _correlation(residual, spread, ClusteredSample.of(sides), unit=1 / 12)
 
 
-def worth(count: Floats, couples: Floats, correlation: float) -> Floats:
+def effective_sample_size(count: Floats, couples: Floats, correlation: float) -> Floats:
     """How many independent pairs `count` pairs with so many couples are worth; at most as many."""
     effect = 1 + correlation * (couples / np.maximum(count, 1) - 1)
     return np.asarray(count / np.maximum(effect, 1), np.float64)
 
 
-def _correlation(residual: Floats, spread: Floats, sharing: Sharing, *, unit: float) -> float:
+def _correlation(
+    residual: Floats, spread: Floats, sharing: ClusteredSample, *, unit: float
+) -> float:
     """ρ; `unit` is the variance of a pair that nothing is known of."""
     together, most = sharing.summed(residual), sharing.summed(spread)
     return float(np.clip((together + PRIOR * unit) / (most + PRIOR * unit), 0.0, 1.0))
 
 
-def _earlier(key: Ints) -> Ints:
+def _earlier_pairs(key: Ints) -> Ints:
     """(i,) how many earlier places hold the same key."""
     order = np.argsort(key, kind="stable")
     starts = np.flatnonzero(np.diff(key[order], prepend=-1))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 
 @dataclass(frozen=True)
-class Background:
+class NeighbourhoodLevel:
     """A sample of the user's own corpus against which cosines are normalised.
 
     A record whose neighbourhood is dense has high cosines with strangers; what counts is how far

@@ -12,8 +12,9 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import expit, logit
 
+from pipeline.arrays.aliases import Flags, Floats, Ints
 from pipeline.errors import ConfigError
-from pipeline.evaluation.calibration.bounds import Flags, Floats, Ints, Looks, level, lower_bound
+from pipeline.evaluation.calibration.bounds import ThresholdScan, lower_bound, test_level
 
 MOST_LABELS = 1_000_000
 
@@ -83,7 +84,7 @@ def accept_threshold(
     Raises:
         UnreachableTarget: no threshold does; the message says what is reachable.
     """
-    looks = Looks.of(probability, same, weight, sides)
+    looks = ThresholdScan.of(probability, same, weight, sides)
     place = looks.lowest(target, confidence)
     if place is None:
         best = best_reachable(probability, same, confidence=confidence, weight=weight, sides=sides)
@@ -103,7 +104,7 @@ def best_reachable(
 
     None when no duplicate is among the labels. Its `met` is false and its target is that bound.
     """
-    looks = Looks.of(probability, same, weight, sides)
+    looks = ThresholdScan.of(probability, same, weight, sides)
     target = float(np.max(looks.bound(confidence), initial=0.0, where=looks.looked))
     place = looks.lowest(target, confidence)
     if place is None or target <= 0:
@@ -126,7 +127,7 @@ def review_threshold(
     Raises:
         UnreachableTarget: there are too few labelled duplicates to show it at any score.
     """
-    looks = Looks.of(probability, same, weight, sides)
+    looks = ThresholdScan.of(probability, same, weight, sides)
     low = looks.recall_bound(confidence)
     meets = np.flatnonzero(low >= target)
     if not len(meets):
@@ -145,7 +146,7 @@ def review_threshold(
 
 
 def _threshold(
-    looks: Looks,
+    looks: ThresholdScan,
     place: int,
     measure: Literal["precision", "recall"],
     target: float,
@@ -198,14 +199,16 @@ def balanced_threshold(
     Args:
         probability: (p,) calibrated. The others: as `accept_threshold`.
     """
-    looks = Looks.of(probability, same, weight, sides)
+    looks = ThresholdScan.of(probability, same, weight, sides)
     value = balanced_value(np.asarray(probability, np.float64))
     place = max(int((looks.value >= value).sum()) - 1, 0)
     found = _threshold(looks, place, "precision", target, confidence)
     return replace(found, value=value, met=found.precision_low >= target)
 
 
-def _unreachable(looks: Looks, best: Threshold | None, target: float, confidence: float) -> str:
+def _unreachable(
+    looks: ThresholdScan, best: Threshold | None, target: float, confidence: float
+) -> str:
     start = f"no accept threshold shows a precision of {target:.4g} at {confidence:.0%} confidence"
     if best is None:
         return (
@@ -232,7 +235,7 @@ def more_correct(best: Threshold, target: float) -> int | None:
 
     def reached(more: int) -> bool:
         accepted = np.array([best.accepted + more])
-        at = level(accepted, best.positives + more, best.confidence)
+        at = test_level(accepted, best.positives + more, best.confidence)
         trials = np.array([independent, more], np.float64)
         right = np.array([best.precision * independent, more])
         low = lower_bound(right.sum(keepdims=True), trials.sum(keepdims=True), confidence=at)

@@ -25,7 +25,7 @@ _WORDS = ("the", "new", "sale", "when", "you", "only", "today", "best", "why", "
 
 
 @dataclass(frozen=True)
-class Edited:
+class EditedPicture:
     """A picture after edits, and their names in order."""
 
     picture: Picture
@@ -315,26 +315,26 @@ def under(picture: Picture, random: Generator, other: Picture) -> Picture:
     return covered
 
 
-def blended(picture: Picture, random: Generator, other: Picture) -> Picture:
+def blend(picture: Picture, random: Generator, other: Picture) -> Picture:
     """Let another picture shine through, up to 40 %."""
     ghost = other.resize(picture.size, Image.Resampling.BILINEAR)
     return Image.blend(picture, ghost, random.uniform(0.1, 0.4))
 
 
-Edit = Callable[[Picture, Generator, Picture], Picture]
-EDITS: Mapping[str, Edit] = {
+PictureEdit = Callable[[Picture, Generator, Picture], Picture]
+EDITS: Mapping[str, PictureEdit] = {
     edit.__name__: edit
     for edit in (
         crop, centre_square, stretch, shrink, mirror, flip, quarter_turn, rotate, perspective,
         jpeg, blur, sharpen, noise, pixelate, tone, hue, tint, grayscale,
-        pad, words, face, shapes, stripes, meme, screenshot, onto, under, blended,
+        pad, words, face, shapes, stripes, meme, screenshot, onto, under, blend,
     )
 }  # fmt: skip
 
 
-def edited(
+def edit_picture(
     picture: Picture, random: Generator, other: Picture, *, names: Sequence[str], count: int
-) -> Edited:
+) -> EditedPicture:
     """Apply `count` different edits out of `names`, drawn with the order by the generator.
 
     Args:
@@ -348,7 +348,7 @@ def edited(
     for name in (names[number] for number in drawn.tolist()):
         picture = EDITS[name](picture, random, other)
         done.append(name)
-    return Edited(picture, tuple(done))
+    return EditedPicture(picture, tuple(done))
 
 
 def _within(length: float, most: int) -> int:

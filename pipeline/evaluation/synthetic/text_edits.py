@@ -90,8 +90,8 @@ def shorten(text: str, random: Generator) -> str:
     return " ".join(words[: max(1, round(len(words) * random.uniform(0.5, 0.9)))])
 
 
-Edit = Callable[[str, Generator], str]
-EDITS: Mapping[str, Edit] = {
+TextEdit = Callable[[str, Generator], str]
+EDITS: Mapping[str, TextEdit] = {
     edit.__name__: edit
     for edit in (
         drop_words, drop_span, swap_words, change_case, mistype, respace, drop_field, shorten,
@@ -99,7 +99,7 @@ EDITS: Mapping[str, Edit] = {
 }  # fmt: skip
 
 
-def edited(
+def edit_text(
     text: str, random: Generator, *, names: Sequence[str], count: int
 ) -> tuple[str, tuple[str, ...]]:
     """Apply `count` different edits out of `names`, drawn with the order by the generator.

@@ -23,11 +23,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import chi2
 
-from pipeline.config.matching import SyntheticSettings
+from pipeline.arrays.aliases import Floats
+from pipeline.config.matching import SelfCalibrationSettings
 from pipeline.evaluation.calibration.bounds import lower_bound
-from pipeline.evaluation.calibration.score_normalisation import Background
+from pipeline.evaluation.calibration.score_normalisation import NeighbourhoodLevel
 
-Floats = npt.NDArray[np.float64]
 Kinds = npt.NDArray[np.int8]
 
 # (nearest left out, neighbours averaged) of the levels that are tried; the pair's own partner and a
@@ -51,7 +51,7 @@ class UnreachableError(Exception):
 
 
 @dataclass(frozen=True)
-class Sampled:
+class SyntheticSample:
     """What was looked at of a corpus; r records were sampled.
 
     Attributes:
@@ -173,8 +173,12 @@ class _Curve:
         return best + int(below[0]) - 1 if len(below) else len(precision) - 1
 
 
-def learn_rule(
-    sampled: Sampled, settings: SyntheticSettings, *, floor: float, least: float = -1.0
+def learn_synthetic_rule(
+    sampled: SyntheticSample,
+    settings: SelfCalibrationSettings,
+    *,
+    floor: float,
+    least: float = -1.0,
 ) -> SyntheticRule:
     """Choose the score and its thresholds.
 
@@ -274,7 +278,7 @@ def _strangers(natural: Floats, kind: Kinds, at: Floats) -> Floats:
     return np.asarray(SKIPPED * np.exp(reach).mean(axis=1) / 2)
 
 
-def search_floor(copies: Floats, natural: Floats) -> float:
+def floor_of_rule(copies: Floats, natural: Floats) -> float:
     """Cosine to search down to: most copies are above it, and not many pairs of others a record.
 
     Args:
@@ -285,8 +289,8 @@ def search_floor(copies: Floats, natural: Floats) -> float:
     return math.floor(max(low, float(natural[:, FLOOR_RANK - 1].mean())) * 100) / 100
 
 
-def normaliser(rule: SyntheticRule, vectors: npt.NDArray[np.float16]) -> Background:
+def normalise_with(rule: SyntheticRule, vectors: npt.NDArray[np.float16]) -> NeighbourhoodLevel:
     """What the levels of a rule are measured against: a (b, d) sample of the corpus."""
     assert rule.level is not None
     skipped, neighbours = rule.level
-    return Background(vectors, neighbours, NEARER, skipped)
+    return NeighbourhoodLevel(vectors, neighbours, NEARER, skipped)

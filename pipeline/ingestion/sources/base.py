@@ -9,7 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from pipeline.arrays import chunks
-from pipeline.schemas import ROWS
+from pipeline.storage.schemas import ROWS
 
 
 @dataclass(frozen=True)
@@ -54,23 +54,23 @@ class Source(Protocol):
         """
 
 
-def gathered(pieces: Iterator[SourceBatch], *, rows: int) -> Iterator[SourceBatch]:
+def gather_batches(pieces: Iterator[SourceBatch], *, rows: int) -> Iterator[SourceBatch]:
     """Join small pieces, in order, into batches of bounded input rows and bytes; none is empty."""
     held: list[SourceBatch] = []
     count = size = 0
     for piece in pieces:
         more, bigger = piece.rows_in, piece.rows.nbytes
         if held and (count + more > rows or size + bigger > chunks.LIMIT):
-            yield _joined(held)
+            yield _join(held)
             held, count, size = [], 0, 0
         if more:
             held.append(piece)
             count, size = count + more, size + bigger
     if held:
-        yield _joined(held)
+        yield _join(held)
 
 
-def _joined(batches: list[SourceBatch]) -> SourceBatch:
+def _join(batches: list[SourceBatch]) -> SourceBatch:
     return SourceBatch(
         pa.concat_tables([batch.rows for batch in batches]),
         pa.concat_tables([batch.rejected for batch in batches]),

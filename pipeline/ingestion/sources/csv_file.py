@@ -13,16 +13,16 @@ import pyarrow as pa
 from pipeline.arrays import chunks
 from pipeline.config.sources import CsvSource
 from pipeline.errors import ConfigError
-from pipeline.ingestion.sources.base import SourceBatch, gathered
+from pipeline.ingestion.sources.base import SourceBatch, gather_batches
 from pipeline.ingestion.sources.files import (
     READ_ERRORS,
     DataFile,
     check_files,
     find_files,
     open_binary,
-    plain,
+    without_credentials,
 )
-from pipeline.ingestion.sources.tabular import build, check_columns, rejected
+from pipeline.ingestion.sources.tabular import build_batch, check_columns, reject_rows
 
 # Python's own limit of 131,072 characters a field would refuse honest long texts. The limit also
 # bounds how far a quote that is never closed can run before it is called an error.
@@ -45,7 +45,7 @@ class CsvFiles:
 
     def batches(self, *, rows: int) -> Iterator[SourceBatch]:
         """See `Source.batches`."""
-        return gathered(self._pieces(rows), rows=rows)
+        return gather_batches(self._pieces(rows), rows=rows)
 
     def _pieces(self, rows: int) -> Iterator[SourceBatch]:
         for file in self._files():
@@ -53,7 +53,7 @@ class CsvFiles:
                 header = self._header(file)
             except READ_ERRORS as error:
                 entry = (file.name, file.refused(error), None)
-                yield SourceBatch.of_rejected(rejected(self.name, [entry]))
+                yield SourceBatch.of_rejected(reject_rows(self.name, [entry]))
                 continue
             for chunk in _chunks(
                 file, width=len(header), delimiter=self.config.delimiter, rows=rows
@@ -86,7 +86,7 @@ class CsvFiles:
     def _batch(self, chunk: _Chunk, *, header: list[str], file: DataFile) -> SourceBatch:
         raw, numbers = _table(chunk, header=header)
         locations = pa.array([f"{file.name}:{number}" for number in numbers], pa.string())
-        good = build(
+        good = build_batch(
             raw,
             locations=locations,
             columns=self.config.columns,
@@ -98,7 +98,7 @@ class CsvFiles:
             for number, reason, raw_row in chunk.bad
         ]
         return SourceBatch(
-            good.rows, pa.concat_tables([rejected(self.name, entries), good.rejected])
+            good.rows, pa.concat_tables([reject_rows(self.name, entries), good.rejected])
         )
 
 
@@ -167,7 +167,8 @@ def _chunks(file: DataFile, *, width: int, delimiter: str, rows: int) -> Iterato
                     yield chunk
                     chunk, lines.characters = _Chunk(), 0
     except READ_ERRORS as error:
-        reason = f"file ends early after row {number}: {plain(error)}; rows after it are lost"
+        why = without_credentials(error)
+        reason = f"file ends early after row {number}: {why}; rows after it are lost"
         chunk.bad.append((0, reason, None))
     if len(chunk):
         yield chunk

@@ -20,7 +20,7 @@ import pyarrow as pa
 from pipeline.config.sources import SourceBase
 from pipeline.errors import PipelineError, SourceError
 from pipeline.ingestion.sources.walking import READ_ALREADY, walk
-from pipeline.storage.hints import hint, no_bucket
+from pipeline.storage.hints import hint, is_missing_bucket
 
 _CODECS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 _BUFFER = 1 << 16  # bytes read at a time; as much before the break of a cut file is lost
@@ -48,7 +48,7 @@ class DataFile:
 
     def refused(self, error: BaseException) -> str:
         """Say why the file is not read, for its row in the quarantine."""
-        return self.problem or f"file cannot be read: {plain(error)}"
+        return self.problem or f"file cannot be read: {without_credentials(error)}"
 
 
 def is_local(fs: Any) -> bool:
@@ -69,7 +69,7 @@ def storage_errors(source: SourceBase) -> Iterator[None]:
         raise
     except Exception as error:
         raise SourceError(
-            f"source {source.name}: cannot look at {source.path}: {plain(error)}"
+            f"source {source.name}: cannot look at {source.path}: {without_credentials(error)}"
             f"{hint(error, path=source.path)}"
         ) from error
 
@@ -99,7 +99,7 @@ def find_files(source: SourceBase, *, suffixes: Sequence[str]) -> list[DataFile]
         # A pattern can lead through a closed folder in two ways.
         found = sorted(set(_expand(fs, path, wanted=wanted)), key=lambda item: item[0])
         if not found:
-            provoke(fs, path)
+            raise_for_access(fs, path)
     if not found:
         raise SourceError(
             f"source {source.name}: path {source.path} has no file to read; "
@@ -128,7 +128,7 @@ def _expand(fs: Any, path: str, *, wanted: tuple[str, ...]) -> list[tuple[str, s
         return []
     if local:
         files = [(item, None) for item in fs.glob(path) if not os.path.isdir(item)]
-        return files + [(item, _closed(item)) for item in _closed_folders(fs, path)]
+        return files + [(item, is_closed(item)) for item in _closed_folders(fs, path)]
     infos = fs.glob(path, detail=True)
     return [(item, None) for item, info in infos.items() if info["type"] != "directory"]
 
@@ -154,11 +154,11 @@ def _closed_folders(fs: Any, pattern: str) -> Iterator[str]:
                 yield folder
 
 
-def _closed(folder: str) -> str:
+def is_closed(folder: str) -> str:
     try:
         os.scandir(folder).close()
     except OSError as error:
-        return f"folder cannot be read: {plain(error)}"
+        return f"folder cannot be read: {without_credentials(error)}"
     return "folder cannot be read: its files may not be opened"
 
 
@@ -166,7 +166,7 @@ def _hidden(path: str) -> bool:
     return any(part.startswith((".", "_")) and part != "." for part in path.split("/"))
 
 
-def provoke(fs: Any, path: str) -> None:
+def raise_for_access(fs: Any, path: str) -> None:
     """Raise what `isfile` and `glob` keep to themselves; that nothing is there is no error."""
     base = path
     while any(sign in base for sign in _MAGIC):
@@ -174,7 +174,7 @@ def provoke(fs: Any, path: str) -> None:
     try:
         fs.info(base)
     except FileNotFoundError as error:
-        if no_bucket(error):
+        if is_missing_bucket(error):
             raise
 
 
@@ -208,7 +208,7 @@ def _as_os_errors() -> Iterator[None]:
     except READ_ERRORS:
         raise
     except Exception as error:
-        raise OSError(plain(error)) from error
+        raise OSError(without_credentials(error)) from error
 
 
 class _Remote(io.RawIOBase):
@@ -255,7 +255,7 @@ def open_binary(file: DataFile) -> Iterator[IO[bytes]]:
             yield io.BufferedReader(stream, _BUFFER)
 
 
-def plain(error: BaseException) -> str:
+def without_credentials(error: BaseException) -> str:
     """Say an error in a few plain words, without its traceback or error number."""
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(words.split())[:300] or type(error).__name__
@@ -277,7 +277,7 @@ def check_files(
         try:
             problem = look(file)
         except READ_ERRORS as error:
-            problem = plain(error)
+            problem = without_credentials(error)
         if problem:
             problems.append(f"{file.path}: {problem}")
     if len(problems) == len(files):

@@ -16,11 +16,17 @@ import pyarrow as pa
 
 from pipeline.config.sources import ImageFolderSource
 from pipeline.errors import SourceError
-from pipeline.ingestion.sources.base import SourceBatch, gathered
-from pipeline.ingestion.sources.files import file_system, is_local, plain, provoke, storage_errors
-from pipeline.ingestion.sources.tabular import rejected
-from pipeline.ingestion.sources.walking import NOT_REGULAR, Found, walk
-from pipeline.schemas import ROWS
+from pipeline.ingestion.sources.base import SourceBatch, gather_batches
+from pipeline.ingestion.sources.files import (
+    file_system,
+    is_local,
+    raise_for_access,
+    storage_errors,
+    without_credentials,
+)
+from pipeline.ingestion.sources.tabular import reject_rows
+from pipeline.ingestion.sources.walking import NOT_REGULAR, FoundPath, walk
+from pipeline.storage.schemas import ROWS
 
 EXTENSIONS = frozenset(
     {
@@ -50,7 +56,7 @@ class ImageFolder:
         where = f"source {self.name}: path {self.config.path}"
         with storage_errors(self.config):
             if not fs.isdir(path):
-                provoke(fs, path)
+                raise_for_access(fs, path)
                 raise SourceError(f"{where} is not a folder; give an existing folder of pictures")
             fs.ls(path)
             first = next(self._found(fs, path), None)
@@ -59,7 +65,7 @@ class ImageFolder:
 
     def batches(self, *, rows: int) -> Iterator[SourceBatch]:
         """See `Source.batches`."""
-        return gathered(self._pieces(rows), rows=rows)
+        return gather_batches(self._pieces(rows), rows=rows)
 
     def _pieces(self, rows: int) -> Iterator[SourceBatch]:
         fs, path = file_system(self.config)
@@ -68,13 +74,13 @@ class ImageFolder:
         while chunk := self._next(found, rows):
             keys = [key for key, reason in chunk if reason is None]
             entries = [(key, reason, None) for key, reason in chunk if reason is not None]
-            yield SourceBatch(_rows(keys, root=root), rejected(self.name, entries))
+            yield SourceBatch(_rows(keys, root=root), reject_rows(self.name, entries))
 
-    def _next(self, found: Iterator[Found], rows: int) -> list[Found]:
+    def _next(self, found: Iterator[FoundPath], rows: int) -> list[FoundPath]:
         with storage_errors(self.config):
             return list(islice(found, rows))
 
-    def _found(self, fs: Any, path: str) -> Iterator[Found]:
+    def _found(self, fs: Any, path: str) -> Iterator[FoundPath]:
         if is_local(fs):
             return _local(os.path.abspath(path), recursive=self.config.recursive)
         return _remote(fs, path, recursive=self.config.recursive)
@@ -110,7 +116,7 @@ def _rows(keys: list[str], *, root: str) -> pa.Table:
     return pa.table({name: columns.get(name, nothing) for name in ROWS.names}, schema=ROWS)
 
 
-def _remote(fs: Any, path: str, *, recursive: bool) -> Iterator[Found]:
+def _remote(fs: Any, path: str, *, recursive: bool) -> Iterator[FoundPath]:
     depth = None if recursive else 1
     for item in sorted(fs.find(path, maxdepth=depth)):
         key = posixpath.relpath(item, path)
@@ -120,7 +126,7 @@ def _remote(fs: Any, path: str, *, recursive: bool) -> Iterator[Found]:
             yield key, None
 
 
-def _local(root: str, *, recursive: bool) -> Iterator[Found]:
+def _local(root: str, *, recursive: bool) -> Iterator[FoundPath]:
     """The pictures of a local folder; of what cannot be read, all that may be one."""
     for key, reason in walk(root, recursive=recursive):
         if reason is not None:
@@ -133,7 +139,7 @@ def _local(root: str, *, recursive: bool) -> Iterator[Found]:
                 if is_picture(_start(os.path.join(root, key))):
                     yield key, None
             except OSError as error:
-                yield key, f"cannot be read: {plain(error)}"
+                yield key, f"cannot be read: {without_credentials(error)}"
 
 
 def _known(key: str) -> bool:

@@ -14,24 +14,24 @@ import pyarrow as pa
 from pipeline.arrays import chunks
 from pipeline.config.sources import JsonlSource
 from pipeline.errors import ConfigError
-from pipeline.ingestion.sources.base import SourceBatch, gathered
+from pipeline.ingestion.sources.base import SourceBatch, gather_batches
 from pipeline.ingestion.sources.files import (
     READ_ERRORS,
     DataFile,
     check_files,
     find_files,
     open_binary,
-    plain,
+    without_credentials,
 )
 from pipeline.ingestion.sources.tabular import (
     RAW_LIMIT,
-    build,
+    build_batch,
     check_columns,
-    needed,
-    printable,
-    rejected,
+    needed_columns,
+    printable_text,
+    reject_rows,
 )
-from pipeline.schemas import STRINGS
+from pipeline.storage.schemas import STRINGS
 
 _PROBE = 1000  # lines in which `check` looks for the columns
 _LINE_LIMIT = 1 << 26  # bytes; a longer line is no record but a file of another kind
@@ -63,7 +63,7 @@ class JsonlFiles:
 
     def batches(self, *, rows: int) -> Iterator[SourceBatch]:
         """See `Source.batches`."""
-        return gathered(self._pieces(rows), rows=rows)
+        return gather_batches(self._pieces(rows), rows=rows)
 
     def _pieces(self, rows: int) -> Iterator[SourceBatch]:
         for file in self._files():
@@ -92,11 +92,13 @@ class JsonlFiles:
         return None
 
     def _batch(self, lines: list[Line], *, file: DataFile) -> SourceBatch:
-        names = dict.fromkeys(name for _, name in needed(self.config.columns))
+        names = dict.fromkeys(name for _, name in needed_columns(self.config.columns))
         numbers = [line.number for line in lines if line.item is not None]
         objects = [line.item for line in lines if line.item is not None]
-        raw = {name: pa.array([text(o.get(name)) for o in objects], pa.string()) for name in names}
-        batch = build(
+        raw = {
+            name: pa.array([json_text(o.get(name)) for o in objects], pa.string()) for name in names
+        }
+        batch = build_batch(
             pa.table(raw),
             locations=pa.array([f"{file.name}:{number}" for number in numbers], pa.string()),
             columns=self.config.columns,
@@ -108,13 +110,13 @@ class JsonlFiles:
             (
                 f"{file.name}:{line.number}" if line.number else file.name,
                 line.reason,
-                None if line.raw is None else printable(line.raw),
+                None if line.raw is None else printable_text(line.raw),
             )
             for line in lines
             if line.item is None
         ]
         return SourceBatch(
-            batch.rows, pa.concat_tables([rejected(self.name, entries), batch.rejected])
+            batch.rows, pa.concat_tables([reject_rows(self.name, entries), batch.rejected])
         )
 
     def _attributes(self, objects: list[Object]) -> pa.Array:
@@ -127,7 +129,7 @@ class JsonlFiles:
             for name, value in item.items():
                 if name in taken or (chosen is not None and name not in chosen):
                     continue
-                word = text(value)
+                word = json_text(value)
                 if word:
                     names.append(name)
                     values.append(word)
@@ -140,7 +142,7 @@ class JsonlFiles:
         )
 
 
-def text(value: Any) -> str | None:
+def json_text(value: Any) -> str | None:
     """Return a JSON value as a string: strings as they are, null as None, others compact JSON."""
     if value is None or type(value) is str:
         return value
@@ -163,7 +165,7 @@ def _lines(file: DataFile, *, id_column: str) -> Iterator[Line]:
                 elif not data.isspace():
                     yield _parse(data, number=number, id_column=id_column)
     except READ_ERRORS as error:
-        early = f"file ends early after line {number}: {plain(error)}"
+        early = f"file ends early after line {number}: {without_credentials(error)}"
         yield Line(0, None, early if number else file.refused(error))
 
 

@@ -15,21 +15,21 @@ from numpy.typing import NDArray
 from pipeline.arrays import chunks
 from pipeline.config.sources import ParquetSource
 from pipeline.errors import ConfigError
-from pipeline.ingestion.sources.base import SourceBatch, gathered
+from pipeline.ingestion.sources.base import SourceBatch, gather_batches
 from pipeline.ingestion.sources.files import (
     READ_ERRORS,
     DataFile,
     check_files,
     find_files,
     open_file,
-    plain,
+    without_credentials,
 )
 from pipeline.ingestion.sources.tabular import (
     attribute_names,
-    build,
+    build_batch,
     check_columns,
-    needed,
-    rejected,
+    needed_columns,
+    reject_rows,
 )
 
 _BINARY = (
@@ -54,21 +54,21 @@ class ParquetFiles:
         check_files(self.name, find_files(self.config, suffixes=_SUFFIXES), self._look)
 
     def _look(self, file: DataFile) -> None:
-        with _opened(file) as parquet:
+        with _open(file) as parquet:
             self._check_schema(parquet.schema_arrow, where=file.path)
 
     def batches(self, *, rows: int) -> Iterator[SourceBatch]:
         """See `Source.batches`."""
-        return gathered(self._pieces(rows), rows=rows)
+        return gather_batches(self._pieces(rows), rows=rows)
 
     def _pieces(self, rows: int) -> Iterator[SourceBatch]:
         for file in find_files(self.config, suffixes=_SUFFIXES):
             try:
-                with _opened(file) as parquet:
+                with _open(file) as parquet:
                     yield from self._groups(parquet, file=file, rows=rows)
             except READ_ERRORS as error:
                 entry = (file.name, file.refused(error), None)
-                yield SourceBatch.of_rejected(rejected(self.name, [entry]))
+                yield SourceBatch.of_rejected(reject_rows(self.name, [entry]))
 
     def _groups(
         self, parquet: pq.ParquetFile, *, file: DataFile, rows: int
@@ -82,28 +82,28 @@ class ParquetFiles:
             try:
                 for part in parquet.iter_batches(few, row_groups=[group], columns=names):
                     # A dictionary can make a batch far larger than the file says.
-                    for piece in chunks.portions(chunks.row_bytes(part)):
+                    for piece in chunks.chunk_bounds(chunks.row_bytes(part)):
                         table = pa.Table.from_batches([part[piece]]).select(names)
                         yield self._batch(table, file=file, first=at)
                         at += table.num_rows
             except READ_ERRORS as error:
-                reason = f"row group {group} cannot be read: {plain(error)}"
+                reason = f"row group {group} cannot be read: {without_credentials(error)}"
                 for start in range(at, end, rows):
                     lost = range(start, min(end, start + rows))
                     entries = [(f"{file.name}:{number}", reason, None) for number in lost]
-                    yield SourceBatch.of_rejected(rejected(self.name, entries))
+                    yield SourceBatch.of_rejected(reject_rows(self.name, entries))
             at = end
 
     def _names(self, schema: pa.Schema) -> list[str]:
         """Columns to read, in the file's order."""
-        wanted = {name for _, name in needed(self.config.columns)}
+        wanted = {name for _, name in needed_columns(self.config.columns)}
         wanted.update(attribute_names(self.config.columns, schema.names))
         return [name for name in schema.names if name in wanted]
 
     def _check_schema(self, schema: pa.Schema, *, where: str) -> None:
         columns = self.config.columns
         check_columns(columns, schema.names, where=f"source {self.name}: {where}")
-        for field, name in needed(columns):
+        for field, name in needed_columns(columns):
             kind = schema.field(name).type
             is_bytes = any(test(kind) for test in _BINARY)
             if field == "columns.image_bytes" and not is_bytes:
@@ -127,13 +127,13 @@ class ParquetFiles:
             if name == image:
                 columns[name] = column.cast(pa.binary())
             else:
-                columns[name], wrong = strings(column)
+                columns[name], wrong = as_text(column)
                 bad |= wrong
         raw = pa.table(columns)
         numbers = range(first, first + table.num_rows)
         locations = pa.array([f"{file.name}:{number}" for number in numbers], pa.string())
         entries = [(locations[int(i)].as_py(), "invalid UTF-8", None) for i in np.flatnonzero(bad)]
-        good = build(
+        good = build_batch(
             raw.filter(pa.array(~bad)) if entries else raw,
             locations=locations.filter(pa.array(~bad)) if entries else locations,
             columns=self.config.columns,
@@ -141,7 +141,7 @@ class ParquetFiles:
             image_root=self.config.image_root or file.folder,
         )
         return SourceBatch(
-            good.rows, pa.concat_tables([rejected(self.name, entries), good.rejected])
+            good.rows, pa.concat_tables([reject_rows(self.name, entries), good.rejected])
         )
 
 
@@ -156,7 +156,7 @@ def _rows_at_a_time(group: pq.RowGroupMetaData, names: list[str]) -> int:
     return max(1, int(chunks.LIMIT * group.num_rows // max(size, 1)))
 
 
-def strings(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
+def as_text(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
     """Return a column as strings, times in ISO 8601 (UTC), nested values as compact JSON.
 
     The second array marks values whose bytes are not UTF-8; they are null in the first. Parquet
@@ -165,7 +165,7 @@ def strings(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
     kind = column.type
     fine = np.zeros(len(column), dtype=bool)
     if pa.types.is_dictionary(kind):
-        return strings(column.dictionary_decode())
+        return as_text(column.dictionary_decode())
     if pa.types.is_timestamp(kind):
         if kind.tz:
             column = column.cast(pa.timestamp(kind.unit, "UTC"))
@@ -200,7 +200,7 @@ def _is_utf8(value: bytes | None) -> bool:
 
 
 @contextmanager
-def _opened(file: DataFile) -> Iterator[pq.ParquetFile]:
+def _open(file: DataFile) -> Iterator[pq.ParquetFile]:
     with open_file(file) as stream, pq.ParquetFile(stream) as parquet:
         groups = map(parquet.metadata.row_group, range(parquet.num_row_groups))
         if max((group.total_byte_size for group in groups), default=0) <= chunks.LIMIT:

@@ -12,17 +12,17 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.times import parse_times
 from pipeline.config.sources import Columns
 from pipeline.errors import ConfigError
 from pipeline.ingestion.sources.base import SourceBatch
-from pipeline.schemas import QUARANTINE, ROWS, STRINGS, WHEN
+from pipeline.ingestion.times import parse_times
+from pipeline.storage.schemas import QUARANTINE, ROWS, STRINGS, WHEN
 
 RAW_LIMIT = 2000  # characters of a bad row kept for the eye
 _ABSOLUTE = r"^(/|[A-Za-z][A-Za-z0-9+.-]*://)"
 
 
-def needed(columns: Columns) -> list[tuple[str, str]]:
+def needed_columns(columns: Columns) -> list[tuple[str, str]]:
     """List the columns a configuration names, each with its field: ('columns.text', 'title')."""
     single = {"id": columns.id, "image": columns.image, "image_bytes": columns.image_bytes}
     pairs = [(f"columns.{field}", value) for field, value in single.items() if value]
@@ -43,7 +43,7 @@ def check_columns(columns: Columns, present: Sequence[str], *, where: str) -> No
     twice = sorted({name for name in present if list(present).count(name) > 1})
     if twice:
         raise ConfigError(f"{where}: column name used twice: {', '.join(twice)}; rename one")
-    for field, name in needed(columns):
+    for field, name in needed_columns(columns):
         if name not in present:
             raise ConfigError(
                 f"{where}: {field} names '{name}', which is not there; "
@@ -58,7 +58,7 @@ def attribute_names(columns: Columns, present: Iterable[str]) -> list[str]:
     return [name for name in chosen if name not in taken]
 
 
-def build(
+def build_batch(
     raw: pa.Table,
     *,
     locations: pa.Array,
@@ -78,7 +78,7 @@ def build(
         attributes: a ready map, where the caller has it; else made from `raw`.
     """
     raw = raw.combine_chunks()
-    column = {name: _filled(_one(raw[name])) for name in raw.column_names}
+    column = {name: _fill(_one(raw[name])) for name in raw.column_names}
     if attributes is None:
         names = attribute_names(columns, raw.column_names)
         attributes = _maps(names, [column[name] for name in names], rows=raw.num_rows)
@@ -106,41 +106,45 @@ def build(
         return SourceBatch(table, QUARANTINE.empty_table())
     bad = pc.is_null(key)
     entries = [
-        (location, "missing id", show(row))
+        (location, "missing id", show_value(row))
         for location, row in zip(
             locations.filter(bad).to_pylist(), raw.filter(bad).to_pylist(), strict=True
         )
     ]
-    return SourceBatch(table.filter(pc.invert(bad)), rejected(source, entries))
+    return SourceBatch(table.filter(pc.invert(bad)), reject_rows(source, entries))
 
 
-def rejected(source: str, entries: Sequence[tuple[str, str, str | None]]) -> pa.Table:
+def reject_rows(source: str, entries: Sequence[tuple[str, str, str | None]]) -> pa.Table:
     """Make quarantine rows of (location, reason, raw); raw is cut to 2,000 characters."""
     rows = [
         {
             "source": source,
-            "location": printable(location),
-            "reason": printable(reason),
-            "raw": None if raw is None else printable(raw)[:RAW_LIMIT],
+            "location": printable_text(location),
+            "reason": printable_text(reason),
+            "raw": None if raw is None else printable_text(raw)[:RAW_LIMIT],
         }
         for location, reason, raw in entries
     ]
     return pa.Table.from_pylist(rows, schema=QUARANTINE)
 
 
-def printable(text: str | bytes) -> str:
+def printable_text(text: str | bytes) -> str:
     """Return text that is valid UTF-8; bytes that are not become \\xNN."""
-    data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) and _odd(text) else text
+    data = (
+        text.encode("utf-8", "surrogateescape")
+        if isinstance(text, str) and _odd_values(text)
+        else text
+    )
     return data.decode("utf-8", "backslashreplace") if isinstance(data, bytes) else data
 
 
-def show(row: dict[str, object]) -> str:
+def show_value(row: dict[str, object]) -> str:
     """Show a row as compact JSON without its nulls and binary values."""
     kept = {k: v for k, v in row.items() if v is not None and not isinstance(v, bytes)}
     return orjson.dumps(kept, default=str).decode()
 
 
-def _odd(text: str) -> bool:
+def _odd_values(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -155,7 +159,7 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
     return joined.chunk(0) if joined.num_chunks else pa.nulls(0, column.type)
 
 
-def _filled(column: pa.Array) -> pa.Array:
+def _fill(column: pa.Array) -> pa.Array:
     """Make empty strings null: CSV cannot tell them apart, so no format does."""
     return _blank_to_null(column) if column.type == pa.string() else column
 

@@ -6,13 +6,13 @@ import os
 import stat
 from collections.abc import Iterator
 
-Found = tuple[str, str | None]  # path below the folder, why it cannot be read (None: it can)
+FoundPath = tuple[str, str | None]  # path below the folder, why it cannot be read (None: it can)
 
 READ_ALREADY = "symbolic link to a folder that is read already, or around it"
 NOT_REGULAR = "not a regular file"
 
 
-def walk(root: str, *, recursive: bool = True) -> Iterator[Found]:
+def walk(root: str, *, recursive: bool = True) -> Iterator[FoundPath]:
     """Walk real folders first, then linked ones; no folder is read twice.
 
     Links to folders wait in order, so that a file's path never depends on whether a link to its
@@ -27,14 +27,14 @@ def walk(root: str, *, recursive: bool = True) -> Iterator[Found]:
         if _inode(target) in seen or (os.path.realpath(root) + os.sep).startswith(
             target.rstrip(os.sep) + os.sep
         ):
-            yield _checked(link, READ_ALREADY)
+            yield _check(link, READ_ALREADY)
             continue
         yield from _folder(root, below=link, recursive=True, seen=seen, links=links)
 
 
 def _folder(
     root: str, *, below: str, recursive: bool, seen: set[tuple[int, int]], links: list[str]
-) -> Iterator[Found]:
+) -> Iterator[FoundPath]:
     waiting = [below]
     while waiting:
         here = waiting.pop()
@@ -42,7 +42,7 @@ def _folder(
             seen.add(_inode(os.path.join(root, here)))
             entries = sorted(os.scandir(os.path.join(root, here)), key=lambda entry: entry.name)
         except OSError as error:
-            yield _checked(here or ".", f"folder cannot be read: {error.strerror}")
+            yield _check(here or ".", f"folder cannot be read: {error.strerror}")
             continue
         folders = []
         for entry in entries:
@@ -54,7 +54,7 @@ def _folder(
             elif os.path.isdir(entry.path):  # a link; false for one that leads nowhere
                 links.extend([key] if recursive else [])
             else:
-                yield _checked(key, _problem(entry.path))
+                yield _check(key, _problem(entry.path))
         waiting.extend(reversed(folders if recursive else []))
 
 
@@ -67,7 +67,7 @@ def _problem(path: str) -> str | None:
         return f"cannot be read: {error.strerror}"
 
 
-def _checked(key: str, reason: str | None) -> Found:
+def _check(key: str, reason: str | None) -> FoundPath:
     try:
         key.encode()
     except UnicodeEncodeError:

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays.kernel import Positions
-from pipeline.arrays.times import parse_times
 from pipeline.errors import ConfigError
+from pipeline.ingestion.times import parse_times
 
 Floats = npt.NDArray[np.float32]
 Values = npt.NDArray[np.floating[Any]]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy.sparse import csr_matrix
 
-from pipeline.schemas import WORD_COUNTS
+from pipeline.storage.schemas import WORD_COUNTS
 
 FEATURES = 1 << 20
 # Learned again when there are this many times as many distinct texts as then, or as few.
@@ -22,7 +22,7 @@ OUTGROWN = 2.0
 
 
 @dataclass(frozen=True)
-class WordFrequencies:
+class DocumentFrequencies:
     """Document counts of hashed words.
 
     Attributes:
@@ -35,7 +35,7 @@ class WordFrequencies:
     counts: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, words: csr_matrix) -> WordFrequencies:
+    def of(cls, words: csr_matrix) -> DocumentFrequencies:
         """Count the columns of a binary (texts, FEATURES) matrix."""
         counts = np.bincount(words.indices, minlength=FEATURES)
         places = np.flatnonzero(counts)
@@ -60,7 +60,7 @@ class WordFrequencies:
         return pa.table([pa.array(column) for column in columns], schema=WORD_COUNTS)
 
     @classmethod
-    def from_table(cls, table: pa.Table) -> WordFrequencies:
+    def from_table(cls, table: pa.Table) -> DocumentFrequencies:
         """Read back what `table` gave, its rows in any order."""
         rows = table.sort_by("place")
         place, texts = (np.asarray(rows[name], np.int64) for name in WORD_COUNTS.names)

@@ -12,15 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_matrix
 
-from pipeline.arrays.chunks import cut, portions
+from pipeline.arrays.aliases import Scores
+from pipeline.arrays.chunks import chunk_bounds, iter_chunks
 from pipeline.arrays.kernel import Positions
-from pipeline.arrays.lookup import distinct, numbered
-from pipeline.arrays.parallel import in_order
-from pipeline.matching.comparison.document_frequencies import FEATURES, WordFrequencies
+from pipeline.arrays.lookup import factorize, sorted_unique
+from pipeline.arrays.parallel import map_in_order
+from pipeline.matching.comparison.document_frequencies import FEATURES, DocumentFrequencies
 from pipeline.matching.comparison.tokens import PORTION, Letters, Tokens
 from pipeline.matching.comparison.unmatched_words import conflicting_words
 
-Scores = npt.NDArray[np.float32]
 Rows = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]
 Looked = TypeVar("Looked")
 
@@ -51,7 +51,7 @@ class TextEvidence:
     code_agreement: Scores
 
 
-class TextComparer:
+class TextComparison:
     """Compares pairs among one list of distinct texts.
 
     Args:
@@ -63,21 +63,21 @@ class TextComparer:
     """
 
     def __init__(
-        self, texts: pa.Array, *, threads: int, frequencies: WordFrequencies | None = None
+        self, texts: pa.Array, *, threads: int, frequencies: DocumentFrequencies | None = None
     ) -> None:
         self.texts = texts
         self.threads = threads
         self.lengths = pc.utf8_length(texts).to_numpy(zero_copy_only=False).astype(np.float64)
         long = bool(self.lengths.max(initial=0) > EDIT_CHARACTERS)
         self.heads = pc.utf8_slice_codeunits(texts, 0, EDIT_CHARACTERS) if long else texts
-        parts = list(_in_portions(_looked_at, texts, threads))
+        parts = list(_in_portions(_compared_rows, texts, threads))
         self.words = _matrix([words for words, _, _ in parts])
         self.codes = _matrix([codes for _, codes, _ in parts])
         self.word_count = np.concatenate(
             [np.zeros(0, np.int64), *(spaced for _, _, spaced in parts)]
         )
         del parts
-        self.idf = (frequencies or WordFrequencies.of(self.words)).idf()
+        self.idf = (frequencies or DocumentFrequencies.of(self.words)).idf()
         self.weight = np.asarray(self.words @ self.idf)
         self.code_count = np.diff(self.codes.indptr).astype(np.float64)
 
@@ -88,7 +88,7 @@ class TextComparer:
         lengths = self.lengths[left], self.lengths[right]
         ratio = np.minimum(*lengths) / np.maximum(np.maximum(*lengths), 1)
         one = np.ones(len(left), np.float32)
-        return TextEvidence(_rounded(np.minimum(overlap + 1e-4, 1)), one, _rounded(ratio), one)
+        return TextEvidence(_round(np.minimum(overlap + 1e-4, 1)), one, _round(ratio), one)
 
     def compare(self, left: Positions, right: Positions, *, edits: bool = True) -> TextEvidence:
         """Evidence for each pair of rows of the texts.
@@ -97,7 +97,7 @@ class TextComparer:
             edits: False: the edit similarity, which costs the most, is left at the 1 it may be.
         """
         words = np.diff(self.words.indptr).astype(np.int64)
-        parts = portions(words[left] + words[right], limit=COMPARED_WORDS)
+        parts = chunk_bounds(words[left] + words[right], limit=COMPARED_WORDS)
         found = [self._compare(left[part], right[part], edits) for part in parts]
         names = [field.name for field in fields(TextEvidence)]
         empty = np.zeros(0, np.float32)
@@ -115,10 +115,10 @@ class TextComparer:
         lengths = self.lengths[left], self.lengths[right]
         one = np.ones(len(left), np.float32)
         return TextEvidence(
-            token_overlap=_rounded(np.asarray(common) / np.maximum(union, 1e-9)),
-            edit_similarity=_rounded(self._edit(left, right)) if edits else one,
-            length_ratio=_rounded(np.minimum(*lengths) / np.maximum(np.maximum(*lengths), 1)),
-            code_agreement=_rounded(agreement),
+            token_overlap=_round(np.asarray(common) / np.maximum(union, 1e-9)),
+            edit_similarity=_round(self._edit(left, right)) if edits else one,
+            length_ratio=_round(np.minimum(*lengths) / np.maximum(np.maximum(*lengths), 1)),
+            code_agreement=_round(agreement),
         )
 
     def conflicts(self, left: Positions, right: Positions) -> npt.NDArray[np.int64]:
@@ -128,7 +128,7 @@ class TextComparer:
     def _edit(self, left: Positions, right: Positions) -> Scores:
         from rapidfuzz import fuzz, process
 
-        rows, place = numbered(np.concatenate([left, right]))
+        rows, place = factorize(np.concatenate([left, right]))
         heads = list(map(str.casefold, self.heads.take(pa.array(rows)).to_pylist()))
         first, second = np.split(np.array(heads, object)[place], 2)
         scores = process.cpdist(
@@ -145,10 +145,10 @@ def words_of(texts: pa.Array, *, threads: int = 1) -> csr_matrix:
 def _in_portions(
     look: Callable[[pa.Array], Looked], texts: pa.Array, threads: int
 ) -> Iterator[Looked]:
-    return in_order(look, cut(texts, limit=PORTION), workers=min(threads, PORTIONS))
+    return map_in_order(look, iter_chunks(texts, limit=PORTION), workers=min(threads, PORTIONS))
 
 
-def _looked_at(texts: pa.Array) -> tuple[Rows, Rows, npt.NDArray[np.int64]]:
+def _compared_rows(texts: pa.Array) -> tuple[Rows, Rows, npt.NDArray[np.int64]]:
     """Hashed words and codes of some texts, and how many words each has between spaces."""
     letters = Letters(texts)
     spaced = pc.list_value_length(pc.utf8_split_whitespace(texts))
@@ -157,7 +157,7 @@ def _looked_at(texts: pa.Array) -> tuple[Rows, Rows, npt.NDArray[np.int64]]:
 
 def _places(tokens: Tokens) -> Rows:
     """Distinct hashed words of each text, one text after another, and how many each has."""
-    key = distinct([tokens.text * FEATURES + _hashed(tokens.words)[tokens.number]])
+    key = sorted_unique([tokens.text * FEATURES + _hash(tokens.words)[tokens.number]])
     text, place = np.divmod(key, FEATURES)
     return place.astype(np.int32), np.bincount(text, minlength=len(tokens.count))
 
@@ -171,7 +171,7 @@ def _matrix(rows: Sequence[Rows]) -> csr_matrix:
     return csr_matrix((ones, places, starts), shape=(len(counts), FEATURES))
 
 
-def _hashed(words: pa.Array) -> npt.NDArray[np.int64]:
+def _hash(words: pa.Array) -> npt.NDArray[np.int64]:
     """(k,) place of each word: the hash that catalogs keep word frequencies under."""
     from sklearn.utils import murmurhash3_32
 
@@ -179,5 +179,5 @@ def _hashed(words: pa.Array) -> npt.NDArray[np.int64]:
     return np.asarray(np.abs(found) % FEATURES)
 
 
-def _rounded(values: npt.NDArray[np.float64] | Scores) -> Scores:
+def _round(values: npt.NDArray[np.float64] | Scores) -> Scores:
     return np.round(values, 4).astype(np.float32)

@@ -97,16 +97,16 @@ class _Block:
         self.lengths = np.array([len(text) for text in self.texts], np.float32)
         whole = [text.casefold() for text in self.texts]
         self.words = _words(whole)
-        self.weighted = _reweighted(self.words, self.weights.idf("words"))
+        self.weighted = _reweight(self.words, self.weights.idf("words"))
         self.weight = _sums(self.weighted)
-        self.grams = _reweighted(_grams(whole), self.weights.idf("grams"))
+        self.grams = _reweight(_grams(whole), self.weights.idf("grams"))
         self.gram_norm = np.sqrt(_sums(self.grams.multiply(self.grams)))
         codes = [" ".join(_CODE.findall(_JOINER.sub("", text))) for text in whole]
         numbers = [_NUMBER.findall(text.replace(",", "")) for text in whole]
         self.counted = {
-            "code": _hashed(codes, token_pattern=r"\S+"),
-            "code_gram": _hashed(codes, analyzer="char", ngram_range=(4, 4)),
-            "number": _hashed([" ".join(found) for found in numbers], token_pattern=r"\S+"),
+            "code": _hash(codes, token_pattern=r"\S+"),
+            "code_gram": _hash(codes, analyzer="char", ngram_range=(4, 4)),
+            "number": _hash([" ".join(found) for found in numbers], token_pattern=r"\S+"),
         }
         self.counts = {
             name: np.diff(matrix.indptr).astype(np.float32) for name, matrix in self.counted.items()
@@ -237,14 +237,14 @@ def learn_weights(
 
 
 def _words(texts: Sequence[str]) -> csr_matrix:
-    return _hashed(texts, token_pattern=r"(?u)\b\w+\b")
+    return _hash(texts, token_pattern=r"(?u)\b\w+\b")
 
 
 def _grams(texts: Sequence[str]) -> csr_matrix:
-    return _hashed(texts, analyzer="char_wb", ngram_range=(3, 3))
+    return _hash(texts, analyzer="char_wb", ngram_range=(3, 3))
 
 
-def _hashed(texts: Sequence[str], **how: object) -> csr_matrix:
+def _hash(texts: Sequence[str], **how: object) -> csr_matrix:
     """Binary float32 (n, HASHED) matrix of what `how` finds in case-folded texts."""
     from sklearn.feature_extraction.text import HashingVectorizer
 
@@ -259,7 +259,7 @@ def _hashed(texts: Sequence[str], **how: object) -> csr_matrix:
     return matrix
 
 
-def _reweighted(matrix: csr_matrix, weights: Floats) -> csr_matrix:
+def _reweight(matrix: csr_matrix, weights: Floats) -> csr_matrix:
     out = matrix.copy()
     out.data = weights[out.indices]
     return out

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-Flags = npt.NDArray[np.bool_]
+from pipeline.arrays.aliases import Flags
+
 Places = npt.NDArray[np.int64]
 
 # Bytes of the texts whose letters are looked at in one go: they take ten times that, and what
@@ -98,7 +99,7 @@ class Letters:
         """The words that begin at `starts` and are made of the `kept` letters up to the next."""
         letters = np.cumsum(kept, dtype=np.int32)
         before = np.append(letters[starts] - 1, letters[-1]).astype(np.int64)
-        encoded = strings(self.code[kept], before).dictionary_encode()
+        encoded = token_strings(self.code[kept], before).dictionary_encode()
         return Tokens(
             encoded.dictionary,
             encoded.indices.to_numpy(),
@@ -138,7 +139,7 @@ def _kind(letter: str) -> int:
     )
 
 
-def strings(code: npt.NDArray[np.uint32], starts: Places) -> pa.Array:
+def token_strings(code: npt.NDArray[np.uint32], starts: Places) -> pa.Array:
     """(n,) large_string out of code points.
 
     Args:
@@ -152,7 +153,7 @@ def strings(code: npt.NDArray[np.uint32], starts: Places) -> pa.Array:
     return pa.Array.from_buffers(pa.large_string(), len(starts) - 1, buffers)
 
 
-def spans(starts: Places, lengths: Places) -> Places:
+def token_spans(starts: Places, lengths: Places) -> Places:
     """Every position of spans that begin at `starts`, one span after another."""
     before = np.cumsum(lengths) - lengths
     return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))

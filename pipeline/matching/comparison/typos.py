@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rapidfuzz import fuzz, process
 
-from pipeline.arrays.chunks import portions
-from pipeline.matching.comparison.tokens import DIGIT, codes_of, kinds_of, spans
+from pipeline.arrays.aliases import Flags
+from pipeline.arrays.chunks import chunk_bounds
+from pipeline.matching.comparison.tokens import DIGIT, codes_of, kinds_of, token_spans
 
 Places = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 # Above this indel similarity (0 … 100) two words are one word and a typo. 'male' and 'female' have
 # 80, 'men' and 'women' 75; a dropped letter in a word of five leaves 89.
@@ -25,7 +25,7 @@ COMPARED = 1 << 20
 
 
 @dataclass(frozen=True)
-class Lone:
+class UnmatchedWords:
     """Words that one text of a pair has and the other lacks, ascending by pair.
 
     Attributes:
@@ -36,9 +36,9 @@ class Lone:
     word: Places
     side: Flags
 
-    def take(self, rows: Flags) -> Lone:
+    def take(self, rows: Flags) -> UnmatchedWords:
         """Some of them."""
-        return Lone(self.pair[rows], self.word[rows], self.side[rows])
+        return UnmatchedWords(self.pair[rows], self.word[rows], self.side[rows])
 
     def counts(self, pairs: int) -> Places:
         """(2, p) words of the left and of the right text of each pair."""
@@ -90,7 +90,7 @@ class Spelling:
         return np.asarray(alike)
 
 
-def matched(words: pa.Array, lone: Lone, pairs: int) -> Places:
+def match_spellings(words: pa.Array, lone: UnmatchedWords, pairs: int) -> Places:
     """(p,) words of the left text that have a word of their own in the right one.
 
     Each word in its order takes the first that is still free.
@@ -110,16 +110,16 @@ def matched(words: pa.Array, lone: Lone, pairs: int) -> Places:
 
 
 def _edges(
-    spelling: Spelling, left: Lone, right: Lone, pairs: int
+    spelling: Spelling, left: UnmatchedWords, right: UnmatchedWords, pairs: int
 ) -> tuple[Places, Places, Places]:
     """(e,) pair, left word and right word of all that are alike."""
     beside = right.counts(pairs)[1]
     starts = np.cumsum(beside) - beside
     found = [(np.zeros(0, np.int64),) * 3]
-    for part in portions(beside[left.pair], limit=COMPARED):
+    for part in chunk_bounds(beside[left.pair], limit=COMPARED):
         count = beside[left.pair[part]]
         pair, first = (np.repeat(of[part], count) for of in (left.pair, left.word))
-        second = right.word[spans(starts[left.pair[part]], count)]
+        second = right.word[token_spans(starts[left.pair[part]], count)]
         alike = spelling.alike(first, second)
         found.append((pair[alike], first[alike], second[alike]))
     pair, first, second = (np.concatenate(column) for column in zip(*found, strict=True))

@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_matrix
 
-from pipeline.arrays.chunks import portions, value_bytes
-from pipeline.arrays.lookup import distinct, numbered, places, sorted_places
-from pipeline.matching.comparison.tokens import Letters, Tokens, codes_of, spans
-from pipeline.matching.comparison.typos import Lone, matched
+from pipeline.arrays.chunks import chunk_bounds, value_bytes
+from pipeline.arrays.lookup import factorize, positions_in, positions_in_sorted, sorted_unique
+from pipeline.matching.comparison.tokens import Letters, Tokens, codes_of, token_spans
+from pipeline.matching.comparison.typos import UnmatchedWords, match_spellings
 
 Places = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int64]
@@ -41,10 +41,10 @@ def conflicting_words(texts: pa.Array, left: Places, right: Places) -> Counts:
 
     0 when one text only adds to the other. Arguments as of `unmatched`.
     """
-    return np.minimum(*unmatched(texts, left, right))
+    return np.minimum(*unmatched_words(texts, left, right))
 
 
-def unmatched(texts: pa.Array, left: Places, right: Places) -> tuple[Counts, Counts]:
+def unmatched_words(texts: pa.Array, left: Places, right: Places) -> tuple[Counts, Counts]:
     """(p,) and (p,) distinct words of either side that the other cannot account for.
 
     The first is what is lost of the left texts when only the right ones stay.
@@ -54,8 +54,8 @@ def unmatched(texts: pa.Array, left: Places, right: Places) -> tuple[Counts, Cou
     """
     found = np.zeros((2, len(left)), np.int64)
     sizes = value_bytes(texts)
-    for part in portions(sizes[left] + sizes[right], limit=WORDED_BYTES):
-        rows, place = numbered(np.concatenate([left[part], right[part]]))
+    for part in chunk_bounds(sizes[left] + sizes[right], limit=WORDED_BYTES):
+        rows, place = factorize(np.concatenate([left[part], right[part]]))
         tokens = Letters(texts.take(pa.array(rows))).wording()
         found[:, part] = _unmatched(tokens, *np.split(place, 2))
     return found[0], found[1]
@@ -69,14 +69,16 @@ def allowed_conflicts(words: Counts) -> Counts:
 def _unmatched(tokens: Tokens, left: Places, right: Places) -> npt.NDArray[np.int64]:
     """(2, p) for pairs of texts whose words are known."""
     width = len(tokens.words)
-    owned = distinct([tokens.text * width + tokens.number])
-    lone = _lone(owned, len(tokens.count), width, left, right)
-    gone = distinct([np.concatenate([*_rewritten(tokens, owned, left, right)])])
-    lone = lone.take(sorted_places((2 * lone.pair + lone.side) * width + lone.word, gone) < 0)
-    return lone.counts(len(left)) - matched(tokens.words, lone, len(left))
+    owned = sorted_unique([tokens.text * width + tokens.number])
+    lone = _lone_words(owned, len(tokens.count), width, left, right)
+    gone = sorted_unique([np.concatenate([*_rewritten_words(tokens, owned, left, right)])])
+    lone = lone.take(positions_in_sorted((2 * lone.pair + lone.side) * width + lone.word, gone) < 0)
+    return lone.counts(len(left)) - match_spellings(tokens.words, lone, len(left))
 
 
-def _lone(owned: Places, texts: int, width: int, left: Places, right: Places) -> Lone:
+def _lone_words(
+    owned: Places, texts: int, width: int, left: Places, right: Places
+) -> UnmatchedWords:
     """The words that only one text of a pair has.
 
     Args:
@@ -87,10 +89,10 @@ def _lone(owned: Places, texts: int, width: int, left: Places, right: Places) ->
     words = csr_matrix((ones, (owned % width).astype(np.int32), starts), shape=(texts, width))
     difference = words[left] - words[right]
     pair = np.repeat(np.arange(len(left)), np.diff(difference.indptr))
-    return Lone(pair, difference.indices.astype(np.int64), difference.data < 0)
+    return UnmatchedWords(pair, difference.indices.astype(np.int64), difference.data < 0)
 
 
-def _rewritten(
+def _rewritten_words(
     tokens: Tokens, owned: Places, left: Places, right: Places
 ) -> Iterator[npt.NDArray[np.int64]]:
     """Words that one text writes as one word and the other as two, as (2 · pair + side) · width
@@ -101,9 +103,9 @@ def _rewritten(
     starts = np.searchsorted(text, np.arange(len(tokens.count) + 1))
     for side, own, other in ((0, left, right), (1, right, left)):
         count = starts[own + 1] - starts[own]
-        pair, found = np.repeat(np.arange(len(own)), count), spans(starts[own], count)
+        pair, found = np.repeat(np.arange(len(own)), count), token_spans(starts[own], count)
         yield (2 * pair + 1 - side) * width + whole[found]
-        there = sorted_places(other[pair] * width + whole[found], owned) >= 0
+        there = positions_in_sorted(other[pair] * width + whole[found], owned) >= 0
         for half in (first, second):
             yield (2 * pair[there] + side) * width + half[found[there]]
 
@@ -119,7 +121,7 @@ def _halves(tokens: Tokens) -> tuple[Places, Places, Places, Places]:
     first, second = number[at], number[at + 1]
     both = (tokens.words.take(pa.array(half)) for half in (first, second))
     none = pa.scalar("", tokens.words.type)
-    whole = places(pc.binary_join_element_wise(*both, none), tokens.words)
+    whole = positions_in(pc.binary_join_element_wise(*both, none), tokens.words)
     kept = whole >= 0
     return text[at][kept], first[kept], second[kept], whole[kept]
 

@@ -16,24 +16,22 @@ from numpy.typing import NDArray
 
 from pipeline.matching.geometry.keypoints import Keypoints
 from pipeline.matching.geometry.pixels import (
-    Comparison,
     Matrix,
-    area,
-    compare,
-    inverse,
-    linear,
-    moved,
+    PixelComparison,
+    area_of,
+    compare_pixels,
+    inverse_transform,
+    linear_part,
+    move_pixels,
     outlines,
 )
-from pipeline.matching.geometry.transform import Fit, fit
-
-__all__ = ["Alignment", "Keypoints", "align", "reverse", "unlike", "verified"]
+from pipeline.matching.geometry.transform import TransformFit, fit_transform
 
 Outline = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Query:
     """What `verified` asks for; the names are those of `Alignment`."""
 
     inliers: int
@@ -48,10 +46,10 @@ class _Asked:
 # fifth of a degree; a hand that takes a second shot is not.
 _TILTED = 0.25  # degrees
 # Half of what has texture may be covered by bands or blurred by noise.
-_UPRIGHT = _Asked(inliers=8, tight=0.3, agreement=0.55, agreeing=0.4, differing=0.4)
+_UPRIGHT = _Query(inliers=8, tight=0.3, agreement=0.55, agreeing=0.4, differing=0.4)
 # Two garments on one floor reach an agreement of 0.90, but an agreeing of 0.67; heaps of fruit seen
 # twice, not being flat, reach an agreeing of 0.95, but rarely a tight of 0.75.
-_TURNED = _Asked(inliers=8, tight=0.75, agreement=0.9, agreeing=0.7, differing=0.3)
+_TURNED = _Query(inliers=8, tight=0.75, agreement=0.9, agreeing=0.7, differing=0.3)
 # One picture lies in the other, all of it; two shots each show what the other does not.
 _LEAST_SHARED = 0.9  # of one of both
 # Whole pictures that are equal but for a part: written over, or one template around two contents.
@@ -120,15 +118,15 @@ def align(left: Keypoints, right: Keypoints) -> Alignment | None:
     """
     if _order(left) > _order(right):
         back = align(right, left)
-        return None if back is None else reverse(back)
-    fits = [fit(left, right, flipped=flipped) for flipped in (False, True)]
+        return None if back is None else reverse_transform(back)
+    fits = [fit_transform(left, right, flipped=flipped) for flipped in (False, True)]
     found = [one for one in fits if one is not None]
     if not found:
         return None
-    return _described(max(found, key=lambda one: len(one.fine)), left, right)
+    return _describe(max(found, key=lambda one: len(one.fine)), left, right)
 
 
-def verified(alignment: Alignment | None) -> bool:
+def is_verified(alignment: Alignment | None) -> bool:
     """Say whether both are one picture, edited.
 
     The pixels must agree, and the matches must lie where the transform takes them. How much of it
@@ -137,7 +135,7 @@ def verified(alignment: Alignment | None) -> bool:
     """
     if alignment is None or max(alignment.left_share, alignment.right_share) < _LEAST_SHARED:
         return False
-    if _framed(alignment):
+    if _frame(alignment):
         return False
     asked = _UPRIGHT if alignment.tilt < _TILTED else _TURNED
     return (
@@ -149,20 +147,20 @@ def verified(alignment: Alignment | None) -> bool:
     )
 
 
-def unlike(left: Keypoints, right: Keypoints, alignment: Alignment | None) -> bool:
+def are_unlike(left: Keypoints, right: Keypoints, alignment: Alignment | None) -> bool:
     """Say whether both have enough to compare and one is yet not found in the other, edited.
 
     Two photographs of like things or of one scene, or a template, frame or ground around two
     contents; also a copy that was edited beyond recognition.
     """
-    if verified(alignment):
+    if is_verified(alignment):
         return False
-    if alignment is not None and _framed(alignment):
+    if alignment is not None and _frame(alignment):
         return True
     return min(len(left.points), len(right.points)) >= _ENOUGH
 
 
-def _framed(one: Alignment) -> bool:
+def _frame(one: Alignment) -> bool:
     whole = min(one.left_share, one.right_share) > _FRAMED
     return whole and one.differing > _CONTENT and one.inliers >= _FEWEST
 
@@ -171,14 +169,14 @@ def _order(one: Keypoints) -> tuple[tuple[int, int], bytes]:
     return one.size, one.grey.tobytes()
 
 
-def _described(found: Fit, left: Keypoints, right: Keypoints) -> Alignment | None:
+def _describe(found: TransformFit, left: Keypoints, right: Keypoints) -> Alignment | None:
     fine, coarse = (right, left) if found.swapped else (left, right)
-    pixels = compare(fine.grey, coarse.grey, found.matrix)
+    pixels = compare_pixels(fine.grey, coarse.grey, found.matrix)
     if pixels is None:
         return None
     try:
-        forward = inverse(found.matrix) if found.swapped else found.matrix
-        transform = inverse(_to_pixels(right)) @ forward @ _to_pixels(left)
+        forward = inverse_transform(found.matrix) if found.swapped else found.matrix
+        transform = inverse_transform(_to_pixels(right)) @ forward @ _to_pixels(left)
         transform = transform / transform[2, 2]
     except np.linalg.LinAlgError:
         return None
@@ -189,7 +187,7 @@ def _described(found: Fit, left: Keypoints, right: Keypoints) -> Alignment | Non
     flip = found.swapped
     colours = _colours(pixels, found.matrix, fine, coarse)
     # In the pixels of the pictures themselves, not of the working copies.
-    part = linear(transform, left_outline.mean(axis=0))
+    part = linear_part(transform, left_outline.mean(axis=0))
     part = np.diag(right.size) @ part @ np.diag([1 / side for side in left.size])
     motion = _motion(part)
     return Alignment(
@@ -197,7 +195,7 @@ def _described(found: Fit, left: Keypoints, right: Keypoints) -> Alignment | Non
         mirrored=motion.mirrored, rotation=motion.rotation, tilt=motion.tilt, scale=motion.scale,
         stretch=motion.stretch,
         left_outline=left_outline, right_outline=right_outline,
-        left_share=min(1.0, area(left_outline)), right_share=min(1.0, area(right_outline)),
+        left_share=min(1.0, area_of(left_outline)), right_share=min(1.0, area_of(right_outline)),
         agreement=pixels.agreement, agreeing=pixels.agreeing, differing=pixels.differing,
         gain=1 / pixels.gain if flip else pixels.gain,
         offset=-pixels.offset / pixels.gain if flip else pixels.offset,
@@ -237,17 +235,17 @@ def _motion(part: Matrix) -> _Motion:
 
 
 def _colours(
-    pixels: Comparison, matrix: Matrix, fine: Keypoints, coarse: Keypoints
+    pixels: PixelComparison, matrix: Matrix, fine: Keypoints, coarse: Keypoints
 ) -> tuple[float, float, float]:
     """Return the chroma of fine and of coarse, and how far their colours lie apart."""
     spots = pixels.places[pixels.trusted]
-    seen = [_picked(fine, moved(inverse(matrix), spots)), _picked(coarse, spots)]
+    seen = [_pick(fine, move_pixels(inverse_transform(matrix), spots)), _pick(coarse, spots)]
     pale = [part - part.mean(axis=1, keepdims=True) for part in seen]
     chroma = [float(np.ptp(part, axis=1).mean()) for part in seen]
     return chroma[0], chroma[1], float(np.linalg.norm(pale[0] - pale[1], axis=1).mean())
 
 
-def _picked(one: Keypoints, places: NDArray[np.float64]) -> NDArray[np.float64]:
+def _pick(one: Keypoints, places: NDArray[np.float64]) -> NDArray[np.float64]:
     height, width = one.colour.shape[:2]
     scale = np.array([width / one.grey.shape[1], height / one.grey.shape[0]])
     at = np.clip(np.floor((places + 0.5) * scale), 0, (width - 1, height - 1)).astype(np.intp)
@@ -255,9 +253,9 @@ def _picked(one: Keypoints, places: NDArray[np.float64]) -> NDArray[np.float64]:
     return picked
 
 
-def reverse(one: Alignment) -> Alignment:
+def reverse_transform(one: Alignment) -> Alignment:
     """How the right picture became the left one."""
-    transform = inverse(one.transform)
+    transform = inverse_transform(one.transform)
     return replace(
         one,
         transform=transform / transform[2, 2],

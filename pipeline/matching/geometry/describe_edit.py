@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from pipeline.matching.geometry.alignment import Alignment
-from pipeline.matching.geometry.keypoints import shrunk
+from pipeline.matching.geometry.keypoints import shrink
 from pipeline.matching.geometry.pixels import (
     STEP,
     Matrix,
-    compare,
-    inverse,
-    linear,
-    moved,
+    compare_pixels,
+    inverse_transform,
+    linear_part,
+    move_pixels,
     outlines,
 )
 
@@ -39,7 +39,7 @@ _LINE, _TINT = (0, 190, 90), (235, 0, 200)
 _GROUND = (128, 128, 128)  # neither the light nor the dark page's
 
 
-def edits(alignment: Alignment) -> tuple[str, ...]:
+def describe_edits(alignment: Alignment) -> tuple[str, ...]:
     """Say what makes the right picture out of the left one, in a fixed order."""
     one = alignment
     turned = round(one.rotation)
@@ -73,7 +73,7 @@ def edits(alignment: Alignment) -> tuple[str, ...]:
     return tuple(words for holds, words in told if holds) or (_NOTHING,)
 
 
-def overlay(left: Image.Image, right: Image.Image, *, transform: Matrix) -> bytes | None:
+def overlay_outlines(left: Image.Image, right: Image.Image, *, transform: Matrix) -> bytes | None:
     """Return a JPEG of both pictures side by side, each at most 240 pixels long.
 
     The shared part is outlined in green, what differs in it is tinted magenta. None where the
@@ -85,13 +85,13 @@ def overlay(left: Image.Image, right: Image.Image, *, transform: Matrix) -> byte
     shared = outlines(transform)
     if shared is None:
         return None
-    small = [shrunk(image.convert("RGB"), _REPORT) for image in (left, right)]
+    small = [shrink(image.convert("RGB"), _REPORT) for image in (left, right)]
     spots = _spots(small, transform, middle=shared[0].mean(axis=0))
     height = max(part.height for part in small)
     sheet = Image.new("RGB", (small[0].width + _GAP + small[1].width, height), _GROUND)
     start = 0
     for part, outline, own in zip(small, shared, spots, strict=True):
-        sheet.paste(_drawn(part, outline, own), (start, (height - part.height) // 2))
+        sheet.paste(_draw(part, outline, own), (start, (height - part.height) // 2))
         start += part.width + _GAP
     file = io.BytesIO()
     sheet.save(file, "JPEG", quality=85)
@@ -103,22 +103,24 @@ def _spots(
 ) -> list[NDArray[np.float64]]:
     """Return the squares that differ as (n, 4, 2) corners, in pixels of left and of right."""
     scales = [np.diag([*part.size, 1.0]) for part in small]
-    matrix = scales[1] @ transform @ inverse(scales[0])
-    swapped = bool(abs(np.linalg.det(linear(matrix, middle * small[0].size))) > 1)
-    back = inverse(matrix)
+    matrix = scales[1] @ transform @ inverse_transform(scales[0])
+    swapped = bool(abs(np.linalg.det(linear_part(matrix, middle * small[0].size))) > 1)
+    back = inverse_transform(matrix)
     fine, coarse = (np.asarray(part.convert("L")) for part in (small[::-1] if swapped else small))
     to_centres = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
-    found = compare(fine, coarse, to_centres @ (back if swapped else matrix) @ inverse(to_centres))
+    found = compare_pixels(
+        fine, coarse, to_centres @ (back if swapped else matrix) @ inverse_transform(to_centres)
+    )
     if found is None:
         return [np.zeros((0, 4, 2))] * 2
     reach = STEP / 2 * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], np.float64)
     squares = found.places[found.differs][:, None] + 0.5 + reach
-    other = moved(matrix if swapped else back, squares.reshape(-1, 2)).reshape(-1, 4, 2)
+    other = move_pixels(matrix if swapped else back, squares.reshape(-1, 2)).reshape(-1, 4, 2)
     # `places` are of the coarser one: left where the transform enlarges.
     return [squares, other] if swapped else [other, squares]
 
 
-def _drawn(
+def _draw(
     picture: Image.Image, outline: NDArray[np.float64], spots: NDArray[np.float64]
 ) -> Image.Image:
     tinted = picture.copy()

@@ -43,7 +43,7 @@ class Keypoints:
 
         size: (width, height) of the file, where `image` was decoded at a reduced size.
         """
-        small = shrunk(image, LONGEST)
+        small = shrink(image, LONGEST)
         step = [max(1, side // _COLOUR_STEP) for side in small.size]
         colour = small.resize((step[0], step[1]), Image.Resampling.BOX)
         grey = np.asarray(small.convert("L"))
@@ -56,7 +56,7 @@ class Keypoints:
         return sum(part.nbytes for part in parts)
 
 
-def shrunk(image: Image.Image, longest: int) -> Image.Image:
+def shrink(image: Image.Image, longest: int) -> Image.Image:
     """Return the picture with its longer side at most `longest` pixels; never enlarged."""
     scale = min(1.0, longest / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -65,7 +65,7 @@ def shrunk(image: Image.Image, longest: int) -> Image.Image:
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
-def matches(
+def match_keypoints(
     left: NDArray[np.uint8], right: NDArray[np.uint8]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the rows of mutually nearest descriptors that pass the ratio test (Lowe 2004)."""
@@ -80,7 +80,7 @@ def matches(
     return rows[good], best[good]
 
 
-def mirrored(descriptors: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def mirror_keypoints(descriptors: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the descriptors that the mirror image's keypoints have.
 
     A descriptor is 4 rows, 4 columns and 8 directions, all relative to the keypoint's own

@@ -24,7 +24,7 @@ _SMOOTH = 0.8  # deviation, pixels, of the blur that takes noise and blocks away
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class PixelComparison:
     """What two aligned pictures have in common, window by window.
 
     agreement: median over the windows with texture of the correlation of both after taking each
@@ -49,7 +49,7 @@ class Comparison:
     differs: NDArray[np.bool_]
 
 
-def compare(fine: Grey, coarse: Grey, matrix: Matrix) -> Comparison | None:
+def compare_pixels(fine: Grey, coarse: Grey, matrix: Matrix) -> PixelComparison | None:
     """Compare two grey pictures; None where they share too little to say anything.
 
     matrix: (3, 3), takes pixels of `fine` to those of `coarse`; the shared part should have no more
@@ -58,7 +58,7 @@ def compare(fine: Grey, coarse: Grey, matrix: Matrix) -> Comparison | None:
     import cv2
 
     rows, columns = (np.arange(WINDOW // 2, side - WINDOW // 2, STEP) for side in coarse.shape)
-    laid, inside = _laid(fine.astype(np.float32), matrix, coarse.shape)
+    laid, inside = _lay(fine.astype(np.float32), matrix, coarse.shape)
     pick = np.ix_(rows, columns)
     used = cv2.boxFilter(inside, -1, (WINDOW, WINDOW))[pick] > 0.999
     if used.sum() < _FEWEST:
@@ -87,7 +87,7 @@ def compare(fine: Grey, coarse: Grey, matrix: Matrix) -> Comparison | None:
     differs = (textured & (correlation < _DIFFERS)) | tone
     compared = correlation[textured]
     energy = [float(mean(part * part)[trusted].mean()) for part in edges]
-    return Comparison(
+    return PixelComparison(
         agreement=float(np.clip(np.median(compared), 0, 1)) if len(compared) else 0.0,
         agreeing=float(agrees.sum() / max(1, textured.sum())),
         differing=float(differs.mean()),
@@ -100,7 +100,7 @@ def compare(fine: Grey, coarse: Grey, matrix: Matrix) -> Comparison | None:
     )
 
 
-def moved(matrix: Matrix, points: NDArray[np.floating]) -> NDArray[np.float64]:
+def move_pixels(matrix: Matrix, points: NDArray[np.floating]) -> NDArray[np.float64]:
     """Apply a (3, 3) transform to (n, 2) points; infinite beyond the horizon."""
     flat = np.c_[points, np.ones(len(points))] @ matrix.T
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -109,7 +109,7 @@ def moved(matrix: Matrix, points: NDArray[np.floating]) -> NDArray[np.float64]:
     return out
 
 
-def inverse(matrix: Matrix) -> Matrix:
+def inverse_transform(matrix: Matrix) -> Matrix:
     """Return the transform back.
 
     Raises:
@@ -118,20 +118,20 @@ def inverse(matrix: Matrix) -> Matrix:
     return np.asarray(np.linalg.inv(matrix), np.float64)
 
 
-def linear(matrix: Matrix, at: NDArray[np.floating]) -> Matrix:
+def linear_part(matrix: Matrix, at: NDArray[np.floating]) -> Matrix:
     """Return the (2, 2) derivative of a (3, 3) transform at one point."""
     x, y, depth = matrix @ (float(at[0]), float(at[1]), 1.0)
     part = matrix[:2, :2] * depth - np.outer((x, y), matrix[2, :2])
     return np.asarray(part / depth**2, np.float64)
 
 
-def area(outline: NDArray[np.float64]) -> float:
+def area_of(outline: NDArray[np.float64]) -> float:
     """Return the area within (n, 2) corners."""
     x, y = outline.T if len(outline) else np.zeros((2, 1))
     return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
 
 
-def in_square(outline: NDArray[np.float64]) -> NDArray[np.float64]:
+def is_inside(outline: NDArray[np.float64]) -> NDArray[np.float64]:
     """Cut an outline to the unit square (Sutherland & Hodgman 1974); (n, 2), n may be 0.
 
     cv2.intersectConvexConvex finds no area where both are the same but for rounding.
@@ -155,25 +155,25 @@ def outlines(transform: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64
     transform: (3, 3), from relative coordinates of left to those of right.
     """
     try:
-        back = inverse(transform)
+        back = inverse_transform(transform)
     except np.linalg.LinAlgError:
         return None
-    seen = moved(transform, _SQUARE)
+    seen = move_pixels(transform, _SQUARE)
     if not np.isfinite(seen).all():
         return None
-    right = in_square(seen)
-    left = moved(back, right)
-    if not np.isfinite(left).all() or min(area(left), area(right)) <= 0:
+    right = is_inside(seen)
+    left = move_pixels(back, right)
+    if not np.isfinite(left).all() or min(area_of(left), area_of(right)) <= 0:
         return None
     return left, right
 
 
-def _laid(fine: Field, matrix: Matrix, shape: tuple[int, ...]) -> tuple[Field, Field]:
+def _lay(fine: Field, matrix: Matrix, shape: tuple[int, ...]) -> tuple[Field, Field]:
     """Return `fine` as it lies on a picture of that shape, and 1 where it does."""
     import cv2
 
     middle = np.array([fine.shape[1] / 2, fine.shape[0] / 2])
-    shrink = float(np.sqrt(abs(np.linalg.det(linear(matrix, middle)))))
+    shrink = float(np.sqrt(abs(np.linalg.det(linear_part(matrix, middle)))))
     size = (shape[1], shape[0])
     inside = cv2.warpPerspective(np.ones_like(fine), matrix, size)
     if shrink < 0.9:  # what the coarse one cannot hold would come out as false detail

@@ -9,8 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.matching.geometry.keypoints import Keypoints, Points, matches, mirrored
-from pipeline.matching.geometry.pixels import Matrix, linear, moved
+from pipeline.matching.geometry.keypoints import (
+    Keypoints,
+    Points,
+    match_keypoints,
+    mirror_keypoints,
+)
+from pipeline.matching.geometry.pixels import Matrix, linear_part, move_pixels
 
 NEAR = 3.0  # pixels of the coarser working copy within which a match is an inlier
 _TIGHT = 1.0  # those within which it is exact
@@ -21,7 +26,7 @@ _GROWING = (4 * NEAR, 3 * NEAR, 2 * NEAR, 1.5 * NEAR, NEAR)
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class TransformFit:
     """A transform from the finer to the coarser picture and the distinct matches that fit it.
 
     matrix: (3, 3), working pixels; swapped: the finer one is the right one.
@@ -36,7 +41,7 @@ class Fit:
     tight: float
 
 
-def fit(left: Keypoints, right: Keypoints, *, flipped: bool) -> Fit | None:
+def fit_transform(left: Keypoints, right: Keypoints, *, flipped: bool) -> TransformFit | None:
     """Fit an affine transform by RANSAC, or a homography where many more matches fit that.
 
     flipped: whether right is looked at as a mirror image.
@@ -45,8 +50,8 @@ def fit(left: Keypoints, right: Keypoints, *, flipped: bool) -> Fit | None:
 
     if min(len(left.points), len(right.points)) < _FEWEST:
         return None
-    own = mirrored(left.descriptors) if flipped else left.descriptors
-    rows, columns = matches(own, right.descriptors)
+    own = mirror_keypoints(left.descriptors) if flipped else left.descriptors
+    rows, columns = match_keypoints(own, right.descriptors)
     if len(rows) < _FEWEST:
         return None
     start, end = left.points[rows], right.points[columns]
@@ -61,10 +66,10 @@ def fit(left: Keypoints, right: Keypoints, *, flipped: bool) -> Fit | None:
     if affine is None:
         return None
     matrix: Matrix = np.vstack([affine, [0, 0, 1]])
-    away = _away(matrix, start, end)
+    away = _distances(matrix, start, end)
     if (away < NEAR).sum() >= _FEWEST_CURVED:
         for found in _homographies(matrix, start, end):
-            other = _away(found, start, end)
+            other = _distances(found, start, end)
             fewer = (away < NEAR).sum()
             if (other < NEAR).sum() >= max(1.15 * fewer, fewer + 4):
                 matrix, away = found, other
@@ -72,9 +77,9 @@ def fit(left: Keypoints, right: Keypoints, *, flipped: bool) -> Fit | None:
     # A point of several directions counts once.
     _, once = np.unique(start[near], axis=0, return_index=True)
     shape = (right if swapped else left).grey.shape
-    if len(once) < _FEWEST or not _possible(matrix, start[near], shape, flipped=flipped):
+    if len(once) < _FEWEST or not _is_possible(matrix, start[near], shape, flipped=flipped):
         return None
-    return Fit(
+    return TransformFit(
         matrix, swapped, start[near][once], end[near][once],
         tight=float((away < _TIGHT).sum() / (away < 3 * NEAR).sum()),
     )  # fmt: skip
@@ -93,26 +98,26 @@ def _homographies(matrix: Matrix, start: Points, end: Points) -> Iterator[Matrix
         for reach in reaches:
             if found is None:
                 break
-            near = _away(np.asarray(found, np.float64), start, end) < reach
+            near = _distances(np.asarray(found, np.float64), start, end) < reach
             enough = near.sum() >= _FEWEST_CURVED
             found = cv2.findHomography(start[near], end[near], 0)[0] if enough else None
         if found is not None:
             yield np.asarray(found, np.float64)
 
 
-def _away(matrix: Matrix, start: Points, end: Points) -> NDArray[np.float64]:
+def _distances(matrix: Matrix, start: Points, end: Points) -> NDArray[np.float64]:
     """Return how far from its match each point falls, in pixels of the coarser one."""
-    away: NDArray[np.float64] = np.linalg.norm(moved(matrix, start) - end, axis=1)
+    away: NDArray[np.float64] = np.linalg.norm(move_pixels(matrix, start) - end, axis=1)
     return away
 
 
-def _possible(matrix: Matrix, points: Points, shape: tuple[int, ...], *, flipped: bool) -> bool:
+def _is_possible(matrix: Matrix, points: Points, shape: tuple[int, ...], *, flipped: bool) -> bool:
     """Whether a picture may have undergone it: no fold, no needle, mirrored only where asked."""
     height, width = shape
     edge = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
-    if not np.isfinite(moved(matrix, edge)).all():
+    if not np.isfinite(move_pixels(matrix, edge)).all():
         return False
-    part = linear(matrix, points.mean(axis=0))
+    part = linear_part(matrix, points.mean(axis=0))
     large, low = np.linalg.svd(part, compute_uv=False)
     if low < _SMALLEST or large > min(_LARGEST, _NEEDLE * low):
         return False

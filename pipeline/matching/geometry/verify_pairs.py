@@ -13,9 +13,9 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 from threadpoolctl import threadpool_limits
 
-from pipeline import progress
+from pipeline.arrays import progress
 from pipeline.arrays.kernel import Positions
-from pipeline.arrays.parallel import in_order
+from pipeline.arrays.parallel import map_in_order
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders import ImageRef
 from pipeline.encoders.image.loader import read_picture
@@ -30,7 +30,7 @@ AT_A_TIME = 1024  # pictures of a portion, 150 KB each; those of two portions ar
 
 
 @dataclass(frozen=True)
-class Gallery:
+class PictureSet:
     """Pictures by their place, fetched as they are asked for.
 
     Attributes:
@@ -46,7 +46,7 @@ class Gallery:
     threads: int
 
 
-def read(ref: ImageRef | None, settings: ImageSettings) -> Image | None:
+def decode_for_geometry(ref: ImageRef | None, settings: ImageSettings) -> Image | None:
     """A picture at a working size; None where it cannot be read any more."""
     if ref is None:
         return None
@@ -56,7 +56,7 @@ def read(ref: ImageRef | None, settings: ImageSettings) -> Image | None:
         return None
 
 
-def lay(gallery: Gallery, left: Positions, right: Positions) -> list[dict[str, Any]]:
+def align_pairs(gallery: PictureSet, left: Positions, right: Positions) -> list[dict[str, Any]]:
     """What geometry says of each pair of places, as columns of `schemas.ALIGNMENTS`.
 
     A pair of which one picture cannot be read is not aligned.
@@ -68,12 +68,12 @@ def lay(gallery: Gallery, left: Positions, right: Positions) -> list[dict[str, A
     # Pairs are worked on side by side; threads inside each cost more than they bring.
     cv2.setNumThreads(1)
     with threadpool_limits(limits=1, user_api="blas"):
-        for part, held in _portions(left, right, len(gallery.size)):
+        for part, held in _batches(left, right, len(gallery.size)):
             new = np.array([place for place in held if place not in keys], np.int64)
-            made = dict(zip(new.tolist(), _described(gallery, new), strict=True))
+            made = dict(zip(new.tolist(), _describe(gallery, new), strict=True))
             keys = {place: made[place] if place in made else keys[place] for place in held}
             couples = [(keys[int(left[at])], keys[int(right[at])]) for at in part]
-            found = in_order(_aligned, couples, workers=gallery.threads)
+            found = map_in_order(_align, couples, workers=gallery.threads)
             for at, row in zip(part, found, strict=True):
                 rows[at] = row
             done += len(part)
@@ -81,14 +81,14 @@ def lay(gallery: Gallery, left: Positions, right: Positions) -> list[dict[str, A
     return rows
 
 
-def verdicts(
+def geometry_findings(
     verified: npt.NDArray[np.bool_], unlike: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float64]:
     """(p,) 1: one picture, edited; 0: not one picture; NaN: it cannot tell."""
     return np.where(verified, 1.0, np.where(unlike, 0.0, np.nan))
 
 
-def _portions(
+def _batches(
     left: Positions, right: Positions, count: int
 ) -> Iterator[tuple[list[int], list[int]]]:
     """Pairs a portion at a time, with the pictures that it needs: AT_A_TIME at most.
@@ -114,33 +114,38 @@ def _portions(
     yield part, sorted(held)
 
 
-def _described(gallery: Gallery, places: Positions) -> Iterator[Keypoints | None]:
+def _describe(gallery: PictureSet, places: Positions) -> Iterator[Keypoints | None]:
     from pipeline.matching.geometry.keypoints import Keypoints
 
     def described(job: tuple[ImageRef | None, list[int]]) -> Keypoints | None:
-        picture = read(job[0], gallery.settings)
+        picture = decode_for_geometry(job[0], gallery.settings)
         size = (job[1][0], job[1][1]) if all(job[1]) else None
         return None if picture is None else Keypoints.of(picture, size=size)
 
     jobs = zip(gallery.take(places), gallery.size[places].tolist(), strict=True)
-    return in_order(described, jobs, workers=gallery.threads)
+    return map_in_order(described, jobs, workers=gallery.threads)
 
 
-def _aligned(pair: tuple[Keypoints | None, Keypoints | None]) -> dict[str, Any]:
-    from pipeline.matching.geometry.alignment import align, reverse, unlike, verified
-    from pipeline.matching.geometry.describe_edit import edits
+def _align(pair: tuple[Keypoints | None, Keypoints | None]) -> dict[str, Any]:
+    from pipeline.matching.geometry.alignment import (
+        align,
+        are_unlike,
+        is_verified,
+        reverse_transform,
+    )
+    from pipeline.matching.geometry.describe_edit import describe_edits
 
     left, right = pair
     if left is None or right is None:
         return {"verified": False, "unlike": False, "inliers": 0}
     found = align(left, right)
     if found is None:
-        return {"verified": False, "unlike": unlike(left, right, None), "inliers": 0}
+        return {"verified": False, "unlike": are_unlike(left, right, None), "inliers": 0}
     return {
-        "verified": verified(found),
-        "unlike": unlike(left, right, found),
-        "edit": ", ".join(edits(found)),
-        "back": ", ".join(edits(reverse(found))),
+        "verified": is_verified(found),
+        "unlike": are_unlike(left, right, found),
+        "edit": ", ".join(describe_edits(found)),
+        "back": ", ".join(describe_edits(reverse_transform(found))),
         "transform": found.transform.astype(np.float32).ravel().tolist(),
         "inliers": found.inliers,
         "agreement": found.agreement,

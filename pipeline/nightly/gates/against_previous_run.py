@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeline.config.gates import GateSettings
-from pipeline.nightly.gates.differences import SHOWN, Growth, Removals
+from pipeline.nightly.gates.differences import SHOWN, ClusterGrowth, RemovalCounts
 from pipeline.nightly.gates.gates import Gate
 
 FIRST = "first night: there is no earlier one to compare with"
@@ -52,7 +52,7 @@ def source_gates(
 
 
 def removal_gates(
-    tonight: Removals, records: dict[str, int], *, first: bool, settings: GateSettings
+    tonight: RemovalCounts, records: dict[str, int], *, first: bool, settings: GateSettings
 ) -> Iterable[Gate]:
     """The removal list: how long it is, and what came onto it since last night.
 
@@ -102,7 +102,7 @@ def removal_gates(
 
 
 def cluster_gates(
-    large: list[Growth], *, largest: int, records: int, first: bool, settings: GateSettings
+    large: list[ClusterGrowth], *, largest: int, records: int, first: bool, settings: GateSettings
 ) -> Iterable[Gate]:
     """The largest cluster and how clusters grew.
 

@@ -8,15 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.lookup import places
-from pipeline.labels.files import Labels
-from pipeline.labels.verdicts import DIFFERENT, SAME, latest
+from pipeline.arrays.lookup import positions_in
+from pipeline.evaluation.pair_metrics import GoldPairs
+from pipeline.labels.verdicts import DIFFERENT, SAME, latest_verdicts
 
 ORIGIN = "audit"
 
 
 @dataclass(frozen=True)
-class Wrong:
+class WrongPair:
     """A pair decided otherwise than labelled; `cluster_id` is the left record's."""
 
     left_id: str
@@ -37,7 +37,7 @@ class Audit:
 
     pairs: int
     unknown: int
-    wrong: tuple[Wrong, ...]
+    wrong: tuple[WrongPair, ...]
 
     @property
     def right(self) -> float:
@@ -45,13 +45,13 @@ class Audit:
         return 1 - len(self.wrong) / self.pairs if self.pairs else 1.0
 
 
-def audit_pairs(labels: Labels | None, verdicts: pa.Table | None) -> Labels:
+def audit_pairs(labels: GoldPairs | None, verdicts: pa.Table | None) -> GoldPairs:
     """The audit pairs: those of a file, and the verdicts with the origin audit, which win.
 
     The latest verdict on a pair counts, of whatever origin; *related* and *unsure* drop the pair.
 
     Args:
-        verdicts: schema `pipeline.schemas.LABELS`.
+        verdicts: schema `pipeline.storage.schemas.LABELS`.
     """
     known: dict[tuple[str, str], bool] = {}
     if labels is not None:
@@ -60,28 +60,28 @@ def audit_pairs(labels: Labels | None, verdicts: pa.Table | None) -> Labels:
     if verdicts is not None:
         asked = verdicts.filter(pc.equal(verdicts["origin"], ORIGIN))
         audited = {_key(row["left_id"], row["right_id"]) for row in asked.to_pylist()}
-        for row in latest(verdicts).to_pylist():
+        for row in latest_verdicts(verdicts).to_pylist():
             key = row["left_id"], row["right_id"]
             if key in audited or key in known:
                 known.pop(key, None)
                 if row["code"] in (SAME, DIFFERENT):
                     known[key] = row["code"] == SAME
     pairs = sorted(known)
-    return Labels(
+    return GoldPairs(
         pa.array([left for left, _ in pairs], pa.string()),
         pa.array([right for _, right in pairs], pa.string()),
         np.array([known[pair] for pair in pairs], bool),
     )
 
 
-def audited(labels: Labels, clusters: pa.Table) -> Audit:
+def audit_clusters(labels: GoldPairs, clusters: pa.Table) -> Audit:
     """Compare the pairs with the clusters: same is one cluster, different is two.
 
     Args:
         clusters: columns record_id, cluster_id.
     """
     ids = clusters["record_id"].combine_chunks()
-    left, right = places(labels.left, ids), places(labels.right, ids)
+    left, right = positions_in(labels.left, ids), positions_in(labels.right, ids)
     known = (left >= 0) & (right >= 0)
     left, right, same = left[known], right[known], labels.same[known]
     cluster = clusters["cluster_id"].combine_chunks()
@@ -90,7 +90,7 @@ def audited(labels: Labels, clusters: pa.Table) -> Audit:
     )
     at = np.flatnonzero(joined != same)
     wrong = (
-        Wrong(
+        WrongPair(
             str(ids[int(left[i])]),
             str(ids[int(right[i])]),
             "same" if same[i] else "different",
@@ -101,7 +101,7 @@ def audited(labels: Labels, clusters: pa.Table) -> Audit:
     return Audit(len(same), int((~known).sum()), tuple(sorted(wrong, key=_worst)))
 
 
-def _worst(wrong: Wrong) -> tuple[bool, str, str]:
+def _worst(wrong: WrongPair) -> tuple[bool, str, str]:
     """A wrong merge before a missed one."""
     return wrong.label == "same", wrong.left_id, wrong.right_id
 

@@ -10,12 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.catalog.registry.judge import Registered, scorer
+from pipeline.catalog.registry.judge import RegisteredJudge, judge_fingerprint
 from pipeline.errors import ConfigError
 from pipeline.labels.files import read_labels
 from pipeline.nightly.gates import against_previous_run, differences, gates
-from pipeline.nightly.gates.audit import audit_pairs, audited
-from pipeline.nightly.gates.gates import Gate, closed
+from pipeline.nightly.gates.audit import audit_clusters, audit_pairs
+from pipeline.nightly.gates.gates import Gate, closed_gates
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.rules import encoder_facts, models_of
 
@@ -25,7 +25,7 @@ BySource = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
-class Nights:
+class _RunPair:
     """Tonight's tables and last night's, read when a gate first asks; both None on the first."""
 
     context: RunContext
@@ -73,7 +73,7 @@ def check_gates(
     Args:
         facts: stage -> what it noted. versions: table -> version that the run wrote.
     """
-    settings, both = context.config.gates, Nights(context, versions)
+    settings, both = context.config.gates, _RunPair(context, versions)
     checks: dict[str, Callable[[], Iterable[Gate]]] = {
         "rows and quarantine": lambda: gates.count_gates(counts, settings),
         "candidate recall": lambda: gates.recall_gates(recall, settings),
@@ -89,10 +89,10 @@ def check_gates(
         ],
         "audit pairs decided right": lambda: _of_audit(both),
     }
-    return [gate for name, check in checks.items() for gate in closed(name, check)]
+    return [gate for name, check in checks.items() for gate in closed_gates(name, check)]
 
 
-def _of_sources(both: Nights) -> Iterable[Gate]:
+def _of_sources(both: _RunPair) -> Iterable[Gate]:
     config, before = both.context.config, both.sources_before
     return against_previous_run.source_gates(
         both.sources["rows"],
@@ -103,21 +103,21 @@ def _of_sources(both: Nights) -> Iterable[Gate]:
     )
 
 
-def _of_removals(both: Nights) -> Iterable[Gate]:
+def _of_removals(both: _RunPair) -> Iterable[Gate]:
     before = both.clusters_before
     none = both.clusters.slice(0, 0)
     return against_previous_run.removal_gates(
-        differences.removals(both.clusters, none if before is None else before),
+        differences.count_removals(both.clusters, none if before is None else before),
         both.sources["records"],
         first=before is None,
         settings=both.context.config.gates,
     )
 
 
-def _of_clusters(both: Nights) -> Iterable[Gate]:
+def _of_clusters(both: _RunPair) -> Iterable[Gate]:
     settings, clusters = both.context.config.gates, both.clusters
     return against_previous_run.cluster_gates(
-        differences.growths(clusters, both.clusters_before, above=settings.small_cluster),
+        differences.cluster_growths(clusters, both.clusters_before, above=settings.small_cluster),
         largest=pc.max(clusters["size"]).as_py() or 0,
         records=len(clusters),
         first=both.clusters_before is None,
@@ -125,19 +125,19 @@ def _of_clusters(both: Nights) -> Iterable[Gate]:
     )
 
 
-def _of_review(both: Nights) -> Iterable[Gate]:
+def _of_review(both: _RunPair) -> Iterable[Gate]:
     settings, records = both.context.config.gates, len(both.clusters)
-    waiting, ids = differences.in_review(both.clusters)
+    waiting, ids = differences.count_in_review(both.clusters)
     yield against_previous_run.review_gate(waiting, ids, records=records, settings=settings)
 
 
-def _of_audit(both: Nights) -> Iterable[Gate]:
+def _of_audit(both: _RunPair) -> Iterable[Gate]:
     """The gate of the audit pairs; none where there are no such pairs to keep."""
     settings, tables = both.context.config.gates, both.context.catalog.tables
     labels = read_labels(settings.audit) if settings.audit else None
     pairs = audit_pairs(labels, tables.labels())
     if labels is not None or len(pairs.same):
-        yield gates.audit_gate(audited(pairs, both.clusters), settings)
+        yield gates.audit_gate(audit_clusters(pairs, both.clusters), settings)
 
 
 def _by_source(read: Callable[[str, list[str]], pa.Table]) -> BySource:
@@ -158,7 +158,7 @@ def _prints(context: RunContext) -> dict[str, str | None]:
 
 
 def problems(
-    models: tuple[Registered, ...], prints: Mapping[str, str | None]
+    models: tuple[RegisteredJudge, ...], prints: Mapping[str, str | None]
 ) -> dict[str, str | None]:
     """What of each pinned model does not belong together; None: encoder and thresholds do.
 
@@ -174,7 +174,7 @@ def problems(
             found[model.model.reference] = f"embedded by the encoder {used}, calibrated with {own}"
             continue
         try:
-            model.rule.calibration.require_model(scorer(own, model.model.folder))
+            model.rule.calibration.require_model(judge_fingerprint(own, model.model.folder))
         except ConfigError as error:
             found[model.model.reference] = str(error)
     return found

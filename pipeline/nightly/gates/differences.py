@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.outputs.exporters.contents import removed
+from pipeline.outputs.exporters.contents import is_removed
 
 SHOWN = 5  # clusters named as responsible
 
 
 @dataclass(frozen=True)
-class Removals:
+class RemovalCounts:
     """Records that tonight's removal list names and last night's did not.
 
     Attributes:
@@ -34,7 +34,7 @@ class Removals:
 
 
 @dataclass(frozen=True)
-class Growth:
+class ClusterGrowth:
     """A cluster tonight, and the size last night of the one it shares most members with."""
 
     cluster_id: str
@@ -42,18 +42,18 @@ class Growth:
     before: int
 
 
-def removals(clusters: pa.Table, before: pa.Table) -> Removals:
+def count_removals(clusters: pa.Table, before: pa.Table) -> RemovalCounts:
     """Compare two nights' removal lists, the default ones: without clusters in review.
 
     Args:
         clusters, before: columns record_id, cluster_id, representative, status.
     """
-    listed, earlier = (table.filter(removed(table)) for table in (clusters, before))
+    listed, earlier = (table.filter(is_removed(table)) for table in (clusters, before))
     fresh = listed.filter(pc.invert(_among(listed["record_id"], earlier["record_id"])))
     arrived = pc.invert(_among(fresh["record_id"], before["record_id"]))
     sources = _sources(fresh["record_id"])
     ids = fresh["cluster_id"].to_pylist()
-    return Removals(
+    return RemovalCounts(
         listed=len(listed),
         listed_before=len(earlier),
         newly=len(fresh),
@@ -69,7 +69,9 @@ def removals(clusters: pa.Table, before: pa.Table) -> Removals:
     )
 
 
-def growths(clusters: pa.Table, before: pa.Table | None, *, above: int) -> list[Growth]:
+def cluster_growths(
+    clusters: pa.Table, before: pa.Table | None, *, above: int
+) -> list[ClusterGrowth]:
     """Tonight's clusters of more than `above` records against last night's, the largest first.
 
     Args:
@@ -96,11 +98,11 @@ def growths(clusters: pa.Table, before: pa.Table | None, *, above: int) -> list[
         ):
             previous[now] = size
     sizes = dict(zip(large["cluster_id"].to_pylist(), large["size"].to_pylist(), strict=True))
-    found = [Growth(one, size, previous.get(one, 0)) for one, size in sizes.items()]
+    found = [ClusterGrowth(one, size, previous.get(one, 0)) for one, size in sizes.items()]
     return sorted(found, key=lambda growth: (-growth.size, growth.cluster_id))
 
 
-def in_review(clusters: pa.Table) -> tuple[int, tuple[str, ...]]:
+def count_in_review(clusters: pa.Table) -> tuple[int, tuple[str, ...]]:
     """How many records are in clusters in review, and the largest of these clusters."""
     waiting = clusters.filter(pc.equal(clusters["status"], "review"))
     return len(waiting), _most(waiting["cluster_id"].to_pylist())

@@ -30,7 +30,7 @@ class Gate:
     clusters: tuple[str, ...] = ()
 
 
-def closed(name: str, check: Callable[[], Iterable[Gate]]) -> list[Gate]:
+def closed_gates(name: str, check: Callable[[], Iterable[Gate]]) -> list[Gate]:
     """The gates of a check; one that fails, with the reason, where the check cannot be made."""
     try:
         return list(check())
@@ -128,6 +128,6 @@ def audit_gate(found: Audit, settings: GateSettings) -> Gate:
     )
 
 
-def as_rows(gates: list[Gate]) -> list[dict[str, Any]]:
+def gate_rows(gates: list[Gate]) -> list[dict[str, Any]]:
     """The gates as plain dictionaries, as JSON has them."""
     return [{**asdict(gate), "clusters": list(gate.clusters)} for gate in gates]

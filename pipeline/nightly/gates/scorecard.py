@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.lookup import places, sorted_places
-from pipeline.evaluation.pair_metrics import pair_metrics
-from pipeline.labels.files import Labels, read_labels
+from pipeline.arrays.lookup import positions_in, positions_in_sorted
+from pipeline.evaluation.pair_metrics import GoldPairs, pair_metrics
+from pipeline.labels.files import read_labels
 from pipeline.nightly.state.context import RunContext
-from pipeline.nightly.state.run_records import record_ids, units_of
+from pipeline.nightly.state.run_records import groups_of, record_ids
 
 
 def label_metrics(context: RunContext, versions: dict[str, int]) -> dict[str, float]:
@@ -32,13 +32,13 @@ def label_metrics(context: RunContext, versions: dict[str, int]) -> dict[str, fl
     )
     scored = _keys(pairs["left_id"].combine_chunks(), pairs["right_id"].combine_chunks(), ids)
     if context.config.labels_complete:
-        labels = _completed(labels, ids, scored, cluster)
-    left, right = places(labels.left, ids), places(labels.right, ids)
-    leader = units_of(context).leader
+        labels = _complete(labels, ids, scored, cluster)
+    left, right = positions_in(labels.left, ids), positions_in(labels.right, ids)
+    leader = groups_of(context).leader
     # Copies of one content have no pair of their own: their leaders' pair speaks for them.
     key = _key(leader[np.maximum(left, 0)], leader[np.maximum(right, 0)], len(ids))
     order = np.argsort(scored)
-    place = sorted_places(key, scored[order])
+    place = positions_in_sorted(key, scored[order])
     probability = np.append(pairs["probability"].to_numpy()[order], 0.0)  # -1: no candidate
     same_content = leader[left] == leader[right]
     score = np.where(same_content, 1.0, probability[place])
@@ -57,10 +57,10 @@ def _key(left: Any, right: Any, count: int) -> Any:
 
 
 def _keys(left: pa.Array, right: pa.Array, ids: pa.Array) -> Any:
-    return _key(places(left, ids), places(right, ids), len(ids))
+    return _key(positions_in(left, ids), positions_in(right, ids), len(ids))
 
 
-def _completed(labels: Labels, ids: pa.Array, scored: Any, cluster: Any) -> Labels:
+def _complete(labels: GoldPairs, ids: pa.Array, scored: Any, cluster: Any) -> GoldPairs:
     """Add every scored or clustered pair that is not labelled, as different."""
     order = np.argsort(cluster, kind="stable")
     ends = np.flatnonzero(np.diff(cluster[order], append=-1)) + 1
@@ -71,7 +71,7 @@ def _completed(labels: Labels, ids: pa.Array, scored: Any, cluster: Any) -> Labe
     known = _keys(labels.left, labels.right, ids)
     extra = np.setdiff1d(np.concatenate([scored, *inside]), known)
     left, right = np.divmod(extra, len(ids))
-    return Labels(
+    return GoldPairs(
         pa.concat_arrays([labels.left, ids.take(pa.array(left))]),
         pa.concat_arrays([labels.right, ids.take(pa.array(right))]),
         np.concatenate([labels.same, np.zeros(len(extra), bool)]),

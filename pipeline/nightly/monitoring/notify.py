@@ -24,7 +24,7 @@ Summary = dict[str, Any]
 Message = dict[str, Any]
 
 
-def outcome_of(summary: Summary) -> Outcome:
+def message_outcome(summary: Summary) -> Outcome:
     """How a run ended; *unwritten* is published with a report or an export that is missing."""
     status = summary["status"]
     if status == "published":
@@ -34,10 +34,10 @@ def outcome_of(summary: Summary) -> Outcome:
 
 def message_of(summary: Summary, config: RunConfig) -> Message:
     """What is told of a run: a sentence for people (`text`), and the facts."""
-    outcome, reason = outcome_of(summary), in_short(summary)
+    outcome, reason = message_outcome(summary), in_short(summary)
     name = f"{summary['name']}: run {summary['run'] or '(not started)'}"
     return {
-        "text": f"{name} {_said(outcome)}{f': {reason}' if reason else ''}",
+        "text": f"{name} {_say(outcome)}{f': {reason}' if reason else ''}",
         "outcome": outcome,
         "name": summary["name"],
         "run": summary["run"],
@@ -54,7 +54,7 @@ def message_of(summary: Summary, config: RunConfig) -> Message:
     }
 
 
-def _said(outcome: Outcome) -> str:
+def _say(outcome: Outcome) -> str:
     match outcome:
         case "published":
             return "is published"
@@ -67,7 +67,7 @@ def _said(outcome: Outcome) -> str:
     assert_never(outcome)
 
 
-def tell(summary: Summary, config: RunConfig) -> dict[str, str]:
+def notify(summary: Summary, config: RunConfig) -> dict[str, str]:
     """Send what `notify` asks for; what could not be sent, by its place, with the reason."""
     message = message_of(summary, config)
     failed: dict[str, str] = {}
@@ -75,13 +75,13 @@ def tell(summary: Summary, config: RunConfig) -> dict[str, str]:
         if message["outcome"] not in to.when:
             continue
         try:
-            send(message, to)
+            send_message(message, to)
         except Exception as error:  # noqa: BLE001 - whatever it is, the run's result stands
             failed[f"notify.{number} ({to.type})"] = _reason(error, to)
     return failed
 
 
-def send(message: Message, to: Notify) -> None:
+def send_message(message: Message, to: Notify) -> None:
     """Send one message.
 
     Raises:
@@ -99,7 +99,7 @@ def send(message: Message, to: Notify) -> None:
             assert_never(to)
 
 
-def unset(to: Notify) -> list[str]:
+def unset_variables(to: Notify) -> list[str]:
     """The environment variables that `to` names and this process does not have."""
     named = (getattr(to, field, None) for field in ("url_env", "token_env", "password_env"))
     return [name for name in named if name and not os.environ.get(name)]

@@ -15,7 +15,7 @@ from pipeline.catalog import Catalog
 from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError, PipelineError
 from pipeline.nightly.monitoring import run_log
-from pipeline.nightly.monitoring.notify import outcome_of, tell
+from pipeline.nightly.monitoring.notify import message_outcome, notify
 from pipeline.nightly.monitoring.prometheus import gauges, write_metrics
 
 Summary = dict[str, Any]
@@ -72,13 +72,13 @@ class Watch:
     def _tell(self, summary: Summary, *, quiet: bool = False) -> dict[str, dict[str, str]]:
         """Never raises: how a run ended does not hang on who could be told of it."""
         run = summary["run"]
-        level = logging.INFO if outcome_of(summary) == "published" else logging.WARNING
+        level = logging.INFO if message_outcome(summary) == "published" else logging.WARNING
         self._event(
             f"run {summary['status']}", run, level,
             seconds=summary.get("seconds"), counts=summary["counts"], error=summary.get("error"),
             failed_gates=[gate["gate"] for gate in summary["gates"] if not gate["passed"]],
         )  # fmt: skip
-        not_told = {} if quiet else _attempt(lambda: tell(summary, self.config), "notify")
+        not_told = {} if quiet else _attempt(lambda: notify(summary, self.config), "notify")
         not_written = _attempt(lambda: self._measure(summary, not_told=len(not_told)), "metrics")
         amiss = {"not_notified": not_told, "metrics_failed": not_written}
         for what, failed in amiss.items():

@@ -9,25 +9,26 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline import progress
+from pipeline.arrays import progress
+from pipeline.arrays.aliases import Floats
 from pipeline.arrays.blocks import Pairs, cosines
 from pipeline.candidates.cascade import (
     ALWAYS,
     ASKED,
     PROBE,
-    Choice,
-    Sampled,
+    CascadeThresholds,
+    SampledPairs,
     Strata,
-    _doubt,
-    _nearest,
-    choose,
+    choose_thresholds,
+    doubt_of,
+    sample_neighbours,
 )
-from pipeline.candidates.content_groups import Units
-from pipeline.candidates.unit_pairs import TEXT, Candidates
+from pipeline.candidates.content_groups import ContentGroups
+from pipeline.candidates.unit_pairs import TEXT, CandidatePairs
 from pipeline.config.encoders import CascadeText
 from pipeline.matching.comparison.document_frequencies import OUTGROWN
-from pipeline.matching.comparison.text import TextComparer
-from pipeline.matching.score_pairs import BATCH, judge_pairs
+from pipeline.matching.comparison.text import TextComparison
+from pipeline.matching.score_pairs import BATCH, score_pairs
 from pipeline.nightly.stages.contents import contents_of, frequencies_of, read_column
 from pipeline.nightly.stages.embed import embed_asked, meet_teacher
 from pipeline.nightly.stages.score import judge_key
@@ -35,11 +36,10 @@ from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.previous_run import key_of
 from pipeline.nightly.state.rules import floors_of, make_judge
 
-Floats = npt.NDArray[np.float64]
 METHOD = 2  # how floor and margin are chosen; another one chooses anew
 
 
-def chosen(context: RunContext, units: Units) -> Choice | None:
+def choose_cascade(context: RunContext, units: ContentGroups) -> CascadeThresholds | None:
     """Floor and margin of a run's cascade: last night's, or found on a sample; None without one.
 
     They stand until the student, the teacher, the judge or the settings are others, or the corpus
@@ -49,7 +49,7 @@ def chosen(context: RunContext, units: Units) -> Choice | None:
     if not isinstance(encoder, CascadeText) or not len(units.text_hashes):
         return None
     if noted := context.work.facts("cascade"):
-        return Choice(**noted["choice"])
+        return CascadeThresholds(**noted["choice"])
     meet_teacher(context)
     key, count = _key(context, units, encoder), len(units.text_hashes)
     before = _before(context)
@@ -57,10 +57,10 @@ def chosen(context: RunContext, units: Units) -> Choice | None:
         noted = before
     else:
         progress.say("choosing the cascade's floor on a sample of texts")
-        choice = _measured(context, units, encoder)
+        choice = _measure(context, units, encoder)
         noted = {"key": key, "of": count, "run": context.run, "choice": choice.facts()}
     context.work.note("cascade", noted)
-    return Choice(**noted["choice"])
+    return CascadeThresholds(**noted["choice"])
 
 
 def _before(context: RunContext) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _before(context: RunContext) -> dict[str, Any]:
     return dict(state.get("cascade") or {})
 
 
-def _key(context: RunContext, units: Units, encoder: CascadeText) -> str:
+def _key(context: RunContext, units: ContentGroups, encoder: CascadeText) -> str:
     student = context.work.facts("embed_text")["fingerprint"]
     judged = judge_key(context, make_judge(context), frequencies_of(context, units)[0])
     return key_of(
@@ -78,23 +78,25 @@ def _key(context: RunContext, units: Units, encoder: CascadeText) -> str:
     )  # fmt: skip
 
 
-def _measured(context: RunContext, units: Units, encoder: CascadeText) -> Choice:
+def _measure(context: RunContext, units: ContentGroups, encoder: CascadeText) -> CascadeThresholds:
     vectors = context.work.matrix("text")
     size = min(encoder.sample, len(vectors))
-    left, right, cosine, weight = _nearest(vectors, size)
-    needed = _needed(context, units, (left, right), most=np.ones(len(left)))
+    left, right, cosine, weight = sample_neighbours(vectors, size)
+    needed = _needed_pairs(context, units, (left, right), most=np.ones(len(left)))
     left, right, cosine, needed, weight = (
         values[needed <= 1] for values in (left, right, cosine, needed, weight)
     )
     strata = Strata(ASKED)
-    strata.add(_doubt(cosine, needed), left, right, cosine, needed, weight)
+    strata.add(doubt_of(cosine, needed), left, right, cosine, needed, weight)
     left, right, cosine, needed, weight, thinned = strata.pairs()
-    duplicate = _judged(context, units, (left, right))
-    sampled = Sampled(np.minimum(left, right), cosine, needed, duplicate, weight * thinned)
-    return choose(sampled, target=encoder.target_recall, texts=size, lowest=PROBE)
+    duplicate = _judge_sample(context, units, (left, right))
+    sampled = SampledPairs(np.minimum(left, right), cosine, needed, duplicate, weight * thinned)
+    return choose_thresholds(sampled, target=encoder.target_recall, texts=size, lowest=PROBE)
 
 
-def _needed(context: RunContext, units: Units, pairs: Pairs, *, most: Floats) -> Floats:
+def _needed_pairs(
+    context: RunContext, units: ContentGroups, pairs: Pairs, *, most: Floats
+) -> Floats:
     """(p,) cosine that each pair of texts needs; pairs with pictures on both sides always pass.
 
     Infinite where no cosine helps: each text has words that the other cannot account for.
@@ -110,7 +112,7 @@ def _needed(context: RunContext, units: Units, pairs: Pairs, *, most: Floats) ->
         context, units.text_hashes.take(pa.array(used)), modality="text", column="text"
     )
     frequencies, _ = frequencies_of(context, units)
-    comparer = TextComparer(texts, threads=context.threads, frequencies=frequencies)
+    comparer = TextComparison(texts, threads=context.threads, frequencies=frequencies)
     pictured = np.zeros(len(units.text_hashes), bool)
     pictured[units.text[(units.text >= 0) & (units.image >= 0)]] = True
     both = pictured[left] & pictured[right]
@@ -128,7 +130,7 @@ def _needed(context: RunContext, units: Units, pairs: Pairs, *, most: Floats) ->
     return needed
 
 
-def _judged(context: RunContext, units: Units, pairs: Pairs) -> npt.NDArray[np.bool_]:
+def _judge_sample(context: RunContext, units: ContentGroups, pairs: Pairs) -> npt.NDArray[np.bool_]:
     """(p,) what the judge says of pairs of texts once both have met the teacher."""
     embed_asked(context, units.text_hashes, np.unique(np.concatenate(pairs)), purpose="sample")
     first = np.full(len(units.text_hashes), -1, np.int64)
@@ -142,27 +144,33 @@ def _judged(context: RunContext, units: Units, pairs: Pairs) -> npt.NDArray[np.b
     key += np.searchsorted(chosen_units, high)
     order = np.argsort(key)
     nothing = np.full(len(key), np.nan, np.float32)
-    candidates = Candidates(key[order], np.full(len(key), TEXT, np.uint8), nothing)
+    candidates = CandidatePairs(key[order], np.full(len(key), TEXT, np.uint8), nothing)
     yes = np.zeros(len(key), bool)
-    said = judge_pairs(candidates, contents, make_judge(context)).judgement
+    said = score_pairs(candidates, contents, make_judge(context)).judgement
     yes[order] = said.probability >= said.threshold
     return yes
 
 
-def passed(context: RunContext, units: Units, pairs: Pairs, choice: Choice) -> Pairs:
+def filter_student_pairs(
+    context: RunContext, units: ContentGroups, pairs: Pairs, choice: CascadeThresholds
+) -> Pairs:
     """The student's pairs of texts that the teacher must see."""
     left, right = pairs
     if not len(left):
         return pairs
     cosine = cosines(context.work.matrix("text"), left, right).astype(np.float64)
-    needed = _needed(context, units, pairs, most=np.minimum(cosine + choice.margin, 1.0))
+    needed = _needed_pairs(context, units, pairs, most=np.minimum(cosine + choice.margin, 1.0))
     kept = choice.passes(cosine, needed)
     return left[kept], right[kept]
 
 
-def taught(
-    context: RunContext, units: Units, proposed: Candidates, choice: Choice, proposals: int
-) -> tuple[Candidates, dict[str, Any]]:
+def ask_teacher(
+    context: RunContext,
+    units: ContentGroups,
+    proposed: CandidatePairs,
+    choice: CascadeThresholds,
+    proposals: int,
+) -> tuple[CandidatePairs, dict[str, Any]]:
     """Embed the texts of the candidate pairs with the teacher, and leave out what it sets apart.
 
     Args:

@@ -11,21 +11,20 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.lookup import flat, places
+from pipeline.arrays.aliases import Flags
+from pipeline.arrays.lookup import as_strings, positions_in
 from pipeline.catalog.events import retired_ids
 from pipeline.catalog.runs import Run
 from pipeline.clustering.clusters import cluster_tables
 from pipeline.clustering.events import cluster_changes, events
 from pipeline.clustering.lineage import NIGHT, stable_ids
 from pipeline.clustering.links import Links
-from pipeline.clustering.reuse import recluster
+from pipeline.clustering.reuse import cluster_touched
 from pipeline.errors import CatalogError
-from pipeline.labels.verdicts import Verdicts, changed_pairs, none, settled
+from pipeline.labels.verdicts import Verdicts, changed_pairs, no_verdicts, settle_verdicts
 from pipeline.nightly.state.context import RunContext, stage
-from pipeline.nightly.state.run_records import read_records, units_of
-from pipeline.outputs.exporters.contents import removed
-
-Flags = npt.NDArray[np.bool_]
+from pipeline.nightly.state.run_records import groups_of, read_records
+from pipeline.outputs.exporters.contents import is_removed
 
 COLUMNS = [
     "record_id", "source", "text", "image_width", "image_height", "image_true_side", "timestamp",
@@ -34,7 +33,7 @@ RULES = ("clustering", "text", "images")  # settings that decide about clusters 
 
 
 @dataclass(frozen=True)
-class Tonight:
+class ClusterResult:
     """What the cluster stage writes and tells."""
 
     clusters: pa.Table
@@ -45,19 +44,19 @@ class Tonight:
     labels: int | None  # version of the verdicts that were read
 
 
-def tonight(context: RunContext, links: Links) -> Tonight:
+def cluster_records(context: RunContext, links: Links) -> ClusterResult:
     """Cluster what changed, give clusters their ids, and tell what happened to them."""
     tables, base = context.catalog.tables, context.base_run
     version = tables.version("labels")
     labels = None if version is None else tables.read("labels", version=version)
     records = read_records(context, COLUMNS)
-    ids = flat(records["record_id"])
-    verdicts = none() if labels is None else settled(labels, ids)
+    ids = as_strings(records["record_id"])
+    verdicts = no_verdicts() if labels is None else settle_verdicts(labels, ids)
     before, touched = NIGHT.empty_table(), None
     if base is not None:
         before = context.catalog.read("clusters", run=base)
-        touched = _touched(context, base, ids, labels)
-    clusters, group, cut = _grouped(context, records, links, verdicts, touched, before)
+        touched = _touched_components(context, base, ids, labels)
+    clusters, group, cut = _group(context, records, links, verdicts, touched, before)
     names = stable_ids(before, ids, group, retired=retired_ids(context.catalog, base))
     at = clusters.schema.get_field_index("cluster_id")
     clusters = clusters.set_column(at, clusters.schema.field(at), names)
@@ -68,10 +67,10 @@ def tonight(context: RunContext, links: Links) -> Tonight:
         "clusters": cluster_changes(told),
         "events": dict(sorted(Counter(told["event"].to_pylist()).items())),
     }
-    return Tonight(clusters, cut, told, changes, verdicts.facts, version)
+    return ClusterResult(clusters, cut, told, changes, verdicts.facts, version)
 
 
-def _grouped(
+def _group(
     context: RunContext,
     records: pa.Table,
     links: Links,
@@ -80,19 +79,19 @@ def _grouped(
     before: pa.Table,
 ) -> tuple[pa.Table, npt.NDArray[np.int64], pa.Table]:
     """The clusters table, the number of each record's cluster, and the cut links."""
-    units, settings = units_of(context), context.config.clustering
+    units, settings = groups_of(context), context.config.clustering
     if touched is not None and context.base_run:
         cut = context.catalog.read("cut_links", run=context.base_run)
-        return recluster(
+        return cluster_touched(
             records, units, links, settings, verdicts,
             touched=touched, before=before, cut_before=cut,
         )  # fmt: skip
     clusters, cut = cluster_tables(records, units, links, settings, verdicts)
-    code = flat(clusters["cluster_id"]).dictionary_encode().indices
+    code = as_strings(clusters["cluster_id"]).dictionary_encode().indices
     return clusters, np.asarray(code, np.int64), cut
 
 
-def _touched(
+def _touched_components(
     context: RunContext, base: Run, ids: pa.Array, labels: pa.Table | None
 ) -> Flags | None:
     """(u,) units with a record, a pair or a verdict that is not last night's; None: take all."""
@@ -105,9 +104,9 @@ def _touched(
     version = base.versions.get("labels")
     read = context.catalog.tables.read
     earlier = None if version is None else read("labels", version=version)
-    named = places(changed_pairs(earlier, labels), ids)
+    named = positions_in(changed_pairs(earlier, labels), ids)
     touched = pairs.copy()
-    touched[units_of(context).of_record[named[named >= 0]]] = True
+    touched[groups_of(context).of_record[named[named >= 0]]] = True
     return touched
 
 
@@ -134,12 +133,12 @@ def cluster(context: RunContext) -> dict[str, Any]:
         stored["right"][~yes],
         stored["apart"][~yes],
     )
-    found = tonight(context, links)
+    found = cluster_records(context, links)
     clusters, tables = found.clusters, context.catalog.tables
     heads = clusters.filter(pc.equal(clusters["record_id"], clusters["representative"]))
     sizes = pc.value_counts(heads["size"].combine_chunks()).to_pylist()
     sizes.sort(key=lambda entry: entry["values"])
-    removable = pc.sum(removed(clusters)).as_py() or 0
+    removable = pc.sum(is_removed(clusters)).as_py() or 0
     return {
         "rows": len(clusters),
         "clusters": len(heads),

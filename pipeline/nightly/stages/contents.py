@@ -10,24 +10,24 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.chunks import joined
+from pipeline.arrays.chunks import combine_large
 from pipeline.arrays.kernel import Positions, Vectors
-from pipeline.arrays.lookup import sorted_places
-from pipeline.candidates.content_groups import Units, restricted
+from pipeline.arrays.lookup import positions_in_sorted
+from pipeline.candidates.content_groups import ContentGroups, restrict
 from pipeline.matching.comparison.attribute_features import attributes_of
-from pipeline.matching.comparison.document_frequencies import WordFrequencies
-from pipeline.matching.comparison.text import TextComparer, words_of
-from pipeline.matching.geometry.verify_pairs import verdicts
-from pipeline.matching.learned import JudgeModel, fields_of, learning
-from pipeline.matching.score_pairs import Contents, Learning
+from pipeline.matching.comparison.document_frequencies import DocumentFrequencies
+from pipeline.matching.comparison.text import TextComparison, words_of
+from pipeline.matching.geometry.verify_pairs import geometry_findings
+from pipeline.matching.learned import JudgeModel, fields_of, learning_for
+from pipeline.matching.score_pairs import Contents, LearnedInputs
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.previous_run import frequencies_before
-from pipeline.nightly.state.rules import backgrounds_of, models_of
+from pipeline.nightly.state.rules import background_of, models_of
 from pipeline.nightly.state.run_records import read_records
 
 
 @dataclass(frozen=True)
-class Found:
+class KeptAlignments:
     """What geometry says of pairs of pictures; see `schemas.ALIGNMENTS` for the rows.
 
     Attributes:
@@ -41,7 +41,7 @@ class Found:
     rows: pa.Table
 
     @classmethod
-    def of(cls, rows: pa.Table) -> Found:
+    def of(cls, rows: pa.Table) -> KeptAlignments:
         """Out of the rows of the table."""
         verified, unlike = (
             np.asarray(rows[name].to_numpy(), bool) for name in ("verified", "unlike")
@@ -50,10 +50,10 @@ class Found:
 
     def verdicts(self) -> npt.NDArray[np.float64]:
         """(p,) 1: one picture, edited; 0: not one picture; NaN: it cannot tell."""
-        return verdicts(self.verified, self.unlike)
+        return geometry_findings(self.verified, self.unlike)
 
 
-class Looks:
+class AlignmentTable:
     """What was found, by pairs of some pictures.
 
     Args:
@@ -61,27 +61,31 @@ class Looks:
         places: of those pictures among all.
     """
 
-    def __init__(self, key: Positions, count: int, found: Found, places: Positions) -> None:
+    def __init__(
+        self, key: Positions, count: int, found: KeptAlignments, places: Positions
+    ) -> None:
         self.key, self.count, self.places = key, count, np.append(places, -1)
         self.verdict = found.verdicts()
         self.edit, self.back = (found.rows[name].combine_chunks() for name in ("edit", "back"))
 
     @classmethod
-    def of(cls, context: RunContext, units: Units, places: Positions) -> Looks | None:
+    def of(
+        cls, context: RunContext, units: ContentGroups, places: Positions
+    ) -> AlignmentTable | None:
         """Those of a run, out of its scratch; see the class."""
         if not context.work.has("alignments"):
             return None
         rows = context.work.read_shard("alignments", "all")
         key = context.work.load("alignments")["key"]
-        return cls(key, len(units.image_hashes), Found.of(rows), places)
+        return cls(key, len(units.image_hashes), KeptAlignments.of(rows), places)
 
     def verdicts(self, left: Positions, right: Positions) -> npt.NDArray[np.float64]:
-        """See `pipeline.matching.score_pairs.Looked`."""
+        """See `pipeline.matching.score_pairs.GeometryLookup`."""
         row = self._rows(left, right)
         return np.where(row >= 0, self.verdict[np.maximum(row, 0)], np.nan)
 
     def edits(self, left: Positions, right: Positions) -> pa.Array:
-        """See `pipeline.matching.score_pairs.Looked`."""
+        """See `pipeline.matching.score_pairs.GeometryLookup`."""
         place = self._rows(left, right)
         row = pa.array(np.maximum(place, 0), mask=place < 0)
         turned = pa.array(self.places[left] > self.places[right])
@@ -91,10 +95,8 @@ class Looks:
         """(p,) row of each pair, -1 where it was not looked at."""
         one, other = self.places[left], self.places[right]  # the last is -1, and so is that of -1
         low, high = np.minimum(one, other), np.maximum(one, other)
-        return np.where(low >= 0, sorted_places(low * self.count + high, self.key), -1)
+        return np.where(low >= 0, positions_in_sorted(low * self.count + high, self.key), -1)
 
-
-# merged import
 
 Modality = Literal["text", "image"]
 
@@ -114,33 +116,35 @@ def read_column(
     key = f"{modality}_hash"
     records = _records(context, [key, column])
     place = pc.index_in(hashes, value_set=records[key].combine_chunks())
-    values = joined(records[column])
+    values = combine_large(records[column])
     del records  # it would be a third copy beside the joined column and the rows taken from it
     return values.take(place)
 
 
 def contents_of(
-    context: RunContext, units: Units, chosen: Positions, frequencies: WordFrequencies
+    context: RunContext, units: ContentGroups, chosen: Positions, frequencies: DocumentFrequencies
 ) -> Contents:
     """Everything judging needs of the contents of some units, which are numbered anew.
 
     Args:
         chosen: (k,) ascending numbers of units; where they are all, the vectors stay on disk.
     """
-    some, texts, images = restricted(units, chosen)
+    some, texts, images = restrict(units, chosen)
     comparer = None
     if len(texts):
         column = read_column(context, some.text_hashes, modality="text", column="text")
-        comparer = TextComparer(column, threads=context.threads, frequencies=frequencies)
+        comparer = TextComparison(column, threads=context.threads, frequencies=frequencies)
     text, image = _rows(context, "text", texts), _rows(context, "image", images)
     learned = {
-        f"{kind}_judge": Learning(background=background.level(text if kind == "text" else image))
-        for kind, background in backgrounds_of(context).items()
+        f"{kind}_judge": LearnedInputs(
+            background=background.level(text if kind == "text" else image)
+        )
+        for kind, background in background_of(context).items()
     }
     for model in models_of(context):
         vectors = text if model.modality == "text" else image
         learned |= _learning(context, some, model.rule.model, vectors)
-    looks = Looks.of(context, units, images)
+    looks = AlignmentTable.of(context, units, images)
     return Contents(some, text, image, comparer, looks=looks, **learned)
 
 
@@ -154,46 +158,46 @@ def _rows(context: RunContext, modality: Modality, rows: Positions) -> Vectors:
 
 def _asked_rows(context: RunContext, rows: Positions) -> Vectors:
     """The teacher's vectors of some texts; zeros for those that it was not asked about."""
-    asked = sorted_places(rows, context.work.load("asked")["places"])
+    asked = positions_in_sorted(rows, context.work.load("asked")["places"])
     matrix = context.work.matrix("asked")
     out = np.zeros((len(rows), matrix.shape[1]), np.float32)
     out[asked >= 0] = matrix[asked[asked >= 0]]
     return out
 
 
-def frequencies_of(context: RunContext, units: Units) -> tuple[WordFrequencies, int]:
+def frequencies_of(context: RunContext, units: ContentGroups) -> tuple[DocumentFrequencies, int]:
     """The word frequencies that the catalog judges with, and the version of their table.
 
     A catalog learns its own once, from the texts of its first night; for when again see
     `document_frequencies`.
     """
-    if (found := _noted_frequencies(context)) is not None:
+    if (found := _kept_frequencies(context)) is not None:
         return found
     hashes, run = units.text_hashes, context.base_run
     known = frequencies_before(context, len(hashes))
     if known is not None and run is not None:
         return known, run.versions["word_counts"]
-    learned = WordFrequencies(0, np.zeros(0, np.int64), np.zeros(0, np.int64))
+    learned = DocumentFrequencies(0, np.zeros(0, np.int64), np.zeros(0, np.int64))
     if len(hashes):
         texts = read_column(context, hashes, modality="text", column="text")
-        learned = WordFrequencies.of(words_of(texts, threads=context.threads))
+        learned = DocumentFrequencies.of(words_of(texts, threads=context.threads))
     version = context.catalog.tables.replace("word_counts", learned.table())
     context.work.save("word_counts", places=learned.places, counts=learned.counts)
     context.work.note("word_counts", {"texts": learned.texts, "version": version})
     return learned, version
 
 
-def _noted_frequencies(context: RunContext) -> tuple[WordFrequencies, int] | None:
+def _kept_frequencies(context: RunContext) -> tuple[DocumentFrequencies, int] | None:
     """What this run has learned already."""
     noted = context.work.facts("word_counts")
     if not noted:
         return None
-    return WordFrequencies(noted["texts"], **context.work.load("word_counts")), noted["version"]
+    return DocumentFrequencies(noted["texts"], **context.work.load("word_counts")), noted["version"]
 
 
 def _learning(
-    context: RunContext, units: Units, judge: JudgeModel, vectors: Vectors
-) -> dict[str, Learning]:
+    context: RunContext, units: ContentGroups, judge: JudgeModel, vectors: Vectors
+) -> dict[str, LearnedInputs]:
     """What a learned judge needs of the units, as keywords of `Contents`."""
     texts: list[str] = []
     fields: dict[str, list[str]] = {}
@@ -206,4 +210,4 @@ def _learning(
         texts = [text or "" for text in rows["text"].to_pylist()]
         fields = fields_of(rows["fields"])
     level = judge.background.level(vectors) if judge.background is not None else None
-    return learning(judge, texts, fields, level, threads=context.threads, attributes=attributes)
+    return learning_for(judge, texts, fields, level, threads=context.threads, attributes=attributes)

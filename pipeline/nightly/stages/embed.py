@@ -13,21 +13,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import progress
-from pipeline.arrays.chunks import cut
+from pipeline.arrays import progress
+from pipeline.arrays.chunks import iter_chunks
 from pipeline.arrays.kernel import Positions
 from pipeline.catalog.vectors import VectorStore
 from pipeline.config.encoders import judged_by, searched_by
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders import Encoder, ImageRef, open_encoder
-from pipeline.encoders.embeddings import gather, missing, to_table
+from pipeline.encoders.embeddings import gather_vectors, missing_hashes, to_table
 from pipeline.encoders.image.base import PictureEncoder
-from pipeline.encoders.image.orientations import turned
+from pipeline.encoders.image.orientations import open_turned
 from pipeline.errors import DamagedVectorsError
 from pipeline.nightly.stages.contents import Modality, read_column
 from pipeline.nightly.state.context import RunContext, stage
-from pipeline.nightly.state.pictures import from_paths, from_rows, spooled
-from pipeline.nightly.state.run_records import units_of
+from pipeline.nightly.state.pictures import from_paths, from_rows, spool
+from pipeline.nightly.state.run_records import groups_of
 
 # Contents embedded between two writes: what a killed run loses at most.
 SHARD = 8192
@@ -47,11 +47,11 @@ def embed_modality(context: RunContext, modality: Modality, hashes: pa.Array) ->
         return {"embedded": 0, "chunked": 0, "failed": 0}
     config = context.config
     chosen = searched_by(config.text_encoder) if modality == "text" else config.image_encoder
-    encoder = opened(context, chosen)
-    return _made(context, hashes, _Vectors(modality, encoder, modality, modality))
+    encoder = open_cached(context, chosen)
+    return _make(context, hashes, _Vectors(modality, encoder, modality, modality))
 
 
-def embed_turned(context: RunContext, hashes: pa.Array) -> dict[str, Any]:
+def embed_orientations(context: RunContext, hashes: pa.Array) -> dict[str, Any]:
     """Embed the pictures in their other orientations too; row i of the matrix `turned`.
 
     Returns:
@@ -59,15 +59,15 @@ def embed_turned(context: RunContext, hashes: pa.Array) -> dict[str, Any]:
     """
     if not context.config.candidates.orientations or not len(hashes):
         return {}
-    encoder = opened(context, context.config.image_encoder)
+    encoder = open_cached(context, context.config.image_encoder)
     assert isinstance(encoder, PictureEncoder)
-    facts = _made(context, hashes, _Vectors("image", turned(encoder), "turned", "turned"))
+    facts = _make(context, hashes, _Vectors("image", open_turned(encoder), "turned", "turned"))
     return {"turned": {key: facts[key] for key in ("fingerprint", "embedded", "failed")}}
 
 
 def meet_teacher(context: RunContext) -> Encoder:
     """The teacher of a run's cascade, noted as the encoder whose cosines are judged."""
-    teacher = opened(context, judged_by(context.config.text_encoder))
+    teacher = open_cached(context, judged_by(context.config.text_encoder))
     context.work.note("teacher", {"name": teacher.name, "fingerprint": teacher.fingerprint})
     return teacher
 
@@ -83,7 +83,7 @@ def embed_asked(
         purpose: counts of one purpose are those of a run that was never stopped.
     """
     context.work.save("asked", places=asked)
-    return _made(
+    return _make(
         context,
         hashes.take(pa.array(asked)),
         _Vectors("text", meet_teacher(context), "asked", purpose),
@@ -100,7 +100,7 @@ class _Vectors:
     purpose: str
 
 
-def _made(context: RunContext, hashes: pa.Array, made: _Vectors) -> dict[str, Any]:
+def _make(context: RunContext, hashes: pa.Array, made: _Vectors) -> dict[str, Any]:
     if not len(hashes):
         context.work.matrix(made.matrix, (0, made.encoder.dimension))
         return {"embedded": 0, "chunked": 0, "failed": 0}
@@ -119,7 +119,7 @@ def _embed(
     """Embed what is lacking, and lay the vectors of all the hashes out as a matrix."""
     modality, encoder = made.modality, made.encoder
     store = context.catalog.vectors(encoder.fingerprint, moved_aside=repaired)
-    wanted, before = _wanted(context, made.purpose, hashes, store)
+    wanted, before = _wanted_rows(context, made.purpose, hashes, store)
     facts = {"rows": len(hashes), **before, "failed": 0, "bytes": 0}
     reasons: dict[str, int] = {}
     for part, items in _items(context, modality, wanted):
@@ -138,7 +138,7 @@ def _embed(
         if len(table):
             facts["bytes"] += store.append(table.sort_by("content_hash"))
     matrix = context.work.matrix(made.matrix, (len(hashes), encoder.dimension))
-    gather(store.parts(), hashes=hashes, out=matrix)
+    gather_vectors(store.parts(), hashes=hashes, out=matrix)
     context.work.settle(made.matrix)
     return {
         **facts,
@@ -149,7 +149,7 @@ def _embed(
     }
 
 
-def _wanted(
+def _wanted_rows(
     context: RunContext, purpose: str, hashes: pa.Array, store: VectorStore
 ) -> tuple[pa.Array, dict[str, int]]:
     """The hashes without a vector, and counts of those that this run embedded before it stopped.
@@ -158,7 +158,7 @@ def _wanted(
     run that was never stopped.
     """
     name = f"wanted_{purpose}"
-    lacking = hashes.take(pa.array(missing(hashes, store.hashes())))
+    lacking = hashes.take(pa.array(missing_hashes(hashes, store.hashes())))
     kept = context.work.load(name)["hashes"] if context.work.has(name) else None
     if kept is None:
         context.work.save(name, hashes=np.asarray(lacking).astype("S"))
@@ -174,14 +174,14 @@ def _wanted(
     return lacking, counts
 
 
-def opened(context: RunContext, encoder: Any) -> Encoder:
+def open_cached(context: RunContext, encoder: Any) -> Encoder:
     """An encoder of the run, loaded once for what one stage asks of it in turn."""
     students = context.catalog.local / "students"
-    return _loaded(encoder, context.config.images, context.threads, students)
+    return _load(encoder, context.config.images, context.threads, students)
 
 
 @lru_cache(maxsize=1)
-def _loaded(encoder: Any, images: ImageSettings, threads: int, students: Path) -> Encoder:
+def _load(encoder: Any, images: ImageSettings, threads: int, students: Path) -> Encoder:
     return open_encoder(encoder, images=images, threads=threads, students=students)
 
 
@@ -199,12 +199,12 @@ def _items(
 
 def _texts(context: RunContext, wanted: pa.Array) -> tuple[pa.Array, Iterator[str]]:
     column = read_column(context, wanted, modality="text", column="text")
-    return wanted, (text for part in cut(column) for text in part.to_pylist())
+    return wanted, (text for part in iter_chunks(column) for text in part.to_pylist())
 
 
 def _pictures(context: RunContext, wanted: pa.Array) -> tuple[pa.Array, Iterator[ImageRef]]:
     """The wanted hashes, those whose picture came inside a row first, and their pictures."""
-    parts = list(spooled(context, wanted))
+    parts = list(spool(context, wanted))
     inside = pa.array([digest for _, digests in parts for digest in digests], pa.string())
     others = wanted.filter(pc.invert(pc.is_in(wanted, value_set=inside)))
     pictures = chain((ref for _, ref in from_rows(parts)), from_paths(context, others))
@@ -214,12 +214,12 @@ def _pictures(context: RunContext, wanted: pa.Array) -> tuple[pa.Array, Iterator
 @stage("embed_text")
 def embed_text(context: RunContext) -> dict[str, Any]:
     """Embed the distinct texts that have no vector yet."""
-    return embed_modality(context, "text", units_of(context).text_hashes)
+    return embed_modality(context, "text", groups_of(context).text_hashes)
 
 
 @stage("embed_images")
 def embed_images(context: RunContext) -> dict[str, Any]:
     """Embed the distinct pictures that have no vector yet, on request turned and mirrored too."""
-    hashes = units_of(context).image_hashes
+    hashes = groups_of(context).image_hashes
     facts = embed_modality(context, "image", hashes)
-    return {**facts, **embed_turned(context, hashes)}
+    return {**facts, **embed_orientations(context, hashes)}

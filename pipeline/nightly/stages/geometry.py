@@ -10,19 +10,21 @@ import pyarrow as pa
 
 from pipeline.arrays.blocks import Pairs
 from pipeline.arrays.kernel import Positions
-from pipeline.arrays.lookup import places, sorted_places
-from pipeline.candidates.content_groups import Units
-from pipeline.candidates.unit_pairs import IMAGE, Candidates
-from pipeline.matching.geometry.verify_pairs import METHOD, Gallery, lay
-from pipeline.nightly.stages.contents import Found
+from pipeline.arrays.lookup import positions_in, positions_in_sorted
+from pipeline.candidates.content_groups import ContentGroups
+from pipeline.candidates.unit_pairs import IMAGE, CandidatePairs
+from pipeline.matching.geometry.verify_pairs import METHOD, PictureSet, align_pairs
+from pipeline.nightly.stages.contents import KeptAlignments
 from pipeline.nightly.state.context import RunContext
-from pipeline.nightly.state.pictures import Pictures
-from pipeline.schemas import ALIGNMENTS
+from pipeline.nightly.state.pictures import PictureReader
+from pipeline.storage.schemas import ALIGNMENTS
 
 LOOKED_AT = "looked_at"  # what a run has looked at before its candidates
 
 
-def look_at_candidates(context: RunContext, units: Units, kept: Candidates) -> int | None:
+def verify_candidates(
+    context: RunContext, units: ContentGroups, kept: CandidatePairs
+) -> int | None:
     """Look at every pair of pictures that images proposed; what was looked at before stands.
 
     Returns:
@@ -32,14 +34,14 @@ def look_at_candidates(context: RunContext, units: Units, kept: Candidates) -> i
         return None
     if noted := context.work.facts("geometry"):
         return int(noted["version"])
-    left, right = _proposed(units, kept)
+    left, right = _proposed_pairs(units, kept)
     if not len(left):
         return None
     before = _before(context)
     known = pa.concat_tables([before, context.work.read_shards(LOOKED_AT, ALIGNMENTS)])
     place = _places(known, units.image_hashes, left, right)
     fresh = place < 0
-    found = look(context, units.image_hashes, (left[fresh], right[fresh]))
+    found = verify_pictures(context, units.image_hashes, (left[fresh], right[fresh]))
     place[fresh] = len(known) + np.arange(len(found.rows))
     rows = pa.concat_tables([known, found.rows]).take(pa.array(place)).combine_chunks()
     version = context.catalog.tables.replace("alignments", rows)
@@ -48,13 +50,13 @@ def look_at_candidates(context: RunContext, units: Units, kept: Candidates) -> i
     facts = {
         "looked_at": len(rows),
         "fresh": int((place >= len(before)).sum()),
-        "verified": int(Found.of(rows).verified.sum()),
+        "verified": int(KeptAlignments.of(rows).verified.sum()),
     }
     context.work.note("geometry", {"version": version, **facts})
     return version
 
 
-def _proposed(units: Units, kept: Candidates) -> Pairs:
+def _proposed_pairs(units: ContentGroups, kept: CandidatePairs) -> Pairs:
     """Pairs of contents that images proposed, left < right, each once, sorted."""
     count = max(len(units.image_hashes), 1)
     rows = np.divmod(kept.key[(kept.stage & IMAGE) > 0], len(units.rows))
@@ -76,14 +78,14 @@ def _before(context: RunContext) -> pa.Table:
 
 def _places(rows: pa.Table, hashes: pa.Array, left: Positions, right: Positions) -> Positions:
     """(p,) row of each pair of places in `hashes`, -1: not among the rows."""
-    one, other = (places(rows[name], hashes) for name in ("left_hash", "right_hash"))
+    one, other = (positions_in(rows[name], hashes) for name in ("left_hash", "right_hash"))
     key = np.where((one >= 0) & (other >= 0), one * len(hashes) + other, -1)
     order = np.argsort(key, kind="stable")
-    at = sorted_places(left * len(hashes) + right, key[order])
+    at = positions_in_sorted(left * len(hashes) + right, key[order])
     return np.where(at >= 0, np.append(order, -1)[at], -1)
 
 
-def look(context: RunContext, hashes: pa.Array, pairs: Pairs) -> Found:
+def verify_pictures(context: RunContext, hashes: pa.Array, pairs: Pairs) -> KeptAlignments:
     """Lay the pictures of each pair upon each other; those that cannot be read are not aligned.
 
     Args:
@@ -91,11 +93,11 @@ def look(context: RunContext, hashes: pa.Array, pairs: Pairs) -> Found:
     """
     used, place = np.unique(np.concatenate(pairs), return_inverse=True)
     if not len(used):
-        return Found.of(ALIGNMENTS.empty_table())
+        return KeptAlignments.of(ALIGNMENTS.empty_table())
     digests, sides = hashes.take(pa.array(used)), np.split(place, 2)
-    pictures = Pictures(context, digests)
-    gallery = Gallery(pictures.take, pictures.size, context.config.images, context.threads)
-    rows = lay(gallery, sides[0], sides[1])
+    pictures = PictureReader(context, digests)
+    gallery = PictureSet(pictures.take, pictures.size, context.config.images, context.threads)
+    rows = align_pairs(gallery, sides[0], sides[1])
     table = pa.Table.from_pylist(
         [
             {"left_hash": digests[one].as_py(), "right_hash": digests[other].as_py(), **row}
@@ -103,4 +105,4 @@ def look(context: RunContext, hashes: pa.Array, pairs: Pairs) -> Found:
         ],
         schema=ALIGNMENTS,
     )
-    return Found.of(table)
+    return KeptAlignments.of(table)

@@ -8,21 +8,21 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import progress
-from pipeline.catalog.scratch import Work
+from pipeline.arrays import progress
+from pipeline.catalog.scratch import Scratch
 from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError
 from pipeline.ingestion.decoding import Decoder
-from pipeline.ingestion.delivery import Portion, delivered
+from pipeline.ingestion.delivery import SourceChunk, read_sources
 from pipeline.ingestion.picture_cache import (
     DETAILS,
     DETAILS_SCHEMA,
-    Decodes,
-    KnownPictures,
-    PictureReader,
+    CachedDecoder,
+    PictureCache,
+    PictureDecoder,
 )
 from pipeline.ingestion.records import build_records
-from pipeline.nightly.stages.settle import settle_records
+from pipeline.nightly.stages.settle import finish_ingest
 from pipeline.nightly.state.context import RunContext, stage
 
 # What an ingest keeps of every portion. The records come last: with them the portion is done.
@@ -30,19 +30,23 @@ SHARDS = ("quarantine", "image_bytes", "pictures", "records")
 DETAIL_ROWS = 16_384
 
 
-def names(config: RunConfig) -> list[str]:
+def source_names(config: RunConfig) -> list[str]:
     """The names of the sources."""
     return [source.name for source in config.sources]
 
 
-def keep_portion(
-    context: RunContext, portion: Portion, *, decoder: Decodes, known: KnownPictures | None
+def keep_chunk(
+    context: RunContext,
+    portion: SourceChunk,
+    *,
+    decoder: PictureDecoder,
+    known: PictureCache | None,
 ) -> int:
     """Build a portion's records unless a run that was stopped left them; return bytes written."""
     work, key = context.work, portion.key
     if work.shard_done("records", key):
         return 0
-    reader = PictureReader(decoder, known, portion.stamps)
+    reader = CachedDecoder(decoder, known, portion.stamps)
     built = build_records(
         portion.batch.rows,
         source=portion.source.name,
@@ -61,14 +65,14 @@ def keep_portion(
     return sum(work.keep_shard(name, key, shards[name]) for name in needed)
 
 
-def arrange(work: Work, keys: Sequence[str]) -> None:
+def arrange(work: Scratch, keys: Sequence[str]) -> None:
     """Put the shards of all portions in the order of the delivery, and drop those of no portion."""
     for name in SHARDS[:-1]:
         work.arrange(name, [key for key in keys if work.shard_done(name, key)])
     work.arrange("records", keys)
 
 
-def known_pictures(context: RunContext) -> KnownPictures | None:
+def picture_cache(context: RunContext) -> PictureCache | None:
     """The pictures that the last published run decoded; None without them, and for a full run.
 
     They are derived: pictures that cannot be read from the catalog are decoded again.
@@ -85,18 +89,18 @@ def known_pictures(context: RunContext) -> KnownPictures | None:
             filter=pc.field("image_true_side").is_valid(),
             batch_size=DETAIL_ROWS,
         )
-        details = context.work.map_table("known", _conforming(batches), DETAILS_SCHEMA)
-        return KnownPictures(pictures, details)
+        details = context.work.map_table("known", _conform(batches), DETAILS_SCHEMA)
+        return PictureCache(pictures, details)
     except (CatalogError, pa.ArrowException, OSError):
         return None
 
 
-def _conforming(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _conform(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         yield batch.cast(DETAILS_SCHEMA)
 
 
-def delivered_again(context: RunContext) -> bool:
+def iter_records(context: RunContext) -> bool:
     """Whether the sources still hold what a stopped run had read of them, as far as it had."""
     work = context.work
     done = [path.stem for path in work.shards("records")]
@@ -105,7 +109,7 @@ def delivered_again(context: RunContext) -> bool:
     fresh: list[str] = []
     if not finished and not left:
         return True
-    for portion in delivered(context.config, run=context.run):
+    for portion in read_sources(context.config, run=context.run):
         fresh.append(portion.key)
         left.discard(portion.key)
         if not finished and not left:
@@ -121,14 +125,14 @@ def ingest(context: RunContext) -> dict[str, Any]:
         SourceError: a source declared complete is empty, or went away.
         CheckError: a row was lost.
     """
-    config, rows, size = context.config, dict.fromkeys(names(context.config), 0), 0
+    config, rows, size = context.config, dict.fromkeys(source_names(context.config), 0), 0
     keys: list[str] = []
     with Decoder(config.images) as decoder:
-        known = known_pictures(context)
-        for portion in delivered(config, run=context.run):
-            size += keep_portion(context, portion, decoder=decoder, known=known)
+        known = picture_cache(context)
+        for portion in read_sources(config, run=context.run):
+            size += keep_chunk(context, portion, decoder=decoder, known=known)
             keys.append(portion.key)
             rows[portion.source.name] += portion.batch.rows_in
             progress.report("ingest", sum(rows.values()))
     arrange(context.work, keys)
-    return {"rows": sum(rows.values()), "bytes": size, **settle_records(context, rows)}
+    return {"rows": sum(rows.values()), "bytes": size, **finish_ingest(context, rows)}

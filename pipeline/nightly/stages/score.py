@@ -14,41 +14,42 @@ import numpy.typing as npt
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from pipeline import progress
+from pipeline.arrays import progress
 from pipeline.arrays.kernel import Positions
-from pipeline.arrays.parallel import in_order
-from pipeline.candidates.content_groups import Units
-from pipeline.candidates.unit_pairs import Candidates
-from pipeline.matching.comparison.document_frequencies import WordFrequencies
-from pipeline.matching.decision_counts import Tally
+from pipeline.arrays.parallel import map_in_order
+from pipeline.candidates.content_groups import ContentGroups
+from pipeline.candidates.unit_pairs import CandidatePairs
+from pipeline.matching.comparison.document_frequencies import DocumentFrequencies
+from pipeline.matching.decision_counts import DecisionCounts
 from pipeline.matching.geometry.verify_pairs import METHOD
 from pipeline.matching.judge import Judge
 from pipeline.matching.reuse import (
     COMPARED,
-    _encoded,
-    _numbered_anew,
     compare_records,
-    judged_before,
+    encode_strings,
+    renumber_reasons,
+    reuse_decisions,
 )
-from pipeline.matching.score_pairs import BATCH, Contents, exact_batch, judge_pairs, pairs_batch
+from pipeline.matching.score_pairs import (
+    BATCH,
+    Contents,
+    exact_pairs_batch,
+    pairs_batch,
+    score_pairs,
+)
 from pipeline.nightly.stages.contents import contents_of, frequencies_of
-from pipeline.nightly.stages.geometry import look_at_candidates
+from pipeline.nightly.stages.geometry import verify_candidates
 from pipeline.nightly.state.context import RunContext, stage
-from pipeline.nightly.state.previous_run import (
-    LastNight,
-    failed_again,
-    key_of,
-    last_night,
-)
+from pipeline.nightly.state.previous_run import PreviousRun, key_of, known_failures, previous_run
 from pipeline.nightly.state.rules import make_judge
-from pipeline.nightly.state.run_records import modalities, read_records, record_ids, units_of
-from pipeline.schemas import PAIRS
+from pipeline.nightly.state.run_records import groups_of, modalities, read_records, record_ids
+from pipeline.storage.schemas import PAIRS
 
 # Batches judged side by side at most; each takes some 200 MB.
 WORKERS = 4
 
 
-def judge_key(context: RunContext, judge: Judge, frequencies: WordFrequencies) -> str:
+def judge_key(context: RunContext, judge: Judge, frequencies: DocumentFrequencies) -> str:
     """Digest of all that a judgement depends on beside the two records."""
     counted = hashlib.sha256(frequencies.places.tobytes() + frequencies.counts.tobytes())
     config = context.config
@@ -61,7 +62,7 @@ def judge_key(context: RunContext, judge: Judge, frequencies: WordFrequencies) -
 
 
 @dataclass(frozen=True)
-class Standing:
+class ReusableDecisions:
     """What of last night's pairs stands.
 
     Attributes:
@@ -77,11 +78,11 @@ class Standing:
     why: str | None
 
 
-def standing(
-    context: RunContext, units: Units, kept: Candidates, *, ids: pa.Array, key: str
-) -> Standing:
+def find_reusable(
+    context: RunContext, units: ContentGroups, kept: CandidatePairs, *, ids: pa.Array, key: str
+) -> ReusableDecisions:
     """Find the candidates that last night judged as they would be judged tonight."""
-    before = last_night(context)
+    before = previous_run(context)
     why = None
     if before is None:
         why = "nothing was there before"
@@ -89,32 +90,32 @@ def standing(
         why = "the judge, its settings or its word frequencies have changed"
     if before is None or why:
         none = np.full(len(kept.key), -1, np.int64)
-        return Standing(none, None, PAIRS.empty_table(), why)
+        return ReusableDecisions(none, None, PAIRS.empty_table(), why)
     pairs = _pairs_of(before)
     changes = compare_records(read_records(context, ["record_id", *COMPARED]), before.records())
-    found = judged_before(
+    found = reuse_decisions(
         units,
         kept,
         ids=ids,
         pairs=pairs.select(["left_id", "right_id", "stage"]),
         changes=changes,
         leader_before=before.units.leader,
-        again=_again(before, units),
+        again=_reuse_rows(before, units),
     )
-    return Standing(found.row, found.touched, pairs, None)
+    return ReusableDecisions(found.row, found.touched, pairs, None)
 
 
-def _pairs_of(before: LastNight) -> pa.Table:
+def _pairs_of(before: PreviousRun) -> pa.Table:
     """Last night's pairs, texts that repeat as dictionaries."""
     stored = before.catalog.dataset("pairs", run=before.run)
     batches = stored.to_batches(batch_size=BATCH)
-    encoded = [_encoded(batch) for batch in batches if batch.num_rows]
+    encoded = [encode_strings(batch) for batch in batches if batch.num_rows]
     if not encoded:
         return PAIRS.empty_table()
     return pa.Table.from_batches(encoded).unify_dictionaries()
 
 
-def _again(before: LastNight, units: Units) -> npt.NDArray[np.bool_]:
+def _reuse_rows(before: PreviousRun, units: ContentGroups) -> npt.NDArray[np.bool_]:
     """(u,) units with a content that had no vector last night."""
     again = np.zeros(len(units.rows), bool)
     for of_unit, hashes, kind in (
@@ -125,21 +126,21 @@ def _again(before: LastNight, units: Units) -> npt.NDArray[np.bool_]:
         if failed is None:
             again |= of_unit >= 0
         elif failed:
-            again |= np.isin(of_unit, failed_again(before, kind, hashes))  # type: ignore[arg-type]
+            again |= np.isin(of_unit, known_failures(before, kind, hashes))  # type: ignore[arg-type]
     return again
 
 
-def judged(
+def judge_shards(
     context: RunContext,
-    units: Units,
-    kept: Candidates,
-    stand: Standing,
+    units: ContentGroups,
+    kept: CandidatePairs,
+    stand: ReusableDecisions,
     *,
     judge: Judge,
-    frequencies: WordFrequencies,
+    frequencies: DocumentFrequencies,
     ids: pa.Array,
     key: str,
-) -> Iterator[tuple[Candidates, pa.RecordBatch, str]]:
+) -> Iterator[tuple[CandidatePairs, pa.RecordBatch, str]]:
     """Every candidate with its row of the pairs table, in order, a bounded batch at a time.
 
     A batch is kept in the run's scratch under a digest of what it was made from; the third value
@@ -162,7 +163,7 @@ def judged(
     def keep(place: int) -> int:
         batch, row = kept.part(batches[place]), stand.row[batches[place]]
         if missing[place]:
-            new = _numbered_anew(batch.part(row < 0), number)
+            new = renumber_reasons(batch.part(row < 0), number)
             rows = _rows(new, row, contents, stand.pairs, judge=judge, ids=ids, run=context.run)
             work.keep_shard("pairs", names[place], rows)
         return place
@@ -170,12 +171,12 @@ def judged(
     workers = min(context.threads, WORKERS)
     # A thread of the pool knows nothing of the limit on OpenMP's that the stage has set in its own.
     alone = partial(threadpool_limits, context.threads // workers, user_api="openmp")
-    for place in in_order(keep, range(len(batches)), workers=workers, prepare=alone):
+    for place in map_in_order(keep, range(len(batches)), workers=workers, prepare=alone):
         rows = work.read_shard("pairs", names[place]).combine_chunks().to_batches()[0]
         yield kept.part(batches[place]), rows, names[place]
 
 
-def _shard_key(context: RunContext, batch: Candidates, row: Positions, key: str) -> str:
+def _shard_key(context: RunContext, batch: CandidatePairs, row: Positions, key: str) -> str:
     records = context.work.facts("ingest")["versions"]["records"]
     digest = hashlib.sha256(f"{key} {context.base} {records}".encode())
     for values in (batch.key, batch.stage, batch.lexical, row):
@@ -184,7 +185,7 @@ def _shard_key(context: RunContext, batch: Candidates, row: Positions, key: str)
 
 
 def _rows(
-    fresh: Candidates,
+    fresh: CandidatePairs,
     row: Positions,
     contents: Contents | None,
     pairs: pa.Table,
@@ -200,7 +201,7 @@ def _rows(
     """
     pieces = []
     if contents is not None and len(fresh.key):
-        scored = judge_pairs(fresh, contents, judge)
+        scored = score_pairs(fresh, contents, judge)
         pieces.append(pairs_batch(scored, ids=ids, contents=contents, judge=judge, run=run))
     if (row >= 0).any():
         standing_rows = pairs.take(pa.array(row[row >= 0])).cast(PAIRS).combine_chunks()
@@ -217,19 +218,21 @@ def score(context: RunContext) -> dict[str, Any]:
 
     Only pairs with a record that is new or changed are judged; the other rows are last night's.
     """
-    work, units = context.work, units_of(context)
-    kept = Candidates(**work.load("candidates"))
-    alignments = look_at_candidates(context, units, kept)
+    work, units = context.work, groups_of(context)
+    kept = CandidatePairs(**work.load("candidates"))
+    alignments = verify_candidates(context, units, kept)
     judge, ids = make_judge(context), record_ids(context)
     frequencies, counted = frequencies_of(context, units)
     key = judge_key(context, judge, frequencies)
-    stand = standing(context, units, kept, ids=ids, key=key)
-    tally = Tally()
+    stand = find_reusable(context, units, kept, ids=ids, key=key)
+    tally = DecisionCounts()
 
-    star = exact_batch(units.leader, ids=ids, has=modalities(context), judge=judge, run=context.run)
+    star = exact_pairs_batch(
+        units.leader, ids=ids, has=modalities(context), judge=judge, run=context.run
+    )
     size = work.keep_shard("pairs", "exact", pa.Table.from_batches([star]))
     done, names = 0, ["exact"]
-    rows = judged(
+    rows = judge_shards(
         context, units, kept, stand, judge=judge, frequencies=frequencies, ids=ids, key=key
     )
     for part, batch, name in rows:

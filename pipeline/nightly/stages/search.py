@@ -12,44 +12,44 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import progress
+from pipeline.arrays import progress
 from pipeline.arrays.kernel import Positions, Vectors
-from pipeline.arrays.lookup import distinct, sorted_places
-from pipeline.candidates.content_groups import Units
+from pipeline.arrays.lookup import positions_in_sorted, sorted_unique
+from pipeline.candidates.content_groups import ContentGroups
 from pipeline.candidates.indexes.checkpoint import Arrays, Keep
-from pipeline.candidates.minhash import PERMUTATIONS, banded, jaccards, signatures
+from pipeline.candidates.minhash import PERMUTATIONS, band_candidates, jaccards, signatures
 from pipeline.candidates.near_pairs import NearPairs, fresh_rows, near_pairs
 from pipeline.candidates.orientations import turned_pairs
-from pipeline.candidates.reuse import Carried, Near, carry
+from pipeline.candidates.reuse import Near, ReusedPairs, reuse_near_pairs
 from pipeline.candidates.unit_pairs import propose
 from pipeline.catalog.vectors import VectorStore
-from pipeline.encoders.embeddings import gather, missing
+from pipeline.encoders.embeddings import gather_vectors, missing_hashes
 from pipeline.encoders.fingerprint import fingerprint
 from pipeline.errors import DamagedVectorsError
-from pipeline.nightly.stages.cascade import chosen, passed, taught
+from pipeline.nightly.stages.cascade import ask_teacher, choose_cascade, filter_student_pairs
 from pipeline.nightly.stages.contents import Modality, read_column
-from pipeline.nightly.stages.self_calibration import self_calibrated
+from pipeline.nightly.stages.self_calibration import find_thresholds
 from pipeline.nightly.state.context import RunContext, stage
 from pipeline.nightly.state.previous_run import (
     FAILED_KEPT,
     Kind,
     crowd_rows,
-    failed_again,
     floors_before,
     hashes_digest,
     key_of,
-    last_night,
+    known_failures,
     near_of,
     near_rows,
-    standing_near,
+    previous_run,
+    reusable_near,
 )
 from pipeline.nightly.state.rules import floors_of
-from pipeline.nightly.state.run_records import units_of
-from pipeline.schemas import NEAR_PAIRS, vector_schema
+from pipeline.nightly.state.run_records import groups_of
+from pipeline.storage.schemas import NEAR_PAIRS, vector_schema
 
 
 @dataclass(frozen=True)
-class Proposals:
+class SearchedPairs:
     """Near pairs of one kind.
 
     Attributes:
@@ -72,14 +72,14 @@ class Proposals:
         return self.near.left, self.near.right
 
 
-def once(context: RunContext, kind: Kind, propose: Callable[[], Proposals]) -> Proposals:
+def cached(context: RunContext, kind: Kind, propose: Callable[[], SearchedPairs]) -> SearchedPairs:
     """What `propose` finds, out of the scratch of a run that was stopped after it was found."""
     work, name = context.work, f"near_{kind}"
     noted = work.facts(name)
     if noted and work.shard_done(name, "pairs") and work.shard_done(name, "crowds"):
         pairs, crowds = (work.read_shard(name, part) for part in ("pairs", "crowds"))
         rows = crowds.combine_chunks().to_batches()
-        return Proposals(near_of(pairs), crowds=rows[0] if rows else None, **noted)
+        return SearchedPairs(near_of(pairs), crowds=rows[0] if rows else None, **noted)
     found = propose()
     none = pa.RecordBatch.from_pylist([], schema=NEAR_PAIRS)
     work.keep_shard(name, "pairs", pa.Table.from_batches([near_rows(kind, found.near)]))
@@ -89,18 +89,18 @@ def once(context: RunContext, kind: Kind, propose: Callable[[], Proposals]) -> P
     return found
 
 
-def nearby(context: RunContext, modality: Modality, floor: float) -> Proposals:
+def search_vectors(context: RunContext, modality: Modality, floor: float) -> SearchedPairs:
     """Near pairs of one modality down to a floor."""
     settings, config = context.config.candidates, context.config
     vectors = context.work.matrix(modality)
-    hashes = _hashes(units_of(context), modality)
+    hashes = _hashes(groups_of(context), modality)
     embedded = context.work.facts(f"embed_{'text' if modality == 'text' else 'images'}")
     key = key_of(
         encoder=embedded.get("fingerprint"), floor=floor, index=config.index.model_dump(),
         crowd=settings.crowd, crowd_cosine=settings.crowd_cosine, seed=config.seed,
         **({"turned": embedded["turned"]["fingerprint"]} if "turned" in embedded else {}),
     )  # fmt: skip
-    carried = _carried(context, modality, key, hashes)
+    carried = _reusable_pairs(context, modality, key, hashes)
     standing = None if isinstance(carried, str) else carried
     found = near_pairs(
         vectors,
@@ -109,7 +109,9 @@ def nearby(context: RunContext, modality: Modality, floor: float) -> Proposals:
         settings=settings,
         seed=config.seed,
         carried=standing,
-        keep=_keeping(context, f"{modality}-{fingerprint(search=key, of=hashes_digest(hashes))}"),
+        keep=_checkpoints(
+            context, f"{modality}-{fingerprint(search=key, of=hashes_digest(hashes))}"
+        ),
     )
     if "turned" in embedded and found.description:
         found = _with_turned(context, found, vectors, standing)
@@ -125,11 +127,13 @@ def nearby(context: RunContext, modality: Modality, floor: float) -> Proposals:
         "failed": failed if len(failed) <= FAILED_KEPT else None,
     }
     near = Near(found.left, found.right, np.full(len(found.left), np.nan, np.float32))
-    return Proposals(near, state, _described(found), why, crowd_rows(modality, found.crowds, floor))
+    return SearchedPairs(
+        near, state, _describe(found), why, crowd_rows(modality, found.crowds, floor)
+    )
 
 
 def _with_turned(
-    context: RunContext, found: NearPairs, vectors: Vectors, carried: Carried | None
+    context: RunContext, found: NearPairs, vectors: Vectors, carried: ReusedPairs | None
 ) -> NearPairs:
     """The same with the pairs of which one picture is near the other turned or mirrored.
 
@@ -140,13 +144,13 @@ def _with_turned(
         vectors, context.work.matrix("turned"), found.crowds, fresh=fresh, index=found.index
     )
     count = max(len(vectors), 1)
-    keys = distinct([found.left * count + found.right, left * count + right])
+    keys = sorted_unique([found.left * count + found.right, left * count + right])
     more = len(keys) - len(found.left)
     told = f"{found.description}; {more} pairs more in another orientation"
     return replace(found, left=keys // count, right=keys % count, description=told)
 
 
-def _keeping(context: RunContext, search: str) -> Keep:
+def _checkpoints(context: RunContext, search: str) -> Keep:
     """Keep the pieces of one search in the scratch, for a run that is stopped and goes on."""
 
     def keep(piece: str, make: Callable[[], Arrays]) -> Arrays:
@@ -158,21 +162,23 @@ def _keeping(context: RunContext, search: str) -> Keep:
     return keep
 
 
-def _hashes(units: Units, modality: Modality) -> pa.Array:
+def _hashes(units: ContentGroups, modality: Modality) -> pa.Array:
     return units.text_hashes if modality == "text" else units.image_hashes
 
 
-def _carried(context: RunContext, modality: Modality, key: str, hashes: pa.Array) -> Carried | str:
+def _reusable_pairs(
+    context: RunContext, modality: Modality, key: str, hashes: pa.Array
+) -> ReusedPairs | str:
     """Last night's pairs of one modality in tonight's places, or why they cannot be used."""
-    before = last_night(context)
+    before = previous_run(context)
     known = _hashes(before.units, modality) if before else None
-    near = standing_near(before, modality, key=key, hashes=known)
+    near = reusable_near(before, modality, key=key, hashes=known)
     if isinstance(near, str) or before is None or known is None:
         return str(near)
     again = np.zeros(len(hashes), bool)
-    again[failed_again(before, modality, hashes)] = True
+    again[known_failures(before, modality, hashes)] = True
     floor = floors_before(before, modality, len(known))
-    return carry(hashes, known, near, again=again, floor=floor)
+    return reuse_near_pairs(hashes, known, near, again=again, floor=floor)
 
 
 def _keep_index(
@@ -193,7 +199,7 @@ def _keep_index(
         pq.write_table(ids, folder / "ids.parquet")
 
 
-def _described(found: NearPairs) -> dict[str, Any]:
+def _describe(found: NearPairs) -> dict[str, Any]:
     """The facts of a search that the summary tells; empty where there was nothing to search."""
     if not found.description:
         return {}
@@ -206,39 +212,39 @@ def _described(found: NearPairs) -> dict[str, Any]:
     }
 
 
-def verbatim(context: RunContext, units: Units) -> Proposals:
+def search_shingles(context: RunContext, units: ContentGroups) -> SearchedPairs:
     """Pairs of long texts that share shingles, with their exact Jaccard."""
     settings, hashes = context.config.candidates.lexical, units.text_hashes
     key = key_of(**settings.model_dump())
     state = {"key": key, "hashes": hashes_digest(hashes), "failed": []}
     nothing = Near(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
     if not settings.enabled or not len(hashes):
-        return Proposals(nothing, state, {}, None)
+        return SearchedPairs(nothing, state, {}, None)
     words = read_column(context, hashes, modality="text", column="text_tokens").to_numpy()
     long = np.flatnonzero(words >= settings.min_tokens)
-    signed = _signed(context, hashes.take(pa.array(long)))
-    left, right = (long[side] for side in banded(signed))
-    before = last_night(context)
+    signed = _sign_all(context, hashes.take(pa.array(long)))
+    left, right = (long[side] for side in band_candidates(signed))
+    before = previous_run(context)
     known = before.units.text_hashes if before else None
-    near = standing_near(before, "lexical", key=key, hashes=known)
+    near = reusable_near(before, "lexical", key=key, hashes=known)
     score = np.full(len(left), np.nan, np.float32)
     if not isinstance(near, str) and known is not None:
         again = np.zeros(len(hashes), bool)
         everywhere = np.zeros(len(known), np.float32)
-        carried = carry(hashes, known, near, again=again, floor=everywhere)
+        carried = reuse_near_pairs(hashes, known, near, again=again, floor=everywhere)
         score = _known_scores(left, right, carried.pairs, hashes)
     _score_rest(context, hashes, left, right, score)
     why = near if isinstance(near, str) else None
-    return Proposals(Near(left, right, score), state, {}, why)
+    return SearchedPairs(Near(left, right, score), state, {}, why)
 
 
-def floored(near: Near, floor: float) -> tuple[Positions, Positions, npt.NDArray[np.float32]]:
+def above_floor(near: Near, floor: float) -> tuple[Positions, Positions, npt.NDArray[np.float32]]:
     """Left, right and score of the pairs whose score reaches the floor."""
     kept = near.score >= floor
     return near.left[kept], near.right[kept], near.score[kept]
 
 
-def _signed(context: RunContext, hashes: pa.Array) -> npt.NDArray[np.uint32]:
+def _sign_all(context: RunContext, hashes: pa.Array) -> npt.NDArray[np.uint32]:
     """(n, PERMUTATIONS) signatures of long texts, those of last night's out of the catalog.
 
     They are kept as the vectors are, the bits of each number as those of a float.
@@ -246,10 +252,10 @@ def _signed(context: RunContext, hashes: pa.Array) -> npt.NDArray[np.uint32]:
     words = context.config.candidates.lexical.shingle
     while True:  # each turn but the last moves a damaged part aside
         store = context.catalog.vectors(f"minhash-{key_of(words=words, of=PERMUTATIONS)}")
-        _sign(context, store, hashes.take(pa.array(missing(hashes, store.hashes()))))
+        _sign(context, store, hashes.take(pa.array(missing_hashes(hashes, store.hashes()))))
         out = np.zeros((len(hashes), PERMUTATIONS), np.float32)
         try:
-            gather(store.parts(), hashes=hashes, out=out)
+            gather_vectors(store.parts(), hashes=hashes, out=out)
         except DamagedVectorsError:
             continue
         return out.view(np.uint32)
@@ -270,7 +276,7 @@ def _known_scores(
     left: Positions, right: Positions, near: Near, hashes: pa.Array
 ) -> npt.NDArray[np.float32]:
     """(p,) Jaccard of the pairs that last night scored, NaN for the others."""
-    at = sorted_places(left * len(hashes) + right, near.left * len(hashes) + near.right)
+    at = positions_in_sorted(left * len(hashes) + right, near.left * len(hashes) + near.right)
     return np.append(near.score, np.float32(np.nan))[at]
 
 
@@ -293,26 +299,26 @@ def _score_rest(
 
 
 @stage("candidates")
-def candidates(context: RunContext) -> dict[str, Any]:
+def search(context: RunContext) -> dict[str, Any]:
     """Vectors and long texts → candidate pairs of units, with their measured recall.
 
     Only contents that last night did not know are searched, against everything; the other near
     pairs are last night's.
     """
-    units = units_of(context)
-    backgrounds = self_calibrated(context, units)
+    units = groups_of(context)
+    backgrounds = find_thresholds(context, units)
     floors = floors_of(context)
-    choice = chosen(context, units)
+    choice = choose_cascade(context, units)
     floor = choice.floor if choice else floors["text"]
-    text = once(context, "text", lambda: nearby(context, "text", floor))
-    image = once(context, "image", lambda: nearby(context, "image", floors["image"]))
-    lexical = once(context, "lexical", lambda: verbatim(context, units))
-    long = floored(lexical.near, context.config.candidates.lexical.floor)
-    near = passed(context, units, text.pairs, choice) if choice else text.pairs
+    text = cached(context, "text", lambda: search_vectors(context, "text", floor))
+    image = cached(context, "image", lambda: search_vectors(context, "image", floors["image"]))
+    lexical = cached(context, "lexical", lambda: search_shingles(context, units))
+    long = above_floor(lexical.near, context.config.candidates.lexical.floor)
+    near = filter_student_pairs(context, units, text.pairs, choice) if choice else text.pairs
     proposed = propose(units, text=near, lexical=long, image=image.pairs)
     late = None
     if choice:
-        proposed, late = taught(context, units, proposed, choice, len(text.near.left))
+        proposed, late = ask_teacher(context, units, proposed, choice, len(text.near.left))
     context.work.save(
         "candidates", key=proposed.key, stage=proposed.stage, lexical=proposed.lexical
     )

@@ -10,41 +10,41 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline import progress
+from pipeline.arrays import progress
+from pipeline.arrays.aliases import Floats
 from pipeline.arrays.blocks import cosines
 from pipeline.arrays.kernel import FLOAT32, Positions, Vectors
-from pipeline.arrays.matrix import Matrix, unmapped
-from pipeline.candidates.content_groups import Units
+from pipeline.arrays.matrix import Matrix, in_memory
+from pipeline.candidates.content_groups import ContentGroups
 from pipeline.errors import ConfigError
-from pipeline.evaluation.calibration.score_normalisation import Background
+from pipeline.evaluation.calibration.score_normalisation import NeighbourhoodLevel
 from pipeline.evaluation.synthetic.thresholds import (
     LEVELS,
     NEARER,
     SKIPPED,
     UNKNOWN,
     Kinds,
-    Sampled,
     SyntheticRule,
+    SyntheticSample,
     UnreachableError,
-    learn_rule,
-    normaliser,
-    search_floor,
+    floor_of_rule,
+    learn_synthetic_rule,
+    normalise_with,
 )
 from pipeline.matching.comparison.document_frequencies import OUTGROWN
 from pipeline.matching.default_rules import default_of
-from pipeline.nightly.stages.embed import opened
+from pipeline.nightly.stages.embed import open_cached
 from pipeline.nightly.stages.synthetic_copies import (
-    edited_pictures,
-    edited_texts,
-    looked_at_pictures,
-    looked_at_texts,
+    copy_pictures,
+    copy_texts,
+    natural_copies_of_pictures,
+    natural_copies_of_texts,
 )
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.previous_run import key_of
-from pipeline.nightly.state.rules import self_taught
-from pipeline.schemas import BACKGROUNDS
+from pipeline.nightly.state.rules import self_calibrated_rule
+from pipeline.storage.schemas import BACKGROUNDS
 
-Floats = npt.NDArray[np.float64]
 Kind = str  # 'text' or 'image'
 
 METHOD = 1  # another way of finding thresholds finds them anew
@@ -55,7 +55,7 @@ LOOKED_AT = 1.5  # pairs per sampled record that are looked at twice
 CHUNK = 65_536
 
 
-def self_calibrated(context: RunContext, units: Units) -> int | None:
+def find_thresholds(context: RunContext, units: ContentGroups) -> int | None:
     """Find the thresholds of the modalities that no label and no statement sets, and note them.
 
     Those of the night before stand until the encoder or the settings are others, or the corpus has
@@ -72,9 +72,9 @@ def self_calibrated(context: RunContext, units: Units) -> int | None:
     found: dict[str, Any] = {}
     rows: list[pa.Table] = []
     for kind, hashes in (("text", units.text_hashes), ("image", units.image_hashes)):
-        if not len(hashes) or not self_taught(context, kind):
+        if not len(hashes) or not self_calibrated_rule(context, kind):
             continue
-        found[kind], background = _standing(context, kind, len(hashes)) or _learned(
+        found[kind], background = _reusable(context, kind, len(hashes)) or _learn(
             context, kind, hashes
         )
         if background is not None:
@@ -101,7 +101,7 @@ def _key(context: RunContext, kind: Kind) -> str:
     )  # fmt: skip
 
 
-def _standing(
+def _reusable(
     context: RunContext, kind: Kind, count: int
 ) -> tuple[dict[str, Any], pa.Table | None] | None:
     """What the night before decided with, where it still fits."""
@@ -119,13 +119,13 @@ def _standing(
     return noted, table.filter(pa.compute.equal(table["kind"], kind))
 
 
-def _learned(
+def _learn(
     context: RunContext, kind: Kind, hashes: pa.Array
 ) -> tuple[dict[str, Any], pa.Table | None]:
     """Learn from tonight's records."""
     noted = {"key": _key(context, kind), "of": len(hashes), "run": context.run, "rule": None}
     try:
-        rule, background = _measured(context, kind, hashes)
+        rule, background = _measure(context, kind, hashes)
     except (UnreachableError, TooFewError) as error:
         encoder = getattr(context.config, f"{kind}_encoder")
         if default_of(encoder) is None:
@@ -157,13 +157,13 @@ class _Copies:
     vectors: Vectors
 
 
-def _measured(
+def _measure(
     context: RunContext, kind: Kind, hashes: pa.Array
-) -> tuple[SyntheticRule, Background | None]:
-    vectors = unmapped(context.work.matrix(kind))
+) -> tuple[SyntheticRule, NeighbourhoodLevel | None]:
+    vectors = in_memory(context.work.matrix(kind))
     settings = context.config.judge.synthetic
     # In the order of a hash the first are as good as any.
-    drawn = _first_embedded(vectors, max(settings.sample, BACKGROUND))
+    drawn = _first_vectors(vectors, max(settings.sample, BACKGROUND))
     sample = drawn[: settings.sample]
     if len(sample) < FEWEST:
         raise TooFewError(f"{len(sample)} distinct {kind}s, it takes {FEWEST}")
@@ -176,7 +176,7 @@ def _measured(
     near, cosine = _nearest(vectors, sample)
     background = vectors[drawn[:BACKGROUND]].astype(np.float16)
     of_copies, of_natural = _levels(background, copies, vectors, sample, near)
-    sampled = Sampled(
+    sampled = SyntheticSample(
         copies=own.astype(np.float64),
         of_copies=of_copies,
         natural=cosine,
@@ -184,16 +184,16 @@ def _measured(
         kind=_kinds(context, kind, hashes, sample, near, cosine),
     )
     shipped = default_of(getattr(context.config, f"{kind}_encoder"))
-    rule = learn_rule(
+    rule = learn_synthetic_rule(
         sampled,
         settings,
-        floor=search_floor(sampled.copies, cosine),
+        floor=floor_of_rule(sampled.copies, cosine),
         least=-1.0 if shipped is None else shipped.accepted_from,
     )
-    return rule, normaliser(rule, background) if rule.level else None
+    return rule, normalise_with(rule, background) if rule.level else None
 
 
-def _first_embedded(vectors: Matrix, wanted: int) -> Positions:
+def _first_vectors(vectors: Matrix, wanted: int) -> Positions:
     """Places of the first rows that have a vector."""
     found = np.zeros(0, np.int64)
     for start in range(0, len(vectors), BACKGROUND):
@@ -206,7 +206,7 @@ def _first_embedded(vectors: Matrix, wanted: int) -> Positions:
 
 def _copies(context: RunContext, kind: Kind, hashes: pa.Array, sample: Positions) -> _Copies:
     make: Callable[..., Iterator[tuple[int, Any]]]
-    make = edited_texts if kind == "text" else edited_pictures
+    make = copy_texts if kind == "text" else copy_pictures
     record: list[int] = []
 
     def items() -> Iterator[Any]:
@@ -214,7 +214,7 @@ def _copies(context: RunContext, kind: Kind, hashes: pa.Array, sample: Positions
             record.append(place)
             yield item
 
-    encoder = opened(context, getattr(context.config, f"{kind}_encoder"))
+    encoder = open_cached(context, getattr(context.config, f"{kind}_encoder"))
     parts = list(encoder.encode(items()))
     order = np.concatenate([np.zeros(0, np.int64), *(part.positions for part in parts)])
     made = np.zeros((len(record), encoder.dimension), np.float32)
@@ -258,7 +258,7 @@ def _kinds(
     cosine: Floats,
 ) -> Kinds:
     """(r, k) what a second look makes of the nearest pairs, of LOOKED_AT a record on average."""
-    look = looked_at_texts if kind == "text" else looked_at_pictures
+    look = natural_copies_of_texts if kind == "text" else natural_copies_of_pictures
     out = np.full(near.shape, UNKNOWN, np.int8)
     first = cosine.copy()
     first[:, SKIPPED:] = -2.0  # what a record's first ones are not, the next ones are not either
@@ -283,7 +283,7 @@ def _levels(
     used, place = np.unique(np.concatenate([sample, near.ravel()]), return_inverse=True)
     of_copies, of_natural = [], []
     for skipped, neighbours in LEVELS:
-        measure = Background(background, neighbours, NEARER, skipped)
+        measure = NeighbourhoodLevel(background, neighbours, NEARER, skipped)
         level = measure.level(vectors[used]).astype(np.float64)
         own = measure.level(copies.vectors).astype(np.float64)
         of_copies.append((own + level[np.searchsorted(used, copies.record)]) / 2)

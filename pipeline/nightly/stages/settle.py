@@ -10,20 +10,20 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.chunks import gathered
+from pipeline.arrays.chunks import take_in_batches
 from pipeline.errors import CheckError, SourceError
-from pipeline.ingestion.picture_cache import ENTRIES, kept
-from pipeline.ingestion.record_changes import Night, compared, stamped
+from pipeline.ingestion.picture_cache import ENTRIES, keep_pictures
+from pipeline.ingestion.record_changes import RecordDiff, diff_records, stamp_seen
 from pipeline.ingestion.records import drop_duplicate_ids
 from pipeline.labels.files import read_labels, require_known
 from pipeline.nightly.state.context import RunContext
-from pipeline.schemas import QUARANTINE, RECORDS, completed
+from pipeline.storage.schemas import QUARANTINE, RECORDS, completed
 
 GATHERED_ROWS = 16_384
 WHERE = ("source", "location")  # the order of the quarantine
 
 
-def settle_records(context: RunContext, rows: Mapping[str, int]) -> dict[str, Any]:
+def finish_ingest(context: RunContext, rows: Mapping[str, int]) -> dict[str, Any]:
     """Resolve duplicate ids, add what stays of other nights, and write the tables.
 
     Args:
@@ -38,9 +38,9 @@ def settle_records(context: RunContext, rows: Mapping[str, int]) -> dict[str, An
     records, repeated = drop_duplicate_ids(work.read_shards("records", RECORDS))
     quarantine = pa.concat_tables([work.read_shards("quarantine", QUARANTINE), repeated])
     _check_rows(sum(rows.values()), records, quarantine)
-    night = compared(records, quarantine, _base(context), context.config.sources)
-    records = stamped(records, night.first_seen, now=context.started)
-    records = pa.concat_tables([records, *_carried(context, night)])
+    night = diff_records(records, quarantine, _base(context), context.config.sources)
+    records = stamp_seen(records, night.first_seen, now=context.started)
+    records = pa.concat_tables([records, *_carry_seen(context, night)])
     if not len(records):
         raise SourceError("the sources, all append-only, have never delivered a row")
     if context.config.labels:
@@ -56,9 +56,13 @@ def settle_records(context: RunContext, rows: Mapping[str, int]) -> dict[str, An
         "quarantine_reasons": _reasons(quarantine),
         **night.counts(rows),
         "versions": {
-            "records": tables.replace("records", _sorted(records, "record_id")),
-            "quarantine": tables.replace("quarantine", _sorted(quarantine, *WHERE)),
-            **({"pictures": tables.replace("pictures", kept(entries))} if len(entries) else {}),
+            "records": tables.replace("records", _sort(records, "record_id")),
+            "quarantine": tables.replace("quarantine", _sort(quarantine, *WHERE)),
+            **(
+                {"pictures": tables.replace("pictures", keep_pictures(entries))}
+                if len(entries)
+                else {}
+            ),
         },
     }
 
@@ -82,7 +86,7 @@ def _base(context: RunContext) -> pa.Table | None:
     return None if base is None else context.catalog.read("records", run=base, columns=columns)
 
 
-def _carried(context: RunContext, night: Night) -> Iterator[pa.Table]:
+def _carry_seen(context: RunContext, night: RecordDiff) -> Iterator[pa.Table]:
     """The records of the last night that stay without having been delivered, whole."""
     base = context.base_run
     if base is None or not len(night.carried):
@@ -98,9 +102,9 @@ def _reasons(quarantine: pa.Table) -> dict[str, int]:
     return {entry["values"]: entry["counts"] for entry in reasons}
 
 
-def _sorted(table: pa.Table, *columns: str) -> Iterator[pa.RecordBatch]:
+def _sort(table: pa.Table, *columns: str) -> Iterator[pa.RecordBatch]:
     """The rows in the order of some columns, a bounded batch at a time."""
-    return gathered(table, _order(table, *columns), rows=GATHERED_ROWS)
+    return take_in_batches(table, _order(table, *columns), rows=GATHERED_ROWS)
 
 
 def _order(table: pa.Table, *columns: str) -> npt.NDArray[np.int64]:

@@ -12,28 +12,28 @@ from numpy.random import Generator
 
 from pipeline.arrays.blocks import Pairs
 from pipeline.arrays.kernel import Positions
-from pipeline.arrays.parallel import in_order
+from pipeline.arrays.parallel import map_in_order
 from pipeline.encoders import ImageRef
 from pipeline.evaluation.synthetic.picture_edits import (
     EDITS as PICTURE_EDITS,
-    edited as edited_picture,
+    edit_picture as edited_picture,
 )
-from pipeline.evaluation.synthetic.text_edits import EDITS as TEXT_EDITS, edited as edited_text
+from pipeline.evaluation.synthetic.text_edits import EDITS as TEXT_EDITS, edit_text as edited_text
 from pipeline.evaluation.synthetic.thresholds import COPY, HELD, OTHER, UNKNOWN, Kinds
-from pipeline.matching.comparison.text import TextComparer
+from pipeline.matching.comparison.text import TextComparison
 from pipeline.matching.comparison.unmatched_words import allowed_conflicts
-from pipeline.matching.geometry.verify_pairs import read
+from pipeline.matching.geometry.verify_pairs import decode_for_geometry
 from pipeline.nightly.stages.contents import read_column
-from pipeline.nightly.stages.geometry import LOOKED_AT, look
+from pipeline.nightly.stages.geometry import LOOKED_AT, verify_pictures
 from pipeline.nightly.state.context import RunContext
-from pipeline.nightly.state.pictures import Pictures
+from pipeline.nightly.state.pictures import PictureReader
 
 COPIES = 2  # of each record
 MOST_EDITS = 3  # of one copy
 SAME_WORDS, SAME_LETTERS = 0.9, 0.95  # token overlap, edit similarity
 
 
-def edited_texts(
+def copy_texts(
     context: RunContext, hashes: pa.Array, sample: Positions
 ) -> Iterator[tuple[int, str]]:
     """(place, edited copy) of the sampled texts."""
@@ -48,13 +48,13 @@ def edited_texts(
             yield place, edited_text(text, random, names=names, count=count)[0]
 
 
-def looked_at_texts(context: RunContext, hashes: pa.Array, pairs: Pairs) -> Kinds:
+def natural_copies_of_texts(context: RunContext, hashes: pa.Array, pairs: Pairs) -> Kinds:
     """(p,) what their words say of pairs of texts: the same ones, others on each side, neither."""
     used, place = np.unique(np.concatenate(pairs), return_inverse=True)
     if not len(used):
         return np.zeros(0, np.int8)
     texts = read_column(context, hashes.take(pa.array(used)), modality="text", column="text")
-    comparer, sides = TextComparer(texts, threads=context.threads), np.split(place, 2)
+    comparer, sides = TextComparison(texts, threads=context.threads), np.split(place, 2)
     words = comparer.compare(*sides)
     same = (words.token_overlap >= SAME_WORDS) | (words.edit_similarity >= SAME_LETTERS)
     shorter = np.minimum(*(comparer.word_count[side] for side in sides))
@@ -62,17 +62,17 @@ def looked_at_texts(context: RunContext, hashes: pa.Array, pairs: Pairs) -> Kind
     return np.select([other, same], [OTHER, COPY], UNKNOWN).astype(np.int8)
 
 
-def edited_pictures(
+def copy_pictures(
     context: RunContext, hashes: pa.Array, sample: Positions
 ) -> Iterator[tuple[int, ImageRef]]:
     """(place, edited copy) of those sampled pictures that can be read."""
-    refs = Pictures(context, hashes.take(pa.array(sample))).take(np.arange(len(sample)))
+    refs = PictureReader(context, hashes.take(pa.array(sample))).take(np.arange(len(sample)))
     make = partial(_copies, context)
     jobs = [
         (hashes[place].as_py(), ref, refs[at - 1])
         for at, (place, ref) in enumerate(zip(sample.tolist(), refs, strict=True))
     ]
-    made = in_order(make, jobs, workers=context.threads)
+    made = map_in_order(make, jobs, workers=context.threads)
     for place, copies in zip(sample.tolist(), made, strict=True):
         for copy in copies:
             yield place, ImageRef(data=copy)
@@ -80,10 +80,13 @@ def edited_pictures(
 
 def _copies(context: RunContext, job: tuple[str, ImageRef | None, ImageRef | None]) -> list[bytes]:
     digest, ref, beside = job
-    picture = read(ref, context.config.images)
+    picture = decode_for_geometry(ref, context.config.images)
     if picture is None:
         return []
-    other, random = read(beside, context.config.images) or picture, _random(context, digest)
+    other, random = (
+        decode_for_geometry(beside, context.config.images) or picture,
+        _random(context, digest),
+    )
     out = []
     for _ in range(COPIES):
         count = int(random.integers(1, MOST_EDITS + 1))
@@ -99,12 +102,12 @@ def _random(context: RunContext, digest: str) -> Generator:
     return np.random.default_rng([context.config.seed, int(digest[:15], 16)])
 
 
-def looked_at_pictures(context: RunContext, hashes: pa.Array, pairs: Pairs) -> Kinds:
+def natural_copies_of_pictures(context: RunContext, hashes: pa.Array, pairs: Pairs) -> Kinds:
     """(p,) what geometry says of pairs of pictures; see `pipeline.nightly.stages.geometry`.
 
     Where it looks at all candidates of a run, those that it finds unlike are never accepted.
     """
-    found = look(context, hashes, pairs)
+    found = verify_pictures(context, hashes, pairs)
     context.work.keep_shard(LOOKED_AT, "sampled", found.rows)
     unlike = HELD if context.config.judge.geometry else OTHER
     return np.select([found.verified, found.unlike], [COPY, unlike], UNKNOWN).astype(np.int8)

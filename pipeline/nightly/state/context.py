@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline import progress
-from pipeline.arrays.memory import give_back
-from pipeline.catalog import Catalog, Work
+from pipeline.arrays import progress
+from pipeline.arrays.memory import release_memory
+from pipeline.catalog import Catalog, Scratch
 from pipeline.catalog.runs import Run
 from pipeline.config.run import RunConfig
 from pipeline.nightly.monitoring import run_log
@@ -46,10 +46,10 @@ class RunContext:
     @property
     def base_run(self) -> Run | None:
         """The run that was published last when this one began; None on the first night."""
-        return _recorded(self.catalog, self.base) if self.base else None
+        return _run_row(self.catalog, self.base) if self.base else None
 
     @property
-    def work(self) -> Work:
+    def work(self) -> Scratch:
         """The run's scratch."""
         return self.catalog.work(self.run)
 
@@ -60,7 +60,7 @@ class RunContext:
 
 
 @functools.lru_cache(maxsize=1)
-def _recorded(catalog: Catalog, name: str) -> Run:
+def _run_row(catalog: Catalog, name: str) -> Run:
     """A run's row, read once: the table of all runs grows with the nights."""
     return catalog.run(name)
 
@@ -104,7 +104,7 @@ def stage(name: str) -> Callable[[Stage], Stage]:
             progress.report(name, 0)
             with threadpool_limits(limits=context.threads):
                 facts = function(context)
-            give_back()
+            release_memory()
             facts = {"rows": 0, "bytes": 0, **facts, "seconds": time.perf_counter() - began}
             context.work.note(name, facts)
             told("stage finished", **{key: facts[key] for key in ("rows", "seconds", "bytes")})

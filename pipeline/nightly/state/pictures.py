@@ -19,7 +19,7 @@ SPOOLED_ROWS = 64  # encoded pictures out of rows that are in memory at a time
 Spooled = tuple[Path, list[str]]
 
 
-def spooled(context: RunContext, wanted: pa.Array) -> Iterator[Spooled]:
+def spool(context: RunContext, wanted: pa.Array) -> Iterator[Spooled]:
     """The shards of pictures that came inside a row, each with the hashes to take from it."""
     open_hashes = set(wanted.to_pylist())
     for path in context.work.shards("image_bytes"):
@@ -53,12 +53,12 @@ def from_paths(context: RunContext, hashes: pa.Array) -> Iterator[ImageRef]:
         yield ImageRef(uri=uri.as_py(), storage_options=options.get(name.as_py(), {}))
 
 
-class Pictures:
+class PictureReader:
     """Some pictures of a run by their place among `hashes`, fetched as they are asked for."""
 
     def __init__(self, context: RunContext, hashes: pa.Array) -> None:
         self.hashes = hashes
-        self.parts = list(spooled(context, hashes))
+        self.parts = list(spool(context, hashes))
         self.inside = {digest for _, digests in self.parts for digest in digests}
         self.refs = list(from_paths(context, hashes))
         sides = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.catalog import Catalog
-from pipeline.catalog.registry.judge import Registered, champion_purpose, open_registered
-from pipeline.catalog.registry.version import Model
+from pipeline.catalog.registry.judge import RegisteredJudge, champion_purpose, open_registered
+from pipeline.catalog.registry.version import ModelVersion
 from pipeline.config.encoders import CascadeText, MiniLmEncoder, SentenceTransformersText, ToyText
 from pipeline.config.run import RunConfig
 from pipeline.encoders import open_encoder
@@ -16,7 +16,7 @@ from pipeline.storage.place import Place
 PURPOSE = "deduplication"
 
 
-def pinned(config: RunConfig) -> tuple[RunConfig, tuple[str, ...]]:
+def pin_models(config: RunConfig) -> tuple[RunConfig, tuple[str, ...]]:
     """Find the models that a run asks for.
 
     Returns:
@@ -28,7 +28,7 @@ def pinned(config: RunConfig) -> tuple[RunConfig, tuple[str, ...]]:
             have; `model: none` runs without.
     """
     try:
-        found = [open_registered(model) for model in _wanted(config)]
+        found = [open_registered(model) for model in _wanted_models(config)]
     except (ModelError, CatalogError) as error:
         raise ConfigError(f"model: {error}; state another, or `model: none`") from error
     for model in found:
@@ -40,7 +40,7 @@ def pinned(config: RunConfig) -> tuple[RunConfig, tuple[str, ...]]:
     return config, tuple(model.model.reference for model in found)
 
 
-def _encoder(config: RunConfig, model: Registered) -> Any:
+def _encoder(config: RunConfig, model: RegisteredJudge) -> Any:
     """A model's encoder, behind the student that the run puts before it."""
     if model.modality != "text" or not isinstance(config.text_encoder, CascadeText):
         return model.encoder
@@ -52,7 +52,7 @@ def _encoder(config: RunConfig, model: Registered) -> Any:
     return config.text_encoder.model_copy(update={"teacher": model.encoder})
 
 
-def _check_attributes(config: RunConfig, model: Registered) -> None:
+def _check_attributes(config: RunConfig, model: RegisteredJudge) -> None:
     """Look whether some source keeps each attribute that a model compares."""
     kept = {name for source in config.sources for name in source.kept_attributes}
     absent = [name for name in model.rule.model.attributes if not {name, "*"} & kept]
@@ -64,7 +64,7 @@ def _check_attributes(config: RunConfig, model: Registered) -> None:
         )
 
 
-def _check_pictures(config: RunConfig, model: Registered) -> None:
+def _check_pictures(config: RunConfig, model: RegisteredJudge) -> None:
     """Look whether the run sees pictures as a judge of texts that weighs them has learned to."""
     wanted, settings = model.image_encoder, config.image_encoder
     if wanted in (None, settings) or not any(source.has_images for source in config.sources):
@@ -79,7 +79,7 @@ def _check_pictures(config: RunConfig, model: Registered) -> None:
         )
 
 
-def _wanted(config: RunConfig) -> list[Model]:
+def _wanted_models(config: RunConfig) -> list[ModelVersion]:
     catalog = Place.of(config.catalog, config.catalog_options)
     if config.model == "none" or (config.model == "champion" and not catalog.exists()):
         return []

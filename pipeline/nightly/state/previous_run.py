@@ -11,18 +11,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.arrays.aliases import Scores
 from pipeline.arrays.kernel import Positions
-from pipeline.candidates.content_groups import Units
-from pipeline.candidates.dense_groups import Crowds
+from pipeline.candidates.content_groups import ContentGroups
+from pipeline.candidates.dense_groups import DenseGroups
 from pipeline.candidates.reuse import Near
 from pipeline.catalog.catalog import Catalog
 from pipeline.catalog.runs import Run
 from pipeline.encoders.fingerprint import fingerprint
-from pipeline.matching.comparison.document_frequencies import WordFrequencies
-from pipeline.matching.reuse import COMPARED, Scores
+from pipeline.matching.comparison.document_frequencies import DocumentFrequencies
+from pipeline.matching.reuse import COMPARED
 from pipeline.nightly.state.context import RunContext
-from pipeline.nightly.state.run_records import records_at, units_at
-from pipeline.schemas import NEAR_PAIRS, RECORDS, completed
+from pipeline.nightly.state.run_records import groups_at, records_at
+from pipeline.storage.schemas import NEAR_PAIRS, RECORDS, completed
 
 Kind = Literal["text", "image", "lexical"]
 # Contents that could not be embedded are tried again each night; more than this many are not kept
@@ -31,17 +32,17 @@ FAILED_KEPT = 10_000
 
 
 @dataclass(frozen=True)
-class LastNight:
+class PreviousRun:
     """The run that is published, as far as this one can use it."""
 
     catalog: Catalog
     run: Run
 
     @property
-    def units(self) -> Units:
+    def units(self) -> ContentGroups:
         """Its units."""
         config = self.run.config
-        return units_at(
+        return groups_at(
             self.catalog,
             self.run.run,
             self.run.versions["records"],
@@ -67,10 +68,10 @@ class LastNight:
         return completed(records_at(self.catalog, self.run.run, at, columns), wanted)
 
 
-def last_night(context: RunContext) -> LastNight | None:
+def previous_run(context: RunContext) -> PreviousRun | None:
     """The run before; None on the first night, and when nothing of it is to be used."""
     run = None if context.full else context.base_run
-    return LastNight(context.catalog, run) if run else None
+    return PreviousRun(context.catalog, run) if run else None
 
 
 def key_of(**settings: Any) -> str:
@@ -83,8 +84,8 @@ def hashes_digest(hashes: pa.Array) -> str:
     return hashlib.sha256("\n".join(hashes.to_pylist()).encode()).hexdigest()[:16]
 
 
-def standing_near(
-    before: LastNight | None, kind: Kind, *, key: str, hashes: pa.Array | None
+def reusable_near(
+    before: PreviousRun | None, kind: Kind, *, key: str, hashes: pa.Array | None
 ) -> Near | str:
     """Last night's near pairs of one kind, or why they cannot be used.
 
@@ -103,7 +104,7 @@ def standing_near(
     return before.near(kind)
 
 
-def floors_before(before: LastNight, kind: Kind, count: int) -> Scores:
+def floors_before(before: PreviousRun, kind: Kind, count: int) -> Scores:
     """(count,) float32 cosine down to which each of last night's contents was searched."""
     stored = before.catalog.dataset("near_pairs", run=before.run)
     rows = stored.to_table(filter=pc.field("kind") == f"{kind} crowd")
@@ -112,7 +113,7 @@ def floors_before(before: LastNight, kind: Kind, count: int) -> Scores:
     return floor
 
 
-def crowd_rows(kind: Kind, crowds: Crowds, floor: float) -> pa.RecordBatch:
+def crowd_rows(kind: Kind, crowds: DenseGroups, floor: float) -> pa.RecordBatch:
     """What the next night must know of the crowds: raised floors, and members by their leader."""
     raised = np.flatnonzero(crowds.floor > floor)
     place = np.concatenate([crowds.kept[raised], crowds.member])
@@ -142,13 +143,13 @@ def _rows(kind: str, near: Near) -> pa.RecordBatch:
     return pa.record_batch([*columns, score], schema=NEAR_PAIRS)
 
 
-def failed_again(before: LastNight, kind: Kind, hashes: pa.Array) -> Positions:
+def known_failures(before: PreviousRun, kind: Kind, hashes: pa.Array) -> Positions:
     """Places in `hashes` of the contents that had no vector last night."""
     failed = pa.array(before.state(kind)["failed"], pa.string())
     return np.flatnonzero(pc.is_in(hashes, value_set=failed).to_numpy(zero_copy_only=False))
 
 
-def frequencies_before(context: RunContext, texts: int) -> WordFrequencies | None:
+def frequencies_before(context: RunContext, texts: int) -> DocumentFrequencies | None:
     """The word frequencies that the catalog judges with; None: to be learned from `texts` texts.
 
     They are kept in a full run too: they belong to the judge, like a model.
@@ -157,5 +158,5 @@ def frequencies_before(context: RunContext, texts: int) -> WordFrequencies | Non
     if run is None or "word_counts" not in run.versions:
         return None
     table = context.catalog.read("word_counts", run=run)
-    known = WordFrequencies.from_table(table)
+    known = DocumentFrequencies.from_table(table)
     return None if known.outgrown(texts) else known

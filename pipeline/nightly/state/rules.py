@@ -6,33 +6,33 @@ from functools import lru_cache
 from typing import Any
 
 from pipeline.catalog import Catalog
-from pipeline.catalog.registry.judge import Registered, open_registered
+from pipeline.catalog.registry.judge import RegisteredJudge, open_registered
 from pipeline.config.encoders import CascadeText, judged_by
 from pipeline.config.run import RunConfig
 from pipeline.encoders.fingerprint import fingerprint
 from pipeline.errors import ConfigError
-from pipeline.evaluation.calibration.score_normalisation import Background
-from pipeline.evaluation.synthetic.thresholds import SyntheticRule, normaliser
+from pipeline.evaluation.calibration.score_normalisation import NeighbourhoodLevel
+from pipeline.evaluation.synthetic.thresholds import SyntheticRule, normalise_with
 from pipeline.matching.default_rules import (
-    EncoderDefault,
+    DefaultRule,
     default_of,
     image_default,
-    learned_default,
+    registered_default,
     text_default,
 )
 from pipeline.matching.judge import Judge
 from pipeline.nightly.state.context import RunContext, new_context
 
 
-def rules_of(context: RunContext) -> dict[str, EncoderDefault]:
+def rules_of(context: RunContext) -> dict[str, DefaultRule]:
     """The search floor and the rule of each modality: the pinned model's, or the stated default."""
     config = context.config
     learned = {model.modality: model for model in models_of(context)}
-    rules: dict[str, EncoderDefault] = {
-        name: EncoderDefault(model.rule.model.floor, model.rule) for name, model in learned.items()
+    rules: dict[str, DefaultRule] = {
+        name: DefaultRule(model.rule.model.floor, model.rule) for name, model in learned.items()
     }
     for name, rule in synthetic_of(context).items():
-        rules.setdefault(name, learned_default(rule, config.judge))
+        rules.setdefault(name, registered_default(rule, config.judge))
     if "text" not in rules:
         rules["text"] = text_default(judged_by(config.text_encoder), config.judge)
     if "image" not in rules:
@@ -55,14 +55,14 @@ def check_rules(config: RunConfig, models: tuple[str, ...]) -> None:
             f"judge.geometry: false, but {looking[0].model.reference} learned from pictures laid "
             "upon each other; set it to true, or fine-tune with judge.geometry: false"
         )
-    ruled |= {kind for kind in ("text", "image") if self_taught(context, kind)}
+    ruled |= {kind for kind in ("text", "image") if self_calibrated_rule(context, kind)}
     if "text" not in ruled:
         text_default(judged_by(config.text_encoder), config.judge)
     if "image" not in ruled:
         image_default(config.image_encoder, config.judge)
 
 
-def self_taught(context: RunContext, kind: str) -> bool:
+def self_calibrated_rule(context: RunContext, kind: str) -> bool:
     """Whether the thresholds of 'text' or 'image' are to be learned from edited copies."""
     config = context.config
     settings, encoder = config.judge.synthetic, getattr(config, f"{kind}_encoder")
@@ -80,10 +80,10 @@ def synthetic_of(context: RunContext) -> dict[str, SyntheticRule]:
     return {kind: SyntheticRule.of(facts["rule"]) for kind, facts in noted.items() if facts["rule"]}
 
 
-def backgrounds_of(context: RunContext) -> dict[str, Background]:
+def background_of(context: RunContext) -> dict[str, NeighbourhoodLevel]:
     """What levels are measured against, by modality, where a rule without labels wants them."""
     return {
-        kind: normaliser(rule, context.work.load(f"background_{kind}")["vectors"])
+        kind: normalise_with(rule, context.work.load(f"background_{kind}")["vectors"])
         for kind, rule in synthetic_of(context).items()
         if rule.level is not None
     }
@@ -96,7 +96,7 @@ def floors_of(context: RunContext) -> dict[str, float]:
     return {name: rules[name].floor if floor is None else floor for name, floor in stated.items()}
 
 
-def models_of(context: RunContext) -> tuple[Registered, ...]:
+def models_of(context: RunContext) -> tuple[RegisteredJudge, ...]:
     """The registered models that the run is pinned to, loaded once per process."""
     if not context.models:
         return ()  # the catalog may not exist yet, and a check makes none
@@ -104,7 +104,7 @@ def models_of(context: RunContext) -> tuple[Registered, ...]:
 
 
 @lru_cache(maxsize=1)
-def _models(catalog: Catalog, references: tuple[str, ...]) -> tuple[Registered, ...]:
+def _models(catalog: Catalog, references: tuple[str, ...]) -> tuple[RegisteredJudge, ...]:
     registry = catalog.models
     return tuple(open_registered(registry.find(reference)) for reference in references)
 

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.chunks import gathered
-from pipeline.candidates.content_groups import Units, make_units
+from pipeline.arrays.chunks import take_in_batches
+from pipeline.candidates.content_groups import ContentGroups, make_groups
 from pipeline.catalog import Catalog
 from pipeline.ingestion.records import exact_groups
 from pipeline.nightly.state.context import RunContext
@@ -18,10 +18,10 @@ from pipeline.nightly.state.context import RunContext
 GATHERED_ROWS = 65_536
 
 
-def units_of(context: RunContext) -> Units:
+def groups_of(context: RunContext) -> ContentGroups:
     """The units of the run's records, computed once per process."""
     config = context.config
-    return units_at(
+    return groups_at(
         context.catalog,
         context.run,
         _version(context),
@@ -31,13 +31,13 @@ def units_of(context: RunContext) -> Units:
 
 
 @lru_cache(maxsize=2)
-def units_at(
+def groups_at(
     catalog: Catalog, run: str, version: int, *, min_tokens: int, min_detail: float
-) -> Units:
+) -> ContentGroups:
     """The units of a run's records, which are at `version`; two nights' are kept."""
     columns = ["record_id", "text_hash", "image_hash", "text_tokens", "image_detail"]
     records = records_at(catalog, run, version, columns)
-    return make_units(records, exact_groups(records), min_tokens=min_tokens, min_detail=min_detail)
+    return make_groups(records, exact_groups(records), min_tokens=min_tokens, min_detail=min_detail)
 
 
 def read_records(context: RunContext, columns: list[str]) -> pa.Table:
@@ -55,7 +55,9 @@ def records_at(catalog: Catalog, run: str, version: int, columns: list[str]) -> 
     order = _order(catalog, run, version)
     if order is None:
         return table
-    return pa.Table.from_batches(gathered(table, order, rows=GATHERED_ROWS), schema=table.schema)
+    return pa.Table.from_batches(
+        take_in_batches(table, order, rows=GATHERED_ROWS), schema=table.schema
+    )
 
 
 @lru_cache(maxsize=2)

@@ -33,13 +33,13 @@ def check_exports(exports: Iterable[ExportSettings]) -> None:
         ConfigError: a path is a folder, lies below a file or in a folder that is not writable,
             needs a package that is not installed, or is written twice.
     """
-    from pipeline.storage.atomic import obstacle
+    from pipeline.storage.atomic import writing_obstacle
 
     seen: set[str] = set()
     wrong = []
     for number, export in enumerate(exports):
         found = "another export is written there; give each its own" if export.path in seen else ""
-        found = found or obstacle(export.path)
+        found = found or writing_obstacle(export.path)
         seen.add(export.path)
         if found:
             wrong.append(f"  exports.{number}.path: {found} (found {export.path!r})")

@@ -29,7 +29,7 @@ def is_binary(kind: pa.DataType) -> bool:
     return bool(pt.is_binary(kind) or pt.is_large_binary(kind) or pt.is_fixed_size_binary(kind))
 
 
-def encoded(column: pa.Array) -> pa.Array:
+def encode_binary(column: pa.Array) -> pa.Array:
     """Bytes as base64 text."""
     return pa.array(
         [None if cell is None else base64.b64encode(cell).decode() for cell in column.to_pylist()],

@@ -57,7 +57,7 @@ def _usable(
     names: set[str] = set()
     keys, items, places, base = [], [], [], 0
     for chunk in maps.chunks:
-        rows, key, item = _flattened(chunk)
+        rows, key, item = _flatten(chunk)
         names.update(pc.unique(key).to_pylist())
         at = place[base + rows]
         base += len(chunk)
@@ -75,7 +75,7 @@ def _usable(
     )
 
 
-def _flattened(maps: pa.MapArray) -> tuple[np.ndarray, pa.Array, pa.Array]:
+def _flatten(maps: pa.MapArray) -> tuple[np.ndarray, pa.Array, pa.Array]:
     """Row (int64), key and value of every entry, in row order."""
     offsets = maps.offsets.to_numpy().astype(np.int64)
     counts = np.diff(offsets)

@@ -24,7 +24,7 @@ _OWN = ["record_id", "source", "timestamp", "image_uri"]
 Contents = tuple[pa.Schema, Iterator[pa.RecordBatch]]
 
 
-def removed(
+def is_removed(
     clusters: pa.Table, *, include_review: bool = False, min_probability: float | None = None
 ) -> pa.ChunkedArray:
     """Which rows of `clusters` a removal list names; the others survive, each record one or other.
@@ -41,7 +41,7 @@ def removed(
     return gone
 
 
-def clusters(
+def export_clusters(
     clusters: pa.Table, *, min_size: int = 1, min_probability: float | None = None
 ) -> Contents:
     """Every record with its cluster, singletons too, by record_id.
@@ -52,19 +52,19 @@ def clusters(
     """
     table = clusters
     if min_probability is not None:
-        table = _narrowed(table, min_probability)
-    return _batched(table.filter(pc.greater_equal(table["size"], min_size)), by=("record_id",))
+        table = _narrow(table, min_probability)
+    return _batch(table.filter(pc.greater_equal(table["size"], min_size)), by=("record_id",))
 
 
-def pairs(pairs: pa.Table, min_probability: float | None = None) -> Contents:
+def export_pairs(pairs: pa.Table, min_probability: float | None = None) -> Contents:
     """Scored pairs, rejected ones too unless `min_probability` leaves them out, by ids."""
     table = pairs
     if min_probability is not None:
         table = table.filter(_at_least(table["probability"], min_probability))
-    return _batched(table, by=("left_id", "right_id"))
+    return _batch(table, by=("left_id", "right_id"))
 
 
-def survivors(
+def export_survivors(
     records: pa.Table,
     clusters: pa.Table,
     *,
@@ -80,7 +80,7 @@ def survivors(
     in its favour, the most probable duplicate first, then by record_id; timestamp and image_uri
     stay its own. By record_id.
     """
-    gone = removed(clusters, include_review=include_review, min_probability=min_probability)
+    gone = is_removed(clusters, include_review=include_review, min_probability=min_probability)
     kept_by = pc.if_else(gone, clusters["representative"], clusters["record_id"])
     members = clusters.append_column("kept_by", kept_by)
     members = members if merge_attributes else members.filter(pc.invert(gone))
@@ -101,10 +101,10 @@ def survivors(
     }
     # Without its own row a record does not survive: a copy must not pass for it.
     present = pc.equal(kept["record_id"], kept["kept_by"])
-    return _batched(pa.table(table).filter(present), by=("record_id",))
+    return _batch(pa.table(table).filter(present), by=("record_id",))
 
 
-def removals(
+def export_removals(
     records: pa.Table,
     clusters: pa.Table,
     pairs: pa.Table,
@@ -119,7 +119,7 @@ def removals(
     through an identical third has no pair row: its scores are null and `reason` says so.
     """
     gone = clusters.filter(
-        removed(clusters, include_review=include_review, min_probability=min_probability)
+        is_removed(clusters, include_review=include_review, min_probability=min_probability)
     )
     table = _with_evidence(gone, pairs)
     paired = pc.is_valid(table["reason"])
@@ -144,10 +144,10 @@ def removals(
         "probability_to_representative": table["probability_to_representative"],
         **{name: same.get(name, table[name]) for name in EVIDENCE},
     }
-    return _batched(pa.table(columns), by=("record_id",))
+    return _batch(pa.table(columns), by=("record_id",))
 
 
-def _narrowed(table: pa.Table, min_probability: float) -> pa.Table:
+def _narrow(table: pa.Table, min_probability: float) -> pa.Table:
     """Keep probable members only, with size and cohesion (1 for a single) of what is left."""
     table = table.filter(_at_least(table["probability_to_representative"], min_probability))
     left = table.group_by("cluster_id").aggregate(
@@ -216,7 +216,7 @@ def _key(ids: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.replace_substring_regex(ids, pattern="^[^:]*:", replacement="", max_replacements=1)
 
 
-def _batched(table: pa.Table, *, by: tuple[str, ...]) -> Contents:
+def _batch(table: pa.Table, *, by: tuple[str, ...]) -> Contents:
     """Sort, and cut into batches that do not depend on how the input was chunked."""
     order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in by])
     table = table.take(order).combine_chunks()

@@ -9,7 +9,7 @@ import pyarrow.csv as pacsv
 import pyarrow.types as pt
 
 from pipeline.outputs.exporters import cells
-from pipeline.storage.atomic import replacing
+from pipeline.storage.atomic import writing
 from pipeline.storage.csv_cells import escape
 
 
@@ -28,7 +28,7 @@ class CsvExporter:
             [pa.field(name, kind) for name, kind in zip(_names(flat), flat.types, strict=True)]
         )
         rows = 0
-        with replacing(path) as sink, pacsv.CSVWriter(sink, header) as writer:
+        with writing(path) as sink, pacsv.CSVWriter(sink, header) as writer:
             for batch in batches:
                 columns = [_column(column) for column in batch.columns]
                 writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=header))
@@ -53,7 +53,7 @@ def _column(column: pa.Array) -> pa.Array:
     if cells.is_nested(kind):
         return escape(cells.as_json(column))
     if cells.is_binary(kind):
-        return escape(cells.encoded(column))
+        return escape(cells.encode_binary(column))
     return (
         column if _flat(kind) == kind and not pt.is_string(kind) else escape(column.cast("string"))
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pipeline.outputs.visible import visible
+from pipeline.outputs.visible import make_visible
 
 Block = dict[str, Any]
 
@@ -69,12 +69,12 @@ def section(name: str, title: str, *blocks: Block | None) -> dict[str, Any]:
     return {"id": name, "title": title, "blocks": [block for block in blocks if block]}
 
 
-def cleaned(value: Any) -> Any:
+def clean(value: Any) -> Any:
     """The same with every string on one line and hidden characters spelled out."""
     if isinstance(value, str):
-        return visible(" ".join(value.split()))
+        return make_visible(" ".join(value.split()))
     if isinstance(value, dict):
-        return {visible(str(key)): cleaned(item) for key, item in value.items()}
+        return {make_visible(str(key)): clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [cleaned(item) for item in value]
+        return [clean(item) for item in value]
     return value

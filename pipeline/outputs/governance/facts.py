@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import PipelineError
-from pipeline.outputs.visible import visible
+from pipeline.outputs.visible import make_visible
 
 CLIP = 200  # characters of a record's text in the report
 
@@ -16,14 +16,14 @@ Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-def _clipped(text: Any) -> Any:
+def _clip(text: Any) -> Any:
     """One visible line of at most CLIP characters of the text."""
     if not isinstance(text, str):
         return text
-    return visible(" ".join(text.split()), limit=CLIP)
+    return make_visible(" ".join(text.split()), limit=CLIP)
 
 
-Clipped = Annotated[str, BeforeValidator(_clipped)]
+Clipped = Annotated[str, BeforeValidator(_clip)]
 
 
 class Facts(BaseModel):
@@ -246,7 +246,7 @@ class GovernanceFacts(Facts):
         labels: `LabelledPairs.facts` as they stand.
         leaks: `splits.check_leaks`: per kind (records, contents, entities) a count.
         evaluation: on held-out pairs; its errors are the failure rates.
-        gate: `pipeline.training.promotion.as_rows`.
+        gate: `pipeline.training.promotion.check_rows`.
         drift: `train` and `tonight`, as `pipeline.evaluation.drift.drift` takes them.
         limits: limits of this model, beside those that hold for every one.
     """
@@ -267,7 +267,7 @@ class GovernanceFacts(Facts):
     limits: list[str] = []
 
 
-def validated(facts: Mapping[str, Any]) -> GovernanceFacts:
+def validate_facts(facts: Mapping[str, Any]) -> GovernanceFacts:
     """Check the facts.
 
     Raises:

@@ -12,7 +12,7 @@ from pipeline.outputs.governance.facts import CurvePoint, ReliabilityBin, ScoreF
 ROWS = 21  # of the tables that stand for a curve
 
 
-def precision_recall(curve: Sequence[CurvePoint]) -> Block:
+def precision_recall_figure(curve: Sequence[CurvePoint]) -> Block:
     """Precision over recall, each point one threshold."""
     points = sorted(((c.recall, c.precision) for c in curve), key=lambda p: (p[0], -p[1]))
     return figure(
@@ -21,11 +21,11 @@ def precision_recall(curve: Sequence[CurvePoint]) -> Block:
         y="precision",
         series=[{"name": "held-out pairs", "kind": "line", "points": [list(p) for p in points]}],
         columns=("Recall", "Precision"),
-        rows=[(f"{r:.3f}", f"{p:.3f}") for r, p in _thinned(points)],
+        rows=[(f"{r:.3f}", f"{p:.3f}") for r, p in _thin(points)],
     )
 
 
-def reliability(bins: Sequence[ReliabilityBin]) -> Block:
+def reliability_figure(bins: Sequence[ReliabilityBin]) -> Block:
     """What the probabilities said against what was true; on the diagonal they are right."""
     return figure(
         "Reliability of the probabilities",
@@ -41,7 +41,7 @@ def reliability(bins: Sequence[ReliabilityBin]) -> Block:
     )
 
 
-def training_curve(name: str, history: Sequence[Mapping[str, Any]]) -> Block | None:
+def training_curve_figure(name: str, history: Sequence[Mapping[str, Any]]) -> Block | None:
     """One value per epoch; None where there are fewer than two."""
     points = [[row["epoch"], row[name]] for row in history if row.get(name) is not None]
     if len(points) < 2:
@@ -61,11 +61,11 @@ def training_curve(name: str, history: Sequence[Mapping[str, Any]]) -> Block | N
             {"name": "", "kind": "points", "points": points},
         ],
         columns=("Epoch", words),
-        rows=[(f"{epoch:g}", f"{value:.4f}") for epoch, value in _thinned(points)],
+        rows=[(f"{epoch:g}", f"{value:.4f}") for epoch, value in _thin(points)],
     )
 
 
-def score_histograms(facts: ScoreFacts, *, accept: float, review: float) -> Block:
+def score_histograms_figure(facts: ScoreFacts, *, accept: float, review: float) -> Block:
     """Held-out pairs per probability, both classes side by side."""
     bins = list(zip(facts.edges[:-1], facts.edges[1:], strict=True))
     bars = []
@@ -96,7 +96,7 @@ def score_histograms(facts: ScoreFacts, *, accept: float, review: float) -> Bloc
     )
 
 
-def _thinned(points: Sequence[Sequence[float]]) -> list[Sequence[float]]:
+def _thin(points: Sequence[Sequence[float]]) -> list[Sequence[float]]:
     """At most ROWS points, first and last among them."""
     if len(points) <= ROWS:
         return list(points)

@@ -14,19 +14,19 @@ _INSIDE = re.compile(r"([\\`*_\[\]<>&|~$]|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=\w)(?=
 _START = re.compile(r"^(\d{0,9})([-+=#.)])")
 
 
-def escaped(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """One line of text that Markdown shows as it stands, inside a line or a table's cell."""
     return _INSIDE.sub(r"\\\1", " ".join(text.split()))
 
 
-def line(text: str) -> str:
+def markdown_line(text: str) -> str:
     """The same where a line starts."""
-    return _START.sub(r"\1\\\2", escaped(text))
+    return _START.sub(r"\1\\\2", escape_markdown(text))
 
 
 def _heading(text: str) -> str:
     """The same as a heading, which would drop # at its end."""
-    return re.sub(r"(?<= )#+$", r"\\\g<0>", line(text))
+    return re.sub(r"(?<= )#+$", r"\\\g<0>", markdown_line(text))
 
 
 def to_markdown(title: str, sections: Iterable[dict[str, Any]]) -> str:
@@ -41,11 +41,11 @@ def to_markdown(title: str, sections: Iterable[dict[str, Any]]) -> str:
 def _block(block: Block) -> str:
     match block["kind"]:
         case "text":
-            return line(block["text"])
+            return markdown_line(block["text"])
         case "warning":
-            return f"> **Warning.** {escaped(block['text'])}"
+            return f"> **Warning.** {escape_markdown(block['text'])}"
         case "list":
-            return "\n".join(f"- {line(item)}" for item in block["items"])
+            return "\n".join(f"- {markdown_line(item)}" for item in block["items"])
         case "table":
             return _table(block)
         case "figure":
@@ -55,8 +55,8 @@ def _block(block: Block) -> str:
 
 def _table(block: Block) -> str:
     rule = ["---:" if number else "---" for number in block["numeric"]]
-    rows = [_row(escaped(cell) for cell in row) for row in block["rows"]]
-    return "\n".join([_row(escaped(name) for name in block["columns"]), _row(rule), *rows])
+    rows = [_row(escape_markdown(cell) for cell in row) for row in block["rows"]]
+    return "\n".join([_row(escape_markdown(name) for name in block["columns"]), _row(rule), *rows])
 
 
 def _row(cells: Iterable[str] | Sequence[str]) -> str:

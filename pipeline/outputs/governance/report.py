@@ -12,11 +12,9 @@ from typing import Any
 
 from pipeline.evaluation.drift import drift
 from pipeline.outputs.governance import results, sections
-from pipeline.outputs.governance.document import cleaned
-from pipeline.outputs.governance.facts import GovernanceFacts, validated
+from pipeline.outputs.governance.document import clean
+from pipeline.outputs.governance.facts import GovernanceFacts, validate_facts
 from pipeline.outputs.governance.markdown import to_markdown
-
-__all__ = ["drift", "governance_markdown", "governance_report", "model_card"]
 
 FORMAT = 1
 CARD = ("model", "use", "out-of-scope", "data", "threshold", "quality", "failures", "limits")
@@ -37,13 +35,13 @@ def governance_report(facts: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         PipelineError: a mandatory part is missing, or a value does not fit; names it.
     """
-    checked = validated(facts)
+    checked = validate_facts(facts)
     moved = drift(checked.drift["train"], checked.drift["tonight"]) if checked.drift else None
-    parts = cleaned(_sections(checked, moved))
+    parts = clean(_sections(checked, moved))
     return {
         "format": FORMAT,
-        "title": f"Governance report: {cleaned(_reference(checked))}",
-        "model": cleaned(_reference(checked)),
+        "title": f"Governance report: {clean(_reference(checked))}",
+        "model": clean(_reference(checked)),
         "warnings": [
             block["text"]
             for part in parts
@@ -52,7 +50,7 @@ def governance_report(facts: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "sections": parts,
         "drift": moved,
-        "facts": cleaned(checked.model_dump(mode="json")),
+        "facts": clean(checked.model_dump(mode="json")),
     }
 
 

@@ -59,7 +59,7 @@ def thresholds(facts: CalibrationFacts, measured: ReliabilityFacts) -> Section:
         text(f"Probabilities were calibrated by {method}.") if method else None,
         *(text(words) for words in facts.chosen.get("unreachable", ())),
         table(("Figure", "Value"), [(name, f"{value:.4f}") for name, value in rows]),
-        figures.reliability(measured.reliability) if measured.reliability else None,
+        figures.reliability_figure(measured.reliability) if measured.reliability else None,
     )
 
 
@@ -85,7 +85,7 @@ def quality(
         table(("Metric", "Value", "95 % interval"), measured),
         *(_compared(comparison) if comparison else ()),
         table(("Gate", "Check", "What it says"), checks, words=3) if checks else None,
-        figures.precision_recall(facts.curve) if facts.curve else None,
+        figures.precision_recall_figure(facts.curve) if facts.curve else None,
     )
 
 
@@ -138,7 +138,7 @@ def scores(
     alarm = moved is not None and moved["level"] in ("moved", "drifted")
     figure = None
     if facts:
-        figure = figures.score_histograms(
+        figure = figures.score_histograms_figure(
             facts, accept=calibration.accept.value, review=calibration.review.value
         )
     return section(

@@ -153,7 +153,7 @@ def training(facts: TrainingFacts | None) -> Section:
         "training",
         "Training",
         table(("Setting", "Value"), rows, words=2),
-        *(figures.training_curve(name, facts.history) for name in CURVES),
+        *(figures.training_curve_figure(name, facts.history) for name in CURVES),
     )
 
 

@@ -12,13 +12,13 @@ import pyarrow.dataset as ds
 
 from pipeline.config.outputs import ReportSettings
 from pipeline.outputs import run_facts
-from pipeline.outputs.change_words import choose_changes, shown_ids
+from pipeline.outputs.change_words import changed_ids, choose_changes
 from pipeline.outputs.report import gallery, selection
 from pipeline.outputs.report.changes import show_changes
 from pipeline.outputs.report.members import Row, Thumbnails, show_evidence, show_side
-from pipeline.outputs.report.overlays import alignments_of, edit_between, show_overlay, words_of
-from pipeline.outputs.report.view import Cut, Overlay, Pair, Reason, ReportData
-from pipeline.outputs.visible import visible
+from pipeline.outputs.report.overlays import alignments_of, edit_between, edit_words, show_overlay
+from pipeline.outputs.report.view import CutRow, OverlayPicture, PairRow, ReasonRow, ReportData
+from pipeline.outputs.visible import make_visible
 
 RECORD_COLUMNS = [
     "record_id", "source", "text", "text_hash", "image_hash", "image_width", "image_height",
@@ -45,8 +45,8 @@ def build_report(
 ) -> ReportData:
     """Choose what the report shows of a run, and count what it leaves out.
 
-    The tables have the schemas of `pipeline.schemas`; `summary` is the run's. The same tables in
-    any row order, with the same seed, give the same report. The long ones, `records`, `pairs` and
+    The tables have the schemas of `storage.schemas`; `summary` is the run's. The same tables in any
+    row order, with the same seed, give the same report. The long ones, `records`, `pairs` and
     `alignments`, may be datasets: they are streamed.
     """
     chosen = selection.choose_clusters(
@@ -58,7 +58,7 @@ def build_report(
     # On the first night everything is new: no change to show.
     told = events if (summary.get("changes") or {}).get("base") else None
     changes = choose_changes(told, clusters)
-    rows = _records(records, ids=_ids(members, borderline, shown_ids(changes)))
+    rows = _records(records, ids=_ids(members, borderline, changed_ids(changes)))
     aligned = alignments_of(alignments, rows)
     evidence = gallery.evidence_to_representative(kept, members)
     thumbnails = Thumbnails(max_bytes=settings.max_bytes)
@@ -76,7 +76,7 @@ def build_report(
     ]
     moved = show_changes(changes, rows, thumbnails)
     # Last: a picture of every record before a second one of any.
-    shown = gallery.with_overlays(
+    shown = gallery.add_overlays(
         shown,
         members,
         chosen=chosen,
@@ -168,16 +168,16 @@ def _pair(
     rows: dict[str, Row],
     alignments: dict[tuple[str, str], Row],
     thumbnails: Thumbnails,
-) -> Pair:
+) -> PairRow:
     left, right = rows.get(row["left_id"]), rows.get(row["right_id"])
     edit = edit_between(alignments, left, right)
-    return Pair(
+    return PairRow(
         threshold=threshold,
         side=side,
         distance=f"{row['distance']:.4f}",
         left=show_side(left, record_id=row["left_id"], beside=right, thumbnails=thumbnails),
         right=show_side(right, record_id=row["right_id"], beside=left, thumbnails=thumbnails),
-        evidence=show_evidence(row, edit=words_of(edit, row, forward=True)),
+        evidence=show_evidence(row, edit=edit_words(edit, row, forward=True)),
     )
 
 
@@ -187,7 +187,7 @@ def _overlay(
     rows: dict[str, Row],
     alignments: dict[tuple[str, str], Row],
     thumbnails: Thumbnails,
-) -> Overlay | None:
+) -> OverlayPicture | None:
     sides = rows.get(row["left_id"]), rows.get(row["right_id"])
     return show_overlay(
         edit_between(alignments, *sides),
@@ -198,13 +198,13 @@ def _overlay(
     )
 
 
-def _cuts(cut_links: pa.Table) -> tuple[Cut, ...]:
+def _cuts(cut_links: pa.Table) -> tuple[CutRow, ...]:
     keys = [("probability", "descending"), ("left_id", "ascending"), ("right_id", "ascending")]
     at = pc.sort_indices(cut_links, sort_keys=keys)[:CUTS]
     return tuple(gallery.show_cut(row) for row in cut_links.take(at).to_pylist())
 
 
-def _quarantine(quarantine: pa.Table, *, n: int) -> tuple[Reason, ...]:
+def _quarantine(quarantine: pa.Table, *, n: int) -> tuple[ReasonRow, ...]:
     """The most frequent reasons first, the rows shown shared out evenly among them."""
     counts = pc.value_counts(quarantine["reason"].combine_chunks()).to_pylist()
     counts = sorted(counts, key=lambda item: (-item["counts"], item["values"]))
@@ -215,11 +215,11 @@ def _quarantine(quarantine: pa.Table, *, n: int) -> tuple[Reason, ...]:
         rows = selection.quarantine_rows(quarantine, reason=item["values"], n=each).to_pylist()
         shown = tuple(
             (
-                visible(row["source"]),
-                visible(row["location"], limit=200),
-                visible(row["raw"] or "", limit=300),
+                make_visible(row["source"]),
+                make_visible(row["location"], limit=200),
+                make_visible(row["raw"] or "", limit=300),
             )
             for row in rows
         )
-        found.append(Reason(visible(item["values"], limit=300), item["counts"], shown))
+        found.append(ReasonRow(make_visible(item["values"], limit=300), item["counts"], shown))
     return tuple(found)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from rapidfuzz.distance import Indel, Opcode
 
-from pipeline.outputs.visible import visible
+from pipeline.outputs.visible import make_visible
 
 # One word, one sign, or one CJK character, with the blanks that follow it.
 _TOKEN = re.compile(
@@ -32,7 +32,7 @@ class Segment:
     text: str
 
 
-def plain(text: str) -> tuple[Segment, ...]:
+def plain_segments(text: str) -> tuple[Segment, ...]:
     """The beginning of a text, what is left out counted."""
     return _cut([Segment("same", text)], total=len(_TOKEN.findall(text)))
 
@@ -55,8 +55,8 @@ def _segments(steps: Sequence[Opcode], *, mine: Words, theirs: Words) -> Iterato
     added: list[str] = []
     for at, step in enumerate(steps):
         if step.tag != "equal":
-            gone.append(_joined(theirs[step.src_start : step.src_end]))
-            added.append(_joined(mine[step.dest_start : step.dest_end]))
+            gone.append(_join(theirs[step.src_start : step.src_end]))
+            added.append(_join(mine[step.dest_start : step.dest_end]))
             continue
         yield from _change("".join(gone), "".join(added))
         gone, added = [], []
@@ -82,13 +82,13 @@ def _same(words: Words, *, first: bool, last: bool) -> Iterator[Segment]:
     tail = 0 if last else CONTEXT
     hidden = len(words) - head - tail
     if (first and last) or hidden <= CONTEXT:
-        yield Segment("same", _joined(words))
+        yield Segment("same", _join(words))
         return
     if head:
-        yield Segment("same", _joined(words[:head]))
+        yield Segment("same", _join(words[:head]))
     yield _gap(hidden)
     if tail:
-        yield Segment("same", _joined(words[-tail:]))
+        yield Segment("same", _join(words[-tail:]))
 
 
 def _cut(segments: list[Segment], *, total: int, uncompared: int = 0) -> tuple[Segment, ...]:
@@ -99,18 +99,18 @@ def _cut(segments: list[Segment], *, total: int, uncompared: int = 0) -> tuple[S
         words = _TOKEN.findall(segment.text) if segment.kind != "gap" else []
         if len(words) > room:
             if room:
-                shown.append(Segment(segment.kind, visible(_joined(words[:room]))))
-            shown.append(_left_out(total))
+                shown.append(Segment(segment.kind, make_visible(_join(words[:room]))))
+            shown.append(_leave_out(total))
             return tuple(shown)
         room -= len(words)
-        text = segment.text if segment.kind == "gap" else visible(_joined(words) or segment.text)
+        text = segment.text if segment.kind == "gap" else make_visible(_join(words) or segment.text)
         shown.append(Segment(segment.kind, text))
     if uncompared:
         shown.append(Segment("gap", f"… {uncompared:,} more words were not compared"))
     return tuple(shown)
 
 
-def _joined(words: Words) -> str:
+def _join(words: Words) -> str:
     return "".join(_short(word) + (blanks[:2] and " ") for word, blanks in words)
 
 
@@ -122,5 +122,5 @@ def _gap(count: int) -> Segment:
     return Segment("gap", f" … {count:,} same words … ")
 
 
-def _left_out(total: int) -> Segment:
+def _leave_out(total: int) -> Segment:
     return Segment("gap", f" … cut here; the text has {total:,} words")

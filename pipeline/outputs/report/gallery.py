@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.outputs.report.members import Row, Thumbnails, show_evidence, show_member
-from pipeline.outputs.report.overlays import edit_between, show_overlay, words_of
-from pipeline.outputs.report.selection import Chosen
-from pipeline.outputs.report.view import Cluster, Cut, Member
-from pipeline.outputs.visible import visible
+from pipeline.outputs.report.overlays import edit_between, edit_words, show_overlay
+from pipeline.outputs.report.selection import ChosenClusters
+from pipeline.outputs.report.view import ClusterRow, CutRow, MemberRow
+from pipeline.outputs.visible import make_visible
 
 Key = tuple[str, str]
 CUTS = 20  # cut links shown with one cluster
@@ -22,15 +22,15 @@ TITLE = 90  # characters of a title
 def show_clusters(
     members: pa.Table,
     *,
-    chosen: Chosen,
+    chosen: ChosenClusters,
     rows: dict[str, Row],
     evidence: dict[Key, Row],
-    cuts: dict[str, list[Cut]],
+    cuts: dict[str, list[CutRow]],
     alignments: dict[Key, Row],
     thumbnails: Thumbnails,
-) -> tuple[Cluster, ...]:
+) -> tuple[ClusterRow, ...]:
     """Show the chosen clusters in their order; `members` has each one's representative first."""
-    grouped = _grouped(members)
+    grouped = _group(members)
     shown = []
     for number, (cluster_id, groups) in enumerate(chosen.groups.items(), start=1):
         kept = rows.get(grouped[cluster_id][0]["representative"])
@@ -58,19 +58,19 @@ def show_clusters(
     return tuple(shown)
 
 
-def with_overlays(
-    shown: tuple[Cluster, ...],
+def add_overlays(
+    shown: tuple[ClusterRow, ...],
     members: pa.Table,
     *,
-    chosen: Chosen,
+    chosen: ChosenClusters,
     rows: dict[str, Row],
     evidence: dict[Key, Row],
     alignments: dict[Key, Row],
     thumbnails: Thumbnails,
-) -> tuple[Cluster, ...]:
+) -> tuple[ClusterRow, ...]:
     """Lay each member's picture of what `show_clusters` made beside its representative's."""
 
-    def laid(member: Member, row: Row) -> Member:
+    def laid(member: MemberRow, row: Row) -> MemberRow:
         one, other = row["record_id"], row["representative"]
         kept, record = rows.get(other), rows.get(one)
         overlay = show_overlay(
@@ -82,14 +82,14 @@ def with_overlays(
         )
         return replace(member, overlay=overlay) if overlay else member
 
-    grouped = _grouped(members)
+    grouped = _group(members)
     return tuple(
         replace(cluster, members=tuple(map(laid, cluster.members, grouped[cluster_id])))
         for cluster, cluster_id in zip(shown, chosen.groups, strict=True)
     )
 
 
-def _grouped(members: pa.Table) -> dict[str, list[Row]]:
+def _group(members: pa.Table) -> dict[str, list[Row]]:
     grouped: dict[str, list[Row]] = defaultdict(list)
     for row in members.to_pylist():
         grouped[row["cluster_id"]].append(row)
@@ -109,7 +109,7 @@ def evidence_to_representative(pairs: pa.Table, members: pa.Table) -> dict[Key, 
 
 def cuts_by_cluster(
     cut_links: pa.Table, clusters: pa.Table, *, ids: list[str]
-) -> dict[str, list[Cut]]:
+) -> dict[str, list[CutRow]]:
     """Cut links that touch one of the clusters `ids`, the most probable first."""
     inside = clusters.filter(pc.is_in(clusters["cluster_id"], value_set=pa.array(ids, pa.string())))
     value_set = inside["record_id"].combine_chunks()
@@ -124,7 +124,7 @@ def cuts_by_cluster(
         }
     ).filter(pc.or_(pc.is_valid(at["left_id"]), pc.is_valid(at["right_id"])))
     keys = [("probability", "descending"), ("left_id", "ascending"), ("right_id", "ascending")]
-    found: dict[str, list[Cut]] = defaultdict(list)
+    found: dict[str, list[CutRow]] = defaultdict(list)
     for row in touching.sort_by(keys).to_pylist():
         for cluster_id in {row["left_cluster"], row["right_cluster"]} - {None}:
             if len(found[cluster_id]) < CUTS:
@@ -132,13 +132,13 @@ def cuts_by_cluster(
     return found
 
 
-def show_cut(row: Row) -> Cut:
+def show_cut(row: Row) -> CutRow:
     """Show one cut link."""
-    return Cut(
-        left_id=visible(row["left_id"], limit=200),
-        right_id=visible(row["right_id"], limit=200),
+    return CutRow(
+        left_id=make_visible(row["left_id"], limit=200),
+        right_id=make_visible(row["right_id"], limit=200),
         probability=f"{row['probability']:.4f}",
-        reason=visible(row["reason"], limit=300),
+        reason=make_visible(row["reason"], limit=300),
     )
 
 
@@ -150,13 +150,13 @@ def _member(
     evidence: dict[Key, Row],
     alignments: dict[Key, Row],
     thumbnails: Thumbnails,
-) -> Member:
+) -> MemberRow:
     one, other = row["record_id"], row["representative"]
     pair = evidence.get((min(one, other), max(one, other)))
     record = rows.get(one)
     edit = edit_between(alignments, kept, record)
-    words = words_of(edit, pair, forward=bool(pair and pair["left_id"] == other))
-    note = None if pair or one == other else _untold(record, kept, words)
+    words = edit_words(edit, pair, forward=bool(pair and pair["left_id"] == other))
+    note = None if pair or one == other else _hidden_members(record, kept, words)
     return show_member(
         record,
         record_id=one,
@@ -168,7 +168,7 @@ def _member(
     )
 
 
-def _untold(record: Row | None, kept: Row | None, edit: str | None) -> str:
+def _hidden_members(record: Row | None, kept: Row | None, edit: str | None) -> str:
     """Why a member has no pair row to its representative, and how its picture was edited."""
     same = [
         name
@@ -180,7 +180,7 @@ def _untold(record: Row | None, kept: Row | None, edit: str | None) -> str:
         if same
         else "tied to the representative through an identical record; no scores of its own"
     )
-    return f"{why}; edit of the picture: {visible(edit, limit=300)}" if edit else why
+    return f"{why}; edit of the picture: {make_visible(edit, limit=300)}" if edit else why
 
 
 def _cluster(
@@ -189,18 +189,18 @@ def _cluster(
     number: int,
     groups: tuple[str, ...],
     title: str,
-    members: tuple[Member, ...],
-    cuts: tuple[Cut, ...],
-) -> Cluster:
-    return Cluster(
+    members: tuple[MemberRow, ...],
+    cuts: tuple[CutRow, ...],
+) -> ClusterRow:
+    return ClusterRow(
         number=number,
-        cluster_id=visible(head["cluster_id"]),
+        cluster_id=make_visible(head["cluster_id"]),
         size=head["size"],
         hidden=max(head["size"] - len(members), 0),
         cohesion=f"{head['cohesion']:.4f}",
-        status=visible(head["status"]),
-        evidence=visible(head["evidence"]),
-        keeper_reason=visible(head["keeper_reason"], limit=300),
+        status=make_visible(head["status"]),
+        evidence=make_visible(head["evidence"]),
+        keeper_reason=make_visible(head["keeper_reason"], limit=300),
         groups=groups,
         title=_title(title or head["representative"]),
         members=members,
@@ -210,4 +210,4 @@ def _cluster(
 
 def _title(text: str) -> str:
     words = " ".join(text[:200].split())
-    return visible(words if len(words) <= TITLE else f"{words[:TITLE].rstrip()}…")
+    return make_visible(words if len(words) <= TITLE else f"{words[:TITLE].rstrip()}…")

@@ -27,14 +27,14 @@ def render_report(data: ReportData) -> str:
         .render(
             data=data,
             run=summary,
-            verdict=run_facts.verdict(summary),
+            verdict=run_facts.headline(summary),
             failed=run_facts.failed_gates(summary),
             facts=run_facts.run_facts(summary),
-            models=decided_by.models(summary),
+            models=decided_by.model_words(summary),
             labels=run_facts.label_facts(summary),
             changed=changes,
             base=change_words.base_of(summary),
-            contradictions=change_words.contradictions(summary),
+            contradictions=change_words.contradiction_words(summary),
             histogram=figures.score_histogram(
                 summary["histogram"]["edges"],
                 summary["histogram"]["counts"],
@@ -46,7 +46,7 @@ def render_report(data: ReportData) -> str:
             overlays=any(m.overlay for c in data.clusters for m in c.members)
             or any(pair.overlay for pair in data.pairs),
             plot=figures,
-            uncalibrated=decided_by.uncalibrated(summary),
+            uncalibrated=decided_by.uncalibrated_words(summary),
             # Both are files of this package, the only text that is not escaped.
             script=Markup(script),
             style=Markup(style),

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.ingestion.effective_resolution import ENLARGED
-from pipeline.outputs.report.diff import differences, plain
-from pipeline.outputs.report.view import Attribute, Evidence, Member
-from pipeline.outputs.visible import visible
+from pipeline.outputs.report.diff import differences, plain_segments
+from pipeline.outputs.report.view import AttributeRow, EvidenceRow, MemberRow
+from pipeline.outputs.visible import make_visible
 
 Row = dict[str, Any]
 SCORES = {
@@ -52,10 +52,10 @@ def show_member(
     record_id: str,
     beside: Row | None,
     thumbnails: Thumbnails,
-    evidence: Evidence | None = None,
+    evidence: EvidenceRow | None = None,
     probability: str = "",
     note: str | None = None,
-) -> Member:
+) -> MemberRow:
     """Show a record, its text and attributes against the record `beside` it.
 
     `row` is None when the record is not in the catalog any more; the report says so.
@@ -63,10 +63,10 @@ def show_member(
     row = row or {}
     image, image_note = show_image(row, thumbnails)
     text, other = row.get("text"), (beside or {}).get("text")
-    segments = () if not text else differences(text, other=other) if other else plain(text)
-    return Member(
-        record_id=visible(record_id, limit=200),
-        source=visible(row.get("source") or ""),
+    segments = () if not text else differences(text, other=other) if other else plain_segments(text)
+    return MemberRow(
+        record_id=make_visible(record_id, limit=200),
+        source=make_visible(row.get("source") or ""),
         text=segments,
         image=image,
         image_note=image_note,
@@ -79,13 +79,13 @@ def show_member(
 
 def show_side(
     row: Row | None, *, record_id: str, beside: Row | None, thumbnails: Thumbnails
-) -> Member:
+) -> MemberRow:
     """Show one side of a pair: its own words only, as the other side shows the others."""
     member = show_member(row, record_id=record_id, beside=beside, thumbnails=thumbnails)
     return replace(member, text=tuple(s for s in member.text if s.kind != "gone"))
 
 
-def show_evidence(row: Row, *, edit: str | None = None) -> Evidence:
+def show_evidence(row: Row, *, edit: str | None = None) -> EvidenceRow:
     """Show a scored pair: exact equality, the scores, and what geometry says of its pictures.
 
     `edit` says in words what was done to the one picture, see `pipeline.outputs.report.overlays`.
@@ -100,19 +100,19 @@ def show_evidence(row: Row, *, edit: str | None = None) -> Evidence:
         for column, name in SCORES.items()
         if (value := row[column]) is not None
     ]
-    return Evidence(
+    return EvidenceRow(
         scores=(*exact, *scores, *_geometry(row, edit)),
         probability=f"{row['probability']:.4f}",
-        decision=visible(row["decision"]),
-        reason=visible(row["reason"], limit=300),
-        stage=visible(row["stage"]),
+        decision=make_visible(row["decision"]),
+        reason=make_visible(row["reason"], limit=300),
+        stage=make_visible(row["stage"]),
     )
 
 
 def _geometry(row: Row, edit: str | None) -> list[tuple[str, str]]:
     """What geometry found; nothing where it did not look, as in older runs."""
     verified = row.get("image_verified")
-    told = [("edit", visible(edit, limit=300))] if edit else []
+    told = [("edit", make_visible(edit, limit=300))] if edit else []
     if verified is None:
         return told
     return [("geometry", "one picture, edited" if verified else "not one picture"), *told]
@@ -145,15 +145,15 @@ def is_jpeg(thumbnail: bytes) -> bool:
     return thumbnail.startswith(b"\xff\xd8\xff")
 
 
-def _attributes(row: Row, beside: Row | None) -> tuple[Attribute, ...]:
+def _attributes(row: Row, beside: Row | None) -> tuple[AttributeRow, ...]:
     mine, theirs = dict(row.get("attributes") or ()), dict((beside or {}).get("attributes") or ())
     shown = tuple(
-        Attribute(
-            name=visible(name, limit=60),
-            value=visible(mine[name] or "", limit=VALUE),
+        AttributeRow(
+            name=make_visible(name, limit=60),
+            value=make_visible(mine[name] or "", limit=VALUE),
             differs=beside is not None and mine[name] != theirs.get(name),
         )
         for name in sorted(mine)[:ATTRIBUTES]
     )
     more = len(mine) - len(shown)
-    return (*shown, Attribute("…", f"{more} more", differs=False)) if more > 0 else shown
+    return (*shown, AttributeRow("…", f"{more} more", differs=False)) if more > 0 else shown

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from pipeline.outputs.report.members import Row, Thumbnails, is_jpeg
-from pipeline.outputs.report.view import Overlay
-from pipeline.outputs.visible import visible
+from pipeline.outputs.report.view import OverlayPicture
+from pipeline.outputs.visible import make_visible
 
 if TYPE_CHECKING:
     from pipeline.matching.geometry.pixels import Matrix
@@ -23,7 +23,7 @@ SAME_THINGS = "not one picture; outlined is where the one would lie in the other
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Edit:
+class ShownEdit:
     """What geometry found from one picture to another.
 
     words: of the edit; None where it is not one picture.
@@ -48,7 +48,9 @@ def alignments_of(
     return {(row["left_hash"], row["right_hash"]): row for row in found}
 
 
-def edit_between(alignments: dict[Key, Row], one: Row | None, other: Row | None) -> Edit | None:
+def edit_between(
+    alignments: dict[Key, Row], one: Row | None, other: Row | None
+) -> ShownEdit | None:
     """What makes the picture of record `other` out of that of `one`; None: not looked at."""
     left, right = ((row or {}).get("image_hash") or "" for row in (one, other))
     turned = left > right
@@ -56,10 +58,10 @@ def edit_between(alignments: dict[Key, Row], one: Row | None, other: Row | None)
     if row is None:
         return None
     words = row["back" if turned else "edit"] if row["verified"] else None
-    return Edit(words, _transform(row, turned=turned))
+    return ShownEdit(words, _transform(row, turned=turned))
 
 
-def words_of(edit: Edit | None, pair: Row | None, *, forward: bool) -> str | None:
+def edit_words(edit: ShownEdit | None, pair: Row | None, *, forward: bool) -> str | None:
     """An edit in words; where the alignment is not at hand, those of the pair row.
 
     Args:
@@ -74,13 +76,13 @@ def words_of(edit: Edit | None, pair: Row | None, *, forward: bool) -> str | Non
 
 
 def show_overlay(
-    edit: Edit | None,
+    edit: ShownEdit | None,
     records: tuple[Row | None, Row | None],
     *,
     pair: Row | None,
     caption: str,
     thumbnails: Thumbnails,
-) -> Overlay | None:
+) -> OverlayPicture | None:
     """Lay the previews of two records upon each other, where geometry says how.
 
     That is for one picture, edited, and for the same things seen twice; what geometry cannot tell
@@ -102,9 +104,9 @@ def show_overlay(
         return None
     uri = thumbnails.uri(made) if made else None
     thumbnails.left_out += not room
-    ids = [visible(row["record_id"], limit=200) for row in (left, right)]
-    what = visible(edit.words, limit=300) if edit.words else SAME_THINGS
-    return Overlay(
+    ids = [make_visible(row["record_id"], limit=200) for row in (left, right)]
+    what = make_visible(edit.words, limit=300) if edit.words else SAME_THINGS
+    return OverlayPicture(
         image=uri,
         alt=f"The pictures of {ids[0]} (left) and {ids[1]} (right): {what}. "
         "The part they share is outlined, what differs in it is tinted.",
@@ -126,10 +128,10 @@ def _made(left: bytes, right: bytes, *, transform: Matrix) -> bytes | None:
     """The overlay as a JPEG; None where a preview cannot be read."""
     from PIL import Image
 
-    from pipeline.matching.geometry.describe_edit import overlay
+    from pipeline.matching.geometry.describe_edit import overlay_outlines
 
     try:
         pictures = [Image.open(io.BytesIO(part)).convert("RGB") for part in (left, right)]
     except OSError:
         return None
-    return overlay(*pictures, transform=transform)
+    return overlay_outlines(*pictures, transform=transform)

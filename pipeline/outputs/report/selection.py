@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenClusters:
     """Cluster ids in the order shown, each with the reasons it was chosen for."""
 
     groups: dict[str, tuple[str, ...]]
@@ -22,7 +22,9 @@ class Chosen:
         return sum(group in reasons for reasons in self.groups.values())
 
 
-def choose_clusters(clusters: pa.Table, *, n: int, seed: int, named: Sequence[str] = ()) -> Chosen:
+def choose_clusters(
+    clusters: pa.Table, *, n: int, seed: int, named: Sequence[str] = ()
+) -> ChosenClusters:
     """Choose up to `n` clusters of two or more: a third largest, a third weakest, rest random.
 
     Args:
@@ -45,7 +47,7 @@ def choose_clusters(clusters: pa.Table, *, n: int, seed: int, named: Sequence[st
             found[one] = (*found.get(one, ()), group)
     for one in _random(heads["cluster_id"], besides=set(found), n=n - len(found), seed=seed):
         found[one] = ("random",)
-    return Chosen(groups=dict(list(found.items())[:n]), total=heads.num_rows)
+    return ChosenClusters(groups=dict(list(found.items())[:n]), total=heads.num_rows)
 
 
 def _first(heads: pa.Table, column: str, *, order: str, n: int) -> list[str]:

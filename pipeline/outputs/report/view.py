@@ -9,7 +9,7 @@ from pipeline.outputs.report.diff import Segment
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class EvidenceRow:
     """Why a pair was judged as it was; scores that do not exist are left out."""
 
     scores: tuple[tuple[str, str], ...]
@@ -20,7 +20,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Attribute:
+class AttributeRow:
     """One named value of a record; `differs` from the record it stands beside."""
 
     name: str
@@ -29,7 +29,7 @@ class Attribute:
 
 
 @dataclass(frozen=True, slots=True)
-class Overlay:
+class OverlayPicture:
     """Two pictures side by side. `image` is a data: URI; without one `caption` says why."""
 
     image: str | None
@@ -38,7 +38,7 @@ class Overlay:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class MemberRow:
     """One record as shown. `image` is a data: URI; `image_note` says why there is none.
 
     `overlay` has the representative's picture beside the record's.
@@ -49,15 +49,15 @@ class Member:
     text: tuple[Segment, ...]
     image: str | None
     image_note: str | None
-    attributes: tuple[Attribute, ...]
+    attributes: tuple[AttributeRow, ...]
     probability: str
-    evidence: Evidence | None
+    evidence: EvidenceRow | None
     note: str | None
-    overlay: Overlay | None = None
+    overlay: OverlayPicture | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class CutRow:
     """A link the chain guard or a verdict cut."""
 
     left_id: str
@@ -67,7 +67,7 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class ClusterRow:
     """A cluster with its representative first and its most similar members next."""
 
     number: int
@@ -80,25 +80,25 @@ class Cluster:
     keeper_reason: str
     groups: tuple[str, ...]  # of largest, weakest, random
     title: str
-    members: tuple[Member, ...]
-    cuts: tuple[Cut, ...]
+    members: tuple[MemberRow, ...]
+    cuts: tuple[CutRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class PairRow:
     """A borderline pair: near one of the two thresholds."""
 
     threshold: str  # accept / review
     side: str  # above / below
     distance: str
-    left: Member
-    right: Member
-    evidence: Evidence
-    overlay: Overlay | None = None
+    left: MemberRow
+    right: MemberRow
+    evidence: EvidenceRow
+    overlay: OverlayPicture | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class ReasonRow:
     """Quarantined rows with one reason; `rows` holds source, location, raw."""
 
     reason: str
@@ -107,7 +107,7 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class MovedRecord:
     """A record that joined a cluster, left it, or stays in it."""
 
     role: str  # stays / joined / left
@@ -117,7 +117,7 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ChangeRow:
     """What happened to one cluster since the run before; `others` are the clusters it touched."""
 
     kind: str
@@ -126,7 +126,7 @@ class Change:
     size_before: int
     size_after: int
     others: tuple[str, ...]
-    moved: tuple[Moved, ...]
+    moved: tuple[MovedRecord, ...]
     hidden: int
 
 
@@ -135,18 +135,18 @@ class ReportData:
     """Everything `render_report` needs. `summary` is the run's own."""
 
     summary: dict[str, Any]
-    clusters: tuple[Cluster, ...]
+    clusters: tuple[ClusterRow, ...]
     clusters_total: int
     sampling: tuple[tuple[str, int], ...]  # how many were chosen as largest, weakest, random
-    largest: tuple[Cluster, ...]
-    weakest: tuple[Cluster, ...]
-    pairs: tuple[Pair, ...]
+    largest: tuple[ClusterRow, ...]
+    weakest: tuple[ClusterRow, ...]
+    pairs: tuple[PairRow, ...]
     pairs_total: int
-    cuts: tuple[Cut, ...]
+    cuts: tuple[CutRow, ...]
     cuts_total: int
-    quarantine: tuple[Reason, ...]
+    quarantine: tuple[ReasonRow, ...]
     quarantine_total: int
     thumbnails: int
     thumbnails_left_out: int
     seed: int
-    changes: tuple[Change, ...] = ()
+    changes: tuple[ChangeRow, ...] = ()

@@ -13,39 +13,39 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.lookup import flat
+from pipeline.arrays.lookup import as_strings
 from pipeline.config.finetune import TrainConfig
 from pipeline.config.sources import CsvSource, ImageFolderSource, JsonlSource, ParquetSource
 from pipeline.ingestion.records import content_hash, normalise_text
 from pipeline.ingestion.sources import open_source
-from pipeline.training.data.training_data import Lesson, in_catalog
+from pipeline.training.data.training_data import LabelledData, read_catalog_records
 
 SHARD = 16_384
 
 
-def corpus_texts(config: TrainConfig, lesson: Lesson, *, most: int) -> pa.Table:
+def corpus_texts(config: TrainConfig, lesson: LabelledData, *, most: int) -> pa.Table:
     """text_hash, text: distinct, by ascending hash; those of training labels before all others."""
     records, pairs = lesson.study.records, lesson.pairs
     held = np.union1d(lesson.usable["valid"], lesson.usable["test"])
     part = pairs.part("train")
     named = np.union1d(pairs.left[part], pairs.right[part])
-    apart = flat(records["text_hash"].take(pa.array(held)))
+    apart = as_strings(records["text_hash"].take(pa.array(held)))
     kept = _first(_without(records.take(pa.array(named)), apart), most)
     others = kept.slice(0, 0)
     for table in _records(config, lesson):
-        fresh = _without(_without(table, apart), flat(kept["text_hash"]))
+        fresh = _without(_without(table, apart), as_strings(kept["text_hash"]))
         others = _first(pa.concat_tables([others, fresh]), most - len(kept))
     return _first(pa.concat_tables([kept, others]), most)
 
 
-def _records(config: TrainConfig, lesson: Lesson) -> Iterator[pa.Table]:
+def _records(config: TrainConfig, lesson: LabelledData) -> Iterator[pa.Table]:
     """The texts of the records that labels name, of the sources, or else of the last run."""
     yield lesson.study.records
     for source in config.sources:
         if not isinstance(source, ImageFolderSource) and source.has_text:
             yield from source_texts(source)
     if not config.sources:
-        published = in_catalog(config)[0]
+        published = read_catalog_records(config)[0]
         if published is not None:
             yield published.filter(pc.invert(pc.fill_null(published["deleted"], False)))
 
@@ -54,14 +54,14 @@ def source_texts(source: CsvSource | JsonlSource | ParquetSource) -> Iterator[pa
     """Its texts as a run reads them; its pictures are left alone."""
     columns = source.columns.model_copy(update={"image": None, "image_bytes": None})
     for batch in open_source(source.model_copy(update={"columns": columns})).batches(rows=SHARD):
-        text = normalise_text(flat(batch.rows["text"]))
+        text = normalise_text(as_strings(batch.rows["text"]))
         yield pa.table({"text_hash": content_hash(text), "text": text})
 
 
 def _without(table: pa.Table, hashes: pa.Array) -> pa.Table:
     """text_hash, text of the rows that have a text, but for those of `hashes`."""
     names = ("text_hash", "text")
-    table = pa.table({name: flat(table[name]) for name in names})
+    table = pa.table({name: as_strings(table[name]) for name in names})
     known = pc.is_in(table["text_hash"], value_set=hashes)
     return table.filter(pc.and_(pc.is_valid(table["text_hash"]), pc.invert(known)))
 

@@ -11,16 +11,15 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.arrays.aliases import Rows
 from pipeline.config.finetune import NegativeSettings
 from pipeline.labels.labelled_pairs import SPLITS, LabelledPairs
 from pipeline.labels.read import pair_slice
 
-Rows = npt.NDArray[np.int64]
-
 BLOCK = 1024
 
 
-def with_mined(
+def add_mined(
     pairs: LabelledPairs,
     vectors: npt.NDArray[np.float32],
     entity: Rows,
@@ -49,7 +48,7 @@ def with_mined(
         filled = usable[split][np.abs(vectors[usable[split]]).sum(axis=1) > 0]
         part = pairs.part(split)
         named = np.union1d(pairs.left[part], pairs.right[part])
-        held = drawn(filled, named, most=settings.max_records, seed=seed)
+        held = draw(filled, named, most=settings.max_records, seed=seed)
         left, right, suspected = _nearest(held, vectors, entity, settings)
         known = _keys(pairs.left, pairs.right, len(entity))
         fresh = ~np.isin(_keys(left, right, len(entity)), known)
@@ -66,10 +65,10 @@ def with_mined(
     if not parts:
         return replace(pairs, facts=facts)
     lefts, rights, splits = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return _joined(replace(pairs, facts=facts), lefts, rights, splits)
+    return _join(replace(pairs, facts=facts), lefts, rights, splits)
 
 
-def drawn(rows: Rows, first: Rows, *, most: int, seed: int) -> Rows:
+def draw(rows: Rows, first: Rows, *, most: int, seed: int) -> Rows:
     """Return at most `most` of the rows, ascending: those in `first` before the others, by lot.
 
     Bounds what a mining embeds and searches, however large the corpus is.
@@ -111,7 +110,7 @@ def _keys(left: Rows, right: Rows, count: int) -> Rows:
     return np.minimum(left, right) * count + np.maximum(left, right)
 
 
-def _joined(
+def _join(
     pairs: LabelledPairs, left: Rows, right: Rows, split: npt.NDArray[np.str_]
 ) -> LabelledPairs:
     all_left, all_right = np.concatenate([pairs.left, left]), np.concatenate([pairs.right, right])

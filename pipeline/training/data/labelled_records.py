@@ -11,27 +11,27 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import progress
+from pipeline.arrays import progress
 from pipeline.arrays.kernel import Positions, Vectors
-from pipeline.candidates.content_groups import Units, make_units
+from pipeline.candidates.content_groups import ContentGroups, make_groups
 from pipeline.catalog import Catalog, VectorStore
-from pipeline.catalog.registry.judge import Registered
+from pipeline.catalog.registry.judge import RegisteredJudge
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders import Encoder, ImageRef, open_encoder
-from pipeline.encoders.embeddings import gather, missing, to_table
+from pipeline.encoders.embeddings import gather_vectors, missing_hashes, to_table
 from pipeline.matching.comparison.attribute_features import attributes_of
-from pipeline.matching.comparison.text import TextComparer
+from pipeline.matching.comparison.text import TextComparison
 from pipeline.matching.evidence import Evidence
-from pipeline.matching.geometry.verify_pairs import Gallery, lay, verdicts
-from pipeline.matching.learned import JudgeModel, fields_of, learning
-from pipeline.matching.score_pairs import Contents, Learning, evidence_of
+from pipeline.matching.geometry.verify_pairs import PictureSet, align_pairs, geometry_findings
+from pipeline.matching.learned import JudgeModel, fields_of, learning_for
+from pipeline.matching.score_pairs import Contents, LearnedInputs, evidence_of
 
 SHARD = 8192
 NOTHING = np.zeros((0, 1), np.float32)
 
 
 @dataclass(frozen=True)
-class Study:
+class LabelledRecords:
     """Some records with everything that judging asks of them; every record is its own unit.
 
     Attributes:
@@ -44,7 +44,7 @@ class Study:
     """
 
     records: pa.Table
-    units: Units
+    units: ContentGroups
     text_vectors: Vectors
     image_vectors: Vectors
     images: ImageSettings
@@ -54,9 +54,9 @@ class Study:
     @classmethod
     def of(
         cls, records: pa.Table, *, min_tokens: int, images: ImageSettings, threads: int
-    ) -> Study:
+    ) -> LabelledRecords:
         """Number the contents of `records`; nothing is embedded yet."""
-        units = make_units(
+        units = make_groups(
             records,
             np.arange(len(records)),
             min_tokens=min_tokens,
@@ -74,15 +74,17 @@ class Study:
         """Every field by name, '' where a record lacks it."""
         return fields_of(self.records["fields"])
 
-    def embedded(self, encoder: Encoder, store: VectorStore) -> Study:
+    def embedded(self, encoder: Encoder, store: VectorStore) -> LabelledRecords:
         """The same with the vectors of `encoder`, those that `store` lacks made and kept there."""
         hashes = self.units.text_hashes if encoder.modality == "text" else self.units.image_hashes
-        vectors = embed(hashes, self._items(encoder.modality, hashes), encoder, store)
+        vectors = embed_records(hashes, self._items(encoder.modality, hashes), encoder, store)
         if encoder.modality == "text":
             return replace(self, text_vectors=vectors)
         return replace(self, image_vectors=vectors)
 
-    def seen_by(self, model: Registered, catalog: Catalog, images: ImageSettings) -> Study:
+    def seen_by(
+        self, model: RegisteredJudge, catalog: Catalog, images: ImageSettings
+    ) -> LabelledRecords:
         """The same with the vectors of a registered model's encoders."""
         study = self
         for settings in (model.encoder, model.image_encoder):
@@ -111,7 +113,7 @@ class Study:
 
     def evidence(self, left: Positions, right: Positions, judge: JudgeModel | None) -> Evidence:
         """Evidence of pairs of records, with what `judge` wants beside."""
-        known = learning(
+        known = learning_for(
             judge,
             self.texts,
             self.fields,
@@ -124,8 +126,8 @@ class Study:
             self.text_vectors,
             self.image_vectors,
             self._comparer(),
-            text_judge=known.get("text_judge", Learning()),
-            image_judge=known.get("image_judge", Learning()),
+            text_judge=known.get("text_judge", LearnedInputs()),
+            image_judge=known.get("image_judge", LearnedInputs()),
         )
         found = evidence_of(contents, left, right, np.full(len(left), np.nan, np.float32))
         if judge is None or judge.geometry is None:
@@ -142,18 +144,18 @@ class Study:
         if wanted:
             refs = self._items("image", self.units.image_hashes)
             sides = (self._of_pictures(f"image_{side}") for side in ("width", "height"))
-            gallery = Gallery(
+            gallery = PictureSet(
                 lambda places: [refs[place] if refs[place].uri else None for place in places],
                 np.stack([np.asarray(pc.fill_null(side, 0), np.int64) for side in sides], axis=1),
                 self.images,
                 self.threads,
             )
             pairs = np.array(wanted, np.int64)
-            rows = lay(gallery, pairs[:, 0], pairs[:, 1])
+            rows = align_pairs(gallery, pairs[:, 0], pairs[:, 1])
             verified, unlike = (
                 np.array([row[name] for row in rows]) for name in ("verified", "unlike")
             )
-            self.laid.update(zip(wanted, verdicts(verified, unlike).tolist(), strict=True))
+            self.laid.update(zip(wanted, geometry_findings(verified, unlike).tolist(), strict=True))
         out = np.full(len(left), np.nan)
         out[told] = [self.laid[key] for key in keys]
         return out
@@ -167,7 +169,7 @@ class Study:
             .take(pc.index_in(self.units.image_hashes, value_set=hashes))
         )
 
-    def _embedded_units(self) -> Units:
+    def _embedded_units(self) -> ContentGroups:
         """The units, without the contents of a modality that was not embedded."""
         nowhere = np.full(len(self.units.rows), -1)
         text = self.units.text if len(self.text_vectors) else nowhere
@@ -181,13 +183,15 @@ class Study:
             self.text_vectors if judge.modality == "text" else self.image_vectors
         )
 
-    def _comparer(self) -> TextComparer | None:
+    def _comparer(self) -> TextComparison | None:
         if not len(self.units.text_hashes):
             return None
         first = pc.index_in(
             self.units.text_hashes, value_set=self.records["text_hash"].combine_chunks()
         )
-        return TextComparer(self.records["text"].combine_chunks().take(first), threads=self.threads)
+        return TextComparison(
+            self.records["text"].combine_chunks().take(first), threads=self.threads
+        )
 
     def _items(self, modality: str, hashes: pa.Array) -> list[Any]:
         column = self.records[f"{modality}_hash"].combine_chunks()
@@ -196,11 +200,11 @@ class Study:
         return [items[row] for row in rows]
 
 
-def embed(
+def embed_records(
     hashes: pa.Array, items: Sequence[Any], encoder: Encoder, store: VectorStore
 ) -> npt.NDArray[np.float32]:
     """(n, d) the vector of each distinct hash; zeros where its content could not be embedded."""
-    wanted = missing(hashes, store.hashes())
+    wanted = missing_hashes(hashes, store.hashes())
     for start in range(0, len(wanted), SHARD):
         places = wanted[start : start + SHARD]
         part = hashes.take(pa.array(places))
@@ -212,5 +216,5 @@ def embed(
         if len(table):
             store.append(table.sort_by("content_hash"))
     out = np.zeros((len(hashes), encoder.dimension), np.float32)
-    gather(store.parts(), hashes=hashes, out=out)
+    gather_vectors(store.parts(), hashes=hashes, out=out)
     return out

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
+from pipeline.arrays.aliases import Rows
 from pipeline.arrays.graph import components
 
-Rows = npt.NDArray[np.int64]
 Shares = npt.NDArray[np.float64]
 
 # Entities that negatives join are kept together up to this share of the smallest split.
@@ -21,7 +21,7 @@ NONE, SEVERAL = -1, -2  # no split is given; several are
 
 
 @dataclass(frozen=True)
-class Graph:
+class PairGraph:
     """Entities and the free pairs among them.
 
     Attributes:
@@ -33,7 +33,7 @@ class Graph:
     links: csr_matrix
 
     @classmethod
-    def of(cls, left: Rows, right: Rows, same: npt.NDArray[np.bool_], *, count: int) -> Graph:
+    def of(cls, left: Rows, right: Rows, same: npt.NDArray[np.bool_], *, count: int) -> PairGraph:
         inside = np.zeros((count, 2))
         own = left == right
         np.add.at(inside, (left[own], (~same[own]).astype(np.int64)), 1)
@@ -43,7 +43,7 @@ class Graph:
         return cls(inside, links)
 
 
-def assign(graph: Graph, fixed: Rows, wanted: Shares, *, seed: int) -> Rows:
+def assign_splits(graph: PairGraph, fixed: Rows, wanted: Shares, *, seed: int) -> Rows:
     """(e,) split of each entity: fixed ones stay, groups of free ones are placed largest first."""
     random = np.random.default_rng(seed)
     order = random.permutation(len(fixed))
@@ -81,7 +81,7 @@ def assign(graph: Graph, fixed: Rows, wanted: Shares, *, seed: int) -> Rows:
     return assigned
 
 
-def _pull(graph: Graph, assigned: Rows, group: Rows, *, splits: int) -> Shares:
+def _pull(graph: PairGraph, assigned: Rows, group: Rows, *, splits: int) -> Shares:
     """(groups, splits) pairs that join each group to entities whose split is given."""
     pull = np.zeros((int(group.max(initial=-1)) + 1, splits))
     coo = graph.links.tocoo()
@@ -111,7 +111,7 @@ def _best(filled: Shares, size: Shares, target: Shares, *, pull: Shares, wanted:
     return int(np.argmin(costs))
 
 
-def _grow(graph: Graph, members: Rows, assigned: Rows, *, load: Shares, wanted: Shares) -> None:
+def _grow(graph: PairGraph, members: Rows, assigned: Rows, *, load: Shares, wanted: Shares) -> None:
     """Cut one large group: grow test, then valid, from a seed; the rest is train.
 
     Next comes the entity with most of its pairs to the region already (greedy graph growing:

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.arrays.aliases import Rows
 from pipeline.arrays.graph import components
 from pipeline.config.finetune import SplitSettings
 from pipeline.ingestion.records import exact_groups
 from pipeline.labels.labelled_pairs import SPLITS, LabelledPairs
-from pipeline.training.data.split_assignment import NONE, SEVERAL, Graph, Shares, assign
-
-Rows = npt.NDArray[np.int64]
+from pipeline.training.data.split_assignment import NONE, SEVERAL, PairGraph, Shares, assign_splits
 
 EXAMPLES = 10
 
@@ -57,9 +56,9 @@ def split_pairs(pairs: LabelledPairs, settings: SplitSettings, *, seed: int) -> 
     sides = entity[pairs.left], entity[pairs.right]
     # What is carved out of train stays clear of the rest of train; leaks to test are as given.
     given = np.full(len(place), NONE) if carved else place
-    fixed = _given_splits(sides, given, count=int(entity.max()) + 1)
-    assigned = assign(
-        Graph.of(sides[0][free], sides[1][free], pairs.same[free], count=len(fixed)),
+    fixed = _stated_splits(sides, given, count=int(entity.max()) + 1)
+    assigned = assign_splits(
+        PairGraph.of(sides[0][free], sides[1][free], pairs.same[free], count=len(fixed)),
         fixed,
         wanted,
         seed=seed,
@@ -144,7 +143,7 @@ def check_leaks(pairs: LabelledPairs) -> dict[str, Any]:
     return report
 
 
-def _given_splits(sides: tuple[Rows, Rows], place: Rows, *, count: int) -> Rows:
+def _stated_splits(sides: tuple[Rows, Rows], place: Rows, *, count: int) -> Rows:
     """(e,) the given split of each entity, NONE, or SEVERAL."""
     held = np.zeros((count, len(SPLITS)), bool)
     for split in range(len(SPLITS)):

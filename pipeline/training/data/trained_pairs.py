@@ -9,14 +9,11 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.arrays.aliases import Rows, Words
 from pipeline.errors import ModelError
 from pipeline.labels.labelled_pairs import SPLITS, LabelledPairs
-
-Rows = npt.NDArray[np.int64]
-Words = npt.NDArray[np.str_]
 
 SPLIT_TABLE = pa.schema(
     [
@@ -51,7 +48,7 @@ def split_table(pairs: LabelledPairs, trainable: Rows) -> pa.Table:
     """
     rows: set[tuple[str, str | None, str]] = set()
     for keys in keys_of(pairs.records):
-        sides = (side.tolist() for side in _ordered(keys[pairs.left], keys[pairs.right]))
+        sides = (side.tolist() for side in _order(keys[pairs.left], keys[pairs.right]))
         rows.update(zip(*sides, pairs.split.tolist(), strict=True))
         rows.update((key, None, "train") for key in keys[trainable].tolist())
     order = sorted(rows, key=lambda row: (row[0], row[1] or "", row[2]))
@@ -63,7 +60,7 @@ def split_table(pairs: LabelledPairs, trainable: Rows) -> pa.Table:
 
 
 @dataclass(frozen=True)
-class Seen:
+class TrainedPairs:
     """Which pairs and records a model was trained on.
 
     Attributes:
@@ -77,7 +74,7 @@ class Seen:
     apart: frozenset[str]
 
     @classmethod
-    def of(cls, table: pa.Table) -> Seen:
+    def of(cls, table: pa.Table) -> TrainedPairs:
         """Read what `split_table` made.
 
         Raises:
@@ -105,7 +102,7 @@ class Seen:
         for keys in keys_of(pairs.records):
             known = np.array([key in self.apart for key in keys.tolist()], bool)
             touched |= known[pairs.left] | known[pairs.right]
-            sides = (side.tolist() for side in _ordered(keys[pairs.left], keys[pairs.right]))
+            sides = (side.tolist() for side in _order(keys[pairs.left], keys[pairs.right]))
             for place, pair in enumerate(zip(*sides, strict=True)):
                 split = self.pairs.get(pair, "")
                 found[place] = min(
@@ -119,5 +116,5 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _ordered(one: Words, other: Words) -> tuple[Words, Words]:
+def _order(one: Words, other: Words) -> tuple[Words, Words]:
     return np.where(one <= other, one, other), np.where(one <= other, other, one)

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline import progress
+from pipeline.arrays import progress
+from pipeline.arrays.aliases import Rows
 from pipeline.catalog import Catalog
 from pipeline.config.encoders import CopyDetection, SentenceTransformersImage
 from pipeline.config.finetune import TrainConfig
@@ -21,16 +21,14 @@ from pipeline.labels.read import read_labelled
 from pipeline.matching.comparison.attribute_features import check_attributes
 from pipeline.matching.head_inputs import Modality
 from pipeline.storage.place import Place
-from pipeline.training.data.labelled_records import Study
+from pipeline.training.data.labelled_records import LabelledRecords
 from pipeline.training.data.splits import check_leaks, entities, record_splits, split_pairs
-
-Rows = npt.NDArray[np.int64]
 
 PICTURED_PAIRS = 10
 
 
 @dataclass(frozen=True)
-class Pictures:
+class PictureEvidence:
     """The pictures beside the texts of a judge of texts.
 
     Attributes:
@@ -49,7 +47,7 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class LabelledData:
     """What a fine-tune learns from.
 
     Attributes:
@@ -64,9 +62,9 @@ class Lesson:
     pairs: LabelledPairs
     entity: Rows
     leaks: dict[str, Any]
-    study: Study
+    study: LabelledRecords
     usable: dict[str, Rows]
-    pictures: Pictures = field(default_factory=lambda: Pictures())
+    pictures: PictureEvidence = field(default_factory=lambda: PictureEvidence())
 
     @property
     def group(self) -> Rows:
@@ -85,9 +83,9 @@ def modality_of(config: TrainConfig) -> Modality:
     return "image" if images else "text"
 
 
-def study_of(config: TrainConfig, records: pa.Table) -> Study:
+def labelled_records_of(config: TrainConfig, records: pa.Table) -> LabelledRecords:
     """Labelled records as a run would see them, not embedded yet."""
-    return Study.of(
+    return LabelledRecords.of(
         records,
         min_tokens=config.text.min_tokens,
         images=config.images,
@@ -95,23 +93,23 @@ def study_of(config: TrainConfig, records: pa.Table) -> Study:
     )
 
 
-def read(config: TrainConfig) -> Lesson:
+def read_training_data(config: TrainConfig) -> LabelledData:
     """Read the labels and share their entities out.
 
     Raises:
         ConfigError: the labels cannot be used; nothing has been written.
     """
-    published, verdicts = in_catalog(config)
+    published, verdicts = read_catalog_records(config)
     pairs = read_labelled(config, published=published, verdicts=verdicts, now=datetime.now(UTC))
     check_attributes(pairs.records, config.judge.attributes)
     pairs = split_pairs(pairs, config.split, seed=config.seed)
-    study = study_of(config, pairs.records)
+    study = labelled_records_of(config, pairs.records)
     usable = record_splits(pairs, config.split, seed=config.seed)
     progress.report("labels", len(pairs.left), len(pairs.left))
-    return Lesson(pairs, entities(pairs), check_leaks(pairs), study, usable)
+    return LabelledData(pairs, entities(pairs), check_leaks(pairs), study, usable)
 
 
-def in_catalog(config: TrainConfig) -> tuple[pa.Table | None, pa.Table | None]:
+def read_catalog_records(config: TrainConfig) -> tuple[pa.Table | None, pa.Table | None]:
     """The records of the last published run and the verdicts; None before the first of either.
 
     A catalog that does not exist yet is not made.

@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.arrays.aliases import Flags, Floats
 from pipeline.errors import TrainingError
 from pipeline.matching.heads import Blend, Boosted, Head, Network, Networks, Scaler, Similarity
 from pipeline.training.judge.folds import entity_folds
 
-Floats = npt.NDArray[np.float64]
 Features = npt.NDArray[np.floating[Any]]
-Flags = npt.NDArray[np.bool_]
-Groups = npt.NDArray[np.int64]
+EntityNumbers = npt.NDArray[np.int64]
 
 FOLDS = 5
 # Missing this share more of the average precision than the best does is a tie, and so is a
@@ -33,7 +32,7 @@ KINDS = ("similarity", "linear", "boosted", "blend", "mlp")
 
 
 @dataclass(frozen=True)
-class Pairs:
+class JudgePairs:
     """Labelled pairs as a judge sees them.
 
     Attributes:
@@ -46,7 +45,7 @@ class Pairs:
 
     features: Features
     same: Flags
-    group: Groups
+    group: EntityNumbers
     interactions: Features | None = None
 
     def seen_by(self, kind: str) -> Features:
@@ -55,13 +54,13 @@ class Pairs:
             return self.features
         return np.concatenate([self.features, self.interactions], axis=1)
 
-    def part(self, rows: Groups, kind: str = "") -> Pairs:
+    def part(self, rows: EntityNumbers, kind: str = "") -> JudgePairs:
         """Some of the pairs, as a head of `kind` sees them."""
-        return Pairs(self.seen_by(kind)[rows], self.same[rows], self.group[rows])
+        return JudgePairs(self.seen_by(kind)[rows], self.same[rows], self.group[rows])
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedHead:
     """A head and how it came to be.
 
     Attributes:
@@ -75,7 +74,9 @@ class Fitted:
     tried: dict[str, dict[str, float]]
 
 
-def fit_head(train: Pairs, valid: Pairs, *, cosine: int, kind: str, seed: int) -> Fitted:
+def fit_head(
+    train: JudgePairs, valid: JudgePairs, *, cosine: int, kind: str, seed: int
+) -> FittedHead:
     """Fit the head of `kind`, or every kind for 'auto', and keep the best average precision.
 
     Args:
@@ -108,7 +109,7 @@ def fit_head(train: Pairs, valid: Pairs, *, cosine: int, kind: str, seed: int) -
     }
 
     head, scores = fits[_best(tried)]
-    return Fitted(head, scores, tried)
+    return FittedHead(head, scores, tried)
 
 
 def _best(tried: dict[str, dict[str, float]]) -> str:
@@ -121,7 +122,9 @@ def _best(tried: dict[str, dict[str, float]]) -> str:
     return next(name for name in KINDS if missed.get(name, np.inf) <= close)
 
 
-def _fits(train: Pairs, *, cosine: int, kind: str, seed: int) -> dict[str, tuple[Head, Floats]]:
+def _fits(
+    train: JudgePairs, *, cosine: int, kind: str, seed: int
+) -> dict[str, tuple[Head, Floats]]:
     wanted = set(KINDS) if kind == "auto" else {kind}
     fits: dict[str, tuple[Head, Floats]] = {}
     folds = _folds(train, seed)
@@ -129,7 +132,7 @@ def _fits(train: Pairs, *, cosine: int, kind: str, seed: int) -> dict[str, tuple
         similarity = _similarity(train, cosine)
         fits["similarity"] = similarity, similarity.score(train.features)
     if wanted & {"linear", "blend"}:
-        fits["linear"] = _crossfitted(train, folds, _linear, "linear")
+        fits["linear"] = _crossfit(train, folds, _linear, "linear")
     if wanted & {"boosted", "blend"}:
         fits["boosted"] = _boosted(train, folds, seed)
     if "blend" in wanted:
@@ -139,17 +142,17 @@ def _fits(train: Pairs, *, cosine: int, kind: str, seed: int) -> dict[str, tuple
     if "mlp" in wanted:
         from pipeline.training.judge.perceptron import fit_perceptron
 
-        def perceptron(part: Pairs) -> Network:
+        def perceptron(part: JudgePairs) -> Network:
             return fit_perceptron(part.features, part.same, seed=seed)
 
-        fits["mlp"] = _crossfitted(train, folds, perceptron, "mlp")
+        fits["mlp"] = _crossfit(train, folds, perceptron, "mlp")
     chosen = {name: fit for name, fit in fits.items() if name in wanted}
     if not chosen:
         raise TrainingError("judge.kind similarity needs an encoder; choose another kind")
     return chosen
 
 
-def _folds(train: Pairs, seed: int) -> list[tuple[Groups, Groups]]:
+def _folds(train: JudgePairs, seed: int) -> list[tuple[EntityNumbers, EntityNumbers]]:
     """Stratified folds in which both sides hold both classes; fewer where entities are few."""
     left = train.group.reshape(len(train.same), -1)[:, 0]
     entities = [len(np.unique(left[one])) for one in (train.same, ~train.same)]
@@ -163,7 +166,7 @@ def _folds(train: Pairs, seed: int) -> list[tuple[Groups, Groups]]:
     return [(fit, held) for fit, held in folds if 0 < train.same[fit].sum() < len(fit)]
 
 
-def _similarity(train: Pairs, cosine: int) -> Similarity:
+def _similarity(train: JudgePairs, cosine: int) -> Similarity:
     from sklearn.linear_model import LogisticRegression
 
     values = np.nan_to_num(train.features[:, [cosine]], nan=-1.0)
@@ -171,10 +174,10 @@ def _similarity(train: Pairs, cosine: int) -> Similarity:
     return Similarity(cosine, max(float(model.coef_[0, 0]), 1e-6), float(model.intercept_[0]))
 
 
-def _crossfitted(
-    train: Pairs,
-    folds: list[tuple[Groups, Groups]],
-    fit: Callable[[Pairs], Network],
+def _crossfit(
+    train: JudgePairs,
+    folds: list[tuple[EntityNumbers, EntityNumbers]],
+    fit: Callable[[JudgePairs], Network],
     kind: str,
 ) -> tuple[Head, Floats]:
     scores = np.zeros(len(train.same))
@@ -185,7 +188,7 @@ def _crossfitted(
     return Networks(tuple(models)), scores
 
 
-def _linear(train: Pairs) -> Network:
+def _linear(train: JudgePairs) -> Network:
     from sklearn.linear_model import LogisticRegression
 
     scaler = Scaler.learn(train.features)
@@ -194,7 +197,9 @@ def _linear(train: Pairs) -> Network:
     return Network(scaler, ((model.coef_.T.copy(), model.intercept_.copy()),))
 
 
-def _boosted(train: Pairs, folds: list[tuple[Groups, Groups]], seed: int) -> tuple[Boosted, Floats]:
+def _boosted(
+    train: JudgePairs, folds: list[tuple[EntityNumbers, EntityNumbers]], seed: int
+) -> tuple[Boosted, Floats]:
     import lightgbm
 
     scores = np.zeros(len(train.same))

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from pipeline.arrays.aliases import Flags, Rows
 from pipeline.arrays.graph import components
-
-Rows = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 # Components are folds' building blocks while none has more of the pairs than this share of a fold.
 BLOCK = 0.5

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.arrays.aliases import Floats, Rows
 from pipeline.config.finetune import JudgeTraining
-from pipeline.evaluation.calibration.score_normalisation import Background
+from pipeline.evaluation.calibration.score_normalisation import NeighbourhoodLevel
 from pipeline.matching.comparison.text_features import learn_weights
 from pipeline.matching.evidence import Evidence
 from pipeline.matching.geometry.verify_pairs import METHOD
@@ -17,16 +18,13 @@ from pipeline.matching.head_inputs import (
     GEOMETRY,
     PICTURED,
     Modality,
-    assembled,
+    assemble,
     extra_columns,
     interactions,
 )
 from pipeline.matching.heads import Similarity
 from pipeline.matching.learned import Fusion, JudgeModel
-from pipeline.training.judge.fit_heads import Fitted, Pairs, fit_head
-
-Floats = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.int64]
+from pipeline.training.judge.fit_heads import FittedHead, JudgePairs, fit_head
 
 BACKGROUND_SAMPLE = 4096
 NEIGHBOURS = 10
@@ -90,18 +88,18 @@ def blank_judge(
     )
 
 
-def _background(vectors: npt.NDArray[np.float32], learner: Learner) -> Background | None:
+def _background(vectors: npt.NDArray[np.float32], learner: Learner) -> NeighbourhoodLevel | None:
     distinct = np.unique(vectors.astype(np.float16), axis=0)
     if len(distinct) < 4 * NEIGHBOURS:
         return None
     rng = np.random.default_rng(learner.seed)
     rows = np.sort(rng.permutation(len(distinct))[:BACKGROUND_SAMPLE])
     neighbours = learner.settings.background or NEIGHBOURS
-    return Background(distinct[rows], neighbours, nearer=0.98)
+    return NeighbourhoodLevel(distinct[rows], neighbours, nearer=0.98)
 
 
 @dataclass(frozen=True)
-class Evident:
+class EvidentPairs:
     """Labelled pairs with their evidence.
 
     Attributes:
@@ -115,7 +113,7 @@ class Evident:
     group: Rows
     blind_cosine: Floats | None = None
 
-    def pairs(self, extras: tuple[str, ...], learner: Learner) -> Pairs:
+    def pairs(self, extras: tuple[str, ...], learner: Learner) -> JudgePairs:
         """As a head sees them."""
         evidence = self.evidence
         if self.blind_cosine is not None:
@@ -124,13 +122,13 @@ class Evident:
                 if learner.modality == "text"
                 else replace(evidence, image_cosine=self.blind_cosine)
             )
-        features = assembled(evidence, extras, modality=learner.modality, vectors=False)
+        features = assemble(evidence, extras, modality=learner.modality, vectors=False)
         of_vectors = None if learner.trained else interactions(evidence, learner.modality)
-        return Pairs(features, self.same, self.group, of_vectors)
+        return JudgePairs(features, self.same, self.group, of_vectors)
 
 
 def learn_judge(
-    blank: JudgeModel, train: Evident, valid: Evident, learner: Learner
+    blank: JudgeModel, train: EvidentPairs, valid: EvidentPairs, learner: Learner
 ) -> tuple[JudgeModel, dict[str, Any]]:
     """Fit the head, and decide on validation whether normalised cosines are worth their cost.
 
@@ -139,12 +137,12 @@ def learn_judge(
     """
     plain = (f"{learner.modality}: cosine",)
     normalised = (*plain, f"{learner.modality}: cosine above background")
-    tried = [_fitted(blank, train, valid, learner, plain)]
+    tried = [_fit(blank, train, valid, learner, plain)]
     if blank.background is not None:
         # The kind is chosen already: only the cosines differ.
         chosen = learner.settings.model_copy(update={"kind": tried[0][2].head.kind})
         again = replace(learner, settings=chosen)
-        tried.append(_fitted(blank, train, valid, again, normalised))
+        tried.append(_fit(blank, train, valid, again, normalised))
     best = 0
     if len(tried) > 1 and tried[1][1] >= tried[0][1] + WORTH_IT:
         best = 1
@@ -167,9 +165,13 @@ def learn_judge(
     }
 
 
-def _fitted(
-    blank: JudgeModel, train: Evident, valid: Evident, learner: Learner, columns: tuple[str, ...]
-) -> tuple[JudgeModel, float, Fitted]:
+def _fit(
+    blank: JudgeModel,
+    train: EvidentPairs,
+    valid: EvidentPairs,
+    learner: Learner,
+    columns: tuple[str, ...],
+) -> tuple[JudgeModel, float, FittedHead]:
     """One way to use the cosines: as features, or, of a trained encoder, in a fusion."""
     from sklearn.metrics import average_precision_score
 
@@ -197,13 +199,13 @@ def _fitted(
     return judge, float(precision), fit
 
 
-def _tells(train: Evident) -> bool:
+def _tells(train: EvidentPairs) -> bool:
     """Whether laying pictures upon each other told anything of a training pair."""
     looked = train.evidence.image_geometry
     return looked is not None and not bool(np.isnan(looked).all())
 
 
-def _fusion(judge: JudgeModel, valid: Evident, columns: tuple[str, ...]) -> Fusion:
+def _fusion(judge: JudgeModel, valid: EvidentPairs, columns: tuple[str, ...]) -> Fusion:
     """Non-negative logistic weights of the head's score and the cosines, on validation pairs."""
     from scipy.optimize import minimize
 
@@ -229,7 +231,7 @@ def _fusion(judge: JudgeModel, valid: Evident, columns: tuple[str, ...]) -> Fusi
     return Fusion(bias, float(weights[0]), columns, tuple(float(w) for w in weights[1:]))
 
 
-def search_floor(
+def cosine_floor(
     cosine: Floats, same: npt.NDArray[np.bool_], vectors: npt.NDArray[np.float32], *, seed: int
 ) -> dict[str, float]:
     """The cosine down to which a run searches with this encoder.

@@ -14,22 +14,22 @@ from sklearn.metrics import average_precision_score
 from torch import nn
 from torch.nn import functional
 
-from pipeline import progress
+from pipeline.arrays import progress
+from pipeline.arrays.aliases import Rows
 from pipeline.config.self_supervised import ViewLearning
 from pipeline.encoders.copy_network import CopyNetwork
 from pipeline.encoders.image.efficientnet import load_network
 from pipeline.encoders.image.efficientnet_layers import convolutions
 from pipeline.evaluation.ranking import Ranking
 from pipeline.training.self_supervised.module import TwoViews
-from pipeline.training.self_supervised.scenes import beside
+from pipeline.training.self_supervised.scenes import negatives_beside
 from pipeline.training.self_supervised.views import (
-    Batches,
     Floats,
-    Rows,
-    Step,
-    alike,
-    in_order,
-    loader,
+    ViewBatches,
+    ViewStep,
+    look_alikes,
+    sequential_batches,
+    view_loader,
 )
 from pipeline.training.siamese.runtime import hardware, quiet_trainer
 
@@ -40,7 +40,7 @@ _SCENES = 1  # pictures of its own scene that are put into a record's step
 
 
 @dataclass(frozen=True)
-class Data:
+class ViewData:
     """Views of some records.
 
     Attributes:
@@ -51,15 +51,15 @@ class Data:
     """
 
     views: Any
-    collate: Callable[[list[Any]], Step]
+    collate: Callable[[list[Any]], ViewStep]
     group: Rows
     workers: int
     apart: Callable[[Floats], Rows] | None = None
 
     def each(self, rows: Rows, *, epoch: int) -> Any:
         """Steps of both views of some rows in order."""
-        batches = in_order(rows, epoch=epoch, size=_AT_A_TIME)
-        return loader(self.views, batches, workers=self.workers, collate=self.collate)
+        batches = sequential_batches(rows, epoch=epoch, size=_AT_A_TIME)
+        return view_loader(self.views, batches, workers=self.workers, collate=self.collate)
 
 
 def copy_network(*, image_size: int, dimension: int) -> CopyNetwork:
@@ -68,19 +68,21 @@ def copy_network(*, image_size: int, dimension: int) -> CopyNetwork:
     return CopyNetwork(layers, nn.Linear(_CHANNELS, dimension), image_size=image_size)
 
 
-def whiten(network: CopyNetwork, data: Data, *, epoch: int) -> None:
+def whiten(network: CopyNetwork, data: ViewData, *, epoch: int) -> None:
     """Set the linear layer to the learned whitening of the pooled features."""
     parts = []
     with torch.inference_mode():
         for _, features in data.each(np.arange(len(data.group)), epoch=epoch):
             parts.append(network.pooled(features["pixel_values"]).numpy())
-    weight, bias = whitened(np.concatenate(parts), dimension=network.get_embedding_dimension())
+    weight, bias = whiten_network(
+        np.concatenate(parts), dimension=network.get_embedding_dimension()
+    )
     with torch.no_grad():
         network.projection.weight.copy_(torch.from_numpy(weight))
         network.projection.bias.copy_(torch.from_numpy(bias))
 
 
-def whitened(features: Floats, *, dimension: int) -> tuple[Floats, Floats]:
+def whiten_network(features: Floats, *, dimension: int) -> tuple[Floats, Floats]:
     """Weight (d, c) and bias (d,) after which two views of a record differ alike in all directions.
 
     The covariance of the difference of two views is made white, then the directions in which all
@@ -104,7 +106,7 @@ def whitened(features: Floats, *, dimension: int) -> tuple[Floats, Floats]:
     return weight.astype(np.float32), (-weight @ mean).astype(np.float32)
 
 
-def embedded(encoder: Any, data: Data, rows: Rows, *, epoch: int) -> Floats:
+def embed_views(encoder: Any, data: ViewData, rows: Rows, *, epoch: int) -> Floats:
     """(2r, d) unit vectors of both views of some rows, in turn."""
     parts = [np.zeros((0, int(encoder.get_embedding_dimension())), np.float32)]
     encoder.eval()
@@ -115,9 +117,9 @@ def embedded(encoder: Any, data: Data, rows: Rows, *, epoch: int) -> Floats:
     return np.concatenate(parts)
 
 
-def learn(
+def fit_views(
     encoder: Any,
-    data: Data,
+    data: ViewData,
     settings: ViewLearning,
     *,
     seed: int,
@@ -129,28 +131,32 @@ def learn(
         TrainingError: the loss became no number.
     """
     # The epochs before those of training: a start's features, never seen again.
-    start = embedded(encoder, data, np.arange(len(data.group)), epoch=settings.epochs + 1)[0::2]
-    near, apart, join = alike(start, data.group), None, settings.near
+    start = embed_views(encoder, data, np.arange(len(data.group)), epoch=settings.epochs + 1)[0::2]
+    near, apart, join = look_alikes(start, data.group), None, settings.near
     if settings.scenes and data.apart is not None:
         apart = data.apart(start)
-        near = np.concatenate([beside(apart, len(start), most=_SCENES), near], axis=1)
+        near = np.concatenate([negatives_beside(apart, len(start), most=_SCENES), near], axis=1)
         join += _SCENES
-    batches = Batches(near, size=settings.batch_size, join=join, seed=seed, epochs=settings.epochs)
+    batches = ViewBatches(
+        near, size=settings.batch_size, join=join, seed=seed, epochs=settings.epochs
+    )
     encoder.train()
     module = TwoViews(
         encoder, torch.from_numpy(data.group), settings, steps=len(batches), apart=apart
     )
-    told = _Told(batches.steps, each)
+    told = _EpochProgress(batches.steps, each)
     trainer = quiet_trainer(
         max_epochs=1, accelerator=hardware("32")[0], gradient_clip_val=1.0, callbacks=[told],
         use_distributed_sampler=False,
     )  # fmt: skip
-    trainer.fit(module, loader(data.views, batches, workers=data.workers, collate=data.collate))
+    trainer.fit(
+        module, view_loader(data.views, batches, workers=data.workers, collate=data.collate)
+    )
     encoder.eval().to("cpu")
     return told.history
 
 
-def held_back(encoder: Any, data: Data, *, epoch: int) -> dict[str, float]:
+def measure_held_back(encoder: Any, data: ViewData, *, epoch: int) -> dict[str, float]:
     """How well the views of records that were not learned from find each other.
 
     Returns:
@@ -158,7 +164,7 @@ def held_back(encoder: Any, data: Data, *, epoch: int) -> dict[str, float]:
         group that are not of one record left out, and the share found at a precision of 0.999.
     """
     rows = np.arange(len(data.group))
-    vectors = embedded(encoder, data, rows, epoch=epoch)
+    vectors = embed_views(encoder, data, rows, epoch=epoch)
     cosine = vectors[0::2] @ vectors[1::2].T
     same = np.eye(len(rows), dtype=bool)
     counted = same | (data.group[:, None] != data.group[None, :])
@@ -170,7 +176,7 @@ def held_back(encoder: Any, data: Data, *, epoch: int) -> dict[str, float]:
     }
 
 
-class _Told(Callback):
+class _EpochProgress(Callback):
     """Mean loss and seconds of every epoch."""
 
     def __init__(self, steps: int, each: Callable[[dict[str, Any]], None]) -> None:

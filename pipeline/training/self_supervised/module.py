@@ -15,11 +15,12 @@ from sentence_transformers.util import batch_to_device
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.arrays.lookup import sorted_places
+from pipeline.arrays.aliases import Rows
+from pipeline.arrays.lookup import positions_in_sorted
 from pipeline.config.self_supervised import ViewLearning
 from pipeline.errors import TrainingError
 from pipeline.training.self_supervised.objectives import (
-    Memory,
+    VectorMemory,
     barlow_twins,
     entropy,
     info_nce,
@@ -27,7 +28,7 @@ from pipeline.training.self_supervised.objectives import (
     self_distillation,
     vicreg,
 )
-from pipeline.training.self_supervised.views import Rows, Step
+from pipeline.training.self_supervised.views import ViewStep
 from pipeline.training.siamese.module import adamw, learning_rate_share
 
 _WIDE = 2048  # of the heads' hidden layers, and the classes of self-distillation
@@ -84,7 +85,7 @@ class TwoViews(LightningModule):
         dimension = int(encoder.get_embedding_dimension())
         self.head: nn.Module = nn.Identity()
         self.teacher: nn.Module | None = None
-        self.memory = Memory.empty(dimension)
+        self.memory = VectorMemory.empty(dimension)
         match settings.objective:
             case "info_nce":
                 pass
@@ -103,13 +104,13 @@ class TwoViews(LightningModule):
             self.teacher.requires_grad_(False)
         self.sums = Sums()
 
-    def transfer_batch_to_device(self, batch: Step, device: torch.device, _: int) -> Step:
+    def transfer_batch_to_device(self, batch: ViewStep, device: torch.device, _: int) -> ViewStep:
         """Move rows and features."""
         rows, features = batch
         moved: dict[str, Any] = batch_to_device(features, device)
         return rows.to(device), moved
 
-    def training_step(self, batch: Step, _: int) -> Tensor:
+    def training_step(self, batch: ViewStep, _: int) -> Tensor:
         """Return the loss of a step.
 
         Raises:
@@ -132,7 +133,7 @@ class TwoViews(LightningModule):
             return None
         place = rows.cpu().numpy()
         low, high = np.minimum.outer(place, place), np.maximum.outer(place, place)
-        found = sorted_places((low * len(self.group) + high).ravel(), self.apart) >= 0
+        found = positions_in_sorted((low * len(self.group) + high).ravel(), self.apart) >= 0
         return torch.from_numpy(found.reshape(low.shape)).to(rows.device)
 
     def _loss(self, features: dict[str, Any], group: Tensor, apart: Tensor | None) -> Tensor:

@@ -16,7 +16,7 @@ _TINY = 1e-6
 
 
 @dataclass(frozen=True)
-class Memory:
+class VectorMemory:
     """Vectors of past steps that serve as negatives.
 
     vectors: unit-norm float32 (m, d), without gradient. group: int64 (m,).
@@ -26,20 +26,20 @@ class Memory:
     group: Tensor
 
     @staticmethod
-    def empty(dimension: int, *, device: torch.device | None = None) -> Memory:
+    def empty(dimension: int, *, device: torch.device | None = None) -> VectorMemory:
         """No vectors yet."""
-        return Memory(
+        return VectorMemory(
             torch.zeros(0, dimension, device=device),
             torch.zeros(0, dtype=torch.int64, device=device),
         )
 
-    def with_latest(self, vectors: Tensor, group: Tensor, *, size: int) -> Memory:
+    def with_latest(self, vectors: Tensor, group: Tensor, *, size: int) -> VectorMemory:
         """The same with one step more, the oldest beyond `size` forgotten.
 
         Wang et al., Cross-batch memory for embedding learning, 2020.
         """
         start = max(0, len(self.vectors) + len(vectors) - size)
-        return Memory(
+        return VectorMemory(
             torch.cat([self.vectors, vectors.detach()])[start:],
             torch.cat([self.group, group])[start:],
         )
@@ -49,7 +49,7 @@ def info_nce(
     first: Tensor,
     second: Tensor,
     group: Tensor,
-    memory: Memory,
+    memory: VectorMemory,
     *,
     temperature: float,
     apart: Tensor | None = None,

@@ -12,19 +12,19 @@ from PIL.Image import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from pipeline.arrays.aliases import Rows
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders.base import ImageRef
-from pipeline.encoders.image.loader import prepare, read_picture
-from pipeline.evaluation.synthetic.picture_edits import edited
+from pipeline.encoders.image.loader import prepare_picture, read_picture
+from pipeline.evaluation.synthetic.picture_edits import edit_picture
 from pipeline.training.self_supervised.views import (
     HEAVY,
     LIGHT,
-    Place,
-    Rows,
-    Step,
+    ViewPlace,
+    ViewStep,
     edits_of_a_view,
     generator,
-    numbers,
+    view_numbers,
 )
 
 
@@ -61,7 +61,7 @@ class PictureViews(Dataset[tuple[int, Tensor]]):
     def __len__(self) -> int:
         return len(self.photographs.refs)
 
-    def __getitem__(self, item: Place) -> tuple[int, Tensor]:
+    def __getitem__(self, item: ViewPlace) -> tuple[int, Tensor]:
         row = item[1]
         random = generator(self.seed, item)
         picture = self.photographs.picture(row, size=self.size)
@@ -69,8 +69,8 @@ class PictureViews(Dataset[tuple[int, Tensor]]):
         views = []
         for chances in (LIGHT, HEAVY):
             count = edits_of_a_view(random, chances)
-            made = edited(picture, random, other, names=self.edits, count=count).picture
-            views.append(prepare(made, size=self.size))
+            made = edit_picture(picture, random, other, names=self.edits, count=count).picture
+            views.append(prepare_picture(made, size=self.size))
         return row, torch.from_numpy(np.stack(views))
 
     def _stranger(self, row: int, random: Generator) -> int:
@@ -81,7 +81,7 @@ class PictureViews(Dataset[tuple[int, Tensor]]):
         return int(others[0] if len(others) else drawn[0])
 
 
-def picture_step(items: list[tuple[int, Tensor]]) -> Step:
+def picture_step(items: list[tuple[int, Tensor]]) -> ViewStep:
     """Rows and uint8 (2n, 3, s, s) `pixel_values`, both views of each in turn."""
     pixels = torch.stack([views for _, views in items]).flatten(0, 1)
-    return numbers([row for row, _ in items]), {"pixel_values": pixels}
+    return view_numbers([row for row, _ in items]), {"pixel_values": pixels}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.matching.geometry.verify_pairs import Gallery, lay
+from pipeline.arrays.aliases import Rows
+from pipeline.matching.geometry.verify_pairs import PictureSet, align_pairs
 from pipeline.training.self_supervised.picture_views import Photographs
-from pipeline.training.self_supervised.views import Floats, Rows
+from pipeline.training.self_supervised.views import Floats
 
 NEAREST = 4  # of a picture's own group are laid upon it
 
 
-def told_apart(photographs: Photographs, vectors: Floats, *, threads: int) -> Rows:
+def known_strangers(photographs: Photographs, vectors: Floats, *, threads: int) -> Rows:
     """Pairs of one group in which geometry sees enough of both and does not find one in the other.
 
     Where it cannot tell, two pictures of one group may be copies, and are left out.
@@ -24,13 +25,13 @@ def told_apart(photographs: Photographs, vectors: Floats, *, threads: int) -> Ro
     """
     count = len(photographs.refs)
     left, right = nearest_of_group(vectors, photographs.group)
-    gallery = Gallery(
+    gallery = PictureSet(
         lambda places: [photographs.refs[place] for place in places],
         np.zeros((count, 2), np.int64),
         photographs.settings,
         threads,
     )
-    unlike = np.array([row["unlike"] for row in lay(gallery, left, right)], bool)
+    unlike = np.array([row["unlike"] for row in align_pairs(gallery, left, right)], bool)
     keys = left * count + right
     return np.asarray(keys[unlike], np.int64)
 
@@ -51,7 +52,7 @@ def nearest_of_group(vectors: Floats, group: Rows) -> tuple[Rows, Rows]:
     return found // len(group), found % len(group)
 
 
-def beside(apart: Rows, count: int, *, most: int) -> Rows:
+def negatives_beside(apart: Rows, count: int, *, most: int) -> Rows:
     """(count, most) for each row others that it is told apart from, -1 where there are fewer."""
     out = np.full((count, most), -1, np.int64)
     used = np.zeros(count, np.int64)

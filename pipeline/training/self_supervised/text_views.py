@@ -8,15 +8,15 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from pipeline.evaluation.synthetic.text_edits import edited
+from pipeline.evaluation.synthetic.text_edits import edit_text
 from pipeline.training.self_supervised.views import (
     HEAVY,
     LIGHT,
-    Place,
-    Step,
+    ViewPlace,
+    ViewStep,
     edits_of_a_view,
     generator,
-    numbers,
+    view_numbers,
 )
 
 
@@ -29,11 +29,11 @@ class TextViews(Dataset[tuple[int, list[str]]]):
     def __len__(self) -> int:
         return len(self.texts)
 
-    def __getitem__(self, item: Place) -> tuple[int, list[str]]:
+    def __getitem__(self, item: ViewPlace) -> tuple[int, list[str]]:
         row = item[1]
         random = generator(self.seed, item)
         views = [
-            edited(
+            edit_text(
                 self.texts[row], random, names=self.edits, count=edits_of_a_view(random, chances)
             )[0]
             for chances in (LIGHT, HEAVY)
@@ -41,12 +41,14 @@ class TextViews(Dataset[tuple[int, list[str]]]):
         return row, views
 
 
-def text_step(encoder: Any, *, max_tokens: int) -> Callable[[list[tuple[int, list[str]]]], Step]:
+def text_step(
+    encoder: Any, *, max_tokens: int
+) -> Callable[[list[tuple[int, list[str]]]], ViewStep]:
     """Return what tokenises the views of a step, both of each record in turn."""
     return partial(_step, encoder=encoder, max_tokens=max_tokens)
 
 
-def _step(items: list[tuple[int, list[str]]], *, encoder: Any, max_tokens: int) -> Step:
+def _step(items: list[tuple[int, list[str]]], *, encoder: Any, max_tokens: int) -> ViewStep:
     from pipeline.encoders.model_folder import default_prompt
 
     texts = [view for _, views in items for view in views]
@@ -55,4 +57,4 @@ def _step(items: list[tuple[int, list[str]]], *, encoder: Any, max_tokens: int) 
         prompt=default_prompt(encoder),
         processing_kwargs={"text": {"padding": True, "truncation": True, "max_length": max_tokens}},
     )
-    return numbers([row for row, _ in items]), dict(features)
+    return view_numbers([row for row, _ in items]), dict(features)

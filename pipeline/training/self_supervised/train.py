@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline import progress
-from pipeline.config.self_supervised import PictureViews, ViewTrainConfig
+from pipeline.arrays import progress
+from pipeline.arrays.aliases import Rows
+from pipeline.config.self_supervised import PictureViewSettings, ViewTrainConfig
 from pipeline.config.sources import SourceConfig
 from pipeline.encoders.base import ImageRef
 from pipeline.encoders.runtime import core_count
@@ -27,7 +27,6 @@ from pipeline.ingestion.sources import SourceBatch, open_source
 if TYPE_CHECKING:
     from pipeline.training.self_supervised.picture_views import Photographs
 
-Rows = npt.NDArray[np.int64]
 
 _SHARD = 4096
 _FEWEST = 8  # records that are worth a training
@@ -35,7 +34,7 @@ _CARD = "README.md"
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingRecords:
     """Records to learn from.
 
     Attributes:
@@ -51,7 +50,7 @@ class Material:
     rejected: int
 
 
-def learn_from_views(config: ViewTrainConfig, *, dry_run: bool = False) -> dict[str, Any]:
+def train_self_supervised(config: ViewTrainConfig, *, dry_run: bool = False) -> dict[str, Any]:
     """Train an encoder on edited views of the records and write its folder.
 
     Returns:
@@ -61,10 +60,10 @@ def learn_from_views(config: ViewTrainConfig, *, dry_run: bool = False) -> dict[
         ConfigError: there are too few records, or `group` names no attribute of theirs.
         TrainingError: the loss became no number.
     """
-    material = read_material(config)
-    from pipeline.training.self_supervised.views import split
+    material = read_training_records(config)
+    from pipeline.training.self_supervised.views import split_views
 
-    train, held = split(material.group, held_back=config.held_back, seed=config.seed)
+    train, held = split_views(material.group, held_back=config.held_back, seed=config.seed)
     facts: dict[str, Any] = {
         "name": config.name, "purpose": config.purpose, "views": config.views.type,
         "objective": config.learning.objective, "out": config.out, "read": material.read,
@@ -73,19 +72,19 @@ def learn_from_views(config: ViewTrainConfig, *, dry_run: bool = False) -> dict[
     }  # fmt: skip
     if dry_run:
         return facts
-    from pipeline.training.siamese.runtime import quiet, torch_settings, versions
+    from pipeline.training.siamese.runtime import library_versions, silence, torch_settings
 
-    with quiet(), torch_settings(core_count(None), seed=config.seed):
-        pictures = isinstance(config.views, PictureViews)
+    with silence(), torch_settings(core_count(None), seed=config.seed):
+        pictures = isinstance(config.views, PictureViewSettings)
         learned = (_pictures if pictures else _texts)(config, material, train, held)
-    facts |= {"versions": versions(), "settings": config.model_dump(mode="json"), **learned}
+    facts |= {"versions": library_versions(), "settings": config.model_dump(mode="json"), **learned}
     folder = Path(config.out)
     (folder / "training.json").write_text(json.dumps(facts, indent=1, default=str) + "\n")
-    (folder / _CARD).write_text(card(facts))
+    (folder / _CARD).write_text(view_model_card(facts))
     return facts
 
 
-def read_material(config: ViewTrainConfig) -> Material:
+def read_training_records(config: ViewTrainConfig) -> TrainingRecords:
     """Every content once, those of smallest hash where there are more than `most`.
 
     Raises:
@@ -113,7 +112,7 @@ def read_material(config: ViewTrainConfig) -> Material:
         )
     distinct, number = np.unique(names, return_inverse=True)
     items = [item for _, (item, _) in kept]
-    return Material(items, number.astype(np.int64), len(distinct), read, rejected)
+    return TrainingRecords(items, number.astype(np.int64), len(distinct), read, rejected)
 
 
 def _batches(config: ViewTrainConfig) -> Iterator[tuple[SourceConfig, SourceBatch]]:
@@ -147,7 +146,7 @@ def _items(
 # --- the two kinds -----------------------------------------------------------------------------
 
 
-def _pictures(config: ViewTrainConfig, material: Material, train: Rows, held: Rows) -> Any:
+def _pictures(config: ViewTrainConfig, material: TrainingRecords, train: Rows, held: Rows) -> Any:
     from pipeline.encoders.copy_network import CALIBRATED, CopyNetwork
     from pipeline.training.self_supervised import fit
     from pipeline.training.self_supervised.picture_views import (
@@ -155,20 +154,20 @@ def _pictures(config: ViewTrainConfig, material: Material, train: Rows, held: Ro
         PictureViews as Dataset,
         picture_step,
     )
-    from pipeline.training.self_supervised.scenes import told_apart
+    from pipeline.training.self_supervised.scenes import known_strangers
 
     views = config.views
-    assert isinstance(views, PictureViews)
+    assert isinstance(views, PictureViewSettings)
     photographs = Photographs(material.items, material.group, config.images)
-    unreadable = _unreadable(photographs, views.train_size)
+    unreadable = _drop_unreadable(photographs, views.train_size)
     keep = np.setdiff1d(np.arange(len(material.items)), unreadable)
     train, held = np.intersect1d(train, keep), np.intersect1d(held, keep)
 
     def data(rows: Rows, size: int) -> Any:
         part = photographs.part(rows)
         made = Dataset(part, size=size, seed=config.seed, edits=views.edits or tuple(PICTURE_EDITS))
-        apart = partial(told_apart, part, threads=core_count(None))
-        return fit.Data(made, picture_step, part.group, views.workers, apart)
+        apart = partial(known_strangers, part, threads=core_count(None))
+        return fit.ViewData(made, picture_step, part.group, views.workers, apart)
 
     epochs = config.learning.epochs
     if views.start:
@@ -177,7 +176,7 @@ def _pictures(config: ViewTrainConfig, material: Material, train: Rows, held: Ro
         network = fit.copy_network(image_size=views.image_size, dimension=views.dimension)
         fit.whiten(network, data(train, views.train_size), epoch=epochs)
     network.freeze()
-    told = _learned(config, network, data(train, views.train_size), data(held, network.image_size))
+    told = _learn(config, network, data(train, views.train_size), data(held, network.image_size))
     some = data(train[:CALIBRATED], network.image_size)
     pixels = [step["pixel_values"] for _, step in some.each(np.arange(len(some.group)), epoch=0)]
     network.measure_ranges(np.concatenate([x.numpy() for x in pixels]))
@@ -185,7 +184,7 @@ def _pictures(config: ViewTrainConfig, material: Material, train: Rows, held: Ro
     return {**told, "unreadable": len(unreadable)}
 
 
-def _unreadable(photographs: Photographs, size: int) -> Rows:
+def _drop_unreadable(photographs: Photographs, size: int) -> Rows:
     """Rows that cannot be decoded."""
     from pipeline.ingestion.images import ImageError
 
@@ -199,30 +198,30 @@ def _unreadable(photographs: Photographs, size: int) -> Rows:
     return np.array(bad, np.int64)
 
 
-def _texts(config: ViewTrainConfig, material: Material, train: Rows, held: Rows) -> Any:
+def _texts(config: ViewTrainConfig, material: TrainingRecords, train: Rows, held: Rows) -> Any:
     from pipeline.encoders.model_folder import load_model
-    from pipeline.encoders.text.minilm import verified_folder
+    from pipeline.encoders.text.minilm import verify_folder
     from pipeline.training.self_supervised import fit
     from pipeline.training.self_supervised.text_views import TextViews, text_step
 
     views = config.views
-    assert not isinstance(views, PictureViews)
+    assert not isinstance(views, PictureViewSettings)
     path = getattr(views.start, "path", None)
-    encoder = load_model(Path(path) if path else verified_folder())
+    encoder = load_model(Path(path) if path else verify_folder())
     collate = text_step(encoder, max_tokens=views.max_tokens)
 
     def data(rows: Rows) -> Any:
         texts = [material.items[row] for row in rows.tolist()]
         made = TextViews(texts, seed=config.seed, edits=views.edits or tuple(TEXT_EDITS))
-        return fit.Data(made, collate, material.group[rows], 0)
+        return fit.ViewData(made, collate, material.group[rows], 0)
 
-    told = _learned(config, encoder, data(train), data(held))
+    told = _learn(config, encoder, data(train), data(held))
     Path(config.out).mkdir(parents=True, exist_ok=True)
     encoder.save(config.out, create_model_card=False)
     return told
 
 
-def _learned(config: ViewTrainConfig, encoder: Any, train: Any, held: Any) -> dict[str, Any]:
+def _learn(config: ViewTrainConfig, encoder: Any, train: Any, held: Any) -> dict[str, Any]:
     """Train, and measure on the held-back records before and after."""
     from pipeline.training.self_supervised import fit
 
@@ -231,10 +230,10 @@ def _learned(config: ViewTrainConfig, encoder: Any, train: Any, held: Any) -> di
 
     def measure(name: str) -> None:
         if len(held.group) > 1:
-            measured[name] = fit.held_back(encoder, held, epoch=epochs + 2)
+            measured[name] = fit.measure_held_back(encoder, held, epoch=epochs + 2)
 
     measure("before")
-    history = fit.learn(encoder, train, config.learning, seed=config.seed, each=_say)
+    history = fit.fit_views(encoder, train, config.learning, seed=config.seed, each=_say)
     measure("after")
     return {"history": history, "held_back_figures": measured}
 
@@ -247,7 +246,7 @@ def _say(entry: dict[str, Any]) -> None:
 # --- the card ----------------------------------------------------------------------------------
 
 
-def card(facts: dict[str, Any]) -> str:
+def view_model_card(facts: dict[str, Any]) -> str:
     """The model card: data, recipe, figures, limits."""
     measured = facts["held_back_figures"]
     rows = [

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-Rows = NDArray[np.int64]
+from pipeline.arrays.aliases import Rows
+
 Floats = NDArray[np.float32]
-Place = tuple[int, int]  # epoch and row
-Step = tuple[Tensor, dict[str, Any]]  # rows, and features of both views of each in turn
+ViewPlace = tuple[int, int]  # epoch and row
+ViewStep = tuple[Tensor, dict[str, Any]]  # rows, and features of both views of each in turn
 
 # How many edits a view has: the one lightly, the other heavily edited, as an original and its copy.
 LIGHT = (0.3, 0.4, 0.3)
@@ -24,7 +25,7 @@ HEAVY = (0.0, 0.25, 0.35, 0.25, 0.15)
 _NEAREST = 10
 
 
-def generator(seed: int, place: Place) -> Generator:
+def generator(seed: int, place: ViewPlace) -> Generator:
     """What decides a record's views: nothing but the seed, the epoch and the row."""
     return np.random.default_rng([seed, *place])
 
@@ -34,7 +35,7 @@ def edits_of_a_view(random: Generator, chances: Sequence[float]) -> int:
     return int(random.choice(len(chances), p=chances))
 
 
-def split(group: Rows, *, held_back: float, seed: int) -> tuple[Rows, Rows]:
+def split_views(group: Rows, *, held_back: float, seed: int) -> tuple[Rows, Rows]:
     """Rows to train on and rows held back, whole groups at a time; at least one to train on."""
     groups, sizes = np.unique(group, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(groups))
@@ -44,7 +45,7 @@ def split(group: Rows, *, held_back: float, seed: int) -> tuple[Rows, Rows]:
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
-def alike(vectors: Floats, group: Rows) -> Rows:
+def look_alikes(vectors: Floats, group: Rows) -> Rows:
     """(n, k) rows of other groups that are nearest to each, the nearest first; by blocks."""
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     out = np.zeros((len(unit), min(_NEAREST, max(len(unit) - 1, 0))), np.int64)
@@ -55,7 +56,7 @@ def alike(vectors: Floats, group: Rows) -> Rows:
     return out
 
 
-def steps(near: Rows, *, size: int, join: int, random: Generator) -> Iterator[Rows]:
+def view_steps(near: Rows, *, size: int, join: int, random: Generator) -> Iterator[Rows]:
     """Every row once, in steps of `size`, records that look alike together: hard negatives.
 
     Args:
@@ -78,18 +79,18 @@ def steps(near: Rows, *, size: int, join: int, random: Generator) -> Iterator[Ro
         yield np.array(step)
 
 
-class Batches:
+class ViewBatches:
     """Batch sampler: the steps of all epochs, one epoch after the other."""
 
     def __init__(self, near: Rows, *, size: int, join: int, seed: int, epochs: int) -> None:
         self.near, self.size, self.join = near, size, join
         self.seed, self.epochs = seed, epochs
 
-    def __iter__(self) -> Iterator[list[Place]]:
+    def __iter__(self) -> Iterator[list[ViewPlace]]:
         for epoch in range(self.epochs):
             random = np.random.default_rng([self.seed, epoch])
             options = {"size": self.size, "join": self.join}
-            for step in steps(self.near, random=random, **options):
+            for step in view_steps(self.near, random=random, **options):
                 yield [(epoch, row) for row in step.tolist()]
 
     def __len__(self) -> int:
@@ -101,19 +102,19 @@ class Batches:
         return -(-len(self.near) // self.size)
 
 
-def in_order(rows: Rows, *, epoch: int, size: int) -> list[list[Place]]:
+def sequential_batches(rows: Rows, *, epoch: int, size: int) -> list[list[ViewPlace]]:
     """Steps of given rows, for features and measurements."""
     places = [(epoch, row) for row in rows.tolist()]
     return [places[at : at + size] for at in range(0, len(places), size)]
 
 
-def loader(
+def view_loader(
     views: Dataset[Any],
     batches: Any,
     *,
     workers: int,
-    collate: Callable[[list[Any]], Step],
-) -> DataLoader[Step]:
+    collate: Callable[[list[Any]], ViewStep],
+) -> DataLoader[ViewStep]:
     """Steps made ahead by worker processes, in the order of `batches` whatever their number."""
     return DataLoader(
         views,
@@ -125,6 +126,6 @@ def loader(
     )
 
 
-def numbers(rows: Sequence[int]) -> Tensor:
+def view_numbers(rows: Sequence[int]) -> Tensor:
     """int64 (n,)."""
     return torch.tensor(list(rows), dtype=torch.int64)

@@ -11,16 +11,16 @@ import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Checkpoint
 from safetensors.torch import save_model
 
-from pipeline import progress
+from pipeline.arrays import progress
 from pipeline.config.finetune import EncoderTraining
 from pipeline.training.siamese.datamodule import PairModule
-from pipeline.training.siamese.module import Siamese, Tally
+from pipeline.training.siamese.module import EpochMetrics, Siamese
 
 STAGE = "finetune"
 CHECKPOINT = "last.ckpt"
 
 
-class Journal(Checkpoint):
+class CheckpointJournal(Checkpoint):
     """Writes into `work`: last.ckpt every epoch and every few minutes, best-<epoch>.safetensors.
 
     history: one row per epoch; epoch 0 is the start, before any step. best: the epoch with the
@@ -85,7 +85,7 @@ class Journal(Checkpoint):
         """Record the epoch, keep its weights if they are the best, write a checkpoint."""
         module = _siamese(pl_module)
         self._record(trainer, module)
-        module.tally = Tally()
+        module.tally = EpochMetrics()
         self._save(trainer)
         self._epoch_started = time.monotonic()
 

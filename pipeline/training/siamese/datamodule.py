@@ -11,13 +11,14 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 
+from pipeline.arrays.aliases import Rows
 from pipeline.config.finetune import EncoderTraining, NegativeSettings
 from pipeline.errors import TrainingError
-from pipeline.training.data.hard_negatives import drawn
-from pipeline.training.siamese.mining import NOTHING, Mined, mine_negatives
+from pipeline.training.data.hard_negatives import draw
+from pipeline.training.siamese.mining import NOTHING, MinedPairs, mine_negatives
 from pipeline.training.siamese.objectives import StepLabels, needs_duplicates
-from pipeline.training.siamese.pairs import Pairs, Prepared, Rows, steps_of
-from pipeline.training.siamese.readers import Groups, Reader, read_groups
+from pipeline.training.siamese.pairs import PreparedData, TrainingPairs, steps_of
+from pipeline.training.siamese.readers import Reader, ReaderGroups, read_groups
 
 # Groups of a step that are padded each to its own longest text: more would make the products small.
 GROUPS = 4
@@ -27,7 +28,7 @@ GROUPS = 4
 class Step:
     """The distinct contents of some pairs, ready for the encoder, and what is known about them."""
 
-    groups: Groups
+    groups: ReaderGroups
     labels: StepLabels
 
 
@@ -54,7 +55,7 @@ class PairModule(LightningDataModule):
 
     def __init__(
         self,
-        prepared: Prepared,
+        prepared: PreparedData,
         reader: Reader,
         settings: EncoderTraining,
         negatives: NegativeSettings,
@@ -84,7 +85,7 @@ class PairModule(LightningDataModule):
         steps = steps_of(pairs, batch_size=self.settings.batch_size, rng=rng)
         return Steps(steps, lambda places: self.step(pairs.take(places)), first=first)
 
-    def step(self, pairs: Pairs) -> Step:
+    def step(self, pairs: TrainingPairs) -> Step:
         """Read the distinct contents of `pairs`."""
         rows, places = pairs.contents()
         size = -(-len(rows) // GROUPS)
@@ -100,12 +101,12 @@ class PairModule(LightningDataModule):
             ),
         )
 
-    def _mine(self) -> Mined:
+    def _mine(self) -> MinedPairs:
         """Search the contents that may be mined for the negatives of the training records."""
         train, most = self.prepared.train, self.negatives.max_records
         named = np.union1d(train.left, train.right)
         rows = np.flatnonzero(self.prepared.minable)
-        rows = drawn(rows, named, most=most, seed=self.seed)
+        rows = draw(rows, named, most=most, seed=self.seed)
         if not self.negatives.mined or len(rows) < 2:
             return NOTHING
         place = np.full(len(self.prepared.entity), -1, np.int64)
@@ -124,7 +125,7 @@ class PairModule(LightningDataModule):
             suspect_cosine=None if self.negatives.closed_world else self.negatives.suspect_cosine,
             seed=self.seed,
         )
-        return Mined(
+        return MinedPairs(
             rows[mined.left],
             rows[mined.right],
             mined.known,
@@ -138,7 +139,7 @@ class PairModule(LightningDataModule):
         same = self.prepared.train.same
         return needs_duplicates(self.settings.objective) or bool(same.any() and not same.all())
 
-    def _require_contrast(self, pairs: Pairs) -> None:
+    def _require_contrast(self, pairs: TrainingPairs) -> None:
         objective, same = self.settings.objective, pairs.same
         if needs_duplicates(objective) and not same.any():
             raise TrainingError(
@@ -170,5 +171,5 @@ class PairModule(LightningDataModule):
         """Go on where `state_dict` was taken."""
         mined = dict(state_dict["mined"])
         left, right = mined.pop("left").numpy(), mined.pop("right").numpy()
-        self.mined, self.mined_at = Mined(left, right, **mined), state_dict["at"]
+        self.mined, self.mined_at = MinedPairs(left, right, **mined), state_dict["at"]
         self.epoch, self.taken = state_dict["epoch"], state_dict["taken"]

@@ -33,11 +33,9 @@ from pipeline.config.sources import ImageSettings
 from pipeline.encoders.base import ImageRef
 from pipeline.encoders.runtime import core_count
 from pipeline.errors import TrainingError
-from pipeline.training.siamese.pairs import Prepared, TrainingData, prepare, without
-from pipeline.training.siamese.runtime import hardware, quiet, torch_settings, versions
+from pipeline.training.siamese.pairs import PreparedData, TrainingData, drop_pairs, prepare_pairs
+from pipeline.training.siamese.runtime import hardware, library_versions, silence, torch_settings
 from pipeline.training.siamese.scratch import claim, training_key
-
-__all__ = ["TrainedEncoder", "TrainingData", "train_encoder"]
 
 _CLIP = 1.0  # norm of the gradient, as Hugging Face's trainer does by default
 
@@ -84,11 +82,11 @@ def train_encoder(
         TrainingError: there is nothing to learn from, the loss stops being a number, or the start
             has no weights.
     """
-    prepared = prepare(data)
+    prepared = prepare_pairs(data)
     items = [data.items[row] for row in prepared.first]
     key = training_key(items, prepared, settings, negatives, seed=seed)
     claim(work, key)
-    with quiet(), torch_settings(core_count(threads), seed=seed):
+    with silence(), torch_settings(core_count(threads), seed=seed):
         run = _Run(prepared, items, settings, negatives, work=work, seed=seed, images=images)
         outcome = run.outcome()
         run.export(outcome["best"], folder)
@@ -101,7 +99,7 @@ class _Run:
 
     def __init__(
         self,
-        prepared: Prepared,
+        prepared: PreparedData,
         items: list[Any],
         settings: EncoderTraining,
         negatives: NegativeSettings,
@@ -110,21 +108,21 @@ class _Run:
         seed: int,
         images: ImageSettings | None,
     ) -> None:
-        from pipeline.training.siamese.checkpoints import Journal
+        from pipeline.training.siamese.checkpoints import CheckpointJournal
         from pipeline.training.siamese.datamodule import PairModule
         from pipeline.training.siamese.module import Siamese
-        from pipeline.training.siamese.readers import PictureReader, Reader, TextReader
+        from pipeline.training.siamese.readers import PictureFeatureReader, Reader, TextReader
 
         self.settings, self.work = settings, work
-        self.journal = Journal(work, settings, started=time.monotonic())
+        self.journal = CheckpointJournal(work, settings, started=time.monotonic())
         self.model, source = _open_start(settings)
         reader: Reader
         if isinstance(items[0], ImageRef):
             store, how = work / "pictures.npy", images or ImageSettings()
-            reader = PictureReader(self.model, items, store=store, settings=how)
+            reader = PictureFeatureReader(self.model, items, store=store, settings=how)
         else:
             reader = TextReader(self.model, items, folder=source, max_tokens=settings.max_tokens)
-        self.prepared = without(prepared, reader.unusable)
+        self.prepared = drop_pairs(prepared, reader.unusable)
         self.module = Siamese(self.model, reader, self.prepared, settings)
         self.data = PairModule(
             self.prepared,
@@ -217,7 +215,7 @@ class _Run:
             "in_batch_negatives": round(float(np.mean(met)), 3) if met else None,
             "mined": [row["mined"] for row in history[1:]],
             "pairs": self.prepared.counts,
-            "versions": versions(),
+            "versions": library_versions(),
         }
 
     def export(self, best: int, folder: Path) -> None:
@@ -254,18 +252,18 @@ def _open_start(settings: EncoderTraining) -> tuple[Any, Path]:
 
     match settings.start:
         case MiniLmEncoder():
-            from pipeline.encoders.text.minilm import verified_folder
+            from pipeline.encoders.text.minilm import verify_folder
 
-            folder = verified_folder()
+            folder = verify_folder()
         case SentenceTransformersText(path=path) | SentenceTransformersImage(path=path):
             folder = Path(path)
         case CopyDetection(path=path, image_size=size):
             from sentence_transformers import SentenceTransformer
 
             from pipeline.encoders.copy_network import CopyNetwork
-            from pipeline.encoders.image.copy_detection import shipped
+            from pipeline.encoders.image.copy_detection import shipped_folder
 
-            folder = Path(path) if path else shipped()
+            folder = Path(path) if path else shipped_folder()
             network = CopyNetwork.load(str(folder))
             network.image_size = size or network.image_size
             network.freeze()

@@ -18,7 +18,7 @@ _SPARE = 8  # hits beyond the wanted ones for which the first search leaves room
 
 
 @dataclass(frozen=True)
-class Mined:
+class MinedPairs:
     """Mined pairs of different records and what was passed over on the way.
 
     left, right: int64 (m,), left < right, each pair once, sorted. known: nearer hits left out as
@@ -37,7 +37,7 @@ class Mined:
     searched: int = 0
 
 
-NOTHING = Mined(np.zeros(0, np.int64), np.zeros(0, np.int64))
+NOTHING = MinedPairs(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 def mine_negatives(
@@ -49,7 +49,7 @@ def mine_negatives(
     wanted: int,
     suspect_cosine: float | None,
     seed: int,
-) -> Mined:
+) -> MinedPairs:
     """Return for each anchor its `wanted` nearest rows that are not duplicates, known or suspected.
 
     Args:
@@ -89,7 +89,7 @@ def mine_negatives(
             break
     left, right = np.divmod(np.unique(np.concatenate(parts)), len(vectors))
     known, suspected, named = totals.tolist()
-    return Mined(left, right, known, suspected, named, len(anchors), len(vectors))
+    return MinedPairs(left, right, known, suspected, named, len(anchors), len(vectors))
 
 
 _FREE, _KNOWN, _SUSPECTED, _LABELLED = range(4)

@@ -17,19 +17,20 @@ from sentence_transformers.util import batch_to_device
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.arrays.aliases import Rows
 from pipeline.config.finetune import EncoderTraining
 from pipeline.errors import TrainingError
 from pipeline.training.siamese.datamodule import Step
 from pipeline.training.siamese.objectives import StepLabels, build_objective
-from pipeline.training.siamese.pairs import Prepared, Rows
-from pipeline.training.siamese.readers import Groups, Reader, grouped
-from pipeline.training.siamese.validation import measured, monitored
+from pipeline.training.siamese.pairs import PreparedData
+from pipeline.training.siamese.readers import Reader, ReaderGroups, group_by_size
+from pipeline.training.siamese.validation import measure_validation, monitored_metric
 
 _EMBEDDED = 32  # contents per forward pass without gradients
 
 
 @dataclass
-class Tally:
+class EpochMetrics:
     """Sums over the steps of an epoch so far."""
 
     steps: int = 0
@@ -46,7 +47,7 @@ class Tally:
 
 
 @dataclass
-class _Cached:
+class _GradientCache:
     """What a step with gradient caching keeps between its two passes."""
 
     groups: list[dict[str, Any]] = field(default_factory=list)
@@ -80,7 +81,7 @@ class Siamese(LightningModule):
     """Trains `encoder`, any SentenceTransformer, on steps of pairs; weights stay float32."""
 
     def __init__(
-        self, encoder: Any, reader: Reader, prepared: Prepared, settings: EncoderTraining
+        self, encoder: Any, reader: Reader, prepared: PreparedData, settings: EncoderTraining
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -88,10 +89,10 @@ class Siamese(LightningModule):
         self.objective = build_objective(
             settings.objective, margin=settings.margin, temperature=settings.temperature
         )
-        self.monitor = monitored(prepared.valid, settings.objective)
-        self.tally = Tally()
+        self.monitor = monitored_metric(prepared.valid, settings.objective)
+        self.tally = EpochMetrics()
         self.valid: dict[str, float] = {}
-        self._pending: _Cached | None = None
+        self._pending: _GradientCache | None = None
         self._chance: dict[str, Any] | None = None
 
     # --- a step
@@ -108,7 +109,7 @@ class Siamese(LightningModule):
     def transfer_batch_to_device(self, batch: Step, device: torch.device, _: int) -> Step:
         """Move features and labels."""
         features = [batch_to_device(group, device) for group in batch.groups.features]
-        return Step(Groups(features, batch.groups.places), batch.labels.to(device))
+        return Step(ReaderGroups(features, batch.groups.places), batch.labels.to(device))
 
     def on_train_batch_start(self, batch: Step, batch_idx: int) -> None:
         """Set the learning rate by the share of the training that is done.
@@ -147,7 +148,7 @@ class Siamese(LightningModule):
         rate, decay = self.settings.learning_rate, self.settings.weight_decay
         return adamw(self.encoder.parameters(), rate, weight_decay=decay)
 
-    def _vectors(self, groups: Groups) -> Tensor:
+    def _vectors(self, groups: ReaderGroups) -> Tensor:
         """Return unit-norm float32 (c, d) in the order of the contents."""
         parts = [self._forward(features) for features in groups.features]
         return torch.cat(parts)[torch.from_numpy(groups.places).to(self.device)]
@@ -169,7 +170,7 @@ class Siamese(LightningModule):
         Memory is that of one group, whatever the batch. Gao et al., Scaling deep contrastive
         learning batch size under memory limited setup, 2021.
         """
-        cached, parts = _Cached(), []
+        cached, parts = _GradientCache(), []
         with torch.no_grad():
             for features in batch.groups.features:
                 cached.groups.append(features)
@@ -206,7 +207,7 @@ class Siamese(LightningModule):
         """Return unit-norm float32 (m, d) of the contents `rows`, in evaluation mode."""
         training = self.encoder.training
         self.encoder.eval()
-        groups = grouped(rows, self.reader.lengths, size=_EMBEDDED)
+        groups = group_by_size(rows, self.reader.lengths, size=_EMBEDDED)
         with torch.inference_mode(), self._precision():
             parts = [self._embedded(rows[group]) for group in groups]
         self.encoder.train(training)
@@ -222,7 +223,7 @@ class Siamese(LightningModule):
         if self.monitor == "none":
             return {}
         rows, pairs = self.prepared.valid.contents()
-        return measured(
+        return measure_validation(
             self.embed(rows),
             self.prepared.entity[rows],
             pairs,
@@ -247,7 +248,7 @@ class Siamese(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take it up again."""
         self._chance = checkpoint["chance"]
-        self.tally = Tally(**checkpoint["tally"])
+        self.tally = EpochMetrics(**checkpoint["tally"])
 
 
 def _tensors(features: dict[str, Any]) -> list[Tensor]:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.arrays.aliases import Rows
 from pipeline.encoders.base import ImageRef
 from pipeline.errors import TrainingError
 
-Rows = NDArray[np.int64]
 Grades = NDArray[np.float64]
 
 
@@ -43,7 +43,7 @@ class TrainingData:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class TrainingPairs:
     """Pairs of different contents, each once: left < right int64 (p,), grade float64 (p,)."""
 
     left: Rows
@@ -58,18 +58,18 @@ class Pairs:
         """(p,) true for duplicates: a grade of at least one half."""
         return np.asarray(self.grade >= 0.5)
 
-    def take(self, places: Rows) -> Pairs:
+    def take(self, places: Rows) -> TrainingPairs:
         """Return the pairs at `places`, in that order."""
-        return Pairs(self.left[places], self.right[places], self.grade[places])
+        return TrainingPairs(self.left[places], self.right[places], self.grade[places])
 
-    def contents(self) -> tuple[Rows, Pairs]:
+    def contents(self) -> tuple[Rows, TrainingPairs]:
         """Return the distinct rows, ascending, and the same pairs over places in them."""
         rows, places = np.unique(np.concatenate([self.left, self.right]), return_inverse=True)
-        return rows, Pairs(places[: len(self)], places[len(self) :], self.grade)
+        return rows, TrainingPairs(places[: len(self)], places[len(self) :], self.grade)
 
-    def joined(self, left: Rows, right: Rows) -> Pairs:
+    def joined(self, left: Rows, right: Rows) -> TrainingPairs:
         """Return these and, after them, the given ones as different."""
-        return Pairs(
+        return TrainingPairs(
             np.concatenate([self.left, left]),
             np.concatenate([self.right, right]),
             np.concatenate([self.grade, np.zeros(len(left))]),
@@ -77,7 +77,7 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedData:
     """`TrainingData` over distinct contents, without the pairs that teach nothing.
 
     first: int64 (c,), the row of `TrainingData.items` that each content was first seen in. entity,
@@ -87,12 +87,12 @@ class Prepared:
     first: Rows
     entity: Rows
     minable: NDArray[np.bool_]
-    train: Pairs
-    valid: Pairs
+    train: TrainingPairs
+    valid: TrainingPairs
     counts: dict[str, int]
 
 
-def prepare(data: TrainingData) -> Prepared:
+def prepare_pairs(data: TrainingData) -> PreparedData:
     """Merge equal contents; leave out pairs of one content, repeated and contradicting pairs.
 
     A pair contradicts when it is labelled different although its rows belong to one entity.
@@ -119,10 +119,10 @@ def prepare(data: TrainingData) -> Prepared:
             f"none of the {len(data.left)} training pairs can be learnt from: their contents are "
             "identical, or they contradict other labels; give pairs of different contents"
         )
-    return Prepared(first, entity, minable, train, valid, counts)
+    return PreparedData(first, entity, minable, train, valid, counts)
 
 
-def without(prepared: Prepared, unusable: NDArray[np.bool_]) -> Prepared:
+def drop_pairs(prepared: PreparedData, unusable: NDArray[np.bool_]) -> PreparedData:
     """Leave out contents that cannot be read, (c,) true, with their pairs.
 
     Raises:
@@ -131,7 +131,7 @@ def without(prepared: Prepared, unusable: NDArray[np.bool_]) -> Prepared:
     kept = {}
     counts = dict(prepared.counts, unusable_contents=int(unusable.sum()))
     for use in ("train", "valid"):
-        pairs: Pairs = getattr(prepared, use)
+        pairs: TrainingPairs = getattr(prepared, use)
         good = ~(unusable[pairs.left] | unusable[pairs.right])
         kept[use] = pairs.take(np.flatnonzero(good))
         counts[f"{use}_unusable"] = int((~good).sum())
@@ -141,10 +141,12 @@ def without(prepared: Prepared, unusable: NDArray[np.bool_]) -> Prepared:
             "empty or cannot be read"
         )
     minable = prepared.minable & ~unusable
-    return Prepared(prepared.first, prepared.entity, minable, kept["train"], kept["valid"], counts)
+    return PreparedData(
+        prepared.first, prepared.entity, minable, kept["train"], kept["valid"], counts
+    )
 
 
-def arranged(pairs: Pairs, *, rng: np.random.Generator) -> Rows:
+def arrange_pairs(pairs: TrainingPairs, *, rng: np.random.Generator) -> Rows:
     """Return an order of the pairs, (p,), in which each duplicate is followed by its negatives.
 
     A negative follows a random duplicate that shares a record with it, or stands with the others of
@@ -166,7 +168,7 @@ def arranged(pairs: Pairs, *, rng: np.random.Generator) -> Rows:
     return np.lexsort((rng.random(len(pairs)), ~same, rank))
 
 
-def _homes(pairs: Pairs, duplicates: Rows, *, rng: np.random.Generator) -> Rows:
+def _homes(pairs: TrainingPairs, duplicates: Rows, *, rng: np.random.Generator) -> Rows:
     """Return for each record the unit of a random duplicate of it, -1 where it has none."""
     home = np.full(int(max(pairs.left.max(), pairs.right.max())) + 1, -1, np.int64)
     record = np.concatenate([pairs.left[duplicates], pairs.right[duplicates]])
@@ -175,10 +177,10 @@ def _homes(pairs: Pairs, duplicates: Rows, *, rng: np.random.Generator) -> Rows:
     return home
 
 
-def steps_of(pairs: Pairs, *, batch_size: int, rng: np.random.Generator) -> list[Rows]:
+def steps_of(pairs: TrainingPairs, *, batch_size: int, rng: np.random.Generator) -> list[Rows]:
     """Return the places of each step's pairs: as even in number as can be, `batch_size` at most."""
     count = -(-len(pairs) // batch_size)
-    return np.array_split(arranged(pairs, rng=rng), count)
+    return np.array_split(arrange_pairs(pairs, rng=rng), count)
 
 
 def _distinct(items: Sequence[Any]) -> tuple[Rows, Rows]:
@@ -203,7 +205,7 @@ def _key(item: Any) -> Any:
 
 def _pairs(
     left: Rows, right: Rows, grade: Grades, entity: Rows, *, counts: dict[str, int], use: str
-) -> Pairs:
+) -> TrainingPairs:
     """Order sides and pairs; count and leave out what teaches nothing."""
     low, high = np.minimum(left, right), np.maximum(left, right)
     one = low == high
@@ -214,7 +216,7 @@ def _pairs(
     order = np.lexsort((-grade[good], keys))
     _, places = np.unique(keys[order], return_index=True)
     kept = good[order[places]]
-    pairs = Pairs(low[kept], high[kept], np.clip(grade[kept], 0.0, 1.0))
+    pairs = TrainingPairs(low[kept], high[kept], np.clip(grade[kept], 0.0, 1.0))
     counts[f"{use}_given"] = len(left)
     counts[f"{use}_duplicates"] = int(pairs.same.sum())
     counts[f"{use}_different"] = int((~pairs.same).sum())

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.arrays.aliases import Rows
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders.base import ImageRef
 from pipeline.encoders.image.folder import input_size
@@ -17,8 +18,6 @@ from pipeline.encoders.image.loader import load_pictures
 from pipeline.encoders.model_folder import default_prompt, text_cutter, text_module
 from pipeline.encoders.windows import WindowCutter
 from pipeline.errors import TrainingError
-
-Rows = NDArray[np.int64]
 
 _TEXTS = 4096  # tokenised at a time
 
@@ -37,7 +36,7 @@ class Reader(Protocol):
         ...
 
 
-def grouped(rows: Rows, lengths: Rows, *, size: int) -> list[Rows]:
+def group_by_size(rows: Rows, lengths: Rows, *, size: int) -> list[Rows]:
     """Split the places of `rows` into groups of at most `size` that are alike in length.
 
     Returns places into `rows`, shortest first, each once: short texts are not padded to the
@@ -82,7 +81,7 @@ class TextReader:
         return dict(self._module.preprocess(texts, prompt=self._prompt, **self._options))
 
 
-class PictureReader:
+class PictureFeatureReader:
     """Pictures for any image module, decoded once into a file of uint8 (c, 3, s, s)."""
 
     def __init__(
@@ -111,7 +110,7 @@ class PictureReader:
 
 
 @dataclass(frozen=True)
-class Groups:
+class ReaderGroups:
     """Features of some contents by groups, and how to put the groups' vectors in order.
 
     places: int64 (c,), row i of the contents is row places[i] of the groups one after the other.
@@ -121,8 +120,8 @@ class Groups:
     places: Rows
 
 
-def read_groups(reader: Reader, rows: Rows, *, size: int) -> Groups:
+def read_groups(reader: Reader, rows: Rows, *, size: int) -> ReaderGroups:
     """Read `rows` in groups of at most `size` alike in length."""
-    groups = grouped(rows, reader.lengths, size=size)
+    groups = group_by_size(rows, reader.lengths, size=size)
     features = [reader.features(rows[group]) for group in groups]
-    return Groups(features, np.argsort(np.concatenate(groups), kind="stable"))
+    return ReaderGroups(features, np.argsort(np.concatenate(groups), kind="stable"))

@@ -47,7 +47,7 @@ def hardware(wanted: Literal["auto", "32", "bf16"]) -> tuple[str, Any]:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """Silence Lightning's tips and warnings."""
     import pytorch_lightning  # noqa: F401 - sets the levels that are changed here
 
@@ -95,7 +95,7 @@ def torch_settings(threads: int, *, seed: int) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
     from importlib.metadata import version
 
     packages = ("torch", "pytorch-lightning", "sentence-transformers", "transformers", "numpy")

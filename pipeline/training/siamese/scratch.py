@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from pipeline.config.finetune import EncoderTraining, NegativeSettings
-from pipeline.training.siamese.pairs import Prepared
+from pipeline.training.siamese.pairs import PreparedData
 
 
 def training_key(
     items: list[Any],
-    prepared: Prepared,
+    prepared: PreparedData,
     settings: EncoderTraining,
     negatives: NegativeSettings,
     *,

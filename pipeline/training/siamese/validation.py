@@ -8,14 +8,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.arrays.aliases import Rows
 from pipeline.config.finetune import Objective
 from pipeline.training.siamese.objectives import Loss, StepLabels
-from pipeline.training.siamese.pairs import Pairs, Rows
+from pipeline.training.siamese.pairs import TrainingPairs
 
 Monitor = Literal["valid_average_precision", "valid_loss", "none"]
 
 
-def monitored(valid: Pairs, objective: Objective) -> Monitor:
+def monitored_metric(valid: TrainingPairs, objective: Objective) -> Monitor:
     """Say what decides when to stop: average precision where there are pairs of both kinds.
 
     What learns the grades themselves is measured by its loss.
@@ -28,10 +29,10 @@ def monitored(valid: Pairs, objective: Objective) -> Monitor:
     return "valid_loss" if same.all() or not same.any() else "valid_average_precision"
 
 
-def measured(
+def measure_validation(
     vectors: NDArray[np.float32],
     entity: Rows,
-    pairs: Pairs,
+    pairs: TrainingPairs,
     *,
     loss: Loss,
     batch_size: int,
@@ -58,7 +59,9 @@ def measured(
     return result
 
 
-def _step_loss(vectors: NDArray[np.float32], entity: Rows, pairs: Pairs, *, loss: Loss) -> float:
+def _step_loss(
+    vectors: NDArray[np.float32], entity: Rows, pairs: TrainingPairs, *, loss: Loss
+) -> float:
     rows, places = pairs.contents()
     labels = StepLabels(
         torch.from_numpy(entity[rows]),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from pipeline.arrays import chunks as portions
-from pipeline.schemas import STRINGS
+from pipeline.storage.schemas import STRINGS
 
 TEXT = st.none() | st.text(max_size=8)
 
@@ -17,7 +17,7 @@ TEXT = st.none() | st.text(max_size=8)
 def test_slices_cover_every_row_once_within_the_limit(
     sizes: list[int], limit: int, rows: int | None
 ) -> None:
-    parts = list(portions.portions(np.array(sizes, np.int64), rows=rows, limit=limit))
+    parts = list(portions.chunk_bounds(np.array(sizes, np.int64), rows=rows, limit=limit))
     assert [row for part in parts for row in range(part.start, part.stop)] == list(
         range(len(sizes))
     )
@@ -69,7 +69,7 @@ def test_rows_are_gathered_as_a_whole_table_would_give_them(
     order = np.array(generator.sample(range(len(table)), k=len(table)), np.uint64)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(portions, "LIMIT", 12)
-        batches = list(portions.gathered(table, order, rows=3))
+        batches = list(portions.take_in_batches(table, order, rows=3))
     assert all(batch.num_rows <= 3 for batch in batches)
     got = pa.Table.from_batches(batches, schema=SCHEMA)
     assert got.to_pylist() == table.combine_chunks().take(pa.array(order)).to_pylist()
@@ -78,7 +78,7 @@ def test_rows_are_gathered_as_a_whole_table_would_give_them(
 def test_what_is_joined_whole_has_64_bit_offsets() -> None:
     """Arrow refuses to join 32-bit strings past 2 GB, which no test can hold in memory."""
     column = pa.chunked_array([["a"], ["b", None]], pa.string())
-    assert portions.joined(column).type == pa.large_string()
-    assert portions.joined(column.cast(pa.binary())).type == pa.large_binary()
-    table = portions.widened(pa.table({"text": column, "number": [1, 2, 3]}))
+    assert portions.combine_large(column).type == pa.large_string()
+    assert portions.combine_large(column.cast(pa.binary())).type == pa.large_binary()
+    table = portions.with_64bit_offsets(pa.table({"text": column, "number": [1, 2, 3]}))
     assert table.schema.types == [pa.large_string(), pa.int64()]

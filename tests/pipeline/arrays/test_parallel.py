@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.arrays.parallel import in_order
+from pipeline.arrays.parallel import map_in_order
 
 
 def late(job: int) -> int:
@@ -17,7 +17,7 @@ def late(job: int) -> int:
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_results_come_in_the_order_of_the_jobs(workers: int) -> None:
-    assert list(in_order(late, range(40), workers=workers)) == [n * n for n in range(40)]
+    assert list(map_in_order(late, range(40), workers=workers)) == [n * n for n in range(40)]
 
 
 @pytest.mark.parametrize(("workers", "ahead"), [(1, 0), (2, 0), (2, 3)])
@@ -30,13 +30,13 @@ def test_no_more_jobs_are_taken_than_agreed(workers: int, ahead: int) -> None:
             taken += 1
             yield job
 
-    for done, _ in enumerate(in_order(late, jobs(), workers=workers, ahead=ahead), start=1):
+    for done, _ in enumerate(map_in_order(late, jobs(), workers=workers, ahead=ahead), start=1):
         assert taken - done <= workers + ahead
 
 
 def test_jobs_run_side_by_side_in_threads_that_were_prepared() -> None:
     met, prepared = threading.Barrier(2, timeout=20), set()
-    results = in_order(
+    results = map_in_order(
         lambda _: (met.wait(), threading.get_ident())[1],
         range(2),
         workers=2,
@@ -55,7 +55,7 @@ def test_a_failure_is_raised_in_its_turn_and_ends_the_work() -> None:
             raise KeyboardInterrupt("stopped")
         return job
 
-    results = in_order(failing, range(100), workers=2)
+    results = map_in_order(failing, range(100), workers=2)
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(KeyboardInterrupt, match="stopped"):
         next(results)

@@ -10,22 +10,22 @@ from pipeline.candidates.cascade import (
     FEWEST,
     FLOOR,
     MARGIN,
-    Sampled,
+    SampledPairs,
     Strata,
-    choose,
+    choose_thresholds,
     passes,
 )
 from pipeline.config.encoders import MiniLmEncoder, StaticText
 from pipeline.config.matching import JudgeSettings
-from pipeline.matching.comparison.text import TextComparer, TextEvidence
+from pipeline.matching.comparison.text import TextComparison, TextEvidence
 from pipeline.matching.default_rules import MINILM, text_default
 from pipeline.matching.evidence import Evidence
 from pipeline.matching.learned import LearnedRule
 
 
-def sampled(cosine: np.ndarray, needed: np.ndarray, duplicate: np.ndarray) -> Sampled:
+def sampled(cosine: np.ndarray, needed: np.ndarray, duplicate: np.ndarray) -> SampledPairs:
     count = len(cosine)
-    return Sampled(np.arange(count), cosine, needed, duplicate, np.ones(count))
+    return SampledPairs(np.arange(count), cosine, needed, duplicate, np.ones(count))
 
 
 def test_pairs_pass_at_the_floor_and_within_the_margin() -> None:
@@ -40,7 +40,9 @@ def test_no_more_is_lost_than_the_target_allows() -> None:
     cosine = random.uniform(0.6, 1, 2000)
     needed = np.clip(cosine + random.normal(0, 0.2, 2000), 0, 1)
     duplicate = random.random(2000) < 0.3
-    choice = choose(sampled(cosine, needed, duplicate), target=0.8, texts=500, lowest=0.6)
+    choice = choose_thresholds(
+        sampled(cosine, needed, duplicate), target=0.8, texts=500, lowest=0.6
+    )
     assert choice.measured
     assert 0.8 <= choice.recall < 0.83  # no more is kept than it takes, to a hundredth
     assert choice.low < choice.recall < choice.high
@@ -65,8 +67,8 @@ def test_the_target_holds_for_pairs_outside_the_sample(rate: float) -> None:
         rows = np.flatnonzero(random.random(4000) < 0.05)
         kept = rows[~late[rows] | (random.random(len(rows)) < rate)]
         weight = np.where(late[kept], 1 / rate, 1.0)
-        found = Sampled(kept, cosine[kept], needed[kept], np.ones(len(kept), bool), weight)
-        choice = choose(found, target=0.98, texts=len(rows), lowest=0.6)
+        found = SampledPairs(kept, cosine[kept], needed[kept], np.ones(len(kept), bool), weight)
+        choice = choose_thresholds(found, target=0.98, texts=len(rows), lowest=0.6)
         held.append(choice.passes(cosine, needed).mean())
     assert np.mean(held) > 0.98 if rate == 1 else np.mean(held) > 0.97
 
@@ -74,8 +76,12 @@ def test_the_target_holds_for_pairs_outside_the_sample(rate: float) -> None:
 def test_pairs_that_stand_for_many_leave_a_wider_interval() -> None:
     cosine = np.full(100, 0.9)
     found = sampled(cosine, np.full(100, ALWAYS), np.ones(100, bool))
-    heavy = Sampled(found.text, cosine, found.needed, found.duplicate, np.r_[np.ones(90), [8] * 10])
-    even, uneven = (choose(given, target=0.9, texts=9, lowest=0.6) for given in (found, heavy))
+    heavy = SampledPairs(
+        found.text, cosine, found.needed, found.duplicate, np.r_[np.ones(90), [8] * 10]
+    )
+    even, uneven = (
+        choose_thresholds(given, target=0.9, texts=9, lowest=0.6) for given in (found, heavy)
+    )
     assert uneven.low < even.low < 0.97
 
 
@@ -83,16 +89,18 @@ def test_a_weighted_pair_counts_for_those_it_stands_for() -> None:
     cosine = np.r_[np.full(99, 0.9), 0.65]
     needed = np.full(100, ALWAYS)
     found = sampled(cosine, needed, np.ones(100, bool))
-    assert choose(found, target=0.95, texts=9, lowest=0.6).floor == 0.9
-    heavy = Sampled(found.text, cosine, needed, found.duplicate, np.r_[np.ones(99), 50.0])
-    assert choose(heavy, target=0.95, texts=9, lowest=0.6).floor == 0.65
+    assert choose_thresholds(found, target=0.95, texts=9, lowest=0.6).floor == 0.9
+    heavy = SampledPairs(found.text, cosine, needed, found.duplicate, np.r_[np.ones(99), 50.0])
+    assert choose_thresholds(heavy, target=0.95, texts=9, lowest=0.6).floor == 0.65
 
 
 def test_too_few_duplicates_leave_the_stated_defaults() -> None:
     few = np.full(FEWEST - 1, 0.95)
-    choice = choose(sampled(few, few, few > 0), target=0.99, texts=5, lowest=0.6)
+    choice = choose_thresholds(sampled(few, few, few > 0), target=0.99, texts=5, lowest=0.6)
     assert (choice.floor, choice.margin, choice.measured) == (FLOOR, MARGIN, False)
-    none = choose(sampled(few[:0], few[:0], few[:0] > 0), target=0.99, texts=5, lowest=0.6)
+    none = choose_thresholds(
+        sampled(few[:0], few[:0], few[:0] > 0), target=0.99, texts=5, lowest=0.6
+    )
     assert (none.recall, none.low, none.high) == (1.0, 0.0, 1.0)
 
 
@@ -175,7 +183,7 @@ def test_what_a_judge_has_learned_of_words_bounds_nothing() -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.text("ab c1-", min_size=1, max_size=12), min_size=2, max_size=6))
 def test_comparing_two_texts_never_says_more_for_them_than_the_bound(texts: list[str]) -> None:
-    comparer = TextComparer(pa.array(texts), threads=1)
+    comparer = TextComparison(pa.array(texts), threads=1)
     left, right = np.triu_indices(len(texts), 1)
     most, found = comparer.bounded(left, right), comparer.compare(left, right)
     for name in ("token_overlap", "edit_similarity", "length_ratio", "code_agreement"):

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from pipeline.candidates.content_groups import make_units
+from pipeline.candidates.content_groups import make_groups
 from pipeline.candidates.unit_pairs import IMAGE, LEXICAL, TEXT, propose
 
 NONE = (np.zeros(0, np.int64), np.zeros(0, np.int64))
@@ -23,7 +23,7 @@ def records(rows: list[tuple[str | None, str | None]], tokens: int = 9) -> pa.Ta
 
 def units(rows: list[tuple[str | None, str | None]], tokens: int = 9):  # type: ignore[no-untyped-def]
     leader = np.array([rows.index(row) for row in rows])
-    return make_units(records(rows, tokens), leader, min_tokens=4, min_detail=0.1)
+    return make_groups(records(rows, tokens), leader, min_tokens=4, min_detail=0.1)
 
 
 def pairs(candidates, count: int) -> dict[tuple[int, int], int]:  # type: ignore[no-untyped-def]
@@ -60,6 +60,6 @@ def test_a_pair_of_contents_reaches_every_unit_that_has_them() -> None:
 def test_poor_pictures_are_left_to_their_hash() -> None:
     table = records([("a", "x"), ("b", "x")])
     poor = table.set_column(3, "image_detail", pa.array([0.0, 0.0], pa.float32()))
-    made = make_units(poor, np.array([0, 1]), min_tokens=4, min_detail=0.1)
+    made = make_groups(poor, np.array([0, 1]), min_tokens=4, min_detail=0.1)
     assert made.image.tolist() == [-1, -1]
     assert len(propose(made, text=NONE, lexical=NO_LEXICAL, image=NONE).key) == 0

@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies as st
 
 from pipeline.arrays.blocks import cosines
 from pipeline.candidates import dense_groups
-from pipeline.candidates.dense_groups import LADDER, Crowds, find_crowds
+from pipeline.candidates.dense_groups import LADDER, DenseGroups, find_dense_groups
 from pipeline.candidates.near_pairs import near_pairs
 from pipeline.config.candidates import CandidateSettings, ExactIndex, FaissIndex
 
@@ -65,7 +65,7 @@ def expected_groups(scores: np.ndarray, rows: list[int], crowd: int) -> dict[int
     return leader
 
 
-def members(found: Crowds) -> dict[int, int]:
+def members(found: DenseGroups) -> dict[int, int]:
     return dict(zip(found.member.tolist(), found.leader.tolist(), strict=True))
 
 
@@ -73,7 +73,7 @@ def members(found: Crowds) -> dict[int, int]:
 @settings(max_examples=150, deadline=None)
 def test_floors_and_groups_are_those_of_the_oracle(case: tuple[np.ndarray, int]) -> None:
     vectors, crowd = case
-    found = find_crowds(vectors, floor=FLOOR, crowd=crowd, cosine=COSINE)
+    found = find_dense_groups(vectors, floor=FLOOR, crowd=crowd, cosine=COSINE)
     if len(vectors) <= crowd:
         assert not found.crowded
         return
@@ -91,7 +91,7 @@ def test_every_member_is_as_near_to_its_leader_as_is_promised(
     case: tuple[np.ndarray, int],
 ) -> None:
     vectors, crowd = case
-    found = find_crowds(vectors, floor=FLOOR, crowd=crowd, cosine=COSINE)
+    found = find_dense_groups(vectors, floor=FLOOR, crowd=crowd, cosine=COSINE)
     scores = every_cosine(vectors)
     assert (scores[found.member, found.leader] >= np.float32(COSINE)).all()
     assert not np.isin(found.leader, found.member).any(), "a leader is never a member"
@@ -127,10 +127,10 @@ def test_pairs_are_those_that_reach_the_lower_floor_and_every_member_with_its_le
 @settings(max_examples=50, deadline=None)
 def test_blocks_change_nothing(case: tuple[np.ndarray, int]) -> None:
     vectors, crowd = case
-    whole = find_crowds(vectors, floor=FLOOR, crowd=crowd, cosine=COSINE)
+    whole = find_dense_groups(vectors, floor=FLOOR, crowd=crowd, cosine=COSINE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dense_groups, "ROWS", 7)
-        pieces = find_crowds(vectors, floor=FLOOR, crowd=crowd, cosine=COSINE)
+        pieces = find_dense_groups(vectors, floor=FLOOR, crowd=crowd, cosine=COSINE)
     assert members(whole) == members(pieces)
     assert (whole.floor == pieces.floor).all()
 
@@ -147,17 +147,17 @@ def test_a_loose_crowd_costs_linear_work(monkeypatch: pytest.MonkeyPatch) -> Non
     scores = loose(600)[:300] @ loose(600)[300:].T
     assert 0.01 < (scores >= 0.98).mean() < 0.5
     assert np.quantile(scores, 0.05) > 0.97
-    work, within = [], dense_groups._within
+    work, within = [], dense_groups._cosines_within
 
     def counted(scores: np.ndarray, *given: object) -> np.ndarray:
         work.append(scores.size)
         return within(scores, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(dense_groups, "_within", counted)
+    monkeypatch.setattr(dense_groups, "_cosines_within", counted)
     spent = []
     for count in (6000, 12_000, 24_000):
         work.clear()
-        find_crowds(loose(count), floor=0.9, crowd=100, cosine=0.98)
+        find_dense_groups(loose(count), floor=0.9, crowd=100, cosine=0.98)
         spent.append(sum(work) / count)
     most = (
         dense_groups.LADDER * dense_groups.CROWD_SAMPLE

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import given, settings, strategies as st
 
-from pipeline.candidates.indexes.inverted_lists import Probes, assign
+from pipeline.candidates.indexes.inverted_lists import Probes, assign_lists
 
 LISTS = 7
 
@@ -44,7 +44,7 @@ def test_a_vector_looks_into_the_lists_within_the_gap_of_its_best() -> None:
     random = np.random.default_rng(1)
     vectors = random.standard_normal((20_000, 12)).astype(np.float32)
     centroids = random.standard_normal((300, 12)).astype(np.float32)
-    own, found = assign(vectors, centroids, 0.5)
+    own, found = assign_lists(vectors, centroids, 0.5)
     scores = vectors @ centroids.T
     assert (own == scores.argmax(axis=1)).all()
     assert found.numbers.dtype == np.uint16

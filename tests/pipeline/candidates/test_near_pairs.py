@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.arrays.blocks import cosines
-from pipeline.candidates.dense_groups import find_crowds
+from pipeline.candidates.dense_groups import find_dense_groups
 from pipeline.candidates.near_pairs import measure_recall, near_pairs
 from pipeline.config.candidates import CandidateSettings, ExactIndex
 
@@ -25,7 +25,7 @@ def crowd() -> np.ndarray:
 
 
 def test_crowds_collapse_to_leaders_within_the_stated_cosine(crowd: np.ndarray) -> None:
-    crowds = find_crowds(crowd, floor=0.8, crowd=500, cosine=0.95)
+    crowds = find_dense_groups(crowd, floor=0.8, crowd=500, cosine=0.95)
     assert len(crowds.member) >= 8990, "nearly every member of both crowds is collapsed"
     assert len(np.unique(crowds.member)) == len(crowds.member)
     assert (cosines(crowd, crowds.member, crowds.leader) >= 0.95).all()
@@ -48,7 +48,7 @@ def test_groups_below_the_limit_are_left_alone() -> None:
         [random.standard_normal((1, 16)) + 0.01 * random.standard_normal((300, 16)),
          random.standard_normal((2000, 16))]
     )  # fmt: skip
-    assert not len(find_crowds(unit(rows), floor=0.8, crowd=400, cosine=0.9).member)
+    assert not len(find_dense_groups(unit(rows), floor=0.8, crowd=400, cosine=0.9).member)
 
 
 def test_recall_counts_what_is_missing() -> None:

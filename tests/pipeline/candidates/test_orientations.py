@@ -10,7 +10,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from pipeline import run
-from pipeline.candidates.dense_groups import find_crowds
+from pipeline.candidates.dense_groups import find_dense_groups
 from pipeline.candidates.indexes import build_index
 from pipeline.candidates.orientations import turned_pairs
 from pipeline.catalog import Catalog
@@ -19,7 +19,7 @@ from pipeline.config.encoders import ToyImage
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders import ImageRef, open_encoder
 from pipeline.encoders.image.base import PictureEncoder
-from pipeline.encoders.image.orientations import OTHERS, oriented, turned
+from pipeline.encoders.image.orientations import OTHERS, open_turned, orient
 
 from ..matching.test_verify_pairs import config as plain, drawn, save
 
@@ -41,7 +41,7 @@ def ref(picture: Image.Image) -> ImageRef:
 
 def test_there_are_eight_orientations_and_all_differ() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, 3, 5, 5), dtype=np.uint8)
-    every = [oriented(pixels, number) for number in range(OTHERS + 1)]
+    every = [orient(pixels, number) for number in range(OTHERS + 1)]
     assert np.array_equal(every[0], pixels)
     assert len({one.tobytes() for one in every}) == 8
     picture = Image.fromarray(pixels[0].transpose(1, 2, 0))
@@ -53,7 +53,7 @@ def test_there_are_eight_orientations_and_all_differ() -> None:
 
 def test_a_vector_of_turned_pictures_is_seven_of_the_encoder() -> None:
     encoder = toy()
-    whole = turned(encoder)
+    whole = open_turned(encoder)
     assert whole.dimension == 7 * encoder.dimension
     assert whole.fingerprint != encoder.fingerprint
     pictures = [drawn(number).resize((80, 80)) for number in range(5)]
@@ -80,7 +80,7 @@ def test_all_pairs_near_in_another_orientation_are_found(
     vectors = random_unit(count, 8, 0)
     other = random_unit(count * 7, 8, 1)
     joined = (other / np.sqrt(np.float32(7))).reshape(count, -1)
-    crowds = find_crowds(vectors, floor=floor, crowd=1000, cosine=0.98)
+    crowds = find_dense_groups(vectors, floor=floor, crowd=1000, cosine=0.98)
     index = None
     if by_index:
         monkeypatch.setattr("pipeline.candidates.orientations.FRESH_SCORES", 0)

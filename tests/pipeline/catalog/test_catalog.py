@@ -13,7 +13,7 @@ import pytest
 from pipeline.catalog import Catalog
 from pipeline.catalog.runs import Run
 from pipeline.errors import CatalogError
-from pipeline.schemas import CUT_LINKS, vector_schema
+from pipeline.storage.schemas import CUT_LINKS, vector_schema
 
 
 def cuts(*ids: str) -> pa.Table:

@@ -17,7 +17,7 @@ from pipeline.config.finetune import TrainConfig
 from pipeline.config.run import RunConfig
 from pipeline.errors import LostLockError, ModelError
 from pipeline.storage import object_lock
-from pipeline.storage.lock import held
+from pipeline.storage.lock import hold
 from pipeline.storage.place import Place
 from pipeline.training.evaluate import evaluate
 from pipeline.training.finetune import finetune
@@ -192,7 +192,7 @@ def test_who_finds_it_locked_waits(machine: Machine) -> None:
         done.set()
 
     waiting = threading.Thread(target=register)
-    with held(registry.store / "registry.lock", taken="taken{owner}"):
+    with hold(registry.store / "registry.lock", taken="taken{owner}"):
         waiting.start()
         assert not done.wait(0.5)
     assert done.wait(30)

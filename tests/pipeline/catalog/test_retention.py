@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from pipeline.catalog import Catalog
-from pipeline.catalog.retention import plan, prune
-from pipeline.catalog.run_decisions import Word, rollback
+from pipeline.catalog.retention import plan_pruning, prune
+from pipeline.catalog.run_decisions import Decision, rollback
 from pipeline.catalog.runs import Run
 from pipeline.errors import CatalogError
-from pipeline.schemas import CUT_LINKS, RECORDS, vector_schema
+from pipeline.storage.schemas import CUT_LINKS, RECORDS, vector_schema
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 STATUSES = ("published", "held", "failed", "discarded", "rolled_back")
@@ -82,11 +82,16 @@ def test_what_is_kept_and_why(tmp_path: Path) -> None:
         ("published", "held", "published", "failed", "discarded", "published", "published")
     ):
         night(catalog, f"r{number}", "a", status=status, days=40 - number)
-    found = plan(catalog.runs(), keep=1, days=0, now=NOW)
+    found = plan_pruning(catalog.runs(), keep=1, days=0, now=NOW)
     assert names(found.kept) == ["r6", "r5", "r1"], "what readers see, its base, what is held"
     assert names(found.dropped) == ["r4", "r3", "r2", "r0"]
-    assert names(plan(catalog.runs(), keep=3, days=0, now=NOW).kept) == ["r6", "r5", "r2", "r1"]
-    young = plan(catalog.runs(), keep=1, days=37, now=NOW)
+    assert names(plan_pruning(catalog.runs(), keep=3, days=0, now=NOW).kept) == [
+        "r6",
+        "r5",
+        "r2",
+        "r1",
+    ]
+    young = plan_pruning(catalog.runs(), keep=1, days=37, now=NOW)
     assert names(young.kept) == ["r6", "r5", "r4", "r3", "r1"]
 
 
@@ -112,7 +117,7 @@ def test_dropped_runs_give_back_tables_vectors_and_folder_and_keep_their_row(
         with pytest.raises(CatalogError, match="the tables of run one were dropped on 2026-06-01"):
             look("records", run=one)
     with pytest.raises(CatalogError, match="were dropped"):
-        rollback(catalog, "one", Word("ann", NOW, "r"))
+        rollback(catalog, "one", Decision("ann", NOW, "r"))
 
 
 def test_a_dry_run_says_the_same_and_changes_nothing(tmp_path: Path) -> None:
@@ -236,7 +241,7 @@ def test_nothing_a_kept_run_needs_is_ever_removed(
         wanted[name] = (sorted(hashes), encoder)
         if number % 2:
             prune(catalog, keep=keep, days=days, now=NOW, slack=slack)
-    before = {run.run: content(catalog, run) for run in plan(
+    before = {run.run: content(catalog, run) for run in plan_pruning(
         catalog.runs(), keep=keep, days=days, now=NOW).kept}  # fmt: skip
     found = prune(catalog, keep=keep, days=days, now=NOW, slack=slack)
     assert set(found["kept"]) == set(before)

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from pipeline.catalog import Catalog
-from pipeline.catalog.run_decisions import Word, discard, free_name, release, rollback
+from pipeline.catalog.run_decisions import Decision, discard, free_name, release, rollback
 from pipeline.catalog.runs import Run
 from pipeline.errors import CatalogError
-from pipeline.schemas import CUT_LINKS
+from pipeline.storage.schemas import CUT_LINKS
 
-WORD = Word("ann", datetime(2026, 5, 1, tzinfo=UTC), "looked at it")
+WORD = Decision("ann", datetime(2026, 5, 1, tzinfo=UTC), "looked at it")
 
 
 def night(catalog: Catalog, name: str, status: str = "published", *, started: int = 0) -> Run:

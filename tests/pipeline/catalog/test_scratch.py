@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.catalog.scratch import Work
+from pipeline.catalog.scratch import Scratch
 
 SCHEMA = pa.schema([("n", pa.int64())])
 
@@ -16,11 +16,11 @@ def table(*numbers: int) -> pa.Table:
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Work:
-    return Work(tmp_path / "work")
+def work(tmp_path: Path) -> Scratch:
+    return Scratch(tmp_path / "work")
 
 
-def test_shards_have_the_order_they_are_given(work: Work) -> None:
+def test_shards_have_the_order_they_are_given(work: Scratch) -> None:
     assert not work.shard_done("pairs", "b")
     for key, number in (("b", 2), ("a", 1), ("z", 9)):
         assert work.keep_shard("pairs", key, table(number)) > 0
@@ -38,14 +38,14 @@ def test_shards_have_the_order_they_are_given(work: Work) -> None:
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: b"\0" * len(data)])
-def test_a_shard_that_a_crash_left_in_part_is_not_done(work: Work, damage: object) -> None:
+def test_a_shard_that_a_crash_left_in_part_is_not_done(work: Scratch, damage: object) -> None:
     work.keep_shard("pairs", "a", table(*range(100)))
     (path,) = work.shards("pairs")
     path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
     assert not work.shard_done("pairs", "a")
 
 
-def test_facts_that_a_crash_left_in_part_are_none(work: Work) -> None:
+def test_facts_that_a_crash_left_in_part_are_none(work: Scratch) -> None:
     assert work.facts("ingest") == {}
     work.note("ingest", {"rows": 3})
     work.note("score", {"rows": 4})
@@ -56,7 +56,7 @@ def test_facts_that_a_crash_left_in_part_are_none(work: Work) -> None:
     assert work.facts("score") == {}
 
 
-def test_a_matrix_is_found_again(work: Work) -> None:
+def test_a_matrix_is_found_again(work: Scratch) -> None:
     work.matrix("text", (3, 2))[:] = 7
     work.settle("text")
     assert np.array_equal(work.matrix("text"), np.full((3, 2), 7, np.float32))
@@ -66,7 +66,7 @@ def test_a_matrix_is_found_again(work: Work) -> None:
 
 
 def test_arrays_are_dropped_by_the_beginning_of_their_name(tmp_path: Path) -> None:
-    work = Work(tmp_path)
+    work = Scratch(tmp_path)
     for name in ("search-text-1", "search-text-2", "search-image-1"):
         work.save(name, values=np.arange(3))
     work.drop("search-text-")

@@ -7,21 +7,21 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from pipeline.candidates.content_groups import Units
+from pipeline.candidates.content_groups import ContentGroups
 from pipeline.clustering.clusters import cluster_tables
 from pipeline.clustering.links import Links
 from pipeline.config.run import ClusterSettings
-from pipeline.ingestion.effective_resolution import true_resolution
+from pipeline.ingestion.effective_resolution import effective_resolution
 from pipeline.sample.pictures import photograph
 
 
-def units(count: int, leader: list[int] | None = None) -> Units:
+def units(count: int, leader: list[int] | None = None) -> ContentGroups:
     leaders = np.array(leader if leader is not None else range(count))
     rows = np.unique(leaders)
     nothing = np.full(len(rows), -1)
     none = pa.array([], pa.string())
     no = np.zeros(len(rows), bool)
-    return Units(leaders, rows, nothing, nothing, none, none, no, no)
+    return ContentGroups(leaders, rows, nothing, nothing, none, none, no, no)
 
 
 def records(
@@ -96,7 +96,7 @@ Measured = tuple[int | None, int | None, float | None]  # width, height and true
 
 
 def measured(image: Image.Image) -> Measured:
-    return image.width, image.height, true_resolution(image)
+    return image.width, image.height, effective_resolution(image)
 
 
 def sharpest(*pictures: Measured) -> tuple[str, str]:

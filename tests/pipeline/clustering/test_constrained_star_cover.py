@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from pipeline.clustering.cover import constrained_star_cover
-from pipeline.clustering.cover.constrained_star_cover import compatible
-from pipeline.clustering.cover.star_clustering import group
+from pipeline.clustering.cover.constrained_star_cover import are_compatible
+from pipeline.clustering.cover.star_clustering import cluster_links
 
 Pairs = set[tuple[int, int]]
 
@@ -38,7 +38,7 @@ def stars(draw: st.DrawFn) -> tuple[dict[int, float], Pairs]:
 @settings(max_examples=200, deadline=None)
 def test_the_choice_is_the_best_there_is(case: tuple[dict[int, float], Pairs]) -> None:
     star, pairs = case
-    chosen = compatible(star, rivals(pairs), np.arange(20))
+    chosen = are_compatible(star, rivals(pairs), np.arange(20))
     assert free(set(chosen), pairs)
     sets = (set(c) for n in range(len(star) + 1) for c in combinations(star, n))
     best = max((len(s), round(sum(star[n] for n in s), 6)) for s in sets if free(s, pairs))
@@ -53,7 +53,7 @@ def test_the_greedy_choice_is_free_of_rivals_and_cannot_be_added_to(
     star, pairs = case
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(constrained_star_cover, "EXACT", 0)
-        chosen = set(compatible(star, rivals(pairs), np.arange(20)))
+        chosen = set(are_compatible(star, rivals(pairs), np.arange(20)))
     assert free(chosen, pairs)
     assert not any(free(chosen | {node}, pairs) for node in star.keys() - chosen)
 
@@ -62,7 +62,7 @@ def test_many_rivals_are_settled_in_time() -> None:
     """Two hundred records that persons told apart two by two, around one centre."""
     star = {node: 0.9 + node / 10_000 for node in range(200)}
     ring = {(node, (node + 1) % 200) for node in range(200)}
-    assert len(compatible(star, rivals(ring), np.arange(200))) == 100
+    assert len(are_compatible(star, rivals(ring), np.arange(200))) == 100
 
 
 @st.composite
@@ -84,7 +84,7 @@ def test_nodes_apart_share_no_cluster_and_members_are_linked_to_their_head(case)
     left, right = (np.array([p[n] for p in linked], np.int64) for n in (0, 1))
     pairs = tuple(np.array([p[n] for p in apart], np.int64) for n in (0, 1))
     weight, rank = np.full(len(linked), 0.95), np.arange(count)
-    found = group(count, left, right, weight, rank, apart=(pairs[0], pairs[1]))
+    found = cluster_links(count, left, right, weight, rank, apart=(pairs[0], pairs[1]))
     for one, other in apart:
         assert found.cluster[one] != found.cluster[other]
     for node, head in enumerate(found.representative.tolist()):
@@ -95,5 +95,7 @@ def test_copies_go_with_the_one_of_two_rivals_that_they_are_nearer_to() -> None:
     """0 and 3 are told apart; 1 is nearer to 0 and 2 to 3, though all are alike."""
     linked = [(0, 1, 0.98), (0, 2, 0.91), (1, 2, 0.94), (1, 3, 0.92), (2, 3, 0.97)]
     left, right, weight = (np.array(column) for column in zip(*linked, strict=True))
-    found = group(4, left, right, weight, np.arange(4), apart=(np.array([0]), np.array([3])))
+    found = cluster_links(
+        4, left, right, weight, np.arange(4), apart=(np.array([0]), np.array([3]))
+    )
     assert found.cluster.tolist() == [0, 0, 1, 1]

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from pipeline.clustering.events import apply, cluster_changes, events
+from pipeline.clustering.events import cluster_changes, events, replay
 from pipeline.clustering.lineage import NIGHT, stable_ids
 from pipeline.errors import PipelineError
 
@@ -87,7 +87,7 @@ def test_replaying_the_events_gives_tonight_exactly(given_nights, random) -> Non
         feed = events(kept.select(["record_id", "cluster_id"]), after, run=str(number))
         rows = feed.to_pylist()
         random.shuffle(rows)
-        current = apply(pa.Table.from_pylist(rows, feed.schema), current)
+        current = replay(pa.Table.from_pylist(rows, feed.schema), current)
         assert current.equals(after)
         changed = {r for row in rows for r in (*row["added"], *row["removed"])}
         old = dict(zip(*(kept[c].to_pylist() for c in ("record_id", "cluster_id")), strict=True))
@@ -107,10 +107,10 @@ def test_events_out_of_order_are_refused() -> None:
     one, two, three = ({"X": members} for members in ("ab", "abc", "abcd"))
     second = events(mapping(two), mapping(three), run="2")
     with pytest.raises(PipelineError, match="once, in order"):
-        apply(events(mapping(three), mapping(two), run="b"), mapping(one))
-    done = apply(second, mapping(two))
+        replay(events(mapping(three), mapping(two), run="b"), mapping(one))
+    done = replay(second, mapping(two))
     with pytest.raises(PipelineError, match="run 2 do not follow"):
-        apply(second, done)
+        replay(second, done)
 
 
 def test_changes_are_told_as_a_person_would() -> None:

@@ -6,13 +6,13 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings, strategies as st
 
-from pipeline.candidates.content_groups import Units
+from pipeline.candidates.content_groups import ContentGroups
 from pipeline.clustering.clusters import cluster_tables
 from pipeline.clustering.links import Links
-from pipeline.clustering.reuse import recluster
+from pipeline.clustering.reuse import cluster_touched
 from pipeline.config.run import ClusterSettings
-from pipeline.labels.verdicts import Verdicts, changed_pairs, settled
-from pipeline.schemas import LABELS
+from pipeline.labels.verdicts import Verdicts, changed_pairs, settle_verdicts
+from pipeline.storage.schemas import LABELS
 
 Content = dict[str, int]  # record -> its text's number
 Pairs = dict[tuple[int, int], tuple[float, bool]]  # texts -> probability, accepted
@@ -39,7 +39,9 @@ def inputs(content: Content, pairs: Pairs, labels: pa.Table) -> tuple[Any, ...]:
     )  # fmt: skip
     nothing, no = np.full(len(rows), -1), np.zeros(len(rows), bool)
     none = pa.array([], pa.string())
-    units = Units(leader, rows, np.arange(len(rows)), nothing, none, none, texts[rows] % 3 == 0, no)
+    units = ContentGroups(
+        leader, rows, np.arange(len(rows)), nothing, none, none, texts[rows] % 3 == 0, no
+    )
     records = pa.table(
         {
             "record_id": pa.array(ids, pa.string()),
@@ -51,10 +53,10 @@ def inputs(content: Content, pairs: Pairs, labels: pa.Table) -> tuple[Any, ...]:
             "timestamp": pa.array([None] * len(ids), pa.timestamp("us", tz="UTC")),
         }
     )
-    return records, units, links, settled(labels, records["record_id"].combine_chunks())
+    return records, units, links, settle_verdicts(labels, records["record_id"].combine_chunks())
 
 
-def touched(old: Content, new: Content, was: Pairs, now: Pairs, units: Units) -> np.ndarray:
+def touched(old: Content, new: Content, was: Pairs, now: Pairs, units: ContentGroups) -> np.ndarray:
     """Units with a record that is new or has another text, or whose text has another pair."""
     ids = sorted(new)
     records = np.array([old.get(i) != new[i] for i in ids], bool)
@@ -115,7 +117,7 @@ def test_taking_over_what_did_not_change_changes_nothing(
     open_units = touched(old, new, was, now, units)
     at = [n for n, record in enumerate(sorted(new)) if record in named]
     open_units[units.of_record[at]] = True
-    rows, group, cuts = recluster(
+    rows, group, cuts = cluster_touched(
         *tonight, policy, verdicts, touched=open_units, before=before, cut_before=cut_before
     )
     columns = [name for name in whole.column_names if name != "cluster_id"]
@@ -139,7 +141,7 @@ def test_an_untouched_component_is_not_clustered_again(monkeypatch: Any) -> None
 
     monkeypatch.setattr(reuse, "cluster_tables", watched)
     open_units = np.arange(9) == 4
-    recluster(*night, ClusterSettings(), verdicts, touched=open_units, before=before,
+    cluster_touched(*night, ClusterSettings(), verdicts, touched=open_units, before=before,
               cut_before=cut)  # fmt: skip
     assert seen == [["s:03", "s:04"]]
     assert isinstance(verdicts, Verdicts)

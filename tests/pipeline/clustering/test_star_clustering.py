@@ -4,7 +4,7 @@ import networkx as nx
 import numpy as np
 from hypothesis import given, settings, strategies as st
 
-from pipeline.clustering.cover.star_clustering import group
+from pipeline.clustering.cover.star_clustering import cluster_links
 from pipeline.clustering.survivorship import keeper_ranks
 
 
@@ -24,7 +24,7 @@ def graphs(draw: st.DrawFn) -> tuple[int, np.ndarray, np.ndarray, np.ndarray, np
 @settings(max_examples=300, deadline=None)
 def test_every_member_is_linked_to_its_representative(case) -> None:  # type: ignore[no-untyped-def]
     count, left, right, weight, preference = case
-    grouping = group(count, left, right, weight, preference)
+    grouping = cluster_links(count, left, right, weight, preference)
     links = set(zip(left.tolist(), right.tolist(), strict=True))
     for node, head in enumerate(grouping.representative.tolist()):
         assert node == head or (min(node, head), max(node, head)) in links
@@ -36,7 +36,7 @@ def test_every_member_is_linked_to_its_representative(case) -> None:  # type: ig
 @settings(max_examples=300, deadline=None)
 def test_clusters_refine_networkx_components_and_no_link_is_lost(case) -> None:  # type: ignore[no-untyped-def]
     count, left, right, weight, preference = case
-    grouping = group(count, left, right, weight, preference)
+    grouping = cluster_links(count, left, right, weight, preference)
     graph = nx.Graph()
     graph.add_nodes_from(range(count))
     graph.add_edges_from(zip(left.tolist(), right.tolist(), strict=True))
@@ -57,10 +57,10 @@ def test_clusters_refine_networkx_components_and_no_link_is_lost(case) -> None: 
 @settings(max_examples=200, deadline=None)
 def test_the_order_of_links_changes_nothing(case, random) -> None:  # type: ignore[no-untyped-def]
     count, left, right, weight, preference = case
-    first = group(count, left, right, weight, preference)
+    first = cluster_links(count, left, right, weight, preference)
     order = list(range(len(left)))
     random.shuffle(order)
-    second = group(count, left[order], right[order], weight[order], preference)
+    second = cluster_links(count, left[order], right[order], weight[order], preference)
     assert (first.cluster == second.cluster).all()
     assert (first.representative == second.representative).all()
 
@@ -69,7 +69,7 @@ def test_a_bridge_does_not_merge_two_groups() -> None:
     # Two triangles and one wrong link between them.
     left = np.array([0, 0, 1, 2, 3, 3, 4])
     right = np.array([1, 2, 2, 3, 4, 5, 5])
-    grouping = group(6, left, right, np.full(7, 0.95), np.arange(6))
+    grouping = cluster_links(6, left, right, np.full(7, 0.95), np.arange(6))
     assert len({int(grouping.cluster[n]) for n in (0, 1)}) == 1
     assert grouping.cluster[4] == grouping.cluster[5]
     assert grouping.cluster[0] != grouping.cluster[5]
@@ -79,9 +79,11 @@ def test_a_bridge_does_not_merge_two_groups() -> None:
 
 def test_the_keeper_is_the_preferred_among_those_linked_to_all() -> None:
     # 1 is the centre of a star; 2 is preferred but linked to 1 only.
-    star = group(3, np.array([0, 1]), np.array([1, 2]), np.ones(2), np.array([1, 2, 0]))
+    star = cluster_links(3, np.array([0, 1]), np.array([1, 2]), np.ones(2), np.array([1, 2, 0]))
     assert set(star.representative) == {1}
-    whole = group(3, np.array([0, 0, 1]), np.array([1, 2, 2]), np.ones(3), np.array([1, 2, 0]))
+    whole = cluster_links(
+        3, np.array([0, 0, 1]), np.array([1, 2, 2]), np.ones(3), np.array([1, 2, 0])
+    )
     assert set(whole.representative) == {2}
 
 

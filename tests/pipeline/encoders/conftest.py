@@ -143,7 +143,7 @@ def copy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random copy-detection network of two convolutions."""
     from pipeline.encoders.image.copy_weights import CopyWeights
     from pipeline.encoders.image.efficientnet_layers import Convolution
-    from pipeline.encoders.image.onnx_graph import measured_bounds
+    from pipeline.encoders.image.onnx_graph import measure_bounds
 
     folder, random = tmp_path_factory.mktemp("copies"), np.random.default_rng(0)
 
@@ -157,7 +157,7 @@ def copy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     pixels = random.integers(0, 256, (8, 3, SIZE, SIZE)).astype(np.uint8)
     projection = weights(12, 16), np.zeros(12, np.float32)
-    CopyWeights(layers, *projection, SIZE, 3.0, measured_bounds(layers, pixels)).write(folder)
+    CopyWeights(layers, *projection, SIZE, 3.0, measure_bounds(layers, pixels)).write(folder)
     return folder
 
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from pipeline.encoders import Encoded
-from pipeline.encoders.embeddings import WRITE_OPTIONS, gather, missing, to_table
+from pipeline.encoders.embeddings import WRITE_OPTIONS, gather_vectors, missing_hashes, to_table
 from pipeline.errors import PipelineError
-from pipeline.schemas import vector_schema
+from pipeline.storage.schemas import vector_schema
 
 
 def digest(number: int) -> str:
@@ -35,10 +35,10 @@ def test_missing_is_each_unknown_hash_once_in_order(
     hashes = [None if number is None else digest(number) for number in numbers]
     have = {digest(number) for number in known}
     expected = sorted({name for name in hashes if name is not None} - have)
-    positions = missing(pa.array(hashes, pa.string()), pa.array(sorted(have), pa.string()))
+    positions = missing_hashes(pa.array(hashes, pa.string()), pa.array(sorted(have), pa.string()))
     assert [hashes[at] for at in positions] == expected
     assert [hashes.index(name) for name in expected] == positions.tolist()
-    again = missing(np.array(hashes, dtype=object), pa.array(sorted(have), pa.string()))
+    again = missing_hashes(np.array(hashes, dtype=object), pa.array(sorted(have), pa.string()))
     assert again.tolist() == positions.tolist()
 
 
@@ -69,7 +69,7 @@ def test_gather_fills_what_the_parts_have(kind: str, tmp_path: Path) -> None:
             parts = [table.slice(1, 48) for table in tables]
     wanted = sorted(range(0, 200, 3), key=digest)
     out = np.lib.format.open_memmap(tmp_path / "m.npy", "w+", np.float32, (len(wanted), 3))
-    found = gather(iter(parts), pa.array([digest(number) for number in wanted]), out)
+    found = gather_vectors(iter(parts), pa.array([digest(number) for number in wanted]), out)
     stored = {row for table in parts for row in table["content_hash"].to_pylist()}
     assert found.tolist() == [digest(number) in stored for number in wanted]
     expected = [number + 1 if hit else 0 for number, hit in zip(wanted, found, strict=True)]
@@ -78,8 +78,13 @@ def test_gather_fills_what_the_parts_have(kind: str, tmp_path: Path) -> None:
 
 def test_gather_refuses_another_dimension_and_takes_nothing() -> None:
     with pytest.raises(PipelineError, match="another encoder"):
-        gather([part([1], dimension=4)], pa.array([digest(1)]), np.zeros((1, 3), np.float32))
-    assert gather([part([1])], pa.array([], pa.string()), np.zeros((0, 3), np.float32)).size == 0
+        gather_vectors(
+            [part([1], dimension=4)], pa.array([digest(1)]), np.zeros((1, 3), np.float32)
+        )
+    assert (
+        gather_vectors([part([1])], pa.array([], pa.string()), np.zeros((0, 3), np.float32)).size
+        == 0
+    )
 
 
 def test_parts_survive_parquet_bit_for_bit(tmp_path: Path) -> None:

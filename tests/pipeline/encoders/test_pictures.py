@@ -35,16 +35,16 @@ def test_the_network_knows_a_cat(opened: Callable[[Any], Any]) -> None:
     from PIL import Image
     from skimage.data import chelsea
 
-    from pipeline.encoders.image.base import standardised
-    from pipeline.encoders.image.loader import prepare
+    from pipeline.encoders.image.base import standardise
+    from pipeline.encoders.image.loader import prepare_picture
 
     model = efficientnet._architecture(224)
     state = torch.load(efficientnet._packaged_weights(), weights_only=True)
     model.load_state_dict(state)
-    pixels = prepare(Image.fromarray(chelsea()), size=224)[None]
+    pixels = prepare_picture(Image.fromarray(chelsea()), size=224)[None]
     mean, std = (efficientnet._MEAN,) * 3, (efficientnet._STD,) * 3
     with torch.inference_mode():
-        chances = model.eval()(torch.from_numpy(standardised(pixels, mean=mean, std=std)))
+        chances = model.eval()(torch.from_numpy(standardise(pixels, mean=mean, std=std)))
     assert float(chances.softmax(1)[0, 281:286].sum()) > 0.9
 
 

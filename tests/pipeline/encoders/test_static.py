@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import progress
+from pipeline.arrays import progress
 from pipeline.config.encoders import SentenceTransformersText, StaticText
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders import open_encoder
 from pipeline.encoders.text import distilled as distilled_, static as room
-from pipeline.encoders.text.distilled import distilled, open_static
+from pipeline.encoders.text.distilled import distil_student, open_static
 from pipeline.encoders.text.static import StaticTextEncoder
 from pipeline.errors import EncoderError
 
@@ -89,7 +89,7 @@ def test_a_student_is_distilled_once_and_is_like_its_teacher(
     monkeypatch.setattr(distilled_, "_distil", lambda *_: pytest.fail("distilled again"))
     again = open_encoder(config, images=ImageSettings(), threads=1, students=tmp_path)
     assert again.fingerprint == made.fingerprint
-    assert distilled(config, students=tmp_path) == folder
+    assert distil_student(config, students=tmp_path) == folder
     texts = ["red bicycle for sale", "red bicycles on sale", "the annual report of the bank"]
     one, two, other = vectors(made, texts)
     assert one @ two > one @ other
@@ -106,9 +106,9 @@ def test_another_process_may_have_been_quicker(
         for other in (tmp_path / "other").iterdir():
             other.rename(tmp_path / other.name)
 
-    first = distilled(config, students=tmp_path / "other")
+    first = distil_student(config, students=tmp_path / "other")
     monkeypatch.setattr(distilled_, "_distil", slow)
-    found = distilled(config, students=tmp_path)
+    found = distil_student(config, students=tmp_path)
     assert found.name == first.name
     assert (found / "modules.json").read_text() != "mine"
     assert not list(tmp_path.glob(".*"))
@@ -133,7 +133,7 @@ def test_a_teacher_that_cannot_be_distilled_leaves_nothing(
 ) -> None:
     teacher = SentenceTransformersText(type="sentence_transformers", path=str(static_folder))
     with pytest.raises(EncoderError, match="cannot distil"):
-        distilled(StaticText(type="static", teacher=teacher), students=tmp_path)
+        distil_student(StaticText(type="static", teacher=teacher), students=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -193,6 +193,6 @@ def test_a_static_folder_is_opened_without_sentence_transformers(static_folder: 
 def test_a_damaged_student_is_named(bert_folder: Path, tmp_path: Path, file: str) -> None:
     teacher = SentenceTransformersText(type="sentence_transformers", path=str(bert_folder))
     config = StaticText(type="static", teacher=teacher, dimension=16)
-    (distilled(config, students=tmp_path) / file).write_bytes(b"{")
+    (distil_student(config, students=tmp_path) / file).write_bytes(b"{")
     with pytest.raises(EncoderError, match="remove it"):
         open_static(config, students=tmp_path)

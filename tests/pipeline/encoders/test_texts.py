@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.config.encoders import MiniLmEncoder, SentenceTransformersText
-from pipeline.encoders.base import normalised
+from pipeline.encoders.base import normalise
 from pipeline.encoders.text import minilm
 from pipeline.encoders.windows import WindowCutter
 from pipeline.errors import EncoderError
@@ -113,7 +113,7 @@ def test_static_embeddings_have_no_window(
 
 def test_rows_without_direction_fail() -> None:
     raw = np.array([[3.0, 4.0], [0, 0], [np.nan, 1], [np.inf, 1]], np.float32)
-    done = normalised([5, 6, 7, 8], raw)
+    done = normalise([5, 6, 7, 8], raw)
     np.testing.assert_allclose(done.vectors, [[0.6, 0.8]])
     assert done.positions.tolist() == [5]
     assert [position for position, _ in done.failed] == [6, 7, 8]

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from pipeline.evaluation.calibration.design_effect import (
-    Sharing,
+    ClusteredSample,
+    effective_sample_size,
     rank_correlation,
     residual_correlation,
-    worth,
 )
 from pipeline.evaluation.calibration.thresholds import (
     Threshold,
@@ -26,7 +26,7 @@ def test_couples_and_sums_as_brute_force_finds_them(rows: list) -> None:
     sides = np.array(rows)
     values = np.random.default_rng(0).normal(size=len(rows))
     shares = np.array([[bool(set(a) & set(b)) for b in rows] for a in rows])
-    sharing = Sharing.of(sides)
+    sharing = ClusteredSample.of(sides)
     wanted = [shares[:end, :end].sum() for end in range(1, len(rows) + 1)]
     assert sharing.couples().tolist() == wanted
     np.fill_diagonal(shares, False)
@@ -34,10 +34,10 @@ def test_couples_and_sums_as_brute_force_finds_them(rows: list) -> None:
 
 
 def test_one_side_is_an_entity_of_its_own_pairs() -> None:
-    assert Sharing.of(np.array([3, 3, 5])).couples().tolist() == [1, 4, 5]
-    assert worth(np.array([4.0]), np.array([16.0]), 1.0) == 1.0
-    assert worth(np.array([4.0]), np.array([4.0]), 1.0) == 4.0
-    assert worth(np.array([4.0]), np.array([16.0]), 0.0) == 4.0
+    assert ClusteredSample.of(np.array([3, 3, 5])).couples().tolist() == [1, 4, 5]
+    assert effective_sample_size(np.array([4.0]), np.array([16.0]), 1.0) == 1.0
+    assert effective_sample_size(np.array([4.0]), np.array([4.0]), 1.0) == 4.0
+    assert effective_sample_size(np.array([4.0]), np.array([16.0]), 0.0) == 4.0
 
 
 def world(

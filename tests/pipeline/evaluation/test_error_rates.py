@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.evaluation.error_rates import TOO_SMALL, error_rates
-from pipeline.evaluation.intervals import share
+from pipeline.evaluation.intervals import share_interval
 
 
 def test_rates_by_hand() -> None:
@@ -18,7 +18,7 @@ def test_rates_by_hand() -> None:
     assert (overall["pairs"], overall["positives"]) == (100, 40)
     assert overall["false_match_rate"]["value"] == 3 / 60
     assert overall["false_non_match_rate"]["errors"] == 10
-    assert overall["false_non_match_rate"]["high"] == share(10, 40)[2]
+    assert overall["false_non_match_rate"]["high"] == share_interval(10, 40)[2]
     slices = found["slices"]["language"]
     assert slices["values"]["en"]["false_non_match_rate"]["value"] == 0.5
     assert slices["values"]["(unknown)"]["false_match_rate"]["note"] == TOO_SMALL

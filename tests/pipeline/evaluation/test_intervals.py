@@ -3,21 +3,23 @@
 import numpy as np
 import pytest
 
-from pipeline.evaluation.intervals import draws, interval, pair_weights
+from pipeline.evaluation.intervals import bootstrap_draws, bootstrap_interval, pair_weights
 
 
 def test_draws_are_resamples_and_repeat_by_seed() -> None:
-    found = np.concatenate(list(draws(7, resamples=50, seed=3)))
+    found = np.concatenate(list(bootstrap_draws(7, resamples=50, seed=3)))
     assert found.shape == (50, 7)
     assert (found.sum(axis=1) == 7).all()
-    np.testing.assert_array_equal(found, np.concatenate(list(draws(7, resamples=50, seed=3))))
-    chunked = np.concatenate(list(draws(7, resamples=50, seed=3, width=400_000)))
+    np.testing.assert_array_equal(
+        found, np.concatenate(list(bootstrap_draws(7, resamples=50, seed=3)))
+    )
+    chunked = np.concatenate(list(bootstrap_draws(7, resamples=50, seed=3, width=400_000)))
     np.testing.assert_array_equal(found, chunked)
 
 
 def test_a_pair_is_drawn_as_often_as_its_entities() -> None:
     entity = np.array([[5, 5], [5, 9], [9, 9]])
-    (drawn,) = draws(2, resamples=20, seed=1)
+    (drawn,) = bootstrap_draws(2, resamples=20, seed=1)
     (weight,) = pair_weights(entity, resamples=20, seed=1)
     np.testing.assert_array_equal(weight[:, 0], drawn[:, 0])
     np.testing.assert_array_equal(weight[:, 1], drawn[:, 0] * drawn[:, 1])
@@ -26,9 +28,9 @@ def test_a_pair_is_drawn_as_often_as_its_entities() -> None:
 
 
 def test_interval() -> None:
-    assert interval(np.arange(101.0), confidence=0.9) == pytest.approx((5, 95))
-    assert interval(np.array([np.nan, 1.0, 1.0])) == (1.0, 1.0)
-    assert interval(np.array([np.nan])) == (0.0, 1.0)
+    assert bootstrap_interval(np.arange(101.0), confidence=0.9) == pytest.approx((5, 95))
+    assert bootstrap_interval(np.array([np.nan, 1.0, 1.0])) == (1.0, 1.0)
+    assert bootstrap_interval(np.array([np.nan])) == (0.0, 1.0)
 
 
 def test_entities_that_agree_with_themselves_widen_the_interval() -> None:
@@ -37,7 +39,7 @@ def test_entities_that_agree_with_themselves_widen_the_interval() -> None:
 
     def width(entity: np.ndarray) -> float:
         means = [(w @ right) / w.sum(axis=1) for w in pair_weights(entity, resamples=400, seed=0)]
-        low, high = interval(np.concatenate(means))
+        low, high = bootstrap_interval(np.concatenate(means))
         return high - low
 
     by_entity, by_pair = width(np.repeat(np.arange(40), 25)), width(np.arange(1000))

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score
 
-from pipeline.arrays.lookup import places
+from pipeline.arrays.lookup import positions_in
 from pipeline.errors import ConfigError
-from pipeline.evaluation.intervals import share
-from pipeline.evaluation.pair_metrics import compare, evaluate_pairs, pair_metrics
-from pipeline.labels.files import Labels, read_labels
+from pipeline.evaluation.intervals import share_interval
+from pipeline.evaluation.pair_metrics import GoldPairs, compare_models, evaluate_pairs, pair_metrics
+from pipeline.labels.files import read_labels
 
 
 def test_metrics_equal_scikit_learn() -> None:
@@ -20,7 +20,7 @@ def test_metrics_equal_scikit_learn() -> None:
     cluster = random.integers(0, 30, 80)
     left, right = random.integers(0, 80, 400), random.integers(0, 80, 400)
     same, score = random.random(400) < 0.3, random.random(400).round(2)
-    labels = Labels(pa.array([], pa.string()), pa.array([], pa.string()), same)
+    labels = GoldPairs(pa.array([], pa.string()), pa.array([], pa.string()), same)
     found = pair_metrics(
         labels, left=left, right=right, cluster=cluster, score=score, candidate=score > 0.5
     )
@@ -35,9 +35,9 @@ def test_metrics_equal_scikit_learn() -> None:
 
 def test_unknown_ids_are_counted_and_left_out() -> None:
     ids = pa.array(["a", "b"])
-    rows = places(pa.array(["a", "zzz"]), ids)
+    rows = positions_in(pa.array(["a", "zzz"]), ids)
     assert rows.tolist() == [0, -1]
-    labels = Labels(pa.array(["a", "a"]), pa.array(["b", "zzz"]), np.array([True, True]))
+    labels = GoldPairs(pa.array(["a", "a"]), pa.array(["b", "zzz"]), np.array([True, True]))
     found = pair_metrics(
         labels, left=np.array([0, 0]), right=np.array([1, -1]), cluster=np.array([5, 5]),
         score=np.ones(2), candidate=np.ones(2, bool),
@@ -47,8 +47,8 @@ def test_unknown_ids_are_counted_and_left_out() -> None:
 
 def test_wilson_interval_of_a_known_case() -> None:
     # Wilson (1927) for 8 of 10 at 95 %: 0.490 to 0.943.
-    assert share(8, 10) == pytest.approx((0.8, 0.4902, 0.9433), abs=1e-3)
-    assert share(0, 0) == (0.0, 0.0, 1.0)
+    assert share_interval(8, 10) == pytest.approx((0.8, 0.4902, 0.9433), abs=1e-3)
+    assert share_interval(0, 0) == (0.0, 0.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -118,14 +118,14 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 def test_comparing_two_models() -> None:
     same, good, entity = scored(1000, 2, 4)
     _, bad, _ = scored(1000, 2, 1)
-    found = compare(same, (bad, 0.5), (good, 0.5), entity, seed=0, resamples=200)
+    found = compare_models(same, (bad, 0.5), (good, 0.5), entity, seed=0, resamples=200)
     row = found["average_precision"]
     assert row["difference"] == pytest.approx(row["second"] - row["first"])
     assert 0 < row["low"] < row["difference"] < row["high"]
     assert row["better"] == 1.0
-    back = compare(same, (good, 0.5), (bad, 0.5), entity, seed=0, resamples=200)
+    back = compare_models(same, (good, 0.5), (bad, 0.5), entity, seed=0, resamples=200)
     assert back["average_precision"]["better"] == 0.0
-    level = compare(same, (good, 0.5), (good, 0.5), entity, seed=0, resamples=50)
+    level = compare_models(same, (good, 0.5), (good, 0.5), entity, seed=0, resamples=50)
     assert (level["f1"]["low"], level["f1"]["high"], level["f1"]["better"]) == (0.0, 0.0, 0.5)
 
 

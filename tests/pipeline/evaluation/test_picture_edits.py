@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from pipeline.evaluation.synthetic.picture_edits import EDITS, edited
+from pipeline.evaluation.synthetic.picture_edits import EDITS, edit_picture
 
 
 def picture(width: int = 90, height: int = 60, seed: int = 0) -> Image.Image:
@@ -81,7 +81,7 @@ def test_edits_are_drawn_without_repetition_and_named_in_order() -> None:
     names = ["mirror", "grayscale", "pad"]
     seen = set()
     for seed in range(60):
-        done = edited(picture(), np.random.default_rng(seed), OTHER, names=names, count=2)
+        done = edit_picture(picture(), np.random.default_rng(seed), OTHER, names=names, count=2)
         assert len(set(done.edits)) == 2
         seen.add(done.edits)
         picture_again = picture()
@@ -91,7 +91,7 @@ def test_edits_are_drawn_without_repetition_and_named_in_order() -> None:
             picture_again = EDITS[name](picture_again, random, OTHER)
         assert picture_again.tobytes() == done.picture.tobytes()
     assert len(seen) == 6
-    all_of_them = edited(picture(), np.random.default_rng(0), OTHER, names=names, count=9)
+    all_of_them = edit_picture(picture(), np.random.default_rng(0), OTHER, names=names, count=9)
     assert sorted(all_of_them.edits) == sorted(names)
-    nothing = edited(picture(), np.random.default_rng(0), OTHER, names=names, count=0)
+    nothing = edit_picture(picture(), np.random.default_rng(0), OTHER, names=names, count=0)
     assert nothing.picture.tobytes() == picture().tobytes()

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.config.matching import SyntheticSettings
-from pipeline.evaluation.calibration.score_normalisation import Background
+from pipeline.config.matching import SelfCalibrationSettings
+from pipeline.evaluation.calibration.score_normalisation import NeighbourhoodLevel
 from pipeline.evaluation.synthetic.thresholds import (
     COPY,
     HELD,
@@ -15,17 +15,17 @@ from pipeline.evaluation.synthetic.thresholds import (
     OTHER,
     SKIPPED,
     UNKNOWN,
-    Sampled,
     SyntheticRule,
+    SyntheticSample,
     UnreachableError,
-    learn_rule,
-    search_floor,
+    floor_of_rule,
+    learn_synthetic_rule,
 )
 
 RECORDS, NEAR = 400, 32
 
 
-def corpus(seed: int = 0, width: float = 0.02) -> Sampled:
+def corpus(seed: int = 0, width: float = 0.02) -> SyntheticSample:
     """Strangers with an exponential tail of the given width, and copies around 0.7."""
     generator = np.random.default_rng(seed)
     own = np.clip(generator.normal(0.7, 0.12, 2 * RECORDS), -1, 1)
@@ -33,14 +33,16 @@ def corpus(seed: int = 0, width: float = 0.02) -> Sampled:
     steps = generator.exponential(width, (RECORDS, NEAR)) / np.arange(1, NEAR + 1)
     natural = 0.3 + np.cumsum(steps[:, ::-1], axis=1)[:, ::-1]
     none = tuple(np.zeros(len(own)) for _ in LEVELS)
-    return Sampled(
+    return SyntheticSample(
         own, none, natural, tuple(np.zeros(natural.shape) for _ in LEVELS),
         np.full(natural.shape, UNKNOWN, np.int8),
     )  # fmt: skip
 
 
-def rule(sampled: Sampled, *, floor: float = 0.2, least: float = -1.0, **changes: float):
-    return learn_rule(sampled, SyntheticSettings(**changes), floor=floor, least=least)
+def rule(sampled: SyntheticSample, *, floor: float = 0.2, least: float = -1.0, **changes: float):
+    return learn_synthetic_rule(
+        sampled, SelfCalibrationSettings(**changes), floor=floor, least=least
+    )
 
 
 def test_the_foretold_number_of_strangers_is_the_true_one() -> None:
@@ -95,7 +97,7 @@ def test_neighbourhoods_that_differ_are_normalised_and_the_gain_is_told() -> Non
     plain, generator = corpus(), np.random.default_rng(3)
     dense = generator.uniform(0, 0.4, RECORDS)  # what a record's neighbourhood adds to its cosines
     both = np.repeat(dense, 2)
-    crowded = Sampled(
+    crowded = SyntheticSample(
         plain.copies + both, tuple(both for _ in LEVELS),
         plain.natural + dense[:, None],
         tuple(np.repeat(dense[:, None], NEAR, axis=1) for _ in LEVELS), plain.kind,
@@ -129,7 +131,7 @@ def test_a_rule_survives_json_and_its_curve_goes_through_both_thresholds() -> No
 
 def test_the_floor_keeps_most_copies_and_few_others() -> None:
     sampled = corpus()
-    floor = search_floor(sampled.copies, sampled.natural)
+    floor = floor_of_rule(sampled.copies, sampled.natural)
     assert (sampled.copies >= floor).mean() >= 0.97
     assert (sampled.natural >= floor).sum(axis=1).mean() <= NEAR
 
@@ -139,7 +141,9 @@ def test_a_level_leaves_out_the_record_itself_and_its_nearest() -> None:
     vectors[1] = (0.9, np.sqrt(1 - 0.81), 0, 0)
     asked = np.eye(4, dtype=np.float32)[:1]
     sample = vectors.astype(np.float16)
-    assert Background(sample, 1, nearer=0.98).level(asked)[0] == pytest.approx(0.9, abs=1e-3)
-    assert Background(sample, 1, nearer=0.98, skipped=1).level(asked)[0] == pytest.approx(
+    assert NeighbourhoodLevel(sample, 1, nearer=0.98).level(asked)[0] == pytest.approx(
+        0.9, abs=1e-3
+    )
+    assert NeighbourhoodLevel(sample, 1, nearer=0.98, skipped=1).level(asked)[0] == pytest.approx(
         0, abs=1e-3
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from pipeline.ingestion.effective_resolution import true_resolution
+from pipeline.ingestion.effective_resolution import effective_resolution
 from pipeline.sample.pictures import photograph
 
 PHOTOS = ("skimage/astronaut.png", "skimage/coffee.png", "sklearn/china.jpg", "sklearn/flower.jpg")
@@ -30,32 +30,32 @@ def scaled(image: Image.Image, by: float, kind: Image.Resampling) -> Image.Image
 @pytest.mark.parametrize("name", PHOTOS)
 def test_a_sharp_photograph_has_about_its_size(name: str) -> None:
     longest = max(photo(name).size)
-    assert 0.6 * longest < true_resolution(photo(name)) <= longest
+    assert 0.6 * longest < effective_resolution(photo(name)) <= longest
 
 
 @pytest.mark.parametrize("by", [1.5, 2, 4])
 @pytest.mark.parametrize("kind", SMOOTH)
 @pytest.mark.parametrize("name", PHOTOS)
 def test_enlarging_adds_no_detail(name: str, kind: Image.Resampling, by: float) -> None:
-    own = true_resolution(photo(name))
-    assert 0.6 * own < true_resolution(scaled(photo(name), by, kind)) <= 1.06 * own
+    own = effective_resolution(photo(name))
+    assert 0.6 * own < effective_resolution(scaled(photo(name), by, kind)) <= 1.06 * own
 
 
 @pytest.mark.parametrize("name", PHOTOS)
 def test_a_smaller_copy_has_less_whatever_its_pixels(name: str) -> None:
-    own = true_resolution(photo(name))
+    own = effective_resolution(photo(name))
     half = scaled(photo(name), 0.5, Image.Resampling.LANCZOS)
     back = scaled(half, 2, Image.Resampling.BICUBIC)
     file = io.BytesIO()
     back.save(file, "JPEG", quality=85)
     for copy in (half, back, Image.open(file)):
-        assert true_resolution(copy) < 0.7 * own
+        assert effective_resolution(copy) < 0.7 * own
 
 
 @pytest.mark.parametrize("name", PHOTOS)
 def test_blur_takes_detail_away(name: str) -> None:
     values = [
-        true_resolution(photo(name).filter(ImageFilter.GaussianBlur(radius)))
+        effective_resolution(photo(name).filter(ImageFilter.GaussianBlur(radius)))
         for radius in (0, 0.7, 1.5, 3)
     ]
     assert values == sorted(values, reverse=True)
@@ -64,6 +64,6 @@ def test_blur_takes_detail_away(name: str) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (64, 64), (400, 10)])
 def test_one_colour_has_none_and_nothing_raises(size: tuple[int, int]) -> None:
-    assert true_resolution(Image.new("RGB", size, "teal")) == 0
+    assert effective_resolution(Image.new("RGB", size, "teal")) == 0
     noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    assert 0 <= true_resolution(Image.fromarray(noise)) <= max(size)
+    assert 0 <= effective_resolution(Image.fromarray(noise)) <= max(size)

@@ -8,12 +8,12 @@ import fsspec
 import pytest
 
 from pipeline.config.sources import ImageSettings
-from pipeline.ingestion.file_stamps import Stamp, Stamper
+from pipeline.ingestion.file_stamps import FileStamp, Stamper
 
 HERE = ImageSettings()
 
 
-def stamp(uri: str | None = None, data: bytes | None = None, *, run: str = "r1") -> Stamp:
+def stamp(uri: str | None = None, data: bytes | None = None, *, run: str = "r1") -> FileStamp:
     (found,) = Stamper(HERE, run=run).stamps([uri], [data])
     return found
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from pipeline.config.run import RunConfig
-from pipeline.ingestion.record_changes import compared
-from pipeline.schemas import QUARANTINE, RECORDS
+from pipeline.ingestion.record_changes import diff_records
+from pipeline.storage.schemas import QUARANTINE, RECORDS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 COLUMNS = {"id": "i", "text": "t"}
@@ -34,7 +34,7 @@ def test_records_are_new_changed_or_gone() -> None:
     nothing = QUARANTINE.empty_table()
 
     def told(base: pa.Table | None) -> dict[str, int]:
-        counts = compared(after, nothing, base, SOURCES).counts({"s": 4})
+        counts = diff_records(after, nothing, base, SOURCES).counts({"s": 4})
         return {name: counts[name] for name in ("new", "changed", "deleted")}
 
     assert told(before) == {"new": 1, "changed": 2, "deleted": 1}

@@ -31,7 +31,7 @@ from pipeline.ingestion.records import (
     exact_groups,
     normalise_text,
 )
-from pipeline.schemas import QUARANTINE, RECORDS, ROWS
+from pipeline.storage.schemas import QUARANTINE, RECORDS, ROWS
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 HERE = ImageSettings(workers=0)

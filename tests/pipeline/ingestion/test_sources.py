@@ -25,7 +25,7 @@ from pipeline.arrays import chunks
 from pipeline.config.sources import SourceConfig
 from pipeline.errors import ConfigError, SourceError
 from pipeline.ingestion.sources import Source, open_source
-from pipeline.schemas import QUARANTINE, ROWS
+from pipeline.storage.schemas import QUARANTINE, ROWS
 
 COLUMNS = {
     "id": "sku",

@@ -5,21 +5,23 @@ import numpy as np
 from hypothesis import given, settings, strategies as st
 
 from pipeline.arrays.graph import components
-from pipeline.labels.conflicts import Claims, settle
+from pipeline.labels.conflicts import LabelRows, resolve_conflicts
 
 NAMES = np.array([chr(ord("a") + i) for i in range(10)])
 
 
-def claims(rows: list[tuple[int, int, float, int, int]], split: list[int] | None = None) -> Claims:
+def claims(
+    rows: list[tuple[int, int, float, int, int]], split: list[int] | None = None
+) -> LabelRows:
     """Rows of (left, right, grade, rank, at)."""
     left, right, grade, rank, at = (np.array(column) for column in zip(*rows, strict=True))
-    return Claims(
+    return LabelRows(
         np.minimum(left, right), np.maximum(left, right), grade.astype(float), rank, at,
         np.array(split or [0] * len(rows)), {"s": np.array([""] * len(rows))},
     )  # fmt: skip
 
 
-def pairs(found: Claims) -> dict[str, float]:
+def pairs(found: LabelRows) -> dict[str, float]:
     return {
         f"{NAMES[left]}{NAMES[right]}": grade
         for left, right, grade in zip(found.left, found.right, found.grade, strict=True)
@@ -27,7 +29,7 @@ def pairs(found: Claims) -> dict[str, float]:
 
 
 def test_a_pair_labelled_both_ways() -> None:
-    found, facts = settle(
+    found, facts = resolve_conflicts(
         claims(
             [(0, 1, 1, 0, 0), (0, 1, 0, 1, 0),  # given beats cluster
              (1, 2, 1, 1, 0), (1, 2, 0, 2, 5),  # a verdict beats given
@@ -44,7 +46,9 @@ def test_a_pair_labelled_both_ways() -> None:
 
 
 def test_a_different_beats_a_single_chain_and_one_same_of_it_goes() -> None:
-    found, facts = settle(claims([(0, 1, 1, 1, 0), (1, 2, 1, 1, 0), (0, 2, 0, 1, 0)]), NAMES)
+    found, facts = resolve_conflicts(
+        claims([(0, 1, 1, 1, 0), (1, 2, 1, 1, 0), (0, 2, 0, 1, 0)]), NAMES
+    )
     assert pairs(found) == {"ac": 0, "bc": 1}
     transitive = facts["conflicts"]["transitive"]
     assert (transitive["count"], transitive["same_dropped"]) == (1, 1)
@@ -53,7 +57,7 @@ def test_a_different_beats_a_single_chain_and_one_same_of_it_goes() -> None:
 
 def test_a_different_is_outnumbered_by_two_chains() -> None:
     rows = [(0, 1, 1, 1, 0), (1, 2, 1, 1, 0), (0, 3, 1, 1, 0), (3, 2, 1, 1, 0), (0, 2, 0, 1, 0)]
-    found, facts = settle(claims(rows), NAMES)
+    found, facts = resolve_conflicts(claims(rows), NAMES)
     assert "ac" not in pairs(found)
     assert len(pairs(found)) == 4
     assert facts["conflicts"]["transitive"]["different_dropped"] == 1
@@ -62,16 +66,18 @@ def test_a_different_is_outnumbered_by_two_chains() -> None:
 def test_rank_beats_numbers() -> None:
     chains = [(0, 1), (1, 2), (0, 3), (3, 2)]
     lower = [(left, right, 1, 0, 0) for left, right in chains]
-    found, _ = settle(claims([*lower, (0, 2, 0, 2, 1)]), NAMES)
+    found, _ = resolve_conflicts(claims([*lower, (0, 2, 0, 2, 1)]), NAMES)
     assert pairs(found)["ac"] == 0
     assert len(pairs(found)) == 3
     higher = [(0, 1, 1, 2, 1), (1, 2, 1, 2, 1)]
-    found, _ = settle(claims([*higher, (0, 2, 0, 1, 0)]), NAMES)
+    found, _ = resolve_conflicts(claims([*higher, (0, 2, 0, 1, 0)]), NAMES)
     assert pairs(found) == {"ab": 1, "bc": 1}
 
 
 def test_a_pair_given_two_splits_is_held_out() -> None:
-    found, facts = settle(claims([(0, 1, 1, 1, 0), (0, 1, 1, 1, 0)], split=[3, 1]), NAMES)
+    found, facts = resolve_conflicts(
+        claims([(0, 1, 1, 1, 0), (0, 1, 1, 1, 0)], split=[3, 1]), NAMES
+    )
     assert (found.split.tolist(), facts["split_twice"]) == ([3], 1)
 
 
@@ -86,7 +92,7 @@ claim = claim.map(lambda row: (*row[:4], row[4] if row[3] == 2 else 0))
 @settings(max_examples=150, deadline=None)
 @given(st.lists(claim, min_size=1, max_size=30), st.randoms())
 def test_what_is_settled_is_consistent_and_knows_no_order(rows: list, random: object) -> None:
-    found, facts = settle(claims(rows), NAMES)
+    found, facts = resolve_conflicts(claims(rows), NAMES)
     graph = nx.Graph()
     graph.add_nodes_from(range(len(NAMES)))
     graph.add_edges_from(zip(found.left[found.same], found.right[found.same], strict=True))
@@ -97,10 +103,10 @@ def test_what_is_settled_is_consistent_and_knows_no_order(rows: list, random: ob
     keys = list(zip(found.left.tolist(), found.right.tolist(), strict=True))
     assert keys == sorted(set(keys))
     random.shuffle(rows)  # type: ignore[attr-defined]
-    again, facts_again = settle(claims(rows), NAMES)
+    again, facts_again = resolve_conflicts(claims(rows), NAMES)
     assert pairs(again) == pairs(found)
     assert facts_again == facts
-    once_more, nothing = settle(found, NAMES)
+    once_more, nothing = resolve_conflicts(found, NAMES)
     assert pairs(once_more) == pairs(found)
     assert nothing["conflicts"]["transitive"]["count"] == 0
 

@@ -23,9 +23,9 @@ from pipeline.ingestion.records import build_records
 from pipeline.ingestion.sources import open_source
 from pipeline.labels.entries import LARGE_ENTITY, cluster_pairs
 from pipeline.labels.labelled_pairs import LabelledPairs
-from pipeline.labels.read import read_claims, read_labelled
-from pipeline.labels.records import find_rows, read_records
-from pipeline.schemas import LABELS, RECORDS
+from pipeline.labels.read import read_label_rows, read_labelled
+from pipeline.labels.records import find_rows, read_labelled_records
+from pipeline.storage.schemas import LABELS, RECORDS
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 HERE = ImageSettings(workers=0)
@@ -109,7 +109,7 @@ def test_claims_keep_every_usable_row(tmp_path: Path, shop: dict[str, Any]) -> N
     rows = pair_rows(("2", "1", 1), ("1", "2", 0), ("3", "3", 1), ("1", "99", 1), ("1", "2", 1))
     settings = config([{"type": "pairs", "path": write(tmp_path / "p.csv", rows)}], sources=[shop])
     with Decoder(HERE) as decoder:
-        records, claims, facts = read_claims(
+        records, claims, facts = read_label_rows(
             settings, published=None, verdicts=None, decoder=decoder, now=NOW
         )
     assert records["record_id"].to_pylist() == ["shop:1", "shop:2", "shop:3"]
@@ -157,7 +157,9 @@ def test_records_of_the_catalog(tmp_path: Path, shop: dict[str, Any]) -> None:
 def test_all_records_can_be_read_too(shop: dict[str, Any], tmp_path: Path) -> None:
     settings = config([{"type": "pairs", "path": "x.csv"}], sources=[shop])
     with Decoder(HERE) as decoder:
-        records, quarantined = read_records(settings, published=None, decoder=decoder, now=NOW)
+        records, quarantined = read_labelled_records(
+            settings, published=None, decoder=decoder, now=NOW
+        )
     assert (len(records), len(quarantined)) == (8, 0)
     assert records["record_id"].to_pylist() == sorted(records["record_id"].to_pylist())
 

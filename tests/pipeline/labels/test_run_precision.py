@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from pipeline.labels.run_precision import estimate_run
 from pipeline.labels.suggest import suggest_pairs
-from pipeline.schemas import LABELS
+from pipeline.storage.schemas import LABELS
 
 ACCEPT, REVIEW = 0.9, 0.5
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from scipy.stats import binomtest
 
 from pipeline.errors import PipelineError
-from pipeline.labels.precision import enough, estimate_precision
+from pipeline.labels.precision import estimate_precision, is_enough
 from pipeline.labels.sheet import FILLED, SUGGESTED, blank_rows, read_filled, read_sheet
 from pipeline.labels.suggest import even_shares, suggest_pairs
 from pipeline.outputs.exporters import open_exporter
@@ -295,12 +295,12 @@ def test_a_file_without_weights_is_refused():
 @given(right=st.integers(0, 60), wrong=st.integers(0, 60))
 def test_the_bound_is_the_exact_binomial_one(right, wrong):
     same = np.array([True] * right + [False] * wrong)
-    facts = enough(same, target=0.9, confidence=0.95)
+    facts = is_enough(same, target=0.9, confidence=0.95)
     if right + wrong:
         oracle = binomtest(right, right + wrong, alternative="greater")
         assert facts["low"] == pytest.approx(oracle.proportion_ci(0.95, method="exact").low)
     if facts["needed"]:
-        reached = enough(
+        reached = is_enough(
             np.array([True] * right * 50 + [False] * wrong * 50), target=0.9, confidence=0.95
         )
         assert (reached["needed"] == 0) == (49 * (right + wrong) >= facts["needed"])
@@ -317,6 +317,6 @@ def test_the_bound_is_the_exact_binomial_one(right, wrong):
     ],
 )
 def test_it_says_in_one_sentence_whether_more_labels_help(right, wrong, words, done):
-    facts = enough(np.array([True] * right + [False] * wrong), target=0.95)
+    facts = is_enough(np.array([True] * right + [False] * wrong), target=0.95)
     assert words in facts["sentence"]
     assert facts["enough"] is done

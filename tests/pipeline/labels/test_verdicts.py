@@ -9,12 +9,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from pipeline.candidates.content_groups import Units
+from pipeline.candidates.content_groups import ContentGroups
 from pipeline.clustering.clusters import cluster_tables
 from pipeline.clustering.links import Links
 from pipeline.config.run import ClusterSettings
-from pipeline.labels.verdicts import changed_pairs, latest, settled
-from pipeline.schemas import LABELS
+from pipeline.labels.verdicts import changed_pairs, latest_verdicts, settle_verdicts
+from pipeline.storage.schemas import LABELS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 Said = tuple[int, int, str]
@@ -35,12 +35,12 @@ def ids(count: int) -> pa.Array:
     return pa.array([f"s:{n}" for n in range(count)], pa.string())
 
 
-def units(leader: list[int], *, tiny: bool = False) -> Units:
+def units(leader: list[int], *, tiny: bool = False) -> ContentGroups:
     leaders = np.array(leader, np.int64)
     rows = np.unique(leaders)
     text = np.zeros(len(rows), np.int64) if tiny else np.full(len(rows), -1)
     none, no = pa.array([], pa.string()), np.zeros(len(rows), bool)
-    return Units(leaders, rows, text, np.full(len(rows), -1), none, none, no | tiny, no)
+    return ContentGroups(leaders, rows, text, np.full(len(rows), -1), none, none, no | tiny, no)
 
 
 def links(*accepted: tuple[int, int, float]) -> Links:
@@ -67,7 +67,11 @@ def clustered(
         }
     )
     found, cut = cluster_tables(
-        records, units(leader, tiny=tiny), accepted, ClusterSettings(), settled(said, ids(count))
+        records,
+        units(leader, tiny=tiny),
+        accepted,
+        ClusterSettings(),
+        settle_verdicts(said, ids(count)),
     )
     return found.to_pylist(), cut.to_pylist()
 
@@ -86,17 +90,17 @@ def test_the_latest_verdict_of_a_pair_counts_whichever_way_round() -> None:
     said = labels(
         (0, 1, "different"), (1, 0, "same"), (2, 3, "same"), (3, 2, "unsure"), (4, 4, "same")
     )
-    found = settled(said, ids(5))
+    found = settle_verdicts(said, ids(5))
     assert found.facts["same"] == 1
     assert found.facts["unsure"] == 1
     assert found.facts["different"] == 0
     # At the same time, what keeps them apart.
     tie = labels((0, 1, "same"), (0, 1, "different"), (0, 1, "related"), at=[5, 5, 5])
-    assert latest(tie)["code"].to_pylist() == [3]
+    assert latest_verdicts(tie)["code"].to_pylist() == [3]
 
 
 def test_verdicts_on_records_that_are_gone_are_counted_and_do_nothing() -> None:
-    found = settled(labels((0, 9, "different"), (0, 1, "same")), ids(3))
+    found = settle_verdicts(labels((0, 9, "different"), (0, 1, "same")), ids(3))
     assert (found.facts["unknown"], found.facts["same"], found.facts["different"]) == (1, 1, 0)
 
 
@@ -172,7 +176,7 @@ def test_related_bars_the_pair_s_own_link_only() -> None:
 
 def test_contradictions_are_listed_and_different_wins_against_the_oldest_same() -> None:
     said = labels((0, 1, "same"), (0, 2, "different"), (1, 2, "same"))
-    found = settled(said, ids(3))
+    found = settle_verdicts(said, ids(3))
     (only,) = found.facts["contradictory"]
     assert (found.facts["contradictions"], only["same"]["left"], only["same"]["right"]) == (
         1, "s:0", "s:1",
@@ -224,7 +228,7 @@ def test_clusters_obey_every_verdict(night: Any) -> None:
     count = len(leader)
     rows, cut = clustered(leader, links(*accepted), said)
     home = [row["cluster_id"] for row in rows]
-    found = settled(said, ids(count))
+    found = settle_verdicts(said, ids(count))
     ends = list(zip(found.left.tolist(), found.right.tolist(), found.label.tolist(), strict=True))
     ties = nx.Graph()
     ties.add_nodes_from(range(count))

@@ -21,7 +21,7 @@ from pipeline.matching.comparison.attribute_features import (
 )
 from pipeline.matching.comparison.text_features import learn_weights
 from pipeline.matching.learned import JudgeModel
-from pipeline.schemas import RECORDS
+from pipeline.storage.schemas import RECORDS
 
 
 def records(*rows: dict[str, str | None], times: tuple[datetime | None, ...] = ()) -> pa.Table:

@@ -3,8 +3,8 @@
 import numpy as np
 import pyarrow as pa
 
-from pipeline.candidates.unit_pairs import IMAGE, LEXICAL, TEXT, Candidates
-from pipeline.matching.decision_counts import Tally
+from pipeline.candidates.unit_pairs import IMAGE, LEXICAL, TEXT, CandidatePairs
+from pipeline.matching.decision_counts import DecisionCounts
 
 
 def rows(probability: list[float], decision: list[str], contradicts: list[bool]) -> pa.RecordBatch:
@@ -17,12 +17,12 @@ def rows(probability: list[float], decision: list[str], contradicts: list[bool])
     )
 
 
-def candidates(key: list[int], stage: list[int]) -> Candidates:
-    return Candidates(np.array(key), np.array(stage, np.uint8), np.full(len(key), np.nan))
+def candidates(key: list[int], stage: list[int]) -> CandidatePairs:
+    return CandidatePairs(np.array(key), np.array(stage, np.uint8), np.full(len(key), np.nan))
 
 
 def test_links_and_counts_of_two_batches() -> None:
-    tally = Tally()
+    tally = DecisionCounts()
     first = rows([0.95, 0.3, 0.6], ["duplicate", "distinct", "review"], [False, False, True])
     tally.add(candidates([1, 12, 23], [TEXT, IMAGE, TEXT | IMAGE]), first, 10)
     tally.add(candidates([34], [LEXICAL]), rows([0.7], ["review"], [False]), 10)
@@ -38,4 +38,4 @@ def test_links_and_counts_of_two_batches() -> None:
 
 
 def test_nothing_judged_has_no_links() -> None:
-    assert [len(column) for column in Tally().arrays().values()] == [0] * 6
+    assert [len(column) for column in DecisionCounts().arrays().values()] == [0] * 6

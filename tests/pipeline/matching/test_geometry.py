@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from pipeline.matching.geometry.alignment import Alignment, align, unlike, verified
-from pipeline.matching.geometry.describe_edit import edits, overlay
-from pipeline.matching.geometry.keypoints import Keypoints, mirrored, shrunk
-from pipeline.matching.geometry.pixels import Matrix, moved
+from pipeline.matching.geometry.alignment import Alignment, align, are_unlike, is_verified
+from pipeline.matching.geometry.describe_edit import describe_edits, overlay_outlines
+from pipeline.matching.geometry.keypoints import Keypoints, mirror_keypoints, shrink
+from pipeline.matching.geometry.pixels import Matrix, move_pixels
 from pipeline.sample.pictures import photograph
 
 PHOTOS = ("skimage/chelsea.png", "skimage/coffee.png", "skimage/astronaut.png", "sklearn/china.jpg")
@@ -23,7 +23,7 @@ Edit = Callable[[Image.Image], Image.Image]
 
 @cache
 def photo(name: str = "skimage/coffee.png") -> Image.Image:
-    return shrunk(Image.open(photograph(name)).convert("RGB"), 400)
+    return shrink(Image.open(photograph(name)).convert("RGB"), 400)
 
 
 @cache
@@ -107,30 +107,30 @@ EDITED: dict[str, Edit] = {
 @pytest.mark.parametrize("name", PHOTOS[1:3])
 def test_an_edit_is_verified_and_named(words: str, name: str) -> None:
     found = aligned(EDITED[words], name)
-    assert verified(found)
-    assert any(one.startswith(words) for one in edits(found)), edits(found)
+    assert is_verified(found)
+    assert any(one.startswith(words) for one in describe_edits(found)), describe_edits(found)
 
 
 @pytest.mark.parametrize("name", PHOTOS[1:3])
 def test_one_ground_around_two_contents_is_unlike(name: str) -> None:
     other, found = Keypoints.of(covered(photo(name))), aligned(covered, name)
-    assert unlike(points(name), other, found)
-    assert not verified(found)
+    assert are_unlike(points(name), other, found)
+    assert not is_verified(found)
 
 
 def test_what_has_enough_to_compare_and_is_not_found_is_unlike() -> None:
     one, other = points(PHOTOS[1]), points(PHOTOS[2])
-    assert unlike(one, other, align(one, other))
+    assert are_unlike(one, other, align(one, other))
     crop = Keypoints.of(cropped(photo(PHOTOS[1])))
-    assert not unlike(one, crop, align(one, crop))
+    assert not are_unlike(one, crop, align(one, crop))
     flat = Keypoints.of(Image.new("RGB", (300, 200), "red"))
-    assert not unlike(one, flat, align(one, flat))
+    assert not are_unlike(one, flat, align(one, flat))
 
 
 @pytest.mark.parametrize("edit", [perspective, onto, jpeg(15)])
 @pytest.mark.parametrize("name", PHOTOS[1:])
 def test_harder_edits_are_verified(edit: Edit, name: str) -> None:
-    assert verified(aligned(edit, name))
+    assert is_verified(aligned(edit, name))
 
 
 @settings(max_examples=12, deadline=None)
@@ -156,7 +156,7 @@ def test_the_transform_and_the_outlines_are_relative() -> None:
     found = aligned(cropped)
     corners = np.array([(0.1, 0.1), (0.9, 0.9), (0.5, 0.5)])
     inside = np.array([(0, 0), (1, 1), (0.5, 0.5)])
-    np.testing.assert_allclose(moved(found.transform, corners), inside, atol=0.01)
+    np.testing.assert_allclose(move_pixels(found.transform, corners), inside, atol=0.01)
     low, high = found.left_outline.min(axis=0), found.left_outline.max(axis=0)
     np.testing.assert_allclose([low, high], [(0.1, 0.1), (0.9, 0.9)], atol=0.01)
     assert found.right_share > 0.99
@@ -176,7 +176,7 @@ def test_both_orders_say_the_same(edit: Edit) -> None:
     one, two = align(points(), other), align(other, points())
     assert one is not None
     assert two is not None
-    assert verified(one) == verified(two)
+    assert is_verified(one) == is_verified(two)
     assert (one.inliers, one.agreement) == (two.inliers, two.agreement)
     np.testing.assert_allclose(one.transform @ two.transform, np.eye(3) *
                                (one.transform @ two.transform)[2, 2], atol=1e-6)  # fmt: skip
@@ -195,14 +195,14 @@ def test_it_is_deterministic() -> None:
 def test_different_photographs_are_not_verified() -> None:
     for place, left in enumerate(PHOTOS):
         for right in PHOTOS[place + 1 :]:
-            assert not verified(align(points(left), points(right)))
+            assert not is_verified(align(points(left), points(right)))
 
 
 def test_a_second_view_of_one_scene_is_not_verified() -> None:
     views = [Keypoints.of(photo(f"skimage/motorcycle_{side}.png")) for side in ("left", "right")]
     found = align(*views)
     assert found is not None
-    assert not verified(found)
+    assert not is_verified(found)
 
 
 def test_a_common_frame_or_sticker_is_no_copy() -> None:
@@ -218,7 +218,7 @@ def test_a_common_frame_or_sticker_is_no_copy() -> None:
 
     for make in (framed, with_sticker):
         left, right = (Keypoints.of(make(name)) for name in PHOTOS[1:3])
-        assert not verified(align(left, right))
+        assert not is_verified(align(left, right))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 300), (15, 15), (17, 17), (200, 100)])
@@ -227,14 +227,14 @@ def test_blank_and_tiny_pictures_give_nothing(size: tuple[int, int]) -> None:
     for image in (Image.new("RGB", size, "teal"), Image.fromarray(noise)):
         made = Keypoints.of(image)
         assert align(made, points()) is None
-        assert not verified(align(points(), made))
+        assert not is_verified(align(points(), made))
     blank = Keypoints.of(Image.new("RGB", size))
     assert align(blank, blank) is None
 
 
 def test_descriptors_are_mirrored_as_the_picture_is() -> None:
-    assert (mirrored(mirrored(points().descriptors)) == points().descriptors).all()
-    same = mirrored(points().descriptors).astype(float)
+    assert (mirror_keypoints(mirror_keypoints(points().descriptors)) == points().descriptors).all()
+    same = mirror_keypoints(points().descriptors).astype(float)
     other = Keypoints.of(ImageOps.mirror(photo())).descriptors.astype(float)
     cosine = (same @ other.T) / 512**2
     assert np.median(cosine.max(axis=1)) > 0.99
@@ -246,7 +246,7 @@ def test_a_picture_takes_little_memory() -> None:
 
 
 def sheet_of(left: Image.Image, right: Image.Image, transform: Matrix) -> Image.Image:
-    made = overlay(left, right, transform=transform)
+    made = overlay_outlines(left, right, transform=transform)
     assert made is not None
     return Image.open(io.BytesIO(made))
 
@@ -300,4 +300,4 @@ def test_the_overlay_needs_no_more_than_the_kept_transform(edit: Edit) -> None:
     ],
 )
 def test_a_degenerate_transform_has_no_overlay(transform: Matrix) -> None:
-    assert overlay(photo(), photo(), transform=transform) is None
+    assert overlay_outlines(photo(), photo(), transform=transform) is None

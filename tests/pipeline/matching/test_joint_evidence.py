@@ -20,7 +20,7 @@ from pipeline.config.finetune import TrainConfig
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.nightly.check import check
-from pipeline.training.evaluate import evaluate, examine, scored
+from pipeline.training.evaluate import evaluate, evaluation_set, score_set
 from pipeline.training.finetune import finetune
 
 ENTITIES = 60
@@ -230,9 +230,9 @@ def test_evaluation_and_run_agree_on_every_probability(
     catalog, summary = seeing
     rows = rows_of_run(catalog)
     config = training(pictured, catalog, sources=[of_pictures(pictured)])
-    exam = examine(config, split=None)
+    exam = evaluation_set(config, split=None)
     opened = open_registered(Catalog(catalog).models.find(summary["model"]))
-    found = opened.rule.calibration.calibrator(scored(config, exam, opened))
+    found = opened.rule.calibration.calibrator(score_set(config, exam, opened))
     ids = exam.study.records["record_id"].to_pylist()
     sides = [tuple(sorted((ids[a], ids[b]))) for a, b in zip(exam.left, exam.right, strict=True)]
     met = 0

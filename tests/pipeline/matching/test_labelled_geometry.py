@@ -17,7 +17,7 @@ from pipeline.errors import ConfigError, ModelError
 from pipeline.matching.head_inputs import GEOMETRY
 from pipeline.matching.learned import JudgeModel
 from pipeline.nightly.check import check
-from pipeline.training.data.training_data import study_of
+from pipeline.training.data.training_data import labelled_records_of
 from pipeline.training.evaluate import evaluate
 from pipeline.training.finetune import finetune
 
@@ -87,7 +87,7 @@ def test_labelled_pairs_are_seen_as_a_run_sees_them(folder: Path, learned: dict[
     run(nightly(folder))
     records = catalog.read("records", run=catalog.run())
     records = records.take(np.argsort(records["record_id"].to_pylist()))
-    study = study_of(settings, records).seen_by(opened, catalog, settings.images)
+    study = labelled_records_of(settings, records).seen_by(opened, catalog, settings.images)
     place = {name: row for row, name in enumerate(records["record_id"].to_pylist())}
     pairs = catalog.read("pairs", run=catalog.run()).to_pylist()
     left, right = (

@@ -9,23 +9,23 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.candidates.content_groups import make_units
-from pipeline.candidates.unit_pairs import Candidates
-from pipeline.catalog.registry.judge import CALIBRATION, JUDGE, open_registered, scorer
+from pipeline.candidates.content_groups import make_groups
+from pipeline.candidates.unit_pairs import CandidatePairs
+from pipeline.catalog.registry.judge import CALIBRATION, JUDGE, judge_fingerprint, open_registered
 from pipeline.catalog.registry.registry import Registry
-from pipeline.catalog.registry.version import Model
+from pipeline.catalog.registry.version import ModelVersion
 from pipeline.errors import ConfigError, ModelError
 from pipeline.evaluation.calibration.calibration import Calibration, calibrate
-from pipeline.evaluation.calibration.score_normalisation import Background
-from pipeline.matching.comparison.text import TextComparer
+from pipeline.evaluation.calibration.score_normalisation import NeighbourhoodLevel
+from pipeline.matching.comparison.text import TextComparison
 from pipeline.matching.comparison.text_features import BLOCK, learn_weights
 from pipeline.matching.default_rules import TOY_IMAGE, TOY_TEXT
 from pipeline.matching.evidence import Evidence
 from pipeline.matching.heads import Network, Networks, Scaler, Similarity
 from pipeline.matching.judge import Judge
-from pipeline.matching.learned import Fusion, JudgeModel, LearnedRule, fields_of, learning
-from pipeline.matching.score_pairs import Contents, evidence_of, judge_pairs, pairs_batch
-from pipeline.schemas import RECORDS
+from pipeline.matching.learned import Fusion, JudgeModel, LearnedRule, fields_of, learning_for
+from pipeline.matching.score_pairs import Contents, evidence_of, pairs_batch, score_pairs
+from pipeline.storage.schemas import RECORDS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TEXTS = ["red kettle K100 steel", "red kettle K100 steel new", "blue drill D7 cordless", "", ""]
@@ -51,7 +51,7 @@ def unit(count: int, dimension: int, seed: int) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-UNITS = make_units(records(), np.arange(5), min_tokens=2, min_detail=1.0)
+UNITS = make_groups(records(), np.arange(5), min_tokens=2, min_detail=1.0)
 TEXT_VECTORS, IMAGE_VECTORS = unit(3, 6, 1), unit(4, 4, 2)
 LEFT, RIGHT = (part.astype(np.int64) for part in np.triu_indices(5, 1))
 
@@ -97,8 +97,8 @@ def calibration(fingerprint: str = "x", target: float = 0.9) -> Calibration:
 def contents(*models: JudgeModel) -> Contents:
     learned: dict[str, Any] = {}
     for model in models:
-        learned |= learning(model, TEXTS, {}, None, threads=1)
-    comparer = TextComparer(pa.array(TEXTS[:3]), threads=1)
+        learned |= learning_for(model, TEXTS, {}, None, threads=1)
+    comparer = TextComparison(pa.array(TEXTS[:3]), threads=1)
     return Contents(UNITS, TEXT_VECTORS, IMAGE_VECTORS, comparer, **learned)
 
 
@@ -114,7 +114,7 @@ def every_part() -> JudgeModel:
     return text_model(
         extras=("text: cosine", "text: cosine above background"),
         fusion=Fusion(-0.25, 1.5, ("text: cosine",), (2.0,)),
-        background=Background(unit(50, 6, 3).astype(np.float16), 5, nearer=0.98),
+        background=NeighbourhoodLevel(unit(50, 6, 3).astype(np.float16), 5, nearer=0.98),
     )
 
 
@@ -164,10 +164,10 @@ def test_fields_by_name_over_records_that_lack_some() -> None:
 # --- the registry's calibration ----------------------------------------------------------------
 
 
-def registered(root: Path, bound: str | None = None) -> Model:
+def registered(root: Path, bound: str | None = None) -> ModelVersion:
     def fill(folder: Path) -> dict[str, Any]:
         text_model().save(folder / JUDGE)
-        own = bound or scorer(ENCODER, folder)
+        own = bound or judge_fingerprint(ENCODER, folder)
         (folder / CALIBRATION).write_text(calibration(own).to_json())
         return {"purpose": "deduplication", "encoder": {"type": "toy"},
                 "encoder_fingerprint": ENCODER}  # fmt: skip
@@ -186,8 +186,8 @@ def test_a_calibration_of_another_judge_is_refused(tmp_path: Path) -> None:
 def test_the_binding_names_the_encoder_and_every_file_of_the_judge(tmp_path: Path) -> None:
     text_model().save(tmp_path / "a" / JUDGE)
     text_model(floor=0.3).save(tmp_path / "b" / JUDGE)
-    assert scorer(ENCODER, tmp_path / "a") != scorer(ENCODER, tmp_path / "b")
-    assert scorer(ENCODER, tmp_path / "a") != scorer("0" * 16, tmp_path / "a")
+    assert judge_fingerprint(ENCODER, tmp_path / "a") != judge_fingerprint(ENCODER, tmp_path / "b")
+    assert judge_fingerprint(ENCODER, tmp_path / "a") != judge_fingerprint("0" * 16, tmp_path / "a")
 
 
 # --- at work -----------------------------------------------------------------------------------
@@ -274,8 +274,8 @@ def test_every_batch_is_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:
     judge = Judge(text=rule(model), image=TOY_IMAGE.rule, name="test")
     key = LEFT * 5 + RIGHT
     blank = np.full(len(key), np.nan, np.float32)
-    candidates = Candidates(key, np.ones(len(key), np.uint8), blank)
-    scored = judge_pairs(candidates, contents(model), judge)
+    candidates = CandidatePairs(key, np.ones(len(key), np.uint8), blank)
+    scored = score_pairs(candidates, contents(model), judge)
     assert seen == [3], "the three pairs that have texts on both sides"
     ids = pa.array([f"s:{n}" for n in range(5)])
     rows = pairs_batch(scored, ids=ids, contents=contents(model), judge=judge, run="r").to_pylist()

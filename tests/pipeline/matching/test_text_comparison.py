@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 
 from pipeline.matching.comparison import text as evidence
 from pipeline.matching.comparison.document_frequencies import FEATURES
-from pipeline.matching.comparison.text import TextComparer, TextEvidence, words_of
+from pipeline.matching.comparison.text import TextComparison, TextEvidence, words_of
 
 JOINERS = re.compile(r"(?<=\w)[-./](?=\w)")
 TEXTS = [
@@ -31,7 +31,7 @@ def hashed(pattern: str, preprocessor: Any, texts: list[str]) -> Any:
 
 @given(st.lists(st.text("ab1 .-é½ßx", max_size=12) | st.text(), min_size=1, max_size=6))
 def test_words_and_codes_are_hashed_as_catalogs_keep_them(texts: list[str]) -> None:
-    comparer = TextComparer(pa.array(texts), threads=1)
+    comparer = TextComparison(pa.array(texts), threads=1)
     words = hashed(r"(?u)\b\w+\b", str.casefold, texts)
     codes = hashed(r"(?u)\b(?=\w*\d)\w+\b", lambda text: JOINERS.sub("", text.casefold()), texts)
     for found, wanted in ((comparer.words, words), (comparer.codes, codes)):
@@ -41,7 +41,7 @@ def test_words_and_codes_are_hashed_as_catalogs_keep_them(texts: list[str]) -> N
 
 
 def compared(**changed: Any) -> TextEvidence:
-    comparer = TextComparer(pa.array(TEXTS), threads=changed.pop("threads", 1))
+    comparer = TextComparison(pa.array(TEXTS), threads=changed.pop("threads", 1))
     left, right = (side.ravel() for side in np.indices((len(TEXTS), len(TEXTS))))
     return comparer.compare(left, right)
 
@@ -79,6 +79,6 @@ def test_neither_portions_nor_threads_change_the_evidence(
 
 def test_no_texts_have_no_evidence() -> None:
     nothing = np.zeros(0, np.int64)
-    comparer = TextComparer(pa.array([], pa.large_string()), threads=1)
+    comparer = TextComparison(pa.array([], pa.large_string()), threads=1)
     assert len(comparer.compare(nothing, nothing).token_overlap) == 0
     assert comparer.conflicts(nothing, nothing).tolist() == []

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given, strategies as st
 from rapidfuzz import fuzz
 
-from pipeline.matching.comparison import typos, unmatched_words
+from pipeline.matching.comparison import typos, unmatched_words as module
 from pipeline.matching.comparison.unmatched_words import (
     allowed_conflicts,
     conflicting_words as conflicts_of,
-    unmatched,
+    unmatched_words,
 )
 
 
 def lost(left: str, right: str) -> tuple[int, int]:
     """Words of either text without a counterpart in the other."""
-    first, second = unmatched(pa.array([left, right]), np.array([0]), np.array([1]))
+    first, second = unmatched_words(pa.array([left, right]), np.array([0]), np.array([1]))
     return int(first[0]), int(second[0])
 
 
@@ -141,7 +141,7 @@ def test_in_bulk_it_is_the_rule_pair_by_pair(
 ) -> None:
     texts, asked = given
     rows = np.array(asked, np.int64).reshape(-1, 2)
-    first, second = unmatched(pa.array(texts), rows[:, 0], rows[:, 1])
+    first, second = unmatched_words(pa.array(texts), rows[:, 0], rows[:, 1])
     assert [*zip(first, second, strict=True)] == [one_by_one(texts[a], texts[b]) for a, b in asked]
 
 
@@ -154,7 +154,7 @@ def test_portions_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(3)
     texts = pa.array([" ".join(generator.choice(VOCABULARY, 6)) for _ in range(60)])
     left, right = generator.integers(0, 60, (2, 500))
-    whole = unmatched(texts, left, right)
-    monkeypatch.setattr(unmatched_words, "WORDED_BYTES", 200)
+    whole = unmatched_words(texts, left, right)
+    monkeypatch.setattr(module, "WORDED_BYTES", 200)
     monkeypatch.setattr(typos, "COMPARED", 3)
-    assert np.array_equal(unmatched(texts, left, right), whole)
+    assert np.array_equal(unmatched_words(texts, left, right), whole)

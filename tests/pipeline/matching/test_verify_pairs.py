@@ -16,7 +16,7 @@ from pipeline.catalog.runs import Run
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.matching.default_rules import LogisticRule
-from pipeline.nightly.stages.geometry import look
+from pipeline.nightly.stages.geometry import verify_pictures
 
 
 def photograph(name: str) -> Image.Image:
@@ -159,7 +159,9 @@ def test_small_portions_find_the_same(folder: Path, monkeypatch: pytest.MonkeyPa
 def test_a_picture_that_is_gone_is_not_aligned(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.matching.geometry.verify_pairs.read", lambda ref, settings: None)
+    monkeypatch.setattr(
+        "pipeline.matching.geometry.verify_pairs.decode_for_geometry", lambda ref, settings: None
+    )
     run(config(folder))
     assert pair(folder, "a", "b")["image_verified"] is None
     assert last(folder)[1].summary["geometry"]["verified"] == 0
@@ -171,7 +173,7 @@ def recording(looked_at: list[tuple[str, str]]) -> Callable[..., Any]:
     def noted(context: Any, hashes: pa.Array, pairs: Any) -> Any:
         sides = (hashes.take(pa.array(side)).to_pylist() for side in pairs)
         looked_at.extend(zip(*sides, strict=True))
-        return look(context, hashes, pairs)
+        return verify_pictures(context, hashes, pairs)
 
     return noted
 

@@ -5,14 +5,16 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow as pa
 
-from pipeline.labels.files import Labels
-from pipeline.nightly.gates.audit import audit_pairs, audited
-from pipeline.schemas import LABELS
+from pipeline.evaluation.pair_metrics import GoldPairs
+from pipeline.nightly.gates.audit import audit_clusters, audit_pairs
+from pipeline.storage.schemas import LABELS
 
 
-def labels(*pairs: tuple[str, str, bool]) -> Labels:
+def labels(*pairs: tuple[str, str, bool]) -> GoldPairs:
     left, right, same = zip(*pairs, strict=True) if pairs else ((), (), ())
-    return Labels(pa.array(left, pa.string()), pa.array(right, pa.string()), np.array(same, bool))
+    return GoldPairs(
+        pa.array(left, pa.string()), pa.array(right, pa.string()), np.array(same, bool)
+    )
 
 
 def verdicts(*rows: tuple[str, str, str, str]) -> pa.Table:
@@ -26,7 +28,7 @@ def verdicts(*rows: tuple[str, str, str, str]) -> pa.Table:
     )  # fmt: skip
 
 
-def known(found: Labels) -> dict[tuple[str, str], bool]:
+def known(found: GoldPairs) -> dict[tuple[str, str], bool]:
     pairs = zip(found.left.to_pylist(), found.right.to_pylist(), strict=True)
     return dict(zip(pairs, found.same.tolist(), strict=True))
 
@@ -49,7 +51,7 @@ def test_the_latest_verdict_on_an_audited_pair_counts() -> None:
 
 def test_wrong_merges_come_before_missed_ones_and_the_absent_say_nothing() -> None:
     clusters = pa.table({"record_id": ["a", "b", "c", "d"], "cluster_id": ["c1", "c1", "c2", "c3"]})
-    found = audited(
+    found = audit_clusters(
         labels(("a", "b", False), ("c", "d", True), ("a", "c", False), ("a", "gone", True)),
         clusters,
     )
@@ -57,5 +59,5 @@ def test_wrong_merges_come_before_missed_ones_and_the_absent_say_nothing() -> No
     assert [(w.left_id, w.label, w.cluster_id) for w in found.wrong] == [
         ("a", "different", "c1"), ("c", "same", "c2"),
     ]  # fmt: skip
-    none = audited(labels(("x", "y", True)), clusters)
+    none = audit_clusters(labels(("x", "y", True)), clusters)
     assert (none.pairs, none.unknown, none.wrong) == (0, 1, ())

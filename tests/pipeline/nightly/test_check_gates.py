@@ -9,8 +9,8 @@ import pytest
 
 from pipeline import run
 from pipeline.catalog import Catalog
-from pipeline.catalog.registry.judge import scorer
-from pipeline.catalog.run_decisions import Word, discard
+from pipeline.catalog.registry.judge import judge_fingerprint
+from pipeline.catalog.run_decisions import Decision, discard
 from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError, DamagedTableError
 from pipeline.evaluation.calibration.calibration import Calibration
@@ -134,8 +134,8 @@ def test_what_cannot_be_compared_is_not_published(
     def unreadable(*_given: object, **_named: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(differences, "removals", unreadable)
-    monkeypatch.setattr(differences, "growths", unreadable)
+    monkeypatch.setattr(differences, "count_removals", unreadable)
+    monkeypatch.setattr(differences, "cluster_growths", unreadable)
     held = run(config(folder))
     assert held["status"] == "held"
     assert failed(held) == ["removals", "clusters"]
@@ -164,7 +164,7 @@ def test_a_released_run_is_reported_and_exported_as_any_other(folder: Path) -> N
     copies(folder, 9)
     held = run(config(folder))
     catalog = Catalog(held["catalog"])
-    summary = operate.release(catalog, held["run"], by="ann", reason="a new supplier")
+    summary = operate.release_run(catalog, held["run"], by="ann", reason="a new supplier")
     assert catalog.run().summary == summary
     assert (summary["status"], summary["exports"]) == ("published", {str(folder / "out.jsonl"): 9})
     assert len((folder / "out.jsonl").read_text().splitlines()) == 9
@@ -174,7 +174,7 @@ def test_a_released_run_is_reported_and_exported_as_any_other(folder: Path) -> N
     assert "a new supplier" in page
     again = run(config(folder))
     assert (again["status"], again["base"]) == ("published", held["run"])
-    back = operate.rollback(catalog, None, by="bob", reason="looks wrong")
+    back = operate.rollback_run(catalog, None, by="bob", reason="looks wrong")
     assert (back["run"], back["exports"]) == (held["run"], {str(folder / "out.jsonl"): 9})
     assert run(config(folder))["base"] == held["run"]
 
@@ -185,10 +185,10 @@ def test_who_decides_waits_for_the_run_under_way(folder: Path) -> None:
     by = {"by": "ann", "reason": "r"}
     with catalog.writer():
         for act in (
-            lambda: operate.release(catalog, "x", **by),
-            lambda: operate.discard(catalog, "x", **by),
-            lambda: operate.rollback(catalog, None, **by),
-            lambda: operate.prune(catalog, runs=1, days=0, dry_run=True),
+            lambda: operate.release_run(catalog, "x", **by),
+            lambda: operate.discard_run(catalog, "x", **by),
+            lambda: operate.rollback_run(catalog, None, **by),
+            lambda: operate.prune_runs(catalog, runs=1, days=0, dry_run=True),
         ):
             with pytest.raises(CatalogError, match="another run is writing"):
                 act()
@@ -199,7 +199,7 @@ def test_a_discarded_run_is_not_what_the_next_night_starts_from(folder: Path) ->
     copies(folder, 9)
     held = run(config(folder))
     catalog = Catalog(held["catalog"])
-    discard(catalog, held["run"], Word("ann", catalog.run(held["run"]).finished, "cut short"))
+    discard(catalog, held["run"], Decision("ann", catalog.run(held["run"]).finished, "cut short"))
     write(folder / "b.jsonl", {f"{n}": text(n) for n in range(40, 60)})
     again = run(config(folder))
     assert (again["status"], again["base"]) == ("published", first["run"])
@@ -240,7 +240,7 @@ def registered(folder: Path, *, calibrated_for: str | None = None) -> Any:
     """What the gate looks at of a pinned model of texts that was made with the encoder 'e1'."""
     (folder / "judge").mkdir(exist_ok=True)
     (folder / "judge" / "judge.json").write_text("{}")
-    own = calibrated_for or scorer("e1", folder)
+    own = calibrated_for or judge_fingerprint("e1", folder)
     edge = Threshold(0.9, "precision", 1, 0.9, 1, 0.9, 9, 9, 9, 0.9, 0.95, True)
     calibration = Calibration("m", "v0001", own, Calibrator("platt", (), 1, 0), edge, edge, {})
     model = SimpleNamespace(reference="m/v0001", facts={"encoder_fingerprint": "e1"}, folder=folder)

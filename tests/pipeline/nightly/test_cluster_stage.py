@@ -9,12 +9,12 @@ import pytest
 
 from pipeline import run
 from pipeline.catalog import Catalog
-from pipeline.catalog.events import events_of, line
+from pipeline.catalog.events import event_line, events_of
 from pipeline.catalog.runs import Run
-from pipeline.clustering.events import apply
+from pipeline.clustering.events import replay
 from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError
-from pipeline.schemas import LABELS
+from pipeline.storage.schemas import LABELS
 
 TEXT = "the quick brown fox number {} jumps over the lazy dog of farm {} near the river"
 Texts = dict[str, str]
@@ -80,9 +80,9 @@ def test_each_night_s_events_replay_to_its_clusters(nights: tuple[Catalog, list[
     catalog, runs = nights
     current = mapping(catalog, runs[0]).slice(0, 0)
     for one in runs:
-        current = apply(events_of(catalog, one), current)
+        current = replay(events_of(catalog, one), current)
         assert current.equals(mapping(catalog, one))
-    assert [one.run for one in line(catalog, runs[2])] == [one.run for one in runs]
+    assert [one.run for one in event_line(catalog, runs[2])] == [one.run for one in runs]
 
 
 def test_what_changed_is_in_the_summary(nights: tuple[Catalog, list[Run]]) -> None:
@@ -108,7 +108,7 @@ def test_the_feed_since_a_run_is_every_later_run_s_events(
     assert feed.equals(events_of(catalog, second))
     assert len(events_of(catalog, third, since=third.run)) == 0
     both = events_of(catalog, second, since=first.run)
-    assert apply(both, mapping(catalog, first)).equals(mapping(catalog, third))
+    assert replay(both, mapping(catalog, first)).equals(mapping(catalog, third))
     with pytest.raises(CatalogError, match="'nothing' is not known and did not lead to run"):
         events_of(catalog, third, since="nothing")
     with pytest.raises(CatalogError, match="did not lead to run"):
@@ -130,7 +130,7 @@ def test_a_run_that_was_held_has_no_part_in_the_next_night_s_changes(tmp_path: P
     assert last["changes"]["base"] == first.run
     feed = events_of(catalog, third, since=first.run)
     assert set(feed["run"].to_pylist()) == {third.run}
-    assert apply(feed, mapping(catalog, first)).equals(mapping(catalog, third))
+    assert replay(feed, mapping(catalog, first)).equals(mapping(catalog, third))
     with pytest.raises(CatalogError, match="is held and did not lead"):
         events_of(catalog, third, since=second.run)
 

@@ -21,7 +21,7 @@ from pipeline.matching.comparison import text as evidence, unmatched_words
 from pipeline.nightly.stages import contents, embed, ingest, score
 from pipeline.nightly.state import pictures, run_records
 from pipeline.nightly.state.context import new_context
-from pipeline.nightly.state.run_records import units_of
+from pipeline.nightly.state.run_records import groups_of
 from pipeline.storage import checksums
 
 WORDS = [f"word{number}" for number in range(300)]
@@ -98,7 +98,7 @@ def test_bounded_portions_change_nothing(
 def test_texts_come_by_hash_with_64_bit_offsets(tmp_path: Path, source: dict[str, Any]) -> None:
     context = new_context(config(tmp_path, source))
     ingest.ingest(context)
-    hashes = units_of(context).text_hashes
+    hashes = groups_of(context).text_hashes
     texts = contents.read_column(context, hashes, modality="text", column="text")
     assert texts.type == pa.large_string()
     version = context.work.facts("ingest")["versions"]["records"]
@@ -128,7 +128,7 @@ def test_pictures_inside_rows_are_streamed(
             yield batch
 
     monkeypatch.setattr(pq.ParquetFile, "iter_batches", noted)
-    hashes, seen = units_of(context).image_hashes, []
+    hashes, seen = groups_of(context).image_hashes, []
     for part, items in embed._items(context, "image", hashes):
         assert len(part) <= 9
         for digest, item in zip(part.to_pylist(), items, strict=True):

@@ -4,7 +4,12 @@ import random
 
 import pyarrow as pa
 
-from pipeline.nightly.gates.differences import growths, in_review, removals, rows_by_source
+from pipeline.nightly.gates.differences import (
+    cluster_growths,
+    count_in_review,
+    count_removals,
+    rows_by_source,
+)
 
 
 def table(clusters: dict[str, list[str]], *, review: tuple[str, ...] = ()) -> pa.Table:
@@ -35,7 +40,7 @@ def test_newly_removed_records_are_counted_once_with_source_and_cluster() -> Non
     tonight = table(
         {"c1": ["a:1", "a:2", "b:9"], "c2": ["a:3", "a:4", "b:5"], "c3": ["b:1", "b:2"]}
     )
-    found = removals(tonight, BEFORE)
+    found = count_removals(tonight, BEFORE)
     assert (found.listed, found.listed_before) == (5, 2)
     assert (found.newly, found.arrived) == (3, 2), "b:9 was there, a:4 and b:5 are new"
     assert found.by_source == {"a": 1, "b": 2}
@@ -44,23 +49,23 @@ def test_newly_removed_records_are_counted_once_with_source_and_cluster() -> Non
 
 def test_clusters_in_review_remove_nothing_and_a_changed_keeper_does() -> None:
     tonight = table({"c1": ["a:2", "a:1"], "c3": ["b:1", "b:2", "b:9"]}, review=("c3",))
-    found = removals(tonight, BEFORE)
+    found = count_removals(tonight, BEFORE)
     assert (found.listed, found.newly, found.arrived) == (1, 1, 0)
-    assert in_review(tonight) == (3, ("c3",))
+    assert count_in_review(tonight) == (3, ("c3",))
 
 
 def test_the_first_night_has_only_new_records() -> None:
-    found = removals(BEFORE, BEFORE.slice(0, 0))
+    found = count_removals(BEFORE, BEFORE.slice(0, 0))
     assert (found.listed, found.listed_before, found.newly, found.arrived) == (2, 0, 2, 2)
 
 
 def test_growth_is_against_the_cluster_with_most_members_in_common() -> None:
     before = table({"x": ["1", "2", "3"], "y": ["4", "5"], "z": ["6"]})
     tonight = table({"n": ["1", "4", "5", "6", "7"], "x": ["2", "3"], "w": ["8", "9", "10"]})
-    found = [(g.cluster_id, g.size, g.before) for g in growths(tonight, before, above=1)]
+    found = [(g.cluster_id, g.size, g.before) for g in cluster_growths(tonight, before, above=1)]
     assert found == [("n", 5, 2), ("w", 3, 0), ("x", 2, 3)]
-    assert [g.cluster_id for g in growths(tonight, before, above=2)] == ["n", "w"]
-    assert [g.before for g in growths(tonight, None, above=2)] == [0, 0]
+    assert [g.cluster_id for g in cluster_growths(tonight, before, above=2)] == ["n", "w"]
+    assert [g.before for g in cluster_growths(tonight, None, above=2)] == [0, 0]
 
 
 def test_the_order_of_rows_changes_nothing() -> None:
@@ -72,8 +77,8 @@ def test_the_order_of_rows_changes_nothing() -> None:
 
     for _ in range(20):
         mixed = shuffled(tonight), shuffled(BEFORE)
-        assert removals(*mixed) == removals(tonight, BEFORE)
-        assert growths(*mixed, above=1) == growths(tonight, BEFORE, above=1)
+        assert count_removals(*mixed) == count_removals(tonight, BEFORE)
+        assert cluster_growths(*mixed, above=1) == cluster_growths(tonight, BEFORE, above=1)
 
 
 def test_rows_by_source_adds_columns_up() -> None:

@@ -12,14 +12,14 @@ from pipeline.nightly.gates.against_previous_run import (
     review_gate,
     source_gates,
 )
-from pipeline.nightly.gates.audit import Audit, Wrong
-from pipeline.nightly.gates.differences import Growth, Removals
+from pipeline.nightly.gates.audit import Audit, WrongPair
+from pipeline.nightly.gates.differences import ClusterGrowth, RemovalCounts
 from pipeline.nightly.gates.gates import (
     Gate,
-    as_rows,
     audit_gate,
-    closed,
+    closed_gates,
     count_gates,
+    gate_rows,
     model_gate,
     recall_gates,
 )
@@ -40,7 +40,7 @@ def removal(name: str, *, first: bool = False, settings: Any = None, **changes: 
         "listed": 60, "listed_before": 50, "newly": 20, "arrived": 5,
         "by_source": {"a": 15, "b": 5}, "clusters": {"": ("c1", "c2"), "a": ("c2",), "b": ("c3",)},
     }  # fmt: skip
-    tonight = Removals(**(facts | changes))
+    tonight = RemovalCounts(**(facts | changes))
     records = {"a": 500, "b": 500}
     return one(removal_gates(tonight, records, first=first, settings=settings or limits()), name)
 
@@ -49,7 +49,7 @@ def test_a_check_that_cannot_be_made_fails_closed() -> None:
     def damaged() -> list[Gate]:
         raise OSError("the table is damaged")
 
-    (gate,) = closed("removals", damaged)
+    (gate,) = closed_gates("removals", damaged)
     assert not gate.passed
     assert (gate.value, gate.limit) == (None, None)
     assert gate.message == "could not be computed: the table is damaged"
@@ -140,7 +140,7 @@ def test_a_list_that_names_most_records_holds_on_the_first_night_too() -> None:
     assert (gate.passed, gate.clusters) == (False, ("c1", "c2"))
 
 
-def clusters(name: str, large: list[Growth], **kw: Any) -> Gate:
+def clusters(name: str, large: list[ClusterGrowth], **kw: Any) -> Gate:
     largest = max((growth.size for growth in large), default=1)
     given = {"largest": largest, "records": 1000, "first": False, "settings": limits(), **kw}
     return one(cluster_gates(large, **given), name)
@@ -148,22 +148,25 @@ def clusters(name: str, large: list[Growth], **kw: Any) -> Gate:
 
 def test_the_largest_cluster_is_a_bounded_share() -> None:
     name = "largest cluster, share of records"
-    assert clusters(name, [Growth("c1", 200, 200)]).passed
-    gate = clusters(name, [Growth("c1", 201, 201), Growth("c2", 50, 50)], first=True)
+    assert clusters(name, [ClusterGrowth("c1", 200, 200)]).passed
+    gate = clusters(name, [ClusterGrowth("c1", 201, 201), ClusterGrowth("c2", 50, 50)], first=True)
     assert (gate.passed, gate.value, gate.clusters) == (False, 0.201, ("c1",))
     assert clusters(name, [], largest=20, records=25).passed, "small clusters hold nothing"
-    assert not clusters(name, [Growth("c1", 21, 0)], records=25).passed
+    assert not clusters(name, [ClusterGrowth("c1", 21, 0)], records=25).passed
 
 
 def test_no_cluster_more_than_doubles() -> None:
     name = "growth of a cluster"
-    assert clusters(name, [Growth("c1", 100, 50)]).passed
-    gate = clusters(name, [Growth("c1", 180, 120), Growth("c2", 101, 50), Growth("c3", 90, 40)])
+    assert clusters(name, [ClusterGrowth("c1", 100, 50)]).passed
+    gate = clusters(
+        name,
+        [ClusterGrowth("c1", 180, 120), ClusterGrowth("c2", 101, 50), ClusterGrowth("c3", 90, 40)],
+    )
     assert (gate.passed, gate.value, gate.clusters) == (False, 2.25, ("c3", "c2"))
     assert gate.message == "c3: 90 records, 40 last night"
-    assert clusters(name, [Growth("new", 40, 0)]).passed
-    assert not clusters(name, [Growth("new", 41, 0)]).passed
-    assert clusters(name, [Growth("c1", 100, 0)], first=True).message == FIRST
+    assert clusters(name, [ClusterGrowth("new", 40, 0)]).passed
+    assert not clusters(name, [ClusterGrowth("new", 41, 0)]).passed
+    assert clusters(name, [ClusterGrowth("c1", 100, 0)], first=True).message == FIRST
     assert clusters(name, []).passed
 
 
@@ -184,7 +187,7 @@ def test_model_and_threshold_belong_together() -> None:
 
 
 def test_audit_pairs_must_be_decided_right() -> None:
-    wrong = (Wrong("a", "b", "different", "c1"), Wrong("c", "d", "same", "c2"))
+    wrong = (WrongPair("a", "b", "different", "c1"), WrongPair("c", "d", "same", "c2"))
     assert audit_gate(Audit(40, 0, wrong), limits()).passed
     gate = audit_gate(Audit(39, 2, wrong), limits())
     assert (gate.passed, gate.clusters) == (False, ("c1", "c2"))
@@ -197,5 +200,5 @@ def test_audit_pairs_must_be_decided_right() -> None:
 def test_rows_are_what_json_gives_back() -> None:
     import json
 
-    rows = as_rows([Gate("g", True, 1.0, None, "m", ("c1",))])
+    rows = gate_rows([Gate("g", True, 1.0, None, "m", ("c1",))])
     assert json.loads(json.dumps(rows)) == rows

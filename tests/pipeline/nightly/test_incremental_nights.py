@@ -20,7 +20,7 @@ from pipeline import run
 from pipeline.catalog import Catalog
 from pipeline.config.finetune import TrainConfig
 from pipeline.config.run import RunConfig
-from pipeline.schemas import LABELS
+from pipeline.storage.schemas import LABELS
 from pipeline.training.finetune import finetune
 
 NAMES = "amber basin cedar delta ember fjord grove haven inlet jetty knoll ledge"
@@ -296,7 +296,7 @@ def test_another_measure_of_a_picture_alone_names_another_keeper(
             pixel = image.getpixel((0, 0))
             return 32.0 if pixel == (sharp, 0, 0) else 8.0
 
-        monkeypatch.setattr("pipeline.ingestion.decoding.true_resolution", measure)
+        monkeypatch.setattr("pipeline.ingestion.decoding.effective_resolution", measure)
         monkeypatch.setattr(
             "pipeline.ingestion.file_stamps.decoding_rules", lambda _settings: f"rules {sharp}"
         )

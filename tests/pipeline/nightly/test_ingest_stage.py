@@ -295,15 +295,15 @@ class vanishing:  # noqa: N801 - reads as a statement
         self.path, self.patch = path, pytest.MonkeyPatch()
 
     def __enter__(self) -> None:
-        from pipeline.catalog import Work
+        from pipeline.catalog import Scratch
 
-        original = Work.keep_shard
+        original = Scratch.keep_shard
 
-        def keep(work: Work, name: str, key: str, table: pa.Table) -> int:
+        def keep(work: Scratch, name: str, key: str, table: pa.Table) -> int:
             self.path.unlink(missing_ok=True)
             return original(work, name, key, table)
 
-        self.patch.setattr(Work, "keep_shard", keep)
+        self.patch.setattr(Scratch, "keep_shard", keep)
 
     def __exit__(self, *_: object) -> None:
         self.patch.undo()

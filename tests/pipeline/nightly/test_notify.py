@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.config.run import RunConfig, load_config
 from pipeline.errors import ConfigError
-from pipeline.nightly.monitoring.notify import tell, unset
+from pipeline.nightly.monitoring.notify import notify, unset_variables
 
 SUMMARY: dict[str, Any] = {
     "run": "20260101T020000.000000Z",
@@ -97,7 +97,7 @@ def test_a_webhook_gets_the_facts(served: Any, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("HOOK", f"http://127.0.0.1:{port}/200/s3cret")
     monkeypatch.setenv("TOKEN", "t0ken")
     to = {"type": "webhook", "url_env": "HOOK", "token_env": "TOKEN"}
-    assert tell(SUMMARY, config(to)) == {}
+    assert notify(SUMMARY, config(to)) == {}
     ((path, headers, body),) = Hook.got
     assert path == "/200/s3cret"
     assert headers["Authorization"] == "Bearer t0ken"
@@ -130,7 +130,7 @@ def test_only_what_is_asked_for_is_told(
         {"type": "webhook", "url": f"{url}/others", "when": others},
         {"type": "webhook", "url": f"{url}/this", "when": [outcome]},
     )
-    assert tell({**SUMMARY, "status": status, **change}, wanted) == {}
+    assert notify({**SUMMARY, "status": status, **change}, wanted) == {}
     assert [(path, body["outcome"]) for path, _, body in Hook.got] == [("/200/this", outcome)]
 
 
@@ -141,7 +141,7 @@ def test_what_fails_is_returned_without_secrets_and_the_others_are_told(
     address = f"http://127.0.0.1:{port}/500/s3cret"
     monkeypatch.setenv("HOOK", address)
     monkeypatch.delenv("ABSENT", raising=False)
-    failed = tell(
+    failed = notify(
         SUMMARY,
         config(
             {"type": "webhook", "url_env": "HOOK"},
@@ -175,7 +175,7 @@ def test_a_webhook_that_does_not_answer_is_given_up(served: Any) -> None:
 
     port = served(Silent)
     to = {"type": "webhook", "url": f"http://127.0.0.1:{port}/", "timeout": 0.3}
-    (reason,) = tell(SUMMARY, config(to)).values()
+    (reason,) = notify(SUMMARY, config(to)).values()
     release.set()
     assert "ReadTimeout" in reason
 
@@ -184,7 +184,7 @@ def test_a_mail_has_the_facts_in_it(served: Any) -> None:
     port = served(Mailbox)
     to = {"type": "email", "to": ["a@example.org", "b@example.org"], "sender": "g@example.org",
           "host": "127.0.0.1", "port": port, "security": "none"}  # fmt: skip
-    assert tell(SUMMARY, config(to)) == {}
+    assert notify(SUMMARY, config(to)) == {}
     (raw,) = Mailbox.got
     mail = message_from_bytes(raw)
     assert mail["Subject"] == "[gemel] products: held"
@@ -198,7 +198,7 @@ def test_a_mail_server_without_tls_is_not_given_the_message(served: Any) -> None
     port = served(Mailbox)
     to = {"type": "email", "to": ["a@example.org"], "sender": "g@example.org",
           "host": "127.0.0.1", "port": port}  # fmt: skip
-    (reason,) = tell(SUMMARY, config(to)).values()
+    (reason,) = notify(SUMMARY, config(to)).values()
     assert "STARTTLS" in reason
     assert Mailbox.got == []
 
@@ -206,7 +206,7 @@ def test_a_mail_server_without_tls_is_not_given_the_message(served: Any) -> None
 def test_a_command_gets_the_facts_on_its_input(tmp_path: Path) -> None:
     out = tmp_path / "told.json"
     to = {"type": "command", "command": ["sh", "-c", 'cat > "$0"', str(out)]}
-    assert tell(SUMMARY, config(to)) == {}
+    assert notify(SUMMARY, config(to)) == {}
     assert json.loads(out.read_text())["run"] == SUMMARY["run"]
 
 
@@ -240,4 +240,4 @@ def test_the_variables_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("HOOK", "x")
     monkeypatch.delenv("TOKEN", raising=False)
     (to,) = config({"type": "webhook", "url_env": "HOOK", "token_env": "TOKEN"}).notify
-    assert unset(to) == ["TOKEN"]
+    assert unset_variables(to) == ["TOKEN"]

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from pipeline.config.run import RunConfig
-from pipeline.nightly.plan import AGAIN, foreseen
+from pipeline.nightly.plan import AGAIN, recompute_notice
 
 SAME = {"text_encoder": {"type": "toy"}, "judge": {"accept": 0.9}, "name": "a"}
 
 
 def told(tonight: dict[str, Any], **given: Any) -> list[str]:
     known: dict[str, Any] = {"models_before": [], "models": [], "full": False, **given}
-    return foreseen(SAME, {**SAME, **tonight}, **known)
+    return recompute_notice(SAME, {**SAME, **tonight}, **known)
 
 
 def test_the_same_settings_compute_what_is_new() -> None:
@@ -32,7 +32,7 @@ def test_another_model_is_named() -> None:
 
 
 def test_the_first_night_and_a_full_one_compute_everything() -> None:
-    first = foreseen(None, SAME, models_before=[], models=[], full=False)
+    first = recompute_notice(None, SAME, models_before=[], models=[], full=False)
     assert first == ["the first night: everything is computed"]
     assert told({}, full=True)[0].startswith("--full")
 

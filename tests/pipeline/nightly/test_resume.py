@@ -80,7 +80,7 @@ def killed(holder: Any, name: str, *, after: int = 1, done: bool = False) -> Ite
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(holder, name, stop)
-        patch.setattr(publish, "fail", lambda *_: "failed")
+        patch.setattr(publish, "record_failure", lambda *_: "failed")
         with pytest.raises(Killed):
             yield
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image, ImageDraw
 
-from pipeline.schemas import CLUSTERS, CUT_LINKS, PAIRS, QUARANTINE, RECORDS
+from pipeline.storage.schemas import CLUSTERS, CUT_LINKS, PAIRS, QUARANTINE, RECORDS
 
 LONG = " ".join(f"Sentence {n} of a longer article about the harbour." for n in range(90))
 
@@ -181,7 +181,7 @@ def held(summary):
 
 @pytest.fixture
 def failed(summary):
-    """What `pipeline.nightly.publish.fail` leaves of a run that stopped while it scored."""
+    """What `publish.record_failure` leaves of a run that stopped while it scored."""
     kept = {name: summary[name] for name in ("run", "started", "finished", "seconds")}
     return kept | {
         "name": "nightly", "status": "failed", "error": "OSError: [Errno 28] No space left",

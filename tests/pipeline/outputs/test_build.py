@@ -10,7 +10,7 @@ import pytest
 from pipeline.config.outputs import ReportSettings
 from pipeline.outputs.report import figures, selection
 from pipeline.outputs.report.build import build_report
-from pipeline.schemas import CLUSTERS
+from pipeline.storage.schemas import CLUSTERS
 
 
 def report(summary, tables, *, seed=0, **values):

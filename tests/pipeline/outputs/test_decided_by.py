@@ -14,39 +14,44 @@ def summary(rule, why=None):
 
 
 def test_a_threshold_from_edited_copies_is_told_with_its_gain() -> None:
-    (found,) = decided_by.synthetic(summary(RULE))
+    (found,) = decided_by.synthetic_words(summary(RULE))
     assert found.label == "Threshold of images, from edited copies"
     assert found.value == "cosine above both sides' neighbourhoods from 0.590"
     assert "41.0 % of 1,000 copies" in found.note
     assert "by the plain cosine 20.0 %, by this score 41.0 %" in found.note
-    (plain,) = decided_by.synthetic(summary({**RULE, "level": None}))
+    (plain,) = decided_by.synthetic_words(summary({**RULE, "level": None}))
     assert plain.value == "cosine from 0.590"
 
 
 def test_where_copies_gave_none_the_reason_is_told() -> None:
     told = summary(None, "4 distinct images, it takes 100")
-    (found,) = decided_by.synthetic(told)
+    (found,) = decided_by.synthetic_words(told)
     assert found.value == "the stated default"
     assert found.note == "4 distinct images, it takes 100"
-    assert decided_by.threshold_source(told) == "the encoders' stated defaults"
+    assert decided_by.threshold_words(told) == "the encoders' stated defaults"
 
 
 def test_the_sentence_on_uncalibrated_runs_says_where_thresholds_are_from() -> None:
-    assert "edited copies of the corpus' own records for images" in decided_by.uncalibrated(
+    assert "edited copies of the corpus' own records for images" in decided_by.uncalibrated_words(
         summary(RULE)
     )
-    assert "stated defaults" in decided_by.uncalibrated({})
+    assert "stated defaults" in decided_by.uncalibrated_words({})
 
 
 def test_what_has_too_little_in_it_is_counted() -> None:
-    (found,) = decided_by.poor({"counts": {"low_detail_images": 1200, "short_texts": 3}})
+    (found,) = decided_by.low_information_words(
+        {"counts": {"low_detail_images": 1200, "short_texts": 3}}
+    )
     assert found.value == "1,200 pictures, 3 texts"
-    assert decided_by.poor({"counts": {"low_detail_images": 0, "short_texts": 0}}) == []
+    assert (
+        decided_by.low_information_words({"counts": {"low_detail_images": 0, "short_texts": 0}})
+        == []
+    )
 
 
 def test_geometry_is_told_only_where_it_looked() -> None:
-    assert decided_by.geometry({}) == ""
+    assert decided_by.geometry_words({}) == ""
     found = {"geometry": {"looked_at": 1660, "verified": 104}}
-    assert decided_by.geometry(found).startswith(
+    assert decided_by.geometry_words(found).startswith(
         "1,660 pairs of pictures laid upon each other: 104"
     )

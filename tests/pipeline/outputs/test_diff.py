@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given, settings, strategies as st
 
-from pipeline.outputs.report.diff import SHOWN, differences, plain
-from pipeline.outputs.visible import visible
+from pipeline.outputs.report.diff import SHOWN, differences, plain_segments
+from pipeline.outputs.visible import make_visible
 
 WORDS = st.lists(st.sampled_from(["red", "lamp", "x1", "40", "-", "灯", "é"]), max_size=12)
 
@@ -29,7 +29,7 @@ def test_far_off_words_are_counted():
 
 
 def test_long_texts_are_cut_and_said():
-    assert "5,000 words" in plain("word " * 5000)[-1].text
+    assert "5,000 words" in plain_segments("word " * 5000)[-1].text
     changed = differences("new " * 5000, other="old " * 5000)
     assert sum(len(s.text.split()) for s in changed) < SHOWN + 20
     assert "5,000 words" in changed[-1].text
@@ -50,6 +50,6 @@ def test_short_texts_are_shown_whole(mine, theirs):
 
 @given(st.text())
 def test_visible_leaves_nothing_hidden(text):
-    shown = visible(text)
-    assert visible(shown) == shown
+    shown = make_visible(text)
+    assert make_visible(shown) == shown
     assert not set(shown) & set("\x00\x07\x1b\u200b\u202e\u2066\ufeff")

@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from pipeline.config.outputs import FORMATS
 from pipeline.outputs.exporters import contents, open_exporter
-from pipeline.schemas import CLUSTERS, PAIRS, RECORDS
+from pipeline.storage.schemas import CLUSTERS, PAIRS, RECORDS
 
 
 def record(record_id, **values):
@@ -73,39 +73,41 @@ def rows(found):
 
 
 def test_clusters_hold_every_record_once_unless_told(tables):
-    found = rows(contents.clusters(tables[1]))
+    found = rows(contents.export_clusters(tables[1]))
     assert [row["record_id"] for row in found] == ["a:1", "a:2", "b:1:x", "b:2"]
-    found = rows(contents.clusters(tables[1], min_size=2))
+    found = rows(contents.export_clusters(tables[1], min_size=2))
     assert [row["record_id"] for row in found] == ["a:1", "a:2", "b:1:x"]
-    assert rows(contents.clusters(tables[1], min_size=4)) == []
+    assert rows(contents.export_clusters(tables[1], min_size=4)) == []
 
 
 def test_clusters_above_a_probability_describe_what_is_left(tables):
-    found = rows(contents.clusters(tables[1], min_probability=0.95))
+    found = rows(contents.export_clusters(tables[1], min_probability=0.95))
     assert [(row["record_id"], row["size"], row["cohesion"]) for row in found] == [
         ("a:1", 2, 1.0),
         ("b:1:x", 2, 1.0),
         ("b:2", 1, 1.0),
     ]
     alone = pa.Table.from_pylist([member("a:1", "a:1"), member("a:2", "a:1", probability=0.5)])
-    found = rows(contents.clusters(alone.cast(CLUSTERS), min_probability=0.6))
+    found = rows(contents.export_clusters(alone.cast(CLUSTERS), min_probability=0.6))
     assert [(row["record_id"], row["size"], row["cohesion"]) for row in found] == [("a:1", 1, 1.0)]
     # What is left is counted first: no cluster is larger than the file shows.
-    assert rows(contents.clusters(alone.cast(CLUSTERS), min_probability=0.6, min_size=2)) == []
+    assert (
+        rows(contents.export_clusters(alone.cast(CLUSTERS), min_probability=0.6, min_size=2)) == []
+    )
 
 
 def test_probability_is_compared_as_stored(tables):
-    assert len(rows(contents.clusters(tables[1], min_probability=0.9, min_size=2))) == 3
+    assert len(rows(contents.export_clusters(tables[1], min_probability=0.9, min_size=2))) == 3
 
 
 def test_pairs_keep_rejected_ones_unless_told(tables):
-    assert len(rows(contents.pairs(tables[2]))) == 2
-    assert [row["right_id"] for row in rows(contents.pairs(tables[2], 0.5))] == ["a:2"]
+    assert len(rows(contents.export_pairs(tables[2]))) == 2
+    assert [row["right_id"] for row in rows(contents.export_pairs(tables[2], 0.5))] == ["a:2"]
 
 
 def test_survivors_have_the_columns_of_the_source(tables):
     records, clusters, _ = tables
-    found = rows(contents.survivors(records, clusters))
+    found = rows(contents.export_survivors(records, clusters))
     assert list(found[0]) == [
         "record_id", "source", "key", "brand", "key_attribute", "price", "title",
         "title_attribute", "timestamp", "image_uri", "cluster_id", "size",
@@ -118,13 +120,13 @@ def test_survivors_have_the_columns_of_the_source(tables):
 
 def test_survivors_filled_from_the_most_probable_member(tables):
     records, clusters, _ = tables
-    lamp = rows(contents.survivors(records, clusters, merge_attributes=True))[0]
+    lamp = rows(contents.export_survivors(records, clusters, merge_attributes=True))[0]
     assert (lamp["title"], lamp["price"], lamp["brand"]) == ("Lamp", "8", "X")
     assert (lamp["record_id"], lamp["size"]) == ("a:1", 3)
 
 
 def test_removals_carry_their_evidence(tables):
-    near, exact = rows(contents.removals(*tables))
+    near, exact = rows(contents.export_removals(*tables))
     assert (near["record_id"], near["kept"], near["source"]) == ("a:2", "a:1", "a")
     assert near["reason"] == "longest text; near copy"
     assert near["text_cosine"] == pytest.approx(0.9)
@@ -138,13 +140,13 @@ def test_survivors_are_filled_only_by_those_that_go(tables):
     doubted = pa.Table.from_pylist(
         [row | {"status": "review"} for row in clusters.to_pylist()], CLUSTERS
     )
-    found = rows(contents.survivors(records, doubted, merge_attributes=True))
+    found = rows(contents.export_survivors(records, doubted, merge_attributes=True))
     assert [row["record_id"] for row in found] == ["a:1", "a:2", "b:1:x", "b:2"]
     assert (found[0]["price"], found[0]["brand"]) == (None, None)
-    told = contents.survivors(records, doubted, merge_attributes=True, include_review=True)
+    told = contents.export_survivors(records, doubted, merge_attributes=True, include_review=True)
     assert [row["brand"] for row in rows(told)] == ["X", None]
     lamp, less_sure = rows(
-        contents.survivors(records, clusters, merge_attributes=True, min_probability=0.95)
+        contents.export_survivors(records, clusters, merge_attributes=True, min_probability=0.95)
     )[:2]
     assert (lamp["price"], lamp["brand"]) == ("8", None)
     assert (less_sure["record_id"], less_sure["brand"]) == ("a:2", "X")
@@ -155,13 +157,13 @@ def test_members_of_clusters_in_review_are_removed_only_when_told(tables):
     doubted = pa.Table.from_pylist(
         [row | {"status": "review"} for row in clusters.to_pylist()], CLUSTERS
     )
-    assert rows(contents.removals(records, doubted, pairs)) == []
-    listed = rows(contents.removals(records, doubted, pairs, include_review=True))
+    assert rows(contents.export_removals(records, doubted, pairs)) == []
+    listed = rows(contents.export_removals(records, doubted, pairs, include_review=True))
     assert [(row["record_id"], row["status"]) for row in listed] == [
         ("a:2", "review"),
         ("b:1:x", "review"),
     ]
-    assert {row["status"] for row in rows(contents.removals(*tables))} == {"confirmed"}
+    assert {row["status"] for row in rows(contents.export_removals(*tables))} == {"confirmed"}
 
 
 @st.composite
@@ -186,9 +188,9 @@ def decided(draw):
 def test_survivors_and_removals_are_complements(tables, include_review, min_probability):
     records, clusters = tables
     options = {"include_review": include_review, "min_probability": min_probability}
-    stay = rows(contents.survivors(records, clusters, **options))
-    go = rows(contents.removals(records, clusters, PAIRS.empty_table(), **options))
-    merged = rows(contents.survivors(records, clusters, merge_attributes=True, **options))
+    stay = rows(contents.export_survivors(records, clusters, **options))
+    go = rows(contents.export_removals(records, clusters, PAIRS.empty_table(), **options))
+    merged = rows(contents.export_survivors(records, clusters, merge_attributes=True, **options))
     staying, going = [row["record_id"] for row in stay], [row["record_id"] for row in go]
     assert sorted(staying + going) == sorted(records["record_id"].to_pylist())
     assert [row["record_id"] for row in merged] == staying
@@ -200,10 +202,10 @@ def test_survivors_and_removals_are_complements(tables, include_review, min_prob
 
 
 def everything(records, clusters, pairs):
-    yield contents.clusters(clusters, min_probability=0.5)
-    yield contents.pairs(pairs, 0.1)
-    yield contents.survivors(records, clusters, merge_attributes=True)
-    yield contents.removals(records, clusters, pairs)
+    yield contents.export_clusters(clusters, min_probability=0.5)
+    yield contents.export_pairs(pairs, 0.1)
+    yield contents.export_survivors(records, clusters, merge_attributes=True)
+    yield contents.export_removals(records, clusters, pairs)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -245,8 +247,8 @@ def test_two_hundred_thousand_records_take_seconds():
         schema=CLUSTERS,
     )
     start = time.perf_counter()
-    found = contents.survivors(records, clusters, merge_attributes=True)
+    found = contents.export_survivors(records, clusters, merge_attributes=True)
     assert sum(batch.num_rows for batch in found[1]) == n // 2
-    removed = contents.removals(records, clusters, PAIRS.empty_table())
+    removed = contents.export_removals(records, clusters, PAIRS.empty_table())
     assert sum(batch.num_rows for batch in removed[1]) == n // 2
     assert time.perf_counter() - start < 15

@@ -16,7 +16,7 @@ import pytest
 from pipeline.config.outputs import ReportSettings
 from pipeline.outputs.report.build import build_report
 from pipeline.outputs.report.html import render_report
-from pipeline.schemas import CLUSTERS, CUT_LINKS, PAIRS, QUARANTINE, RECORDS
+from pipeline.storage.schemas import CLUSTERS, CUT_LINKS, PAIRS, QUARANTINE, RECORDS
 
 HOSTILE = [
     "</script><script>alert(1)</script>",

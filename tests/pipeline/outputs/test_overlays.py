@@ -16,7 +16,7 @@ from pipeline.config.outputs import ReportSettings
 from pipeline.outputs.report.build import build_report
 from pipeline.outputs.report.html import render_report
 from pipeline.outputs.report.overlays import LEFT_OUT
-from pipeline.schemas import ALIGNMENTS, PAIRS
+from pipeline.storage.schemas import ALIGNMENTS, PAIRS
 
 MIRRORED = [-1, 0, 1, 0, 1, 0, 0, 0, 1]
 LEFT_HALF = [2, 0, 0, 0, 1, 0, 0, 0, 1]  # left's left half is all of right

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from pipeline.outputs.run_facts import in_short, verdict
+from pipeline.outputs.run_facts import headline, in_short
 from pipeline.outputs.terminal import print_summary, run_lines, run_row, summary_lines
 
 
@@ -60,7 +60,7 @@ def test_what_could_not_be_written_comes_first(unwritten):
 
 
 def test_a_run_stopped_after_it_was_published_is_still_published(summary):
-    found = verdict(summary | {"error": "stopped by hand (KeyboardInterrupt)"})
+    found = headline(summary | {"error": "stopped by hand (KeyboardInterrupt)"})
     assert not found.fine
     assert found.title == "Published, not all written"
     assert "stopped by hand" in found.detail

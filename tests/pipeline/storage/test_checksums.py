@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.catalog import Catalog
-from pipeline.schemas import CUT_LINKS
 from pipeline.storage import checksums
 from pipeline.storage.checksums import DamageError, check_footer, check_whole, write_parts
 from pipeline.storage.place import Place
+from pipeline.storage.schemas import CUT_LINKS
 
 SCHEMA = pa.schema({"n": pa.int64()})
 ROWS = 50_000  # 400 kB
@@ -87,7 +87,7 @@ def test_files_of_other_writers_are_read_in_full(tmp_path: Path) -> None:
 def test_a_column_that_is_new_is_added_and_old_versions_keep_theirs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline import schemas
+    from pipeline.storage import schemas
 
     kept = Catalog(tmp_path).tables
     old = CUT_LINKS.remove(CUT_LINKS.get_field_index("reason"))

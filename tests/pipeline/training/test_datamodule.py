@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.config.finetune import EncoderTraining, NegativeSettings
 from pipeline.training.siamese.datamodule import PairModule
-from pipeline.training.siamese.pairs import TrainingData, prepare
-from pipeline.training.siamese.readers import grouped, read_groups
+from pipeline.training.siamese.pairs import TrainingData, prepare_pairs
+from pipeline.training.siamese.readers import group_by_size, read_groups
 
 
 class Letters:
@@ -34,7 +34,7 @@ class Clock:
 def pair_module(
     data: TrainingData, settings: EncoderTraining, **negatives: Any
 ) -> tuple[PairModule, Clock]:
-    prepared = prepare(data)
+    prepared = prepare_pairs(data)
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(len(prepared.first), 6)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -139,7 +139,7 @@ def test_an_epoch_goes_on_where_it_stopped(data: TrainingData, settings: Encoder
 def test_groups_are_alike_in_length_and_return_to_order() -> None:
     lengths = np.array([5, 1, 9, 2, 7, 3, 8])
     rows = np.array([6, 0, 2, 1, 3])
-    groups = grouped(rows, lengths, size=2)
+    groups = group_by_size(rows, lengths, size=2)
     assert [lengths[rows[group]].tolist() for group in groups] == [[1, 2], [5, 8], [9]]
     read = read_groups(Letters(["x" * n for n in lengths]), rows, size=2)
     together = np.concatenate([group["rows"] for group in read.features])

@@ -19,10 +19,10 @@ from pipeline.config.finetune import EncoderTraining, TrainConfig, load_train_co
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError, TrainingError
 from pipeline.training.data.corpus import corpus_texts
-from pipeline.training.data.training_data import Lesson, read
-from pipeline.training.distillation import agreement, taught
+from pipeline.training.data.training_data import LabelledData, read_training_data
+from pipeline.training.distillation import agreement, distil
 from pipeline.training.finetune import finetune
-from pipeline.training.steps import with_student
+from pipeline.training.steps import train_student
 
 Write = Callable[..., Path]
 
@@ -112,8 +112,8 @@ def training(data: Path, teacher: Path, tmp_path: Path) -> Callable[..., TrainCo
     return make
 
 
-def prepared(config: TrainConfig) -> tuple[TrainConfig, Lesson]:
-    return with_student(config), read(config)
+def prepared(config: TrainConfig) -> tuple[TrainConfig, LabelledData]:
+    return train_student(config), read_training_data(config)
 
 
 def test_agreement_by_hand() -> None:
@@ -132,7 +132,7 @@ def test_training_raises_agreement_on_texts_it_has_not_seen(
     training: Callable[..., TrainConfig], of_words: dict[str, Any], tmp_path: Path
 ) -> None:
     config, lesson = prepared(training(**of_words))
-    begun, told = taught(config, lesson, work=tmp_path / "work")
+    begun, told = distil(config, lesson, work=tmp_path / "work")
     facts = told["distillation"]
     assert facts["after"]["spearman"] > facts["before"]["spearman"] + 0.1
     assert facts["after"]["squared_error"] < 0.5 * facts["before"]["squared_error"]
@@ -141,11 +141,11 @@ def test_training_raises_agreement_on_texts_it_has_not_seen(
     assert isinstance(begun.encoder.start, SentenceTransformersText)
     assert begun.encoder.start.path == str(tmp_path / "work" / "student")
     json.dumps(told)
-    again, said = taught(config, lesson, work=tmp_path / "work")  # as after a kill
+    again, said = distil(config, lesson, work=tmp_path / "work")  # as after a kill
     same = {"embedded_by_the_teacher": 0}
     assert said["distillation"] | same == facts | same
     assert said["distillation"]["embedded_by_the_teacher"] == 0, "the catalog has its vectors"
-    twin, _ = taught(config, lesson, work=tmp_path / "other")
+    twin, _ = distil(config, lesson, work=tmp_path / "other")
     folders = [Path(getattr(c.encoder.start, "path", "")) for c in (begun, again, twin)]
     assert len({(folder / "model.safetensors").read_bytes() for folder in folders}) == 1
 
@@ -175,7 +175,7 @@ def test_without_distill_nothing_is_done(
     training: Callable[..., TrainConfig], of_words: dict[str, Any], tmp_path: Path
 ) -> None:
     config, lesson = prepared(training(start=of_words["start"]))
-    assert taught(config, lesson, work=tmp_path / "work") == (config, {})
+    assert distil(config, lesson, work=tmp_path / "work") == (config, {})
     assert not (tmp_path / "work").exists()
 
 
@@ -230,7 +230,7 @@ def test_too_few_texts_say_so(
     config, lesson = prepared(training(**of_words))
     monkeypatch.setattr("pipeline.training.distillation.FEWEST", 1000)
     with pytest.raises(TrainingError, match="too few; name all records under `sources`"):
-        taught(config, lesson, work=tmp_path / "work")
+        distil(config, lesson, work=tmp_path / "work")
 
 
 def test_a_folder_that_is_no_student_is_refused(
@@ -239,7 +239,7 @@ def test_a_folder_that_is_no_student_is_refused(
     folder = {"type": "sentence_transformers", "path": str(teacher)}
     config, lesson = prepared(training(start=folder, distill={"teacher": folder}))
     with pytest.raises(TrainingError, match=r"is none; set encoder\.start: \{type: static\}"):
-        taught(config, lesson, work=tmp_path / "work")
+        distil(config, lesson, work=tmp_path / "work")
 
 
 @pytest.mark.parametrize(

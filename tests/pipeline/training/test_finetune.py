@@ -20,7 +20,7 @@ from pipeline.catalog.registry.listing import model_rows
 from pipeline.config.finetune import TrainConfig
 from pipeline.config.outputs import ExportSettings
 from pipeline.config.run import RunConfig
-from pipeline.encoders.image.copy_detection import shipped
+from pipeline.encoders.image.copy_detection import shipped_folder
 from pipeline.encoders.image.copy_weights import read_copy_folder
 from pipeline.errors import CatalogError, ConfigError, PipelineError
 from pipeline.evaluation.calibration.thresholds import UnreachableTarget
@@ -447,7 +447,7 @@ def rows_of(data: Path, out: Path, wanted: set[str], promoted: Path) -> Path:
 
 
 def split_pairs_of(config: TrainConfig) -> list[tuple[str, str, str]]:
-    pairs = training_data.read(config).pairs
+    pairs = training_data.read_training_data(config).pairs
     ids = pairs.records["record_id"].to_pylist()
     rows = zip(pairs.left.tolist(), pairs.right.tolist(), pairs.split.tolist(), strict=True)
     return [(ids[a], ids[b], split) for a, b, split in rows]
@@ -652,7 +652,7 @@ def test_pictures_have_a_champion_of_their_own(
     assert done["model"]["image"]["fingerprint"] == summary_fingerprint(summary)
     if kind == "copy_detection" and trained:
         own = read_copy_folder(registry.champion("deduplication, images").folder / "encoder")  # type: ignore[union-attr]
-        before = read_copy_folder(shipped())
+        before = read_copy_folder(shipped_folder())
         assert not np.array_equal(own.weight, before.weight)
         assert np.array_equal(own.layers[0].weight, before.layers[0].weight), "frozen"
         assert own.image_size == 64

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from pipeline import progress
+from pipeline.arrays import progress
 from pipeline.config.encoders import SentenceTransformersImage, SentenceTransformersText, ToyText
 from pipeline.config.finetune import EncoderTraining
 from pipeline.encoders import ImageRef

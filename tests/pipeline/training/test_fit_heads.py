@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score
 
 from pipeline.errors import TrainingError
 from pipeline.matching.heads import save_head
-from pipeline.training.judge.fit_heads import KINDS, Pairs, fit_head
+from pipeline.training.judge.fit_heads import KINDS, JudgePairs, fit_head
 
 TRAINED = tuple(kind for kind in KINDS if kind not in ("similarity", "mlp"))
 
@@ -20,7 +20,7 @@ def few_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.training.judge.perceptron.EPOCHS", 5)
 
 
-def pairs(entities: int = 60, each: int = 6, *, seed: int = 0, noise: float = 0.4) -> Pairs:
+def pairs(entities: int = 60, each: int = 6, *, seed: int = 0, noise: float = 0.4) -> JudgePairs:
     """Four columns: a cosine, two that tell, one unknown for a third of the pairs."""
     rng = np.random.default_rng(seed)
     count = entities * each
@@ -30,10 +30,10 @@ def pairs(entities: int = 60, each: int = 6, *, seed: int = 0, noise: float = 0.
     values[:, 1] += same
     values[:, 2] -= same
     values[rng.random(count) < 0.3, 3] = np.nan
-    return Pairs(values, same, np.arange(count) // each)
+    return JudgePairs(values, same, np.arange(count) // each)
 
 
-def random_labels(entities: int = 80, each: int = 8) -> Pairs:
+def random_labels(entities: int = 80, each: int = 8) -> JudgePairs:
     """Every entity has its place in the features, and a label drawn at random.
 
     Who has seen the entity knows the label; nobody else can.
@@ -43,7 +43,7 @@ def random_labels(entities: int = 80, each: int = 8) -> Pairs:
     label = rng.permutation(entities) % 2 == 0
     centre = rng.normal(size=(entities, 6))
     values = (centre[group] + rng.normal(scale=0.02, size=(len(group), 6))).astype(np.float32)
-    return Pairs(values, label[group], group)
+    return JudgePairs(values, label[group], group)
 
 
 def test_out_of_fold_scores_are_blind_to_the_entity() -> None:
@@ -105,7 +105,7 @@ def test_the_similarity_never_falls_with_the_cosine() -> None:
 def test_the_perceptron_sees_the_vectors_and_others_do_not() -> None:
     base = pairs(30)
     telling = np.where(base.same[:, None], 1.0, -1.0) * np.ones((180, 4))
-    seen = Pairs(np.zeros((180, 1), np.float32), base.same, base.group, telling)
+    seen = JudgePairs(np.zeros((180, 1), np.float32), base.same, base.group, telling)
     mlp = fit_head(seen, seen, cosine=-1, kind="mlp", seed=0)
     assert mlp.tried["mlp"]["validation"] > 0.99
     linear = fit_head(seen, seen, cosine=-1, kind="linear", seed=0)
@@ -115,7 +115,7 @@ def test_the_perceptron_sees_the_vectors_and_others_do_not() -> None:
 @pytest.mark.parametrize(("value", "words"), [(True, "all duplicates"), (False, "all different")])
 def test_one_class_is_refused_with_words(value: bool, words: str) -> None:
     both = pairs(10)
-    one = Pairs(both.features, np.full(60, value), both.group)
+    one = JudgePairs(both.features, np.full(60, value), both.group)
     with pytest.raises(TrainingError, match=f"training pairs are {words}.*labels of the other"):
         fit_head(one, both, cosine=0, kind="linear", seed=0)
     with pytest.raises(TrainingError, match=f"validation pairs are {words}"):
@@ -127,7 +127,7 @@ def test_too_little_is_refused_with_words() -> None:
     nothing = both.part(np.zeros(0, np.int64))
     with pytest.raises(TrainingError, match="no validation pairs"):
         fit_head(both, nothing, cosine=0, kind="linear", seed=0)
-    single = Pairs(both.features, both.same, np.zeros(60, np.int64))
+    single = JudgePairs(both.features, both.same, np.zeros(60, np.int64))
     with pytest.raises(TrainingError, match="duplicates of 1 and different pairs of 1 entities"):
         fit_head(single, both, cosine=0, kind="linear", seed=0)
     with pytest.raises(TrainingError, match="similarity needs an encoder"):

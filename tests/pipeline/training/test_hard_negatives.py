@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.config.finetune import NegativeSettings
 from pipeline.labels.labelled_pairs import SPLITS, LabelledPairs
-from pipeline.schemas import RECORDS
-from pipeline.training.data.hard_negatives import drawn, with_mined
+from pipeline.storage.schemas import RECORDS
+from pipeline.training.data.hard_negatives import add_mined, draw
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 COUNT = 36
@@ -84,7 +84,7 @@ def found(pairs: LabelledPairs, split: str) -> set[tuple[int, int]]:
 def test_the_nearest_of_other_entities_as_brute_force_finds_them(closed: bool, mined: int) -> None:
     settings = NegativeSettings(mined=mined, suspect_cosine=0.9, closed_world=closed)
     given = labelled()
-    out = with_mined(given, vectors(), ENTITY, USABLE, settings)
+    out = add_mined(given, vectors(), ENTITY, USABLE, settings)
     for split in SPLITS:
         wanted, suspected = brute(split, settings, set())
         assert found(out, split) == wanted
@@ -105,18 +105,18 @@ def test_the_nearest_of_other_entities_as_brute_force_finds_them(closed: bool, m
 def test_a_split_with_given_negatives_is_left_alone_in_an_open_world() -> None:
     pairs = labelled((0, 7, 0.0))  # entities 0 and 3: both train
     settings = NegativeSettings(mined=2)
-    out = with_mined(pairs, vectors(), ENTITY, USABLE, settings)
+    out = add_mined(pairs, vectors(), ENTITY, USABLE, settings)
     assert set(out.facts["mined"]) == {"valid", "test"}
     assert len(out.part("train")) == len(pairs.part("train"))
     closed = NegativeSettings(mined=100, closed_world=True)
-    out = with_mined(pairs, vectors(), ENTITY, USABLE, closed)
+    out = add_mined(pairs, vectors(), ENTITY, USABLE, closed)
     wanted, _ = brute("train", closed, {(0, 7)})
     assert found(out, "train") == wanted
     assert out.facts["mined"]["train"]["given"] == 1
 
 
 def test_mined_pairs_have_the_slices_of_their_records() -> None:
-    out = with_mined(labelled(), vectors(), ENTITY, USABLE, NegativeSettings(mined=3))
+    out = add_mined(labelled(), vectors(), ENTITY, USABLE, NegativeSettings(mined=3))
     colour = {0: "red", 1: "blue"}
     for place in np.flatnonzero(out.origin == "mined"):
         sides = sorted({colour[out.left[place] % 2], colour[out.right[place] % 2]})
@@ -128,31 +128,31 @@ def test_nothing_to_mine_changes_no_pair() -> None:
     pairs = labelled()
     for settings in (NegativeSettings(mined=0), NegativeSettings(suspect_cosine=0.0, mined=2)):
         alone = vectors() if not settings.mined else np.abs(vectors())
-        out = with_mined(pairs, alone, ENTITY, USABLE, settings)
+        out = add_mined(pairs, alone, ENTITY, USABLE, settings)
         assert len(out.left) == len(pairs.left)
         assert all(row["mined"] == 0 for row in out.facts["mined"].values())
 
 
 def test_the_order_of_the_usable_rows_changes_nothing() -> None:
     settings = NegativeSettings(mined=2, suspect_cosine=0.99)
-    out = with_mined(labelled(), vectors(), ENTITY, USABLE, settings)
+    out = add_mined(labelled(), vectors(), ENTITY, USABLE, settings)
     turned = {name: rows[::-1].copy() for name, rows in reversed(USABLE.items())}
-    again = with_mined(labelled(), vectors(), ENTITY, turned, settings)
+    again = add_mined(labelled(), vectors(), ENTITY, turned, settings)
     assert np.array_equal(out.left, again.left)
     assert np.array_equal(out.right, again.right)
 
 
 def test_no_pair_crosses_a_split() -> None:
     settings = NegativeSettings(mined=5, closed_world=True)
-    out = with_mined(labelled(), vectors(), ENTITY, USABLE, settings)
+    out = add_mined(labelled(), vectors(), ENTITY, USABLE, settings)
     assert (SPLIT[out.left] == out.split).all()
     assert (SPLIT[out.right] == out.split).all()
 
 
 def test_mining_is_bounded_and_says_so() -> None:
     settings = NegativeSettings(mined=3, max_records=6)
-    first = with_mined(labelled(), vectors(), ENTITY, USABLE, settings, seed=1)
-    again = with_mined(labelled(), vectors(), ENTITY, USABLE, settings, seed=1)
+    first = add_mined(labelled(), vectors(), ENTITY, USABLE, settings, seed=1)
+    again = add_mined(labelled(), vectors(), ENTITY, USABLE, settings, seed=1)
     for split in SPLITS:
         facts = first.facts["mined"][split]
         assert facts["searched"] == 6 < facts["records"]
@@ -164,9 +164,9 @@ def test_mining_is_bounded_and_says_so() -> None:
 def test_records_of_labelled_pairs_are_drawn_first() -> None:
     rows = np.arange(0, 100, 2)
     named = np.array([4, 90])
-    kept = drawn(rows, named, most=10, seed=0)
+    kept = draw(rows, named, most=10, seed=0)
     assert len(kept) == 10
     assert set(named) <= set(kept)
     assert np.all(np.diff(kept) > 0)
-    assert set(kept) != set(drawn(rows, named, most=10, seed=1))
-    assert drawn(rows, named, most=50, seed=0) is rows
+    assert set(kept) != set(draw(rows, named, most=10, seed=1))
+    assert draw(rows, named, most=50, seed=0) is rows

@@ -13,7 +13,13 @@ from pipeline.errors import TrainingError
 from pipeline.matching.evidence import Evidence
 from pipeline.matching.learned import JudgeModel
 from pipeline.training.judge import learn
-from pipeline.training.judge.learn import Evident, Learner, blank_judge, learn_judge, search_floor
+from pipeline.training.judge.learn import (
+    EvidentPairs,
+    Learner,
+    blank_judge,
+    cosine_floor,
+    learn_judge,
+)
 
 NAMES = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel")
 
@@ -85,8 +91,8 @@ def harmful(same: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def test_the_weights_of_the_fusion_are_not_negative(cosine: Any) -> None:
     of = learner(trained=True)
     blank = blank_judge(of, texts(), {}, vectors=unit(120))
-    train = Evident(*of_texts(blank, texts(), helpful))
-    valid = Evident(*of_texts(blank, texts(seed=1), cosine, seed=1))
+    train = EvidentPairs(*of_texts(blank, texts(), helpful))
+    valid = EvidentPairs(*of_texts(blank, texts(seed=1), cosine, seed=1))
     judge, facts = learn_judge(blank, train, valid, of)
     assert judge.fusion is not None
     assert judge.extras == (), "the head has not seen the cosines of a trained encoder"
@@ -100,7 +106,7 @@ def test_the_weights_of_the_fusion_are_not_negative(cosine: Any) -> None:
 def test_a_head_over_an_untrained_encoder_has_no_fusion() -> None:
     of = learner()
     blank = blank_judge(of, texts(), {}, vectors=unit(120))
-    pairs = Evident(*of_texts(blank, texts(), helpful))
+    pairs = EvidentPairs(*of_texts(blank, texts(), helpful))
     judge, _ = learn_judge(blank, pairs, pairs, of)
     assert judge.fusion is None
     assert judge.extras[0] == "text: cosine"
@@ -111,10 +117,10 @@ def test_blind_cosines_take_the_place_of_those_the_encoder_gives() -> None:
     of = learner(trained=False)
     blank = blank_judge(of, texts(), {}, vectors=unit(120))
     found, same, group = of_texts(blank, texts(), helpful)
-    blind = Evident(found, same, group, np.zeros(len(same)))
+    blind = EvidentPairs(found, same, group, np.zeros(len(same)))
     column = blind.pairs(("text: cosine",), of).features[:, -1]
     assert (column == 0).all()
-    honest = Evident(found, same, group).pairs(("text: cosine",), of).features[:, -1]
+    honest = EvidentPairs(found, same, group).pairs(("text: cosine",), of).features[:, -1]
     assert honest == pytest.approx(found.text_cosine, abs=1e-6)
 
 
@@ -139,8 +145,8 @@ def test_the_background_is_used_only_where_it_pays(telling: bool) -> None:
     assert blank.background is not None
     judge, facts = learn_judge(
         blank,
-        Evident(*dense(240, telling=telling, seed=0)),
-        Evident(*dense(240, telling=telling, seed=1)),
+        EvidentPairs(*dense(240, telling=telling, seed=0)),
+        EvidentPairs(*dense(240, telling=telling, seed=1)),
         of,
     )
     plain, normalised = facts["background"]["average_precision"]
@@ -184,7 +190,7 @@ def test_the_same_seed_gives_the_same_judge() -> None:
     found = []
     for _ in range(2):
         blank = blank_judge(of, texts(), {}, vectors=unit(120))
-        pairs = Evident(*of_texts(blank, texts(), helpful))
+        pairs = EvidentPairs(*of_texts(blank, texts(), helpful))
         judge, facts = learn_judge(blank, pairs, pairs, of)
         found.append((judge.score(pairs.evidence).tolist(), facts["tried"]))
     assert found[0] == found[1]
@@ -195,7 +201,7 @@ def test_a_copy_scores_above_every_other_record(kind: str) -> None:
     of = learner(kind=kind)
     rows = texts()
     blank = blank_judge(of, rows, {}, vectors=unit(120))
-    pairs = Evident(*of_texts(blank, rows, helpful))
+    pairs = EvidentPairs(*of_texts(blank, rows, helpful))
     judge, _ = learn_judge(blank, pairs, pairs, of)
     left = np.zeros(len(rows), np.int64)
     right = np.arange(len(rows))
@@ -217,7 +223,10 @@ def test_one_class_is_refused() -> None:
     of = learner()
     blank = blank_judge(of, texts(), {}, vectors=unit(120))
     found, same, group = of_texts(blank, texts(), helpful)
-    pairs, one = Evident(found, same, group), Evident(found, np.zeros(len(same), bool), group)
+    pairs, one = (
+        EvidentPairs(found, same, group),
+        EvidentPairs(found, np.zeros(len(same), bool), group),
+    )
     with pytest.raises(TrainingError, match="all different"):
         learn_judge(blank, pairs, one, of)
 
@@ -228,13 +237,13 @@ def test_one_class_is_refused() -> None:
 def test_the_floor_keeps_nearly_all_duplicates_of_a_small_corpus() -> None:
     cosine = np.concatenate([np.linspace(0.5, 0.9, 200), np.full(50, -0.9)])
     same = np.arange(250) < 200
-    found = search_floor(cosine, same, unit(300), seed=0)
+    found = cosine_floor(cosine, same, unit(300), seed=0)
     assert found["floor"] == pytest.approx(np.quantile(cosine[:200], 0.01), abs=1e-4)
     assert 0.985 <= found["duplicates_above"] < 1
 
 
 def test_the_floor_is_never_so_high_that_copies_are_missed() -> None:
-    found = search_floor(np.full(20, 0.999), np.ones(20, bool), unit(100), seed=0)
+    found = cosine_floor(np.full(20, 0.999), np.ones(20, bool), unit(100), seed=0)
     assert found == {"floor": 0.95, "duplicates_above": 1.0}
 
 
@@ -244,7 +253,7 @@ def test_the_floor_bounds_the_neighbours_of_a_large_corpus(
     monkeypatch.setattr(learn, "FEW_PAIRS", 1)
     monkeypatch.setattr(learn, "CROWDED", 20)
     vectors = unit(900)
-    found = search_floor(np.full(20, -0.5), np.ones(20, bool), vectors, seed=0)
+    found = cosine_floor(np.full(20, -0.5), np.ones(20, bool), vectors, seed=0)
     neighbours = ((vectors @ vectors.T) >= found["floor"]).sum() / len(vectors)
     assert 15 <= neighbours <= 21
     assert found["duplicates_above"] == 0
@@ -253,8 +262,8 @@ def test_the_floor_bounds_the_neighbours_of_a_large_corpus(
 def test_unknown_cosines_and_no_duplicates_leave_a_floor() -> None:
     cosine = np.array([np.nan, 0.6, 0.7, 0.1])
     same = np.array([True, True, True, False])
-    assert search_floor(cosine, same, unit(20), seed=0)["floor"] >= 0.6
-    without = search_floor(cosine, np.zeros(4, bool), unit(20), seed=0)
+    assert cosine_floor(cosine, same, unit(20), seed=0)["floor"] >= 0.6
+    without = cosine_floor(cosine, np.zeros(4, bool), unit(20), seed=0)
     assert -1 <= without["floor"] <= 0.95
     assert without["duplicates_above"] == 1.0
-    assert search_floor(cosine, same, unit(1), seed=0)["floor"] <= 0.95
+    assert cosine_floor(cosine, same, unit(1), seed=0)["floor"] <= 0.95

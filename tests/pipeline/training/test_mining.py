@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from pipeline.training.siamese.mining import Mined, mine_negatives
+from pipeline.training.siamese.mining import MinedPairs, mine_negatives
 
 
 def unit(count: int, seed: int, dimension: int = 4) -> np.ndarray:
@@ -42,7 +42,7 @@ def oracle(
     return pairs, counts
 
 
-def as_pairs(mined: Mined) -> set[tuple[int, int]]:
+def as_pairs(mined: MinedPairs) -> set[tuple[int, int]]:
     return set(zip(mined.left.tolist(), mined.right.tolist(), strict=True))
 
 

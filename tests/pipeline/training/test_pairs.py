@@ -10,12 +10,12 @@ from hypothesis import given, settings, strategies as st
 
 from pipeline.errors import TrainingError
 from pipeline.training.siamese.pairs import (
-    Pairs,
     TrainingData,
-    arranged,
-    prepare,
+    TrainingPairs,
+    arrange_pairs,
+    drop_pairs,
+    prepare_pairs,
     steps_of,
-    without,
 )
 
 
@@ -34,7 +34,7 @@ def test_pairs_that_teach_nothing_are_left_out_and_counted() -> None:
         [(0, 1, 1.0), (1, 2, 1.0), (0, 2, 1.0), (1, 0, 0.0), (3, 4, 0.2), (3, 0, np.nan)],
         [0, 0, 0, 1, 2],
     )
-    prepared = prepare(data)
+    prepared = prepare_pairs(data)
     assert prepared.first.tolist() == [0, 1, 3, 4]
     assert prepared.train.left.tolist() == [0, 2]
     assert prepared.train.right.tolist() == [1, 3]
@@ -46,26 +46,26 @@ def test_pairs_that_teach_nothing_are_left_out_and_counted() -> None:
 
 def test_a_content_is_minable_only_if_all_its_rows_are() -> None:
     data = tiny(["a", "b", "a"], [(0, 1, 0.0)], [0, 1, 0])
-    prepared = prepare(replace(data, minable=np.array([True, True, False])))
+    prepared = prepare_pairs(replace(data, minable=np.array([True, True, False])))
     assert prepared.minable.tolist() == [False, True]
 
 
 def test_nothing_to_learn_from_is_said() -> None:
     with pytest.raises(TrainingError, match="contents are identical"):
-        prepare(tiny(["a", "a"], [(0, 1, 1.0)], [0, 0]))
+        prepare_pairs(tiny(["a", "a"], [(0, 1, 1.0)], [0, 0]))
     data = tiny(["a", "b"], [(0, 1, 1.0)], [0, 0])
     nothing = np.zeros(0, np.int64)
     with pytest.raises(TrainingError, match="no training pairs"):
-        prepare(replace(data, left=nothing, right=nothing, grade=nothing.astype(float)))
+        prepare_pairs(replace(data, left=nothing, right=nothing, grade=nothing.astype(float)))
     with pytest.raises(TrainingError, match="empty or cannot be read"):
-        without(prepare(data), np.array([True, False]))
+        drop_pairs(prepare_pairs(data), np.array([True, False]))
 
 
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 999), count=st.integers(1, 80), batch=st.integers(2, 20))
 def test_an_epoch_takes_each_pair_once(seed: int, count: int, batch: int) -> None:
     rng = np.random.default_rng(seed)
-    pairs = Pairs(
+    pairs = TrainingPairs(
         rng.integers(0, 30, count), rng.integers(30, 60, count),
         (rng.random(count) < rng.random()).astype(float),
     )  # fmt: skip
@@ -83,8 +83,8 @@ def test_negatives_follow_a_duplicate_of_their_records() -> None:
     one = np.arange(10)
     left = np.concatenate([one, np.repeat(one, 3)])
     right = np.concatenate([one + 10, np.repeat(100 + one, 3) + np.tile([0, 20, 40], 10)])
-    pairs = Pairs(left, right, np.repeat([1.0, 0.0], [10, 30]))
-    order = arranged(pairs, rng=np.random.default_rng(0))
+    pairs = TrainingPairs(left, right, np.repeat([1.0, 0.0], [10, 30]))
+    order = arrange_pairs(pairs, rng=np.random.default_rng(0))
     blocks = left[order].reshape(10, 4)
     assert (blocks == blocks[:, :1]).all()
     assert pairs.same[order].reshape(10, 4)[:, 0].all()

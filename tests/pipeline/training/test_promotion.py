@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings as relaxed, strategies as st
 from sklearn.metrics import f1_score
 
-from pipeline.config.finetune import GateTraining
+from pipeline.config.finetune import PromotionSettings
 from pipeline.errors import ModelError
-from pipeline.training.promotion import as_rows, check_promotion, passes, slice_f1
+from pipeline.training.promotion import check_passes, check_promotion, check_rows, slice_f1
 
 ACCEPT = {"value": 0.8, "target": 0.95, "precision_low": 0.96, "met": True}
 
@@ -31,7 +31,7 @@ def better(difference=0.02, **facts):
     return {"difference": difference, "low": difference - 0.01, "high": difference + 0.01, **facts}
 
 
-DEFAULT = GateTraining()
+DEFAULT = PromotionSettings()
 
 
 def failed(*arguments, settings=DEFAULT, **values):
@@ -39,17 +39,17 @@ def failed(*arguments, settings=DEFAULT, **values):
 
 
 def test_a_better_calibrated_candidate_passes():
-    checks = check_promotion(candidate(), CHAMPION, better(), GateTraining())
-    assert passes(checks)
-    assert [set(row) for row in as_rows(checks)] == [
+    checks = check_promotion(candidate(), CHAMPION, better(), PromotionSettings())
+    assert check_passes(checks)
+    assert [set(row) for row in check_rows(checks)] == [
         {"name", "passed", "value", "limit", "message"}
     ] * 4
     assert "against the champion products/v0001" in checks[0].message
 
 
 def test_the_first_champion_must_beat_zero_shot():
-    checks = check_promotion(candidate(), None, better(), GateTraining())
-    assert passes(checks)
+    checks = check_promotion(candidate(), None, better(), PromotionSettings())
+    assert check_passes(checks)
     assert "against zero-shot" in checks[0].message
     assert failed(candidate(), None, better(-0.01)) == ["gain in average precision"]
     assert failed(candidate(), None, None) == ["gain in average precision"]
@@ -58,27 +58,27 @@ def test_the_first_champion_must_beat_zero_shot():
 @relaxed(deadline=None)
 @given(gain=st.floats(-1, 1), least=st.floats(-1, 1))
 def test_the_gain_is_the_least_asked_for_and_a_tie_is_none(gain, least):
-    settings = GateTraining(min_gain=least)
+    settings = PromotionSettings(min_gain=least)
     fails = failed(candidate(), CHAMPION, better(gain), settings=settings)
     assert (fails == []) == (gain >= least and (gain > 0 or least < 0))
 
 
 def test_a_gain_that_chance_explains_says_so():
     comparison = {"difference": 0.01, "low": -0.02, "high": 0.04}
-    check = check_promotion(candidate(), CHAMPION, comparison, GateTraining())[0]
+    check = check_promotion(candidate(), CHAMPION, comparison, PromotionSettings())[0]
     assert check.passed
     assert "too few to tell" in check.message
 
 
 def test_a_comparison_of_another_metric_is_refused():
     with pytest.raises(ModelError, match="of f1, the gate asks for average_precision"):
-        check_promotion(candidate(), CHAMPION, better(metric="f1"), GateTraining())
+        check_promotion(candidate(), CHAMPION, better(metric="f1"), PromotionSettings())
 
 
 def test_a_slice_may_lose_the_limit_and_no_more():
     assert failed(candidate(f1=0.85), CHAMPION, better()) == []
     assert failed(candidate(f1=0.84), CHAMPION, better()) == ["loss of F1 by language"]
-    check = check_promotion(candidate(f1=0.5), CHAMPION, better(), GateTraining())[1]
+    check = check_promotion(candidate(f1=0.5), CHAMPION, better(), PromotionSettings())[1]
     assert "'de', F1 0.900 to 0.500 over 100 pairs" in check.message
 
 
@@ -87,7 +87,7 @@ def test_a_slice_too_small_to_tell_does_not_count_and_a_missing_one_does():
     lost = candidate()
     del lost["slices"]["language"]["en"]
     assert failed(lost, CHAMPION, better()) == ["loss of F1 by language"]
-    check = check_promotion(candidate(), CHAMPION, better(), GateTraining(), min_slice=1000)[1]
+    check = check_promotion(candidate(), CHAMPION, better(), PromotionSettings(), min_slice=1000)[1]
     assert "too small to tell" in check.message
 
 
@@ -125,7 +125,7 @@ def test_an_unshown_target_is_no_weaker_than_the_champion_s_bound():
 
 @pytest.mark.parametrize(("least", "fails"), [(0.97, BOUND), (0.9, []), (0.0, [])])
 def test_a_least_bound_in_the_configuration_is_the_limit(least, fails):
-    settings = GateTraining(min_precision_low=least)
+    settings = PromotionSettings(min_precision_low=least)
     assert failed(candidate(), CHAMPION, better(), settings=settings) == fails
     weak = candidate(precision_low=0.95 if fails == [] else 0.5, met=False, target=0.99)
     strong = {**CHAMPION, "precision_low": 0.98}

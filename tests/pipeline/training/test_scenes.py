@@ -13,11 +13,16 @@ from pipeline.config.self_supervised import ViewLearning, ViewTrainConfig
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders import ImageRef
 from pipeline.training.self_supervised import fit
-from pipeline.training.self_supervised.objectives import Memory, entropy, info_nce
+from pipeline.training.self_supervised.objectives import VectorMemory, entropy, info_nce
 from pipeline.training.self_supervised.picture_views import Photographs, PictureViews, picture_step
-from pipeline.training.self_supervised.scenes import NEAREST, beside, nearest_of_group, told_apart
-from pipeline.training.self_supervised.views import Batches
-from pipeline.training.siamese.runtime import quiet, torch_settings
+from pipeline.training.self_supervised.scenes import (
+    NEAREST,
+    known_strangers,
+    nearest_of_group,
+    negatives_beside,
+)
+from pipeline.training.self_supervised.views import ViewBatches
+from pipeline.training.siamese.runtime import silence, torch_settings
 
 from .test_views import SIZE, network, photographs
 
@@ -47,10 +52,10 @@ def test_copies_of_one_scene_are_no_negatives() -> None:
     pictures = [china, ImageOps.mirror(china), flower, Image.new("RGB", (300, 200))]
     some = Photographs([ref(one) for one in pictures], np.zeros(4, np.int64), ImageSettings())
     vectors = np.random.default_rng(0).standard_normal((4, 8)).astype(np.float32)
-    keys = told_apart(some, vectors, threads=1)
+    keys = known_strangers(some, vectors, threads=1)
     # The mirrored one is a copy, and of a blank picture geometry can tell nothing.
     assert [divmod(key, 4) for key in keys.tolist()] == [(0, 2), (1, 2)]
-    near = beside(keys, 4, most=1)
+    near = negatives_beside(keys, 4, most=1)
     assert near.tolist() == [[2], [2], [0], [-1]]
 
 
@@ -60,7 +65,7 @@ def test_pairs_told_apart_count_as_if_they_shared_no_group() -> None:
     one, two = torch.tensor([0, 0, 1, 2]), torch.tensor([0, 3, 1, 2])
     apart = torch.zeros(4, 4, dtype=torch.bool)
     apart[0, 1] = apart[1, 0] = True
-    nothing = Memory.empty(6)
+    nothing = VectorMemory.empty(6)
     told = info_nce(first, second, one, nothing, temperature=0.1, apart=apart)
     assert torch.equal(told, info_nce(first, second, two, nothing, temperature=0.1))
     assert not torch.equal(told, info_nce(first, second, one, nothing, temperature=0.1))
@@ -77,16 +82,16 @@ def test_a_training_puts_scenes_into_one_step_and_learns_from_them() -> None:
         count = len(vectors)
         return np.array([row * count + row + 1 for row in range(0, count, 2)])
 
-    given = fit.Data(views, picture_step, some.group, 0, apart)
+    given = fit.ViewData(views, picture_step, some.group, 0, apart)
     losses = []
     for scenes in (False, True):
         settings = ViewLearning(epochs=1, batch_size=8, learning_rate=1e-3, scenes=scenes, near=0)
-        with quiet(), torch_settings(1, seed=0):
-            losses.append(fit.learn(network(), given, settings, seed=0)[0]["loss"])
+        with silence(), torch_settings(1, seed=0):
+            losses.append(fit.fit_views(network(), given, settings, seed=0)[0]["loss"])
     assert asked == [24]
     assert losses[0] != losses[1]
-    near = beside(apart(np.zeros((24, 2))), 24, most=1)
-    for step in Batches(near, size=8, join=1, seed=0, epochs=1):
+    near = negatives_beside(apart(np.zeros((24, 2))), 24, most=1)
+    for step in ViewBatches(near, size=8, join=1, seed=0, epochs=1):
         rows = {row for _, row in step}
         assert all(row ^ 1 in rows for row in rows)
 

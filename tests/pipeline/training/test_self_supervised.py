@@ -10,12 +10,12 @@ import yaml
 from PIL import Image
 
 from pipeline.config.encoders import CopyDetection
-from pipeline.config.self_supervised import asks_for_views, load_view_config
+from pipeline.config.self_supervised import is_view_config, load_view_config
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders import ImageRef, open_encoder
 from pipeline.errors import ConfigError
 from pipeline.outputs.terminal_models import view_lines
-from pipeline.training.self_supervised.train import learn_from_views, read_material
+from pipeline.training.self_supervised.train import read_training_records, train_self_supervised
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def settings(tmp_path: Path, **changes: Any) -> Path:
 
 def test_a_folder_of_pictures_becomes_an_encoder(photos: Path, tmp_path: Path) -> None:
     path = settings(tmp_path)
-    assert asks_for_views(path)
-    said = "\n".join(view_lines(learn_from_views(load_view_config(path))))
+    assert is_view_config(path)
+    said = "\n".join(view_lines(train_self_supervised(load_view_config(path))))
     assert "13 distinct of 13 read" in said
     assert "unreadable  1 pictures" in said
     assert "before" in said
@@ -70,12 +70,12 @@ def test_a_folder_of_pictures_becomes_an_encoder(photos: Path, tmp_path: Path) -
 
 
 def test_training_goes_on_from_a_folder(photos: Path, tmp_path: Path) -> None:
-    first = learn_from_views(load_view_config(settings(tmp_path)))
+    first = train_self_supervised(load_view_config(settings(tmp_path)))
     again = settings(
         tmp_path, out="further",
         views={"type": "pictures", "start": "mine", "train_size": 64, "workers": 0},
     )  # fmt: skip
-    second = learn_from_views(load_view_config(again))
+    second = train_self_supervised(load_view_config(again))
     assert second["held_back_figures"]["before"] == pytest.approx(
         first["held_back_figures"]["after"], abs=0.15
     )
@@ -83,7 +83,7 @@ def test_training_goes_on_from_a_folder(photos: Path, tmp_path: Path) -> None:
 
 
 def test_a_dry_run_trains_nothing(photos: Path, tmp_path: Path) -> None:
-    facts = learn_from_views(load_view_config(settings(tmp_path)), dry_run=True)
+    facts = train_self_supervised(load_view_config(settings(tmp_path)), dry_run=True)
     assert view_lines(facts)[-1] == "nothing was trained or written"
     assert not (tmp_path / "mine").exists()
 
@@ -105,13 +105,13 @@ def texts(**changes: Any) -> dict[str, Any]:
 def test_every_text_is_once_whatever_their_order_and_groups_stay_together(tmp_path: Path) -> None:
     rows(tmp_path, 60)
     config = load_view_config(settings(tmp_path, **texts(group="series")))
-    material = read_material(config)
+    material = read_training_records(config)
     assert len(material.items) == len(set(material.items)) == 20
     assert (material.read, material.rejected, material.groups) == (60, 0, 5)
     lines = (tmp_path / "in.jsonl").read_text().splitlines()
     (tmp_path / "in.jsonl").write_text("\n".join(reversed(lines)))
-    assert read_material(config).items == material.items
-    fewer = read_material(load_view_config(settings(tmp_path, **texts(most=9))))
+    assert read_training_records(config).items == material.items
+    fewer = read_training_records(load_view_config(settings(tmp_path, **texts(most=9))))
     assert fewer.items == material.items[:9]
 
 
@@ -133,7 +133,7 @@ def test_wrong_settings_name_the_field(tmp_path: Path, changes: dict[str, Any], 
 def test_too_little_to_learn_from_is_said(tmp_path: Path) -> None:
     rows(tmp_path, 4)
     with pytest.raises(ConfigError, match="4 texts to learn from, at least 8"):
-        learn_from_views(load_view_config(settings(tmp_path, **texts())))
+        train_self_supervised(load_view_config(settings(tmp_path, **texts())))
     rows(tmp_path, 60)
     with pytest.raises(ConfigError, match="no record has the attribute 'colour'"):
-        learn_from_views(load_view_config(settings(tmp_path, **texts(group="colour"))))
+        train_self_supervised(load_view_config(settings(tmp_path, **texts(group="colour"))))

@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 from pipeline.config.finetune import SplitSettings
 from pipeline.ingestion.records import content_hash
 from pipeline.labels.labelled_pairs import SPLITS, LabelledPairs
-from pipeline.schemas import RECORDS
+from pipeline.storage.schemas import RECORDS
 from pipeline.training.data.splits import check_leaks, entities, record_splits, split_pairs
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.labels.labelled_pairs import LabelledPairs
-from pipeline.schemas import RECORDS
-from pipeline.training.data.trained_pairs import SPLIT_TABLE, TOUCHES, Seen, split_table
+from pipeline.storage.schemas import RECORDS
+from pipeline.training.data.trained_pairs import SPLIT_TABLE, TOUCHES, TrainedPairs, split_table
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 COUNT = 8
@@ -45,7 +45,7 @@ def asked(known: pa.Table) -> list[str]:
         (6, 7, "valid"),
         (3, 6, "valid"),
     ]
-    return Seen.of(TABLE).splits(pairs(rows, known)).tolist()
+    return TrainedPairs.of(TABLE).splits(pairs(rows, known)).tolist()
 
 
 def test_pairs_are_known_by_content_and_by_id() -> None:
@@ -69,5 +69,5 @@ def test_a_pair_in_two_splits_counts_as_trained_on() -> None:
         RECORDS.get_field_index("text_hash"), RECORDS.field("text_hash"),
         pa.array(["h0", "h1", "h2", "h0", "h1", "h5", "h6", "h7"]),
     )  # fmt: skip
-    seen = Seen.of(split_table(replace(both, records=twins), np.array([0, 1])))
+    seen = TrainedPairs.of(split_table(replace(both, records=twins), np.array([0, 1])))
     assert seen.splits(pairs([(3, 4, "")], twins)).tolist() == ["train"]

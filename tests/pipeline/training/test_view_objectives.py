@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from pipeline.training.self_supervised.objectives import (
-    Memory,
+    VectorMemory,
     barlow_twins,
     entropy,
     info_nce,
@@ -19,11 +19,11 @@ from pipeline.training.self_supervised.objectives import (
 torch.manual_seed(0)
 A, B = (functional.normalize(torch.randn(6, 8), dim=1) for _ in range(2))
 GROUP = torch.tensor([0, 1, 2, 2, 3, 4])
-NONE = Memory.empty(8)
+NONE = VectorMemory.empty(8)
 
 
 def test_info_nce_is_its_formula_without_the_own_group() -> None:
-    memory = Memory(functional.normalize(torch.randn(3, 8), dim=1), torch.tensor([0, 9, 2]))
+    memory = VectorMemory(functional.normalize(torch.randn(3, 8), dim=1), torch.tensor([0, 9, 2]))
     views, groups = torch.cat([A, B]), torch.cat([GROUP, GROUP])
     terms = []
     for i in range(12):

@@ -194,7 +194,7 @@ LABELS = pa.schema(
 )
 
 # One row per cluster that gained or lost a record, run by run: applied to the clusters of the run
-# before (`pipeline.clustering.events.apply`) they give this run's.
+# before (`pipeline.clustering.events.replay`) they give this run's.
 EVENTS = pa.schema(
     [
         pa.field("run", pa.string(), nullable=False),
