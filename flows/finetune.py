@@ -9,9 +9,8 @@ from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed
 
-from pipeline.config.finetune import TrainConfig
-from pipeline.config.self_supervised import ViewTrainConfig
-from pipeline.training import finetune as registration
+from pipeline.config import TrainConfig, ViewTrainConfig
+from pipeline.training import finetuning as registration
 from pipeline.training.self_supervised import train as self_supervision
 
 

@@ -11,10 +11,9 @@ from prefect.states import Failed
 from flows import tasks
 from flows.recovery import record_start, tell_crash
 from pipeline.catalog import Catalog
-from pipeline.config.run import RunConfig
-from pipeline.nightly import run as plain
-from pipeline.nightly.monitoring.watch import watching
-from pipeline.outputs.run_facts import in_short
+from pipeline.config import RunConfig
+from pipeline.nightly import runner as plain, watching
+from pipeline.outputs import in_short
 
 
 @flow(name="gemel-nightly", validate_parameters=True, on_crashed=[tell_crash])

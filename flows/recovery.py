@@ -9,8 +9,8 @@ from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 
-from pipeline.config.run import RunConfig
-from pipeline.nightly.monitoring.notify import notify
+from pipeline.config import RunConfig
+from pipeline.nightly import notify
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun, State

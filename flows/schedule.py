@@ -19,11 +19,10 @@ from prefect.types.entrypoint import EntrypointType
 from pydantic import ValidationError
 
 from flows.recovery import ensure_recovery
-from pipeline.config.run import RunConfig
+from pipeline.config import RunConfig
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.nightly.check import check_writable
-from pipeline.nightly.monitoring.notify import unset_variables
-from pipeline.storage.place import Place
+from pipeline.nightly import check_writable, unset_variables
+from pipeline.storage import Place
 
 Collision = Literal["CANCEL_NEW", "ENQUEUE"]
 FLOW = "gemel-nightly"

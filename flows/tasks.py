@@ -14,9 +14,9 @@ from prefect.artifacts import (
 )
 from prefect.cache_policies import NO_CACHE
 
-from pipeline.config.run import RunConfig
+from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
-from pipeline.nightly import deliver, publish as outcome, run as plain
+from pipeline.nightly import RunContext, Stage, deliver, publication as outcome, runner as plain
 from pipeline.nightly.stages import (
     cluster as cluster_,
     embed,
@@ -24,7 +24,6 @@ from pipeline.nightly.stages import (
     score as score_,
     search,
 )
-from pipeline.nightly.state.context import RunContext, Stage
 
 # Sources may be on a network; everything after them reads what this machine has written.
 INGEST_RETRIES = [10, 60]

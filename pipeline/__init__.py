@@ -16,11 +16,11 @@ __all__ = ["load_config", "run"]
 def __getattr__(name: str) -> Any:
     # Loaded on first use: `import pipeline` stays light.
     if name == "load_config":
-        from pipeline.config.run import load_config
+        from pipeline.config import load_config
 
         return load_config
     if name == "run":
-        from pipeline.nightly.run import run
+        from pipeline.nightly import run
 
         return run
     raise AttributeError(f"module 'pipeline' has no attribute {name!r}")

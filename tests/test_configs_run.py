@@ -12,7 +12,7 @@ from pipeline.config.finetune import load_train_config
 from pipeline.config.run import load_config
 from pipeline.config.self_supervised import is_view_config, load_view_config
 from pipeline.sample import EXPECTED, write_sample
-from pipeline.training.finetune import finetune
+from pipeline.training.finetuning import finetune
 from pipeline.training.self_supervised.train import train_self_supervised
 
 ROOT = Path(__file__).parent.parent

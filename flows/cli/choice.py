@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import CatalogError
 
 if TYPE_CHECKING:
-    from pipeline.catalog import Catalog
-    from pipeline.catalog.runs import Run
+    from pipeline.catalog import Catalog, Run
 
 DEFAULT_CATALOG = Path(".gemel/catalog")
 

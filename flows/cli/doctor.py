@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from flows.cli.image_backends import image_backends
-from pipeline.config.encoders import CopyDetection, MiniLmEncoder
-from pipeline.config.sources import ImageSettings
+from pipeline.config import CopyDetection, ImageSettings, MiniLmEncoder
 from pipeline.errors import CatalogError, PipelineError
-from pipeline.storage.place import Place
+from pipeline.storage import Place
 
 PROVED = ("prefect", "fastapi", "sqlalchemy", "torch", "sentence-transformers", "faiss-cpu",
           "pyarrow", "deltalake", "pillow", "onnx", "onnxruntime")  # fmt: skip
@@ -65,8 +64,7 @@ def _encoder(config: MiniLmEncoder | CopyDetection) -> dict[str, Any]:
 
 def _catalog(catalog: str) -> list[dict[str, Any]]:
     """Every file of a catalog that is there, compared with what was written."""
-    from pipeline.catalog import Catalog
-    from pipeline.catalog.health import check_catalog
+    from pipeline.catalog import Catalog, check_catalog
 
     try:
         kept = Catalog(catalog, create=False)
@@ -91,7 +89,7 @@ def _cores() -> dict[str, Any]:
 
 
 def _bfloat16() -> dict[str, Any]:
-    from pipeline.encoders.runtime import has_native_bfloat16
+    from pipeline.encoders import has_native_bfloat16
 
     native = has_native_bfloat16()
     slow = "not native here: texts are embedded in float32, about half as fast"

@@ -11,8 +11,7 @@ from typing import get_args
 import numpy as np
 
 from pipeline.catalog import Catalog
-from pipeline.config.encoders import CopyDetection
-from pipeline.config.sources import ImageSettings
+from pipeline.config import CopyDetection, ImageSettings
 from pipeline.encoders import Encoder, ImageRef, open_encoder
 from pipeline.errors import CatalogError, EncoderError
 

@@ -33,7 +33,7 @@ def suggest(
 
     Example: `gemel label suggest --n 100 --out to_label.csv --catalog .gemel/sample`
     """
-    from pipeline.nightly.labelling import suggest_labels
+    from pipeline.nightly import suggest_labels
 
     kept = chosen_catalog(catalog)
     found = suggest_labels(kept, chosen_run(kept, run_name), n=n, seed=seed, out=out)
@@ -61,7 +61,7 @@ def estimate(
 
     Example: `gemel label estimate --catalog .gemel/sample`
     """
-    from pipeline.nightly.labelling import estimate_labels
+    from pipeline.nightly import estimate_labels
 
     if not 0 < target < 1:
         raise ConfigError(f"--target is {target}; a precision lies between 0 and 1, such as 0.95")
@@ -84,7 +84,7 @@ def import_labels(
 
     Example: `gemel label import to_label.csv --catalog .gemel/sample`
     """
-    from pipeline.nightly.labelling import add_labels
+    from pipeline.nightly import add_labels
 
     found = add_labels(chosen_catalog(catalog), file, by=by or getpass.getuser())
     lines = [f"{found['rows']:,} labels imported, {found['blank']:,} rows without one left out"]

@@ -54,8 +54,8 @@ def run(
     Example: `gemel run configs/sample.yaml`
     """
     from flows.cli.run import plan_lines, print_plan, run_once
-    from pipeline.config.run import load_config
-    from pipeline.nightly.monitoring.run_log import FORMAT_VARIABLE
+    from pipeline.config import load_config
+    from pipeline.nightly import FORMAT_VARIABLE
     from pipeline.outputs import run_facts
 
     settings = load_config(config, catalog=resolve(catalog))
@@ -115,10 +115,9 @@ def export(
     """
     from pydantic import ValidationError
 
-    from pipeline.config.base import explain_errors
-    from pipeline.config.outputs import ExportSettings
+    from pipeline.config import ExportSettings, explain_errors
     from pipeline.errors import ConfigError
-    from pipeline.nightly.deliver import write_export
+    from pipeline.nightly import write_export
 
     chosen = format or out.suffix.removeprefix(".")
     if since and what != "events":
@@ -160,7 +159,7 @@ def report(
 
     Example: `gemel report --catalog .gemel/sample`
     """
-    from pipeline.nightly.deliver import write_report
+    from pipeline.nightly import write_report
 
     kept = chosen_catalog(catalog)
     path = write_report(kept, chosen_run(kept, run_name))

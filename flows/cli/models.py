@@ -53,9 +53,8 @@ def finetune(
     Example: `gemel finetune configs/finetune.yaml`
     """
     from flows.cli.run import finetune_once
-    from pipeline.config.finetune import load_train_config
-    from pipeline.config.self_supervised import is_view_config
-    from pipeline.outputs.terminal_models import finetune_lines, plan_lines
+    from pipeline.config import is_view_config, load_train_config
+    from pipeline.outputs import finetune_lines, plan_lines
 
     if is_view_config(config):
         return _from_views(config, catalog=catalog, dry_run=dry_run, plain=plain, as_json=as_json)
@@ -73,8 +72,8 @@ def _from_views(
     config: Path, *, catalog: str | None, dry_run: bool, plain: bool, as_json: bool
 ) -> int:
     from flows.cli.run import views_once
-    from pipeline.config.self_supervised import load_view_config
-    from pipeline.outputs.terminal_models import view_lines
+    from pipeline.config import load_view_config
+    from pipeline.outputs import view_lines
 
     if catalog is not None:
         raise ConfigError("--catalog: training on views writes to its own `out` and has no catalog")
@@ -100,8 +99,8 @@ def evaluate(
 
     Example: `gemel evaluate --model champion --pairs labels.csv --catalog .gemel/sample`
     """
-    from pipeline.outputs.terminal_models import evaluation_lines
-    from pipeline.training import evaluate as assessment
+    from pipeline.outputs import evaluation_lines
+    from pipeline.training import model_evaluation as assessment
 
     settings = _labels(pairs, config, catalog)
     found = assessment.evaluate(settings, model=model, against=against, split=split)
@@ -125,8 +124,8 @@ def calibrate(
 
     Example: `gemel calibrate --model champion --pairs labels.csv --target-precision 0.98`
     """
-    from pipeline.outputs.terminal_models import left_out_lines
-    from pipeline.training.recalibrate import recalibrate
+    from pipeline.outputs import left_out_lines
+    from pipeline.training import recalibrate
 
     settings = _labels(pairs, config, catalog)
     judge = settings.judge.model_copy(update={"target_precision": target_precision})
@@ -149,11 +148,11 @@ def list_models(*, catalog: CatalogOption = None, as_json: JsonOption = False) -
 
     Example: `gemel models list --catalog .gemel/sample`
     """
-    from pipeline.catalog.registry.listing import model_rows
-    from pipeline.outputs.terminal_models import model_lines
+    from pipeline.catalog import model_rows
+    from pipeline.outputs import model_lines
 
     kept = chosen_catalog(catalog)
-    rows = model_rows(kept)
+    rows = model_rows(kept.models)
     show(rows, model_lines(rows) if rows else [f"no models in {kept.root}"], as_json=as_json)
     return 0
 
@@ -164,8 +163,8 @@ def show_model(model: str, *, catalog: CatalogOption = None, as_json: JsonOption
 
     Example: `gemel models show champion --catalog .gemel/sample`
     """
-    from pipeline.outputs.terminal_models import precision_line
-    from pipeline.training.evaluate import find_model
+    from pipeline.outputs import precision_line
+    from pipeline.training import find_model
 
     found = find_model(chosen_catalog(catalog), model)
     accept = found.read("calibration.json")["accept"]
@@ -187,7 +186,7 @@ def promote_model(
 
     Example: `gemel models promote products/v0003 --catalog .gemel/sample`
     """
-    from pipeline.outputs.terminal_models import precision_line
+    from pipeline.outputs import precision_line
 
     registry = chosen_catalog(catalog).models
     found = registry.find(model)
@@ -220,8 +219,7 @@ def rollback_model(
 
 def _labels(pairs: Path | None, config: Path | None, catalog: str | None) -> Any:
     """The labels a command means, as a fine-tune's settings."""
-    from pipeline.config.finetune import TrainConfig, load_train_config
-    from pipeline.config.labels import PairLabels
+    from pipeline.config import PairLabels, TrainConfig, load_train_config
 
     if (pairs is None) == (config is None):
         raise ConfigError("name the labels by --pairs FILE or by --config CONFIG, one of them")

@@ -20,9 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 from pipeline.arrays import progress
-from pipeline.config.finetune import TrainConfig
-from pipeline.config.run import RunConfig
-from pipeline.config.self_supervised import ViewTrainConfig
+from pipeline.config import RunConfig, TrainConfig, ViewTrainConfig
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -83,7 +81,7 @@ def finetune_once(
     config: TrainConfig, *, dry_run: bool, plain: bool, quiet: bool
 ) -> dict[str, Any]:
     """Fine-tune as a flow, or without Prefect, and return the summary."""
-    from pipeline.training.finetune import finetune
+    from pipeline.training import finetune
 
     console = Console(stderr=True, quiet=quiet)
     if dry_run:
@@ -104,7 +102,7 @@ def views_once(
     config: ViewTrainConfig, *, dry_run: bool, plain: bool, quiet: bool
 ) -> dict[str, Any]:
     """Train on views as a flow, or without Prefect, and return what was learned."""
-    from pipeline.training.self_supervised.train import train_self_supervised
+    from pipeline.training import train_self_supervised
 
     if dry_run:
         return train_self_supervised(config, dry_run=True)
@@ -120,7 +118,7 @@ def views_once(
 
 
 def _plain(config: RunConfig, full: bool) -> dict[str, Any]:
-    from pipeline.nightly.run import run
+    from pipeline.nightly import run
 
     return run(config, full=full)
 
@@ -162,9 +160,8 @@ def _interrupt_below(error: BaseException) -> KeyboardInterrupt | None:
 
 def print_plan(config: RunConfig, *, full: bool = False) -> dict[str, Any]:
     """Check everything a run checks before any work, and say what it would do."""
-    from pipeline.nightly.check import check
-    from pipeline.nightly.plan import plan
-    from pipeline.outputs.exporters import check_exports
+    from pipeline.nightly import check, plan
+    from pipeline.outputs import check_exports
 
     check_exports(config.exports)
     check(config)

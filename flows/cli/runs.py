@@ -24,7 +24,7 @@ def list_runs(*, catalog: CatalogOption = None, as_json: JsonOption = False) -> 
 
     Example: `gemel runs list --catalog .gemel/sample`
     """
-    from pipeline.outputs.terminal import run_lines, run_row
+    from pipeline.outputs import run_lines, run_row
 
     kept = chosen_catalog(catalog)
     rows = [run_row(found.summary) for found in kept.runs()]
@@ -67,7 +67,7 @@ def release_run(
 
     Example: `gemel runs release 20260301T020000.000000Z --reason "the new supplier"`
     """
-    from pipeline.nightly.operate import release_run
+    from pipeline.nightly import release_run
 
     kept = chosen_catalog(catalog)
     return _tell(
@@ -88,7 +88,7 @@ def discard_run(
 
     Example: `gemel runs discard 20260301T020000.000000Z --reason "the feed was cut short"`
     """
-    from pipeline.nightly.operate import discard_run
+    from pipeline.nightly import discard_run
 
     kept = chosen_catalog(catalog)
     summary = discard_run(kept, name, by=by or getpass.getuser(), reason=reason)
@@ -112,7 +112,7 @@ def rollback_run(
 
     Example: `gemel runs rollback --reason "wrong merges in the shop"`
     """
-    from pipeline.nightly.operate import rollback_run
+    from pipeline.nightly import rollback_run
 
     kept = chosen_catalog(catalog)
     return _tell(
@@ -140,8 +140,8 @@ def prune_runs(
 
     Example: `gemel runs prune --dry-run --catalog .gemel/sample`
     """
-    from pipeline.nightly.operate import prune_runs
-    from pipeline.outputs.terminal import prune_lines
+    from pipeline.nightly import prune_runs
+    from pipeline.outputs import prune_lines
 
     found = prune_runs(chosen_catalog(catalog), runs=runs, days=days, dry_run=dry_run)
     show(found, prune_lines(found, dry_run=dry_run), as_json=as_json)

@@ -44,7 +44,7 @@ def schedule(
     Example: `gemel schedule configs/sample.yaml --cron "0 2 * * *" --timezone Europe/Berlin`
     """
     from flows import schedule as scheduling
-    from pipeline.config.run import load_config
+    from pipeline.config import load_config
 
     plan = scheduling.plan(
         load_config(config), cron=cron, timezone=timezone, name=name, collision=collision

@@ -1,1 +1,6 @@
 """Joins, chunks, pair keys, graphs and blocked cosines, with no domain in them."""
+
+import lazy_loader
+
+# What other rooms import, by name, is in `__init__.pyi`; each is loaded on first use.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.aliases import Flags, Floats
-from pipeline.arrays.blocks import block_hits, cosines
-from pipeline.arrays.kernel import Positions, Vectors, fastest
-from pipeline.evaluation.intervals import share_interval
+from pipeline.arrays import Flags, Floats, Positions, Vectors, block_hits, cosines, fastest
+from pipeline.evaluation import share_interval
 
 ALWAYS = -1.0  # the cosine that a pair needs where the words do not bound it
 # With fewer duplicates in the sample nothing can be learned from them, and these are taken.

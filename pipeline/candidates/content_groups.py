@@ -13,8 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.kernel import Positions
-from pipeline.arrays.lookup import factorize, positions_in
+from pipeline.arrays import Positions, factorize, positions_in
 
 
 @dataclass(frozen=True)

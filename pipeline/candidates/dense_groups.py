@@ -6,10 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.arrays.aliases import Flags, Scores
-from pipeline.arrays.blocks import cosines
-from pipeline.arrays.kernel import FLOAT32, Positions, Vectors, fastest
-from pipeline.arrays.matrix import Matrix
+from pipeline.arrays import FLOAT32, Flags, Matrix, Positions, Scores, Vectors, cosines, fastest
 
 CROWD_SAMPLE = 2048  # at most; see `_sample_size`
 # An estimate from fewer hits in the sample than this is noise, and raises nothing.

@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays.chunks import iter_chunks
-from pipeline.arrays.kernel import Positions
-from pipeline.config.candidates import LexicalSettings
+from pipeline.arrays import Positions, iter_chunks
+from pipeline.config import LexicalSettings
 
 PERMUTATIONS = 128
 # 32 bands of 4 rows: a pair of Jaccard 0.5 meets in some band with probability 0.87, of 0.6 with

@@ -12,17 +12,30 @@ from itertools import chain
 import numpy as np
 from scipy.stats import binomtest
 
-from pipeline.arrays.aliases import Scores
-from pipeline.arrays.blocks import Pairs, block_hits, exact_pairs, pairs_reaching
-from pipeline.arrays.kernel import Floors, Hits, Positions, Vectors, each, fastest
-from pipeline.arrays.lookup import positions_in_sorted, sorted_unique
-from pipeline.arrays.matrix import Matrix, SelectedRows, in_memory
-from pipeline.arrays.memory import release_memory
+from pipeline.arrays import (
+    Floors,
+    Hits,
+    Matrix,
+    Pairs,
+    Positions,
+    Scores,
+    SelectedRows,
+    Vectors,
+    block_hits,
+    each,
+    exact_pairs,
+    fastest,
+    in_memory,
+    pairs_reaching,
+    positions_in_sorted,
+    release_memory,
+    sorted_unique,
+)
 from pipeline.candidates.dense_groups import DenseGroups, find_dense_groups
 from pipeline.candidates.indexes import Index, build_index
 from pipeline.candidates.indexes.checkpoint import Arrays, Keep, no_checkpoint
 from pipeline.candidates.reuse import ReusedPairs
-from pipeline.config.candidates import CandidateSettings, IndexConfig
+from pipeline.config import CandidateSettings, IndexConfig
 
 # Fresh contents are searched exactly up to this many scores (10 s on two cores in bfloat16, minutes
 # without it) and up to this share of all.
@@ -58,7 +71,7 @@ class NearPairs:
     fresh: int  # rows that were searched
 
 
-def near_pairs(
+def find_near_pairs(
     vectors: Vectors,
     *,
     floor: float,

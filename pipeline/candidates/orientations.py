@@ -6,10 +6,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.arrays.blocks import Pairs, block_hits, cosines, pairs_reaching
-from pipeline.arrays.kernel import Positions, Vectors, fastest
-from pipeline.arrays.lookup import sorted_unique
-from pipeline.arrays.matrix import Matrix, SelectedRows, in_memory
+from pipeline.arrays import (
+    Matrix,
+    Pairs,
+    Positions,
+    SelectedRows,
+    Vectors,
+    block_hits,
+    cosines,
+    fastest,
+    in_memory,
+    pairs_reaching,
+    sorted_unique,
+)
 from pipeline.candidates.dense_groups import DenseGroups
 from pipeline.candidates.indexes import Index
 from pipeline.candidates.near_pairs import FRESH_SCORES

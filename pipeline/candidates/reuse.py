@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from pipeline.arrays.aliases import Flags, Scores
-from pipeline.arrays.kernel import Positions
-from pipeline.arrays.lookup import positions_in
+from pipeline.arrays import Flags, Positions, Scores, positions_in
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.kernel import Positions
+from pipeline.arrays import Positions
 from pipeline.candidates.content_groups import ContentGroups
 
 # What proposed a pair; a pair can have several.

@@ -1,4 +1,4 @@
-"""The catalog: everything Gemel keeps. The only room that knows names of files.
+"""What is kept between runs: tables, vectors, runs and models, by one writer.
 
 tables/<table>/           Delta Lake, one commit per write; a run names the versions it published
 vectors/<encoder>/*.parquet   append-only, keyed by content hash
@@ -11,9 +11,7 @@ writer.lock, writer.owner.json   held by the run under way, and who that is; tra
                           fine-tune
 """
 
-from pipeline.catalog.catalog import Catalog
-from pipeline.catalog.scratch import Scratch
-from pipeline.catalog.tables import Tables
-from pipeline.catalog.vectors import VectorStore
+import lazy_loader
 
-__all__ = ["Catalog", "Scratch", "Tables", "VectorStore"]
+# What other rooms import, by name, is in `__init__.pyi`; each is loaded on first use.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

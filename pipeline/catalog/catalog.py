@@ -19,9 +19,7 @@ from pipeline.catalog.scratch import Scratch
 from pipeline.catalog.tables import Tables
 from pipeline.catalog.vectors import VectorStore
 from pipeline.errors import CatalogError
-from pipeline.storage.disk_errors import disk_errors
-from pipeline.storage.lock import Lock, check_held, hold, name_run
-from pipeline.storage.place import Place
+from pipeline.storage import Lock, Place, check_held, explain_disk_errors, hold, name_run
 
 if TYPE_CHECKING:
     from pipeline.catalog.registry.registry import Registry
@@ -90,7 +88,7 @@ class Catalog:
 
     def disk_errors(self, run: str) -> AbstractContextManager[None]:
         """Turn errors of a full or failing disk into one that says what is intact."""
-        return disk_errors(self.local, self.local / "work" / run)
+        return explain_disk_errors(self.local, self.local / "work" / run)
 
     def unfinished(self) -> list[Scratch]:
         """The scratch of the runs that did not come to their end, the oldest first."""

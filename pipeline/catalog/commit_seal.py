@@ -10,8 +10,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from pipeline.storage.checksums import DamageError
-from pipeline.storage.place import Place
+from pipeline.storage import DamageError, Place
 
 if TYPE_CHECKING:
     from deltalake import CommitProperties

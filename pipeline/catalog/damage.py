@@ -8,8 +8,7 @@ import pyarrow as pa
 
 from pipeline.catalog.runs import runs_of
 from pipeline.errors import CatalogError
-from pipeline.storage.checksums import check_whole
-from pipeline.storage.place import Place
+from pipeline.storage import Place, check_whole
 
 
 def advice(root: Place, table: str, runs: Callable[[], pa.Table]) -> str:

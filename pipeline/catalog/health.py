@@ -13,7 +13,7 @@ from pipeline.catalog.damage import advice
 from pipeline.catalog.runs import Run
 from pipeline.catalog.tables import Tables
 from pipeline.errors import CatalogError
-from pipeline.storage.checksums import DamageError, check_whole
+from pipeline.storage import DamageError, check_whole
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.storage.schemas import RUNS, completed
+from pipeline.storage import RUNS, completed
 
 _JSON = ("config", "versions", "summary")
 _TIMES = ("started", "finished")

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import CatalogError
-from pipeline.storage.atomic import sync_folder
+from pipeline.storage import sync_folder
 
 FACTS = ".facts.json"
 

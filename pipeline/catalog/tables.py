@@ -19,9 +19,16 @@ import pyarrow.dataset as ds
 from pipeline.catalog.commit_seal import check_seal, seal
 from pipeline.catalog.damage import advice
 from pipeline.errors import CatalogError, DamagedTableError
-from pipeline.storage.checksums import DamageError, WrittenPart, check_footer, write_parts
-from pipeline.storage.place import Place
-from pipeline.storage.schemas import TABLES, completed, conform
+from pipeline.storage import (
+    TABLES,
+    DamageError,
+    Place,
+    WrittenPart,
+    check_footer,
+    completed,
+    conform,
+    write_parts,
+)
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable

@@ -13,11 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.encoders.embeddings import WRITE_OPTIONS
+from pipeline.encoders import WRITE_OPTIONS
 from pipeline.errors import DamagedVectorsError
-from pipeline.storage.checksums import DamageError, check_footer, write_parts
-from pipeline.storage.place import Place
-from pipeline.storage.schemas import vector_schema
+from pipeline.storage import DamageError, Place, check_footer, vector_schema, write_parts
 
 BATCH = 16_384
 _READ_ERRORS = (DamageError, pa.ArrowException, OSError)

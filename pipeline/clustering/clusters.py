@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays.aliases import Floats
-from pipeline.arrays.kernel import Positions
-from pipeline.candidates.content_groups import ContentGroups
+from pipeline.arrays import Floats, Positions
+from pipeline.candidates import ContentGroups
 from pipeline.clustering.cover.constraints import constrain
 from pipeline.clustering.cover.star_clustering import Grouping, cluster_links
 from pipeline.clustering.lineage import new_ids
@@ -18,9 +17,9 @@ from pipeline.clustering.links import Links
 from pipeline.clustering.must_link_groups import MustLinkGroups, cut_links
 from pipeline.clustering.review import clusters_in_review
 from pipeline.clustering.survivorship import preference
-from pipeline.config.run import ClusterSettings
-from pipeline.labels.verdicts import Verdicts, no_verdicts
-from pipeline.storage.schemas import CLUSTERS
+from pipeline.config import ClusterSettings
+from pipeline.labels import Verdicts, no_verdicts
+from pipeline.storage import CLUSTERS
 
 VERDICT = 4  # beside the bits of `found_by`
 EVIDENCE = (

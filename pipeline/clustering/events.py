@@ -13,15 +13,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.aliases import Flags, Ints
-from pipeline.arrays.lookup import as_strings, positions_in
+from pipeline.arrays import Flags, Ints, as_strings, positions_in
 from pipeline.errors import PipelineError
-from pipeline.storage.schemas import EVENTS
+from pipeline.storage import EVENTS
 
 KINDS = ("born", "grown", "shrunk", "merged", "split", "changed", "died")
 
 
-def events(before: pa.Table, after: pa.Table, *, run: str) -> pa.Table:
+def cluster_events(before: pa.Table, after: pa.Table, *, run: str) -> pa.Table:
     """Tell by events how last night's clusters became tonight's.
 
     Args:

@@ -16,9 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.aliases import Ints
-from pipeline.arrays.lookup import as_strings, positions_in
-from pipeline.ingestion.records import content_hash
+from pipeline.arrays import Ints, as_strings, positions_in
+from pipeline.ingestion import content_hash
 
 NIGHT = pa.schema(
     [

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.aliases import Flags
-from pipeline.arrays.kernel import Positions
+from pipeline.arrays import Flags, Positions
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays.aliases import Rows
-from pipeline.arrays.lookup import positions_in_sorted
+from pipeline.arrays import Rows, positions_in_sorted
 from pipeline.clustering.cover.constraints import ConstrainedLinks
 from pipeline.clustering.cover.star_clustering import CHAIN, Grouping
-from pipeline.labels.verdicts import LABELS, Verdicts
-from pipeline.storage.schemas import CUT_LINKS
+from pipeline.labels import LABELS, Verdicts
+from pipeline.storage import CUT_LINKS
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,13 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from pipeline.arrays.aliases import Flags, Rows
-from pipeline.arrays.graph import components
-from pipeline.arrays.lookup import as_strings, positions_in
-from pipeline.candidates.content_groups import ContentGroups
+from pipeline.arrays import Flags, Rows, as_strings, components, positions_in
+from pipeline.candidates import ContentGroups
 from pipeline.clustering.clusters import cluster_tables
 from pipeline.clustering.links import Links
-from pipeline.config.run import ClusterSettings
-from pipeline.labels.verdicts import Verdicts
-from pipeline.storage.schemas import CLUSTERS, CUT_LINKS
+from pipeline.config import ClusterSettings
+from pipeline.labels import Verdicts
+from pipeline.storage import CLUSTERS, CUT_LINKS
 
 
 def cluster_touched(

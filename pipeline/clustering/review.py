@@ -7,17 +7,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.aliases import Flags
-from pipeline.arrays.chunks import combine_large
-from pipeline.arrays.graph import components
-from pipeline.arrays.kernel import Positions
-from pipeline.arrays.lookup import factorize
-from pipeline.candidates.content_groups import ContentGroups
+from pipeline.arrays import Flags, Positions, combine_large, components, factorize
+from pipeline.candidates import ContentGroups
 from pipeline.clustering.cover.constraints import ConstrainedLinks
 from pipeline.clustering.cover.star_clustering import Grouping
 from pipeline.clustering.must_link_groups import MustLinkGroups
-from pipeline.labels.verdicts import Verdicts
-from pipeline.matching.comparison.unmatched_words import unmatched_words
+from pipeline.labels import Verdicts
+from pipeline.matching import unmatched_words
 
 TEXTS = 10_000  # texts read at a time
 

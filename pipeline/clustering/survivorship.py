@@ -9,12 +9,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.aliases import Floats
-from pipeline.arrays.kernel import Positions
+from pipeline.arrays import Floats, Positions
 from pipeline.clustering.cover.constraints import ConstrainedLinks
 from pipeline.clustering.cover.star_clustering import Nodes
-from pipeline.config.run import ClusterSettings
-from pipeline.ingestion.effective_resolution import ENLARGED
+from pipeline.config import ClusterSettings
+from pipeline.ingestion import ENLARGED
 
 GRADE = 1.25  # pixels of one grade of resolution, as a multiple of those of the grade below
 

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.arrays.lookup import positions_in_sorted
+from pipeline.arrays import positions_in_sorted
 from pipeline.encoders.base import Encoded
 from pipeline.errors import PipelineError
-from pipeline.storage.schemas import vector_schema
+from pipeline.storage import vector_schema
 
 # For `pyarrow.parquet.write_table`: hashes and unit floats repeat nothing worth a dictionary;
 # byte-stream-split puts the similar exponent bytes of floats side by side for the compressor.

@@ -36,7 +36,7 @@ def folder_digest(folder: Path) -> dict[str, str]:
     }
 
 
-def fingerprint(**settings: Any) -> str:
+def fingerprint_of(**settings: Any) -> str:
     """Return 16 hex digits over JSON-able settings; the order of the names does not matter."""
     canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -7,7 +7,7 @@ import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from pipeline.config.encoders import (
+from pipeline.config import (
     CascadeText,
     CopyDetection,
     EfficientNetLite0,

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, TypeVar
 
-from pipeline.arrays.parallel import map_in_order
+from pipeline.arrays import map_in_order
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

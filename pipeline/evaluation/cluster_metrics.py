@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.arrays.aliases import Floats, Ints
+from pipeline.arrays import Floats, Ints
 from pipeline.evaluation.intervals import bootstrap_draws, bootstrap_interval
 
 
-def cluster_metrics(
+def measure_clusters(
     cluster: Ints, entity: Ints, *, seed: int, resamples: int = 1000
 ) -> dict[str, Any]:
     """B-cubed (Bagga and Baldwin, 1998) and pairwise precision, recall and F1.

@@ -24,7 +24,7 @@ def histogram(probability: npt.NDArray[np.float64]) -> dict[str, list[float]]:
     return {"edges": edges.round(4).tolist(), "counts": counts.tolist()}
 
 
-def drift(
+def score_drift(
     train_histogram: Mapping[str, Sequence[float]], tonight_histogram: Mapping[str, Sequence[float]]
 ) -> dict[str, Any]:
     """Compare two histograms of probabilities over the same edges.

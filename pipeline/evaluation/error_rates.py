@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.aliases import Flags
+from pipeline.arrays import Flags
 from pipeline.evaluation.intervals import share_interval
 
 TOO_SMALL = "too small to tell"
 RATES = ("false_match_rate", "false_non_match_rate")
 
 
-def error_rates(
+def measure_error_rates(
     same: Flags,
     accepted: Flags,
     *,

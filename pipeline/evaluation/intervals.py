@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.stats import binomtest
 
-from pipeline.arrays.aliases import Floats, Ints
+from pipeline.arrays import Floats, Ints
 
 CHUNK = 4_000_000  # weights held at a time
 

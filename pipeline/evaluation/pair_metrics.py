@@ -10,12 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays.aliases import Flags, Floats
+from pipeline.arrays import Flags, Floats
 from pipeline.errors import ConfigError
-from pipeline.evaluation.error_rates import error_rates
+from pipeline.evaluation.error_rates import measure_error_rates
 from pipeline.evaluation.intervals import bootstrap_interval, pair_weights, share_interval
 from pipeline.evaluation.ranking import METRICS, Ranking
-from pipeline.evaluation.reliability import brier, expected_calibration_error, log_loss, reliability
+from pipeline.evaluation.reliability import (
+    brier,
+    expected_calibration_error,
+    log_loss,
+    reliability_bins,
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class GoldPairs:
     same: Flags
 
 
-def pair_metrics(
+def measure_pairs(
     labels: GoldPairs,
     *,
     left: npt.NDArray[np.int64],
@@ -122,13 +127,15 @@ def evaluate_pairs(
         "entities": len(np.unique(entity)),
         "accept": float(accept),
         "metrics": metrics,
-        "errors": error_rates(same, probability >= accept, slices=slices, min_slice=min_slice),
+        "errors": measure_error_rates(
+            same, probability >= accept, slices=slices, min_slice=min_slice
+        ),
         "calibration": {
             "brier": brier(probability, same),
             "log_loss": log_loss(probability, same),
             "ece_equal_mass": expected_calibration_error(probability, same),
             "ece_equal_width": expected_calibration_error(probability, same, equal="width"),
-            "reliability": reliability(probability, same),
+            "reliability": reliability_bins(probability, same),
         },
         "curve": ranking.points(),
         "confidence": confidence,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.arrays.aliases import Flags, Floats
+from pipeline.arrays import Flags, Floats
 
 RECALLS = {"recall_at_precision_90": 0.90, "recall_at_precision_95": 0.95,
            "recall_at_precision_99": 0.99}  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from scipy.special import xlogy
 
-from pipeline.arrays.aliases import Flags, Floats
+from pipeline.arrays import Flags, Floats
 
 
 def brier(probability: Floats, same: Flags) -> float:
@@ -22,7 +22,7 @@ def log_loss(probability: Floats, same: Flags) -> float:
     return float(-np.mean(xlogy(truth, p) + xlogy(1 - truth, 1 - p)))
 
 
-def reliability(
+def reliability_bins(
     probability: Floats,
     same: Flags,
     bins: int = 10,
@@ -62,7 +62,7 @@ def expected_calibration_error(
     equal: Literal["mass", "width"] = "mass",
 ) -> float:
     """Mean distance of probability and truth over bins, weighted by pairs (Naeini et al., 2015)."""
-    rows = reliability(probability, same, bins, equal=equal)
+    rows = reliability_bins(probability, same, bins, equal=equal)
     total = sum(row["pairs"] for row in rows)
     if not total:
         return 0.0

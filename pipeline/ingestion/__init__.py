@@ -1,1 +1,6 @@
 """Rows of any source become normalised records, or quarantine rows with a reason."""
+
+import lazy_loader
+
+# What other rooms import, by name, is in `__init__.pyi`; each is loaded on first use.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

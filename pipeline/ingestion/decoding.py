@@ -20,7 +20,7 @@ from multiprocessing.connection import wait
 from types import ModuleType
 from typing import Any
 
-from pipeline.config.sources import ImageSettings
+from pipeline.config import ImageSettings
 from pipeline.errors import PipelineError
 from pipeline.ingestion.effective_resolution import effective_resolution
 from pipeline.ingestion.images import ImageError, decode, detail, pixel_hash, thumbnail

@@ -11,8 +11,7 @@ from hashlib import blake2b
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config.run import RunConfig
-from pipeline.config.sources import SourceConfig
+from pipeline.config import RunConfig, SourceConfig
 from pipeline.errors import SourceError
 from pipeline.ingestion.file_stamps import FileStamp, Stamper
 from pipeline.ingestion.sources import SourceBatch, open_source

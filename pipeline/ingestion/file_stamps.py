@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from pipeline.config.sources import ImageSettings
+from pipeline.config import ImageSettings
 from pipeline.ingestion.images import decoding_rules
 
 SECOND = 1_000_000_000  # nanoseconds

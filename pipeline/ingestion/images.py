@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, __version__ as pillow_version
 
-from pipeline.config.sources import ImageSettings
+from pipeline.config import ImageSettings
 from pipeline.errors import PipelineError
 
 with suppress(ImportError):

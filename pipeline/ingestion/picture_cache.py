@@ -10,12 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.arrays.chunks import take_rows
-from pipeline.arrays.lookup import positions_in_sorted
-from pipeline.config.sources import ImageSettings
+from pipeline.arrays import positions_in_sorted, take_rows
+from pipeline.config import ImageSettings
 from pipeline.ingestion.decoding import UNREADABLE, DecodedPicture
 from pipeline.ingestion.file_stamps import FileStamp
-from pipeline.storage.schemas import PICTURES, RECORDS
+from pipeline.storage import PICTURES, RECORDS
 
 # Columns of the records that are what a picture came to, in the order of `Picture`.
 DETAILS = (

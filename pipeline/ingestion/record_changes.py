@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config.sources import SourceConfig
-from pipeline.storage.schemas import RECORDS
+from pipeline.config import SourceConfig
+from pipeline.storage import RECORDS
 
 # How a row's location ends; that of a file as a whole, refused or cut short, has no number.
 ROW = r":\d+$"

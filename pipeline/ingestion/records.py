@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.arrays.chunks import with_64bit_offsets
-from pipeline.config.sources import ImageSettings
+from pipeline.arrays import with_64bit_offsets
+from pipeline.config import ImageSettings
 from pipeline.ingestion.decoding import DecodedPicture
 from pipeline.ingestion.picture_cache import PictureDecoder
-from pipeline.storage.schemas import QUARANTINE, RECORDS, conform
+from pipeline.storage import QUARANTINE, RECORDS, conform
 
 IMAGE_BYTES = pa.schema([("image_hash", pa.string()), ("image_bytes", pa.binary())])
 RAW_LIMIT = 2000  # characters of a refused row kept for the eye

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from pipeline.storage.schemas import WHEN
+from pipeline.storage import WHEN
 
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 _EPOCHS = ((1e8, 1e11, 1.0), (1e11, 1e14, 1e3), (1e14, 1e17, 1e6))  # from, below, units a second

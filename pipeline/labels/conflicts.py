@@ -10,8 +10,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
-from pipeline.arrays.aliases import Flags, Rows, Words
-from pipeline.arrays.graph import components
+from pipeline.arrays import Flags, Rows, Words, components
 
 ORIGINS = np.array(["cluster", "given", "verdict"])  # by rank: a later one beats an earlier one
 HELD_OUT = np.array(["", "train", "valid", "test"])  # a pair given two splits is in the later one

@@ -10,21 +10,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.aliases import Rows, Words
-from pipeline.config.finetune import TrainConfig
-from pipeline.config.labels import (
+from pipeline.arrays import Rows, Words
+from pipeline.config import (
     ClusterLabels,
     InlineLabels,
     LabelConfig,
     PairLabels,
+    TrainConfig,
     VerdictLabels,
 )
 from pipeline.errors import ConfigError
-from pipeline.ingestion.decoding import Decoder
+from pipeline.ingestion import Decoder
 from pipeline.labels.conflicts import EXAMPLES, HELD_OUT, ORIGINS, LabelRows
 from pipeline.labels.files import parse_labels, parse_splits, read_strings
 from pipeline.labels.records import InlineRecords, find_rows, inline_records
-from pipeline.storage.schemas import LABELS, conform
+from pipeline.storage import LABELS, conform
 
 LARGE_ENTITY = 64  # records of one entity up to which all its pairs are listed
 

@@ -15,10 +15,10 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
-from pipeline.arrays.lookup import positions_in
+from pipeline.arrays import positions_in
 from pipeline.errors import ConfigError
-from pipeline.evaluation.pair_metrics import GoldPairs
-from pipeline.ingestion.sources.jsonl import json_text
+from pipeline.evaluation import GoldPairs
+from pipeline.ingestion import json_text
 
 ALLOWED = "1 or same or true, 0 or different or false, a grade between 0 and 1, related, unsure"
 LEFT_OUT = ("related", "unsure")

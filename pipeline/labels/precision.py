@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.stats import norm
 
-from pipeline.arrays.aliases import Flags
+from pipeline.arrays import Flags
 from pipeline.errors import PipelineError
-from pipeline.evaluation.calibration.bounds import lower_bound
+from pipeline.evaluation import lower_bound
 from pipeline.labels.sheet import round_probability
 
 

@@ -16,12 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.aliases import Rows, Words
-from pipeline.config.finetune import TrainConfig
-from pipeline.config.labels import ClusterLabels, InlineLabels
+from pipeline.arrays import Rows, Words
+from pipeline.config import ClusterLabels, InlineLabels, TrainConfig
 from pipeline.errors import ConfigError
-from pipeline.ingestion.decoding import Decoder
-from pipeline.ingestion.records import exact_groups
+from pipeline.ingestion import Decoder, exact_groups
 from pipeline.labels.conflicts import (
     EXAMPLES,
     HELD_OUT,
@@ -33,7 +31,7 @@ from pipeline.labels.conflicts import (
 from pipeline.labels.entries import Entry, read_entry, tie_pairs
 from pipeline.labels.labelled_pairs import LabelledPairs
 from pipeline.labels.records import INLINE, read_labelled_records
-from pipeline.storage.schemas import QUARANTINE, RECORDS, conform
+from pipeline.storage import QUARANTINE, RECORDS, conform
 
 
 def read_labelled(

@@ -13,19 +13,21 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.aliases import Rows
-from pipeline.arrays.lookup import positions_in
-from pipeline.config.finetune import TrainConfig
-from pipeline.config.labels import InlineLabels
-from pipeline.config.sources import Columns, SourceConfig
+from pipeline.arrays import Rows, positions_in
+from pipeline.config import Columns, InlineLabels, SourceConfig, TrainConfig
 from pipeline.errors import ConfigError
-from pipeline.ingestion.decoding import Decoder
-from pipeline.ingestion.records import build_records, content_hash, drop_duplicate_ids
-from pipeline.ingestion.sources import open_source
-from pipeline.ingestion.sources.jsonl import json_text
-from pipeline.ingestion.sources.tabular import build_batch, check_columns
+from pipeline.ingestion import (
+    Decoder,
+    build_batch,
+    build_records,
+    check_columns,
+    content_hash,
+    drop_duplicate_ids,
+    json_text,
+    open_source,
+)
 from pipeline.labels.files import read_strings
-from pipeline.storage.schemas import QUARANTINE, RECORDS
+from pipeline.storage import QUARANTINE, RECORDS
 
 INLINE = "inline"
 SHARD_ROWS = 16_384

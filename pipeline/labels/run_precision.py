@@ -10,8 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.aliases import Flags
-from pipeline.arrays.lookup import as_strings, positions_in
+from pipeline.arrays import Flags, as_strings, positions_in
 from pipeline.labels.precision import Cell, effective_count, estimate_strata, needed_labels
 from pipeline.labels.verdicts import LABELS, latest_verdicts
 

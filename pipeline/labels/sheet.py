@@ -15,10 +15,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet
 
-from pipeline.config.outputs import Format
+from pipeline.config import Format
 from pipeline.errors import PipelineError
-from pipeline.storage.csv_cells import unescape
-from pipeline.storage.schemas import WHEN
+from pipeline.storage import WHEN, unescape
 
 SUGGESTED = pa.schema(
     [

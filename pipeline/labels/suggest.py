@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.stats import rankdata
 
-from pipeline.arrays.aliases import Floats, Ints
+from pipeline.arrays import Floats, Ints
 from pipeline.errors import PipelineError
 from pipeline.labels.sheet import SUGGESTED, round_probability
 

@@ -16,9 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.cluster.hierarchy import DisjointSet
 
-from pipeline.arrays.aliases import Flags, Rows
-from pipeline.arrays.graph import components
-from pipeline.arrays.lookup import as_strings, positions_in
+from pipeline.arrays import Flags, Rows, as_strings, components, positions_in
 
 # Of verdicts on one pair at one time the last in this list counts: what keeps records apart.
 LABELS = ("same", "unsure", "related", "different")

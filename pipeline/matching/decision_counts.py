@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.candidates.unit_pairs import CandidatePairs
+from pipeline.candidates import CandidatePairs
 from pipeline.matching.evidence import proposed_by
 from pipeline.matching.judge import DISTINCT, DUPLICATE
 

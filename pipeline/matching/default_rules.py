@@ -13,20 +13,21 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.arrays.aliases import Floats
-from pipeline.config.encoders import (
+from pipeline.arrays import Floats
+from pipeline.config import (
     CopyDetection,
+    CosineRule,
     EfficientNetLite0,
     ImageEncoderConfig,
+    JudgeSettings,
     MiniLmEncoder,
     StaticText,
     TextEncoderConfig,
     ToyImage,
     ToyText,
 )
-from pipeline.config.matching import CosineRule, JudgeSettings
 from pipeline.errors import ConfigError
-from pipeline.evaluation.synthetic.thresholds import SyntheticRule
+from pipeline.evaluation import SyntheticRule
 from pipeline.matching.comparison.text import TextEvidence
 from pipeline.matching.evidence import Evidence
 from pipeline.matching.judge import Rule

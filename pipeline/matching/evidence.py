@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.aliases import Flags, Floats
-from pipeline.candidates.unit_pairs import LEXICAL
+from pipeline.arrays import Flags, Floats
+from pipeline.candidates import LEXICAL
 
 
 def proposed_by(stage: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.aliases import Floats
+from pipeline.arrays import Floats
 from pipeline.matching.evidence import Evidence
 
 Modality = Literal["text", "image"]

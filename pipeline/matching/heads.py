@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.aliases import Floats
+from pipeline.arrays import Floats
 from pipeline.matching.judge_files import reading_files, write_arrays
 
 Kind = Literal["similarity", "linear", "boosted", "mlp", "blend"]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays.aliases import Flags, Floats
+from pipeline.arrays import Flags, Floats
 from pipeline.matching.comparison.text import TextEvidence
 from pipeline.matching.comparison.unmatched_words import allowed_conflicts
 from pipeline.matching.evidence import Evidence

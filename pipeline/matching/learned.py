@@ -16,9 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays.aliases import Floats
-from pipeline.evaluation.calibration.calibration import Calibration
-from pipeline.evaluation.calibration.score_normalisation import NeighbourhoodLevel
+from pipeline.arrays import Floats
+from pipeline.evaluation import Calibration, NeighbourhoodLevel
 from pipeline.matching.comparison.attribute_features import attribute_features
 from pipeline.matching.comparison.text import TextEvidence
 from pipeline.matching.comparison.text_features import TextFeatures, WordWeights, feature_names
@@ -26,7 +25,7 @@ from pipeline.matching.evidence import Evidence
 from pipeline.matching.head_inputs import Modality, assemble, extra_columns
 from pipeline.matching.heads import Head, load_head, save_head
 from pipeline.matching.judge_files import Arrays, reading_files, write_arrays
-from pipeline.matching.score_pairs import LearnedInputs
+from pipeline.matching.scoring import LearnedInputs
 
 
 @dataclass(frozen=True)

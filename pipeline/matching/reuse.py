@@ -12,11 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.aliases import Flags
-from pipeline.arrays.kernel import Positions
-from pipeline.arrays.lookup import positions_in, positions_in_sorted
-from pipeline.candidates.content_groups import ContentGroups
-from pipeline.candidates.unit_pairs import STAGES, CandidatePairs
+from pipeline.arrays import Flags, Positions, positions_in, positions_in_sorted
+from pipeline.candidates import STAGES, CandidatePairs, ContentGroups
 
 # What makes a record another one; where it was first and last seen does not.
 COMPARED = (

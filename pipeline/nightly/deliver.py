@@ -8,10 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.catalog.catalog import Catalog
-from pipeline.catalog.retention import prune
-from pipeline.catalog.runs import Run
-from pipeline.config.outputs import ExportSettings
+from pipeline.catalog import Catalog, Run, prune
+from pipeline.config import ExportSettings
 from pipeline.nightly.state.context import RunContext, stage
 from pipeline.nightly.summary import reason_of
 
@@ -33,10 +31,9 @@ def try_report(catalog: Catalog, run: Run) -> dict[str, Any]:
 
 def write_report(catalog: Catalog, run: Run) -> str:
     """Write a run's HTML report into its folder and return the path."""
-    from pipeline.catalog.events import events_of
-    from pipeline.config.outputs import ReportSettings
-    from pipeline.outputs.report.build import build_report
-    from pipeline.outputs.report.html import render_report
+    from pipeline.catalog import events_of
+    from pipeline.config import ReportSettings
+    from pipeline.outputs import build_report, render_report
 
     # The long tables are streamed, the others are read.
     tables = {name: catalog.dataset(name, run=run) for name in ("records", "pairs")}
@@ -114,8 +111,9 @@ def write_export(
     Args:
         since: for events: of every run after this one, not of `run` alone.
     """
-    from pipeline.catalog.events import events_of
-    from pipeline.outputs.exporters import contents, open_exporter
+    from pipeline.catalog import events_of
+    from pipeline.outputs import open_exporter
+    from pipeline.outputs.exporters import contents
 
     def table(name: str) -> pa.Table:
         return catalog.read(name, run=run)

@@ -10,15 +10,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.catalog import Catalog
-from pipeline.catalog.runs import Run
+from pipeline.catalog import Catalog, Run
 from pipeline.errors import ConfigError
-from pipeline.labels.precision import is_enough
-from pipeline.labels.run_precision import estimate_run
-from pipeline.labels.sheet import blank_rows, read_filled
-from pipeline.labels.suggest import suggest_pairs
-from pipeline.labels.verdicts import DIFFERENT, SAME, latest_verdicts
-from pipeline.storage.schemas import LABELS, conform
+from pipeline.labels import (
+    DIFFERENT,
+    SAME,
+    blank_rows,
+    estimate_run,
+    is_enough,
+    latest_verdicts,
+    read_filled,
+    suggest_pairs,
+)
+from pipeline.storage import LABELS, conform
 
 PAIR = ["left_id", "right_id"]
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
@@ -43,7 +47,7 @@ def suggest_labels(catalog: Catalog, run: Run, *, n: int, seed: int, out: Path) 
     Returns:
         rows, why -> count, and whether more labels would move the precision's bound much.
     """
-    from pipeline.outputs.exporters import open_exporter
+    from pipeline.outputs import open_exporter
 
     chosen = format_of(out)
     pairs = catalog.read("pairs", run=run)

@@ -8,12 +8,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.catalog import Catalog, run_decisions as decided
-from pipeline.catalog.retention import prune as prune_catalog
-from pipeline.catalog.run_decisions import Decision
-from pipeline.catalog.runs import Run
-from pipeline.config.outputs import ExportSettings
-from pipeline.config.run import RetentionSettings
+from pipeline.catalog import (
+    Catalog,
+    Decision,
+    Run,
+    prune as prune_catalog,
+    run_decisions as decided,
+)
+from pipeline.config import ExportSettings, RetentionSettings
 from pipeline.nightly.deliver import output_facts, try_exports, try_report
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.catalog import Catalog, Scratch
-from pipeline.config.run import RunConfig
+from pipeline.config import RunConfig
 from pipeline.nightly.stages.ingest import SHARDS, iter_records
 from pipeline.nightly.state.context import RunContext
 

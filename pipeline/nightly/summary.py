@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from pipeline.catalog.registry.judge import RegisteredJudge
+from pipeline.catalog import RegisteredJudge
 from pipeline.errors import PipelineError
-from pipeline.evaluation.drift import drift, histogram
+from pipeline.evaluation import histogram, score_drift
 from pipeline.nightly.gates.check import check_gates
 from pipeline.nightly.gates.gates import gate_rows
 from pipeline.nightly.gates.scorecard import label_metrics
@@ -141,7 +141,7 @@ def _governance_facts(model: RegisteredJudge, facts: dict[str, dict[str, Any]]) 
         # After `gemel calibrate` without test pairs the rates are those at the parent's threshold.
         "measured_at": metrics.get("measured_at"),
         "worst_slices": {name: found["worst_to_best"] for name, found in slices.items()},
-        "drift": drift(metrics["histogram"], tonight),
+        "drift": score_drift(metrics["histogram"], tonight),
         "report": str(model.model.folder / "governance.html"),
     }
 

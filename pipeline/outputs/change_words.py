@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.clustering.events import event_kinds
-from pipeline.outputs.report.members import Row
+from pipeline.clustering import event_kinds
 
 Summary = dict[str, Any]
+Row = dict[str, Any]
 
 CHANGES = 6  # merges, splits and others listed, of each the largest
 RECORDS = 8  # records listed of one change

@@ -129,7 +129,7 @@ def in_review(summary: Summary) -> str:
     return "" if more is None else f"{formats.count(more)} more in clusters for review"
 
 
-def run_facts(summary: Summary) -> list[Fact]:
+def list_run_facts(summary: Summary) -> list[Fact]:
     """The figures of the header, the most asked for first."""
     counts = summary["counts"]
     exact, near = counts["exact_duplicates"], counts["duplicates"]

@@ -1,1 +1,6 @@
 """Paths on disk or in an object store, atomic writes, locks and checksums."""
+
+import lazy_loader
+
+# What other rooms import, by name, is in `__init__.pyi`; each is loaded on first use.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

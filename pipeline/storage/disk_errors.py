@@ -21,7 +21,7 @@ _WORDS = {
 
 
 @contextmanager
-def disk_errors(root: Path, work: Path) -> Iterator[None]:
+def explain_disk_errors(root: Path, work: Path) -> Iterator[None]:
     """Say what a failing disk means for a run.
 
     Args:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from pipeline.config.base import user_cache
+from pipeline.config import user_cache
 from pipeline.errors import CatalogError, PipelineError
 from pipeline.storage.atomic import sync_folder
 

@@ -1,1 +1,6 @@
-"""Fine-tuning the Siamese encoder on labelled pairs; imported when training only."""
+"""Labelled pairs become a trained, calibrated and registered model."""
+
+import lazy_loader
+
+# What other rooms import, by name, is in `__init__.pyi`; each is loaded on first use.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,15 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays import progress
-from pipeline.arrays.aliases import Rows
-from pipeline.arrays.blocks import cosines
-from pipeline.arrays.lookup import as_strings, positions_in
+from pipeline.arrays import Rows, as_strings, cosines, positions_in, progress
 from pipeline.catalog import Catalog
-from pipeline.config.encoders import DistillSettings, SentenceTransformersText
-from pipeline.config.finetune import EncoderTraining, NegativeSettings, TrainConfig
-from pipeline.encoders import Encoder, open_encoder
-from pipeline.encoders.embeddings import missing_hashes
+from pipeline.config import (
+    DistillSettings,
+    EncoderTraining,
+    NegativeSettings,
+    SentenceTransformersText,
+    TrainConfig,
+)
+from pipeline.encoders import Encoder, missing_hashes, open_encoder
 from pipeline.errors import TrainingError
 from pipeline.training.data.corpus import corpus_texts
 from pipeline.training.data.labelled_records import embed_records
@@ -211,7 +212,7 @@ def _embed(config: TrainConfig, settings: DistillSettings, table: pa.Table) -> D
 
 
 def _student(config: TrainConfig, start: Any) -> Encoder:
-    from pipeline.encoders.text.static import StaticTextEncoder
+    from pipeline.encoders import StaticTextEncoder
 
     encoder = open_encoder(start, images=config.images, threads=config.threads)
     if not isinstance(encoder, StaticTextEncoder):

@@ -8,15 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.aliases import Floats
-from pipeline.catalog import Catalog
-from pipeline.catalog.registry.judge import champion_purpose, open_registered
-from pipeline.config.finetune import TrainConfig
-from pipeline.evaluation.calibration.calibration import Calibration
-from pipeline.evaluation.calibration.thresholds import balanced_value
-from pipeline.evaluation.drift import histogram
-from pipeline.evaluation.pair_metrics import evaluate_pairs
-from pipeline.matching.learned import JudgeModel
+from pipeline.arrays import Floats
+from pipeline.catalog import Catalog, champion_purpose, open_registered
+from pipeline.config import TrainConfig
+from pipeline.evaluation import Calibration, balanced_value, evaluate_pairs, histogram
+from pipeline.matching import JudgeModel
 from pipeline.training import steps
 from pipeline.training.data.training_data import LabelledData, modality_of
 from pipeline.training.steps import TrainedEncoderFolder

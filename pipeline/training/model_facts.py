@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.aliases import Flags, Floats, Rows
-from pipeline.config.finetune import TrainConfig
-from pipeline.outputs.governance.report import governance_markdown, governance_report, model_card
+from pipeline.arrays import Flags, Floats, Rows
+from pipeline.config import TrainConfig
+from pipeline.outputs import governance_markdown, governance_report, model_card
 from pipeline.training.data.labelled_records import LabelledRecords
 from pipeline.training.data.training_data import LabelledData
 
@@ -176,7 +176,7 @@ def score_counts(same: Flags, probability: Floats) -> dict[str, list[float]]:
 
 def write_reports(folder: Path, facts: dict[str, Any], version: str) -> None:
     """Write `REPORTS` of one version from the facts of `governance`."""
-    from pipeline.outputs.governance.html import render_governance
+    from pipeline.outputs import render_governance
 
     facts = {**facts, "model": {**facts["model"], "version": version}}
     report = governance_report(facts)

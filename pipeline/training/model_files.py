@@ -8,14 +8,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipeline.catalog.registry.judge import (
-    CALIBRATION,
-    IMAGE_ENCODER,
-    JUDGE,
-    SPLIT,
-    champion_purpose,
-)
-from pipeline.config.finetune import TrainConfig
+from pipeline.catalog import CALIBRATION, IMAGE_ENCODER, JUDGE, SPLIT, champion_purpose
+from pipeline.config import TrainConfig
 from pipeline.training.data.trained_pairs import split_table
 from pipeline.training.data.training_data import LabelledData
 from pipeline.training.held_out import TrainedModel

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.config.finetune import PromotionSettings
+from pipeline.config import PromotionSettings
 from pipeline.errors import ModelError
 
 Facts = Mapping[str, Any]

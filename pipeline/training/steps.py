@@ -1,6 +1,6 @@
 """The steps of a fine-tune from its labels to a fitted judge: Siamese training, evidence, judge.
 
-What follows (calibration, evaluation, registry, gate) is in `pipeline.training.finetune`.
+What follows (calibration, evaluation, registry, gate) is in `pipeline.training.finetuning`.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from pipeline.catalog import Catalog
-from pipeline.config.encoders import (
+from pipeline.config import (
     CharacterCnn,
     CopyDetection,
     SentenceTransformersImage,
     SentenceTransformersText,
     StaticText,
     ToyText,
+    TrainConfig,
 )
-from pipeline.config.finetune import TrainConfig
 from pipeline.encoders import Encoder, open_encoder
 from pipeline.errors import ConfigError
-from pipeline.matching.learned import JudgeModel
+from pipeline.matching import JudgeModel
 from pipeline.training.data.hard_negatives import add_mined
 from pipeline.training.data.labelled_records import LabelledRecords
 from pipeline.training.data.training_data import (
@@ -67,7 +67,7 @@ def train_student(config: TrainConfig) -> TrainConfig:
     student, distill = config.encoder.start, config.encoder.distill
     if not isinstance(student, StaticText):
         return config
-    from pipeline.encoders.text.distilled import distil_student
+    from pipeline.encoders import distil_student
 
     folder = distil_student(student, students=Catalog.of(config).local / "students")
     path = SentenceTransformersText(type="sentence_transformers", path=str(folder))

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.arrays.blocks import cosines
-from pipeline.arrays.kernel import Positions, Vectors
+from pipeline.arrays import Positions, Vectors, cosines
 from pipeline.training.siamese.mining import mine_negatives
 
 

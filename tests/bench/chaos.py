@@ -43,7 +43,7 @@ STAGES = ("ingest", "embed_text", "embed_images", "candidates", "score", "cluste
 # What Python does to the file system, by the names of its audit events.
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree"}
 PRELOADED = [
-    "pipeline.nightly.run",
+    "pipeline.nightly.runner",
     "pipeline.outputs.report.html",
     "pipeline.outputs.report.build",
     "deltalake",
@@ -95,7 +95,7 @@ def one_run(
     """Run once, in a process of its own, and leave the number of steps; the error of a failure."""
     from pipeline.catalog import Tables
     from pipeline.config.run import RunConfig
-    from pipeline.nightly import run as nightly
+    from pipeline.nightly import runner as nightly
 
     limit = disturbed.pop("file_bytes", None)
     steps = Steps(settings["catalog"], **disturbed)

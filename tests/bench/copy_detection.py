@@ -34,7 +34,8 @@ from train_images import recipe
 from pipeline.config.encoders import ImageEncoderConfig
 from pipeline.config.matching import JudgeSettings
 from pipeline.config.sources import ImageSettings
-from pipeline.encoders import Encoder, ImageRef, open_encoder
+from pipeline.encoders import Encoder, ImageRef
+from pipeline.encoders.opening import open_encoder
 from pipeline.evaluation.intervals import share_interval
 from pipeline.evaluation.ranking import Ranking
 from pipeline.matching.default_rules import LogisticRule, image_default

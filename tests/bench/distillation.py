@@ -27,7 +27,7 @@ from pipeline.config.encoders import (
 )
 from pipeline.config.finetune import EncoderTraining
 from pipeline.config.sources import ImageSettings, ParquetSource
-from pipeline.encoders import open_encoder
+from pipeline.encoders.opening import open_encoder
 from pipeline.encoders.text.distilled import distil_student
 from pipeline.training.data.corpus import source_texts
 from pipeline.training.distillation import (

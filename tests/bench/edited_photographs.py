@@ -26,7 +26,7 @@ from train_images import recipe
 from pipeline.catalog import Catalog
 from pipeline.config.run import RunConfig
 from pipeline.encoders import ImageRef
-from pipeline.nightly.run import run
+from pipeline.nightly.runner import run
 from pipeline.training.self_supervised.train import read_training_records
 from pipeline.training.self_supervised.views import split_views
 

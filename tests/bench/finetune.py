@@ -30,7 +30,7 @@ from pipeline.catalog import Catalog
 from pipeline.catalog.registry.judge import open_registered
 from pipeline.config.finetune import TrainConfig
 from pipeline.evaluation import pair_metrics
-from pipeline.training import evaluate, finetune
+from pipeline.training import finetuning, model_evaluation
 
 MAGELLAN = ("Abt-Buy", "DBLP-ACM", "Beer", "iTunes-Amazon", "Fodors-Zagats")
 
@@ -142,11 +142,13 @@ def measured(name: str, task: Task, *, data: Path, out: Path, seed: int) -> dict
     work.mkdir(parents=True)
     config = config_of(name, task, data=data, work=work, seed=seed)
     began = time.perf_counter()
-    summary = finetune.finetune(config)
+    summary = finetuning.finetune(config)
     seconds = time.perf_counter() - began
-    exam = evaluate.evaluation_set(config, split="test")
+    exam = model_evaluation.evaluation_set(config, split="test")
     opened = open_registered(Catalog(config.catalog).models.find(summary["model"]))
-    probability = opened.rule.calibration.calibrator(evaluate.score_set(config, exam, opened))
+    probability = opened.rule.calibration.calibrator(
+        model_evaluation.score_set(config, exam, opened)
+    )
     accept, balanced = opened.rule.accept, summary["balanced"]["threshold"]
     evaluated = pair_metrics.evaluate_pairs(exam.same, probability, accept, exam.sides, seed=seed)
     gain = summary["comparison"]["metrics"]["average_precision"]

@@ -21,7 +21,8 @@ from train_images import recipe
 
 from pipeline.config.encoders import CopyDetection
 from pipeline.config.sources import ImageSettings
-from pipeline.encoders import ImageRef, open_encoder
+from pipeline.encoders import ImageRef
+from pipeline.encoders.opening import open_encoder
 from pipeline.training.self_supervised.train import read_training_records
 from pipeline.training.self_supervised.views import split_views
 

@@ -32,7 +32,8 @@ from real_data import keep
 
 from pipeline.config.encoders import CopyDetection
 from pipeline.config.sources import ImageSettings
-from pipeline.encoders import Encoder, ImageRef, open_encoder
+from pipeline.encoders import Encoder, ImageRef
+from pipeline.encoders.opening import open_encoder
 from pipeline.ingestion.effective_resolution import effective_resolution
 from pipeline.matching.geometry.alignment import align, is_verified
 from pipeline.matching.geometry.keypoints import Keypoints

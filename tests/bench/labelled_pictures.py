@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from real_data import augly_sources, keep
 
 from pipeline.config.finetune import TrainConfig
-from pipeline.training.finetune import finetune
+from pipeline.training.finetuning import finetune
 
 SET = "augly_copies_open"
 MEASURES = ("average_precision", "precision", "recall")

@@ -113,7 +113,7 @@ def _texts_of(records: Any, hashes: Any) -> Any:
 
 
 def _vectors(config: Any, texts: Any) -> Any:
-    from pipeline.encoders import open_encoder
+    from pipeline.encoders.opening import open_encoder
 
     encoder = open_encoder(config.text_encoder, images=config.images, threads=config.threads)
     vectors = np.zeros((len(texts), encoder.dimension), np.float32)
@@ -126,12 +126,12 @@ def _candidates(config: Any, units: Any, texts: Any, vectors: Any) -> Any:
     import pyarrow.compute as pc
 
     from pipeline.candidates.minhash import lexical_pairs
-    from pipeline.candidates.near_pairs import near_pairs
+    from pipeline.candidates.near_pairs import find_near_pairs
     from pipeline.candidates.unit_pairs import propose
     from pipeline.ingestion.records import count_words
 
     settings = config.candidates
-    near = near_pairs(
+    near = find_near_pairs(
         vectors,
         floor=settings.text_floor,
         index=config.index,
@@ -161,7 +161,7 @@ def _links(config: Any, candidates: Any, units: Any, texts: Any, vectors: Any) -
     from pipeline.matching.default_rules import image_default, text_default
     from pipeline.matching.evidence import proposed_by
     from pipeline.matching.judge import DISTINCT, DUPLICATE, Judge
-    from pipeline.matching.score_pairs import BATCH, Contents, score_pairs
+    from pipeline.matching.scoring import BATCH, Contents, score_pairs
 
     judge = Judge(
         text=text_default(config.text_encoder, config.judge).rule,

@@ -32,8 +32,9 @@ from real_data import Report
 
 from pipeline.config.encoders import EfficientNetLite0
 from pipeline.config.sources import ImageSettings
-from pipeline.encoders import ImageRef, open_encoder
+from pipeline.encoders import ImageRef
 from pipeline.encoders.image.efficientnet import gem, load_network
+from pipeline.encoders.opening import open_encoder
 
 SET = "augly_copies_open"
 SIZE, BATCH, DIMENSION = 224, 32, 1280

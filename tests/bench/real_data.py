@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from pipeline.catalog import Catalog
 from pipeline.config.run import RunConfig
-from pipeline.nightly.run import run
+from pipeline.nightly.runner import run
 
 Keys = set[tuple[str, str]]
 

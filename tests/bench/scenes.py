@@ -22,7 +22,7 @@ from real_data import keep
 
 from pipeline.catalog import Catalog
 from pipeline.config.run import RunConfig
-from pipeline.nightly.run import run
+from pipeline.nightly.runner import run
 
 
 def main() -> None:

@@ -91,10 +91,10 @@ def gemel(vectors: np.ndarray, floor: float) -> tuple[np.ndarray, str]:
 
 
 def candidates(vectors: np.ndarray, floor: float) -> tuple[np.ndarray, str]:
-    from pipeline.candidates.near_pairs import near_pairs
+    from pipeline.candidates.near_pairs import find_near_pairs
     from pipeline.config.candidates import CandidateSettings, FaissIndex
 
-    found = near_pairs(
+    found = find_near_pairs(
         vectors, floor=floor, index=FaissIndex(), settings=CandidateSettings(), seed=0
     )
     told = f"{found.description}, {found.crowds.crowded} crowded"

@@ -22,7 +22,7 @@ from train_images import recipe
 from pipeline.config.encoders import CopyDetection
 from pipeline.config.self_supervised import ViewObjective
 from pipeline.config.sources import ImageSettings
-from pipeline.encoders import open_encoder
+from pipeline.encoders.opening import open_encoder
 from pipeline.training.self_supervised.train import train_self_supervised
 
 

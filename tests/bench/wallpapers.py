@@ -20,7 +20,7 @@ from real_data import SETS, keep
 
 from pipeline.catalog import Catalog
 from pipeline.config.run import RunConfig
-from pipeline.nightly.run import run
+from pipeline.nightly.runner import run
 
 SET = "debian_wallpapers"
 

@@ -10,7 +10,7 @@ from flows.cli import image_backends
 from pipeline.catalog import Catalog
 from pipeline.config.encoders import CopyDetection
 from pipeline.config.sources import ImageSettings
-from pipeline.encoders import open_encoder
+from pipeline.encoders.opening import open_encoder
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, assert_never
 
-from pipeline.arrays.blocks import Pairs
-from pipeline.arrays.kernel import Floors, Vectors
-from pipeline.arrays.matrix import Matrix, in_memory
+from pipeline.arrays import Floors, Matrix, Pairs, Vectors, in_memory
 from pipeline.candidates.indexes.checkpoint import Keep, no_checkpoint
-from pipeline.config.candidates import ExactIndex, FaissIndex, IndexConfig
+from pipeline.config import ExactIndex, FaissIndex, IndexConfig
 
 
 class Index(Protocol):

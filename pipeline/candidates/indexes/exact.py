@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.arrays.aliases import Scores
-from pipeline.arrays.blocks import BASE, Pairs, block_hits, exact_pairs, pairs_reaching
-from pipeline.arrays.kernel import Floors, Hits, Vectors, each, fastest
-from pipeline.arrays.matrix import Matrix, tail
+from pipeline.arrays import (
+    BASE,
+    Floors,
+    Hits,
+    Matrix,
+    Pairs,
+    Scores,
+    Vectors,
+    block_hits,
+    each,
+    exact_pairs,
+    fastest,
+    pairs_reaching,
+    tail,
+)
 
 ROWS = 8 * BASE
 

@@ -9,11 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.arrays.aliases import Scores
-from pipeline.arrays.blocks import Pairs, cosines
-from pipeline.arrays.kernel import Floors, Positions, Vectors, each
-from pipeline.arrays.lookup import sorted_unique
-from pipeline.arrays.matrix import Matrix
+from pipeline.arrays import (
+    Floors,
+    Matrix,
+    Pairs,
+    Positions,
+    Scores,
+    Vectors,
+    cosines,
+    each,
+    sorted_unique,
+)
 from pipeline.errors import ConfigError
 
 # Tried where an encoder's dimension is known only once it is loaded: a product quantiser must

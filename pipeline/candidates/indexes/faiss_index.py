@@ -13,16 +13,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.aliases import Scores
-from pipeline.arrays.blocks import BASE, QUERIES, Pairs, exact_pairs, pairs_reaching, settle_hits
-from pipeline.arrays.kernel import Floors, Hits, Positions, Vectors, each, fastest
-from pipeline.arrays.lookup import positions_in_sorted
-from pipeline.arrays.matrix import Matrix, StoredMatrix, has_room
+from pipeline.arrays import (
+    BASE,
+    QUERIES,
+    Floors,
+    Hits,
+    Matrix,
+    Pairs,
+    Positions,
+    Scores,
+    StoredMatrix,
+    Vectors,
+    each,
+    exact_pairs,
+    fastest,
+    has_room,
+    pairs_reaching,
+    positions_in_sorted,
+    settle_hits,
+)
 from pipeline.candidates.indexes.checkpoint import Keep
 from pipeline.candidates.indexes.exact import BruteForce
 from pipeline.candidates.indexes.factory import FactoryIndex
 from pipeline.candidates.indexes.inverted_lists import Probes, assign_lists, train_lists
-from pipeline.config.candidates import FaissIndex
+from pipeline.config import FaissIndex
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,9 +12,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.blocks import Pairs, block_hits, pairs_reaching
-from pipeline.arrays.kernel import FLOAT32, Floors, Positions, Vectors, each, fastest
-from pipeline.arrays.matrix import Matrix
+from pipeline.arrays import (
+    FLOAT32,
+    Floors,
+    Matrix,
+    Pairs,
+    Positions,
+    Vectors,
+    block_hits,
+    each,
+    fastest,
+    pairs_reaching,
+)
 from pipeline.candidates.indexes.checkpoint import Arrays
 
 TRAINING_POINTS_PER_LIST = 48

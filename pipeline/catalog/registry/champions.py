@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pipeline.catalog.registry.version import digest, read_object
 from pipeline.errors import ModelError
-from pipeline.storage.atomic import replace_file
+from pipeline.storage import replace_file
 
 CURRENT, PREVIOUS = "registry.json", "registry.previous.json"
 FORMAT = 1

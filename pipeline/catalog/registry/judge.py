@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.catalog.registry.version import ModelVersion, encoder_settings
-from pipeline.encoders.fingerprint import fingerprint, folder_digest
+from pipeline.encoders import fingerprint_of, folder_digest
 from pipeline.errors import ModelError
-from pipeline.evaluation.calibration.calibration import Calibration
-from pipeline.matching.geometry.verify_pairs import METHOD
-from pipeline.matching.learned import JudgeModel, LearnedRule
+from pipeline.evaluation import Calibration
+from pipeline.matching import GEOMETRY_METHOD, JudgeModel, LearnedRule
 
 JUDGE, CALIBRATION, SPLIT = "judge", "calibration.json", "split.parquet"
 IMAGE_ENCODER = "image_encoder"  # the fact of model.json, and the folder of its files
@@ -60,10 +59,10 @@ def open_registered(model: ModelVersion) -> RegisteredJudge:
         raise ModelError(f"{model.reference} has no {CALIBRATION}: {error.strerror}") from error
     if judge.pictures is not None and IMAGE_ENCODER not in model.facts:
         raise ModelError(f"{model.reference} does not say which encoder sees its pictures")
-    if judge.geometry not in (None, METHOD):
+    if judge.geometry not in (None, GEOMETRY_METHOD):
         raise ModelError(
             f"{model.reference} learned from way {judge.geometry} of laying pictures upon each "
-            f"other, and this is way {METHOD}; fine-tune again"
+            f"other, and this is way {GEOMETRY_METHOD}; fine-tune again"
         )
     calibration = Calibration.from_json(text)
     calibration.require_model(judge_fingerprint(model.facts["encoder_fingerprint"], model.folder))
@@ -72,7 +71,7 @@ def open_registered(model: ModelVersion) -> RegisteredJudge:
 
 def judge_fingerprint(encoder_fingerprint: str, folder: Any) -> str:
     """What a calibration is bound to: the encoder and the judge's files, 16 hex digits."""
-    return fingerprint(encoder=encoder_fingerprint, judge=folder_digest(folder / JUDGE))
+    return fingerprint_of(encoder=encoder_fingerprint, judge=folder_digest(folder / JUDGE))
 
 
 def champion_purpose(purpose: str, modality: str) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.catalog import Catalog
 from pipeline.catalog.registry.champions import current_champions
+from pipeline.catalog.registry.registry import Registry
 
 
-def model_rows(catalog: Catalog) -> list[dict[str, Any]]:
+def model_rows(registry: Registry) -> list[dict[str, Any]]:
     """What `gemel models list` shows, the newest version of each name last, damaged ones too."""
-    registry = catalog.models
     problems = registry.problems()
     stacks = current_champions(registry.history())
     in_use = {stack[-1].after: purpose for purpose, stack in stacks.items() if stack}

@@ -37,7 +37,7 @@ from pipeline.catalog.registry.version import (
     load_version,
 )
 from pipeline.errors import ModelError
-from pipeline.storage.atomic import sync_folder, sync_tree, write_json
+from pipeline.storage import sync_folder, sync_tree, write_json
 
 
 class Registry:

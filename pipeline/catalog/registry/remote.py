@@ -28,9 +28,7 @@ from pipeline.catalog.registry.version import (
     load_version,
 )
 from pipeline.errors import HeldLockError, ModelError
-from pipeline.storage.lock import check_held, hold
-from pipeline.storage.object_lock import STALE_SECONDS
-from pipeline.storage.place import Place
+from pipeline.storage import STALE_SECONDS, Place, check_held, hold
 
 
 class SharedRegistry(Registry):

@@ -11,8 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.config.encoders import ImageEncoderConfig, TextEncoderConfig
-from pipeline.config.purpose import refused_use
+from pipeline.config import ImageEncoderConfig, TextEncoderConfig, refused_use
 from pipeline.errors import ModelError
 
 MANIFEST = "model.json"

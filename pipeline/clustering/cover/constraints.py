@@ -14,12 +14,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.arrays.aliases import Flags, Rows
-from pipeline.arrays.graph import components
-from pipeline.arrays.lookup import positions_in_sorted
-from pipeline.candidates.content_groups import ContentGroups
+from pipeline.arrays import Flags, Rows, components, positions_in_sorted
+from pipeline.candidates import ContentGroups
 from pipeline.clustering.links import Links
-from pipeline.labels.verdicts import DIFFERENT, RELATED, Verdicts
+from pipeline.labels import DIFFERENT, RELATED, Verdicts
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.sources import ImageSettings
+from pipeline.config import ImageSettings
 from pipeline.encoders.base import Encoded, ImageRef, normalise
 from pipeline.encoders.image.loader import PictureBatch, Pixels, load_pictures
 from pipeline.encoders.runtime import in_threads, single_threaded

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.encoders import CopyDetection
-from pipeline.config.sources import ImageSettings
-from pipeline.encoders.fingerprint import file_digest, fingerprint, require_digest
+from pipeline.config import CopyDetection, ImageSettings
+from pipeline.encoders.fingerprint import file_digest, fingerprint_of, require_digest
 from pipeline.encoders.image.base import PictureEncoder
 from pipeline.encoders.image.copy_weights import FACTS, WEIGHTS, CopyWeights, read_copy_folder
 from pipeline.encoders.image.loader import PREPARED, Pixels
@@ -48,7 +47,7 @@ def open_copy_detection(
         network=_in_torch(folder) if torch else _in_onnxruntime(kept, size, int8=int8),
         image_size=size,
         name=f"{folder.name}{'-int8' if int8 else ''}",
-        fingerprint=fingerprint(
+        fingerprint=fingerprint_of(
             weights=file_digest(folder / WEIGHTS),
             facts=file_digest(folder / FACTS),
             image_size=size,

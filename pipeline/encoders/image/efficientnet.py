@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.encoders import EfficientNetLite0
-from pipeline.config.sources import ImageSettings
-from pipeline.encoders.fingerprint import fingerprint, require_digest
+from pipeline.config import EfficientNetLite0, ImageSettings
+from pipeline.encoders.fingerprint import fingerprint_of, require_digest
 from pipeline.encoders.image.base import PictureEncoder, standardise
 from pipeline.encoders.image.loader import PREPARED, Pixels
 from pipeline.encoders.runtime import single_threaded
@@ -60,7 +59,7 @@ def open_efficientnet(
         network=_in_torch(model, config) if torch else _in_onnxruntime(model, config),
         image_size=config.image_size,
         name=f"efficientnet-lite0-gem{config.gem_power:g}{'-int8' if int8 else ''}",
-        fingerprint=fingerprint(
+        fingerprint=fingerprint_of(
             weights=SHA256,
             image_size=config.image_size,
             gem=config.gem_power,

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.encoders import OnnxImage, TorchScriptImage
-from pipeline.config.sources import ImageSettings
-from pipeline.encoders.fingerprint import file_digest, fingerprint
+from pipeline.config import ImageSettings, OnnxImage, TorchScriptImage
+from pipeline.encoders.fingerprint import file_digest, fingerprint_of
 from pipeline.encoders.image.base import ROWS, PictureEncoder, standardise
 from pipeline.encoders.image.loader import PREPARED, Pixels
 from pipeline.errors import EncoderError
@@ -36,7 +35,7 @@ def open_network(
         network=network,
         image_size=config.image_size,
         name=Path(config.path).stem,
-        fingerprint=fingerprint(
+        fingerprint=fingerprint_of(
             **{config.type: digest},
             size=config.image_size,
             mean=config.mean,

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.encoders import SentenceTransformersImage
-from pipeline.config.sources import ImageSettings
-from pipeline.encoders.fingerprint import fingerprint, folder_digest
+from pipeline.config import ImageSettings, SentenceTransformersImage
+from pipeline.encoders.fingerprint import fingerprint_of, folder_digest
 from pipeline.encoders.image.base import PictureEncoder
 from pipeline.encoders.image.loader import PREPARED, Pixels
 from pipeline.encoders.model_folder import load_model
@@ -36,7 +35,7 @@ def open_image_folder(
         network=_network(model),
         image_size=size,
         name=folder.name,
-        fingerprint=fingerprint(
+        fingerprint=fingerprint_of(
             files=folder_digest(folder), size=size, prepared=PREPARED, version=1
         ),
         dimension=int(model.get_embedding_dimension()),

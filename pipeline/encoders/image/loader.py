@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.sources import ImageSettings
+from pipeline.config import ImageSettings
 from pipeline.encoders.base import Failure, ImageRef
 
 if TYPE_CHECKING:
@@ -87,8 +87,7 @@ def read_picture(ref: ImageRef, *, size: int, settings: ImageSettings) -> Image:
     Raises:
         ImageError: it cannot be read or decoded.
     """
-    from pipeline.ingestion.decoding import image_reader
-    from pipeline.ingestion.images import decode
+    from pipeline.ingestion import decode, image_reader
 
     data = ref.data
     if data is None:
@@ -98,7 +97,7 @@ def read_picture(ref: ImageRef, *, size: int, settings: ImageSettings) -> Image:
 
 
 def _load(ref: ImageRef, *, size: int, settings: ImageSettings) -> LoadResult:
-    from pipeline.ingestion.images import ImageError
+    from pipeline.ingestion import ImageError
 
     try:
         return prepare_picture(read_picture(ref, size=size, settings=settings), size=size)
@@ -122,7 +121,7 @@ def _load_pooled(
     chunks: Iterable[list[ImageRef]], *, work: Work, workers: int
 ) -> Iterator[LoadResult]:
     """Keep every worker busy with a bounded number of chunks in flight."""
-    from pipeline.ingestion.decoding import start_pool
+    from pipeline.ingestion import start_pool
 
     pool = start_pool(workers)
     waiting: deque[tuple[list[ImageRef], Future[list[LoadResult]]]] = deque()
@@ -148,7 +147,7 @@ def _load_pooled(
 
 def _one_by_one(refs: Sequence[ImageRef], *, work: Work) -> Iterator[LoadResult]:
     """Load each picture in a process it may kill."""
-    from pipeline.ingestion.decoding import start_pool
+    from pipeline.ingestion import start_pool
 
     for ref in refs:
         with start_pool(1) as pool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.encoders.fingerprint import fingerprint
+from pipeline.encoders.fingerprint import fingerprint_of
 from pipeline.encoders.image.base import PictureEncoder
 from pipeline.encoders.image.loader import Pixels
 
@@ -40,6 +40,6 @@ def open_turned(encoder: PictureEncoder) -> PictureEncoder:
         encoder,
         network=network,
         name=f"{encoder.name}, turned and mirrored",
-        fingerprint=fingerprint(of=encoder.fingerprint, orientations=OTHERS),
+        fingerprint=fingerprint_of(of=encoder.fingerprint, orientations=OTHERS),
         dimension=OTHERS * encoder.dimension,
     )

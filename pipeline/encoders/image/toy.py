@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.encoders import ToyImage
-from pipeline.config.sources import ImageSettings
-from pipeline.encoders.fingerprint import fingerprint
+from pipeline.config import ImageSettings, ToyImage
+from pipeline.encoders.fingerprint import fingerprint_of
 from pipeline.encoders.image.base import PictureEncoder
 from pipeline.encoders.image.loader import PREPARED, Pixels
 
@@ -28,7 +27,7 @@ def open_toy_image(config: ToyImage, *, images: ImageSettings) -> PictureEncoder
         network=luminance_grid,
         image_size=config.grid,
         name="toy-luminance",
-        fingerprint=fingerprint(
+        fingerprint=fingerprint_of(
             encoder="toy_image", grid=config.grid, prepared=PREPARED, version=1
         ),
         dimension=config.grid**2 + 1,

@@ -12,8 +12,8 @@ from uuid import uuid4
 import numpy as np
 
 from pipeline.arrays import progress
-from pipeline.config.encoders import MiniLmEncoder, StaticText
-from pipeline.encoders.fingerprint import fingerprint, folder_digest
+from pipeline.config import MiniLmEncoder, StaticText
+from pipeline.encoders.fingerprint import fingerprint_of, folder_digest
 from pipeline.encoders.text.static import VERSION, StaticTextEncoder, open_static_folder
 from pipeline.errors import EncoderError
 
@@ -37,7 +37,9 @@ def open_static(config: StaticText, *, students: Path) -> StaticTextEncoder:
 def distil_student(config: StaticText, *, students: Path) -> Path:
     """The folder of a student, made in one step; the teacher's files and the recipe name it."""
     teacher = _teacher_folder(config)
-    key = fingerprint(teacher=folder_digest(teacher), dimension=config.dimension, version=VERSION)
+    key = fingerprint_of(
+        teacher=folder_digest(teacher), dimension=config.dimension, version=VERSION
+    )
     folder = students / key
     if not (folder / "modules.json").exists():
         staging = students / f".{uuid4().hex}.partial"

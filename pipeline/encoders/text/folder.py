@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.encoders import SentenceTransformersText
+from pipeline.config import SentenceTransformersText
 from pipeline.encoders.base import Encoded, Floats32, normalise, text_blocks
-from pipeline.encoders.fingerprint import fingerprint, folder_digest
+from pipeline.encoders.fingerprint import fingerprint_of, folder_digest
 from pipeline.encoders.model_folder import default_prompt, load_model, text_cutter, text_module
 from pipeline.encoders.runtime import in_threads, resolve_dtype
 from pipeline.encoders.windows import Window, WindowCutter
@@ -171,7 +171,7 @@ def open_folder(
         overhead=overhead,
         routed=text_module(model) is not model[0],
         name=name,
-        fingerprint=fingerprint(
+        fingerprint=fingerprint_of(
             files=folder_digest(folder),
             dtype=number,
             limit=cutter.limit if cutter else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.config.encoders import MiniLmEncoder
+from pipeline.config import MiniLmEncoder
 from pipeline.encoders.fingerprint import require_digest
 from pipeline.encoders.text.folder import TextFolderEncoder, open_folder
 from pipeline.encoders.text.static import StaticTextEncoder

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.encoders.base import Encoded, Floats32, normalise, text_blocks
-from pipeline.encoders.fingerprint import fingerprint, folder_digest
+from pipeline.encoders.fingerprint import fingerprint_of, folder_digest
 
 TEXTS = 65_536  # looked up at a time
 WORDS = 500_000  # whose vectors are kept: 500 MB at 256 dimensions
@@ -127,7 +127,7 @@ def open_static_folder(folder: Path, *, name: str, model: Any = None) -> StaticT
         tokenizer=tokenizer,
         wordwise=kind in _WORDWISE and change in _NORMALISERS,
         name=name,
-        fingerprint=fingerprint(files=folder_digest(folder), static=VERSION),
+        fingerprint=fingerprint_of(files=folder_digest(folder), static=VERSION),
     )
 
 

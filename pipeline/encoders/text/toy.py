@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.encoders.base import Encoded, normalise, text_blocks
-from pipeline.encoders.fingerprint import fingerprint
+from pipeline.encoders.fingerprint import fingerprint_of
 
 _BLOCK = 4096
 
@@ -23,7 +23,7 @@ class ToyTextEncoder:
     @property
     def fingerprint(self) -> str:
         """Sixteen hex digits; they change with the dimension."""
-        return fingerprint(encoder="toy", dimension=self.dimension, version=1)
+        return fingerprint_of(encoder="toy", dimension=self.dimension, version=1)
 
     def encode(self, items: Iterable[str]) -> Iterator[Encoded]:
         """Yield unit vectors; a text of white space alone fails as a zero vector."""

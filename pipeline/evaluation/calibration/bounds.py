@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import beta
 
-from pipeline.arrays.aliases import Flags, Floats, Ints
+from pipeline.arrays import Flags, Floats, Ints
 from pipeline.errors import ConfigError
 from pipeline.evaluation.calibration.design_effect import (
     ClusteredSample,

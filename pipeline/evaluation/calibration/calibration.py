@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.aliases import Flags, Floats
+from pipeline.arrays import Flags, Floats
 from pipeline.errors import ConfigError
 from pipeline.evaluation.calibration.calibrator import Calibrator, choose_calibrator
 from pipeline.evaluation.calibration.thresholds import (

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit
 
-from pipeline.arrays.aliases import Flags, Floats
+from pipeline.arrays import Flags, Floats
 from pipeline.errors import ConfigError
 from pipeline.evaluation.reliability import brier, expected_calibration_error, log_loss
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from pipeline.arrays.aliases import Flags, Floats, Ints
+from pipeline.arrays import Flags, Floats, Ints
 
 PRIOR = 10
 

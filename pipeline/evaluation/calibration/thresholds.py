@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import expit, logit
 
-from pipeline.arrays.aliases import Flags, Floats, Ints
+from pipeline.arrays import Flags, Floats, Ints
 from pipeline.errors import ConfigError
 from pipeline.evaluation.calibration.bounds import ThresholdScan, lower_bound, test_level
 

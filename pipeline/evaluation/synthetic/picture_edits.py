@@ -322,7 +322,7 @@ def blend(picture: Picture, random: Generator, other: Picture) -> Picture:
 
 
 PictureEdit = Callable[[Picture, Generator, Picture], Picture]
-EDITS: Mapping[str, PictureEdit] = {
+PICTURE_EDITS: Mapping[str, PictureEdit] = {
     edit.__name__: edit
     for edit in (
         crop, centre_square, stretch, shrink, mirror, flip, quarter_turn, rotate, perspective,
@@ -346,7 +346,7 @@ def edit_picture(
     drawn = random.choice(len(names), min(count, len(names)), replace=False)
     done = []
     for name in (names[number] for number in drawn.tolist()):
-        picture = EDITS[name](picture, random, other)
+        picture = PICTURE_EDITS[name](picture, random, other)
         done.append(name)
     return EditedPicture(picture, tuple(done))
 

@@ -91,7 +91,7 @@ def shorten(text: str, random: Generator) -> str:
 
 
 TextEdit = Callable[[str, Generator], str]
-EDITS: Mapping[str, TextEdit] = {
+TEXT_EDITS: Mapping[str, TextEdit] = {
     edit.__name__: edit
     for edit in (
         drop_words, drop_span, swap_words, change_case, mistype, respace, drop_field, shorten,
@@ -113,7 +113,7 @@ def edit_text(
     drawn = random.choice(len(names), min(count, len(names)), replace=False)
     done = []
     for name in (names[number] for number in drawn.tolist()):
-        changed = EDITS[name](text, random)
+        changed = TEXT_EDITS[name](text, random)
         if changed.strip():
             text = changed
             done.append(name)

@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import chi2
 
-from pipeline.arrays.aliases import Floats
-from pipeline.config.matching import SelfCalibrationSettings
+from pipeline.arrays import Floats
+from pipeline.config import SelfCalibrationSettings
 from pipeline.evaluation.calibration.bounds import lower_bound
 from pipeline.evaluation.calibration.score_normalisation import NeighbourhoodLevel
 

@@ -8,13 +8,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from pipeline.config.sources import (
-    CsvSource,
-    ImageFolderSource,
-    JsonlSource,
-    ParquetSource,
-    SourceConfig,
-)
+from pipeline.config import CsvSource, ImageFolderSource, JsonlSource, ParquetSource, SourceConfig
 from pipeline.ingestion.sources.base import Source, SourceBatch
 
 __all__ = ["Source", "SourceBatch", "open_source"]

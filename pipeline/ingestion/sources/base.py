@@ -9,7 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from pipeline.arrays import chunks
-from pipeline.storage.schemas import ROWS
+from pipeline.storage import ROWS
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from pipeline.arrays import chunks
-from pipeline.config.sources import CsvSource
+from pipeline.config import CsvSource
 from pipeline.errors import ConfigError
 from pipeline.ingestion.sources.base import SourceBatch, gather_batches
 from pipeline.ingestion.sources.files import (

@@ -17,10 +17,10 @@ from typing import IO, Any
 import fsspec
 import pyarrow as pa
 
-from pipeline.config.sources import SourceBase
+from pipeline.config import SourceBase
 from pipeline.errors import PipelineError, SourceError
 from pipeline.ingestion.sources.walking import READ_ALREADY, walk
-from pipeline.storage.hints import hint, is_missing_bucket
+from pipeline.storage import hint, is_missing_bucket
 
 _CODECS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 _BUFFER = 1 << 16  # bytes read at a time; as much before the break of a cut file is lost

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.config.sources import ImageFolderSource
+from pipeline.config import ImageFolderSource
 from pipeline.errors import SourceError
 from pipeline.ingestion.sources.base import SourceBatch, gather_batches
 from pipeline.ingestion.sources.files import (
@@ -26,7 +26,7 @@ from pipeline.ingestion.sources.files import (
 )
 from pipeline.ingestion.sources.tabular import reject_rows
 from pipeline.ingestion.sources.walking import NOT_REGULAR, FoundPath, walk
-from pipeline.storage.schemas import ROWS
+from pipeline.storage import ROWS
 
 EXTENSIONS = frozenset(
     {

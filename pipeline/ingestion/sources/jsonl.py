@@ -12,7 +12,7 @@ import orjson
 import pyarrow as pa
 
 from pipeline.arrays import chunks
-from pipeline.config.sources import JsonlSource
+from pipeline.config import JsonlSource
 from pipeline.errors import ConfigError
 from pipeline.ingestion.sources.base import SourceBatch, gather_batches
 from pipeline.ingestion.sources.files import (
@@ -31,7 +31,7 @@ from pipeline.ingestion.sources.tabular import (
     printable_text,
     reject_rows,
 )
-from pipeline.storage.schemas import STRINGS
+from pipeline.storage import STRINGS
 
 _PROBE = 1000  # lines in which `check` looks for the columns
 _LINE_LIMIT = 1 << 26  # bytes; a longer line is no record but a file of another kind

@@ -12,11 +12,11 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config.sources import Columns
+from pipeline.config import Columns
 from pipeline.errors import ConfigError
 from pipeline.ingestion.sources.base import SourceBatch
 from pipeline.ingestion.times import parse_times
-from pipeline.storage.schemas import QUARANTINE, ROWS, STRINGS, WHEN
+from pipeline.storage import QUARANTINE, ROWS, STRINGS, WHEN
 
 RAW_LIMIT = 2000  # characters of a bad row kept for the eye
 _ABSOLUTE = r"^(/|[A-Za-z][A-Za-z0-9+.-]*://)"

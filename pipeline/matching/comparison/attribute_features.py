@@ -17,9 +17,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.kernel import Positions
+from pipeline.arrays import Positions
 from pipeline.errors import ConfigError
-from pipeline.ingestion.times import parse_times
+from pipeline.ingestion import parse_times
 
 Floats = npt.NDArray[np.float32]
 Values = npt.NDArray[np.floating[Any]]

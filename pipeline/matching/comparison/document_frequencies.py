@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy.sparse import csr_matrix
 
-from pipeline.storage.schemas import WORD_COUNTS
+from pipeline.storage import WORD_COUNTS
 
 FEATURES = 1 << 20
 # Learned again when there are this many times as many distinct texts as then, or as few.

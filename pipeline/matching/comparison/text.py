@@ -12,11 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_matrix
 
-from pipeline.arrays.aliases import Scores
-from pipeline.arrays.chunks import chunk_bounds, iter_chunks
-from pipeline.arrays.kernel import Positions
-from pipeline.arrays.lookup import factorize, sorted_unique
-from pipeline.arrays.parallel import map_in_order
+from pipeline.arrays import (
+    Positions,
+    Scores,
+    chunk_bounds,
+    factorize,
+    iter_chunks,
+    map_in_order,
+    sorted_unique,
+)
 from pipeline.matching.comparison.document_frequencies import FEATURES, DocumentFrequencies
 from pipeline.matching.comparison.tokens import PORTION, Letters, Tokens
 from pipeline.matching.comparison.unmatched_words import conflicting_words

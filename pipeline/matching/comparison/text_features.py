@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
-from pipeline.arrays.kernel import Positions
+from pipeline.arrays import Positions
 from pipeline.matching.comparison.attribute_features import AttributeFeatures, column_names
 
 Floats = npt.NDArray[np.float32]

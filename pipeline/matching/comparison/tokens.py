@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays.aliases import Flags
+from pipeline.arrays import Flags
 
 Places = npt.NDArray[np.int64]
 

@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rapidfuzz import fuzz, process
 
-from pipeline.arrays.aliases import Flags
-from pipeline.arrays.chunks import chunk_bounds
+from pipeline.arrays import Flags, chunk_bounds
 from pipeline.matching.comparison.tokens import DIGIT, codes_of, kinds_of, token_spans
 
 Places = npt.NDArray[np.int64]

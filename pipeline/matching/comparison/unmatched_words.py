@@ -18,8 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_matrix
 
-from pipeline.arrays.chunks import chunk_bounds, value_bytes
-from pipeline.arrays.lookup import factorize, positions_in, positions_in_sorted, sorted_unique
+from pipeline.arrays import (
+    chunk_bounds,
+    factorize,
+    positions_in,
+    positions_in_sorted,
+    sorted_unique,
+    value_bytes,
+)
 from pipeline.matching.comparison.tokens import Letters, Tokens, codes_of, token_spans
 from pipeline.matching.comparison.typos import UnmatchedWords, match_spellings
 

@@ -13,18 +13,17 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 from threadpoolctl import threadpool_limits
 
-from pipeline.arrays import progress
-from pipeline.arrays.kernel import Positions
-from pipeline.arrays.parallel import map_in_order
-from pipeline.config.sources import ImageSettings
-from pipeline.encoders import ImageRef
-from pipeline.encoders.image.loader import read_picture
-from pipeline.ingestion.images import ImageError
+from pipeline.arrays import Positions, map_in_order, progress
+from pipeline.config import ImageSettings
+from pipeline.encoders import ImageRef, read_picture
+from pipeline.ingestion import ImageError
 
 if TYPE_CHECKING:
     from pipeline.matching.geometry.keypoints import Keypoints
 
-METHOD = 1  # another way of looking looks at all again, and judges learn anew what it finds
+GEOMETRY_METHOD = (
+    1  # another way of looking looks at all again, and judges learn anew what it finds
+)
 SIZE = 224  # pixels that pictures are read for: half as many again a side, no fewer than 336
 AT_A_TIME = 1024  # pictures of a portion, 150 KB each; those of two portions are in memory
 

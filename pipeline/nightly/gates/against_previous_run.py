@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.config.gates import GateSettings
+from pipeline.config import GateSettings
 from pipeline.nightly.gates.differences import SHOWN, ClusterGrowth, RemovalCounts
 from pipeline.nightly.gates.gates import Gate
 

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.lookup import positions_in
-from pipeline.evaluation.pair_metrics import GoldPairs
-from pipeline.labels.verdicts import DIFFERENT, SAME, latest_verdicts
+from pipeline.arrays import positions_in
+from pipeline.evaluation import GoldPairs
+from pipeline.labels import DIFFERENT, SAME, latest_verdicts
 
 ORIGIN = "audit"
 

@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.catalog.registry.judge import RegisteredJudge, judge_fingerprint
+from pipeline.catalog import RegisteredJudge, judge_fingerprint
 from pipeline.errors import ConfigError
-from pipeline.labels.files import read_labels
+from pipeline.labels import read_labels
 from pipeline.nightly.gates import against_previous_run, differences, gates
 from pipeline.nightly.gates.audit import audit_clusters, audit_pairs
 from pipeline.nightly.gates.gates import Gate, closed_gates

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.outputs.exporters.contents import is_removed
+from pipeline.outputs import is_removed
 
 SHOWN = 5  # clusters named as responsible
 

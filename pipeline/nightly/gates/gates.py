@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.config.gates import GateSettings
+from pipeline.config import GateSettings
 from pipeline.nightly.gates.audit import Audit
 from pipeline.nightly.gates.differences import SHOWN
 

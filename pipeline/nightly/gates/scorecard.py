@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.lookup import positions_in, positions_in_sorted
-from pipeline.evaluation.pair_metrics import GoldPairs, pair_metrics
-from pipeline.labels.files import read_labels
+from pipeline.arrays import positions_in, positions_in_sorted
+from pipeline.evaluation import GoldPairs, measure_pairs
+from pipeline.labels import read_labels
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.run_records import groups_of, record_ids
 
@@ -42,7 +42,7 @@ def label_metrics(context: RunContext, versions: dict[str, int]) -> dict[str, fl
     probability = np.append(pairs["probability"].to_numpy()[order], 0.0)  # -1: no candidate
     same_content = leader[left] == leader[right]
     score = np.where(same_content, 1.0, probability[place])
-    return pair_metrics(
+    return measure_pairs(
         labels,
         left=left,
         right=right,

@@ -15,10 +15,9 @@ import subprocess
 from email.message import EmailMessage
 from typing import Any, assert_never
 
-from pipeline.config.outputs import CommandHook, Email, Notify, Outcome, Webhook
-from pipeline.config.run import RunConfig
+from pipeline.config import CommandHook, Email, Notify, Outcome, RunConfig, Webhook
 from pipeline.errors import ConfigError
-from pipeline.outputs.run_facts import failed_gates, in_short
+from pipeline.outputs import failed_gates, in_short
 
 Summary = dict[str, Any]
 Message = dict[str, Any]

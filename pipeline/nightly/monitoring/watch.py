@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.catalog import Catalog
-from pipeline.config.run import RunConfig
+from pipeline.config import RunConfig
 from pipeline.errors import CatalogError, PipelineError
 from pipeline.nightly.monitoring import run_log
 from pipeline.nightly.monitoring.notify import message_outcome, notify

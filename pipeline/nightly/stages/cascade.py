@@ -9,32 +9,30 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays import progress
-from pipeline.arrays.aliases import Floats
-from pipeline.arrays.blocks import Pairs, cosines
-from pipeline.candidates.cascade import (
+from pipeline.arrays import Floats, Pairs, cosines, progress
+from pipeline.candidates import (
     ALWAYS,
     ASKED,
     PROBE,
+    TEXT,
+    CandidatePairs,
     CascadeThresholds,
+    ContentGroups,
     SampledPairs,
     Strata,
     choose_thresholds,
     doubt_of,
     sample_neighbours,
 )
-from pipeline.candidates.content_groups import ContentGroups
-from pipeline.candidates.unit_pairs import TEXT, CandidatePairs
-from pipeline.config.encoders import CascadeText
-from pipeline.matching.comparison.document_frequencies import OUTGROWN
-from pipeline.matching.comparison.text import TextComparison
-from pipeline.matching.score_pairs import BATCH, score_pairs
-from pipeline.nightly.stages.contents import contents_of, frequencies_of, read_column
+from pipeline.config import CascadeText
+from pipeline.matching import BATCH, OUTGROWN, TextComparison, score_pairs
+from pipeline.nightly.stages.contents import contents_of, frequencies_of
 from pipeline.nightly.stages.embed import embed_asked, meet_teacher
 from pipeline.nightly.stages.score import judge_key
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.previous_run import key_of
 from pipeline.nightly.state.rules import floors_of, make_judge
+from pipeline.nightly.state.run_records import read_column
 
 METHOD = 2  # how floor and margin are chosen; another one chooses anew
 

@@ -11,20 +11,22 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.aliases import Flags
-from pipeline.arrays.lookup import as_strings, positions_in
-from pipeline.catalog.events import retired_ids
-from pipeline.catalog.runs import Run
-from pipeline.clustering.clusters import cluster_tables
-from pipeline.clustering.events import cluster_changes, events
-from pipeline.clustering.lineage import NIGHT, stable_ids
-from pipeline.clustering.links import Links
-from pipeline.clustering.reuse import cluster_touched
+from pipeline.arrays import Flags, as_strings, positions_in
+from pipeline.catalog import Run, retired_ids
+from pipeline.clustering import (
+    NIGHT,
+    Links,
+    cluster_changes,
+    cluster_events,
+    cluster_tables,
+    cluster_touched,
+    stable_ids,
+)
 from pipeline.errors import CatalogError
-from pipeline.labels.verdicts import Verdicts, changed_pairs, no_verdicts, settle_verdicts
+from pipeline.labels import Verdicts, changed_pairs, no_verdicts, settle_verdicts
 from pipeline.nightly.state.context import RunContext, stage
 from pipeline.nightly.state.run_records import groups_of, read_records
-from pipeline.outputs.exporters.contents import is_removed
+from pipeline.outputs import is_removed
 
 COLUMNS = [
     "record_id", "source", "text", "image_width", "image_height", "image_true_side", "timestamp",
@@ -60,7 +62,7 @@ def cluster_records(context: RunContext, links: Links) -> ClusterResult:
     names = stable_ids(before, ids, group, retired=retired_ids(context.catalog, base))
     at = clusters.schema.get_field_index("cluster_id")
     clusters = clusters.set_column(at, clusters.schema.field(at), names)
-    told, ingested = events(before, clusters, run=context.run), context.work.facts("ingest")
+    told, ingested = cluster_events(before, clusters, run=context.run), context.work.facts("ingest")
     changes = {
         "base": context.base,
         "records": {name: ingested[name] for name in ("new", "changed", "deleted")},

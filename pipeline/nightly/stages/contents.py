@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.chunks import combine_large
-from pipeline.arrays.kernel import Positions, Vectors
-from pipeline.arrays.lookup import positions_in_sorted
-from pipeline.candidates.content_groups import ContentGroups, restrict
-from pipeline.matching.comparison.attribute_features import attributes_of
-from pipeline.matching.comparison.document_frequencies import DocumentFrequencies
-from pipeline.matching.comparison.text import TextComparison, words_of
-from pipeline.matching.geometry.verify_pairs import geometry_findings
-from pipeline.matching.learned import JudgeModel, fields_of, learning_for
-from pipeline.matching.score_pairs import Contents, LearnedInputs
+from pipeline.arrays import Positions, Vectors, positions_in_sorted
+from pipeline.candidates import ContentGroups, restrict
+from pipeline.matching import (
+    Contents,
+    DocumentFrequencies,
+    JudgeModel,
+    LearnedInputs,
+    TextComparison,
+    attributes_of,
+    fields_of,
+    geometry_findings,
+    learning_for,
+    words_of,
+)
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.previous_run import frequencies_before
 from pipeline.nightly.state.rules import background_of, models_of
-from pipeline.nightly.state.run_records import read_records
+from pipeline.nightly.state.run_records import Modality, read_column, read_records
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,12 @@ class AlignmentTable:
         return cls(key, len(units.image_hashes), KeptAlignments.of(rows), places)
 
     def verdicts(self, left: Positions, right: Positions) -> npt.NDArray[np.float64]:
-        """See `pipeline.matching.score_pairs.GeometryLookup`."""
+        """See `pipeline.matching.scoring.GeometryLookup`."""
         row = self._rows(left, right)
         return np.where(row >= 0, self.verdict[np.maximum(row, 0)], np.nan)
 
     def edits(self, left: Positions, right: Positions) -> pa.Array:
-        """See `pipeline.matching.score_pairs.GeometryLookup`."""
+        """See `pipeline.matching.scoring.GeometryLookup`."""
         place = self._rows(left, right)
         row = pa.array(np.maximum(place, 0), mask=place < 0)
         turned = pa.array(self.places[left] > self.places[right])
@@ -96,29 +99,6 @@ class AlignmentTable:
         one, other = self.places[left], self.places[right]  # the last is -1, and so is that of -1
         low, high = np.minimum(one, other), np.maximum(one, other)
         return np.where(low >= 0, positions_in_sorted(low * self.count + high, self.key), -1)
-
-
-Modality = Literal["text", "image"]
-
-
-def _records(context: RunContext, columns: list[str]) -> pa.Table:
-    version = context.work.facts("ingest")["versions"]["records"]
-    return context.catalog.tables.read("records", version=version, columns=columns)
-
-
-def read_column(
-    context: RunContext, hashes: pa.Array, *, modality: Modality, column: str
-) -> pa.Array:
-    """A column of the records by content: row i is that of the first record with hash i.
-
-    Strings come as `large_string`: the distinct texts of a run may exceed 2 GB.
-    """
-    key = f"{modality}_hash"
-    records = _records(context, [key, column])
-    place = pc.index_in(hashes, value_set=records[key].combine_chunks())
-    values = combine_large(records[column])
-    del records  # it would be a third copy beside the joined column and the rows taken from it
-    return values.take(place)
 
 
 def contents_of(

@@ -13,21 +13,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays import progress
-from pipeline.arrays.chunks import iter_chunks
-from pipeline.arrays.kernel import Positions
-from pipeline.catalog.vectors import VectorStore
-from pipeline.config.encoders import judged_by, searched_by
-from pipeline.config.sources import ImageSettings
-from pipeline.encoders import Encoder, ImageRef, open_encoder
-from pipeline.encoders.embeddings import gather_vectors, missing_hashes, to_table
-from pipeline.encoders.image.base import PictureEncoder
-from pipeline.encoders.image.orientations import open_turned
+from pipeline.arrays import Positions, iter_chunks, progress
+from pipeline.catalog import VectorStore
+from pipeline.config import ImageSettings, judged_by, searched_by
+from pipeline.encoders import (
+    Encoder,
+    ImageRef,
+    PictureEncoder,
+    gather_vectors,
+    missing_hashes,
+    open_encoder,
+    open_turned,
+    to_table,
+)
 from pipeline.errors import DamagedVectorsError
-from pipeline.nightly.stages.contents import Modality, read_column
 from pipeline.nightly.state.context import RunContext, stage
 from pipeline.nightly.state.pictures import from_paths, from_rows, spool
-from pipeline.nightly.state.run_records import groups_of
+from pipeline.nightly.state.run_records import Modality, groups_of, read_column
 
 # Contents embedded between two writes: what a killed run loses at most.
 SHARD = 8192

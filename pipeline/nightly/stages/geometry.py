@@ -8,16 +8,13 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from pipeline.arrays.blocks import Pairs
-from pipeline.arrays.kernel import Positions
-from pipeline.arrays.lookup import positions_in, positions_in_sorted
-from pipeline.candidates.content_groups import ContentGroups
-from pipeline.candidates.unit_pairs import IMAGE, CandidatePairs
-from pipeline.matching.geometry.verify_pairs import METHOD, PictureSet, align_pairs
+from pipeline.arrays import Pairs, Positions, positions_in, positions_in_sorted
+from pipeline.candidates import IMAGE, CandidatePairs, ContentGroups
+from pipeline.matching import GEOMETRY_METHOD, PictureSet, align_pairs
 from pipeline.nightly.stages.contents import KeptAlignments
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.pictures import PictureReader
-from pipeline.storage.schemas import ALIGNMENTS
+from pipeline.storage import ALIGNMENTS
 
 LOOKED_AT = "looked_at"  # what a run has looked at before its candidates
 
@@ -71,7 +68,7 @@ def _before(context: RunContext) -> pa.Table:
     """What the night before found."""
     run = context.base_run
     noted = run.summary.get("state", {}).get("geometry") if run else None
-    if run is None or not noted or noted["method"] != METHOD:
+    if run is None or not noted or noted["method"] != GEOMETRY_METHOD:
         return ALIGNMENTS.empty_table()
     return context.catalog.read("alignments", run=run)
 

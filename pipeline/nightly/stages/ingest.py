@@ -9,19 +9,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays import progress
-from pipeline.catalog.scratch import Scratch
-from pipeline.config.run import RunConfig
+from pipeline.catalog import Scratch
+from pipeline.config import RunConfig
 from pipeline.errors import CatalogError
-from pipeline.ingestion.decoding import Decoder
-from pipeline.ingestion.delivery import SourceChunk, read_sources
-from pipeline.ingestion.picture_cache import (
+from pipeline.ingestion import (
     DETAILS,
     DETAILS_SCHEMA,
     CachedDecoder,
+    Decoder,
     PictureCache,
     PictureDecoder,
+    SourceChunk,
+    build_records,
+    read_sources,
 )
-from pipeline.ingestion.records import build_records
 from pipeline.nightly.stages.settle import finish_ingest
 from pipeline.nightly.state.context import RunContext, stage
 

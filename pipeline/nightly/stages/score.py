@@ -14,27 +14,22 @@ import numpy.typing as npt
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from pipeline.arrays import progress
-from pipeline.arrays.kernel import Positions
-from pipeline.arrays.parallel import map_in_order
-from pipeline.candidates.content_groups import ContentGroups
-from pipeline.candidates.unit_pairs import CandidatePairs
-from pipeline.matching.comparison.document_frequencies import DocumentFrequencies
-from pipeline.matching.decision_counts import DecisionCounts
-from pipeline.matching.geometry.verify_pairs import METHOD
-from pipeline.matching.judge import Judge
-from pipeline.matching.reuse import (
+from pipeline.arrays import Positions, map_in_order, progress
+from pipeline.candidates import CandidatePairs, ContentGroups
+from pipeline.matching import (
+    BATCH,
     COMPARED,
+    GEOMETRY_METHOD,
+    Contents,
+    DecisionCounts,
+    DocumentFrequencies,
+    Judge,
     compare_records,
     encode_strings,
-    renumber_reasons,
-    reuse_decisions,
-)
-from pipeline.matching.score_pairs import (
-    BATCH,
-    Contents,
     exact_pairs_batch,
     pairs_batch,
+    renumber_reasons,
+    reuse_decisions,
     score_pairs,
 )
 from pipeline.nightly.stages.contents import contents_of, frequencies_of
@@ -43,7 +38,7 @@ from pipeline.nightly.state.context import RunContext, stage
 from pipeline.nightly.state.previous_run import PreviousRun, key_of, known_failures, previous_run
 from pipeline.nightly.state.rules import make_judge
 from pipeline.nightly.state.run_records import groups_of, modalities, read_records, record_ids
-from pipeline.storage.schemas import PAIRS
+from pipeline.storage import PAIRS
 
 # Batches judged side by side at most; each takes some 200 MB.
 WORKERS = 4
@@ -56,7 +51,7 @@ def judge_key(context: RunContext, judge: Judge, frequencies: DocumentFrequencie
     return key_of(
         judge=judge.name, settings=config.judge.model_dump(), min_tokens=config.text.min_tokens,
         min_detail=config.images.min_detail, lexical=config.candidates.lexical.model_dump(),
-        looks=METHOD if config.judge.geometry else None,
+        looks=GEOMETRY_METHOD if config.judge.geometry else None,
         texts=frequencies.texts, counted=counted.hexdigest(),
     )  # fmt: skip
 
@@ -263,7 +258,7 @@ def score(context: RunContext) -> dict[str, Any]:
         "geometry": looked,
         "state": {
             "judge": {"key": key, "texts": frequencies.texts},
-            "geometry": looked and {"method": METHOD},
+            "geometry": looked and {"method": GEOMETRY_METHOD},
         },
         "versions": versions,
     }

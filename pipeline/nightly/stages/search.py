@@ -12,22 +12,28 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.arrays import progress
-from pipeline.arrays.kernel import Positions, Vectors
-from pipeline.arrays.lookup import positions_in_sorted, sorted_unique
-from pipeline.candidates.content_groups import ContentGroups
-from pipeline.candidates.indexes.checkpoint import Arrays, Keep
-from pipeline.candidates.minhash import PERMUTATIONS, band_candidates, jaccards, signatures
-from pipeline.candidates.near_pairs import NearPairs, fresh_rows, near_pairs
-from pipeline.candidates.orientations import turned_pairs
-from pipeline.candidates.reuse import Near, ReusedPairs, reuse_near_pairs
-from pipeline.candidates.unit_pairs import propose
-from pipeline.catalog.vectors import VectorStore
-from pipeline.encoders.embeddings import gather_vectors, missing_hashes
-from pipeline.encoders.fingerprint import fingerprint
+from pipeline.arrays import Positions, Vectors, positions_in_sorted, progress, sorted_unique
+from pipeline.candidates import (
+    PERMUTATIONS,
+    Arrays,
+    ContentGroups,
+    Keep,
+    Near,
+    NearPairs,
+    ReusedPairs,
+    band_candidates,
+    find_near_pairs,
+    fresh_rows,
+    jaccards,
+    propose,
+    reuse_near_pairs,
+    signatures,
+    turned_pairs,
+)
+from pipeline.catalog import VectorStore
+from pipeline.encoders import fingerprint_of, gather_vectors, missing_hashes
 from pipeline.errors import DamagedVectorsError
 from pipeline.nightly.stages.cascade import ask_teacher, choose_cascade, filter_student_pairs
-from pipeline.nightly.stages.contents import Modality, read_column
 from pipeline.nightly.stages.self_calibration import find_thresholds
 from pipeline.nightly.state.context import RunContext, stage
 from pipeline.nightly.state.previous_run import (
@@ -44,8 +50,8 @@ from pipeline.nightly.state.previous_run import (
     reusable_near,
 )
 from pipeline.nightly.state.rules import floors_of
-from pipeline.nightly.state.run_records import groups_of
-from pipeline.storage.schemas import NEAR_PAIRS, vector_schema
+from pipeline.nightly.state.run_records import Modality, groups_of, read_column
+from pipeline.storage import NEAR_PAIRS, vector_schema
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,7 @@ def search_vectors(context: RunContext, modality: Modality, floor: float) -> Sea
     )  # fmt: skip
     carried = _reusable_pairs(context, modality, key, hashes)
     standing = None if isinstance(carried, str) else carried
-    found = near_pairs(
+    found = find_near_pairs(
         vectors,
         floor=floor,
         index=config.index,
@@ -110,7 +116,7 @@ def search_vectors(context: RunContext, modality: Modality, floor: float) -> Sea
         seed=config.seed,
         carried=standing,
         keep=_checkpoints(
-            context, f"{modality}-{fingerprint(search=key, of=hashes_digest(hashes))}"
+            context, f"{modality}-{fingerprint_of(search=key, of=hashes_digest(hashes))}"
         ),
     )
     if "turned" in embedded and found.description:

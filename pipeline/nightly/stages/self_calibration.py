@@ -10,20 +10,25 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays import progress
-from pipeline.arrays.aliases import Floats
-from pipeline.arrays.blocks import cosines
-from pipeline.arrays.kernel import FLOAT32, Positions, Vectors
-from pipeline.arrays.matrix import Matrix, in_memory
-from pipeline.candidates.content_groups import ContentGroups
+from pipeline.arrays import (
+    FLOAT32,
+    Floats,
+    Matrix,
+    Positions,
+    Vectors,
+    cosines,
+    in_memory,
+    progress,
+)
+from pipeline.candidates import ContentGroups
 from pipeline.errors import ConfigError
-from pipeline.evaluation.calibration.score_normalisation import NeighbourhoodLevel
-from pipeline.evaluation.synthetic.thresholds import (
+from pipeline.evaluation import (
     LEVELS,
     NEARER,
     SKIPPED,
     UNKNOWN,
     Kinds,
+    NeighbourhoodLevel,
     SyntheticRule,
     SyntheticSample,
     UnreachableError,
@@ -31,8 +36,7 @@ from pipeline.evaluation.synthetic.thresholds import (
     learn_synthetic_rule,
     normalise_with,
 )
-from pipeline.matching.comparison.document_frequencies import OUTGROWN
-from pipeline.matching.default_rules import default_of
+from pipeline.matching import OUTGROWN, default_of
 from pipeline.nightly.stages.embed import open_cached
 from pipeline.nightly.stages.synthetic_copies import (
     copy_pictures,
@@ -43,7 +47,7 @@ from pipeline.nightly.stages.synthetic_copies import (
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.previous_run import key_of
 from pipeline.nightly.state.rules import self_calibrated_rule
-from pipeline.storage.schemas import BACKGROUNDS
+from pipeline.storage import BACKGROUNDS
 
 Kind = str  # 'text' or 'image'
 

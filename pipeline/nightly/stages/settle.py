@@ -10,14 +10,19 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.chunks import take_in_batches
+from pipeline.arrays import take_in_batches
 from pipeline.errors import CheckError, SourceError
-from pipeline.ingestion.picture_cache import ENTRIES, keep_pictures
-from pipeline.ingestion.record_changes import RecordDiff, diff_records, stamp_seen
-from pipeline.ingestion.records import drop_duplicate_ids
-from pipeline.labels.files import read_labels, require_known
+from pipeline.ingestion import (
+    ENTRIES,
+    RecordDiff,
+    diff_records,
+    drop_duplicate_ids,
+    keep_pictures,
+    stamp_seen,
+)
+from pipeline.labels import read_labels, require_known
 from pipeline.nightly.state.context import RunContext
-from pipeline.storage.schemas import QUARANTINE, RECORDS, completed
+from pipeline.storage import QUARANTINE, RECORDS, completed
 
 GATHERED_ROWS = 16_384
 WHERE = ("source", "location")  # the order of the quarantine

@@ -10,23 +10,24 @@ import numpy as np
 import pyarrow as pa
 from numpy.random import Generator
 
-from pipeline.arrays.blocks import Pairs
-from pipeline.arrays.kernel import Positions
-from pipeline.arrays.parallel import map_in_order
+from pipeline.arrays import Pairs, Positions, map_in_order
 from pipeline.encoders import ImageRef
-from pipeline.evaluation.synthetic.picture_edits import (
-    EDITS as PICTURE_EDITS,
+from pipeline.evaluation import (
+    COPY,
+    HELD,
+    OTHER,
+    PICTURE_EDITS,
+    TEXT_EDITS,
+    UNKNOWN,
+    Kinds,
     edit_picture as edited_picture,
+    edit_text as edited_text,
 )
-from pipeline.evaluation.synthetic.text_edits import EDITS as TEXT_EDITS, edit_text as edited_text
-from pipeline.evaluation.synthetic.thresholds import COPY, HELD, OTHER, UNKNOWN, Kinds
-from pipeline.matching.comparison.text import TextComparison
-from pipeline.matching.comparison.unmatched_words import allowed_conflicts
-from pipeline.matching.geometry.verify_pairs import decode_for_geometry
-from pipeline.nightly.stages.contents import read_column
+from pipeline.matching import TextComparison, allowed_conflicts, decode_for_geometry
 from pipeline.nightly.stages.geometry import LOOKED_AT, verify_pictures
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.pictures import PictureReader
+from pipeline.nightly.state.run_records import read_column
 
 COPIES = 2  # of each record
 MOST_EDITS = 3  # of one copy

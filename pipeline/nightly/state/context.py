@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.arrays import progress
-from pipeline.arrays.memory import release_memory
-from pipeline.catalog import Catalog, Scratch
-from pipeline.catalog.runs import Run
-from pipeline.config.run import RunConfig
+from pipeline.arrays import progress, release_memory
+from pipeline.catalog import Catalog, Run, Scratch
+from pipeline.config import RunConfig
 from pipeline.nightly.monitoring import run_log
 
 

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.arrays.kernel import Positions
+from pipeline.arrays import Positions
 from pipeline.encoders import ImageRef
-from pipeline.nightly.stages.contents import read_column
 from pipeline.nightly.state.context import RunContext
+from pipeline.nightly.state.run_records import read_column
 
 SPOOLED_ROWS = 64  # encoded pictures out of rows that are in memory at a time
 Spooled = tuple[Path, list[str]]

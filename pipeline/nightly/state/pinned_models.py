@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.catalog import Catalog
-from pipeline.catalog.registry.judge import RegisteredJudge, champion_purpose, open_registered
-from pipeline.catalog.registry.version import ModelVersion
-from pipeline.config.encoders import CascadeText, MiniLmEncoder, SentenceTransformersText, ToyText
-from pipeline.config.run import RunConfig
+from pipeline.catalog import (
+    Catalog,
+    ModelVersion,
+    RegisteredJudge,
+    champion_purpose,
+    open_registered,
+)
+from pipeline.config import CascadeText, MiniLmEncoder, RunConfig, SentenceTransformersText, ToyText
 from pipeline.encoders import open_encoder
 from pipeline.errors import CatalogError, ConfigError, ModelError
-from pipeline.storage.place import Place
+from pipeline.storage import Place
 
 PURPOSE = "deduplication"
 

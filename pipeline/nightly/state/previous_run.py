@@ -11,19 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.aliases import Scores
-from pipeline.arrays.kernel import Positions
-from pipeline.candidates.content_groups import ContentGroups
-from pipeline.candidates.dense_groups import DenseGroups
-from pipeline.candidates.reuse import Near
-from pipeline.catalog.catalog import Catalog
-from pipeline.catalog.runs import Run
-from pipeline.encoders.fingerprint import fingerprint
-from pipeline.matching.comparison.document_frequencies import DocumentFrequencies
-from pipeline.matching.reuse import COMPARED
+from pipeline.arrays import Positions, Scores
+from pipeline.candidates import ContentGroups, DenseGroups, Near
+from pipeline.catalog import Catalog, Run
+from pipeline.encoders import fingerprint_of
+from pipeline.matching import COMPARED, DocumentFrequencies
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.run_records import groups_at, records_at
-from pipeline.storage.schemas import NEAR_PAIRS, RECORDS, completed
+from pipeline.storage import NEAR_PAIRS, RECORDS, completed
 
 Kind = Literal["text", "image", "lexical"]
 # Contents that could not be embedded are tried again each night; more than this many are not kept
@@ -76,7 +71,7 @@ def previous_run(context: RunContext) -> PreviousRun | None:
 
 def key_of(**settings: Any) -> str:
     """Digest of everything that a part of the work depends on beside the records."""
-    return fingerprint(gemel=version("gemel"), **settings)
+    return fingerprint_of(gemel=version("gemel"), **settings)
 
 
 def hashes_digest(hashes: pa.Array) -> str:

@@ -5,22 +5,19 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from pipeline.catalog import Catalog
-from pipeline.catalog.registry.judge import RegisteredJudge, open_registered
-from pipeline.config.encoders import CascadeText, judged_by
-from pipeline.config.run import RunConfig
-from pipeline.encoders.fingerprint import fingerprint
+from pipeline.catalog import Catalog, RegisteredJudge, open_registered
+from pipeline.config import CascadeText, RunConfig, judged_by
+from pipeline.encoders import fingerprint_of
 from pipeline.errors import ConfigError
-from pipeline.evaluation.calibration.score_normalisation import NeighbourhoodLevel
-from pipeline.evaluation.synthetic.thresholds import SyntheticRule, normalise_with
-from pipeline.matching.default_rules import (
+from pipeline.evaluation import NeighbourhoodLevel, SyntheticRule, normalise_with
+from pipeline.matching import (
     DefaultRule,
+    Judge,
     default_of,
     image_default,
     registered_default,
     text_default,
 )
-from pipeline.matching.judge import Judge
 from pipeline.nightly.state.context import RunContext, new_context
 
 
@@ -121,7 +118,9 @@ def make_judge(context: RunContext) -> Judge:
     else:
         names = ["default-judge-1 (uncalibrated)"]
     found = context.work.facts("synthetic").get("kinds", {})
-    names += [f"copies-{kind}-{fingerprint(rule=facts['rule'])}" for kind, facts in found.items()]
+    names += [
+        f"copies-{kind}-{fingerprint_of(rule=facts['rule'])}" for kind, facts in found.items()
+    ]
     return Judge(
         text=rules["text"].rule, image=rules["image"].rule, name="+".join([*names, *prints])
     )

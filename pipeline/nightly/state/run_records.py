@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.chunks import take_in_batches
-from pipeline.candidates.content_groups import ContentGroups, make_groups
+from pipeline.arrays import combine_large, take_in_batches
+from pipeline.candidates import ContentGroups, make_groups
 from pipeline.catalog import Catalog
-from pipeline.ingestion.records import exact_groups
+from pipeline.ingestion import exact_groups
 from pipeline.nightly.state.context import RunContext
+
+Modality = Literal["text", "image"]
 
 GATHERED_ROWS = 65_536
 
@@ -80,3 +83,23 @@ def modalities(context: RunContext) -> dict[str, npt.NDArray[np.bool_]]:
         name: pc.is_valid(hashes[f"{name}_hash"]).to_numpy().astype(bool)
         for name in ("text", "image")
     }
+
+
+def _stored_records(context: RunContext, columns: list[str]) -> pa.Table:
+    version = context.work.facts("ingest")["versions"]["records"]
+    return context.catalog.tables.read("records", version=version, columns=columns)
+
+
+def read_column(
+    context: RunContext, hashes: pa.Array, *, modality: Modality, column: str
+) -> pa.Array:
+    """A column of the records by content: row i is that of the first record with hash i.
+
+    Strings come as `large_string`: the distinct texts of a run may exceed 2 GB.
+    """
+    key = f"{modality}_hash"
+    records = _stored_records(context, [key, column])
+    place = pc.index_in(hashes, value_set=records[key].combine_chunks())
+    values = combine_large(records[column])
+    del records  # it would be a third copy beside the joined column and the rows taken from it
+    return values.take(place)

@@ -7,7 +7,7 @@ from typing import Protocol, assert_never
 
 import pyarrow as pa
 
-from pipeline.config.outputs import ExportSettings, Format
+from pipeline.config import ExportSettings, Format
 from pipeline.errors import ConfigError
 
 
@@ -33,7 +33,7 @@ def check_exports(exports: Iterable[ExportSettings]) -> None:
         ConfigError: a path is a folder, lies below a file or in a folder that is not writable,
             needs a package that is not installed, or is written twice.
     """
-    from pipeline.storage.atomic import writing_obstacle
+    from pipeline.storage import writing_obstacle
 
     seen: set[str] = set()
     wrong = []

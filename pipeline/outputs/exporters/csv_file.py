@@ -9,8 +9,7 @@ import pyarrow.csv as pacsv
 import pyarrow.types as pt
 
 from pipeline.outputs.exporters import cells
-from pipeline.storage.atomic import writing
-from pipeline.storage.csv_cells import escape
+from pipeline.storage import escape, writing
 
 
 class CsvExporter:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from pipeline.outputs.exporters import cells
-from pipeline.storage.atomic import writing
+from pipeline.storage import writing
 
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 

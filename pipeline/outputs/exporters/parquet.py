@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.storage.atomic import writing
+from pipeline.storage import writing
 
 
 class ParquetExporter:

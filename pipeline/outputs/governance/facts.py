@@ -247,7 +247,7 @@ class GovernanceFacts(Facts):
         leaks: `splits.check_leaks`: per kind (records, contents, entities) a count.
         evaluation: on held-out pairs; its errors are the failure rates.
         gate: `pipeline.training.promotion.check_rows`.
-        drift: `train` and `tonight`, as `pipeline.evaluation.drift.drift` takes them.
+        drift: `train` and `tonight`, as `pipeline.evaluation.drift.score_drift` takes them.
         limits: limits of this model, beside those that hold for every one.
     """
 

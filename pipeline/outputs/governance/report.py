@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.evaluation.drift import drift
+from pipeline.evaluation import score_drift
 from pipeline.outputs.governance import results, sections
 from pipeline.outputs.governance.document import clean
 from pipeline.outputs.governance.facts import GovernanceFacts, validate_facts
@@ -36,7 +36,7 @@ def governance_report(facts: Mapping[str, Any]) -> dict[str, Any]:
         PipelineError: a mandatory part is missing, or a value does not fit; names it.
     """
     checked = validate_facts(facts)
-    moved = drift(checked.drift["train"], checked.drift["tonight"]) if checked.drift else None
+    moved = score_drift(checked.drift["train"], checked.drift["tonight"]) if checked.drift else None
     parts = clean(_sections(checked, moved))
     return {
         "format": FORMAT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.config.purpose import REFUSED_PURPOSES
+from pipeline.config import REFUSED_PURPOSES
 from pipeline.outputs import formats
 from pipeline.outputs.governance import figures
 from pipeline.outputs.governance.document import bullets, section, table, text, warning

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from pipeline.config.outputs import ReportSettings
+from pipeline.config import ReportSettings
 from pipeline.outputs import run_facts
 from pipeline.outputs.change_words import changed_ids, choose_changes
 from pipeline.outputs.report import gallery, selection

@@ -29,7 +29,7 @@ def render_report(data: ReportData) -> str:
             run=summary,
             verdict=run_facts.headline(summary),
             failed=run_facts.failed_gates(summary),
-            facts=run_facts.run_facts(summary),
+            facts=run_facts.list_run_facts(summary),
             models=decided_by.model_words(summary),
             labels=run_facts.label_facts(summary),
             changed=changes,

@@ -6,7 +6,7 @@ import base64
 from dataclasses import replace
 from typing import Any
 
-from pipeline.ingestion.effective_resolution import ENLARGED
+from pipeline.ingestion import ENLARGED
 from pipeline.outputs.report.diff import differences, plain_segments
 from pipeline.outputs.report.view import AttributeRow, EvidenceRow, MemberRow
 from pipeline.outputs.visible import make_visible

@@ -15,7 +15,7 @@ from pipeline.outputs.report.view import OverlayPicture
 from pipeline.outputs.visible import make_visible
 
 if TYPE_CHECKING:
-    from pipeline.matching.geometry.pixels import Matrix
+    from pipeline.matching import Matrix
 
 Key = tuple[str, str]
 LEFT_OUT = "overlay left out: the report's size limit is reached"
@@ -128,7 +128,7 @@ def _made(left: bytes, right: bytes, *, transform: Matrix) -> bytes | None:
     """The overlay as a JPEG; None where a preview cannot be read."""
     from PIL import Image
 
-    from pipeline.matching.geometry.describe_edit import overlay_outlines
+    from pipeline.matching import overlay_outlines
 
     try:
         pictures = [Image.open(io.BytesIO(part)).convert("RGB") for part in (left, right)]

@@ -13,11 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays.lookup import as_strings
-from pipeline.config.finetune import TrainConfig
-from pipeline.config.sources import CsvSource, ImageFolderSource, JsonlSource, ParquetSource
-from pipeline.ingestion.records import content_hash, normalise_text
-from pipeline.ingestion.sources import open_source
+from pipeline.arrays import as_strings
+from pipeline.config import CsvSource, ImageFolderSource, JsonlSource, ParquetSource, TrainConfig
+from pipeline.ingestion import content_hash, normalise_text, open_source
 from pipeline.training.data.training_data import LabelledData, read_catalog_records
 
 SHARD = 16_384

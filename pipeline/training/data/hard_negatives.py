@@ -11,10 +11,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.aliases import Rows
-from pipeline.config.finetune import NegativeSettings
-from pipeline.labels.labelled_pairs import SPLITS, LabelledPairs
-from pipeline.labels.read import pair_slice
+from pipeline.arrays import Rows
+from pipeline.config import NegativeSettings
+from pipeline.labels import SPLITS, LabelledPairs, pair_slice
 
 BLOCK = 1024
 

@@ -11,20 +11,32 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays import progress
-from pipeline.arrays.kernel import Positions, Vectors
-from pipeline.candidates.content_groups import ContentGroups, make_groups
-from pipeline.catalog import Catalog, VectorStore
-from pipeline.catalog.registry.judge import RegisteredJudge
-from pipeline.config.sources import ImageSettings
-from pipeline.encoders import Encoder, ImageRef, open_encoder
-from pipeline.encoders.embeddings import gather_vectors, missing_hashes, to_table
-from pipeline.matching.comparison.attribute_features import attributes_of
-from pipeline.matching.comparison.text import TextComparison
-from pipeline.matching.evidence import Evidence
-from pipeline.matching.geometry.verify_pairs import PictureSet, align_pairs, geometry_findings
-from pipeline.matching.learned import JudgeModel, fields_of, learning_for
-from pipeline.matching.score_pairs import Contents, LearnedInputs, evidence_of
+from pipeline.arrays import Positions, Vectors, progress
+from pipeline.candidates import ContentGroups, make_groups
+from pipeline.catalog import Catalog, RegisteredJudge, VectorStore
+from pipeline.config import ImageSettings
+from pipeline.encoders import (
+    Encoder,
+    ImageRef,
+    gather_vectors,
+    missing_hashes,
+    open_encoder,
+    to_table,
+)
+from pipeline.matching import (
+    Contents,
+    Evidence,
+    JudgeModel,
+    LearnedInputs,
+    PictureSet,
+    TextComparison,
+    align_pairs,
+    attributes_of,
+    evidence_of,
+    fields_of,
+    geometry_findings,
+    learning_for,
+)
 
 SHARD = 8192
 NOTHING = np.zeros((0, 1), np.float32)

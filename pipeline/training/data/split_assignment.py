@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
-from pipeline.arrays.aliases import Rows
-from pipeline.arrays.graph import components
+from pipeline.arrays import Rows, components
 
 Shares = npt.NDArray[np.float64]
 

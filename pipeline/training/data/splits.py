@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.aliases import Rows
-from pipeline.arrays.graph import components
-from pipeline.config.finetune import SplitSettings
-from pipeline.ingestion.records import exact_groups
-from pipeline.labels.labelled_pairs import SPLITS, LabelledPairs
+from pipeline.arrays import Rows, components
+from pipeline.config import SplitSettings
+from pipeline.ingestion import exact_groups
+from pipeline.labels import SPLITS, LabelledPairs
 from pipeline.training.data.split_assignment import NONE, SEVERAL, PairGraph, Shares, assign_splits
 
 EXAMPLES = 10

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from pipeline.arrays.aliases import Rows, Words
+from pipeline.arrays import Rows, Words
 from pipeline.errors import ModelError
-from pipeline.labels.labelled_pairs import SPLITS, LabelledPairs
+from pipeline.labels import SPLITS, LabelledPairs
 
 SPLIT_TABLE = pa.schema(
     [

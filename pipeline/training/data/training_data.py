@@ -10,17 +10,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.arrays import progress
-from pipeline.arrays.aliases import Rows
+from pipeline.arrays import Rows, progress
 from pipeline.catalog import Catalog
-from pipeline.config.encoders import CopyDetection, SentenceTransformersImage
-from pipeline.config.finetune import TrainConfig
+from pipeline.config import CopyDetection, SentenceTransformersImage, TrainConfig
 from pipeline.errors import CatalogError
-from pipeline.labels.labelled_pairs import LabelledPairs
-from pipeline.labels.read import read_labelled
-from pipeline.matching.comparison.attribute_features import check_attributes
-from pipeline.matching.head_inputs import Modality
-from pipeline.storage.place import Place
+from pipeline.labels import LabelledPairs, read_labelled
+from pipeline.matching import Modality, check_attributes
+from pipeline.storage import Place
 from pipeline.training.data.labelled_records import LabelledRecords
 from pipeline.training.data.splits import check_leaks, entities, record_splits, split_pairs
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.aliases import Flags, Floats
+from pipeline.arrays import Flags, Floats
 from pipeline.errors import TrainingError
-from pipeline.matching.heads import Blend, Boosted, Head, Network, Networks, Scaler, Similarity
+from pipeline.matching import Blend, Boosted, Head, Network, Networks, Scaler, Similarity
 from pipeline.training.judge.folds import entity_folds
 
 Features = npt.NDArray[np.floating[Any]]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.arrays.aliases import Flags, Rows
-from pipeline.arrays.graph import components
+from pipeline.arrays import Flags, Rows, components
 
 # Components are folds' building blocks while none has more of the pairs than this share of a fold.
 BLOCK = 0.5

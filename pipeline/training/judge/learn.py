@@ -8,22 +8,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.aliases import Floats, Rows
-from pipeline.config.finetune import JudgeTraining
-from pipeline.evaluation.calibration.score_normalisation import NeighbourhoodLevel
-from pipeline.matching.comparison.text_features import learn_weights
-from pipeline.matching.evidence import Evidence
-from pipeline.matching.geometry.verify_pairs import METHOD
-from pipeline.matching.head_inputs import (
+from pipeline.arrays import Floats, Rows
+from pipeline.config import JudgeTraining
+from pipeline.evaluation import NeighbourhoodLevel
+from pipeline.matching import (
     GEOMETRY,
+    GEOMETRY_METHOD,
     PICTURED,
+    Evidence,
+    Fusion,
+    JudgeModel,
     Modality,
+    Similarity,
     assemble,
     extra_columns,
     interactions,
+    learn_weights,
 )
-from pipeline.matching.heads import Similarity
-from pipeline.matching.learned import Fusion, JudgeModel
 from pipeline.training.judge.fit_heads import FittedHead, JudgePairs, fit_head
 
 BACKGROUND_SAMPLE = 4096
@@ -84,7 +85,7 @@ def blank_judge(
         floor=-1.0,
         attributes=learner.settings.attributes,
         pictures=learner.pictures,
-        geometry=METHOD if learner.geometry else None,
+        geometry=GEOMETRY_METHOD if learner.geometry else None,
     )
 
 

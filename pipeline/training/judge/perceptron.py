@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
-from pipeline.matching.heads import HIDDEN_LIMIT, Network, Scaler
+from pipeline.matching import HIDDEN_LIMIT, Network, Scaler
 from pipeline.training.siamese.runtime import quiet_trainer
 
 HIDDEN = 64

@@ -14,13 +14,10 @@ from sklearn.metrics import average_precision_score
 from torch import nn
 from torch.nn import functional
 
-from pipeline.arrays import progress
-from pipeline.arrays.aliases import Rows
-from pipeline.config.self_supervised import ViewLearning
-from pipeline.encoders.copy_network import CopyNetwork
-from pipeline.encoders.image.efficientnet import load_network
-from pipeline.encoders.image.efficientnet_layers import convolutions
-from pipeline.evaluation.ranking import Ranking
+from pipeline.arrays import Rows, progress
+from pipeline.config import ViewLearning
+from pipeline.encoders import CopyNetwork, convolutions, load_network
+from pipeline.evaluation import Ranking
 from pipeline.training.self_supervised.module import TwoViews
 from pipeline.training.self_supervised.scenes import negatives_beside
 from pipeline.training.self_supervised.views import (

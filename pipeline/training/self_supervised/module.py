@@ -15,9 +15,8 @@ from sentence_transformers.util import batch_to_device
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.arrays.aliases import Rows
-from pipeline.arrays.lookup import positions_in_sorted
-from pipeline.config.self_supervised import ViewLearning
+from pipeline.arrays import Rows, positions_in_sorted
+from pipeline.config import ViewLearning
 from pipeline.errors import TrainingError
 from pipeline.training.self_supervised.objectives import (
     VectorMemory,

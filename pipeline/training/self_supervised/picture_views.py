@@ -12,11 +12,10 @@ from PIL.Image import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from pipeline.arrays.aliases import Rows
-from pipeline.config.sources import ImageSettings
-from pipeline.encoders.base import ImageRef
-from pipeline.encoders.image.loader import prepare_picture, read_picture
-from pipeline.evaluation.synthetic.picture_edits import edit_picture
+from pipeline.arrays import Rows
+from pipeline.config import ImageSettings
+from pipeline.encoders import ImageRef, prepare_picture, read_picture
+from pipeline.evaluation import edit_picture
 from pipeline.training.self_supervised.views import (
     HEAVY,
     LIGHT,

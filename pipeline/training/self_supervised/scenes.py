@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.arrays.aliases import Rows
-from pipeline.matching.geometry.verify_pairs import PictureSet, align_pairs
+from pipeline.arrays import Rows
+from pipeline.matching import PictureSet, align_pairs
 from pipeline.training.self_supervised.picture_views import Photographs
 from pipeline.training.self_supervised.views import Floats
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from pipeline.evaluation.synthetic.text_edits import edit_text
+from pipeline.evaluation import edit_text
 from pipeline.training.self_supervised.views import (
     HEAVY,
     LIGHT,
@@ -49,7 +49,7 @@ def text_step(
 
 
 def _step(items: list[tuple[int, list[str]]], *, encoder: Any, max_tokens: int) -> ViewStep:
-    from pipeline.encoders.model_folder import default_prompt
+    from pipeline.encoders import default_prompt
 
     texts = [view for _, views in items for view in views]
     features = encoder[0].preprocess(

@@ -12,17 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.arrays import progress
-from pipeline.arrays.aliases import Rows
-from pipeline.config.self_supervised import PictureViewSettings, ViewTrainConfig
-from pipeline.config.sources import SourceConfig
-from pipeline.encoders.base import ImageRef
-from pipeline.encoders.runtime import core_count
+from pipeline.arrays import Rows, progress
+from pipeline.config import PictureViewSettings, SourceConfig, ViewTrainConfig
+from pipeline.encoders import ImageRef, core_count
 from pipeline.errors import ConfigError
-from pipeline.evaluation.synthetic.picture_edits import EDITS as PICTURE_EDITS
-from pipeline.evaluation.synthetic.text_edits import EDITS as TEXT_EDITS
-from pipeline.ingestion.records import content_hash, normalise_text
-from pipeline.ingestion.sources import SourceBatch, open_source
+from pipeline.evaluation import PICTURE_EDITS, TEXT_EDITS
+from pipeline.ingestion import SourceBatch, content_hash, normalise_text, open_source
 
 if TYPE_CHECKING:
     from pipeline.training.self_supervised.picture_views import Photographs
@@ -147,7 +142,7 @@ def _items(
 
 
 def _pictures(config: ViewTrainConfig, material: TrainingRecords, train: Rows, held: Rows) -> Any:
-    from pipeline.encoders.copy_network import CALIBRATED, CopyNetwork
+    from pipeline.encoders import CALIBRATED, CopyNetwork
     from pipeline.training.self_supervised import fit
     from pipeline.training.self_supervised.picture_views import (
         Photographs,
@@ -186,7 +181,7 @@ def _pictures(config: ViewTrainConfig, material: TrainingRecords, train: Rows, h
 
 def _drop_unreadable(photographs: Photographs, size: int) -> Rows:
     """Rows that cannot be decoded."""
-    from pipeline.ingestion.images import ImageError
+    from pipeline.ingestion import ImageError
 
     bad = []
     for row in range(len(photographs.refs)):
@@ -199,8 +194,7 @@ def _drop_unreadable(photographs: Photographs, size: int) -> Rows:
 
 
 def _texts(config: ViewTrainConfig, material: TrainingRecords, train: Rows, held: Rows) -> Any:
-    from pipeline.encoders.model_folder import load_model
-    from pipeline.encoders.text.minilm import verify_folder
+    from pipeline.encoders import load_model, verify_folder
     from pipeline.training.self_supervised import fit
     from pipeline.training.self_supervised.text_views import TextViews, text_step
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from pipeline.arrays.aliases import Rows
+from pipeline.arrays import Rows
 
 Floats = NDArray[np.float32]
 ViewPlace = tuple[int, int]  # epoch and row

@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from safetensors.torch import save_model
 
 from pipeline.arrays import progress
-from pipeline.config.finetune import EncoderTraining
+from pipeline.config import EncoderTraining
 from pipeline.training.siamese.datamodule import PairModule
 from pipeline.training.siamese.module import EpochMetrics, Siamese
 

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 
-from pipeline.arrays.aliases import Rows
-from pipeline.config.finetune import EncoderTraining, NegativeSettings
+from pipeline.arrays import Rows
+from pipeline.config import EncoderTraining, NegativeSettings
 from pipeline.errors import TrainingError
 from pipeline.training.data.hard_negatives import draw
 from pipeline.training.siamese.mining import NOTHING, MinedPairs, mine_negatives

@@ -19,19 +19,19 @@ from typing import Any, assert_never
 
 import numpy as np
 
-from pipeline.config.encoders import (
+from pipeline.config import (
     CharacterCnn,
     CopyDetection,
+    EncoderTraining,
+    ImageSettings,
     MiniLmEncoder,
+    NegativeSettings,
     SentenceTransformersImage,
     SentenceTransformersText,
     StaticText,
     ToyText,
 )
-from pipeline.config.finetune import EncoderTraining, NegativeSettings
-from pipeline.config.sources import ImageSettings
-from pipeline.encoders.base import ImageRef
-from pipeline.encoders.runtime import core_count
+from pipeline.encoders import ImageRef, core_count
 from pipeline.errors import TrainingError
 from pipeline.training.siamese.pairs import PreparedData, TrainingData, drop_pairs, prepare_pairs
 from pipeline.training.siamese.runtime import hardware, library_versions, silence, torch_settings
@@ -234,7 +234,7 @@ class _Run:
 
     def _measure_ranges(self) -> None:
         """Let a copy-detection network know anew what its eight bits must hold."""
-        from pipeline.encoders.copy_network import CALIBRATED, CopyNetwork
+        from pipeline.encoders import CALIBRATED, CopyNetwork
 
         network = self.model[0]
         if isinstance(network, CopyNetwork):
@@ -248,11 +248,11 @@ def _open_start(settings: EncoderTraining) -> tuple[Any, Path]:
     Raises:
         TrainingError: it has no weights to train.
     """
-    from pipeline.encoders.model_folder import load_model
+    from pipeline.encoders import load_model
 
     match settings.start:
         case MiniLmEncoder():
-            from pipeline.encoders.text.minilm import verify_folder
+            from pipeline.encoders import verify_folder
 
             folder = verify_folder()
         case SentenceTransformersText(path=path) | SentenceTransformersImage(path=path):
@@ -260,8 +260,7 @@ def _open_start(settings: EncoderTraining) -> tuple[Any, Path]:
         case CopyDetection(path=path, image_size=size):
             from sentence_transformers import SentenceTransformer
 
-            from pipeline.encoders.copy_network import CopyNetwork
-            from pipeline.encoders.image.copy_detection import shipped_folder
+            from pipeline.encoders import CopyNetwork, shipped_folder
 
             folder = Path(path) if path else shipped_folder()
             network = CopyNetwork.load(str(folder))

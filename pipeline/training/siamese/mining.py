@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.arrays.blocks import cosines
-from pipeline.arrays.kernel import Positions, Vectors
-from pipeline.candidates.indexes import Index, build_index
-from pipeline.config.candidates import FaissIndex
+from pipeline.arrays import Positions, Vectors, cosines
+from pipeline.candidates import Index, build_index
+from pipeline.config import FaissIndex
 
 _SAMPLE = 256
 _HITS = 1 << 22  # anchors are searched in blocks that cannot have more, which bounds memory

@@ -17,8 +17,8 @@ from sentence_transformers.util import batch_to_device
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.arrays.aliases import Rows
-from pipeline.config.finetune import EncoderTraining
+from pipeline.arrays import Rows
+from pipeline.config import EncoderTraining
 from pipeline.errors import TrainingError
 from pipeline.training.siamese.datamodule import Step
 from pipeline.training.siamese.objectives import StepLabels, build_objective

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.config.finetune import Objective
+from pipeline.config import Objective
 
 
 @dataclass(frozen=True)

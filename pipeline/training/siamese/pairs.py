@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.arrays.aliases import Rows
-from pipeline.encoders.base import ImageRef
+from pipeline.arrays import Rows
+from pipeline.encoders import ImageRef
 from pipeline.errors import TrainingError
 
 Grades = NDArray[np.float64]

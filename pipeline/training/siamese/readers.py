@@ -10,13 +10,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.arrays.aliases import Rows
-from pipeline.config.sources import ImageSettings
-from pipeline.encoders.base import ImageRef
-from pipeline.encoders.image.folder import input_size
-from pipeline.encoders.image.loader import load_pictures
-from pipeline.encoders.model_folder import default_prompt, text_cutter, text_module
-from pipeline.encoders.windows import WindowCutter
+from pipeline.arrays import Rows
+from pipeline.config import ImageSettings
+from pipeline.encoders import (
+    ImageRef,
+    WindowCutter,
+    default_prompt,
+    input_size,
+    load_pictures,
+    text_cutter,
+    text_module,
+)
 from pipeline.errors import TrainingError
 
 _TEXTS = 4096  # tokenised at a time

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pytorch_lightning as lightning
 
-from pipeline.encoders.runtime import has_native_bfloat16
+from pipeline.encoders import has_native_bfloat16
 
 # Lightning's advice on workers and devices; what concerns the user is in our own facts.
 for _name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning.fabric"):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.config.finetune import EncoderTraining, NegativeSettings
+from pipeline.config import EncoderTraining, NegativeSettings
 from pipeline.training.siamese.pairs import PreparedData
 
 

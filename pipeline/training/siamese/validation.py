@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.arrays.aliases import Rows
-from pipeline.config.finetune import Objective
+from pipeline.arrays import Rows
+from pipeline.config import Objective
 from pipeline.training.siamese.objectives import Loss, StepLabels
 from pipeline.training.siamese.pairs import TrainingPairs
 

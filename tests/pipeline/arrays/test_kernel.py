@@ -7,7 +7,7 @@ from pipeline.arrays.blocks import block_hits, cosines
 from pipeline.arrays.kernel import BFLOAT16, FLOAT32, Kernel
 from pipeline.candidates import near_pairs as candidates
 from pipeline.candidates.indexes.checkpoint import Arrays
-from pipeline.candidates.near_pairs import near_pairs
+from pipeline.candidates.near_pairs import find_near_pairs
 from pipeline.config.candidates import CandidateSettings, ExactIndex, FaissIndex, IndexConfig
 
 
@@ -68,7 +68,7 @@ def test_the_pairs_do_not_depend_on_the_kernel(
     for kernel in (FLOAT32, BFLOAT16):
         for module in (candidates, exact, faiss_index):
             monkeypatch.setattr(module, "fastest", lambda kernel=kernel: kernel)
-        pairs = near_pairs(
+        pairs = find_near_pairs(
             vectors,
             floor=0.9,
             index=FaissIndex(exact_below=exact_below),
@@ -103,7 +103,7 @@ def test_a_search_that_was_stopped_makes_no_piece_again(index: IndexConfig) -> N
                 kept[name] = make()
             return kept[name]
 
-        found = near_pairs(
+        found = find_near_pairs(
             vectors, floor=0.98, index=index, settings=CandidateSettings(), seed=0, keep=keep
         )
         return np.stack([found.left, found.right])

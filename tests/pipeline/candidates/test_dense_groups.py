@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 from pipeline.arrays.blocks import cosines
 from pipeline.candidates import dense_groups
 from pipeline.candidates.dense_groups import LADDER, DenseGroups, find_dense_groups
-from pipeline.candidates.near_pairs import near_pairs
+from pipeline.candidates.near_pairs import find_near_pairs
 from pipeline.config.candidates import CandidateSettings, ExactIndex, FaissIndex
 
 FLOOR, COSINE = 0.75, 0.95
@@ -106,7 +106,7 @@ def test_pairs_are_those_that_reach_the_lower_floor_and_every_member_with_its_le
     case: tuple[np.ndarray, int],
 ) -> None:
     vectors, crowd = case
-    found = near_pairs(
+    found = find_near_pairs(
         vectors,
         floor=FLOOR,
         index=ExactIndex(type="exact"),
@@ -173,7 +173,9 @@ def test_a_large_crowd_lists_few_pairs_and_records_every_member(spread: float) -
     centre = random.standard_normal((1, 96))
     vectors = unit(centre + spread * random.standard_normal((12_000, 96)))
     chosen = CandidateSettings(crowd=300, crowd_cosine=0.98)
-    found = near_pairs(vectors, floor=0.9, index=ExactIndex(type="exact"), settings=chosen, seed=0)
+    found = find_near_pairs(
+        vectors, floor=0.9, index=ExactIndex(type="exact"), settings=chosen, seed=0
+    )
     assert len(found.left) < 2 * 300 * len(vectors)
     pairs = set(zip(found.left.tolist(), found.right.tolist(), strict=True))
     led = members(found.crowds)
@@ -189,7 +191,9 @@ def test_a_crowd_that_is_all_there_is_has_its_pairs_in_order_and_is_told_of() ->
     random = np.random.default_rng(6)
     vectors = unit(random.standard_normal((1, 16)) + 0.005 * random.standard_normal((400, 16)))
     chosen = CandidateSettings(crowd=100)
-    found = near_pairs(vectors, floor=0.9, index=ExactIndex(type="exact"), settings=chosen, seed=0)
+    found = find_near_pairs(
+        vectors, floor=0.9, index=ExactIndex(type="exact"), settings=chosen, seed=0
+    )
     assert len(found.crowds.member) == 399
     assert (found.left < found.right).all()
     assert (np.diff(found.left * 400 + found.right) > 0).all()
@@ -205,7 +209,7 @@ def test_lists_search_each_row_down_to_its_own_floor_and_without_the_collapsed()
         random.standard_normal((1500, 32)),
     ]
     vectors = unit(random.permutation(np.concatenate(rows)))
-    found = near_pairs(
+    found = find_near_pairs(
         vectors,
         floor=0.8,
         index=FaissIndex(exact_below=0),

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.arrays.blocks import cosines
 from pipeline.candidates.dense_groups import find_dense_groups
-from pipeline.candidates.near_pairs import measure_recall, near_pairs
+from pipeline.candidates.near_pairs import find_near_pairs, measure_recall
 from pipeline.config.candidates import CandidateSettings, ExactIndex
 
 
@@ -36,7 +36,9 @@ def test_crowds_collapse_to_leaders_within_the_stated_cosine(crowd: np.ndarray) 
 
 def test_a_crowd_costs_linear_pairs(crowd: np.ndarray) -> None:
     settings = CandidateSettings(crowd=500, crowd_cosine=0.95, recall_sample=200)
-    found = near_pairs(crowd, floor=0.9, index=ExactIndex(type="exact"), settings=settings, seed=0)
+    found = find_near_pairs(
+        crowd, floor=0.9, index=ExactIndex(type="exact"), settings=settings, seed=0
+    )
     assert len(found.left) < 3 * len(crowd), "quadratic would be 22 million"
     assert (found.left < found.right).all()
     assert len(set(zip(found.left, found.right, strict=True))) == len(found.left)
@@ -70,7 +72,7 @@ def test_recall_counts_what_is_missing() -> None:
 
 
 def test_nothing_to_search_is_not_an_error() -> None:
-    empty = near_pairs(
+    empty = find_near_pairs(
         np.zeros((0, 8), np.float32),
         floor=0.5,
         index=ExactIndex(type="exact"),
@@ -88,7 +90,7 @@ def test_in_a_crowd_the_floor_rises_and_the_nearest_stay() -> None:
     twins = crowd[:100] + 0.01 * random.standard_normal((100, 48))
     vectors = unit(np.concatenate([crowd, twins]))
     settings = CandidateSettings(crowd=300, recall_sample=200)
-    found = near_pairs(
+    found = find_near_pairs(
         vectors, floor=0.7, index=ExactIndex(type="exact"), settings=settings, seed=0
     )
     every = 5100 * 5099 // 2

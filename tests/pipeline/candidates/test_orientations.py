@@ -17,9 +17,10 @@ from pipeline.catalog import Catalog
 from pipeline.config.candidates import ExactIndex
 from pipeline.config.encoders import ToyImage
 from pipeline.config.sources import ImageSettings
-from pipeline.encoders import ImageRef, open_encoder
+from pipeline.encoders import ImageRef
 from pipeline.encoders.image.base import PictureEncoder
 from pipeline.encoders.image.orientations import OTHERS, open_turned, orient
+from pipeline.encoders.opening import open_encoder
 
 from ..matching.test_verify_pairs import config as plain, drawn, save
 

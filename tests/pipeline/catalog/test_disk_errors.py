@@ -14,7 +14,7 @@ from pipeline.catalog import Catalog
 from pipeline.catalog.health import check_catalog
 from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError
-from pipeline.storage.disk_errors import disk_errors
+from pipeline.storage.disk_errors import explain_disk_errors
 
 SCRIPT = """
 import json, sys
@@ -67,7 +67,7 @@ def test_an_error_of_the_disk_is_told_by_whoever_raises_it(tmp_path: Path) -> No
         (OSError(30, "Read-only file system"), "the file system is read-only"),
         (OSError(5, "Input/output error"), "input/output error"),
     ):
-        with pytest.raises(CatalogError, match=words), disk_errors(tmp_path, tmp_path):
+        with pytest.raises(CatalogError, match=words), explain_disk_errors(tmp_path, tmp_path):
             raise error
-    with pytest.raises(ZeroDivisionError), disk_errors(tmp_path, tmp_path):
+    with pytest.raises(ZeroDivisionError), explain_disk_errors(tmp_path, tmp_path):
         raise ZeroDivisionError

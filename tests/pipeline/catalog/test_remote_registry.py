@@ -19,9 +19,9 @@ from pipeline.errors import LostLockError, ModelError
 from pipeline.storage import object_lock
 from pipeline.storage.lock import hold
 from pipeline.storage.place import Place
-from pipeline.training.evaluate import evaluate
-from pipeline.training.finetune import finetune
-from pipeline.training.recalibrate import recalibrate
+from pipeline.training.finetuning import finetune
+from pipeline.training.model_evaluation import evaluate
+from pipeline.training.recalibration import recalibrate
 
 pytest.importorskip("moto", reason="moto is not installed: make install")
 pytest.importorskip("s3fs", reason="s3fs is not installed: make install")

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from pipeline.clustering.events import cluster_changes, events, replay
+from pipeline.clustering.events import cluster_changes, cluster_events, replay
 from pipeline.clustering.lineage import NIGHT, stable_ids
 from pipeline.errors import PipelineError
 
@@ -21,7 +21,7 @@ def mapping(clusters: dict[str, str]) -> pa.Table:
 
 def told(before: dict[str, str], after: dict[str, str]) -> dict[str, tuple[str, str, str]]:
     """Cluster → (event, added, removed)."""
-    rows = events(mapping(before), mapping(after), run="r").to_pylist()
+    rows = cluster_events(mapping(before), mapping(after), run="r").to_pylist()
     assert [row["cluster_id"] for row in rows] == sorted(row["cluster_id"] for row in rows)
     return {
         row["cluster_id"]: (row["event"], "".join(row["added"]), "".join(row["removed"]))
@@ -59,7 +59,8 @@ def test_each_kind_of_event(
 def test_an_event_says_where_records_came_from_and_went_to() -> None:
     before, after = {"X": "abc", "Y": "de"}, {"X": "ab", "Y": "cdef"}
     rows = {
-        r["cluster_id"]: r for r in events(mapping(before), mapping(after), run="n").to_pylist()
+        r["cluster_id"]: r
+        for r in cluster_events(mapping(before), mapping(after), run="n").to_pylist()
     }
     assert (rows["X"]["from_clusters"], rows["X"]["to_clusters"]) == (["X"], ["X", "Y"])
     assert (rows["Y"]["from_clusters"], rows["Y"]["to_clusters"]) == (["X", "Y"], ["Y"])
@@ -84,7 +85,7 @@ def test_replaying_the_events_gives_tonight_exactly(given_nights, random) -> Non
         group = np.unique([owner[r] for r in records], return_inverse=True)[1].astype(np.int64)
         ids = stable_ids(kept, pa.array(records, pa.string()), group, retired=dead)
         after = pa.table({"record_id": pa.array(records, pa.string()), "cluster_id": ids})
-        feed = events(kept.select(["record_id", "cluster_id"]), after, run=str(number))
+        feed = cluster_events(kept.select(["record_id", "cluster_id"]), after, run=str(number))
         rows = feed.to_pylist()
         random.shuffle(rows)
         current = replay(pa.Table.from_pylist(rows, feed.schema), current)
@@ -105,9 +106,9 @@ def test_replaying_the_events_gives_tonight_exactly(given_nights, random) -> Non
 
 def test_events_out_of_order_are_refused() -> None:
     one, two, three = ({"X": members} for members in ("ab", "abc", "abcd"))
-    second = events(mapping(two), mapping(three), run="2")
+    second = cluster_events(mapping(two), mapping(three), run="2")
     with pytest.raises(PipelineError, match="once, in order"):
-        replay(events(mapping(three), mapping(two), run="b"), mapping(one))
+        replay(cluster_events(mapping(three), mapping(two), run="b"), mapping(one))
     done = replay(second, mapping(two))
     with pytest.raises(PipelineError, match="run 2 do not follow"):
         replay(second, done)
@@ -125,7 +126,7 @@ def test_changes_are_told_as_a_person_would() -> None:
         "S": "s",
     }
     after = {"A": "ab", "C": "cdef", "E": "g", "F": "ij", "H": "kl", "G": "mnop", "T": "t"}
-    counts = cluster_changes(events(mapping(before), mapping(after), run="r"))
+    counts = cluster_changes(cluster_events(mapping(before), mapping(after), run="r"))
     assert counts == {
         "new": 1, "grown": 1, "shrunk": 0, "merged": 1, "split": 1, "changed": 0, "dissolved": 1,
     }  # fmt: skip

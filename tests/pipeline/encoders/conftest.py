@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from pipeline.config.sources import ImageSettings
-from pipeline.encoders import ImageRef, open_encoder
+from pipeline.encoders import ImageRef
+from pipeline.encoders.opening import open_encoder
 
 SIZE = 32
 IN_PROCESS = ImageSettings(workers=0)

@@ -12,7 +12,8 @@ from pipeline.catalog import Catalog
 from pipeline.config.encoders import SentenceTransformersImage
 from pipeline.config.run import RunConfig
 from pipeline.config.sources import ImageSettings
-from pipeline.encoders import ImageRef, open_encoder
+from pipeline.encoders import ImageRef
+from pipeline.encoders.opening import open_encoder
 
 from ..matching.test_verify_pairs import drawn
 

@@ -12,7 +12,8 @@ import pytest
 
 from pipeline.config import encoders as settings
 from pipeline.config.sources import ImageSettings
-from pipeline.encoders import ImageRef, open_encoder
+from pipeline.encoders import ImageRef
+from pipeline.encoders.opening import open_encoder
 
 # Per member: its folder or file, other arguments, and a change that must change the fingerprint.
 MEMBERS: dict[str, tuple[str | None, dict[str, Any], dict[str, Any]]] = {

@@ -18,10 +18,11 @@ from PIL import Image
 
 from pipeline.config.encoders import EfficientNetLite0
 from pipeline.config.sources import ImageSettings
-from pipeline.encoders import ImageRef, open_encoder
+from pipeline.encoders import ImageRef
 from pipeline.encoders.image.efficientnet import load_network
 from pipeline.encoders.image.efficientnet_layers import convolutions
 from pipeline.encoders.image.onnx_graph import graph
+from pipeline.encoders.opening import open_encoder
 from pipeline.errors import EncoderError
 from pipeline.sample.pictures import photograph
 

@@ -14,9 +14,10 @@ import pytest
 
 from pipeline.config.encoders import EfficientNetLite0, ToyImage
 from pipeline.config.sources import ImageSettings
-from pipeline.encoders import ImageRef, open_encoder
+from pipeline.encoders import ImageRef
 from pipeline.encoders.image import efficientnet
 from pipeline.encoders.image.loader import load_pictures
+from pipeline.encoders.opening import open_encoder
 from pipeline.errors import EncoderError
 
 

@@ -12,7 +12,7 @@ import pytest
 from pipeline.arrays import progress
 from pipeline.config.encoders import SentenceTransformersText, StaticText
 from pipeline.config.sources import ImageSettings
-from pipeline.encoders import open_encoder
+from pipeline.encoders.opening import open_encoder
 from pipeline.encoders.text import distilled as distilled_, static as room
 from pipeline.encoders.text.distilled import distil_student, open_static
 from pipeline.encoders.text.static import StaticTextEncoder
@@ -142,7 +142,7 @@ def test_a_student_is_fine_tuned_like_any_encoder_and_judges_the_nights(
 ) -> None:
     from pipeline.catalog import Catalog
     from pipeline.config.finetune import TrainConfig
-    from pipeline.training.finetune import finetune
+    from pipeline.training.finetuning import finetune
 
     data = write_offers(tmp_path / "data")
     teacher = {"type": "sentence_transformers", "path": str(bert_folder)}

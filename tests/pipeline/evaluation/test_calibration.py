@@ -15,7 +15,7 @@ from pipeline.evaluation import reliability as reliability_
 from pipeline.evaluation.calibration.calibration import Calibration, calibrate
 from pipeline.evaluation.calibration.calibrator import Calibrator, choose_calibrator
 from pipeline.evaluation.calibration.thresholds import UnreachableTarget
-from pipeline.evaluation.reliability import brier, expected_calibration_error, reliability
+from pipeline.evaluation.reliability import brier, expected_calibration_error, reliability_bins
 
 KINDS = ("isotonic", "platt")
 
@@ -114,12 +114,12 @@ def test_measures_equal_scikit_learn() -> None:
 def test_reliability_by_hand() -> None:
     probability = np.array([0.05, 0.15, 0.15, 0.95, 1.0])
     same = np.array([False, True, False, True, True])
-    rows = reliability(probability, same)
+    rows = reliability_bins(probability, same)
     assert [row["pairs"] for row in rows] == [1, 2, 2]
     assert rows[1] == {"pairs": 2, "probability": pytest.approx(0.15), "same": 0.5}
     by_hand = (1 * 0.05 + 2 * 0.35 + 2 * 0.025) / 5
     assert expected_calibration_error(probability, same, equal="width") == pytest.approx(by_hand)
-    halves = reliability(np.array([0.1] * 5 + [0.9] * 5), np.arange(10) > 5, 2, equal="mass")
+    halves = reliability_bins(np.array([0.1] * 5 + [0.9] * 5), np.arange(10) > 5, 2, equal="mass")
     assert [row["pairs"] for row in halves] == [5, 5]
     _, same, truth = world(20_000)
     for equal in ("mass", "width"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from pipeline.evaluation.cluster_metrics import cluster_metrics
+from pipeline.evaluation.cluster_metrics import measure_clusters
 
 
 def by_hand(cluster: list[int], entity: list[int]) -> dict[str, float]:
@@ -31,7 +31,7 @@ def by_hand(cluster: list[int], entity: list[int]) -> dict[str, float]:
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=25))
 def test_metrics_equal_counting(rows: list[tuple[int, int]]) -> None:
     cluster, entity = [row[0] for row in rows], [row[1] for row in rows]
-    found = cluster_metrics(np.array(cluster), np.array(entity), seed=0, resamples=5)
+    found = measure_clusters(np.array(cluster), np.array(entity), seed=0, resamples=5)
     for name, value in by_hand(cluster, entity).items():
         assert found[name]["value"] == pytest.approx(value), name
 
@@ -43,7 +43,7 @@ def test_intervals_hold_the_value_and_narrow_with_more_entities() -> None:
         cluster = np.where(
             random.random(len(entity)) < 0.2, np.arange(len(entity)) + 10_000, entity
         )
-        return cluster_metrics(cluster, entity, seed=1, resamples=300)["bcubed_f1"]
+        return measure_clusters(cluster, entity, seed=1, resamples=300)["bcubed_f1"]
 
     few, many = f1(30), f1(600)
     assert few["low"] < few["value"] < few["high"]

@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies as st
 from scipy.stats import ks_2samp
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.drift import drift
+from pipeline.evaluation.drift import score_drift
 
 EDGES = [n / 10 for n in range(11)]
 
@@ -19,7 +19,7 @@ def histogram(values):
 @given(st.lists(st.integers(0, 500), min_size=10, max_size=10).filter(any))
 def test_equal_histograms_have_not_moved(counts):
     same = {"edges": EDGES, "counts": counts}
-    found = drift(same, same)
+    found = score_drift(same, same)
     assert found["psi"] == pytest.approx(0)
     assert found["ks"] == 0
     assert found["level"] in ("stable", "too few pairs")
@@ -28,7 +28,7 @@ def test_equal_histograms_have_not_moved(counts):
 def test_against_the_definitions():
     rng = np.random.default_rng(0)
     train, tonight = rng.beta(2, 5, 5000), rng.beta(3, 4, 4000)
-    found = drift(histogram(train), histogram(tonight))
+    found = score_drift(histogram(train), histogram(tonight))
     p, q = (np.array(histogram(v)["counts"]) / len(v) for v in (train, tonight))
     expected = sum((b - a) * np.log(b / a) for a, b in zip(p, q, strict=True) if a and b)
     assert found["psi"] == pytest.approx(expected, rel=0.05)
@@ -41,14 +41,14 @@ def test_against_the_definitions():
 def test_samples_of_one_distribution_are_stable_and_shifted_ones_move():
     rng = np.random.default_rng(1)
     train = histogram(rng.beta(2, 5, 5000))
-    assert drift(train, histogram(rng.beta(2, 5, 3000)))["level"] == "stable"
-    assert drift(train, histogram(rng.beta(2.6, 5, 3000)))["level"] == "moved"
+    assert score_drift(train, histogram(rng.beta(2, 5, 3000)))["level"] == "stable"
+    assert score_drift(train, histogram(rng.beta(2.6, 5, 3000)))["level"] == "moved"
 
 
 @pytest.mark.parametrize("pairs", [0, 1, 40])
 def test_few_pairs_tell_nothing(pairs):
     rng = np.random.default_rng(2)
-    found = drift(histogram(rng.random(1000)), histogram(rng.random(pairs)))
+    found = score_drift(histogram(rng.random(1000)), histogram(rng.random(pairs)))
     assert found["level"] == "too few pairs"
     assert found["pairs"] == pairs
 
@@ -63,9 +63,9 @@ def test_few_pairs_tell_nothing(pairs):
 )
 def test_histograms_that_cannot_be_compared(train, tonight, words):
     with pytest.raises(PipelineError, match=words):
-        drift({"edges": EDGES, "counts": train}, {"edges": EDGES, "counts": tonight})
+        score_drift({"edges": EDGES, "counts": train}, {"edges": EDGES, "counts": tonight})
     with pytest.raises(PipelineError, match="different edges"):
-        drift(
+        score_drift(
             {"edges": EDGES, "counts": [1] * 10},
             {"edges": [n / 5 for n in range(11)], "counts": [1] * 10},
         )

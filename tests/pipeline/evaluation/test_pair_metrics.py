@@ -11,7 +11,12 @@ from sklearn.metrics import average_precision_score, f1_score, precision_score, 
 from pipeline.arrays.lookup import positions_in
 from pipeline.errors import ConfigError
 from pipeline.evaluation.intervals import share_interval
-from pipeline.evaluation.pair_metrics import GoldPairs, compare_models, evaluate_pairs, pair_metrics
+from pipeline.evaluation.pair_metrics import (
+    GoldPairs,
+    compare_models,
+    evaluate_pairs,
+    measure_pairs,
+)
 from pipeline.labels.files import read_labels
 
 
@@ -21,7 +26,7 @@ def test_metrics_equal_scikit_learn() -> None:
     left, right = random.integers(0, 80, 400), random.integers(0, 80, 400)
     same, score = random.random(400) < 0.3, random.random(400).round(2)
     labels = GoldPairs(pa.array([], pa.string()), pa.array([], pa.string()), same)
-    found = pair_metrics(
+    found = measure_pairs(
         labels, left=left, right=right, cluster=cluster, score=score, candidate=score > 0.5
     )
     predicted = cluster[left] == cluster[right]
@@ -38,7 +43,7 @@ def test_unknown_ids_are_counted_and_left_out() -> None:
     rows = positions_in(pa.array(["a", "zzz"]), ids)
     assert rows.tolist() == [0, -1]
     labels = GoldPairs(pa.array(["a", "a"]), pa.array(["b", "zzz"]), np.array([True, True]))
-    found = pair_metrics(
+    found = measure_pairs(
         labels, left=np.array([0, 0]), right=np.array([1, -1]), cluster=np.array([5, 5]),
         score=np.ones(2), candidate=np.ones(2, bool),
     )  # fmt: skip

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from pipeline.evaluation.synthetic.picture_edits import EDITS, edit_picture
+from pipeline.evaluation.synthetic.picture_edits import PICTURE_EDITS, edit_picture
 
 
 def picture(width: int = 90, height: int = 60, seed: int = 0) -> Image.Image:
@@ -18,10 +18,10 @@ OTHER = picture(70, 110, seed=5)
 
 
 def made(name: str, seed: int, given: Image.Image | None = None) -> Image.Image:
-    return EDITS[name](given or picture(), np.random.default_rng(seed), OTHER)
+    return PICTURE_EDITS[name](given or picture(), np.random.default_rng(seed), OTHER)
 
 
-@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize("name", PICTURE_EDITS)
 def test_an_edit_gives_another_picture_decided_by_the_generator(name: str) -> None:
     noise = np.random.default_rng(3).integers(0, 256, (120, 150, 3)).astype(np.uint8)
     before = Image.fromarray(noise)  # full of detail, so that blurring and sharpening show
@@ -39,7 +39,7 @@ def test_an_edit_gives_another_picture_decided_by_the_generator(name: str) -> No
 
 
 @pytest.mark.parametrize("size", [(24, 24), (8, 300), (300, 8), (1, 1)])
-@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize("name", PICTURE_EDITS)
 def test_no_shape_is_too_odd(name: str, size: tuple[int, int]) -> None:
     small = picture(*size)
     for seed in range(3):
@@ -88,7 +88,7 @@ def test_edits_are_drawn_without_repetition_and_named_in_order() -> None:
         random = np.random.default_rng(seed)
         random.choice(len(names), 2, replace=False)
         for name in done.edits:
-            picture_again = EDITS[name](picture_again, random, OTHER)
+            picture_again = PICTURE_EDITS[name](picture_again, random, OTHER)
         assert picture_again.tobytes() == done.picture.tobytes()
     assert len(seen) == 6
     all_of_them = edit_picture(picture(), np.random.default_rng(0), OTHER, names=names, count=9)

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from pipeline.evaluation.synthetic.text_edits import EDITS, edit_text
+from pipeline.evaluation.synthetic.text_edits import TEXT_EDITS, edit_text
 
 TEXT = "title: Alpine Backpack 40 l, blue; brand: Nordvik; description: A light pack for two days"
 
 
 def made(name: str, seed: int, text: str = TEXT) -> str:
-    return EDITS[name](text, np.random.default_rng(seed))
+    return TEXT_EDITS[name](text, np.random.default_rng(seed))
 
 
-@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize("name", TEXT_EDITS)
 def test_an_edit_changes_a_text_as_the_generator_says(name: str) -> None:
     versions = [made(name, seed) for seed in range(20)]
     assert versions == [made(name, seed) for seed in range(20)]
@@ -24,7 +24,7 @@ def test_an_edit_changes_a_text_as_the_generator_says(name: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.text(min_size=1, max_size=40).filter(str.strip), st.integers(0, 99))
 def test_no_text_becomes_empty_or_fails(text: str, seed: int) -> None:
-    found, done = edit_text(text, np.random.default_rng(seed), names=list(EDITS), count=4)
+    found, done = edit_text(text, np.random.default_rng(seed), names=list(TEXT_EDITS), count=4)
     assert found.strip()
     assert len(done) <= 4
     assert len(set(done)) == len(done)
@@ -55,6 +55,6 @@ def test_typos_are_few_and_case_is_all_that_case_changes() -> None:
 
 
 def test_nothing_is_done_when_nothing_is_asked() -> None:
-    assert edit_text(TEXT, np.random.default_rng(0), names=list(EDITS), count=0) == (TEXT, ())
+    assert edit_text(TEXT, np.random.default_rng(0), names=list(TEXT_EDITS), count=0) == (TEXT, ())
     with pytest.raises(KeyError):
         edit_text(TEXT, np.random.default_rng(0), names=["translate"], count=1)

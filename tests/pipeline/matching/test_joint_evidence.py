@@ -19,9 +19,9 @@ from pipeline.catalog.registry.judge import open_registered
 from pipeline.config.finetune import TrainConfig
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
-from pipeline.nightly.check import check
-from pipeline.training.evaluate import evaluate, evaluation_set, score_set
-from pipeline.training.finetune import finetune
+from pipeline.nightly.checks import check
+from pipeline.training.finetuning import finetune
+from pipeline.training.model_evaluation import evaluate, evaluation_set, score_set
 
 ENTITIES = 60
 SENTENCES = (

@@ -16,10 +16,10 @@ from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError, ModelError
 from pipeline.matching.head_inputs import GEOMETRY
 from pipeline.matching.learned import JudgeModel
-from pipeline.nightly.check import check
+from pipeline.nightly.checks import check
 from pipeline.training.data.training_data import labelled_records_of
-from pipeline.training.evaluate import evaluate
-from pipeline.training.finetune import finetune
+from pipeline.training.finetuning import finetune
+from pipeline.training.model_evaluation import evaluate
 
 from .test_verify_pairs import config as plain, drawn, save
 
@@ -127,7 +127,7 @@ def test_a_judge_by_the_cosine_alone_looks_at_nothing_else(folder: Path, tmp_pat
 def test_another_way_of_looking_is_noticed(
     folder: Path, learned: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.catalog.registry.judge.METHOD", 99)
+    monkeypatch.setattr("pipeline.catalog.registry.judge.GEOMETRY_METHOD", 99)
     with pytest.raises(ModelError, match="learned from way 1 of laying pictures"):
         open_registered(Catalog(folder / "catalog").models.find("copies/v0001"))
     facts = json.loads((Path(learned["folder"]) / "judge" / "judge.json").read_text())

@@ -24,7 +24,7 @@ from pipeline.matching.evidence import Evidence
 from pipeline.matching.heads import Network, Networks, Scaler, Similarity
 from pipeline.matching.judge import Judge
 from pipeline.matching.learned import Fusion, JudgeModel, LearnedRule, fields_of, learning_for
-from pipeline.matching.score_pairs import Contents, evidence_of, pairs_batch, score_pairs
+from pipeline.matching.scoring import Contents, evidence_of, pairs_batch, score_pairs
 from pipeline.storage.schemas import RECORDS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -14,7 +14,7 @@ from pipeline.config.run import RunConfig
 from pipeline.encoders.preflight import check_encoder, known_dimension
 from pipeline.errors import CatalogError, ConfigError, EncoderError, PipelineError
 from pipeline.ingestion.sources import open_source
-from pipeline.nightly.check import check
+from pipeline.nightly.checks import check
 
 TEXT = {"text_encoder": {"type": "toy"}, "image_encoder": {"type": "toy_image"}}
 OWN = {"judge": {"text": {"accept": 0.9, "review": 0.8}, "image": {"accept": 0.9, "review": 0.8}}}

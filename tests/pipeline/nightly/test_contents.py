@@ -18,7 +18,7 @@ from pipeline.catalog import Catalog
 from pipeline.config.run import RunConfig
 from pipeline.ingestion.images import decode, pixel_hash
 from pipeline.matching.comparison import text as evidence, unmatched_words
-from pipeline.nightly.stages import contents, embed, ingest, score
+from pipeline.nightly.stages import embed, ingest, score
 from pipeline.nightly.state import pictures, run_records
 from pipeline.nightly.state.context import new_context
 from pipeline.nightly.state.run_records import groups_of
@@ -99,13 +99,13 @@ def test_texts_come_by_hash_with_64_bit_offsets(tmp_path: Path, source: dict[str
     context = new_context(config(tmp_path, source))
     ingest.ingest(context)
     hashes = groups_of(context).text_hashes
-    texts = contents.read_column(context, hashes, modality="text", column="text")
+    texts = run_records.read_column(context, hashes, modality="text", column="text")
     assert texts.type == pa.large_string()
     version = context.work.facts("ingest")["versions"]["records"]
     stored = context.catalog.tables.read("records", version=version)
     by_hash = dict(zip(stored["text_hash"].to_pylist(), stored["text"].to_pylist(), strict=True))
     assert texts.to_pylist() == [by_hash[digest] for digest in hashes.to_pylist()]
-    sizes = contents.read_column(context, hashes, modality="text", column="text_tokens")
+    sizes = run_records.read_column(context, hashes, modality="text", column="text_tokens")
     assert sizes.type == pa.int32()
 
 

@@ -21,7 +21,7 @@ from pipeline.catalog import Catalog
 from pipeline.config.finetune import TrainConfig
 from pipeline.config.run import RunConfig
 from pipeline.storage.schemas import LABELS
-from pipeline.training.finetune import finetune
+from pipeline.training.finetuning import finetune
 
 NAMES = "amber basin cedar delta ember fjord grove haven inlet jetty knoll ledge"
 WORDS = NAMES.split()

@@ -18,7 +18,7 @@ from pipeline.catalog import Catalog
 from pipeline.config.outputs import ExportSettings
 from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError, ConfigError, EncoderError, SourceError
-from pipeline.nightly import deliver, publish, summary as summary_
+from pipeline.nightly import deliver, publication, summary as summary_
 from pipeline.nightly.deliver import write_export
 from pipeline.nightly.stages import ingest, score
 
@@ -177,7 +177,7 @@ def broken(stage: str, error: BaseException) -> Iterator[None]:
         raise error
 
     with pytest.MonkeyPatch.context() as patch:
-        owner = {"ingest": ingest, "score": score, "publish": publish}[stage]
+        owner = {"ingest": ingest, "score": score, "publish": publication}[stage]
         patch.setattr(owner, stage, stop)
         yield
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pipeline.config.run import RunConfig
-from pipeline.nightly.plan import AGAIN, recompute_notice
+from pipeline.nightly.recomputation import AGAIN, recompute_notice
 
 SAME = {"text_encoder": {"type": "toy"}, "judge": {"accept": 0.9}, "name": "a"}
 

@@ -20,7 +20,7 @@ from pipeline.catalog.vectors import VectorStore
 from pipeline.config.run import RunConfig
 from pipeline.encoders.text.toy import ToyTextEncoder
 from pipeline.ingestion import records
-from pipeline.nightly import deliver, publish, run as nightly
+from pipeline.nightly import deliver, publication, runner as nightly
 from pipeline.nightly.stages import cluster, embed, ingest, score, search
 
 STARTED = datetime(2026, 1, 1, 2, tzinfo=UTC)
@@ -80,7 +80,7 @@ def killed(holder: Any, name: str, *, after: int = 1, done: bool = False) -> Ite
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(holder, name, stop)
-        patch.setattr(publish, "record_failure", lambda *_: "failed")
+        patch.setattr(publication, "record_failure", lambda *_: "failed")
         with pytest.raises(Killed):
             yield
 
@@ -107,10 +107,10 @@ POINTS = [
     *[
         (module, name, {})
         for name in STAGES
-        for module in (ingest, embed, search, score, cluster, publish)
+        for module in (ingest, embed, search, score, cluster, publication)
         if name in vars(module) and vars(module)[name].__module__ == module.__name__
     ],
-    (publish, "publish", {"done": True}),
+    (publication, "publish", {"done": True}),
     (search, "verbatim", {}),
     (score, "judge_pairs", {"done": True}),
     (ingest, "build_records", {"after": 3}),

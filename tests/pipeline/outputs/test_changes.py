@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from pipeline.clustering.events import cluster_changes, events
+from pipeline.clustering.events import cluster_changes, cluster_events
 from pipeline.config.outputs import ReportSettings
 from pipeline.outputs.change_words import RECORDS, choose_changes
 from pipeline.outputs.report.build import build_report
@@ -25,7 +25,7 @@ def mapping(clusters: dict[str, str]) -> pa.Table:
 
 @pytest.fixture
 def told():
-    return events(mapping(BEFORE), mapping(AFTER), run="r2")
+    return cluster_events(mapping(BEFORE), mapping(AFTER), run="r2")
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_the_largest_changes_come_with_their_records(told):
     assert (merged.others, split.others) == (("B",), ("N",))
     many = {"A": "ab"}, {"A": "abcdefghijklmnop"}
     heads = mapping(many[1]).append_column("representative", pa.array(["s:b"] * 16))
-    (grown,) = show(events(mapping(many[0]), mapping(many[1]), run="r"), {}, heads)
+    (grown,) = show(cluster_events(mapping(many[0]), mapping(many[1]), run="r"), {}, heads)
     assert (len(grown.moved), grown.hidden) == (1 + RECORDS, 14 - RECORDS)
     assert grown.moved[0].record_id == "s:b"
 

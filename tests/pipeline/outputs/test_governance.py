@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 
 from pipeline.config.purpose import REFUSED_PURPOSES
 from pipeline.errors import PipelineError
-from pipeline.evaluation.drift import drift
+from pipeline.evaluation.drift import score_drift
 from pipeline.outputs.governance.html import render_governance
 from pipeline.outputs.governance.report import governance_markdown, governance_report, model_card
 
@@ -239,7 +239,7 @@ def test_a_leak_is_a_warning():
 def test_drift_is_a_warning_only_when_scores_have_moved():
     calm = {"train": WHOLE["drift"]["train"], "tonight": WHOLE["drift"]["train"]}
     moved, still = governance_report(WHOLE), governance_report(with_facts(drift=calm))
-    assert moved["drift"] == drift(WHOLE["drift"]["train"], WHOLE["drift"]["tonight"])
+    assert moved["drift"] == score_drift(WHOLE["drift"]["train"], WHOLE["drift"]["tonight"])
     assert moved["drift"]["words"] in moved["warnings"]
     assert still["drift"]["words"] not in still["warnings"]
 

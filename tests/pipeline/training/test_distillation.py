@@ -21,7 +21,7 @@ from pipeline.errors import ConfigError, TrainingError
 from pipeline.training.data.corpus import corpus_texts
 from pipeline.training.data.training_data import LabelledData, read_training_data
 from pipeline.training.distillation import agreement, distil
-from pipeline.training.finetune import finetune
+from pipeline.training.finetuning import finetune
 from pipeline.training.steps import train_student
 
 Write = Callable[..., Path]

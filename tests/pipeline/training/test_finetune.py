@@ -24,13 +24,13 @@ from pipeline.encoders.image.copy_detection import shipped_folder
 from pipeline.encoders.image.copy_weights import read_copy_folder
 from pipeline.errors import CatalogError, ConfigError, PipelineError
 from pipeline.evaluation.calibration.thresholds import UnreachableTarget
-from pipeline.nightly.check import check
+from pipeline.nightly.checks import check
 from pipeline.nightly.deliver import write_export
 from pipeline.nightly.labelling import add_labels, suggest_labels
 from pipeline.training.data import training_data
-from pipeline.training.evaluate import evaluate
-from pipeline.training.finetune import finetune
-from pipeline.training.recalibrate import recalibrate
+from pipeline.training.finetuning import finetune
+from pipeline.training.model_evaluation import evaluate
+from pipeline.training.recalibration import recalibrate
 
 Write = Callable[..., Path]
 
@@ -229,7 +229,7 @@ def test_a_target_out_of_reach_registers_nothing(data: Path, tmp_path: Path) -> 
     judge = {"kind": "linear", "target_precision": 0.999, "on_unreachable": "error"}
     with pytest.raises(UnreachableTarget, match=r"0\.\d"):
         finetune(training(data, tmp_path / "catalog", judge=judge))
-    assert model_rows(Catalog(tmp_path / "catalog")) == []
+    assert model_rows(Catalog(tmp_path / "catalog").models) == []
 
 
 def test_trigrams_cannot_be_trained(data: Path, tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_validation_pairs_of_one_class_are_refused(data: Path, tmp_path: Path) -
     config = training(data, tmp_path / "catalog", labels=labels, negatives={"mined": 0})
     with pytest.raises(PipelineError, match="validation pairs are all duplicates"):
         finetune(config)
-    assert model_rows(Catalog(tmp_path / "catalog")) == []
+    assert model_rows(Catalog(tmp_path / "catalog").models) == []
 
 
 def test_the_balanced_rule_accepts_at_the_best_f1_and_says_so(
@@ -346,7 +346,7 @@ def test_a_tampered_model_stops_a_run_before_any_work(
             run(config)
     assert Catalog(promoted).runs() == []
     assert run(nightly(data, promoted, model="none"))["status"] == "published"
-    (row,) = model_rows(Catalog(promoted))
+    (row,) = model_rows(Catalog(promoted).models)
     assert "altered" in row["problem"]
     assert row["champion"]
 
@@ -518,7 +518,7 @@ def test_figures_of_a_new_threshold_are_measured_at_it_or_marked(
     assert metrics["measured_at"]["model"] == "offers/v0001"
     assert sum(metrics["histogram"]["counts"]) == without["pairs"]
     assert "threshold of offers/v0001" in (folder / "card.md").read_text()
-    shown = {row["model"]: row["f1"] for row in model_rows(Catalog(promoted))}
+    shown = {row["model"]: row["f1"] for row in model_rows(Catalog(promoted).models)}
     assert shown["offers/v0003"] is None
     assert shown["offers/v0002"] is not None
     Catalog(promoted).models.promote("offers", "v0003", by="test", reason="to see it run")

@@ -238,7 +238,7 @@ def test_pictures_are_trained_and_broken_ones_counted(
     pictures: Callable[[TrainingData], TrainingData], router_folder: Path,
 ) -> None:  # fmt: skip
     from pipeline.config.sources import ImageSettings
-    from pipeline.encoders import open_encoder
+    from pipeline.encoders.opening import open_encoder
 
     data = pictures(few)
     items = list(data.items)

@@ -12,7 +12,8 @@ from PIL import Image
 from pipeline.config.encoders import CopyDetection
 from pipeline.config.self_supervised import is_view_config, load_view_config
 from pipeline.config.sources import ImageSettings
-from pipeline.encoders import ImageRef, open_encoder
+from pipeline.encoders import ImageRef
+from pipeline.encoders.opening import open_encoder
 from pipeline.errors import ConfigError
 from pipeline.outputs.terminal_models import view_lines
 from pipeline.training.self_supervised.train import read_training_records, train_self_supervised

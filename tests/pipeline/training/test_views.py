@@ -14,8 +14,8 @@ from pipeline.encoders import ImageRef
 from pipeline.encoders.copy_network import CopyNetwork
 from pipeline.encoders.image.efficientnet_layers import Convolution
 from pipeline.encoders.model_folder import load_model
-from pipeline.evaluation.synthetic.picture_edits import EDITS
-from pipeline.evaluation.synthetic.text_edits import EDITS as TEXT_EDITS
+from pipeline.evaluation.synthetic.picture_edits import PICTURE_EDITS
+from pipeline.evaluation.synthetic.text_edits import TEXT_EDITS
 from pipeline.training.self_supervised import fit
 from pipeline.training.self_supervised.picture_views import Photographs, PictureViews, picture_step
 from pipeline.training.self_supervised.text_views import TextViews, text_step
@@ -63,7 +63,7 @@ def photographs(count: int = 24) -> Photographs:
     return Photographs(refs, np.arange(count) // 2, ImageSettings())
 
 
-def data(*, workers: int = 0, edits: tuple[str, ...] = tuple(EDITS)) -> fit.ViewData:
+def data(*, workers: int = 0, edits: tuple[str, ...] = tuple(PICTURE_EDITS)) -> fit.ViewData:
     some = photographs()
     views = PictureViews(some, size=SIZE, seed=3, edits=edits)
     return fit.ViewData(views, picture_step, some.group, workers)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.catalog import Catalog
-from pipeline.catalog.runs import Run
-from pipeline.config.run import RunConfig
+from pipeline.catalog import Catalog, Run
+from pipeline.config import RunConfig
 from pipeline.nightly.state.pinned_models import pin_models
-from pipeline.storage.place import Place
+from pipeline.storage import Place
 
 # Setting → what is computed again when it is another; the rest of a night stays incremental.
 AGAIN = {

@@ -9,18 +9,17 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.arrays import progress
-from pipeline.catalog import Catalog
-from pipeline.catalog.run_decisions import free_name
-from pipeline.config.run import RunConfig
-from pipeline.nightly import deliver, publish
-from pipeline.nightly.check import check
+from pipeline.catalog import Catalog, free_name
+from pipeline.config import RunConfig
+from pipeline.nightly import deliver, publication
+from pipeline.nightly.checks import check
 from pipeline.nightly.monitoring.watch import watching
-from pipeline.nightly.plan import notice_of
+from pipeline.nightly.recomputation import notice_of
 from pipeline.nightly.resume import interruptions, resume_or_start, stopped_after_publish
 from pipeline.nightly.stages import cluster, embed, ingest, score, search
 from pipeline.nightly.state.context import RunContext, new_context
 from pipeline.nightly.state.pinned_models import pin_models
-from pipeline.outputs.exporters import check_exports
+from pipeline.outputs import check_exports
 
 
 def begin(config: RunConfig, *, full: bool = False, started: datetime | None = None) -> RunContext:
@@ -62,7 +61,7 @@ def recording_failure(context: RunContext) -> Iterator[None]:
             yield
     except BaseException as error:
         try:
-            status = publish.record_failure(context, error)
+            status = publication.record_failure(context, error)
             error.add_note(f"recorded as {status}: gemel runs show {context.run}")
         except Exception as second:  # noqa: BLE001 - the first error is the one to see
             error.add_note(f"the failed run could not be recorded: {second}")
@@ -104,7 +103,7 @@ def run(
             search.search(context)
             score.score(context)
             cluster.cluster(context)
-            publish.publish(context)
+            publication.publish(context)
             deliver.report(context)
             deliver.export(context)
             summary = finish(context)

@@ -9,14 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.catalog import Catalog
-from pipeline.catalog.registry.judge import JUDGE, judge_fingerprint
-from pipeline.catalog.registry.version import ModelVersion
-from pipeline.config.finetune import TrainConfig
-from pipeline.encoders.fingerprint import fingerprint
-from pipeline.evaluation.calibration.calibration import calibrate
-from pipeline.evaluation.error_rates import error_rates
-from pipeline.evaluation.pair_metrics import compare_models
+from pipeline.catalog import JUDGE, Catalog, ModelVersion, judge_fingerprint
+from pipeline.config import TrainConfig
+from pipeline.encoders import fingerprint_of
+from pipeline.evaluation import calibrate, compare_models, measure_error_rates
 from pipeline.training import steps
 from pipeline.training.data.training_data import LabelledData, read_training_data
 from pipeline.training.distillation import distil
@@ -56,9 +52,8 @@ def _task(config: TrainConfig, lesson: LabelledData) -> str:
     pairs = lesson.pairs
     data = [pairs.records["text_hash"].to_pylist(), pairs.records["image_hash"].to_pylist()]
     rows = [array.tolist() for array in (pairs.left, pairs.right, pairs.grade, pairs.split)]
-    return (
-        f"{config.name}-{fingerprint(config=config.model_dump(mode='json'), data=data, rows=rows)}"
-    )
+    digest = fingerprint_of(config=config.model_dump(mode="json"), data=data, rows=rows)
+    return f"{config.name}-{digest}"
 
 
 def plan_finetune(config: TrainConfig, lesson: LabelledData) -> dict[str, Any]:
@@ -168,7 +163,7 @@ def _champion(
     if rival.reference is None:
         return None
     pairs, part = lesson.pairs, lesson.pairs.part(candidate.held)
-    rates = error_rates(
+    rates = measure_error_rates(
         pairs.same[part],
         rival.probability >= rival.accept,
         slices={name: values[part] for name, values in pairs.slices.items()},

@@ -12,22 +12,24 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from pipeline.arrays.aliases import Rows
-from pipeline.catalog import Catalog
-from pipeline.catalog.registry.judge import CALIBRATION, SPLIT, RegisteredJudge, open_registered
-from pipeline.catalog.registry.version import ModelVersion
-from pipeline.config.finetune import TrainConfig
+from pipeline.arrays import Rows
+from pipeline.catalog import (
+    CALIBRATION,
+    SPLIT,
+    Catalog,
+    ModelVersion,
+    RegisteredJudge,
+    open_registered,
+)
+from pipeline.config import TrainConfig
 from pipeline.errors import ConfigError
-from pipeline.evaluation.calibration.calibration import Calibration, calibrate
-from pipeline.evaluation.drift import histogram
-from pipeline.evaluation.pair_metrics import evaluate_pairs
-from pipeline.labels.labelled_pairs import LabelledPairs
-from pipeline.labels.read import read_labelled
+from pipeline.evaluation import Calibration, calibrate, evaluate_pairs, histogram
+from pipeline.labels import LabelledPairs, read_labelled
 from pipeline.training.data.labelled_records import LabelledRecords
 from pipeline.training.data.splits import entities
 from pipeline.training.data.trained_pairs import TOUCHES, TrainedPairs
 from pipeline.training.data.training_data import labelled_records_of, read_catalog_records
-from pipeline.training.evaluate import EvaluationSet, find_model, score_set
+from pipeline.training.model_evaluation import EvaluationSet, find_model, score_set
 from pipeline.training.model_facts import (
     REPORTS,
     score_counts,

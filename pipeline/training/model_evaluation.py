@@ -9,17 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays.aliases import Floats, Rows
-from pipeline.catalog import Catalog
-from pipeline.catalog.registry.judge import RegisteredJudge, open_registered
-from pipeline.catalog.registry.version import ModelVersion
-from pipeline.config.finetune import TrainConfig
+from pipeline.arrays import Floats, Rows
+from pipeline.catalog import Catalog, ModelVersion, RegisteredJudge, open_registered
+from pipeline.config import TrainConfig
 from pipeline.errors import ConfigError
-from pipeline.evaluation.pair_metrics import compare_models, evaluate_pairs
-from pipeline.ingestion.decoding import Decoder
-from pipeline.labels.conflicts import HELD_OUT
-from pipeline.labels.labelled_pairs import LabelledPairs
-from pipeline.labels.read import read_label_rows
+from pipeline.evaluation import compare_models, evaluate_pairs
+from pipeline.ingestion import Decoder
+from pipeline.labels import HELD_OUT, LabelledPairs, read_label_rows
 from pipeline.training.data.labelled_records import LabelledRecords
 from pipeline.training.data.splits import entities
 from pipeline.training.data.training_data import labelled_records_of, read_catalog_records

@@ -9,16 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays.aliases import Floats
-from pipeline.arrays.blocks import cosines
-from pipeline.arrays.kernel import Positions, Vectors
-from pipeline.candidates.content_groups import ContentGroups
-from pipeline.candidates.unit_pairs import STAGES, CandidatePairs
+from pipeline.arrays import Floats, Positions, Vectors, cosines
+from pipeline.candidates import STAGES, CandidatePairs, ContentGroups
 from pipeline.matching.comparison.text import TextComparison
 from pipeline.matching.comparison.text_features import TextFeatures
 from pipeline.matching.evidence import Evidence
 from pipeline.matching.judge import DUPLICATE, Decisions, Judge, choose_threshold_of
-from pipeline.storage.schemas import PAIRS
+from pipeline.storage import PAIRS
 
 BATCH = 100_000
 # Scores are kept to this many decimals: what the report shows is what was decided on.

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pipeline.candidates.indexes import check_index
-from pipeline.config.encoders import searched_by
-from pipeline.config.run import RunConfig
-from pipeline.encoders.preflight import check_encoder, known_dimension
+from pipeline.candidates import check_index
+from pipeline.config import RunConfig, searched_by
+from pipeline.encoders import check_encoder, known_dimension
 from pipeline.errors import CatalogError
-from pipeline.ingestion.sources import open_source
-from pipeline.labels.files import read_labels
+from pipeline.ingestion import open_source
+from pipeline.labels import read_labels
 from pipeline.nightly.state.pinned_models import pin_models
 from pipeline.nightly.state.rules import check_rules
-from pipeline.storage.place import Place
+from pipeline.storage import Place
 
 
 def check(config: RunConfig) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pipeline.catalog.runs import Run
+from pipeline.catalog import Run
 from pipeline.nightly.state.context import RunContext, stage
 from pipeline.nightly.summary import (
     STAGES,

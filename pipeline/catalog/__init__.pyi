@@ -1,0 +1,22 @@
+from . import run_decisions as run_decisions
+from .catalog import Catalog as Catalog
+from .events import events_of as events_of, retired_ids as retired_ids
+from .health import check_catalog as check_catalog
+from .registry.judge import (
+    CALIBRATION as CALIBRATION,
+    IMAGE_ENCODER as IMAGE_ENCODER,
+    JUDGE as JUDGE,
+    SPLIT as SPLIT,
+    RegisteredJudge as RegisteredJudge,
+    champion_purpose as champion_purpose,
+    judge_fingerprint as judge_fingerprint,
+    open_registered as open_registered,
+)
+from .registry.listing import model_rows as model_rows
+from .registry.version import ModelVersion as ModelVersion
+from .retention import prune as prune
+from .run_decisions import Decision as Decision, free_name as free_name
+from .runs import Run as Run
+from .scratch import Scratch as Scratch
+from .tables import Tables as Tables
+from .vectors import VectorStore as VectorStore

@@ -1,0 +1,85 @@
+from .base import explain_errors as explain_errors, user_cache as user_cache
+from .candidates import (
+    CandidateSettings as CandidateSettings,
+    ExactIndex as ExactIndex,
+    FaissIndex as FaissIndex,
+    IndexConfig as IndexConfig,
+    LexicalSettings as LexicalSettings,
+)
+from .encoders import (
+    CascadeText as CascadeText,
+    CharacterCnn as CharacterCnn,
+    CopyDetection as CopyDetection,
+    DistillSettings as DistillSettings,
+    EfficientNetLite0 as EfficientNetLite0,
+    ImageEncoderConfig as ImageEncoderConfig,
+    MiniLmEncoder as MiniLmEncoder,
+    OnnxImage as OnnxImage,
+    SentenceTransformersImage as SentenceTransformersImage,
+    SentenceTransformersText as SentenceTransformersText,
+    StaticText as StaticText,
+    TextEncoderConfig as TextEncoderConfig,
+    TextEncodersConfig as TextEncodersConfig,
+    TorchScriptImage as TorchScriptImage,
+    ToyImage as ToyImage,
+    ToyText as ToyText,
+    judged_by as judged_by,
+    searched_by as searched_by,
+)
+from .finetune import (
+    EncoderTraining as EncoderTraining,
+    JudgeTraining as JudgeTraining,
+    NegativeSettings as NegativeSettings,
+    Objective as Objective,
+    PromotionSettings as PromotionSettings,
+    SplitSettings as SplitSettings,
+    TrainConfig as TrainConfig,
+    load_train_config as load_train_config,
+)
+from .gates import GateSettings as GateSettings
+from .labels import (
+    ClusterLabels as ClusterLabels,
+    InlineLabels as InlineLabels,
+    LabelConfig as LabelConfig,
+    PairLabels as PairLabels,
+    VerdictLabels as VerdictLabels,
+)
+from .matching import (
+    CosineRule as CosineRule,
+    JudgeSettings as JudgeSettings,
+    SelfCalibrationSettings as SelfCalibrationSettings,
+)
+from .outputs import (
+    CommandHook as CommandHook,
+    Email as Email,
+    ExportSettings as ExportSettings,
+    Format as Format,
+    Notify as Notify,
+    Outcome as Outcome,
+    ReportSettings as ReportSettings,
+    Webhook as Webhook,
+)
+from .purpose import REFUSED_PURPOSES as REFUSED_PURPOSES, refused_use as refused_use
+from .run import (
+    ClusterSettings as ClusterSettings,
+    RetentionSettings as RetentionSettings,
+    RunConfig as RunConfig,
+    load_config as load_config,
+)
+from .self_supervised import (
+    PictureViewSettings as PictureViewSettings,
+    ViewLearning as ViewLearning,
+    ViewTrainConfig as ViewTrainConfig,
+    is_view_config as is_view_config,
+    load_view_config as load_view_config,
+)
+from .sources import (
+    Columns as Columns,
+    CsvSource as CsvSource,
+    ImageFolderSource as ImageFolderSource,
+    ImageSettings as ImageSettings,
+    JsonlSource as JsonlSource,
+    ParquetSource as ParquetSource,
+    SourceBase as SourceBase,
+    SourceConfig as SourceConfig,
+)

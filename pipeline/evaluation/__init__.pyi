@@ -1,0 +1,32 @@
+from .calibration.bounds import lower_bound as lower_bound
+from .calibration.calibration import Calibration as Calibration, calibrate as calibrate
+from .calibration.score_normalisation import NeighbourhoodLevel as NeighbourhoodLevel
+from .calibration.thresholds import balanced_value as balanced_value
+from .drift import histogram as histogram, score_drift as score_drift
+from .error_rates import measure_error_rates as measure_error_rates
+from .intervals import share_interval as share_interval
+from .pair_metrics import (
+    GoldPairs as GoldPairs,
+    compare_models as compare_models,
+    evaluate_pairs as evaluate_pairs,
+    measure_pairs as measure_pairs,
+)
+from .ranking import Ranking as Ranking
+from .synthetic.picture_edits import PICTURE_EDITS as PICTURE_EDITS, edit_picture as edit_picture
+from .synthetic.text_edits import TEXT_EDITS as TEXT_EDITS, edit_text as edit_text
+from .synthetic.thresholds import (
+    COPY as COPY,
+    HELD as HELD,
+    LEVELS as LEVELS,
+    NEARER as NEARER,
+    OTHER as OTHER,
+    SKIPPED as SKIPPED,
+    UNKNOWN as UNKNOWN,
+    Kinds as Kinds,
+    SyntheticRule as SyntheticRule,
+    SyntheticSample as SyntheticSample,
+    UnreachableError as UnreachableError,
+    floor_of_rule as floor_of_rule,
+    learn_synthetic_rule as learn_synthetic_rule,
+    normalise_with as normalise_with,
+)

@@ -1,0 +1,29 @@
+from .decoding import Decoder as Decoder, image_reader as image_reader, start_pool as start_pool
+from .delivery import SourceChunk as SourceChunk, read_sources as read_sources
+from .effective_resolution import ENLARGED as ENLARGED
+from .images import ImageError as ImageError, decode as decode
+from .picture_cache import (
+    DETAILS as DETAILS,
+    DETAILS_SCHEMA as DETAILS_SCHEMA,
+    ENTRIES as ENTRIES,
+    CachedDecoder as CachedDecoder,
+    PictureCache as PictureCache,
+    PictureDecoder as PictureDecoder,
+    keep_pictures as keep_pictures,
+)
+from .record_changes import (
+    RecordDiff as RecordDiff,
+    diff_records as diff_records,
+    stamp_seen as stamp_seen,
+)
+from .records import (
+    build_records as build_records,
+    content_hash as content_hash,
+    drop_duplicate_ids as drop_duplicate_ids,
+    exact_groups as exact_groups,
+    normalise_text as normalise_text,
+)
+from .sources import SourceBatch as SourceBatch, open_source as open_source
+from .sources.jsonl import json_text as json_text
+from .sources.tabular import build_batch as build_batch, check_columns as check_columns
+from .times import parse_times as parse_times

@@ -1,0 +1,23 @@
+from .conflicts import HELD_OUT as HELD_OUT
+from .files import read_labels as read_labels, require_known as require_known
+from .labelled_pairs import SPLITS as SPLITS, LabelledPairs as LabelledPairs
+from .precision import is_enough as is_enough
+from .read import (
+    pair_slice as pair_slice,
+    read_label_rows as read_label_rows,
+    read_labelled as read_labelled,
+)
+from .run_precision import estimate_run as estimate_run
+from .sheet import blank_rows as blank_rows, read_filled as read_filled
+from .suggest import suggest_pairs as suggest_pairs
+from .verdicts import (
+    DIFFERENT as DIFFERENT,
+    LABELS as LABELS,
+    RELATED as RELATED,
+    SAME as SAME,
+    Verdicts as Verdicts,
+    changed_pairs as changed_pairs,
+    latest_verdicts as latest_verdicts,
+    no_verdicts as no_verdicts,
+    settle_verdicts as settle_verdicts,
+)

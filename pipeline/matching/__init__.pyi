@@ -1,0 +1,74 @@
+from .comparison.attribute_features import (
+    attributes_of as attributes_of,
+    check_attributes as check_attributes,
+)
+from .comparison.document_frequencies import (
+    OUTGROWN as OUTGROWN,
+    DocumentFrequencies as DocumentFrequencies,
+)
+from .comparison.text import TextComparison as TextComparison, words_of as words_of
+from .comparison.text_features import learn_weights as learn_weights
+from .comparison.unmatched_words import (
+    allowed_conflicts as allowed_conflicts,
+    unmatched_words as unmatched_words,
+)
+from .decision_counts import DecisionCounts as DecisionCounts
+from .default_rules import (
+    DefaultRule as DefaultRule,
+    default_of as default_of,
+    image_default as image_default,
+    registered_default as registered_default,
+    text_default as text_default,
+)
+from .evidence import Evidence as Evidence
+from .geometry.describe_edit import overlay_outlines as overlay_outlines
+from .geometry.pixels import Matrix as Matrix
+from .geometry.verify_pairs import (
+    GEOMETRY_METHOD as GEOMETRY_METHOD,
+    PictureSet as PictureSet,
+    align_pairs as align_pairs,
+    decode_for_geometry as decode_for_geometry,
+    geometry_findings as geometry_findings,
+)
+from .head_inputs import (
+    GEOMETRY as GEOMETRY,
+    PICTURED as PICTURED,
+    Modality as Modality,
+    assemble as assemble,
+    extra_columns as extra_columns,
+    interactions as interactions,
+)
+from .heads import (
+    HIDDEN_LIMIT as HIDDEN_LIMIT,
+    Blend as Blend,
+    Boosted as Boosted,
+    Head as Head,
+    Network as Network,
+    Networks as Networks,
+    Scaler as Scaler,
+    Similarity as Similarity,
+)
+from .judge import Judge as Judge
+from .learned import (
+    Fusion as Fusion,
+    JudgeModel as JudgeModel,
+    LearnedRule as LearnedRule,
+    fields_of as fields_of,
+    learning_for as learning_for,
+)
+from .reuse import (
+    COMPARED as COMPARED,
+    compare_records as compare_records,
+    encode_strings as encode_strings,
+    renumber_reasons as renumber_reasons,
+    reuse_decisions as reuse_decisions,
+)
+from .scoring import (
+    BATCH as BATCH,
+    Contents as Contents,
+    LearnedInputs as LearnedInputs,
+    evidence_of as evidence_of,
+    exact_pairs_batch as exact_pairs_batch,
+    pairs_batch as pairs_batch,
+    score_pairs as score_pairs,
+)

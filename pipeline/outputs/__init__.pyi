@@ -1,0 +1,22 @@
+from . import run_facts as run_facts, terminal as terminal
+from .exporters import check_exports as check_exports, open_exporter as open_exporter
+from .exporters.contents import is_removed as is_removed
+from .governance.html import render_governance as render_governance
+from .governance.report import (
+    governance_markdown as governance_markdown,
+    governance_report as governance_report,
+    model_card as model_card,
+)
+from .report.build import build_report as build_report
+from .report.html import render_report as render_report
+from .run_facts import failed_gates as failed_gates, in_short as in_short
+from .terminal import prune_lines as prune_lines, run_lines as run_lines, run_row as run_row
+from .terminal_models import (
+    evaluation_lines as evaluation_lines,
+    finetune_lines as finetune_lines,
+    left_out_lines as left_out_lines,
+    model_lines as model_lines,
+    plan_lines as plan_lines,
+    precision_line as precision_line,
+    view_lines as view_lines,
+)

@@ -1,0 +1,43 @@
+from .atomic import (
+    replace_file as replace_file,
+    sync_folder as sync_folder,
+    sync_tree as sync_tree,
+    write_json as write_json,
+    writing as writing,
+    writing_obstacle as writing_obstacle,
+)
+from .checksums import (
+    DamageError as DamageError,
+    WrittenPart as WrittenPart,
+    check_footer as check_footer,
+    check_whole as check_whole,
+    write_parts as write_parts,
+)
+from .csv_cells import escape as escape, unescape as unescape
+from .disk_errors import explain_disk_errors as explain_disk_errors
+from .hints import hint as hint, is_missing_bucket as is_missing_bucket
+from .lock import Lock as Lock, check_held as check_held, hold as hold, name_run as name_run
+from .object_lock import STALE_SECONDS as STALE_SECONDS
+from .place import Place as Place
+from .schemas import (
+    ALIGNMENTS as ALIGNMENTS,
+    BACKGROUNDS as BACKGROUNDS,
+    CLUSTERS as CLUSTERS,
+    CUT_LINKS as CUT_LINKS,
+    EVENTS as EVENTS,
+    LABELS as LABELS,
+    NEAR_PAIRS as NEAR_PAIRS,
+    PAIRS as PAIRS,
+    PICTURES as PICTURES,
+    QUARANTINE as QUARANTINE,
+    RECORDS as RECORDS,
+    ROWS as ROWS,
+    RUNS as RUNS,
+    STRINGS as STRINGS,
+    TABLES as TABLES,
+    WHEN as WHEN,
+    WORD_COUNTS as WORD_COUNTS,
+    completed as completed,
+    conform as conform,
+    vector_schema as vector_schema,
+)
