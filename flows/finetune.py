@@ -10,8 +10,6 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed
 
 from pipeline.config import TrainConfig, ViewTrainConfig
-from pipeline.training import finetuning as registration
-from pipeline.training.self_supervised import train as self_supervision
 
 
 @flow(name="gemel-finetune", validate_parameters=True)
@@ -42,13 +40,17 @@ def views(config: ViewTrainConfig) -> Any:
 @task(cache_policy=NO_CACHE)
 def learn(config: ViewTrainConfig) -> dict[str, Any]:
     """Everything from the records to the folder."""
-    return self_supervision.train_self_supervised(config)
+    from pipeline.training import train_self_supervised
+
+    return train_self_supervised(config)
 
 
 @task(cache_policy=NO_CACHE)
 def train(config: TrainConfig) -> dict[str, Any]:
     """Everything from the labels to the registered model; a killed one goes on where it was."""
-    return registration.finetune(config)
+    from pipeline import training
+
+    return training.finetune(config)
 
 
 @task(cache_policy=NO_CACHE)

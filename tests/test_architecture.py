@@ -1,6 +1,7 @@
 """The shape of the house: who may import whom, what stays light, and what lies where."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,42 @@ OUTSIDE = [
 @pytest.mark.parametrize("path", OUTSIDE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_training_is_imported_inside_functions_only(path: Path) -> None:
     assert not {name for name in top_imports(path) if name.startswith("pipeline.training")}
+
+
+ROOMS = sorted(path.parent.name for path in ROOT.glob("pipeline/*/__init__.pyi"))
+
+
+def door(room: str) -> set[str]:
+    """What a room lets others import."""
+    stub = ast.parse((ROOT / "pipeline" / room / "__init__.pyi").read_text())
+    return {alias.name for node in stub.body for alias in getattr(node, "names", ())}
+
+
+@pytest.mark.parametrize("path", [*FILES, *sorted(ROOT.glob("flows/**/*.py"))], ids=str)
+def test_other_rooms_are_entered_by_their_door(path: Path) -> None:
+    own = path.relative_to(ROOT).parts[1] if "pipeline" in path.parts else ""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("pipeline."):
+            continue
+        _, room, *inside = (node.module or "").split(".")
+        if room in ROOMS and room != own:
+            assert not inside, f"{node.module} is past the door of {room}"
+            assert {alias.name for alias in node.names} <= door(room)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_door_opens_and_lists_only_what_somebody_imports(room: str) -> None:
+    module = importlib.import_module(f"pipeline.{room}")
+    assert all(hasattr(module, name) for name in door(room))
+    users = [*FILES, *ROOT.glob("flows/**/*.py"), *ROOT.glob("tests/**/*.py")]
+    used = {
+        alias.name
+        for path in users
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module == f"pipeline.{room}"
+        for alias in node.names
+    }
+    assert not door(room) - used
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

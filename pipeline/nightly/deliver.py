@@ -112,8 +112,13 @@ def write_export(
         since: for events: of every run after this one, not of `run` alone.
     """
     from pipeline.catalog import events_of
-    from pipeline.outputs import open_exporter
-    from pipeline.outputs.exporters import contents
+    from pipeline.outputs import (
+        export_clusters,
+        export_pairs,
+        export_removals,
+        export_survivors,
+        open_exporter,
+    )
 
     def table(name: str) -> pa.Table:
         return catalog.read(name, run=run)
@@ -122,23 +127,23 @@ def write_export(
     chosen: dict[str, Any] = {"include_review": settings.include_review, "min_probability": least}
     match settings.what:
         case "clusters":
-            schema, batches = contents.export_clusters(
+            schema, batches = export_clusters(
                 table("clusters"), min_size=settings.min_size, min_probability=least
             )
         case "pairs":
-            schema, batches = contents.export_pairs(table("pairs"), min_probability=least)
+            schema, batches = export_pairs(table("pairs"), min_probability=least)
         case "events":
             told = events_of(catalog, run, since=since)
             schema, batches = told.schema, iter(told.to_batches())
         case "survivors":
-            schema, batches = contents.export_survivors(
+            schema, batches = export_survivors(
                 table("records"),
                 table("clusters"),
                 merge_attributes=settings.merge_attributes,
                 **chosen,
             )
         case "removals":
-            schema, batches = contents.export_removals(
+            schema, batches = export_removals(
                 table("records"), table("clusters"), table("pairs"), **chosen
             )
     return open_exporter(settings.format).write(batches, schema, settings.path)

@@ -1,6 +1,12 @@
 from . import run_facts as run_facts, terminal as terminal
 from .exporters import check_exports as check_exports, open_exporter as open_exporter
-from .exporters.contents import is_removed as is_removed
+from .exporters.contents import (
+    export_clusters as export_clusters,
+    export_pairs as export_pairs,
+    export_removals as export_removals,
+    export_survivors as export_survivors,
+    is_removed as is_removed,
+)
 from .governance.html import render_governance as render_governance
 from .governance.report import (
     governance_markdown as governance_markdown,

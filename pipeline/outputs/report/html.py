@@ -12,7 +12,7 @@ import hashlib
 from markupsafe import Markup
 
 from pipeline.outputs import change_words, decided_by, run_facts
-from pipeline.outputs.report import changes, figures
+from pipeline.outputs.report import figures
 from pipeline.outputs.report.view import ReportData
 from pipeline.outputs.templates import asset, environment
 
@@ -32,7 +32,7 @@ def render_report(data: ReportData) -> str:
             facts=run_facts.list_run_facts(summary),
             models=decided_by.model_words(summary),
             labels=run_facts.label_facts(summary),
-            changed=changes,
+            changed=change_words,
             base=change_words.base_of(summary),
             contradictions=change_words.contradiction_words(summary),
             histogram=figures.score_histogram(

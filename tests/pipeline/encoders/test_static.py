@@ -13,7 +13,7 @@ from pipeline.arrays import progress
 from pipeline.config.encoders import SentenceTransformersText, StaticText
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders.opening import open_encoder
-from pipeline.encoders.text import distilled as distilled_, static as room
+from pipeline.encoders.text import distilled, static as room
 from pipeline.encoders.text.distilled import distil_student, open_static
 from pipeline.encoders.text.static import StaticTextEncoder
 from pipeline.errors import EncoderError
@@ -59,7 +59,7 @@ def test_a_vector_does_not_depend_on_company_order_or_what_came_before(
     whole = vectors(opened(folder), texts)
     again = opened(folder)
     assert (vectors(again, texts[::-1])[::-1] == whole).all()
-    monkeypatch.setattr(distilled_, "WORDS", 60)  # most words are looked up anew each time
+    monkeypatch.setattr(room, "WORDS", 60)  # most words are looked up anew each time
     monkeypatch.setattr(room, "TEXTS", 37)
     forgetful = opened(folder)
     forgetful._slots, forgetful._sums = {}, None  # the fixture opens a folder once
@@ -73,7 +73,7 @@ def test_a_text_without_tokens_fails(opened: Callable[[Any], Any], folder: Any) 
     assert [position for position, _ in part.failed] == [0, 1]
 
 
-def test_a_student_is_distilled_once_and_is_like_its_teacher(
+def test_a_student_is_distilledonce_and_is_like_its_teacher(
     bert_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     teacher = SentenceTransformersText(type="sentence_transformers", path=str(bert_folder))
@@ -86,7 +86,7 @@ def test_a_student_is_distilled_once_and_is_like_its_teacher(
     assert made.dimension == 16
     assert made.wordwise
     (folder,) = tmp_path.iterdir()
-    monkeypatch.setattr(distilled_, "_distil", lambda *_: pytest.fail("distilled again"))
+    monkeypatch.setattr(distilled, "_distil", lambda *_: pytest.fail("distilled again"))
     again = open_encoder(config, images=ImageSettings(), threads=1, students=tmp_path)
     assert again.fingerprint == made.fingerprint
     assert distil_student(config, students=tmp_path) == folder
@@ -107,7 +107,7 @@ def test_another_process_may_have_been_quicker(
             other.rename(tmp_path / other.name)
 
     first = distil_student(config, students=tmp_path / "other")
-    monkeypatch.setattr(distilled_, "_distil", slow)
+    monkeypatch.setattr(distilled, "_distil", slow)
     found = distil_student(config, students=tmp_path)
     assert found.name == first.name
     assert (found / "modules.json").read_text() != "mine"
@@ -128,7 +128,7 @@ def test_a_folder_with_a_prompt_is_read_with_it(
     np.testing.assert_allclose(vectors(encoder, ["red bicycle"]), expected, atol=2e-6)
 
 
-def test_a_teacher_that_cannot_be_distilled_leaves_nothing(
+def test_a_teacher_that_cannot_be_distilledleaves_nothing(
     static_folder: Path, tmp_path: Path
 ) -> None:
     teacher = SentenceTransformersText(type="sentence_transformers", path=str(static_folder))

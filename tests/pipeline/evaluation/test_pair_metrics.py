@@ -60,7 +60,7 @@ def test_wilson_interval_of_a_known_case() -> None:
     ("content", "message"),
     [
         ("left_id,right_id\na,b\n", "lacks \\['label'\\]"),
-        ("left_id,right_id,label\na,b,7\n", "must hold 1"),
+        ("left_id,right_id,label\na,b,7\n", "row 1 says .7.*allowed: 1 or same"),
     ],
 )
 def test_unusable_labels_are_a_configuration_error(

@@ -210,7 +210,7 @@ def test_the_processes_end_with_the_one_they_work_for() -> None:
     code = """if True:
         import os, signal
         from pipeline.config import ImageSettings
-        from pipeline.decoding import Decoder
+        from pipeline.ingestion import Decoder
         decoder = Decoder(ImageSettings(workers=1))
         decoder.decode([None], [b""], settings=ImageSettings())
         print(*decoder._pool._processes, flush=True)

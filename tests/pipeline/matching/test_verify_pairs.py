@@ -185,8 +185,10 @@ def test_thresholds_without_labels_come_from_edited_copies(
     monkeypatch.setattr("pipeline.evaluation.synthetic.thresholds.FEWEST_COPIES", 1000.0)
     save(tmp_path, **{f"t{number:03}": drawn(number) for number in range(110)})
     looked_at: list[tuple[str, str]] = []
-    for module in ("verification", "copies_made"):
-        monkeypatch.setattr(f"pipeline.{module}.look", recording(looked_at))
+    for module in ("geometry", "synthetic_copies"):
+        monkeypatch.setattr(
+            f"pipeline.nightly.stages.{module}.verify_pictures", recording(looked_at)
+        )
     loose = {"judge": {"synthetic": {"precision": 0.9}}}
     summary = run(config(tmp_path, **loose))
     found = summary["state"]["synthetic"]["image"]

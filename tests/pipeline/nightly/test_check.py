@@ -219,7 +219,7 @@ def test_labels_that_are_partly_unknown_are_counted(rows: Path) -> None:
 
 def test_labels_without_rows_are_refused(rows: Path) -> None:
     said = refused(config(rows, labels=labels(rows.parent)), ConfigError)
-    assert "labels.csv has no rows; remove the setting" in said
+    assert "labels.csv has no rows; give a file with labelled rows" in said
 
 
 def test_a_catalog_that_is_a_file_is_refused(rows: Path) -> None:

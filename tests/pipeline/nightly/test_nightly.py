@@ -20,7 +20,7 @@ from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError, ConfigError, EncoderError, SourceError
 from pipeline.nightly import deliver, publication, summary as summary_
 from pipeline.nightly.deliver import write_export
-from pipeline.nightly.stages import ingest, score
+from pipeline.nightly.stages import cluster, ingest, score
 
 NAMES = "alpha bravo charlie delta echo foxtrot golf hotel india juliett kilo lima mike november"
 WORDS = NAMES.split()
@@ -177,7 +177,8 @@ def broken(stage: str, error: BaseException) -> Iterator[None]:
         raise error
 
     with pytest.MonkeyPatch.context() as patch:
-        owner = {"ingest": ingest, "score": score, "publish": publication}[stage]
+        modules = (ingest, score, cluster, publication, deliver)
+        owner = next(m for m in modules if hasattr(m, stage))
         patch.setattr(owner, stage, stop)
         yield
 

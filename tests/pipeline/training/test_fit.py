@@ -96,8 +96,8 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from conftest import labelled
-from pipeline.train_config import EncoderTraining, NegativeSettings
-from pipeline.training.fit import train_encoder
+from pipeline.config import EncoderTraining, NegativeSettings
+from pipeline.training.siamese.fit import train_encoder
 
 settings = EncoderTraining.model_validate_json(sys.argv[2])
 folder = Path(sys.argv[3])

@@ -119,8 +119,14 @@ def test_every_text_is_once_whatever_their_order_and_groups_stay_together(tmp_pa
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"views": {"type": "pictures", "edits": ["origami"]}}, "unknown: origami; there are crop"),
-        (texts(views={"type": "texts", "edits": ["crop"]}), "unknown: crop; there are drop_words"),
+        (
+            {"views": {"type": "pictures", "edits": ["origami"]}},
+            "Input should be .crop., .centre_square.",
+        ),
+        (
+            texts(views={"type": "texts", "edits": ["crop"]}),
+            "Input should be .drop_words., .drop_span.",
+        ),
         (texts(views={"type": "pictures"}), "sources: t has no pictures"),
         ({"purpose": "recognise faces at the door"}, "out of scope"),
         ({"learning": {"objective": "magic"}}, "learning.objective"),
