@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.storage import RUNS, completed
+from pipeline.storage import RUNS, conform
 
 _JSON = ("config", "versions", "summary")
 _TIMES = ("started", "finished")
@@ -48,7 +48,7 @@ class Run:
 def runs_of(rows: pa.Table) -> list[Run]:
     """The runs of a table, the newest first."""
     found = []
-    for row in completed(rows, RUNS).to_pylist():
+    for row in conform(rows, RUNS).to_pylist():
         decoded = {name: json.loads(row[name]) for name in _JSON}
         found.append(Run(**{**row, **decoded, "number": row["number"] or 0}))
     return sorted(found, key=lambda run: run.place, reverse=True)

@@ -20,12 +20,12 @@ from pipeline.catalog.commit_seal import check_seal, seal
 from pipeline.catalog.damage import advice
 from pipeline.errors import CatalogError, DamagedTableError
 from pipeline.storage import (
+    SCHEMA_VERSION,
     TABLES,
     DamageError,
     Place,
     WrittenPart,
     check_footer,
-    completed,
     conform,
     write_parts,
 )
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _WRITE: dict[str, Any] = {"compression": "zstd", "compression_level": 1}
 
 LOG_CLEANUP = "delta.enableExpiredLogCleanup"
+SCHEMA = f"Gemel, schema version {SCHEMA_VERSION}"  # the description of each Delta table
 
 
 class Tables:
@@ -72,7 +73,7 @@ class Tables:
             CatalogError: another process wrote to the table at the same time.
         """
         delta = self._open(table, None)
-        kept = completed(self._scan(table, delta).to_table(), TABLES[table])
+        kept = conform(self._scan(table, delta).to_table(), TABLES[table])
         fresh = conform(rows, TABLES[table])
         place = pc.index_in(kept[key], value_set=fresh[key].combine_chunks())
         both = pa.concat_tables([kept, fresh])
@@ -113,6 +114,7 @@ class Tables:
                         schema,
                         actions,
                         # Delta deletes its log of a month ago, and kept versions with it.
+                        description=SCHEMA,
                         configuration={LOG_CLEANUP: "false"},
                         storage_options=place.delta_options,
                         commit_properties=seal(table, [part.place for part in files]),
@@ -120,8 +122,6 @@ class Tables:
                     return 0
                 delta = delta or self._open(table, None)
                 before = self._files(table, delta) if mode == "append" else []
-                if mode == "append":
-                    _add_columns(delta, TABLES[table])
                 delta.create_write_transaction(
                     [*actions],
                     mode=mode,
@@ -236,13 +236,19 @@ class Tables:
             with place.errors():
                 delta = DeltaTable(place.path, version=version, storage_options=place.delta_options)
                 check_seal(self.root / table, int(delta.version()), self._files(table, delta))
-                return delta
         except (TableNotFoundError, FileNotFoundError) as error:
             raise self._absent(table, said) from error
         except (DeltaError, CatalogError, DamageError, ValueError) as error:
             if not self.exists(table) or (version is not None and version > self._last(table)):
                 raise self._absent(table, said) from error
             raise self._damaged(table, version, f"its Delta log: {error}") from error
+        if (found := delta.metadata().description) != SCHEMA:
+            raise CatalogError(
+                f"the table {table!r} below {self.root} is of another version of Gemel "
+                f"({found or 'which it does not say'}), this one reads {SCHEMA!r}: use the Gemel that "
+                "wrote it, or move the catalog away and run again"
+            )
+        return delta
 
     def _absent(self, table: str, said: str) -> CatalogError:
         return CatalogError(
@@ -287,12 +293,3 @@ class Tables:
     def exists(self, table: str) -> bool:
         """Whether the table has been written."""
         return (self.root / table / "_delta_log").exists()
-
-
-def _add_columns(delta: DeltaTable, schema: pa.Schema) -> None:
-    """Give a table the columns that a newer Gemel has; old versions keep theirs."""
-    from deltalake import Schema
-
-    known = {field.name for field in delta.schema().fields}
-    if missing := [f for f in Schema.from_arrow(schema).fields if f.name not in known]:
-        delta.alter.add_columns(missing)

@@ -33,11 +33,11 @@ from .schemas import (
     RECORDS as RECORDS,
     ROWS as ROWS,
     RUNS as RUNS,
+    SCHEMA_VERSION as SCHEMA_VERSION,
     STRINGS as STRINGS,
     TABLES as TABLES,
     WHEN as WHEN,
     WORD_COUNTS as WORD_COUNTS,
-    completed as completed,
     conform as conform,
     vector_schema as vector_schema,
 )

@@ -9,6 +9,10 @@ from pipeline.errors import PipelineError
 STRINGS = pa.map_(pa.string(), pa.string())
 WHEN = pa.timestamp("us", tz="UTC")
 
+# Of every table below. It is written with each table, and another one is refused: a number higher
+# whenever a column changes its name, type or meaning.
+SCHEMA_VERSION = 1
+
 # What a source yields for every row it could read (`pipeline.ingestion.sources`).
 ROWS = pa.schema(
     [
@@ -253,11 +257,3 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
         return table.select(schema.names).cast(schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
         raise PipelineError(f"table does not fit its schema: {error}") from error
-
-
-def completed(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """As `conform`, for rows that an older Gemel wrote: nulls in the columns it did not have."""
-    for field in schema:
-        if field.name not in table.column_names:
-            table = table.append_column(field, pa.nulls(len(table), field.type))
-    return conform(table, schema)

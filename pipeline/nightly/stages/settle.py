@@ -22,7 +22,7 @@ from pipeline.ingestion import (
 )
 from pipeline.labels import read_labels, require_known
 from pipeline.nightly.state.context import RunContext
-from pipeline.storage import QUARANTINE, RECORDS, completed
+from pipeline.storage import QUARANTINE, RECORDS, conform
 
 GATHERED_ROWS = 16_384
 WHERE = ("source", "location")  # the order of the quarantine
@@ -97,7 +97,7 @@ def _carry_seen(context: RunContext, night: RecordDiff) -> Iterator[pa.Table]:
     if base is None or not len(night.carried):
         return
     wanted = pc.field("record_id").isin(night.carried)
-    yield completed(context.catalog.dataset("records", run=base).to_table(filter=wanted), RECORDS)
+    yield conform(context.catalog.dataset("records", run=base).to_table(filter=wanted), RECORDS)
 
 
 def _reasons(quarantine: pa.Table) -> dict[str, int]:

@@ -18,7 +18,7 @@ from pipeline.encoders import fingerprint_of
 from pipeline.matching import COMPARED, DocumentFrequencies
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.run_records import groups_at, records_at
-from pipeline.storage import NEAR_PAIRS, RECORDS, completed
+from pipeline.storage import NEAR_PAIRS, RECORDS, conform
 
 Kind = Literal["text", "image", "lexical"]
 # Contents that could not be embedded are tried again each night; more than this many are not kept
@@ -55,12 +55,10 @@ class PreviousRun:
         return near_of(stored.to_table(filter=pc.field("kind") == kind))
 
     def records(self) -> pa.Table:
-        """What of its records is compared, by record id; null what an older Gemel did not keep."""
+        """What of its records is compared, by record id."""
         wanted = pa.schema([RECORDS.field(name) for name in ("record_id", *COMPARED)])
-        held = self.catalog.dataset("records", run=self.run).schema.names
-        columns = [name for name in wanted.names if name in held]
         at = self.run.versions["records"]
-        return completed(records_at(self.catalog, self.run.run, at, columns), wanted)
+        return conform(records_at(self.catalog, self.run.run, at, wanted.names), wanted)
 
 
 def previous_run(context: RunContext) -> PreviousRun | None:

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,8 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipeline import run
 from pipeline.catalog import Catalog
 from pipeline.catalog.runs import Run
+from pipeline.catalog.tables import SCHEMA
+from pipeline.config import RunConfig
 from pipeline.errors import CatalogError
 from pipeline.storage.schemas import CUT_LINKS, vector_schema
 
@@ -126,3 +130,16 @@ def test_a_second_writer_is_refused_and_a_dead_one_is_no_obstacle(tmp_path: Path
     other.join()
     with Catalog(tmp_path).writer():
         pass
+
+
+def test_tables_of_another_schema_version_are_refused_with_what_to_do(
+    nights: Catalog, configured: Callable[..., RunConfig]
+) -> None:
+    log = next(Path((nights.root / "tables" / "runs" / "_delta_log").path).glob("*0.json"))
+    assert SCHEMA in log.read_text()
+    log.write_text(log.read_text().replace(SCHEMA, "Gemel, schema version 999"))
+    said = "schema version 999.* move the catalog away and run again"
+    with pytest.raises(CatalogError, match=said):
+        nights.runs()
+    with pytest.raises(CatalogError, match=said):
+        run(configured(12))
