@@ -244,8 +244,8 @@ class Tables:
             raise self._damaged(table, version, f"its Delta log: {error}") from error
         if (found := delta.metadata().description) != SCHEMA:
             raise CatalogError(
-                f"the table {table!r} below {self.root} is {found or 'of an unknown version'}, this "
-                f"Gemel reads {SCHEMA!r}: use the Gemel that wrote it, or move the catalog away and "
+                f"the table {table!r} below {self.root} is {found or 'of an unknown version'}, and "
+                f"this is {SCHEMA!r}: use the Gemel that wrote it, or move the catalog away and "
                 "run again"
             )
         return delta
