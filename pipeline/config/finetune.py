@@ -139,7 +139,7 @@ class EncoderTraining(Frozen):
 class JudgeTraining(Frozen):
     """How evidence becomes a probability, and where the decisions fall."""
 
-    kind: Literal["auto", "similarity", "linear", "boosted", "blend", "mlp"] = Field(
+    kind: Literal["auto", "similarity", "linear", "boosted", "blend"] = Field(
         "auto", description="auto: the best on validation."
     )
     accept: Literal["target_precision", "balanced"] = Field(

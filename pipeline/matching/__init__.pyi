@@ -36,15 +36,13 @@ from .head_inputs import (
     Modality as Modality,
     assemble as assemble,
     extra_columns as extra_columns,
-    interactions as interactions,
 )
 from .heads import (
-    HIDDEN_LIMIT as HIDDEN_LIMIT,
     Blend as Blend,
     Boosted as Boosted,
     Head as Head,
-    Network as Network,
-    Networks as Networks,
+    Linear as Linear,
+    LinearModel as LinearModel,
     Scaler as Scaler,
     Similarity as Similarity,
 )

@@ -32,8 +32,6 @@ class Evidence:
         words: words of the shorter text, 0 without text.
         features, image_features: (p, f) float32 of words and attributes, for a learned judge of
             texts and one of pictures; None: not asked for.
-        text_interactions, image_interactions: (p, 2 d) float32, |u - v| and u * v of the
-            embeddings; None: not asked for.
         text_background, image_background: (p,) mean cosine of both sides to their neighbours in
             the learned judge's background sample; NaN without one.
         image_geometry: (p,) 1 where one picture is the other, edited, 0 where geometry does not
@@ -58,8 +56,6 @@ class Evidence:
     image_background: Floats
     features: npt.NDArray[np.float32] | None = None
     image_features: npt.NDArray[np.float32] | None = None
-    text_interactions: npt.NDArray[np.float32] | None = None
-    image_interactions: npt.NDArray[np.float32] | None = None
     image_sides: Floats | None = None
     image_geometry: Floats | None = None
 

@@ -36,24 +36,11 @@ def extra_columns(evidence: Evidence) -> dict[str, Floats]:
 
 
 def assemble(
-    evidence: Evidence,
-    extras: Sequence[str],
-    *,
-    modality: Modality,
-    vectors: bool,
+    evidence: Evidence, extras: Sequence[str], *, modality: Modality
 ) -> npt.NDArray[np.float32]:
-    """The head's matrix: features of words and attributes, extras, vectors' interactions."""
+    """The head's matrix: features of words and attributes, then the extras."""
     columns = extra_columns(evidence)
     features = evidence.features if modality == "text" else evidence.image_features
     parts = [] if features is None else [features]
     parts += [columns[name][:, None].astype(np.float32) for name in extras]
-    if vectors:
-        of_vectors = interactions(evidence, modality)
-        assert of_vectors is not None
-        parts.append(of_vectors)
     return np.concatenate(parts, axis=1)
-
-
-def interactions(evidence: Evidence, modality: Modality) -> npt.NDArray[np.float32] | None:
-    """|u - v| and u * v of one modality's embeddings; None: not asked for."""
-    return evidence.text_interactions if modality == "text" else evidence.image_interactions

@@ -1,8 +1,8 @@
 """Comparison heads: evidence of a pair → a score, higher for a likelier duplicate.
 
 The two classic Siamese outputs: a function of the distance alone (`similarity`), and a learned
-comparison of both sides (`linear`, `boosted`, `mlp`, and `blend`, the mean of boosted and linear).
-Scores are log-odds; `calibration.calibration` makes probabilities of them. Networks are kept in
+comparison of both sides (`linear`, `boosted`, and `blend`, the mean of both).
+Scores are log-odds; `calibration.calibration` makes probabilities of them. Weights are kept in
 safetensors and trees in LightGBM's own text format: nothing is pickled.
 """
 
@@ -22,10 +22,9 @@ import numpy.typing as npt
 from pipeline.arrays import Floats
 from pipeline.matching.judge_files import reading_files, write_arrays
 
-Kind = Literal["similarity", "linear", "boosted", "mlp", "blend"]
+Kind = Literal["similarity", "linear", "boosted", "blend"]
 
 LIMIT = 1e3  # standardised evidence is clipped here: one odd number must not decide alone
-HIDDEN_LIMIT = 8.0  # and here before a hidden layer, in training as at work
 DECIMALS = 6  # scores are rounded, so that the company of a pair in its batch cannot move it
 
 
@@ -105,60 +104,46 @@ class Scaler:
 
 
 @dataclass(frozen=True)
-class Network:
-    """A linear layer, or one hidden layer of rectified units, over standardised features.
+class LinearModel:
+    """A logistic regression over standardised features.
 
     Attributes:
-        scaler: of the features.
-        layers: weight (in, out) and bias (out,) float64 of each layer; the last has one output.
+        scaler: of the f features, g of which have gaps.
+        weight: (f + g,) float64. bias: log-odds where all features have their means.
     """
 
     scaler: Scaler
-    layers: tuple[tuple[Floats, Floats], ...]
+    weight: Floats
+    bias: float
 
     def score(self, features: npt.NDArray[np.floating[Any]]) -> Floats:
         """(p, f) features, NaN where unknown → (p,) float64 log-odds."""
-        values = self.scaler(features)
-        if len(self.layers) > 1:
-            values = np.clip(values, -HIDDEN_LIMIT, HIDDEN_LIMIT)
-        for weight, bias in self.layers[:-1]:
-            values = np.maximum(values @ weight + bias, 0)
-        weight, bias = self.layers[-1]
-        return np.asarray((values @ weight + bias)[:, 0])
+        return np.asarray(self.scaler(features) @ self.weight + self.bias)
 
 
 @dataclass(frozen=True)
-class Networks:
-    """The mean log-odds of several networks of one shape, one per training fold."""
+class Linear:
+    """The mean log-odds of several linear models, one per training fold."""
 
-    members: tuple[Network, ...]
-
-    @property
-    def kind(self) -> str:
-        """'linear' without a hidden layer, 'mlp' with."""
-        return "linear" if len(self.members[0].layers) == 1 else "mlp"
+    models: tuple[LinearModel, ...]
+    kind: str = "linear"
 
     def score(self, features: npt.NDArray[np.floating[Any]]) -> Floats:
         """See `Head.score`."""
-        scores = [member.score(features) for member in self.members]
+        scores = [model.score(features) for model in self.models]
         return np.asarray(np.round(np.mean(scores, axis=0), DECIMALS))
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """See `Head.arrays`: '<kind>.<member>.<layer>.weight', '….bias', '<kind>.<member>.mean'."""
+        """See `Head.arrays`: 'linear.<fold>.weight', '….bias', '….mean', '….scale', '….gaps'."""
         out: dict[str, npt.NDArray[Any]] = {}
-        for number, member in enumerate(self.members):
-            own = f"{self.kind}.{number}"
-            for place, (weight, bias) in enumerate(member.layers):
-                out |= {f"{own}.{place}.weight": weight, f"{own}.{place}.bias": bias}
-            out |= {f"{own}.{name}": getattr(member.scaler, name) for name in SCALER}
+        for number, model in enumerate(self.models):
+            parts = {**vars(model.scaler), "weight": model.weight, "bias": np.array([model.bias])}
+            out |= {f"linear.{number}.{name}": part for name, part in parts.items()}
         return out
 
     def texts(self) -> dict[str, str]:
         """See `Head.texts`."""
         return {}
-
-
-SCALER = ("mean", "scale", "gaps")
 
 
 @dataclass(frozen=True)
@@ -249,30 +234,25 @@ def _build(kind: str, arrays: dict[str, npt.NDArray[Any]], trees: Sequence[str])
         case "similarity":
             column, slope, bias = arrays["similarity"].tolist()
             return Similarity(int(column), slope, bias)
-        case "linear" | "mlp":
-            return _networks(kind, arrays)
+        case "linear":
+            return _linear(arrays)
         case "boosted":
             if not trees:
                 raise ValueError("its trees are missing")
             return Boosted(tuple(trees))
         case "blend":
-            return Blend((_build("boosted", {}, trees), _networks("linear", arrays)))
+            return Blend((_build("boosted", {}, trees), _linear(arrays)))
         case _:
             raise ValueError(f"unknown kind {kind!r}")
 
 
-def _networks(kind: str, arrays: dict[str, npt.NDArray[Any]]) -> Networks:
-    members: list[Network] = []
-    while f"{kind}.{len(members)}.mean" in arrays:
-        own = f"{kind}.{len(members)}"
-        layers: list[tuple[Floats, Floats]] = []
-        while f"{own}.{len(layers)}.weight" in arrays:
-            place = f"{own}.{len(layers)}"
-            layers.append((arrays[f"{place}.weight"], arrays[f"{place}.bias"]))
-        if not layers:
-            raise ValueError(f"the layers of {own} are missing")
-        scaler = Scaler(*(arrays[f"{own}.{name}"] for name in SCALER))
-        members.append(Network(scaler, tuple(layers)))
-    if not members:
-        raise ValueError("its layers are missing")
-    return Networks(tuple(members))
+def _linear(arrays: dict[str, npt.NDArray[Any]]) -> Linear:
+    models: list[LinearModel] = []
+    while f"linear.{len(models)}.mean" in arrays:
+        own = f"linear.{len(models)}"
+        scaler = Scaler(*(arrays[f"{own}.{name}"] for name in ("mean", "scale", "gaps")))
+        weight, bias = arrays[f"{own}.weight"], arrays[f"{own}.bias"]
+        models.append(LinearModel(scaler, weight, float(bias[0])))
+    if not models:
+        raise ValueError("its weights are missing")
+    return Linear(tuple(models))

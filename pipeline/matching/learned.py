@@ -57,7 +57,6 @@ class JudgeModel:
         modality: whose probability it gives.
         blocks: word weights by block; empty for pictures.
         extras: columns beside the blocks that the head sees, in order, of `extra_columns`.
-        vectors: whether the head also sees |u - v| and u * v of the embeddings, last.
         head, fusion: see their modules; without fusion the head's score is the score.
         background: for the normalised cosines; None: not used.
         floor: cosine down to which candidates are searched.
@@ -72,7 +71,6 @@ class JudgeModel:
     modality: Modality
     blocks: dict[str, WordWeights]
     extras: tuple[str, ...]
-    vectors: bool
     head: Head
     fusion: Fusion | None
     background: NeighbourhoodLevel | None
@@ -83,7 +81,7 @@ class JudgeModel:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the head's columns, those of the vectors left out."""
+        """Names of the head's columns."""
         return (*feature_names(tuple(self.blocks), self.attributes), *self.extras)
 
     def features(
@@ -111,7 +109,7 @@ class JudgeModel:
     def learned_score(self, evidence: Evidence) -> Floats:
         """(p,) log-odds by the head and the fusion, of copies as of all others."""
         columns = extra_columns(evidence)
-        seen = assemble(evidence, self.extras, modality=self.modality, vectors=self.vectors)
+        seen = assemble(evidence, self.extras, modality=self.modality)
         score = self.head.score(seen)
         return score if self.fusion is None else self.fusion(score, columns)
 
@@ -140,7 +138,6 @@ class JudgeModel:
             "modality": self.modality,
             "blocks": [{"name": n, "texts": w.texts} for n, w in self.blocks.items()],
             "extras": self.extras,
-            "vectors": self.vectors,
             "fusion": self.fusion and vars(self.fusion),
             "background": self.background
             and {"neighbours": self.background.neighbours, "nearer": self.background.nearer},
@@ -177,7 +174,6 @@ class JudgeModel:
                 for n, block in enumerate(facts["blocks"])
             },
             extras=tuple(facts["extras"]),
-            vectors=facts["vectors"],
             head=head,
             fusion=fusion
             and Fusion(
@@ -215,7 +211,7 @@ def learning_for(
     if judge is None:
         return {}
     features = judge.features(texts, dict(fields), threads=threads, attributes=attributes)
-    return {f"{judge.modality}_judge": LearnedInputs(features, level, judge.vectors)}
+    return {f"{judge.modality}_judge": LearnedInputs(features, level)}
 
 
 @dataclass(frozen=True)

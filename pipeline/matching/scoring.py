@@ -29,12 +29,10 @@ class LearnedInputs:
     Attributes:
         features: over the units; None: none.
         background: (contents,) level of each content's background; None: not normalised.
-        interactions: whether |u - v| and u * v of the vectors are wanted.
     """
 
     features: TextFeatures | None = None
     background: npt.NDArray[np.float32] | None = None
-    interactions: bool = False
 
 
 class GeometryLookup(Protocol):
@@ -125,8 +123,6 @@ def evidence_of(
         image_features=contents.image_judge.features.compare(left, right)
         if contents.image_judge.features
         else None,
-        text_interactions=_interactions(text_judge, contents.text_vectors, *text),
-        image_interactions=_interactions(contents.image_judge, contents.image_vectors, *image),
         text_background=_background(text_judge.background, *text),
         image_background=_background(contents.image_judge.background, *image),
         image_geometry=None if contents.looks is None else contents.looks.verdicts(*image),
@@ -141,19 +137,6 @@ def _background(level: npt.NDArray[np.float32] | None, left: Positions, right: P
     if level is not None:
         both = (left >= 0) & (right >= 0)
         out[both] = (level[left[both]].astype(np.float64) + level[right[both]]) / 2
-    return out
-
-
-def _interactions(
-    judge: LearnedInputs, vectors: Vectors, left: Positions, right: Positions
-) -> npt.NDArray[np.float32] | None:
-    """|u - v| and u * v where the judge wants them; zeros where a side lacks the content."""
-    if not judge.interactions:
-        return None
-    both = np.flatnonzero((left >= 0) & (right >= 0))
-    out = np.zeros((len(left), 2 * vectors.shape[1]), np.float32)
-    first, second = np.asarray(vectors[left[both]]), np.asarray(vectors[right[both]])
-    out[both] = np.concatenate([np.abs(first - second), first * second], axis=1)
     return out
 
 

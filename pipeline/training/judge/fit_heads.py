@@ -7,7 +7,6 @@ its left one (`training.folds`); the k models together are the head.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy.typing as npt
 
 from pipeline.arrays import Flags, Floats
 from pipeline.errors import TrainingError
-from pipeline.matching import Blend, Boosted, Head, Network, Networks, Scaler, Similarity
+from pipeline.matching import Blend, Boosted, Head, Linear, LinearModel, Scaler, Similarity
 from pipeline.training.judge.folds import entity_folds
 
 Features = npt.NDArray[np.floating[Any]]
@@ -28,7 +27,7 @@ FOLDS = 5
 TIE, NOISE = 0.02, 1e-5
 ROUNDS, PATIENCE = 800, 50
 # Simpler first: of heads that are equal on validation the first is kept.
-KINDS = ("similarity", "linear", "boosted", "blend", "mlp")
+KINDS = ("similarity", "linear", "boosted", "blend")
 
 
 @dataclass(frozen=True)
@@ -39,24 +38,11 @@ class JudgePairs:
         features: (p, f), NaN where unknown.
         same: (p,) true for duplicates.
         group: (p,) entity of the pair, or (p, 2) those of both its sides; see `training.folds`.
-        interactions: (p, 2 d) |u - v| and u * v of the embeddings, for the perceptron; None where
-            the encoder was trained on these very pairs, or there is none.
     """
 
     features: Features
     same: Flags
     group: EntityNumbers
-    interactions: Features | None = None
-
-    def seen_by(self, kind: str) -> Features:
-        """The columns a head of `kind` is given."""
-        if kind != "mlp" or self.interactions is None:
-            return self.features
-        return np.concatenate([self.features, self.interactions], axis=1)
-
-    def part(self, rows: EntityNumbers, kind: str = "") -> JudgePairs:
-        """Some of the pairs, as a head of `kind` sees them."""
-        return JudgePairs(self.seen_by(kind)[rows], self.same[rows], self.group[rows])
 
 
 @dataclass(frozen=True)
@@ -100,9 +86,7 @@ def fit_head(
     fits = _fits(train, cosine=cosine, kind=kind, seed=seed)
     tried = {
         name: {
-            "validation": float(
-                average_precision_score(valid.same, head.score(valid.seen_by(name)))
-            ),
+            "validation": float(average_precision_score(valid.same, head.score(valid.features))),
             "out_of_fold": float(average_precision_score(train.same, scores)),
         }
         for name, (head, scores) in fits.items()
@@ -132,20 +116,13 @@ def _fits(
         similarity = _similarity(train, cosine)
         fits["similarity"] = similarity, similarity.score(train.features)
     if wanted & {"linear", "blend"}:
-        fits["linear"] = _crossfit(train, folds, _linear, "linear")
+        fits["linear"] = _linear(train, folds)
     if wanted & {"boosted", "blend"}:
         fits["boosted"] = _boosted(train, folds, seed)
     if "blend" in wanted:
         parts = fits["boosted"], fits["linear"]
         mean = np.mean([scores for _, scores in parts], axis=0)
         fits["blend"] = Blend(tuple(head for head, _ in parts)), mean
-    if "mlp" in wanted:
-        from pipeline.training.judge.perceptron import fit_perceptron
-
-        def perceptron(part: JudgePairs) -> Network:
-            return fit_perceptron(part.features, part.same, seed=seed)
-
-        fits["mlp"] = _crossfit(train, folds, perceptron, "mlp")
     chosen = {name: fit for name, fit in fits.items() if name in wanted}
     if not chosen:
         raise TrainingError("judge.kind similarity needs an encoder; choose another kind")
@@ -174,27 +151,21 @@ def _similarity(train: JudgePairs, cosine: int) -> Similarity:
     return Similarity(cosine, max(float(model.coef_[0, 0]), 1e-6), float(model.intercept_[0]))
 
 
-def _crossfit(
-    train: JudgePairs,
-    folds: list[tuple[EntityNumbers, EntityNumbers]],
-    fit: Callable[[JudgePairs], Network],
-    kind: str,
-) -> tuple[Head, Floats]:
+def _linear(
+    train: JudgePairs, folds: list[tuple[EntityNumbers, EntityNumbers]]
+) -> tuple[Linear, Floats]:
+    from sklearn.linear_model import LogisticRegression
+
     scores = np.zeros(len(train.same))
     models = []
     for rows, held in folds:
-        models.append(fit(train.part(rows, kind)))
-        scores[held] = models[-1].score(train.part(held, kind).features)
-    return Networks(tuple(models)), scores
-
-
-def _linear(train: JudgePairs) -> Network:
-    from sklearn.linear_model import LogisticRegression
-
-    scaler = Scaler.learn(train.features)
-    # The penalty suits a few dozen correlated features; measured on the open sets.
-    model = LogisticRegression(C=0.05, max_iter=1000).fit(scaler(train.features), train.same)
-    return Network(scaler, ((model.coef_.T.copy(), model.intercept_.copy()),))
+        scaler = Scaler.learn(train.features[rows])
+        # The penalty suits a few dozen correlated features; measured on the open sets.
+        regression = LogisticRegression(C=0.05, max_iter=1000)
+        regression.fit(scaler(train.features[rows]), train.same[rows])
+        models.append(LinearModel(scaler, regression.coef_[0], float(regression.intercept_[0])))
+        scores[held] = models[-1].score(train.features[held])
+    return Linear(tuple(models)), scores
 
 
 def _boosted(

@@ -22,7 +22,6 @@ from pipeline.matching import (
     Similarity,
     assemble,
     extra_columns,
-    interactions,
     learn_weights,
 )
 from pipeline.training.judge.fit_heads import FittedHead, JudgePairs, fit_head
@@ -78,7 +77,6 @@ def blank_judge(
         modality=learner.modality,
         blocks=blocks,
         extras=(),
-        vectors=not learner.trained,
         head=Similarity(0, 1.0, 0.0),
         fusion=None,
         background=_background(vectors, learner),
@@ -123,9 +121,8 @@ class EvidentPairs:
                 if learner.modality == "text"
                 else replace(evidence, image_cosine=self.blind_cosine)
             )
-        features = assemble(evidence, extras, modality=learner.modality, vectors=False)
-        of_vectors = None if learner.trained else interactions(evidence, learner.modality)
-        return JudgePairs(features, self.same, self.group, of_vectors)
+        features = assemble(evidence, extras, modality=learner.modality)
+        return JudgePairs(features, self.same, self.group)
 
 
 def learn_judge(
@@ -188,10 +185,8 @@ def _fit(
         kind=learner.settings.kind,
         seed=learner.seed,
     )
-    wanted = not learner.trained and interactions(train.evidence, learner.modality) is not None
-    used = fit.head.kind == "mlp" and wanted
     way = blank.geometry if looked else None
-    judge = replace(blank, extras=extras, head=fit.head, vectors=used, geometry=way)
+    judge = replace(blank, extras=extras, head=fit.head, geometry=way)
     if fit.head.kind == "similarity":  # it looks at the cosine alone
         judge = replace(judge, extras=columns, pictures=None, geometry=None)
     if fused:

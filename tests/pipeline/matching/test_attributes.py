@@ -137,7 +137,7 @@ def test_an_attribute_that_no_record_has_is_named() -> None:
 def test_a_judge_compares_its_attributes_after_its_blocks() -> None:
     from pipeline.matching.heads import Similarity
 
-    judge = JudgeModel("text", learn_weights(["a b", "c"], {}), (), False, Similarity(0, 1, 0),
+    judge = JudgeModel("text", learn_weights(["a b", "c"], {}), (), Similarity(0, 1, 0),
                        None, None, -1.0, ("brand",))  # fmt: skip
     features = judge.features(
         ["a b", "c"], {}, threads=1, attributes={"brand": pa.array(["x", "X"])}

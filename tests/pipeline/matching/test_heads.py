@@ -1,7 +1,6 @@
 """Heads are kept without pickle, come back bit for bit, and score each pair by itself."""
 
 import json
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,20 +8,19 @@ import pytest
 
 from pipeline.errors import ModelError
 from pipeline.matching.heads import (
-    HIDDEN_LIMIT,
     LIMIT,
     Blend,
     Boosted,
     Head,
-    Network,
-    Networks,
+    Linear,
+    LinearModel,
     Scaler,
     Similarity,
     load_head,
     save_head,
 )
 
-KINDS = ("similarity", "linear", "boosted", "blend", "mlp")
+KINDS = ("similarity", "linear", "boosted", "blend")
 
 
 def features(count: int = 200, seed: int = 0) -> np.ndarray:
@@ -33,14 +31,10 @@ def features(count: int = 200, seed: int = 0) -> np.ndarray:
     return values
 
 
-def network(seed: int, hidden: int = 0) -> Network:
+def line(seed: int) -> LinearModel:
     rng = np.random.default_rng(seed)
     scaler = Scaler.learn(features(seed=seed))
-    sizes = [6 + len(scaler.gaps), *([hidden] if hidden else []), 1]
-    layers = tuple(
-        (rng.normal(size=(one, two)), rng.normal(size=two)) for one, two in pairwise(sizes)
-    )
-    return Network(scaler, layers)
+    return LinearModel(scaler, rng.normal(size=6 + len(scaler.gaps)), float(rng.normal()))
 
 
 def trees(seed: int) -> str:
@@ -54,13 +48,12 @@ def trees(seed: int) -> str:
 
 @pytest.fixture(scope="module")
 def heads() -> dict[str, Head]:
-    linear, boosted = Networks((network(1), network(2))), Boosted((trees(1), trees(2)))
+    linear, boosted = Linear((line(1), line(2))), Boosted((trees(1), trees(2)))
     return {
         "similarity": Similarity(2, 7.25, -3.5),
         "linear": linear,
         "boosted": boosted,
         "blend": Blend((boosted, linear)),
-        "mlp": Networks((network(3, hidden=8), network(4, hidden=8), network(5, hidden=8))),
     }
 
 
@@ -133,9 +126,6 @@ def test_the_scaler_against_numpy() -> None:
 def test_one_odd_number_is_clipped() -> None:
     scaler = Scaler(np.zeros(1), np.ones(1), np.zeros(0, np.int64))
     assert scaler(np.array([[1e9], [-1e9]])).ravel().tolist() == [LIMIT, -LIMIT]
-    one = (np.ones((1, 1)), np.zeros(1))
-    hidden = Network(scaler, (one, one))
-    assert hidden.score(np.array([[1e9], [3.0]])).tolist() == [HIDDEN_LIMIT, 3.0]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -21,7 +21,7 @@ from pipeline.matching.comparison.text import TextComparison
 from pipeline.matching.comparison.text_features import BLOCK, learn_weights
 from pipeline.matching.default_rules import TOY_IMAGE, TOY_TEXT
 from pipeline.matching.evidence import Evidence
-from pipeline.matching.heads import Network, Networks, Scaler, Similarity
+from pipeline.matching.heads import Linear, LinearModel, Scaler, Similarity
 from pipeline.matching.judge import Judge
 from pipeline.matching.learned import Fusion, JudgeModel, LearnedRule, fields_of, learning_for
 from pipeline.matching.scoring import Contents, evidence_of, pairs_batch, score_pairs
@@ -56,11 +56,10 @@ TEXT_VECTORS, IMAGE_VECTORS = unit(3, 6, 1), unit(4, 4, 2)
 LEFT, RIGHT = (part.astype(np.int64) for part in np.triu_indices(5, 1))
 
 
-def network(columns: int, seed: int) -> Networks:
-    rng = np.random.default_rng(seed)
+def line(columns: int, seed: int) -> Linear:
+    weight = np.random.default_rng(seed).normal(size=columns)
     scaler = Scaler(np.zeros(columns), np.ones(columns), np.zeros(0, np.int64))
-    layers = ((rng.normal(size=(columns, 4)), np.zeros(4)), (rng.normal(size=(4, 1)), np.zeros(1)))
-    return Networks((Network(scaler, layers),))
+    return Linear((LinearModel(scaler, weight, 0.0),))
 
 
 def text_model(**changes: Any) -> JudgeModel:
@@ -69,7 +68,6 @@ def text_model(**changes: Any) -> JudgeModel:
         modality="text",
         blocks=learn_weights(TEXTS, {}),
         extras=("text: cosine",),
-        vectors=False,
         head=Similarity(len(BLOCK), 8.0, -4.0),
         fusion=None,
         background=None,
@@ -79,7 +77,7 @@ def text_model(**changes: Any) -> JudgeModel:
 
 
 def image_model(**changes: Any) -> JudgeModel:
-    model = JudgeModel("image", {}, ("image: cosine",), False, Similarity(0, 8.0, -4.0), None,
+    model = JudgeModel("image", {}, ("image: cosine",), Similarity(0, 8.0, -4.0), None,
                        None, 0.5)  # fmt: skip
     return replace(model, **changes)
 
@@ -121,8 +119,8 @@ def every_part() -> JudgeModel:
 @pytest.mark.parametrize(
     "model",
     [text_model(), image_model(), every_part(),
-     text_model(vectors=True, head=network(len(BLOCK) + 1 + 12, 0))],
-    ids=["text", "image", "every part", "vectors"],
+     text_model(head=line(len(BLOCK) + 1, 0))],
+    ids=["text", "image", "every part", "linear"],
 )  # fmt: skip
 def test_a_judge_comes_back_as_it_was(model: JudgeModel, tmp_path: Path) -> None:
     model.save(tmp_path / "a")
@@ -249,9 +247,9 @@ def test_a_rule_learned_from_labels_is_not_held_back_by_wording() -> None:
     assert held.decision.tolist() != ["duplicate"]
 
 
-def test_two_learned_judges_each_see_their_own_vectors() -> None:
-    texts = text_model(vectors=True, head=network(len(BLOCK) + 1 + 12, 0))
-    images = image_model(vectors=True, head=network(1 + 8, 1))
+def test_two_learned_judges_each_see_their_own_modality() -> None:
+    texts = text_model(head=line(len(BLOCK) + 1, 0))
+    images = image_model(head=line(1, 1))
     both, alone = evidence(texts, images), evidence(images)
     assert np.array_equal(images.score(both), images.score(alone))
     assert np.array_equal(
