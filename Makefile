@@ -53,7 +53,6 @@ figures: $(STAMP) ## The README's other figures, on the labelled sets in the fol
 	$(BIN)/python tests/bench/edited_photographs.py --data $(DATA)
 	$(BIN)/python tests/bench/scenes.py --data $(DATA)
 	$(BIN)/python tests/bench/wallpapers.py --data $(DATA)
-	$(BIN)/python tests/bench/orientations.py --data $(DATA)
 	$(BIN)/python tests/bench/labelled_pictures.py --data $(DATA)
 	$(BIN)/python tests/bench/nights.py --data $(DATA)
 	$(BIN)/python tests/bench/thirty_nights.py --data $(DATA)

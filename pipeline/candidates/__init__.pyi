@@ -26,9 +26,7 @@ from .minhash import (
 from .near_pairs import (
     NearPairs as NearPairs,
     find_near_pairs as find_near_pairs,
-    fresh_rows as fresh_rows,
 )
-from .orientations import turned_pairs as turned_pairs
 from .reuse import Near as Near, ReusedPairs as ReusedPairs, reuse_near_pairs as reuse_near_pairs
 from .unit_pairs import (
     IMAGE as IMAGE,

@@ -105,7 +105,7 @@ def find_near_pairs(
         told = f"one leader of {len(crowds.member)} members" if len(crowds.member) else ""
         left, right = _with_members(np.zeros(0, np.int64), crowds, len(vectors))
         return NearPairs(left, right, crowds, nothing, None, told, count)
-    fresh = fresh_rows(crowds, carried)
+    fresh = _fresh_rows(crowds, carried)
     built = None
     if carried is not None and _few(len(fresh), count):
         told = f"last night's pairs and {len(fresh)} fresh contents against {count}, exact"
@@ -154,7 +154,7 @@ def _join(index: Index, count: int, floors: Scores, keep: Keep) -> Positions:
     return sorted_unique(parts)
 
 
-def fresh_rows(crowds: DenseGroups, carried: ReusedPairs | None) -> Positions:
+def _fresh_rows(crowds: DenseGroups, carried: ReusedPairs | None) -> Positions:
     """Places among the kept rows that last night did not search as far down as tonight."""
     if carried is None:
         return np.arange(len(crowds.kept))

@@ -132,10 +132,8 @@ def _encoders(kept: Sequence[Run], stored: Sequence[str]) -> dict[str, set[tuple
         for modality, column in MODALITIES.items():
             encoder = (run.summary.get("model") or {}).get(modality)
             if encoder and "records" in run.versions:
-                for name in ("fingerprint", "turned"):
-                    if name in encoder:
-                        places = found.setdefault(encoder[name], set())
-                        places.add((run.versions["records"], column))
+                places = found.setdefault(encoder["fingerprint"], set())
+                places.add((run.versions["records"], column))
     # Signatures of long texts are kept as if they were vectors.
     signed = {(run.versions["records"], "text_hash") for run in kept if "records" in run.versions}
     return found | {name: signed for name in stored if name.startswith(SIGNATURES)}

@@ -61,9 +61,3 @@ class CandidateSettings(Frozen):
         0.98, description="Crowds that are denser than this cosine are collapsed to leaders."
     )
     recall_sample: int = Field(500, ge=1, description="Records searched by brute force each run.")
-    orientations: bool = Field(
-        False,
-        description="True: pictures are also asked for mirrored and turned by quarters, in eight "
-        "passes of the image encoder instead of one, for one that was not trained for that. What "
-        "is found is laid upon each other, so judge.geometry must be on.",
-    )

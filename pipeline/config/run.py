@@ -8,7 +8,6 @@ from typing import Any, Literal
 from pydantic import (
     Field,
     field_validator,
-    model_validator,
 )
 
 from pipeline.config.base import CatalogSettings, Frozen, anchor_paths, read_settings, resolve_path
@@ -76,15 +75,6 @@ class RunConfig(CatalogSettings):
     shard_rows: int = Field(50_000, ge=1, description="Rows per shard: the unit of work.")
     threads: int | None = Field(None, ge=1, description="CPU threads; default: all cores.")
     seed: int = 0
-
-    @model_validator(mode="after")
-    def _turned_are_verified(self) -> RunConfig:
-        if self.candidates.orientations and not self.judge.geometry:
-            raise ValueError(
-                "candidates.orientations finds pairs that only geometry can accept, and "
-                "judge.geometry is false; set it to true"
-            )
-        return self
 
     @field_validator("sources")
     @classmethod

@@ -8,7 +8,6 @@ from .embeddings import (
     to_table as to_table,
 )
 from .fingerprint import fingerprint_of as fingerprint_of, folder_digest as folder_digest
-from .image.base import PictureEncoder as PictureEncoder
 from .image.copy_detection import shipped_folder as shipped_folder
 from .image.efficientnet import load_network as load_network
 from .image.efficientnet_layers import convolutions as convolutions
@@ -18,7 +17,6 @@ from .image.loader import (
     prepare_picture as prepare_picture,
     read_picture as read_picture,
 )
-from .image.orientations import open_turned as open_turned
 from .model_folder import (
     default_prompt as default_prompt,
     load_model as load_model,

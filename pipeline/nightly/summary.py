@@ -199,13 +199,7 @@ def _models(facts: dict[str, dict[str, Any]], context: RunContext) -> dict[str, 
             "name": judging["name"],
             "fingerprint": judging["fingerprint"],
             "floor": floors[modality],
-            **_orientation_facts(facts[name]),
         }
         if facts[name].get("fingerprint") not in (None, judging.get("fingerprint")):
             models["student"] = {key: facts[name][key] for key in ("name", "fingerprint")}
     return models
-
-
-def _orientation_facts(facts: dict[str, Any]) -> dict[str, str]:
-    """Under which fingerprint the vectors of turned pictures are kept, where there are any."""
-    return {"turned": facts["turned"]["fingerprint"]} if "turned" in facts else {}

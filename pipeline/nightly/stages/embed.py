@@ -19,11 +19,9 @@ from pipeline.config import ImageSettings, judged_by, searched_by
 from pipeline.encoders import (
     Encoder,
     ImageRef,
-    PictureEncoder,
     gather_vectors,
     missing_hashes,
     open_encoder,
-    open_turned,
     to_table,
 )
 from pipeline.errors import DamagedVectorsError
@@ -51,20 +49,6 @@ def embed_modality(context: RunContext, modality: Modality, hashes: pa.Array) ->
     chosen = searched_by(config.text_encoder) if modality == "text" else config.image_encoder
     encoder = open_cached(context, chosen)
     return _make(context, hashes, _Vectors(modality, encoder, modality, modality))
-
-
-def embed_orientations(context: RunContext, hashes: pa.Array) -> dict[str, Any]:
-    """Embed the pictures in their other orientations too; row i of the matrix `turned`.
-
-    Returns:
-        The facts of it, under `turned`; empty where it is not asked for or there are no pictures.
-    """
-    if not context.config.candidates.orientations or not len(hashes):
-        return {}
-    encoder = open_cached(context, context.config.image_encoder)
-    assert isinstance(encoder, PictureEncoder)
-    facts = _make(context, hashes, _Vectors("image", open_turned(encoder), "turned", "turned"))
-    return {"turned": {key: facts[key] for key in ("fingerprint", "embedded", "failed")}}
 
 
 def meet_teacher(context: RunContext) -> Encoder:
@@ -221,7 +205,5 @@ def embed_text(context: RunContext) -> dict[str, Any]:
 
 @stage("embed_images")
 def embed_images(context: RunContext) -> dict[str, Any]:
-    """Embed the distinct pictures that have no vector yet, on request turned and mirrored too."""
-    hashes = groups_of(context).image_hashes
-    facts = embed_modality(context, "image", hashes)
-    return {**facts, **embed_orientations(context, hashes)}
+    """Embed the distinct pictures that have no vector yet."""
+    return embed_modality(context, "image", groups_of(context).image_hashes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.arrays import Positions, Vectors, positions_in_sorted, progress, sorted_unique
+from pipeline.arrays import Positions, positions_in_sorted, progress
 from pipeline.candidates import (
     PERMUTATIONS,
     Arrays,
@@ -23,12 +23,10 @@ from pipeline.candidates import (
     ReusedPairs,
     band_candidates,
     find_near_pairs,
-    fresh_rows,
     jaccards,
     propose,
     reuse_near_pairs,
     signatures,
-    turned_pairs,
 )
 from pipeline.catalog import VectorStore
 from pipeline.encoders import fingerprint_of, gather_vectors, missing_hashes
@@ -104,23 +102,19 @@ def search_vectors(context: RunContext, modality: Modality, floor: float) -> Sea
     key = key_of(
         encoder=embedded.get("fingerprint"), floor=floor, index=config.index.model_dump(),
         crowd=settings.crowd, crowd_cosine=settings.crowd_cosine, seed=config.seed,
-        **({"turned": embedded["turned"]["fingerprint"]} if "turned" in embedded else {}),
     )  # fmt: skip
     carried = _reusable_pairs(context, modality, key, hashes)
-    standing = None if isinstance(carried, str) else carried
     found = find_near_pairs(
         vectors,
         floor=floor,
         index=config.index,
         settings=settings,
         seed=config.seed,
-        carried=standing,
+        carried=None if isinstance(carried, str) else carried,
         keep=_checkpoints(
             context, f"{modality}-{fingerprint_of(search=key, of=hashes_digest(hashes))}"
         ),
     )
-    if "turned" in embedded and found.description:
-        found = _with_turned(context, found, vectors, standing)
     progress.report("candidates", len(found.left))
     _keep_index(context, hashes, found, modality, embedded.get("fingerprint"))
     why = carried if isinstance(carried, str) else None
@@ -136,24 +130,6 @@ def search_vectors(context: RunContext, modality: Modality, floor: float) -> Sea
     return SearchedPairs(
         near, state, _describe(found), why, crowd_rows(modality, found.crowds, floor)
     )
-
-
-def _with_turned(
-    context: RunContext, found: NearPairs, vectors: Vectors, carried: ReusedPairs | None
-) -> NearPairs:
-    """The same with the pairs of which one picture is near the other turned or mirrored.
-
-    Those of last night are among the pairs already, where it was carried on.
-    """
-    fresh = fresh_rows(found.crowds, carried if found.index is None else None)
-    left, right = turned_pairs(
-        vectors, context.work.matrix("turned"), found.crowds, fresh=fresh, index=found.index
-    )
-    count = max(len(vectors), 1)
-    keys = sorted_unique([found.left * count + found.right, left * count + right])
-    more = len(keys) - len(found.left)
-    told = f"{found.description}; {more} pairs more in another orientation"
-    return replace(found, left=keys // count, right=keys % count, description=told)
 
 
 def _checkpoints(context: RunContext, search: str) -> Keep:
