@@ -11,7 +11,6 @@ from .encoders import (
     CharacterCnn as CharacterCnn,
     CopyDetection as CopyDetection,
     DistillSettings as DistillSettings,
-    EfficientNetLite0 as EfficientNetLite0,
     ImageEncoderConfig as ImageEncoderConfig,
     MiniLmEncoder as MiniLmEncoder,
     OnnxImage as OnnxImage,

@@ -46,30 +46,14 @@ class ToyText(Frozen):
     dimension: int = Field(256, ge=8)
 
 
-class EfficientNetLite0(Frozen):
-    """EfficientNet-Lite0 (ImageNet) with generalised-mean pooling, out of its package."""
-
-    type: Literal["efficientnet_lite0"] = "efficientnet_lite0"
-    image_size: int = Field(224, ge=32)
-    gem_power: float = Field(3.0, gt=0)
-    backend: Literal["int8", "float32", "torch"] = Field(
-        "int8",
-        description="int8 and float32 in ONNX Runtime, torch: float32 in PyTorch. Vectors of int8 "
-        "are others, those of the two float32 are the same.",
-    )
-    batch_size: int = Field(32, ge=1)
-
-
 class CopyDetection(Frozen):
     """The copy-detection network that Gemel ships, or one that `gemel finetune` trained."""
 
     type: Literal["copy_detection"] = "copy_detection"
     path: str | None = Field(None, description="Folder of a trained one; none: the shipped one.")
     image_size: int | None = Field(None, ge=32, description="none: what the network was made for.")
-    backend: Literal["int8", "float32", "torch"] = Field(
-        "int8",
-        description="int8 and float32 in ONNX Runtime, torch: float32 in PyTorch. Vectors of int8 "
-        "are others, those of the two float32 are the same.",
+    backend: Literal["int8", "float32"] = Field(
+        "int8", description="Of ONNX Runtime. Vectors of int8 are others than those of float32."
     )
     batch_size: int = Field(32, ge=1)
 
@@ -153,12 +137,7 @@ TextEncodersConfig = Annotated[
     Field(discriminator="type"),
 ]
 ImageEncoderConfig = Annotated[
-    CopyDetection
-    | EfficientNetLite0
-    | SentenceTransformersImage
-    | TorchScriptImage
-    | OnnxImage
-    | ToyImage,
+    CopyDetection | SentenceTransformersImage | TorchScriptImage | OnnxImage | ToyImage,
     Field(discriminator="type"),
 ]
 

@@ -9,8 +9,7 @@ from .embeddings import (
 )
 from .fingerprint import fingerprint_of as fingerprint_of, folder_digest as folder_digest
 from .image.copy_detection import shipped_folder as shipped_folder
-from .image.efficientnet import load_network as load_network
-from .image.efficientnet_layers import convolutions as convolutions
+from .image.efficientnet import imagenet_layers as imagenet_layers
 from .image.folder import input_size as input_size
 from .image.loader import (
     load_pictures as load_pictures,

@@ -17,9 +17,7 @@ from sentence_transformers.base.modules import InputModule
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.encoders.image.copy_weights import CopyWeights, read_copy_folder
-from pipeline.encoders.image.efficientnet import gem
-from pipeline.encoders.image.efficientnet_layers import Convolution
+from pipeline.encoders.image.copy_weights import Convolution, CopyWeights, read_copy_folder
 
 _SCALE, _SHIFT = 128.0, 127.0  # pixels are (x - 127) / 128
 # Pictures at a time through the frozen layers, whose maps are the largest: the allocator then keeps
@@ -27,6 +25,15 @@ _SCALE, _SHIFT = 128.0, 127.0  # pixels are (x - 127) / 128
 _FEW = 16
 _FROZEN = "b4.project"  # the last of the layers that stay as ImageNet made them
 CALIBRATED = 160  # pictures that tell the ranges which eight bits hold
+
+
+def gem(features: Tensor, *, power: float, floor: float = 1e-6) -> Tensor:
+    """Pool float (n, c, h, w) to (n, c) by the generalised mean over places.
+
+    f_c = (mean over h, w of max(x_c, floor)^p)^(1/p): p = 1 is the average, p → ∞ the maximum.
+    Radenović, Tolias, Chum, Fine-tuning CNN image retrieval with no human annotation, 2018, eq. 1.
+    """
+    return features.clamp(min=floor).pow(power).mean(dim=(2, 3)).pow(1 / power)
 
 
 class Layer(nn.Module):

@@ -7,7 +7,6 @@ from typing import assert_never
 
 from pipeline.config import (
     CopyDetection,
-    EfficientNetLite0,
     ImageEncoderConfig,
     ImageSettings,
     MiniLmEncoder,
@@ -63,10 +62,6 @@ def open_encoder(
             from pipeline.encoders.image.copy_detection import open_copy_detection
 
             return open_copy_detection(config, images=images, threads=threads)
-        case EfficientNetLite0():
-            from pipeline.encoders.image.efficientnet import open_efficientnet
-
-            return open_efficientnet(config, images=images, threads=threads)
         case SentenceTransformersImage():
             from pipeline.encoders.image.folder import open_image_folder
 

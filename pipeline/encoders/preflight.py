@@ -10,7 +10,6 @@ from pathlib import Path
 from pipeline.config import (
     CascadeText,
     CopyDetection,
-    EfficientNetLite0,
     ImageEncoderConfig,
     MiniLmEncoder,
     OnnxImage,
@@ -74,8 +73,6 @@ def known_dimension(config: TextEncoderConfig | ImageEncoderConfig) -> int | Non
             return 384
         case CopyDetection(path=None):
             return 512
-        case EfficientNetLite0():
-            return 1280
         case ToyText() | StaticText():
             return config.dimension
         case ToyImage():
@@ -113,7 +110,7 @@ def _torchscript_problem(file: Path) -> str | None:
 
 def _onnx_problem(file: Path) -> str | None:
     if find_spec("onnxruntime") is None:
-        raise EncoderError("the encoder 'onnx' needs onnxruntime; pip install 'gemel[onnx]'")
+        raise EncoderError("the encoder 'onnx' needs onnxruntime; pip install onnxruntime")
     if problem := _file_problem(file):
         return problem
     with file.open("rb") as stream:

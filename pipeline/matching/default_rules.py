@@ -17,7 +17,6 @@ from pipeline.arrays import Floats
 from pipeline.config import (
     CopyDetection,
     CosineRule,
-    EfficientNetLite0,
     ImageEncoderConfig,
     JudgeSettings,
     MiniLmEncoder,
@@ -148,9 +147,6 @@ MINILM_STUDENT = DefaultRule(
 # Half at cosine 0.30 and nine tenths at 0.70, `tests/bench/fit_image_judge.py`: of photographs that
 # training held back 1 in 500 pairs of one scene reach 0.659, and of 482,762 pairs of strangers one.
 COPIES = DefaultRule(floor=0.25, rule=LogisticRule(bias=-1.648, cosine=5.493))
-# Half at cosine 0.80 and nine tenths at 0.90: on AugLy copies no two different photographs reached
-# 0.90, and the precision of accepted pairs fell below 0.99 under 0.885.
-EFFICIENTNET = DefaultRule(floor=0.7, rule=LogisticRule(bias=-17.578, cosine=21.972))
 TOY_TEXT = DefaultRule(floor=0.5, rule=LogisticRule(bias=-14.0, cosine=20.0))
 TOY_IMAGE = DefaultRule(floor=0.9, rule=LogisticRule(bias=-380.0, cosine=400.0))
 
@@ -166,8 +162,6 @@ def default_of(encoder: TextEncoderConfig | ImageEncoderConfig) -> DefaultRule |
             return TOY_TEXT
         case CopyDetection(path=None, image_size=None):
             return COPIES
-        case EfficientNetLite0():
-            return EFFICIENTNET
         case ToyImage():
             return TOY_IMAGE
         case _:

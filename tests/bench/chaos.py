@@ -59,7 +59,7 @@ NAMES = (
 WORDS = NAMES.split()
 ENCODERS = {
     "toy": ({"type": "toy"}, {"type": "toy_image"}),
-    "real": ({"type": "minilm"}, {"type": "efficientnet_lite0"}),
+    "real": ({"type": "minilm"}, {"type": "copy_detection"}),
 }
 
 

@@ -6,19 +6,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pipeline.config import CopyDetection, ImageSettings
 from pipeline.encoders.fingerprint import file_digest, fingerprint_of, require_digest
 from pipeline.encoders.image.base import PictureEncoder
 from pipeline.encoders.image.copy_weights import FACTS, WEIGHTS, CopyWeights, read_copy_folder
-from pipeline.encoders.image.loader import PREPARED, Pixels
-from pipeline.encoders.runtime import single_threaded
+from pipeline.encoders.image.loader import PREPARED
 
 # Of the shipped weights; the thresholds in `pipeline.matching.default_rules` are theirs alone.
 SHA256 = "b26dbe73bc9036a94607af72615d3192630961ee903a7c2e210861aba51a5360"
-_INT8 = 1  # of the recipe in efficientnet_onnx; its steps are part of every vector
+_INT8 = 1  # of the recipe in onnx_graph; its steps are part of every vector
 
 
 def shipped_folder() -> Path:
@@ -29,9 +25,7 @@ def shipped_folder() -> Path:
 def open_copy_detection(
     config: CopyDetection, *, images: ImageSettings, threads: int | None
 ) -> PictureEncoder:
-    """Load the network; neither torch nor sentence-transformers is imported but for `torch`.
-
-    Both float32 backends have one fingerprint: their vectors agree to rounding.
+    """Load the network; neither torch nor sentence-transformers is imported.
 
     Raises:
         EncoderError: a file is missing or damaged, the shipped weights are not those that were
@@ -42,9 +36,9 @@ def open_copy_detection(
         require_digest(folder / WEIGHTS, expected=SHA256, reinstall="gemel")
     kept = read_copy_folder(folder)
     size = config.image_size or kept.image_size
-    torch, int8 = config.backend == "torch", config.backend == "int8"
+    int8 = config.backend == "int8"
     return PictureEncoder(
-        network=_in_torch(folder) if torch else _in_onnxruntime(kept, size, int8=int8),
+        network=_in_onnxruntime(kept, size, int8=int8),
         image_size=size,
         name=f"{folder.name}{'-int8' if int8 else ''}",
         fingerprint=fingerprint_of(
@@ -59,7 +53,7 @@ def open_copy_detection(
         batch_size=config.batch_size,
         images=images,
         threads=threads,
-        prepare_thread=single_threaded if torch else int,
+        prepare_thread=int,
     )
 
 
@@ -71,24 +65,7 @@ def _in_onnxruntime(kept: CopyWeights, size: int, *, int8: bool) -> Any:
         kept.layers,
         image_size=size,
         gem_power=kept.gem_power,
-        int8=int8,
-        bounds=kept.bounds,
+        bounds=kept.bounds if int8 else None,
         projection=(kept.weight, kept.bias),
     )
     return open_session(made, name="copy detection")
-
-
-def _in_torch(folder: Path) -> Any:
-    import torch
-
-    from pipeline.encoders.copy_network import CopyNetwork
-
-    model = CopyNetwork.load(str(folder)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def network(pixels: Pixels) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            found = model({"pixel_values": torch.from_numpy(pixels)})["sentence_embedding"]
-        vectors: NDArray[np.float32] = found.numpy()
-        return vectors
-
-    return network

@@ -9,12 +9,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pipeline.encoders.image.efficientnet_layers import Convolution, Floats32
 from pipeline.errors import EncoderError
 
 WEIGHTS, FACTS = "model.safetensors", "config.json"
 MODULE = "pipeline.encoders.copy_network.CopyNetwork"
+Floats32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One convolution with its bias.
+
+    weight: float32 (out, in / groups, k, k). bias: float32 (out,). pads: top, left, bottom, right;
+    TensorFlow's SAME, so not always symmetrical. bounded: ReLU6 follows. sum_from: the convolution
+    whose input is added to the result.
+    """
+
+    name: str
+    weight: Floats32
+    bias: Floats32
+    stride: int
+    pads: tuple[int, int, int, int]
+    groups: int
+    bounded: bool
+    sum_from: str | None = None
 
 
 @dataclass(frozen=True)

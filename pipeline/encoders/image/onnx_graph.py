@@ -1,6 +1,6 @@
-"""EfficientNet-Lite0 with its pooling as an ONNX graph, in float32 or in eight bits.
+"""The copy-detection network as an ONNX graph, in float32 or in eight bits.
 
-The graph is written from the packaged weights each time: it takes a tenth of a second, and there is
+The graph is written from the weights each time: it takes a tenth of a second, and there is
 no file to keep. In eight bits every convolution multiplies integers, whose sums are exact, so that
 a vector depends on the processor in the rare roundings of the steps between alone.
 
@@ -20,50 +20,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, numpy_helper
 
-from pipeline.encoders.image.efficientnet_layers import Convolution, Floats32
+from pipeline.encoders.image.copy_weights import Convolution, Floats32
 from pipeline.encoders.image.loader import Pixels
 
 _SIX = 6.0  # where ReLU6 ends
 _WEIGHT_TOP = 63
 _INPUT_SCALE, _INPUT_ZERO = np.float32(1 / 128), np.uint8(127)  # pixels are (x - 127) / 128
 _OPSET, _IR = 17, 8
-
-# Largest absolute values of the outputs that no ReLU6 bounds: the 99.99 % quantile, largest over
-# batches of four calibration pictures, rounded. `tests/bench/calibrate_int8.py` prints them.
-BOUNDS = {
-    "b0.project": 32.9,
-    "b1.project": 49.4,
-    "b2.project": 39.1,
-    "b2.project.sum": 54.0,
-    "b3.project": 41.6,
-    "b4.project": 25.5,
-    "b4.project.sum": 43.1,
-    "b5.project": 34.5,
-    "b6.project": 18.5,
-    "b6.project.sum": 32.1,
-    "b7.project": 15.4,
-    "b7.project.sum": 33.8,
-    "b8.project": 33.0,
-    "b9.project": 20.2,
-    "b9.project.sum": 34.8,
-    "b10.project": 19.9,
-    "b10.project.sum": 43.8,
-    "b11.project": 29.7,
-    "b12.project": 18.7,
-    "b12.project.sum": 30.4,
-    "b13.project": 15.5,
-    "b13.project.sum": 35.2,
-    "b14.project": 16.8,
-    "b14.project.sum": 39.9,
-    "b15.project": 15.2,
-}
-
-
 _QUANTILE, _CALIBRATED = 0.9999, 4  # of a batch of so many pictures
 
 
 def measure_bounds(layers: Sequence[Convolution], pixels: Pixels) -> dict[str, float]:
-    """Largest absolute values of the outputs that no ReLU6 bounds: see `BOUNDS`.
+    """Largest absolute values of the outputs that no ReLU6 bounds.
+
+    The 99.99 % quantile, largest over batches of four pictures, rounded.
 
     Args:
         pixels: uint8 (n, 3, s, s), pictures like those that the network is to see.
@@ -73,7 +43,7 @@ def measure_bounds(layers: Sequence[Convolution], pixels: Pixels) -> dict[str, f
 
     free = [layer.name for layer in layers if not layer.bounded]
     free += [f"{layer.name}.sum" for layer in layers if layer.sum_from]
-    made = graph(layers, image_size=pixels.shape[-1], gem_power=3.0, int8=False)
+    made = graph(layers, image_size=pixels.shape[-1], gem_power=3.0)
     model = onnx.load_from_string(made)
     for name in free:
         model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
@@ -117,21 +87,20 @@ def graph(
     *,
     image_size: int,
     gem_power: float,
-    int8: bool,
-    bounds: Mapping[str, float] = BOUNDS,
+    bounds: Mapping[str, float] | None = None,
     projection: tuple[Floats32, Floats32] | None = None,
 ) -> bytes:
     """Return a model that maps `pixels`, uint8 (n, 3, s, s), to `vectors`, float32 (n, d).
 
     Args:
-        bounds: of the outputs that no ReLU6 bounds, for eight bits.
+        bounds: of the outputs that no ReLU6 bounds, for eight bits; None: float32.
         projection: float32 weight (d, c) and bias (d,) of a linear layer after the pooling.
     """
     made = _Graph()
-    put = partial(_eight_bit, bounds=bounds) if int8 else _float
+    put = _float if bounds is None else partial(_eight_bit, bounds=bounds)
     before: dict[str, _Value] = {}
     value = _dequantise(made, "pixels", name="scaled", step=_INPUT_SCALE, zero=_INPUT_ZERO)
-    if not int8:
+    if bounds is None:
         made.constant("zero", np.float32(0))
         made.constant("six", np.float32(_SIX))
     for layer in layers:
@@ -150,7 +119,7 @@ def graph(
         "pixels", TensorProto.UINT8, ["n", 3, image_size, image_size]
     )
     vectors = helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["n", dimension])
-    whole = helper.make_graph(made.nodes, "efficientnet_lite0", [pixels], [vectors], made.constants)
+    whole = helper.make_graph(made.nodes, "copy_detection", [pixels], [vectors], made.constants)
     model = helper.make_model(
         whole, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR
     )
@@ -253,7 +222,7 @@ def _dequantise(
 
 
 def _pool(made: _Graph, source: str, *, power: float, name: str) -> None:
-    """See `efficientnet.gem`."""
+    """See `copy_network.gem`."""
     made.constant("floor", np.float32(1e-6))
     made.constant("power", np.float32(power))
     made.constant("root", np.float32(1 / power))

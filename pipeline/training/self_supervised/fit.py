@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from pipeline.arrays import Rows, progress
 from pipeline.config import ViewLearning
-from pipeline.encoders import CopyNetwork, convolutions, load_network
+from pipeline.encoders import CopyNetwork, imagenet_layers
 from pipeline.evaluation import Ranking
 from pipeline.training.self_supervised.module import TwoViews
 from pipeline.training.self_supervised.scenes import negatives_beside
@@ -61,7 +61,7 @@ class ViewData:
 
 def copy_network(*, image_size: int, dimension: int) -> CopyNetwork:
     """EfficientNet-Lite0 as ImageNet made it, before a linear layer still to be set."""
-    layers = convolutions(load_network(image_size))
+    layers = imagenet_layers(image_size)
     return CopyNetwork(layers, nn.Linear(_CHANNELS, dimension), image_size=image_size)
 
 

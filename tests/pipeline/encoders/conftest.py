@@ -142,8 +142,7 @@ def router_folder(tmp_path_factory: pytest.TempPathFactory, bert_folder: Path) -
 @pytest.fixture(scope="session")
 def copy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random copy-detection network of two convolutions."""
-    from pipeline.encoders.image.copy_weights import CopyWeights
-    from pipeline.encoders.image.efficientnet_layers import Convolution
+    from pipeline.encoders.image.copy_weights import Convolution, CopyWeights
     from pipeline.encoders.image.onnx_graph import measure_bounds
 
     folder, random = tmp_path_factory.mktemp("copies"), np.random.default_rng(0)

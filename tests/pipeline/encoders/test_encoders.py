@@ -22,7 +22,6 @@ MEMBERS: dict[str, tuple[str | None, dict[str, Any], dict[str, Any]]] = {
     "StaticText": (None, {"dimension": 16}, {"dimension": 8}),
     "ToyText": (None, {}, {"dimension": 64}),
     "CopyDetection": ("copy_folder", {}, {"backend": "float32"}),
-    "EfficientNetLite0": (None, {"image_size": 64}, {"gem_power": 1.0, "image_size": 64}),
     "SentenceTransformersImage": ("vit_folder", {}, {"path": "router_folder"}),
     "TorchScriptImage": ("torchscript_file", {"image_size": 32}, {"image_size": 40}),
     "OnnxImage": ("onnx_file", {"image_size": 32}, {"mean": (0.0, 0.0, 0.0), "image_size": 32}),

@@ -1,9 +1,8 @@
-"""The backends of EfficientNet against PyTorch, and what makes eight bits exact and quick."""
+"""The shipped network's backends against PyTorch, and what makes eight bits exact and quick."""
 
 from __future__ import annotations
 
 import io
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,18 +15,18 @@ import pytest
 from onnx import numpy_helper
 from PIL import Image
 
-from pipeline.config.encoders import EfficientNetLite0
+from pipeline.config.encoders import CopyDetection
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders import ImageRef
-from pipeline.encoders.image.efficientnet import load_network
-from pipeline.encoders.image.efficientnet_layers import convolutions
+from pipeline.encoders.image.copy_detection import shipped_folder
+from pipeline.encoders.image.copy_weights import read_copy_folder
+from pipeline.encoders.image.loader import load_pictures
 from pipeline.encoders.image.onnx_graph import graph
 from pipeline.encoders.opening import open_encoder
-from pipeline.errors import EncoderError
 from pipeline.sample.pictures import photograph
 
 NAMES = ("skimage/chelsea.png", "skimage/coffee.png", "skimage/page.png", "sklearn/china.jpg")
-BACKENDS = ("int8", "float32", "torch")
+BACKENDS = ("int8", "float32")
 
 
 @pytest.fixture(scope="module")
@@ -45,17 +44,37 @@ def photographs() -> list[ImageRef]:
 
 @pytest.fixture(scope="module")
 def vectors(opened: Callable[[Any], Any], photographs: list[ImageRef]) -> dict[str, np.ndarray]:
+    import torch
+
+    from pipeline.encoders.copy_network import CopyNetwork
+
     found = {}
     for backend in BACKENDS:
-        encoder = opened(EfficientNetLite0.model_validate({"backend": backend}))
-        (part,) = encoder.encode(photographs)
+        (part,) = opened(CopyDetection.model_validate({"backend": backend})).encode(photographs)
         found[backend] = part.vectors
-    return found
+    network = CopyNetwork.load(str(shipped_folder()))
+    loaded = load_pictures(
+        photographs, size=network.image_size, batch_size=8, settings=ImageSettings(workers=0)
+    )
+    with torch.inference_mode():
+        features = network({"pixel_values": torch.from_numpy(next(iter(loaded)).pixels)})
+    return {**found, "torch": features["sentence_embedding"].numpy()}
+
+
+def in_eight_bits() -> bytes:
+    kept = read_copy_folder(shipped_folder())
+    return graph(
+        kept.layers,
+        image_size=kept.image_size,
+        gem_power=kept.gem_power,
+        bounds=kept.bounds,
+        projection=(kept.weight, kept.bias),
+    )
 
 
 @pytest.fixture(scope="module")
 def integers() -> bytes:
-    return graph(convolutions(load_network(224)), image_size=224, gem_power=3.0, int8=True)
+    return in_eight_bits()
 
 
 def test_float32_agrees_with_torch_to_rounding(vectors: dict[str, np.ndarray]) -> None:
@@ -71,19 +90,16 @@ def test_eight_bits_keep_the_cosines_of_pairs(vectors: dict[str, np.ndarray]) ->
 
 
 def test_fingerprints_differ_where_vectors_do(opened: Callable[[Any], Any]) -> None:
-    by_backend = {
-        backend: opened(EfficientNetLite0.model_validate({"backend": backend})).fingerprint
-        for backend in BACKENDS
-    }
-    assert by_backend["float32"] == by_backend["torch"] != by_backend["int8"]
-    assert opened(EfficientNetLite0()).fingerprint == by_backend["int8"], "the default"
+    exact, default = opened(CopyDetection(backend="float32")), opened(CopyDetection())
+    assert exact.fingerprint != default.fingerprint
+    assert opened(CopyDetection(backend="int8")).fingerprint == default.fingerprint
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_vector_ignores_company_and_threads(
     backend: str, vectors: dict[str, np.ndarray], photographs: list[ImageRef]
 ) -> None:
-    config = EfficientNetLite0.model_validate({"backend": backend, "batch_size": 3})
+    config = CopyDetection.model_validate({"backend": backend, "batch_size": 3})
     encoder = open_encoder(config, images=ImageSettings(workers=0), threads=1)
     turned = np.concatenate([part.vectors for part in encoder.encode(photographs[::-1])])
     np.testing.assert_array_equal(turned[::-1], vectors[backend])
@@ -108,14 +124,4 @@ def test_no_processor_saturates_and_the_graph_is_the_same_each_time(integers: by
     ]
     assert len(weights) == 49
     assert 2 * 255 * max(int(np.abs(weight).max()) for weight in weights) < 2**15
-    assert integers == graph(
-        convolutions(load_network(224)), image_size=224, gem_power=3.0, int8=True
-    )
-
-
-@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
-def test_a_missing_package_is_named(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.delitem(sys.modules, "pipeline.encoders.image.onnx_graph", raising=False)
-    with pytest.raises(EncoderError, match=package):
-        open_encoder(EfficientNetLite0(), images=ImageSettings(), threads=1)
+    assert integers == in_eight_bits()

@@ -1,4 +1,4 @@
-"""EfficientNet and its pooling against their definitions, and the loader's worker processes."""
+"""The networks' parts against their definitions, and the loader's worker processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.config.encoders import EfficientNetLite0, ToyImage
+from pipeline.config.encoders import CopyDetection, ToyImage
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders import ImageRef
 from pipeline.encoders.image import efficientnet
@@ -25,13 +25,15 @@ from pipeline.errors import EncoderError
 def test_gem_equals_its_formula(power: float) -> None:
     import torch
 
+    from pipeline.encoders.copy_network import gem
+
     features = np.random.default_rng(0).normal(size=(2, 5, 3, 4))
     expected = np.maximum(features, 1e-6) ** power
-    pooled = efficientnet.gem(torch.from_numpy(features), power=power).numpy()
+    pooled = gem(torch.from_numpy(features), power=power).numpy()
     np.testing.assert_allclose(pooled, expected.mean(axis=(2, 3)) ** (1 / power))
 
 
-def test_the_network_knows_a_cat(opened: Callable[[Any], Any]) -> None:
+def test_the_network_knows_a_cat() -> None:
     import torch
     from PIL import Image
     from skimage.data import chelsea
@@ -39,13 +41,11 @@ def test_the_network_knows_a_cat(opened: Callable[[Any], Any]) -> None:
     from pipeline.encoders.image.base import standardise
     from pipeline.encoders.image.loader import prepare_picture
 
-    model = efficientnet._architecture(224)
-    state = torch.load(efficientnet._packaged_weights(), weights_only=True)
-    model.load_state_dict(state)
+    model = efficientnet.load_network(224)
     pixels = prepare_picture(Image.fromarray(chelsea()), size=224)[None]
-    mean, std = (efficientnet._MEAN,) * 3, (efficientnet._STD,) * 3
+    mean, std = (127 / 255,) * 3, (128 / 255,) * 3
     with torch.inference_mode():
-        chances = model.eval()(torch.from_numpy(standardise(pixels, mean=mean, std=std)))
+        chances = model(torch.from_numpy(standardise(pixels, mean=mean, std=std)))
     assert float(chances.softmax(1)[0, 281:286].sum()) > 0.9
 
 
@@ -53,9 +53,7 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     other = tmp_path / "weights.pth"
     other.write_bytes(b"other")
     with pytest.raises(EncoderError, match=efficientnet.SHA256):
-        efficientnet.open_efficientnet(
-            EfficientNetLite0(), images=ImageSettings(), threads=1, weights=other
-        )
+        efficientnet.load_network(224, weights=other)
 
 
 def test_onnx_without_onnxruntime_names_the_package(
@@ -108,7 +106,7 @@ def test_a_large_jpeg_is_read_reduced_and_stays_near_itself(opened: Callable[[An
         file = io.BytesIO()
         large.save(file, kind, quality=95)
         refs.append(ImageRef(data=file.getvalue()))
-    (part,) = opened(EfficientNetLite0(backend="float32")).encode(refs)
+    (part,) = opened(CopyDetection(backend="float32")).encode(refs)
     assert 0.99 < float(part.vectors[0] @ part.vectors[1]) < 1 - 1e-6
 
 

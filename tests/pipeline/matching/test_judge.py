@@ -6,11 +6,12 @@ import pytest
 from pipeline.config.encoders import SentenceTransformersText, StaticText
 from pipeline.config.matching import CosineRule, JudgeSettings
 from pipeline.errors import ConfigError
-from pipeline.matching.default_rules import EFFICIENTNET, MINILM, MINILM_STUDENT, text_default
+from pipeline.matching.default_rules import MINILM, MINILM_STUDENT, LogisticRule, text_default
 from pipeline.matching.evidence import Evidence
 from pipeline.matching.judge import Judge
 
-JUDGE = Judge(MINILM.rule, EFFICIENTNET.rule, "test")
+PICTURES = LogisticRule(bias=-17.578, cosine=21.972)  # half at 0.80, nine tenths at 0.90
+JUDGE = Judge(MINILM.rule, PICTURES, "test")
 NAN = float("nan")
 TEXT = {"text_cosine": 0.99, "token_overlap": 0.97, "edit_similarity": 0.98, "length_ratio": 0.99,
         "code_agreement": 1.0}  # fmt: skip
@@ -119,7 +120,7 @@ def test_only_the_shipped_student_has_a_default() -> None:
 
 def test_the_student_s_default_tolerates_the_rounding_of_another_machine() -> None:
     """No decision hangs on the last digits of its cosine; only the floor looks at it."""
-    judge = Judge(MINILM_STUDENT.rule, EFFICIENTNET.rule, "default")
+    judge = Judge(MINILM_STUDENT.rule, PICTURES, "default")
     here = judge.decide(evidence(**TEXT))
     there = judge.decide(evidence(**{**TEXT, "text_cosine": TEXT["text_cosine"] - 1e-5}))
     assert here.probability == there.probability
@@ -131,7 +132,7 @@ def test_a_foreign_encoder_needs_thresholds_of_its_own() -> None:
         text_default(foreign, JudgeSettings())
     stated = JudgeSettings(text=CosineRule(accept=0.9, review=0.8))
     rule = text_default(foreign, stated).rule
-    judge = Judge(rule, EFFICIENTNET.rule, "stated")
+    judge = Judge(rule, PICTURES, "stated")
     for cosine, decision in (
         (0.9, "duplicate"),
         (0.8999, "review"),

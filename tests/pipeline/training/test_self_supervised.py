@@ -57,7 +57,7 @@ def test_a_folder_of_pictures_becomes_an_encoder(photos: Path, tmp_path: Path) -
     facts = json.loads((tmp_path / "mine" / "training.json").read_text())
     assert facts["history"][0]["epoch"] == 1
     vectors = {}
-    for backend in ("int8", "float32", "torch"):
+    for backend in ("int8", "float32"):
         encoder = open_encoder(
             CopyDetection(path=str(tmp_path / "mine"), backend=backend),
             images=ImageSettings(workers=0), threads=1,
@@ -66,7 +66,6 @@ def test_a_folder_of_pictures_becomes_an_encoder(photos: Path, tmp_path: Path) -
         items = [ImageRef(uri=str(photos / f"{number}.png")) for number in range(12)]
         (part,) = encoder.encode(items)
         vectors[backend] = part.vectors
-    assert np.allclose(vectors["float32"], vectors["torch"], atol=1e-4)
     assert (vectors["float32"] * vectors["int8"]).sum(axis=1).mean() > 0.9
 
 

@@ -12,7 +12,7 @@ from pipeline.config.self_supervised import ViewLearning, ViewObjective
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders import ImageRef
 from pipeline.encoders.copy_network import CopyNetwork
-from pipeline.encoders.image.efficientnet_layers import Convolution
+from pipeline.encoders.image.copy_weights import Convolution
 from pipeline.encoders.model_folder import load_model
 from pipeline.evaluation.synthetic.picture_edits import PICTURE_EDITS
 from pipeline.evaluation.synthetic.text_edits import TEXT_EDITS
