@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from flows.cli.image_backends import image_backends
 from pipeline.config import CopyDetection, ImageSettings, MiniLmEncoder
 from pipeline.errors import CatalogError, PipelineError
 from pipeline.storage import Place
@@ -25,7 +24,6 @@ def examine(catalog: str) -> list[dict[str, Any]]:
     checks += [_package(name) for name in PROVED]
     checks += [_encoder(MiniLmEncoder()), _encoder(CopyDetection())]
     checks += [_writable(catalog), _cores(), _bfloat16(), *_formats()]
-    checks += [_check(*found) for found in image_backends(catalog)]
     checks += _catalog(catalog)
     return checks
 
@@ -99,9 +97,13 @@ def _bfloat16() -> dict[str, Any]:
 def _formats() -> list[dict[str, Any]]:
     from PIL import features
 
-    import pipeline.ingestion.images  # noqa: F401 - registers the optional HEIF reader
+    from pipeline.ingestion import FORMATS
 
-    known = {name: features.check(name) for name in ("webp", "avif")}
-    missing = [name for name, there in known.items() if not there]
-    found = "JPEG, PNG, GIF, BMP, TIFF" + "".join(f", {n.upper()}" for n in known if known[n])
-    return [_check("picture formats", True, found + (f" (not: {missing})" if missing else ""))]
+    found = "JPEG, PNG, GIF, BMP, TIFF"
+    for name in ("WEBP", "AVIF"):
+        found += f", {name}" if features.check(name.lower()) else f" (not {name})"
+    heif = "not readable: such pictures go to quarantine; pip install 'gemel[heif]'"
+    return [
+        _check("picture formats", True, found),
+        _check("HEIF pictures", True, "readable" if "HEIF" in FORMATS else heif),
+    ]

@@ -1,7 +1,7 @@
 from .decoding import Decoder as Decoder, image_reader as image_reader, start_pool as start_pool
 from .delivery import SourceChunk as SourceChunk, read_sources as read_sources
 from .effective_resolution import ENLARGED as ENLARGED
-from .images import ImageError as ImageError, decode as decode
+from .images import FORMATS as FORMATS, ImageError as ImageError, decode as decode
 from .picture_cache import (
     DETAILS as DETAILS,
     DETAILS_SCHEMA as DETAILS_SCHEMA,

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows.cli.doctor import _formats
+
 COMMANDS = [
     ["run"], ["runs", "list"], ["runs", "show"], ["runs", "release"], ["runs", "discard"],
     ["runs", "rollback"], ["runs", "prune"], ["export"], ["report"], ["doctor"],
@@ -292,4 +294,13 @@ def test_doctor_finds_the_encoders(night: Path) -> None:
     assert done.returncode == 0
     assert checks["encoder minilm"]["ok"]
     assert "384 dimensions" in checks["encoder minilm"]["found"]
-    assert "pictures/s" in checks["image backend int8"]["found"]
+    assert "512 dimensions" in checks["encoder copy_detection"]["found"]
+    assert checks["HEIF pictures"]["found"] == "readable"
+
+
+def test_doctor_says_what_heif_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.ingestion.images.FORMATS", ["JPEG"])
+    (found,) = [check for check in _formats() if check["check"] == "HEIF pictures"]
+    assert found["ok"]
+    assert found["found"].startswith("not readable")
+    assert "pip install 'gemel[heif]'" in found["found"]
