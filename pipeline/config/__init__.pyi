@@ -1,4 +1,4 @@
-from .base import explain_errors as explain_errors, user_cache as user_cache
+from .base import PURPOSES as PURPOSES, explain_errors as explain_errors, user_cache as user_cache
 from .candidates import (
     CandidateSettings as CandidateSettings,
     ExactIndex as ExactIndex,
@@ -58,7 +58,6 @@ from .outputs import (
     ReportSettings as ReportSettings,
     Webhook as Webhook,
 )
-from .purpose import REFUSED_PURPOSES as REFUSED_PURPOSES, refused_use as refused_use
 from .run import (
     ClusterSettings as ClusterSettings,
     RetentionSettings as RetentionSettings,

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_serializer,
+)
 
 from pipeline.errors import ConfigError
 
@@ -34,6 +41,29 @@ def mask_secrets(options: dict[str, Any]) -> dict[str, Any]:
         else value
         for name, value in options.items()
     }
+
+
+_Purpose = Literal[
+    "deduplication", "record_linkage", "catalogue_cleaning", "data_quality", "search", "research"
+]
+PURPOSES: tuple[str, ...] = get_args(_Purpose)
+REFUSED_USES = (
+    "identification of persons", "biometrics", "access control", "surveillance", "admission"
+)  # fmt: skip
+
+
+def _in_scope(purpose: object) -> object:
+    if purpose not in PURPOSES:
+        refused = f"{', '.join(REFUSED_USES[:-1])} and {REFUSED_USES[-1]}"
+        raise ValueError(
+            f"must be one of {', '.join(PURPOSES)}; {refused} are out of scope: Gemel says that "
+            "two records are alike, never that two persons are one, nor who may enter"
+        )
+    return purpose
+
+
+# What a model is for, and which champion a run takes.
+Purpose = Annotated[_Purpose, BeforeValidator(_in_scope)]
 
 
 class CatalogSettings(Frozen):

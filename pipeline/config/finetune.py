@@ -1,7 +1,4 @@
-"""Settings of one fine-tune, complete in one YAML file, and `load_train_config`.
-
-A configuration whose declared purpose is to identify people or to decide on access is refused.
-"""
+"""Settings of one fine-tune, complete in one YAML file, and `load_train_config`."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from pipeline.config.base import (
     CatalogSettings,
     Frozen,
+    Purpose,
     Share,
     anchor_paths,
     read_settings,
@@ -27,7 +25,6 @@ from pipeline.config.encoders import (
     anchor_encoder,
 )
 from pipeline.config.labels import LabelConfig
-from pipeline.config.purpose import Purpose
 from pipeline.config.sources import ImageSettings, SourceConfig, TextSettings
 
 
@@ -203,9 +200,7 @@ class TrainConfig(CatalogSettings):
     """One fine-tune, complete."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the model.")
-    purpose: Purpose = Field(
-        "deduplication", description="What the model is for; enters its card and is checked."
-    )
+    purpose: Purpose = Field("deduplication", description="What the model is for; in its card.")
     labels: tuple[LabelConfig, ...] = Field(min_length=1)
     sources: tuple[SourceConfig, ...] = Field(
         (), description="Records that labels by id name; default: the catalog's published ones."

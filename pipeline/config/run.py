@@ -10,7 +10,14 @@ from pydantic import (
     field_validator,
 )
 
-from pipeline.config.base import CatalogSettings, Frozen, anchor_paths, read_settings, resolve_path
+from pipeline.config.base import (
+    CatalogSettings,
+    Frozen,
+    Purpose,
+    anchor_paths,
+    read_settings,
+    resolve_path,
+)
 from pipeline.config.candidates import CandidateSettings, FaissIndex, IndexConfig
 from pipeline.config.encoders import (
     CopyDetection,
@@ -59,6 +66,9 @@ class RunConfig(CatalogSettings):
     model: str = Field(
         "champion",
         description="champion: the registry's, where there is one; none; or a model, name/v0003.",
+    )
+    purpose: Purpose = Field(
+        "deduplication", description="Which champion is taken: that of models with this purpose."
     )
     text_encoder: TextEncodersConfig = MiniLmEncoder()
     image_encoder: ImageEncoderConfig = CopyDetection()

@@ -8,9 +8,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, model_validator
 
-from pipeline.config.base import Frozen, anchor_paths, read_settings, resolve_path
+from pipeline.config.base import Frozen, Purpose, anchor_paths, read_settings, resolve_path
 from pipeline.config.encoders import MiniLmEncoder, SentenceTransformersText
-from pipeline.config.purpose import Purpose
 from pipeline.config.sources import ImageSettings, SourceConfig
 
 ViewObjective = Literal[
@@ -119,9 +118,7 @@ class ViewTrainConfig(Frozen):
     """One self-supervised training, complete."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the model.")
-    purpose: Purpose = Field(
-        "deduplication", description="What the model is for; enters its card and is checked."
-    )
+    purpose: Purpose = Field("deduplication", description="What the model is for; in its card.")
     out: str = Field(description="Folder that the encoder is written to; made when absent.")
     sources: tuple[SourceConfig, ...] = Field(min_length=1)
     group: str | None = Field(

@@ -224,7 +224,7 @@ def test_labels_go_out_and_come_back(folder: Path) -> None:
     ("words", "message"),
     [
         (("finetune", "absent.yaml"), "cannot read the configuration"),
-        (("finetune", "refused.yaml"), "access control is out of scope"),
+        (("finetune", "refused.yaml"), "surveillance and admission are out of scope"),
         (("finetune", "trained.yaml"), "no weights to train"),
         (
             ("evaluate", "--model", "champion", "--catalog", "catalog"),

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.config import ImageEncoderConfig, TextEncoderConfig, refused_use
+from pipeline.config import PURPOSES, ImageEncoderConfig, TextEncoderConfig
 from pipeline.errors import ModelError
 
 MANIFEST = "model.json"
@@ -126,9 +126,9 @@ def check_facts(facts: dict[str, Any], folder: Path) -> None:
         raise ModelError(f"the facts {own} of a model are the registry's to set; leave them out")
     if missing := sorted({"purpose", "encoder"} - set(facts)):
         raise ModelError(f"a model's facts lack {missing}")
-    if use := refused_use(str(facts["purpose"])):
+    if str(facts["purpose"]).removesuffix(", images") not in PURPOSES:
         raise ModelError(
-            f"the purpose {facts['purpose']!r} is out of scope ({use}); such a model is refused"
+            f"the purpose {facts['purpose']!r} of a model is none of {', '.join(PURPOSES)}"
         )
     if (folder / MANIFEST).exists():
         raise ModelError(f"{MANIFEST} is written by the registry; return the facts instead")

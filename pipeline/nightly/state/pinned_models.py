@@ -16,8 +16,6 @@ from pipeline.encoders import open_encoder
 from pipeline.errors import CatalogError, ConfigError, ModelError
 from pipeline.storage import Place
 
-PURPOSE = "deduplication"
-
 
 def pin_models(config: RunConfig) -> tuple[RunConfig, tuple[str, ...]]:
     """Find the models that a run asks for.
@@ -89,7 +87,9 @@ def _wanted_models(config: RunConfig) -> list[ModelVersion]:
     registry = Catalog.of(config, create=False).models
     match config.model:
         case "champion":
-            purposes = [champion_purpose(PURPOSE, modality) for modality in ("text", "image")]
+            purposes = [
+                champion_purpose(config.purpose, modality) for modality in ("text", "image")
+            ]
             champions = [registry.champion(purpose) for purpose in purposes]
             return [model for model in champions if model is not None]
         case reference:

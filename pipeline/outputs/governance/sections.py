@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.config import REFUSED_PURPOSES
 from pipeline.outputs import formats
 from pipeline.outputs.governance import figures
 from pipeline.outputs.governance.document import bullets, section, table, text, warning
@@ -14,10 +13,12 @@ from pipeline.outputs.governance.facts import ModelFacts, PairFacts, SplitFacts,
 Section = dict[str, Any]
 
 REFUSALS = {
-    "identifying people": "Identification of people, from names, faces or any other record. A "
-    "score says that two records are alike, never that two persons are one.",
+    "identification of persons": "Identification of persons, from names, faces or any other "
+    "record. A score says that two records are alike, never that two persons are one.",
+    "biometrics": "Biometrics: no face, voice or fingerprint may be compared by it.",
     "access control": "Access control and authentication: nobody may be let in or kept out by it.",
-    "admitting people": "Admission: nobody may be admitted, refused or ranked by it.",
+    "surveillance": "Surveillance: nobody may be watched or searched for by it.",
+    "admission": "Admission: nobody may be admitted, refused or ranked by it.",
 }
 CURVES = ("train_loss", "valid_loss", "valid_average_precision")
 
@@ -53,12 +54,11 @@ def use(facts: ModelFacts) -> Section:
 
 def out_of_scope() -> Section:
     """What it may not be used for, by name."""
-    uses = dict.fromkeys(REFUSED_PURPOSES.values())
     return section(
         "out-of-scope",
         "Out of scope",
         text("These uses are refused, and so is a configuration that declares one of them:"),
-        bullets(REFUSALS.get(name, f"{name.capitalize()}.") for name in uses),
+        bullets(REFUSALS.values()),
     )
 
 

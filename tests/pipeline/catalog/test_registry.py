@@ -80,7 +80,7 @@ def test_the_fingerprint_says_the_files_not_the_place(registry):
 
 
 def test_a_packaged_encoder_needs_no_folder(registry):
-    model = registry.register("tiny", lambda folder: {"purpose": "x", "encoder": TOY})
+    model = registry.register("tiny", lambda folder: {"purpose": "search", "encoder": TOY})
     assert model.encoder == ToyText(**TOY)
 
 
@@ -144,14 +144,23 @@ def test_a_champion_whose_folder_was_exchanged_is_refused(registry):
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        ({"encoder": TOY, "purpose": "Face identification"}, "out of scope"),
+        ({"encoder": TOY, "purpose": "Face identification"}, "none of deduplication"),
         ({"encoder": TOY}, r"lack \['purpose'\]"),
-        ({"encoder": TOY, "purpose": "x", "version": "v0009"}, "the registry's to set"),
-        ({"encoder": {"type": "magic"}, "purpose": "x"}, "not usable"),
-        ({"encoder": {"type": "sentence_transformers", "path": "/etc"}, "purpose": "x"}, "leaves"),
-        ({"encoder": {"type": "sentence_transformers", "path": "../x"}, "purpose": "x"}, "leaves"),
-        ({"encoder": {"type": "sentence_transformers", "path": "e"}, "purpose": "x"}, "not exist"),
-        ({"encoder": TOY, "purpose": "x", "f1": float("nan")}, "without NaN"),
+        ({"encoder": TOY, "purpose": "search", "version": "v0009"}, "the registry's to set"),
+        ({"encoder": {"type": "magic"}, "purpose": "search"}, "not usable"),
+        (
+            {"encoder": {"type": "sentence_transformers", "path": "/etc"}, "purpose": "search"},
+            "leaves",
+        ),
+        (
+            {"encoder": {"type": "sentence_transformers", "path": "../x"}, "purpose": "search"},
+            "leaves",
+        ),
+        (
+            {"encoder": {"type": "sentence_transformers", "path": "e"}, "purpose": "search"},
+            "not exist",
+        ),
+        ({"encoder": TOY, "purpose": "search", "f1": float("nan")}, "without NaN"),
     ],
 )
 def test_facts_that_cannot_be_used_register_nothing(registry, facts, words):
@@ -223,12 +232,14 @@ def test_promoting_the_champion_again_changes_nothing(registry):
 
 def test_each_purpose_has_its_own_champion(registry):
     promoted(registry, "a")
-    registry.register("photos", filler(purpose="photo copies"))
-    with pytest.raises(ModelError, match="registered for 'photo copies', not for 'deduplication'"):
+    registry.register("photos", filler(purpose="data_quality"))
+    with pytest.raises(
+        ModelError, match="registered for 'data_quality', not for 'deduplication'"
+    ):
         registry.promote("photos", "v0001", purpose="deduplication", by="ann", reason="")
     registry.promote("photos", "v0001", by="ann", reason="first")
     assert registry.champion().name == "products"
-    assert registry.champion("photo copies").name == "photos"
+    assert registry.champion("data_quality").name == "photos"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", None])
@@ -416,6 +427,6 @@ def test_the_staging_of_a_living_process_is_left_alone(registry):
         (folder / "mine").write_text("x")
         Registry(registry.root).register("other", filler())
         assert (folder / "mine").exists()
-        return {"purpose": "x", "encoder": TOY}
+        return {"purpose": "search", "encoder": TOY}
 
     assert registry.register("products", fill).version == "v0001"
