@@ -1,3 +1,8 @@
+from .candidate_pairs import (
+    CandidatePairs as CandidatePairs,
+    ProposedBy as ProposedBy,
+    propose as propose,
+)
 from .cascade import (
     ALWAYS as ALWAYS,
     ASKED as ASKED,
@@ -28,11 +33,3 @@ from .near_pairs import (
     find_near_pairs as find_near_pairs,
 )
 from .reuse import Near as Near, ReusedPairs as ReusedPairs, reuse_near_pairs as reuse_near_pairs
-from .unit_pairs import (
-    IMAGE as IMAGE,
-    LEXICAL as LEXICAL,
-    STAGES as STAGES,
-    TEXT as TEXT,
-    CandidatePairs as CandidatePairs,
-    propose as propose,
-)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.arrays import Floats, Positions
-from pipeline.candidates import ContentGroups
+from pipeline.candidates import ContentGroups, ProposedBy
 from pipeline.clustering.cover.constraints import constrain
 from pipeline.clustering.cover.star_clustering import Grouping, cluster_links
 from pipeline.clustering.lineage import new_ids
@@ -21,7 +21,6 @@ from pipeline.config import ClusterSettings
 from pipeline.labels import Verdicts, no_verdicts
 from pipeline.storage import CLUSTERS
 
-VERDICT = 4  # beside the bits of `found_by`
 EVIDENCE = (
     "exact", "text", "image", "text+image",
     "verdict", "text+verdict", "image+verdict", "text+image+verdict",
@@ -109,14 +108,16 @@ def _cluster_ids(ids: pa.Array, cluster: Positions) -> pa.Array:
 
 def _evidence(grouping: Grouping, links: MustLinkGroups, size: Positions) -> npt.NDArray[np.str_]:
     """What holds each cluster together: its links to the representative, and verdicts."""
-    bits = np.zeros(len(size), np.uint8)
+    by = np.zeros(len(size), np.uint8)
     representative = grouping.representative
     direct = (representative[links.left] == links.right) | (
         representative[links.right] == links.left
     )
-    np.bitwise_or.at(bits, grouping.cluster[links.left[direct]], links.found_by[direct])
-    bits[grouping.cluster[links.tied]] |= VERDICT
-    return np.where(size == 1, "single", np.array(EVIDENCE)[bits])
+    np.bitwise_or.at(by, grouping.cluster[links.left[direct]], links.proposed_by[direct])
+    text, image = (by & (ProposedBy.TEXT | ProposedBy.LEXICAL)) > 0, (by & ProposedBy.IMAGE) > 0
+    verdict = np.zeros(len(size), bool)
+    verdict[grouping.cluster[links.tied]] = True
+    return np.where(size == 1, "single", np.array(EVIDENCE)[text + 2 * image + 4 * verdict])
 
 
 def _reasons(

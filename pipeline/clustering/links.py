@@ -17,7 +17,7 @@ class Links:
     Attributes:
         left, right: (m,) unit numbers, left < right, each once, sorted.
         probability: (m,) judge's probability.
-        found_by: (m,) bit 1 text, bit 2 image.
+        proposed_by: (m,) flags of `ProposedBy`.
         refused_left, refused_right: (r,) pairs of units that were not accepted.
         apart: (r,) true where such a pair was judged distinct, or text and picture contradict.
     """
@@ -25,7 +25,7 @@ class Links:
     left: Positions
     right: Positions
     probability: npt.NDArray[np.float64]
-    found_by: npt.NDArray[np.uint8]
+    proposed_by: npt.NDArray[np.uint8]
     refused_left: Positions
     refused_right: Positions
     apart: Flags
@@ -42,7 +42,7 @@ class Links:
             left=number[self.left[here]],
             right=number[self.right[here]],
             probability=self.probability[here],
-            found_by=self.found_by[here],
+            proposed_by=self.proposed_by[here],
             refused_left=number[self.refused_left[refused]],
             refused_right=number[self.refused_right[refused]],
             apart=self.apart[refused],

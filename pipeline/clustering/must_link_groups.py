@@ -24,7 +24,7 @@ class MustLinkGroups:
         tied: entities of several nodes: a person's verdict holds them together.
         left, right: (m,) entity numbers, left < right, each pair once, sorted.
         probability: (m,) of the best link between their nodes.
-        found_by: (m,) bit 1 text, bit 2 image, of all links between their nodes.
+        proposed_by: (m,) flags of `ProposedBy`, of all links between their nodes.
     """
 
     rows: Rows
@@ -32,7 +32,7 @@ class MustLinkGroups:
     left: Rows
     right: Rows
     probability: npt.NDArray[np.float64]
-    found_by: npt.NDArray[np.uint8]
+    proposed_by: npt.NDArray[np.uint8]
 
     @classmethod
     def of(cls, bound: ConstrainedLinks) -> MustLinkGroups:
@@ -41,18 +41,18 @@ class MustLinkGroups:
         if not bound.tied:
             return cls(
                 bound.rows, np.zeros(0, np.int64), links.left, links.right, links.probability,
-                links.found_by,
+                links.proposed_by,
             )  # fmt: skip
         rows = bound.rows[np.unique(bound.entity, return_index=True)[1]]
         one, other = bound.entity[links.left], bound.entity[links.right]
         outer = one != other
         key = (np.minimum(one, other) * len(rows) + np.maximum(one, other))[outer]
         keys, at = np.unique(key, return_inverse=True)
-        probability, found_by = np.zeros(len(keys)), np.zeros(len(keys), np.uint8)
+        probability, proposed_by = np.zeros(len(keys)), np.zeros(len(keys), np.uint8)
         np.maximum.at(probability, at, links.probability[outer])
-        np.bitwise_or.at(found_by, at, links.found_by[outer])
+        np.bitwise_or.at(proposed_by, at, links.proposed_by[outer])
         tied = np.flatnonzero(np.bincount(bound.entity) > 1)
-        return cls(rows, tied, *np.divmod(keys, len(rows)), probability, found_by)
+        return cls(rows, tied, *np.divmod(keys, len(rows)), probability, proposed_by)
 
 
 def cut_links(

@@ -11,7 +11,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.candidates import CandidatePairs
-from pipeline.matching.evidence import proposed_by
 from pipeline.matching.judge import DISTINCT, DUPLICATE
 
 
@@ -39,15 +38,15 @@ class DecisionCounts:
             (
                 *np.divmod(part.key, count),
                 probability,
-                proposed_by(part.stage),
+                part.proposed_by,
                 accepted,
                 distinct | contradicts,
             )
         )
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """The links: left, right, probability, found_by, accepted, apart."""
-        names = ("left", "right", "probability", "found_by", "accepted", "apart")
+        """The links: left, right, probability, proposed_by, accepted, apart."""
+        names = ("left", "right", "probability", "proposed_by", "accepted", "apart")
         kinds = (np.int64, np.int64, float, np.uint8, bool, bool)
         columns = list(zip(*self.links, strict=True)) or [()] * len(names)
         return {

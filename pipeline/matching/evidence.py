@@ -9,14 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.arrays import Flags, Floats
-from pipeline.candidates import LEXICAL
-
-
-def proposed_by(stage: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Which modalities proposed each pair: bit 1 text (or its shingles), bit 2 image."""
-    text = (stage & (1 | LEXICAL)) > 0
-    image = (stage & 4) > 0
-    return (text * 1 + image * 2).astype(np.uint8)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays import Flags, Positions, positions_in, positions_in_sorted
-from pipeline.candidates import STAGES, CandidatePairs, ContentGroups
+from pipeline.candidates import CandidatePairs, ContentGroups, ProposedBy
 
 # What makes a record another one; where it was first and last seen does not.
 COMPARED = (
@@ -100,7 +100,7 @@ def reuse_decisions(
 
     Args:
         ids: (n,) tonight's record ids by row. pairs: last night's, columns left_id, right_id and
-            stage, in the order of the rows that are pointed at.
+            proposed_by, in the order of the rows that are pointed at.
         leader_before: (m,) last night's leader of each of last night's records.
         again: (u,) units with a content that is looked at as if it were new.
     """
@@ -111,7 +111,7 @@ def reuse_decisions(
     moved = again | ~changes.same[units.rows]
     known = (sides[0] >= 0) & (sides[1] >= 0)
     known[known] = ~(moved[sides[0][known]] | moved[sides[1][known]])
-    code = positions_in(pairs["stage"], pa.array(STAGES))
+    code = ProposedBy.from_words(pairs["proposed_by"])
     known &= code > 0  # exact copies have no candidate
     rows = np.flatnonzero(known)
     key = sides[0][rows] * count + sides[1][rows]
@@ -120,7 +120,7 @@ def reuse_decisions(
     at = positions_in_sorted(candidates.key, key)
     found = np.append(rows, -1)[at]
     # Found again by other means, the pair is another one.
-    found[(found >= 0) & (np.append(code, -1)[found] != candidates.stage)] = -1
+    found[(found >= 0) & (np.append(code, -1)[found] != candidates.proposed_by)] = -1
     touched = _changed_groups(units, changes, leader_before) | again
     fresh = candidates.key[found < 0]
     touched[fresh // max(count, 1)] = True
@@ -151,7 +151,7 @@ def _changed_groups(
 
 
 # Long texts repeated in millions of rows.
-REPEATED = ("decision", "reason", "stage", "model", "run")
+REPEATED = ("decision", "reason", "proposed_by", "model", "run")
 
 
 def encode_strings(batch: pa.RecordBatch) -> pa.RecordBatch:

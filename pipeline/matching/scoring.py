@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.arrays import Floats, Positions, Vectors, cosines
-from pipeline.candidates import STAGES, CandidatePairs, ContentGroups
+from pipeline.candidates import CandidatePairs, ContentGroups, ProposedBy
 from pipeline.matching.comparison.text import TextComparison
 from pipeline.matching.comparison.text_features import TextFeatures
 from pipeline.matching.evidence import Evidence
@@ -83,7 +83,7 @@ class ScoredPairs:
     right: Positions
     evidence: Evidence
     judgement: Decisions
-    stage: npt.NDArray[np.uint8]
+    proposed_by: npt.NDArray[np.uint8]
 
 
 def score_pairs(pairs: CandidatePairs, contents: Contents, judge: Judge) -> ScoredPairs:
@@ -93,7 +93,7 @@ def score_pairs(pairs: CandidatePairs, contents: Contents, judge: Judge) -> Scor
     scores = judge.scores(evidence)
     likely = judge.likely(evidence, scores)
     evidence = _with_wording(evidence, contents, (left, right), likely)
-    return ScoredPairs(left, right, evidence, judge.decide(evidence, scores), pairs.stage)
+    return ScoredPairs(left, right, evidence, judge.decide(evidence, scores), pairs.proposed_by)
 
 
 def evidence_of(
@@ -186,7 +186,7 @@ def pairs_batch(
         "probability": pa.array(judgement.probability.astype(np.float32)),
         "decision": judgement.decision,
         "reason": judgement.reason,
-        "stage": pa.array(STAGES).take(pa.array(scored.stage)),
+        "proposed_by": ProposedBy.to_words(scored.proposed_by),
         **_sign(judge, run, judgement.threshold),
     }
     return pa.record_batch(columns, schema=PAIRS)
@@ -246,7 +246,7 @@ def exact_pairs_batch(
         "probability": pa.array(one.astype(np.float32)),
         "decision": pa.repeat(DUPLICATE, count),
         "reason": choose_threshold_of(cases, "identical picture"),
-        "stage": pa.repeat("exact", count),
+        "proposed_by": ProposedBy.to_words(np.full(count, ProposedBy.EXACT, np.uint8)),
         **_sign(judge, run, np.full(count, judge.accept)),
     }
     return pa.record_batch(columns, schema=PAIRS)

@@ -64,8 +64,10 @@ def _duplicates(catalog: str) -> set[tuple[str, str]]:
     from pipeline.matching.judge import DUPLICATE
 
     kept = Catalog(catalog, create=False)
-    columns = ["left_id", "right_id", "decision", "stage"]
+    columns = ["left_id", "right_id", "decision", "proposed_by"]
     pairs = kept.read("pairs", run=kept.runs()[0], columns=columns)
-    same = pc.and_(pc.equal(pairs["decision"], DUPLICATE), pc.not_equal(pairs["stage"], "exact"))
+    same = pc.and_(
+        pc.equal(pairs["decision"], DUPLICATE), pc.not_equal(pairs["proposed_by"], "exact")
+    )
     pairs = pairs.filter(same)
     return set(zip(pairs["left_id"].to_pylist(), pairs["right_id"].to_pylist(), strict=True))

@@ -125,9 +125,9 @@ def _vectors(config: Any, texts: Any) -> Any:
 def _candidates(config: Any, units: Any, texts: Any, vectors: Any) -> Any:
     import pyarrow.compute as pc
 
+    from pipeline.candidates.candidate_pairs import propose
     from pipeline.candidates.minhash import lexical_pairs
     from pipeline.candidates.near_pairs import find_near_pairs
-    from pipeline.candidates.unit_pairs import propose
     from pipeline.ingestion.records import count_words
 
     settings = config.candidates
@@ -155,11 +155,10 @@ def _links(config: Any, candidates: Any, units: Any, texts: Any, vectors: Any) -
 
     import pyarrow.compute as pc
 
-    from pipeline.candidates.unit_pairs import CandidatePairs
+    from pipeline.candidates.candidate_pairs import CandidatePairs
     from pipeline.clustering.links import Links
     from pipeline.matching.comparison.text import TextComparison
     from pipeline.matching.default_rules import image_default, text_default
-    from pipeline.matching.evidence import proposed_by
     from pipeline.matching.judge import DISTINCT, DUPLICATE, Judge
     from pipeline.matching.scoring import BATCH, Contents, score_pairs
 
@@ -174,13 +173,15 @@ def _links(config: Any, candidates: Any, units: Any, texts: Any, vectors: Any) -
     for start in range(0, len(candidates.key), BATCH):
         part = slice(start, start + BATCH)
         batch = CandidatePairs(
-            candidates.key[part], candidates.stage[part], candidates.lexical[part]
+            candidates.key[part], candidates.proposed_by[part], candidates.lexical[part]
         )
         found = score_pairs(batch, contents, judge)
         said = found.judgement
         yes, no = (np.asarray(pc.equal(said.decision, word)) for word in (DUPLICATE, DISTINCT))
-        parts.append((found.left, found.right, said.probability, proposed_by(found.stage),
+        parts.append((found.left, found.right, said.probability, found.proposed_by,
                       yes, no | said.contradicts))  # fmt: skip
-    left, right, probability, found_by, yes, apart = map(np.concatenate, zip(*parts, strict=True))
-    return Links(left[yes], right[yes], probability[yes], found_by[yes],
+    left, right, probability, proposed_by, yes, apart = map(
+        np.concatenate, zip(*parts, strict=True)
+    )
+    return Links(left[yes], right[yes], probability[yes], proposed_by[yes],
                  left[~yes], right[~yes], apart[~yes])  # fmt: skip

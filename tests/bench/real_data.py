@@ -181,7 +181,7 @@ def measure(name: str, data: Path, catalogs: Path, overrides: dict[str, Any]) ->
     seconds = time.perf_counter() - began
     catalog = Catalog(config.catalog)
     found = catalog.runs()[0]
-    columns = ["left_id", "right_id", "probability", "stage"]
+    columns = ["left_id", "right_id", "probability", "proposed_by"]
     pairs = catalog.read("pairs", run=found, columns=columns)
     clusters = catalog.read(
         "clusters", run=found, columns=["record_id", "cluster_id", "representative", "status"]
@@ -211,13 +211,13 @@ def measure(name: str, data: Path, catalogs: Path, overrides: dict[str, Any]) ->
 def every_pair(pairs: pa.Table) -> dict[tuple[str, str], float]:
     """Scores by pair of keys; what a leader's pair says holds for its exact copies too."""
     left, right = strip(pairs["left_id"]), strip(pairs["right_id"])
-    probability, stage = pairs["probability"].to_pylist(), pairs["stage"].to_pylist()
+    probability, by = pairs["probability"].to_pylist(), pairs["proposed_by"].to_pylist()
     copies: dict[str, list[str]] = {}
-    for leader, member, how in zip(left, right, stage, strict=True):
+    for leader, member, how in zip(left, right, by, strict=True):
         if how == "exact":
             copies.setdefault(leader, [leader]).append(member)
     score = {}
-    for first, second, value, how in zip(left, right, probability, stage, strict=True):
+    for first, second, value, how in zip(left, right, probability, by, strict=True):
         if how != "exact":
             for a in copies.get(first, [first]):
                 for b in copies.get(second, [second]):

@@ -96,7 +96,7 @@ def _choose(links: Links, at: Rows) -> Links:
         left=links.left[at],
         right=links.right[at],
         probability=links.probability[at],
-        found_by=links.found_by[at],
+        proposed_by=links.proposed_by[at],
     )
 
 
@@ -177,11 +177,11 @@ class _Nodes:
         left = np.concatenate([np.minimum(one, other), first])
         right = np.concatenate([np.maximum(one, other), second])
         probability = np.concatenate([links.probability[source], np.ones(len(first))])
-        found_by = np.concatenate([links.found_by[source], np.zeros(len(first), np.uint8)])
+        proposed_by = np.concatenate([links.proposed_by[source], np.zeros(len(first), np.uint8)])
         order = np.lexsort((right, left))
         no_left, no_right, refused = self.products(links.refused_left, links.refused_right)
         return Links(
-            left[order], right[order], probability[order], found_by[order],
+            left[order], right[order], probability[order], proposed_by[order],
             np.minimum(no_left, no_right), np.maximum(no_left, no_right), links.apart[refused],
         )  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,10 @@ from pipeline.candidates import (
     ALWAYS,
     ASKED,
     PROBE,
-    TEXT,
     CandidatePairs,
     CascadeThresholds,
     ContentGroups,
+    ProposedBy,
     SampledPairs,
     Strata,
     choose_thresholds,
@@ -142,7 +141,7 @@ def _judge_sample(context: RunContext, units: ContentGroups, pairs: Pairs) -> np
     key += np.searchsorted(chosen_units, high)
     order = np.argsort(key)
     nothing = np.full(len(key), np.nan, np.float32)
-    candidates = CandidatePairs(key[order], np.full(len(key), TEXT, np.uint8), nothing)
+    candidates = CandidatePairs(key[order], np.full(len(key), ProposedBy.TEXT, np.uint8), nothing)
     yes = np.zeros(len(key), bool)
     said = score_pairs(candidates, contents, make_judge(context)).judgement
     yes[order] = said.probability >= said.threshold
@@ -182,7 +181,7 @@ def ask_teacher(
     both = np.flatnonzero((left >= 0) & (right >= 0))
     asked = np.unique(np.concatenate([left[both], right[both]]))
     facts = embed_asked(context, units.text_hashes, asked, purpose="asked")
-    alone = both[(proposed.stage[both] == TEXT) & (left[both] != right[both])]
+    alone = both[(proposed.proposed_by[both] == ProposedBy.TEXT) & (left[both] != right[both])]
     rows = np.searchsorted(asked, left[alone]), np.searchsorted(asked, right[alone])
     floor = floors_of(context)["text"]
     kept = np.ones(len(proposed.key), bool)
@@ -196,5 +195,4 @@ def ask_teacher(
         "embedded": facts["embedded"],
         "failed": facts["failed"],
     }
-    fields = (proposed.key[kept], proposed.stage[kept], proposed.lexical[kept])
-    return replace(proposed, key=fields[0], stage=fields[1], lexical=fields[2]), told
+    return proposed.part(kept), told

@@ -130,7 +130,7 @@ def cluster(context: RunContext) -> dict[str, Any]:
         stored["left"][yes],
         stored["right"][yes],
         stored["probability"][yes],
-        stored["found_by"][yes],
+        stored["proposed_by"][yes],
         stored["left"][~yes],
         stored["right"][~yes],
         stored["apart"][~yes],

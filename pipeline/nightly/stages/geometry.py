@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.arrays import Pairs, Positions, positions_in, positions_in_sorted
-from pipeline.candidates import IMAGE, CandidatePairs, ContentGroups
+from pipeline.candidates import CandidatePairs, ContentGroups, ProposedBy
 from pipeline.matching import GEOMETRY_METHOD, PictureSet, align_pairs
 from pipeline.nightly.stages.contents import KeptAlignments
 from pipeline.nightly.state.context import RunContext
@@ -56,7 +56,7 @@ def verify_candidates(
 def _proposed_pairs(units: ContentGroups, kept: CandidatePairs) -> Pairs:
     """Pairs of contents that images proposed, left < right, each once, sorted."""
     count = max(len(units.image_hashes), 1)
-    rows = np.divmod(kept.key[(kept.stage & IMAGE) > 0], len(units.rows))
+    rows = np.divmod(kept.key[(kept.proposed_by & ProposedBy.IMAGE) > 0], len(units.rows))
     one, other = (units.image[side] for side in rows)
     both = (one >= 0) & (other >= 0) & (one != other)
     low, high = np.minimum(one[both], other[both]), np.maximum(one[both], other[both])

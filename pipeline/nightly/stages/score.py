@@ -92,7 +92,7 @@ def find_reusable(
         units,
         kept,
         ids=ids,
-        pairs=pairs.select(["left_id", "right_id", "stage"]),
+        pairs=pairs.select(["left_id", "right_id", "proposed_by"]),
         changes=changes,
         leader_before=before.units.leader,
         again=_reuse_rows(before, units),
@@ -174,7 +174,7 @@ def judge_shards(
 def _shard_key(context: RunContext, batch: CandidatePairs, row: Positions, key: str) -> str:
     records = context.work.facts("ingest")["versions"]["records"]
     digest = hashlib.sha256(f"{key} {context.base} {records}".encode())
-    for values in (batch.key, batch.stage, batch.lexical, row):
+    for values in (batch.key, batch.proposed_by, batch.lexical, row):
         digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()[:32]
 

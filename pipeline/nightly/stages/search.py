@@ -302,7 +302,7 @@ def search(context: RunContext) -> dict[str, Any]:
     if choice:
         proposed, late = ask_teacher(context, units, proposed, choice, len(text.near.left))
     context.work.save(
-        "candidates", key=proposed.key, stage=proposed.stage, lexical=proposed.lexical
+        "candidates", key=proposed.key, proposed_by=proposed.proposed_by, lexical=proposed.lexical
     )
     kinds = {"text": text, "image": image, "lexical": lexical}
     rows = [near_rows(kind, found.near) for kind, found in kinds.items()]  # type: ignore[arg-type]

@@ -105,7 +105,7 @@ def show_evidence(row: Row, *, edit: str | None = None) -> EvidenceRow:
         probability=f"{row['probability']:.4f}",
         decision=make_visible(row["decision"]),
         reason=make_visible(row["reason"], limit=300),
-        stage=make_visible(row["stage"]),
+        proposed_by=make_visible(row["proposed_by"]),
     )
 
 

@@ -16,7 +16,7 @@ class EvidenceRow:
     probability: str
     decision: str
     reason: str
-    stage: str
+    proposed_by: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,8 +194,8 @@ def test_texts_in_pairs_that_pictures_propose_meet_the_teacher_too(tmp_path: Pat
     run(config(tmp_path, "teacher-only", text_encoder=TEACHER, **changes))
     pair = ("s:1", "s:5")
     row, alone = rows(tmp_path, "catalog")[pair], rows(tmp_path, "teacher-only")[pair]
-    assert row.pop("stage") == "image"
-    assert "image" in alone.pop("stage")  # the teacher proposes it too
+    assert row.pop("proposed_by") == "image"
+    assert "image" in alone.pop("proposed_by")  # the teacher proposes it too
     assert row == alone
     assert row["text_cosine"] is not None
 

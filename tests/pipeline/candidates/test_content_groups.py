@@ -3,8 +3,8 @@
 import numpy as np
 import pyarrow as pa
 
+from pipeline.candidates.candidate_pairs import ProposedBy, propose
 from pipeline.candidates.content_groups import make_groups
-from pipeline.candidates.unit_pairs import IMAGE, LEXICAL, TEXT, propose
 
 NONE = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 NO_LEXICAL = (*NONE, np.zeros(0, np.float32))
@@ -28,7 +28,10 @@ def units(rows: list[tuple[str | None, str | None]], tokens: int = 9):  # type: 
 
 def pairs(candidates, count: int) -> dict[tuple[int, int], int]:  # type: ignore[no-untyped-def]
     left, right = np.divmod(candidates.key, count)
-    return {(int(a), int(b)): int(s) for a, b, s in zip(left, right, candidates.stage, strict=True)}
+    return {
+        (int(a), int(b)): int(s)
+        for a, b, s in zip(left, right, candidates.proposed_by, strict=True)
+    }
 
 
 def test_equal_contents_are_one_unit_and_shared_ones_a_star() -> None:
@@ -36,13 +39,13 @@ def test_equal_contents_are_one_unit_and_shared_ones_a_star() -> None:
     assert made.rows.tolist() == [0, 2, 3, 4]
     assert made.of_record.tolist() == [0, 0, 1, 2, 3]
     found = pairs(propose(made, text=NONE, lexical=NO_LEXICAL, image=NONE), 4)
-    assert found == {(0, 1): TEXT, (0, 2): TEXT, (0, 3): IMAGE}
+    assert found == {(0, 1): ProposedBy.TEXT, (0, 2): ProposedBy.TEXT, (0, 3): ProposedBy.IMAGE}
 
 
 def test_tiny_equal_texts_under_two_pictures_propose_nothing() -> None:
     made = units([("a", "x"), ("a", "y"), ("a", None)], tokens=1)
     found = pairs(propose(made, text=NONE, lexical=NO_LEXICAL, image=NONE), 3)
-    assert found == {(0, 2): TEXT}
+    assert found == {(0, 2): ProposedBy.TEXT}
 
 
 def test_a_pair_of_contents_reaches_every_unit_that_has_them() -> None:
@@ -51,7 +54,12 @@ def test_a_pair_of_contents_reaches_every_unit_that_has_them() -> None:
     lexical = (np.array([0]), np.array([1]), np.array([0.8], np.float32))
     candidates = propose(made, text=near, lexical=lexical, image=NONE)
     found = pairs(candidates, 4)
-    assert found == {(0, 1): TEXT, (0, 2): TEXT | LEXICAL, (1, 2): TEXT | LEXICAL, (2, 3): TEXT}
+    assert found == {
+        (0, 1): ProposedBy.TEXT,
+        (0, 2): ProposedBy.TEXT | ProposedBy.LEXICAL,
+        (1, 2): ProposedBy.TEXT | ProposedBy.LEXICAL,
+        (2, 3): ProposedBy.TEXT,
+    }
     score = dict(zip(found, candidates.lexical.tolist(), strict=True))
     assert abs(score[(0, 2)] - 0.8) < 1e-6
     assert np.isnan(score[(2, 3)])

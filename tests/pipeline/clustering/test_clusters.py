@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from pipeline.candidates.candidate_pairs import ProposedBy
 from pipeline.candidates.content_groups import ContentGroups
 from pipeline.clustering.clusters import cluster_tables
 from pipeline.clustering.links import Links
@@ -44,13 +45,13 @@ def records(
 
 
 def links(
-    *given: tuple[int, int, float], found_by: int = 1, refused: tuple[int, int] | None = None,
-    apart: bool = False,
+    *given: tuple[int, int, float], by: ProposedBy = ProposedBy.TEXT,
+    refused: tuple[int, int] | None = None, apart: bool = False,
 ) -> Links:  # fmt: skip
     left, right, probability = (np.array(column) for column in zip(*given, strict=True))
     no, other = ([refused[0]], [refused[1]]) if refused else ([], [])
     return Links(
-        left, right, probability, np.full(len(left), found_by, np.uint8),
+        left, right, probability, np.full(len(left), by, np.uint8),
         np.array(no, np.int64), np.array(other, np.int64), np.array([apart] * len(no), bool),
     )  # fmt: skip
 
@@ -185,7 +186,13 @@ def test_cohesion_is_the_weakest_link_to_the_representative() -> None:
     ],
 )
 def test_a_pair_inside_that_was_not_accepted(texts: list[str], apart: bool, status: str) -> None:
-    given = links((0, 2, 0.95), (1, 2, 0.95), refused=(0, 1), found_by=3, apart=apart)
+    given = links(
+        (0, 2, 0.95),
+        (1, 2, 0.95),
+        refused=(0, 1),
+        by=ProposedBy.TEXT | ProposedBy.IMAGE,
+        apart=apart,
+    )
     clusters, _ = cluster_tables(records(texts), units(3), given, ClusterSettings())
     assert {(r["status"], r["evidence"]) for r in clusters.to_pylist()} == {(status, "text+image")}
     assert set(clusters["representative"].to_pylist()) == {"s:2"}

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from pipeline.candidates.unit_pairs import IMAGE, LEXICAL, TEXT, CandidatePairs
+from pipeline.candidates.candidate_pairs import CandidatePairs, ProposedBy
 from pipeline.matching.decision_counts import DecisionCounts
 
 
@@ -17,22 +17,28 @@ def rows(probability: list[float], decision: list[str], contradicts: list[bool])
     )
 
 
-def candidates(key: list[int], stage: list[int]) -> CandidatePairs:
-    return CandidatePairs(np.array(key), np.array(stage, np.uint8), np.full(len(key), np.nan))
+def candidates(key: list[int], proposed_by: list[int]) -> CandidatePairs:
+    return CandidatePairs(np.array(key), np.array(proposed_by, np.uint8), np.full(len(key), np.nan))
 
 
 def test_links_and_counts_of_two_batches() -> None:
     tally = DecisionCounts()
     first = rows([0.95, 0.3, 0.6], ["duplicate", "distinct", "review"], [False, False, True])
-    tally.add(candidates([1, 12, 23], [TEXT, IMAGE, TEXT | IMAGE]), first, 10)
-    tally.add(candidates([34], [LEXICAL]), rows([0.7], ["review"], [False]), 10)
+    tally.add(
+        candidates(
+            [1, 12, 23], [ProposedBy.TEXT, ProposedBy.IMAGE, ProposedBy.TEXT | ProposedBy.IMAGE]
+        ),
+        first,
+        10,
+    )
+    tally.add(candidates([34], [ProposedBy.LEXICAL]), rows([0.7], ["review"], [False]), 10)
     assert dict(tally.decisions) == {"duplicate": 1, "distinct": 1, "review": 2}
     assert tally.histogram.sum() == 4
     links = tally.arrays()
     assert links["left"].tolist() == [0, 1, 2, 3]
     assert links["right"].tolist() == [1, 2, 3, 4]
     assert links["probability"].tolist() == [0.95, 0.3, 0.6, 0.7]
-    assert links["found_by"].tolist() == [1, 2, 3, 1]
+    assert links["proposed_by"].tolist() == [1, 4, 5, 2]
     assert links["accepted"].tolist() == [True, False, False, False]
     assert links["apart"].tolist() == [False, True, True, False]
 

@@ -259,8 +259,10 @@ def test_a_joint_judge_decides_alone_and_says_so(seeing: tuple[Path, dict[str, A
     catalog, summary = seeing
     accept = summary["thresholds"]["accept"]["value"]
     rows = rows_of_run(catalog).values()
-    texts = [row for row in rows if row["text_cosine"] is not None and row["stage"] != "exact"]
-    alone = [row for row in rows if row["text_cosine"] is None and row["stage"] != "exact"]
+    texts = [
+        row for row in rows if row["text_cosine"] is not None and row["proposed_by"] != "exact"
+    ]
+    alone = [row for row in rows if row["text_cosine"] is None and row["proposed_by"] != "exact"]
     assert {round(row["threshold"], 5) for row in texts} == {round(accept, 5)}
     assert {round(row["threshold"], 5) for row in alone} == {0.9}, "pictures alone: the image rule"
     both = [row for row in texts if row["image_cosine"] is not None and not row["exact_image"]]

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipeline.candidates.candidate_pairs import CandidatePairs
 from pipeline.candidates.content_groups import make_groups
-from pipeline.candidates.unit_pairs import CandidatePairs
 from pipeline.catalog.registry.judge import CALIBRATION, JUDGE, judge_fingerprint, open_registered
 from pipeline.catalog.registry.registry import Registry
 from pipeline.catalog.registry.version import ModelVersion

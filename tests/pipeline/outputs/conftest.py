@@ -35,7 +35,7 @@ def pair(left, right, *, probability, decision="duplicate", **values):
     row = dict.fromkeys(PAIRS.names) | {"left_id": left, "right_id": right}
     row |= {"exact_text": False, "exact_image": False, "probability": probability}
     row |= {"text_cosine": 0.93, "token_overlap": 0.8, "edit_similarity": 0.88}
-    row |= {"decision": decision, "reason": "text above the threshold", "stage": "text"}
+    row |= {"decision": decision, "reason": "text above the threshold", "proposed_by": "text"}
     return row | {"model": "minilm", "threshold": 0.9, "run": "r"} | values
 
 
@@ -82,7 +82,7 @@ def tables():
         pair("feed:4", "feed:5", probability=0.991, lexical=0.97),
         pair(
             "pics:a/6.jpg", "pics:b/7.jpg", probability=0.905, text_cosine=None,
-            token_overlap=None, edit_similarity=None, image_cosine=0.91, stage="image",
+            token_overlap=None, edit_similarity=None, image_cosine=0.91, proposed_by="image",
         ),
         pair("shop:1", "shop:8", probability=0.88, decision="review", code_agreement=-1.0),
         pair("feed:3", "shop:8", probability=0.47, decision="distinct"),

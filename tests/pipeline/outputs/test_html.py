@@ -131,7 +131,7 @@ def test_records_cannot_inject(bad, summary, build):
     values = {"attributes": [(bad, bad)], "image_uri": bad, "source": bad, "colour": "red"}
     tables = build["tables_of"](
         records=[build["record"](one, bad, **values), build["record"](two, bad + " x", **values)],
-        pairs=[build["pair"](*ids, probability=0.95, reason=bad, stage=bad)],
+        pairs=[build["pair"](*ids, probability=0.95, reason=bad, proposed_by=bad)],
         clusters=[
             row | {"keeper_reason": bad, "cluster_id": bad, "status": bad, "evidence": bad}
             for row in build["cluster"](one, {two: 0.95})
@@ -237,7 +237,7 @@ def _large(n, *, thumbnail):
     given = {"left_id": ids[::2], "right_id": ids[1::2], "probability": chance.take(number[1::2])}
     given |= {"threshold": chance[:half]}
     given |= dict.fromkeys(("exact_text", "exact_image"), pa.array([False] * half))
-    given |= dict.fromkeys(("decision", "reason", "stage", "model", "run"), words[:half])
+    given |= dict.fromkeys(("decision", "reason", "proposed_by", "model", "run"), words[:half])
     pairs = {f.name: given.get(f.name, pa.nulls(half, f.type)) for f in PAIRS}
     return {
         "records": pa.table(records, schema=RECORDS),

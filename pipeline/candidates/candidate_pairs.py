@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntFlag
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from pipeline.arrays import Positions
+from pipeline.arrays import Positions, positions_in
 from pipeline.candidates.content_groups import ContentGroups
 
-# What proposed a pair; a pair can have several.
-TEXT, LEXICAL, IMAGE = 1, 2, 4
-STAGES = ("exact", "text", "lexical", "text+lexical", "image", "text+image", "image+lexical",
-          "text+lexical+image")  # fmt: skip
+Flags8 = npt.NDArray[np.uint8]  # of `ProposedBy`
+
+
+class ProposedBy(IntFlag):
+    """What proposed a pair, by itself or with others; exact copies are found without a search."""
+
+    EXACT = 0
+    TEXT = 1
+    LEXICAL = 2  # shingles of long texts
+    IMAGE = 4
+
+    @staticmethod
+    def to_words(flags: Flags8) -> pa.Array:
+        """(p,) uint8 flags → (p,) strings, as column `proposed_by` of the pairs table has them."""
+        return WORDS.take(pa.array(flags))
+
+    @staticmethod
+    def from_words(words: pa.ChunkedArray) -> Positions:
+        """(p,) strings → (p,) flags; -1: another word."""
+        return positions_in(words, WORDS)
+
+
+WORDS = pa.array(
+    ["exact", "text", "lexical", "text+lexical", "image", "text+image", "image+lexical",
+     "text+lexical+image"]
+)  # fmt: skip
 
 # Two contents shared by so many units that their product exceeds this meet through their hubs: each
 # side's hub with every unit of the other.
@@ -26,17 +50,17 @@ class CandidatePairs:
 
     Attributes:
         key: (p,) left unit * number of units + right unit, left < right.
-        stage: (p,) bits TEXT, LEXICAL, IMAGE.
+        proposed_by: (p,) flags of `ProposedBy`.
         lexical: (p,) Jaccard of the long texts' shingles, NaN where not computed.
     """
 
     key: Positions
-    stage: npt.NDArray[np.uint8]
+    proposed_by: Flags8
     lexical: npt.NDArray[np.float32]
 
     def part(self, rows: slice | npt.NDArray[np.bool_]) -> CandidatePairs:
         """Some of the pairs."""
-        return CandidatePairs(self.key[rows], self.stage[rows], self.lexical[rows])
+        return CandidatePairs(self.key[rows], self.proposed_by[rows], self.lexical[rows])
 
 
 def propose(
@@ -55,38 +79,41 @@ def propose(
     # Equal but tiny texts ("n/a") under different pictures say nothing; the pictures decide.
     telling = ~(units.short[left] & units.pictured[left] & units.pictured[right])
     parts = [
-        _proposals(left[telling], right[telling], TEXT),
-        _proposals(*images.siblings(), IMAGE),
-        _proposals(*texts.expand(text[0], text[1])[:2], TEXT),
-        _proposals(*images.expand(image[0], image[1])[:2], IMAGE),
+        _proposals(left[telling], right[telling], ProposedBy.TEXT),
+        _proposals(*images.siblings(), ProposedBy.IMAGE),
+        _proposals(*texts.expand(text[0], text[1])[:2], ProposedBy.TEXT),
+        _proposals(*images.expand(image[0], image[1])[:2], ProposedBy.IMAGE),
     ]
     first, second, source = texts.expand(lexical[0], lexical[1])
-    parts.append(_proposals(first, second, LEXICAL, lexical[2][source]))
+    parts.append(_proposals(first, second, ProposedBy.LEXICAL, lexical[2][source]))
     return _merge(parts, len(units.rows))
 
 
-PairPart = tuple[Positions, Positions, npt.NDArray[np.uint8], npt.NDArray[np.float32]]
+PairPart = tuple[Positions, Positions, Flags8, npt.NDArray[np.float32]]
 
 
 def _proposals(
-    left: Positions, right: Positions, stage: int, lexical: npt.NDArray[np.float32] | None = None
+    left: Positions,
+    right: Positions,
+    by: ProposedBy,
+    lexical: npt.NDArray[np.float32] | None = None,
 ) -> PairPart:
     score = np.full(len(left), np.nan, np.float32) if lexical is None else lexical
     low, high = np.minimum(left, right), np.maximum(left, right)
-    return low, high, np.full(len(left), stage, np.uint8), score
+    return low, high, np.full(len(left), by, np.uint8), score
 
 
 def _merge(parts: list[PairPart], count: int) -> CandidatePairs:
     key = np.concatenate([left * count + right for left, right, _, _ in parts])
-    stage = np.concatenate([part[2] for part in parts])
+    proposed_by = np.concatenate([part[2] for part in parts])
     lexical = np.concatenate([part[3] for part in parts])
     order = np.argsort(key, kind="stable")
-    key, stage, lexical = key[order], stage[order], lexical[order]
+    key, proposed_by, lexical = key[order], proposed_by[order], lexical[order]
     if not len(key):
-        return CandidatePairs(key, stage, lexical)
+        return CandidatePairs(key, proposed_by, lexical)
     starts = np.flatnonzero(np.diff(key, prepend=key[0] - 1))
     return CandidatePairs(
-        key[starts], np.bitwise_or.reduceat(stage, starts), np.fmax.reduceat(lexical, starts)
+        key[starts], np.bitwise_or.reduceat(proposed_by, starts), np.fmax.reduceat(lexical, starts)
     )
 
 
