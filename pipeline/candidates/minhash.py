@@ -41,23 +41,6 @@ def jaccard(left: str, right: str, *, words: int) -> float:
     return len(first & second) / len(first | second)
 
 
-def lexical_pairs(
-    texts: pa.Array, settings: LexicalSettings
-) -> tuple[Positions, Positions, npt.NDArray[np.float32]]:
-    """Pairs of texts whose exact shingle Jaccard reaches the floor.
-
-    Args:
-        texts: long texts (strings) in an order that does not depend on the input's.
-
-    Returns:
-        left, right (left < right, sorted, each once) and their Jaccard, float32.
-    """
-    left, right = band_candidates(signatures(texts, settings))
-    score = jaccards(texts, left, right, words=settings.shingle)
-    kept = score >= settings.floor
-    return left[kept], right[kept], score[kept]
-
-
 def jaccards(
     texts: pa.Array, left: Positions, right: Positions, *, words: int
 ) -> npt.NDArray[np.float32]:

@@ -18,5 +18,4 @@ from .retention import prune as prune
 from .run_decisions import Decision as Decision, free_name as free_name
 from .runs import Run as Run
 from .scratch import Scratch as Scratch
-from .tables import Tables as Tables
 from .vectors import VectorStore as VectorStore

@@ -156,11 +156,6 @@ class Scratch:
         """The facts of a finished stage; empty when it has not run."""
         return _read(self.folder / f"{stage}{FACTS}") or {}
 
-    def forget(self, *stages: str) -> None:
-        """Drop the facts of some stages, so that they run again."""
-        for stage in stages:
-            (self.folder / f"{stage}{FACTS}").unlink(missing_ok=True)
-
     def map_table(
         self, name: str, batches: Iterable[pa.RecordBatch], schema: pa.Schema
     ) -> list[pa.RecordBatch]:

@@ -7,15 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 from scipy.stats import norm
 
 from pipeline.arrays import Flags
 from pipeline.errors import PipelineError
 from pipeline.evaluation import lower_bound
-from pipeline.labels.sheet import round_probability
 
 
 @dataclass(frozen=True)
@@ -27,36 +23,21 @@ class Cell:
     same: int
 
 
-def estimate_precision(
-    sheet: pa.Table, *, accept: float, confidence: float = 0.95
-) -> dict[str, Any]:
-    """Estimate the precision of all pairs at or above `accept` that the suggestion was drawn from.
+def estimate_strata(cells: list[Cell], *, rows: int, confidence: float) -> dict[str, Any]:
+    """Estimate the precision of all accepted pairs from cells of them.
 
-    Each row stands for `weight` pairs (Horvitz and Thompson, 1952). Within the rows chosen for one
-    reason, unanswered and unsure rows are taken to be like the answered ones; *related* counts as
-    not the same. The interval is Wilson's with the number of pairs a simple random sample would
-    need for the same sampling error; reasons with no answer at all widen it by all they could be.
+    Each cell's answers stand for its pairs (Horvitz and Thompson, 1952): unanswered ones are taken
+    to be like the answered. The interval is Wilson's with the number of pairs a simple random
+    sample would need for the same sampling error; cells with no answer at all widen it by all they
+    could be.
 
     Args:
-        sheet: `labelling.SUGGESTED` with labels filled in.
+        rows: accepted pairs on the list.
 
     Returns:
         precision (None: nothing answered), low, high (two-sided), pairs (accepted ones, estimated),
         answered, unanswered, and `sentence`.
-
-    Raises:
-        PipelineError: a weight is missing or below one.
     """
-    weight = round_probability(sheet["weight"])
-    if not (weight >= 1).all():
-        raise PipelineError("every row of a suggestion has a weight of 1 or more; keep that column")
-    accepted = round_probability(sheet["probability"]) >= round(accept, 6)
-    cells = _cells(sheet, weight, accepted)
-    return estimate_strata(cells, rows=int(accepted.sum()), confidence=confidence)
-
-
-def estimate_strata(cells: list[Cell], *, rows: int, confidence: float) -> dict[str, Any]:
-    """The estimate of `estimate_precision` from its cells; `rows`: accepted pairs on the list."""
     known = [cell for cell in cells if cell.answered]
     pairs, covered = (sum(cell.pairs for cell in part) for part in (cells, known))
     answered = sum(cell.answered for cell in cells)
@@ -105,18 +86,6 @@ def is_enough(same: Flags, *, target: float, confidence: float = 0.95) -> dict[s
              "expected_low": later, "gain": later - low, "needed": needed}  # fmt: skip
     done = labels > 0 and (needed == 0 or needed is None)
     return {**facts, "enough": done, "sentence": _sentence(facts)}
-
-
-def _cells(sheet: pa.Table, weight: npt.NDArray[np.float64], accepted: Flags) -> list[Cell]:
-    why = np.asarray(sheet["why"].to_pylist(), dtype=object)
-    label = np.asarray(pc.fill_null(sheet["label"], "unsure").to_pylist(), dtype=object)
-    cells = []
-    for reason in sorted(set(why[accepted])):
-        rows = accepted & (why == reason)
-        answered = rows & (label != "unsure")
-        same = int((answered & (label == "same")).sum())
-        cells.append(Cell(float(weight[rows].sum()), int(answered.sum()), same))
-    return cells
 
 
 def effective_count(cells: list[Cell], pairs: float) -> float:

@@ -36,7 +36,7 @@ def estimate_run(
         target: the precision that more labels should show.
 
     Returns:
-        As `estimate_precision`, and random: answered labels of the random share; target; needed:
+        As `estimate_strata`, and random: answered labels of the random share; target; needed:
         how many more would show the target if the share stays, 0 when they do, None when none
         would; `advice`, a sentence on that.
     """

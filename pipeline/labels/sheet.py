@@ -110,26 +110,6 @@ def blank_rows(filled: pa.Table) -> int:
     return int((filled.schema.metadata or {}).get(b"blank", b"0"))
 
 
-def read_sheet(
-    path: str | Path,
-    format: Format,  # noqa: A002
-) -> pa.Table:
-    """Read a filled-in suggestion with all its columns, labels as words; for `estimate_precision`.
-
-    Raises:
-        PipelineError: the file, a column or a value is not usable; names row and value.
-    """
-    rows = []
-    for number, row in _rows(path, format):
-        where = f"{path}, row {number}"
-        if missing := sorted(set(SUGGESTED.names) - set(row)):
-            raise PipelineError(f"{path} lacks the columns {missing}: it is no suggestion of ours")
-        numbers = {name: _number(row[name], f"{where}, {name}") for name in _numeric()}
-        words = {name: _text(row[name]) or None for name in SUGGESTED.names if name not in numbers}
-        rows.append({**words, **numbers, "label": _label(row["label"], where=where)})
-    return pa.Table.from_pylist(rows, schema=SUGGESTED)
-
-
 def round_probability(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.float64]:
     """A float column as float64 with the six decimals float32 can keep; null becomes NaN.
 
@@ -210,16 +190,3 @@ def _origin(why: str) -> str:
     if not why:
         return "import"
     return "audit" if why.startswith("random") else "review"
-
-
-def _numeric() -> list[str]:
-    return [field.name for field in SUGGESTED if pa.types.is_floating(field.type)]
-
-
-def _number(value: Any, where: str) -> float | None:
-    if _text(value) == "":
-        return None
-    try:
-        return float(value)
-    except ValueError as error:
-        raise PipelineError(f"{where}: {value!r} is no number") from error

@@ -1,4 +1,4 @@
-from . import finetuning as finetuning, model_evaluation as model_evaluation
+from . import model_evaluation as model_evaluation
 from .finetuning import finetune as finetune
 from .model_evaluation import find_model as find_model
 from .recalibration import recalibrate as recalibrate

@@ -93,7 +93,7 @@ def one_run(
     settings: dict[str, Any], started: datetime, out: str, disturbed: dict[str, Any]
 ) -> None:
     """Run once, in a process of its own, and leave the number of steps; the error of a failure."""
-    from pipeline.catalog import Tables
+    from pipeline.catalog.tables import Tables
     from pipeline.config.run import RunConfig
     from pipeline.nightly import runner as nightly
 

@@ -59,7 +59,7 @@ def by_gemel(path: str, found: str) -> dict[str, Any]:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    from pipeline.candidates.minhash import lexical_pairs
+    from pipeline.candidates.minhash import band_candidates, jaccards, signatures
     from pipeline.config.candidates import LexicalSettings
     from pipeline.ingestion.records import count_words
 
@@ -67,7 +67,10 @@ def by_gemel(path: str, found: str) -> dict[str, Any]:
     texts = pq.read_table(path)["text"].combine_chunks()
     began = time.perf_counter()
     long = np.flatnonzero(pc.greater_equal(count_words(texts), settings.min_tokens).to_numpy(False))
-    left, right, _ = lexical_pairs(texts.take(long), settings)
+    chosen = texts.take(long)
+    left, right = band_candidates(signatures(chosen, settings))
+    kept = jaccards(chosen, left, right, words=settings.shingle) >= settings.floor
+    left, right = left[kept], right[kept]
     took = {"seconds": time.perf_counter() - began, "peak_gb": peak_gb()}
     np.save(found, np.stack([long[left], long[right]]))
     return took

@@ -126,7 +126,7 @@ def _candidates(config: Any, units: Any, texts: Any, vectors: Any) -> Any:
     import pyarrow.compute as pc
 
     from pipeline.candidates.candidate_pairs import propose
-    from pipeline.candidates.minhash import lexical_pairs
+    from pipeline.candidates.minhash import band_candidates, jaccards, signatures
     from pipeline.candidates.near_pairs import find_near_pairs
     from pipeline.ingestion.records import count_words
 
@@ -140,12 +140,15 @@ def _candidates(config: Any, units: Any, texts: Any, vectors: Any) -> Any:
     )
     words = count_words(texts).to_numpy()
     long = np.flatnonzero(words >= settings.lexical.min_tokens)
-    left, right, score = lexical_pairs(pc.take(texts, long), settings.lexical)
+    chosen = pc.take(texts, long)
+    left, right = band_candidates(signatures(chosen, settings.lexical))
+    score = jaccards(chosen, left, right, words=settings.lexical.shingle)
+    kept = score >= settings.lexical.floor
     nothing = np.zeros(0, np.int64)
     return propose(
         units,
         text=(near.left, near.right),
-        lexical=(long[left], long[right], score),
+        lexical=(long[left[kept]], long[right[kept]], score[kept]),
         image=(nothing, nothing),
     )
 

@@ -1,10 +1,11 @@
 """Shingle pairs against an exhaustive comparison."""
 
 import random
+from typing import Any
 
 import pyarrow as pa
 
-from pipeline.candidates.minhash import jaccard, lexical_pairs
+from pipeline.candidates.minhash import band_candidates, jaccard, jaccards, signatures
 from pipeline.config.candidates import LexicalSettings
 
 
@@ -20,9 +21,18 @@ def corpus() -> list[str]:
     return texts
 
 
+def lexical_pairs(texts: list[str], settings: LexicalSettings) -> Any:
+    """What the stage makes of long texts: rows of the pairs that reach the floor, their Jaccard."""
+    rows = pa.array(texts)
+    left, right = band_candidates(signatures(rows, settings))
+    score = jaccards(rows, left, right, words=settings.shingle)
+    kept = score >= settings.floor
+    return left[kept], right[kept], score[kept]
+
+
 def test_pairs_above_the_floor_are_found_with_their_exact_jaccard() -> None:
     texts, settings = corpus(), LexicalSettings()
-    left, right, score = lexical_pairs(pa.array(texts), settings)
+    left, right, score = lexical_pairs(texts, settings)
     got = {(int(a), int(b)): float(s) for a, b, s in zip(left, right, score, strict=True)}
     want = {
         (a, b): jaccard(texts[a], texts[b], words=settings.shingle)
@@ -38,8 +48,6 @@ def test_pairs_above_the_floor_are_found_with_their_exact_jaccard() -> None:
 
 def test_a_bucket_of_copies_costs_linear_pairs() -> None:
     text = " ".join(f"w{number}" for number in range(60))
-    left, _, score = lexical_pairs(
-        pa.array([f"{text} tail{n}" for n in range(1000)]), LexicalSettings()
-    )
+    left, _, score = lexical_pairs([f"{text} tail{n}" for n in range(1000)], LexicalSettings())
     assert 999 <= len(left) < 100_000
     assert (score > 0.9).all()

@@ -233,9 +233,7 @@ def test_promoting_the_champion_again_changes_nothing(registry):
 def test_each_purpose_has_its_own_champion(registry):
     promoted(registry, "a")
     registry.register("photos", filler(purpose="data_quality"))
-    with pytest.raises(
-        ModelError, match="registered for 'data_quality', not for 'deduplication'"
-    ):
+    with pytest.raises(ModelError, match="registered for 'data_quality', not for 'deduplication'"):
         registry.promote("photos", "v0001", purpose="deduplication", by="ann", reason="")
     registry.promote("photos", "v0001", by="ann", reason="first")
     assert registry.champion().name == "products"

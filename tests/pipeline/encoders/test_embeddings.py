@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, strategies as st
 
-from pipeline.encoders import Encoded
+from pipeline.encoders.base import Encoded
 from pipeline.encoders.embeddings import WRITE_OPTIONS, gather_vectors, missing_hashes, to_table
 from pipeline.errors import PipelineError
 from pipeline.storage.schemas import vector_schema

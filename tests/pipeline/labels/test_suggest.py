@@ -10,8 +10,8 @@ from hypothesis import given, settings, strategies as st
 from scipy.stats import binomtest
 
 from pipeline.errors import PipelineError
-from pipeline.labels.precision import estimate_precision, is_enough
-from pipeline.labels.sheet import FILLED, SUGGESTED, blank_rows, read_filled, read_sheet
+from pipeline.labels.precision import is_enough
+from pipeline.labels.sheet import FILLED, SUGGESTED, blank_rows, read_filled
 from pipeline.labels.suggest import even_shares, suggest_pairs
 from pipeline.outputs.exporters import open_exporter
 
@@ -166,8 +166,6 @@ def test_a_suggestion_survives_the_trip_through_a_file(tmp_path, kind):
     )
     assert set(filled["by"].to_pylist()) == {"ann"}
     assert set(filled["origin"].to_pylist()) == {"audit", "review"}
-    sheet = read_sheet(path, kind)
-    assert sheet.drop_columns("label") == table.drop_columns("label")
 
 
 def written(tmp_path, text, encoding="utf-8"):
@@ -219,8 +217,6 @@ def test_a_file_that_is_none_is_named(tmp_path):
             read_filled(tmp_path / "absent", kind)
     with pytest.raises(PipelineError, match="cannot read"):
         read_filled(written(tmp_path, "no json"), "jsonl")
-    with pytest.raises(PipelineError, match="no suggestion of ours"):
-        read_sheet(written(tmp_path, "left_id,right_id,label\na,b,\n"), "csv")
 
 
 def test_a_repeated_row_counts_once(tmp_path):
@@ -229,66 +225,6 @@ def test_a_repeated_row_counts_once(tmp_path):
 
 
 # --- estimating --------------------------------------------------------------------------------
-
-
-def answer(table, truth):
-    labels = ["same" if truth[key] else "different" for key in keys(table)]
-    return table.set_column(10, "label", pa.array(labels, pa.string()))
-
-
-def test_the_interval_holds_the_true_precision_as_often_as_it_says():
-    pairs = pairs_of(np.round(np.random.default_rng(3).beta(2, 1, 3000), 4))
-    probability = pairs["probability"].to_numpy()
-    accepted = np.round(probability.astype(float), 6) >= ACCEPT
-    held, values = 0, []
-    for seed in range(150):
-        same = np.random.default_rng(seed + 1000).random(3000) < probability**2
-        truth = dict(zip(keys(pairs), same, strict=True))
-        found = estimate_precision(answer(suggested(pairs, n=120, seed=seed), truth), accept=ACCEPT)
-        precision = same[accepted].mean()
-        held += found["low"] <= precision <= found["high"]
-        values.append(found["precision"] - precision)
-        assert abs(found["pairs"] - accepted.sum()) <= 1
-    assert held / 150 >= 0.92
-    assert abs(np.mean(values)) < 0.015
-
-
-def test_a_complete_answer_is_exact():
-    pairs = uniform(40)
-    truth = {key: row % 3 > 0 for row, key in enumerate(keys(pairs))}
-    found = estimate_precision(answer(suggested(pairs, n=40), truth), accept=ACCEPT)
-    accepted = pairs["probability"].to_numpy() >= np.float32(ACCEPT)
-    same = np.array(list(truth.values()))[accepted].mean()
-    assert found["precision"] == pytest.approx(same)
-    assert found["low"] == found["high"] == pytest.approx(same)
-
-
-def test_what_nobody_answered_widens_the_interval():
-    table = suggested(uniform(400), n=60)
-    assert estimate_precision(table, accept=ACCEPT)["precision"] is None
-    why = table["why"].to_pylist()
-    labels = ["same" if reason == "near accept" else None for reason in why]
-    part = table.set_column(10, "label", pa.array(labels, pa.string()))
-    found = estimate_precision(part, accept=ACCEPT)
-    assert found["precision"] == 1
-    assert found["high"] == 1
-    assert found["low"] < 0.5
-    assert found["unanswered"] > 0
-
-
-def test_related_is_not_the_same_and_unsure_is_no_answer():
-    table = suggested(pairs_of([0.95] * 10), n=10)
-    labels = pa.array(["same"] * 6 + ["related"] * 2 + ["unsure"] * 2)
-    found = estimate_precision(table.set_column(10, "label", labels), accept=ACCEPT)
-    assert 0.5 < found["precision"] < 0.9
-    assert (found["answered"], found["unanswered"]) == (8, 2)
-
-
-def test_a_file_without_weights_is_refused():
-    table = suggested(uniform(20))
-    zero = table.set_column(9, SUGGESTED.field("weight"), pa.array(np.zeros(len(table))))
-    with pytest.raises(PipelineError, match="weight of 1 or more"):
-        estimate_precision(zero, accept=ACCEPT)
 
 
 @settings(deadline=None)
