@@ -20,7 +20,7 @@ from .content_groups import (
     restrict as restrict,
 )
 from .dense_groups import DenseGroups as DenseGroups
-from .indexes import Index as Index, build_index as build_index, check_index as check_index
+from .indexes import Index as Index, build_index as build_index
 from .indexes.checkpoint import Arrays as Arrays, Keep as Keep
 from .minhash import (
     PERMUTATIONS as PERMUTATIONS,

@@ -27,7 +27,6 @@ class FaissIndex(Frozen):
     """FAISS, by the rule: flat up to `exact_below` contents, inverted lists above."""
 
     type: Literal["faiss"] = "faiss"
-    factory: str = Field("auto", description="FAISS factory string, or auto for the rule.")
     exact_below: int = Field(100_000, ge=0, description="Up to this many contents search exactly.")
     target_recall: Share = Field(
         0.995, description="Probes are tuned on a sample until this share of near pairs is found."

@@ -23,7 +23,7 @@ from .model_folder import (
     text_module as text_module,
 )
 from .opening import open_encoder as open_encoder
-from .preflight import check_encoder as check_encoder, known_dimension as known_dimension
+from .preflight import check_encoder as check_encoder
 from .runtime import core_count as core_count, has_native_bfloat16 as has_native_bfloat16
 from .text.distilled import distil_student as distil_student
 from .text.minilm import verify_folder as verify_folder

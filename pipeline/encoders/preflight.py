@@ -11,16 +11,12 @@ from pipeline.config import (
     CascadeText,
     CopyDetection,
     ImageEncoderConfig,
-    MiniLmEncoder,
     OnnxImage,
     SentenceTransformersImage,
     SentenceTransformersText,
     StaticText,
-    TextEncoderConfig,
     TextEncodersConfig,
     TorchScriptImage,
-    ToyImage,
-    ToyText,
 )
 from pipeline.errors import EncoderError
 
@@ -64,21 +60,6 @@ def check_encoder(config: TextEncodersConfig | ImageEncoderConfig, *, field: str
         raise EncoderError(
             f"{field}.path: {config.path} {problem}; type {config.type} needs {wanted}"
         )
-
-
-def known_dimension(config: TextEncoderConfig | ImageEncoderConfig) -> int | None:
-    """Length of an encoder's vectors where it is known without loading it."""
-    match config:
-        case MiniLmEncoder():
-            return 384
-        case CopyDetection(path=None):
-            return 512
-        case ToyText() | StaticText():
-            return config.dimension
-        case ToyImage():
-            return config.grid**2 + 1
-        case _:
-            return None
 
 
 def _folder_problem(folder: Path) -> str | None:

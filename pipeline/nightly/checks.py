@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pipeline.candidates import check_index
-from pipeline.config import RunConfig, searched_by
-from pipeline.encoders import check_encoder, known_dimension
+from pipeline.config import RunConfig
+from pipeline.encoders import check_encoder
 from pipeline.errors import CatalogError
 from pipeline.ingestion import open_source
 from pipeline.labels import read_labels
@@ -20,7 +19,7 @@ def check(config: RunConfig) -> None:
     """Check everything that can be checked before any work, the cheapest first; change nothing.
 
     Raises:
-        ConfigError: a setting, a column, the index or the labels cannot work.
+        ConfigError: a setting, a column or the labels cannot work.
         EncoderError: an encoder's files are not there, or not what its type says.
         CatalogError: the catalog's folder cannot be written.
         SourceError: a source cannot be read at all.
@@ -30,15 +29,6 @@ def check(config: RunConfig) -> None:
     check_rules(config, models)
     check_encoder(config.text_encoder, field="text_encoder")
     check_encoder(config.image_encoder, field="image_encoder")
-    used = {
-        "text": (
-            searched_by(config.text_encoder),
-            any(source.has_text for source in config.sources),
-        ),
-        "image": (config.image_encoder, any(source.has_images for source in config.sources)),
-    }
-    dimensions = [known_dimension(encoder) for encoder, is_used in used.values() if is_used]
-    check_index(config.index, dimensions=dimensions)
     for labels in filter(None, (config.labels, config.gates.audit)):
         read_labels(labels)
     for source in config.sources:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol, assert_never
 
@@ -37,22 +37,6 @@ class Index(Protocol):
         ...
 
 
-def check_index(config: IndexConfig, *, dimensions: Iterable[int | None]) -> None:
-    """Check before any work that the configured index can be built.
-
-    Args:
-        dimensions: of the vectors of each modality; None where it is not known yet.
-
-    Raises:
-        ConfigError: the factory string is not one FAISS knows, or not one that can be searched.
-    """
-    if isinstance(config, FaissIndex) and config.factory != "auto":
-        from pipeline.candidates.indexes.factory import check_factory
-
-        for dimension in dimensions:
-            check_factory(config.factory, dimension)
-
-
 def build_index(
     config: IndexConfig,
     vectors: Matrix,
@@ -69,9 +53,6 @@ def build_index(
         floor: cosine that the index is tuned for, one or (n,).
         seed: of every random choice.
         keep: keeps what is expensive to build.
-
-    Raises:
-        ConfigError: the factory string is not one FAISS knows, or can train on so few vectors.
     """
     match config:
         case ExactIndex():

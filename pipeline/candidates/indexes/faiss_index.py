@@ -34,7 +34,6 @@ from pipeline.arrays import (
 )
 from pipeline.candidates.indexes.checkpoint import Keep
 from pipeline.candidates.indexes.exact import BruteForce
-from pipeline.candidates.indexes.factory import FactoryIndex
 from pipeline.candidates.indexes.inverted_lists import Probes, assign_lists, train_lists
 from pipeline.config import FaissIndex
 
@@ -47,14 +46,8 @@ CHUNK = 65_536
 
 def build_faiss(
     config: FaissIndex, vectors: Matrix, *, floor: Floors, seed: int, keep: Keep
-) -> FlatIndex | ListIndex | FactoryIndex:
-    """Choose by the rule: flat up to `exact_below` vectors, inverted lists above.
-
-    Raises:
-        ConfigError: FAISS does not know the factory string, or cannot train it on so few vectors.
-    """
-    if config.factory != "auto":
-        return FactoryIndex(config.factory, vectors)
+) -> FlatIndex | ListIndex:
+    """Choose by the rule: flat up to `exact_below` vectors, inverted lists above."""
     if len(vectors) <= config.exact_below or len(vectors) < 1024:
         return FlatIndex(vectors)
     return ListIndex(vectors, floor=floor, target_recall=config.target_recall, seed=seed, keep=keep)

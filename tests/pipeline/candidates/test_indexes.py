@@ -7,16 +7,11 @@ import pytest
 
 from pipeline.candidates.indexes import Index, build_index
 from pipeline.config.candidates import ExactIndex, FaissIndex
-from pipeline.errors import ConfigError
 
 MEMBERS = {
     "exact": (ExactIndex(type="exact"), 1.0),
     "faiss flat": (FaissIndex(), 1.0),
     "faiss lists": (FaissIndex(exact_below=0), 0.99),
-    "faiss factory flat": (FaissIndex(factory="Flat"), 1.0),
-    "faiss factory lists": (FaissIndex(factory="IVF16,Flat"), 0.5),
-    # HNSW walks away from a dense group only as far as its links reach.
-    "faiss factory hnsw": (FaissIndex(factory="HNSW32"), 0.75),
 }
 FLOOR = 0.8
 
@@ -87,11 +82,6 @@ def test_saved_index_opens_in_faiss_and_answers(
     assert index.ntotal == len(vectors)
     _, nearest = index.search(vectors[1000:1010], 1)
     assert (nearest[:, 0] == np.arange(1000, 1010)).mean() >= 0.9
-
-
-def test_an_unknown_factory_is_a_configuration_error(vectors: np.ndarray) -> None:
-    with pytest.raises(ConfigError, match=r"index\.factory.*Nonsense"):
-        build_index(FaissIndex(factory="Nonsense"), vectors, floor=FLOOR)
 
 
 def test_lists_do_not_depend_on_threads(vectors: np.ndarray) -> None:

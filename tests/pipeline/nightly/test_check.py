@@ -11,7 +11,7 @@ import pytest
 
 from pipeline import run
 from pipeline.config.run import RunConfig
-from pipeline.encoders.preflight import check_encoder, known_dimension
+from pipeline.encoders.preflight import check_encoder
 from pipeline.errors import CatalogError, ConfigError, EncoderError, PipelineError
 from pipeline.ingestion.sources import open_source
 from pipeline.nightly.checks import check
@@ -125,62 +125,6 @@ def test_real_network_files_pass(tmp_path: Path) -> None:
         }
     )
     check_encoder(onnx.image_encoder, field="image_encoder")
-    assert known_dimension(onnx.image_encoder) is None
-
-
-# --- the index ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("factory", "words"),
-    [
-        ("Nonsense", "could not parse index string Nonsense"),
-        ("", "could not parse"),
-        ("PQ48", "256 dimensions"),  # the toy encoder's vectors do not divide by 48
-        ("NSG32", "range search not implemented"),
-        ("PQ16x4fs", "range search not implemented"),
-        ("IDMap,Flat", "add_with_ids"),
-        ("IVF0,Flat", "k > 0"),
-    ],
-)
-def test_a_factory_that_cannot_work_is_refused(rows: Path, factory: str, words: str) -> None:
-    said = refused(config(rows, index={"type": "faiss", "factory": factory}), ConfigError)
-    assert said.startswith("index.factory: ")
-    assert repr(factory) in said
-    assert words in said
-    assert "set auto" in said
-    assert ".cpp" not in said
-
-
-@pytest.mark.parametrize(
-    "factory",
-    ["auto", "Flat", "HNSW32", "IVF65536_HNSW32,PQ16", "OPQ16,IVF256,PQ16", "PCA64,IVF16,SQ8",
-     "IVF16,PQ16,RFlat", "SQfp16"],
-)  # fmt: skip
-def test_a_factory_that_can_work_passes(rows: Path, factory: str) -> None:
-    check(config(rows, index={"type": "faiss", "factory": factory}))
-
-
-def test_a_factory_is_held_to_the_vectors_that_are_used(rows: Path, tmp_path: Path) -> None:
-    """PQ48 divides MiniLM's 384 dimensions, not the 65 of an image encoder no picture needs."""
-    index = {"type": "faiss", "factory": "PQ48"}
-    check(config(rows, index=index, text_encoder={"type": "minilm"}))
-    own = folder_of(tmp_path / "own", json.dumps([{"type": "x.Y"}]))
-    unknown = {"type": "sentence_transformers", "path": str(own)}
-    check(config(rows, index=index, text_encoder=unknown, **OWN))
-    index["factory"] = "PQ48x"
-    refused(config(rows, index=index, text_encoder=unknown, **OWN), ConfigError)
-
-
-@pytest.mark.parametrize(("factory", "least"), [("IVF64,Flat", "64"), ("PQ16", "256")])
-def test_too_few_contents_to_train_on_are_a_clear_error(
-    rows: Path, factory: str, least: str
-) -> None:
-    with pytest.raises(ConfigError) as error:
-        run(config(rows, index={"type": "faiss", "factory": factory}))
-    said = str(error.value)
-    assert said.startswith(f"index.factory: '{factory}' has to be trained on at least {least} ")
-    assert "there are 30; set auto" in said
 
 
 # --- labels, catalog ------------------------------------------------------------------------------

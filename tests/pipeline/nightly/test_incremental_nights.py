@@ -315,7 +315,7 @@ def near_texts(catalog: Path) -> set[tuple[int, int]]:
 
 def test_an_approximate_index_misses_no_more_than_its_recall_says(folder: Path) -> None:
     lists: dict[str, Any] = {
-        "index": {"type": "faiss", "factory": "IVF24,Flat", "target_recall": 0.9},
+        "index": {"type": "faiss", "exact_below": 0, "target_recall": 0.9},
         "candidates": {"recall_sample": 1000, "lexical": {"enabled": False}},
         "gates": {"max_quarantined": 1.0, "min_candidate_recall": 0.0, "max_in_review": 1.0},
     }
