@@ -24,7 +24,7 @@ def suggest(
     run_name: Annotated[
         str | None, Parameter(name="--run", help="Default: the newest published one.")
     ] = None,
-    seed: int = 0,
+    seed: Annotated[int, Parameter(help="Of what is drawn at random.")] = 0,
     as_json: JsonOption = False,
 ) -> int:
     """Choose pairs to label: near both thresholds, disagreements, and a random share.

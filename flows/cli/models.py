@@ -201,7 +201,7 @@ def promote_model(
 @models_app.command(name="rollback")
 def rollback_model(
     *,
-    purpose: str = "deduplication",
+    purpose: Annotated[str, Parameter(help="Of the champion.")] = "deduplication",
     catalog: CatalogOption = None,
     reason: Annotated[str, Parameter(help="Kept in the registry's history.")] = "by hand",
     as_json: JsonOption = False,

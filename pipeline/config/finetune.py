@@ -31,8 +31,12 @@ from pipeline.config.sources import ImageSettings, SourceConfig, TextSettings
 class SplitSettings(Frozen):
     """How entities are shared out where the labels name no split."""
 
-    valid: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    test: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    valid: float = Field(
+        0.2, gt=0, lt=1, description="Share of the pairs that choose and calibrate."
+    )
+    test: float = Field(
+        0.2, ge=0, lt=1, description="Held out for the final figures; 0: the validation pairs."
+    )
 
     @model_validator(mode="after")
     def _leaves_training(self) -> SplitSettings:
@@ -107,18 +111,22 @@ class EncoderTraining(Frozen):
     distill: DistillSettings | None = Field(
         None, description="Learn the teacher's cosines first; none: not."
     )
-    objective: Objective = "supervised_contrastive+cosent"
+    objective: Objective = Field(
+        "supervised_contrastive+cosent", description="What is minimised; a sum of two is allowed."
+    )
     margin: float = Field(0.5, gt=0, description="Of the contrastive losses and triplets.")
-    temperature: float = Field(0.07, gt=0, description="Of the softmax losses.")
-    epochs: int = Field(5, ge=1)
+    temperature: float = Field(0.07, gt=0, description="Of the softmax losses and CoSENT.")
+    epochs: int = Field(5, ge=1, description="At most.")
     batch_size: int = Field(64, ge=2, description="Pairs per step.")
     mini_batch_size: int = Field(32, ge=1, description="Of cached_info_nce: texts at a time.")
-    learning_rate: float = Field(5e-5, gt=0)
-    weight_decay: float = Field(0.01, ge=0)
+    learning_rate: float = Field(5e-5, gt=0, description="Its greatest value.")
+    weight_decay: float = Field(0.01, ge=0, description="Of AdamW.")
     warmup: Share = Field(0.1, description="Share of the steps with a rising learning rate.")
     max_tokens: int = Field(128, ge=8, description="Longer texts are cut in training only.")
     patience: int = Field(2, ge=1, description="Epochs without a better validation until the end.")
-    precision: Literal["auto", "32", "bf16"] = "auto"
+    precision: Literal["auto", "32", "bf16"] = Field(
+        "auto", description="Of the numbers; auto: bf16 where the hardware has it."
+    )
     max_minutes: float | None = Field(None, gt=0, description="Stop training after so long.")
     checkpoint_minutes: float = Field(5.0, gt=0, description="What a kill loses at most.")
     folds: int = Field(
@@ -144,11 +152,11 @@ class JudgeTraining(Frozen):
         description="How the accept threshold is chosen: the lowest that shows the target "
         "precision, or the one of the greatest F1 on validation, whatever precision it shows.",
     )
-    target_precision: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    target_recall: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.95, description="Share of the duplicates at or above the review threshold."
+    target_precision: float = Field(0.95, gt=0, lt=1, description="Of the accepted pairs.")
+    target_recall: float = Field(
+        0.95, gt=0, lt=1, description="Share of the duplicates at or above the review threshold."
     )
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Of both bounds.")
     on_unreachable: Literal["error", "best"] = Field(
         "best",
         description="best: accept at the highest lower bound that is reachable, and say so; error: "
@@ -185,7 +193,9 @@ class JudgeTraining(Frozen):
 class PromotionSettings(Frozen):
     """When a candidate replaces the champion."""
 
-    metric: Literal["average_precision", "f1", "recall_at_precision_95"] = "average_precision"
+    metric: Literal["average_precision", "f1", "recall_at_precision_95"] = Field(
+        "average_precision", description="By which candidate and champion are compared."
+    )
     min_gain: float = Field(0.0, description="Least gain over the champion, same held-out pairs.")
     max_slice_loss: Share = Field(0.05, description="Most F1 a slice with enough pairs may lose.")
     min_precision_low: Share | None = Field(
@@ -201,9 +211,9 @@ class TrainConfig(CatalogSettings):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the model.")
     purpose: Purpose = Field("deduplication", description="What the model is for; in its card.")
-    labels: tuple[LabelConfig, ...] = Field(min_length=1)
+    labels: tuple[LabelConfig, ...] = Field(min_length=1, description="One or more, see below.")
     sources: tuple[SourceConfig, ...] = Field(
-        (), description="Records that labels by id name; default: the catalog's published ones."
+        (), description="Records that labels by id name; none: the catalog's published ones."
     )
     text: TextSettings = TextSettings()
     images: ImageSettings = ImageSettings()
@@ -212,11 +222,13 @@ class TrainConfig(CatalogSettings):
     min_positives: int = Field(10, ge=2, description="Fewer labelled duplicates are refused.")
     encoder: EncoderTraining = EncoderTraining()
     judge: JudgeTraining = JudgeTraining()
-    slices: tuple[str, ...] = Field((), description="Attributes whose failures are told apart.")
+    slices: tuple[str, ...] = Field(
+        (), description="Attributes, text columns or `source`: failures are told apart."
+    )
     min_slice: int = Field(30, ge=1, description="Pairs below which a slice is too small to tell.")
     gate: PromotionSettings = PromotionSettings()
-    threads: int | None = Field(None, ge=1)
-    seed: int = 0
+    threads: int | None = Field(None, ge=1, description="CPU threads; none: all cores.")
+    seed: int = Field(0, description="Of splits, training and intervals.")
 
 
 def load_train_config(path: str | Path, **overrides: Any) -> TrainConfig:

@@ -12,7 +12,7 @@ from pipeline.config.base import Frozen
 class LabelFile(Frozen):
     """A file of labels: CSV, JSONL or Parquet, by its ending."""
 
-    path: str
+    path: str = Field(description="The file.")
     split: str | None = Field(
         None, description="Column with train, valid or test; a given split is honoured and checked."
     )
@@ -22,8 +22,8 @@ class PairLabels(LabelFile):
     """Pairs by record id. Ids are 'source:key', or keys when there is one source."""
 
     type: Literal["pairs"]
-    left: str = "left_id"
-    right: str = "right_id"
+    left: str = Field("left_id", description="Column of the one record's id.")
+    right: str = Field("right_id", description="Of the other's.")
     label: str = Field("label", description="1 or same, 0 or different, between: graded.")
 
 
@@ -37,8 +37,8 @@ class InlineLabels(LabelFile):
     right_json: str | None = Field(None, description="The right side's.")
     left_image: str | None = Field(None, description="Column with the path of the left picture.")
     right_image: str | None = Field(None, description="The right side's.")
-    names: tuple[str, ...] = Field((), description="Field names of the texts; default: the left's.")
-    label: str = "label"
+    names: tuple[str, ...] = Field((), description="Field names of the texts; none: the left's.")
+    label: str = Field("label", description="1 or same, 0 or different, between: graded.")
     attributes: tuple[str, ...] = Field((), description="Columns kept as slices of the pair.")
 
     @model_validator(mode="after")
@@ -62,8 +62,8 @@ class ClusterLabels(LabelFile):
     """Records with the entity each belongs to; members of one entity are duplicates."""
 
     type: Literal["clusters"]
-    id: str = "record_id"
-    cluster: str = "cluster_id"
+    id: str = Field("record_id", description="Column of the record's id.")
+    cluster: str = Field("cluster_id", description="Column of its entity.")
 
 
 class VerdictLabels(Frozen):

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import (
-    Field,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
-from pipeline.config.base import (
-    Cosine,
-    Frozen,
-    Share,
-)
-
-# --- judging, clustering, gates ----------------------------------------------------------------
+from pipeline.config.base import Cosine, Frozen, Share
 
 
 class CosineRule(Frozen):
     """Thresholds on the cosine for an encoder that ships without a default judge."""
 
-    accept: Cosine
-    review: Cosine
+    accept: Cosine = Field(description="Cosine of a pair that just is a duplicate.")
+    review: Cosine = Field(description="Cosine of a pair that a person should just see.")
 
     @model_validator(mode="after")
     def _ordered(self) -> CosineRule:

@@ -5,12 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import (
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pipeline.config.base import Frozen, Share
 
@@ -29,18 +24,20 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 class ExportSettings(Frozen):
     """One file written after every published run."""
 
-    what: Literal["clusters", "pairs", "survivors", "removals", "events"] = "clusters"
-    format: Format = "csv"
-    path: str
+    what: Literal["clusters", "pairs", "survivors", "removals", "events"] = Field(
+        "clusters", description="What is written."
+    )
+    format: Format = Field("csv", description="Of the file.")
+    path: str = Field(description="File to write.")
     min_probability: Share | None = Field(
         None, description="Leave out what is less sure; a removal left out survives."
     )
-    min_size: int = Field(1, ge=1, description="Records a cluster must have; 2: no singletons.")
+    min_size: int = Field(1, ge=1, description="Clusters: least size; 2: no singletons.")
     include_review: bool = Field(
-        False, description="Let members of clusters in review be removed too."
+        False, description="Survivors, removals: members of clusters in review go too."
     )
     merge_attributes: bool = Field(
-        False, description="Fill a survivor's empty fields from the copies it stands for."
+        False, description="Survivors: fill empty fields from the copies that go."
     )
 
     @field_validator(*EXPORT_OPTIONS)
@@ -73,7 +70,7 @@ class NotifyBase(Frozen):
     when: tuple[Outcome, ...] = Field(
         ("held", "failed", "unwritten"),
         min_length=1,
-        description="unwritten: published, and the report or an export could not be written.",
+        description="Endings that are told; unwritten: the report or an export is missing.",
     )
     timeout: float = Field(10, gt=0, le=300, description="Seconds until it is given up.")
 
@@ -102,11 +99,11 @@ class Email(NotifyBase):
     """A mail by SMTP."""
 
     type: Literal["email"]
-    to: tuple[str, ...] = Field(min_length=1)
+    to: tuple[str, ...] = Field(min_length=1, description="Addresses.")
     sender: str = Field(description="Address in From.")
     host: str = Field(description="The mail server.")
-    port: int = Field(587, ge=1, le=65535)
-    security: Literal["starttls", "tls", "none"] = "starttls"
+    port: int = Field(587, ge=1, le=65535, description="Its port.")
+    security: Literal["starttls", "tls", "none"] = Field("starttls", description="Of the link.")
     user: str | None = Field(None, description="Name to log in with.")
     password_env: str | None = Field(None, description="Variable that holds its password.")
 

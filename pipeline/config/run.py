@@ -5,10 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import (
-    Field,
-    field_validator,
-)
+from pydantic import Field, field_validator
 
 from pipeline.config.base import (
     CatalogSettings,
@@ -39,7 +36,9 @@ Keeper = Literal[
 class ClusterSettings(Frozen):
     """How the record that stays is suggested. The first rule that separates two records decides."""
 
-    keeper: tuple[Keeper, ...] = ("longest_text", "highest_resolution", "most_central")
+    keeper: tuple[Keeper, ...] = Field(
+        ("longest_text", "highest_resolution", "most_central"), description="Rules, in order."
+    )
     source_priority: tuple[str, ...] = Field((), description="Source names, the preferred first.")
 
 
@@ -53,26 +52,31 @@ class RetentionSettings(Frozen):
 class RunConfig(CatalogSettings):
     """One nightly run, complete: nothing is inherited and nothing is implied by a path."""
 
-    name: str = Field("nightly", pattern=r"^[A-Za-z0-9_.-]+$")
-    sources: tuple[SourceConfig, ...] = Field(min_length=1)
+    name: str = Field("nightly", pattern=r"^[A-Za-z0-9_.-]+$", description="Shown in summaries.")
+    sources: tuple[SourceConfig, ...] = Field(min_length=1, description="One or more.")
     labels: str | None = Field(
-        None, description="Parquet, CSV or JSONL with left_id, right_id, label (1 or 0) to score."
+        None,
+        description="File of pairs to score the run with: left_id, right_id, label (1 or 0).",
     )
     labels_complete: bool = Field(
-        False, description="True: every pair not labelled 1 is a non-duplicate."
+        False, description="True: every pair that is not labelled 1 is different."
     )
     text: TextSettings = TextSettings()
     images: ImageSettings = ImageSettings()
     model: str = Field(
         "champion",
-        description="champion: the registry's, where there is one; none; or a model, name/v0003.",
+        description="champion: the registry's, if there is one; none: the defaults; or name/v0003.",
     )
     purpose: Purpose = Field(
         "deduplication", description="Which champion is taken: that of models with this purpose."
     )
-    text_encoder: TextEncodersConfig = MiniLmEncoder()
-    image_encoder: ImageEncoderConfig = CopyDetection()
-    index: IndexConfig = FaissIndex()
+    text_encoder: TextEncodersConfig = Field(
+        MiniLmEncoder(), description="What makes vectors of texts."
+    )
+    image_encoder: ImageEncoderConfig = Field(
+        CopyDetection(), description="What makes vectors of pictures."
+    )
+    index: IndexConfig = Field(FaissIndex(), description="How vectors are searched.")
     candidates: CandidateSettings = CandidateSettings()
     judge: JudgeSettings = JudgeSettings()
     clustering: ClusterSettings = ClusterSettings()
@@ -82,9 +86,9 @@ class RunConfig(CatalogSettings):
     report: ReportSettings = ReportSettings()
     notify: tuple[Notify, ...] = Field((), description="Who is told how a run ended.")
     metrics: MetricsSettings = MetricsSettings()
-    shard_rows: int = Field(50_000, ge=1, description="Rows per shard: the unit of work.")
-    threads: int | None = Field(None, ge=1, description="CPU threads; default: all cores.")
-    seed: int = 0
+    shard_rows: int = Field(50_000, ge=1, description="Rows per shard; with pictures 1,024.")
+    threads: int | None = Field(None, ge=1, description="CPU threads; none: all cores.")
+    seed: int = Field(0, description="Of everything drawn at random.")
 
     @field_validator("sources")
     @classmethod

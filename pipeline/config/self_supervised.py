@@ -78,8 +78,8 @@ class TextViewSettings(Frozen):
     """Views of texts, for any sentence-transformers encoder."""
 
     type: Literal["texts"]
-    start: Annotated[MiniLmEncoder | SentenceTransformersText, Field(discriminator="type")] = (
-        MiniLmEncoder()
+    start: Annotated[MiniLmEncoder | SentenceTransformersText, Field(discriminator="type")] = Field(
+        MiniLmEncoder(), description="What training starts from."
     )
     edits: tuple[TextEdit, ...] = Field((), description="Done to texts; none: all there are.")
     max_tokens: int = Field(128, ge=8, description="Longer texts are cut in training only.")
@@ -88,7 +88,7 @@ class TextViewSettings(Frozen):
 class ViewLearning(Frozen):
     """What is minimised and for how long."""
 
-    objective: ViewObjective = "info_nce"
+    objective: ViewObjective = Field("info_nce", description="What is minimised.")
     temperature: float = Field(0.05, gt=0, description="Of info_nce.")
     entropy: float = Field(
         5.0, ge=0, description="Weight of the entropy regulariser beside info_nce; 0: none."
@@ -99,10 +99,10 @@ class ViewLearning(Frozen):
     momentum: float = Field(
         0.996, ge=0, lt=1, description="Of the teacher of self_distillation and of prediction."
     )
-    epochs: int = Field(12, ge=1)
+    epochs: int = Field(12, ge=1, description="Every record once each.")
     batch_size: int = Field(64, ge=2, description="Records per step, two views of each.")
     learning_rate: float = Field(1.5e-4, gt=0, description="Its greatest value.")
-    weight_decay: float = Field(1e-4, ge=0)
+    weight_decay: float = Field(1e-4, ge=0, description="Of AdamW.")
     warmup: float = Field(0.05, ge=0, le=1, description="Share of the steps with a rising rate.")
     near: int = Field(
         3, ge=0, description="Records that look most alike put into a record's step, as negatives."
@@ -120,7 +120,7 @@ class ViewTrainConfig(Frozen):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the model.")
     purpose: Purpose = Field("deduplication", description="What the model is for; in its card.")
     out: str = Field(description="Folder that the encoder is written to; made when absent.")
-    sources: tuple[SourceConfig, ...] = Field(min_length=1)
+    sources: tuple[SourceConfig, ...] = Field(min_length=1, description="Records, as in a run.")
     group: str | None = Field(
         None,
         description="Attribute whose equal values may show the same scene or thing; such records "
@@ -130,10 +130,12 @@ class ViewTrainConfig(Frozen):
         20_000, ge=2, description="Records that are learned from; of more, drawn by content hash."
     )
     held_back: float = Field(0.2, ge=0, lt=1, description="Share that only measures.")
-    views: PictureViewSettings | TextViewSettings = Field(discriminator="type")
+    views: PictureViewSettings | TextViewSettings = Field(
+        discriminator="type", description="Of what views are made, and how."
+    )
     learning: ViewLearning = ViewLearning()
     images: ImageSettings = ImageSettings()
-    seed: int = 0
+    seed: int = Field(0, description="Of the split, the views and the training.")
 
     @model_validator(mode="after")
     def _has_records(self) -> ViewTrainConfig:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    Field,
-    field_serializer,
-    model_validator,
-)
+from pydantic import Field, field_serializer, model_validator
 
 from pipeline.config.base import Frozen, Share, mask_secrets
 
@@ -21,7 +17,7 @@ class Columns(Frozen):
         None, description="Text column, or several, serialised as 'name: value' in this order."
     )
     text_names: bool = Field(
-        True, description="Several text columns: with their names, or as 'value; value'."
+        True, description="False: several text columns without their names, 'value; value'."
     )
     image: str | None = Field(None, description="Column with the path or URL of a picture.")
     image_bytes: str | None = Field(None, description="Column with the encoded picture itself.")
@@ -89,8 +85,10 @@ class CsvSource(SourceBase):
 
     type: Literal["csv"]
     columns: Columns
-    delimiter: str = Field(",", min_length=1, max_length=1)
-    image_root: str | None = Field(None, description="Folder that relative image paths start from.")
+    delimiter: str = Field(",", min_length=1, max_length=1, description="One character.")
+    image_root: str | None = Field(
+        None, description="Where picture paths start; none: the file's folder."
+    )
 
 
 class JsonlSource(SourceBase):
@@ -98,7 +96,9 @@ class JsonlSource(SourceBase):
 
     type: Literal["jsonl"]
     columns: Columns
-    image_root: str | None = Field(None, description="Folder that relative image paths start from.")
+    image_root: str | None = Field(
+        None, description="Where picture paths start; none: the file's folder."
+    )
 
 
 class ParquetSource(SourceBase):
@@ -106,14 +106,16 @@ class ParquetSource(SourceBase):
 
     type: Literal["parquet"]
     columns: Columns
-    image_root: str | None = Field(None, description="Folder that relative image paths start from.")
+    image_root: str | None = Field(
+        None, description="Where picture paths start; none: the file's folder."
+    )
 
 
 class ImageFolderSource(SourceBase):
     """Every picture below a folder; the key is the path relative to it."""
 
     type: Literal["image_folder"]
-    recursive: bool = True
+    recursive: bool = Field(True, description="Also the folders below.")
 
 
 SourceConfig = Annotated[

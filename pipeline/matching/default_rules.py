@@ -1,7 +1,7 @@
 """What a run without labels decides with: one stated default judge per shipped encoder.
 
 The weights are logistic regressions fitted by `tests/bench/fit_default_judge.py` on open labelled
-sets; the README names the sets and the figures. They belong to these encoders only, and every
+sets; tests/bench/README.md has the figures. They belong to these encoders only, and every
 decision they make is marked uncalibrated: labels of your own are better.
 """
 
