@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install run finetune train-images test bench figures chaos format clean
+.PHONY: help install run finetune train-images test bench figures chaos docs format clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,7 +42,7 @@ test: $(STAMP) ## Lint, types and tests
 bench: $(STAMP) ## Gemel beside its peers on the sets in DATA; BENCH=--quick: under 5 minutes
 	$(BIN)/python tests/bench/bench.py --data $(DATA) $(BENCH)
 
-figures: $(STAMP) ## The README's other figures, on the labelled sets in the folder DATA
+figures: $(STAMP) ## The other figures of tests/bench/README.md, on the sets in the folder DATA
 	$(BIN)/python tests/bench/real_data.py --data $(DATA)
 	$(BIN)/python tests/bench/million.py --data $(DATA)
 	$(BIN)/python tests/bench/self_join.py --data $(DATA) --rows 300000 1000000
@@ -63,6 +63,9 @@ figures: $(STAMP) ## The README's other figures, on the labelled sets in the fol
 
 chaos: $(STAMP) ## Kill runs, fill disks and break files: last night's result stays, the next run ends
 	$(BIN)/python tests/bench/chaos.py --kills 64 --errors 30 --full 10
+
+docs: $(STAMP) ## Write the tables of the README pages that are made from the code
+	$(BIN)/python tests/docs.py
 
 format: $(STAMP) ## Format the code
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .

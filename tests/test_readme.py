@@ -1,64 +1,77 @@
-"""The README tells the truth: its blocks run, and it names what exists, and only that."""
+"""The pages tell the truth: their blocks run, and they name what exists, and only that."""
 
+import importlib.util
 import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
 from pydantic import BaseModel
 
-from pipeline.config import (
-    candidates,
-    encoders,
-    finetune,
-    gates,
-    labels,
-    matching,
-    outputs,
-    run as config,
-    self_supervised,
-    sources,
-)
 from pipeline.config.finetune import TrainConfig
 from pipeline.config.run import RunConfig, load_config
+from pipeline.config.self_supervised import ViewTrainConfig
 from pipeline.storage.schemas import TABLES
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+_spec = importlib.util.spec_from_file_location("docs", ROOT / "tests" / "docs.py")
+assert _spec
+assert _spec.loader
+docs = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(docs)
+
+PAGES: dict[str, str] = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in docs.pages()
+}
+FRONT = PAGES["README.md"]
 SAMPLE_RUN = "gemel run configs/sample.yaml --plain"
 FINETUNE = "gemel finetune configs/finetune.yaml --plain"
 
 
-def lines(body: str) -> list[str]:
-    return [line for line in body.splitlines() if line.strip()]
+class Block(NamedTuple):
+    """A fenced block of a page."""
+
+    page: str
+    kind: str
+    body: str
+
+    @property
+    def lines(self) -> list[str]:
+        return [line for line in self.body.splitlines() if line.strip()]
 
 
-SCRIPTS = [lines(body) for kind, body in BLOCKS if kind == "sh"]
-SHELL = [line for script in SCRIPTS for line in script]
+BLOCKS = [
+    Block(page, *found)
+    for page, text in PAGES.items()
+    for found in re.findall(r"^```(\w+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+]
+
+
+def blocks(kind: str) -> list[Block]:
+    return [block for block in BLOCKS if block.kind == kind]
+
+
+SHELL = list(dict.fromkeys(line for block in blocks("sh") for line in block.lines))
 # The lines of this one build on each other.
-(TUNING,) = (script for script in SCRIPTS if FINETUNE in script)
+(TUNING,) = (block.lines for block in blocks("sh") if FINETUNE in block.lines)
 # The lines of this one are about runs that the test makes: RUN stands for their names.
-(DECIDING,) = (script for script in SCRIPTS if any(" RUN" in line for line in script))
+(DECIDING,) = (block.lines for block in blocks("sh") if " RUN" in block.body)
 # The command line is called through its real entry point, with sys.argv set.
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
 
 
-def blocks(kind: str) -> list[str]:
-    return [body for name, body in BLOCKS if name == kind]
-
-
-def section(heading: str) -> str:
+def section(page: str, heading: str) -> str:
     """The text below a heading, down to the next heading of any level."""
     found = re.search(
-        rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", README, re.MULTILINE | re.DOTALL
+        rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", PAGES[page], re.MULTILINE | re.DOTALL
     )
-    assert found, f"the README has no heading {heading!r}"
+    assert found, f"{page} has no heading {heading!r}"
     return found[1]
 
 
@@ -78,7 +91,7 @@ Gemel = Callable[[str], int]
 
 
 @pytest.fixture(scope="module")
-def gemel(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def gemel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gemel]:
     """Run a `gemel …` line where the sample's data and the configurations are.
 
     Through the real entry point but in this process, so that the models' libraries load once.
@@ -105,7 +118,7 @@ def gemel(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="module")
 def sample(gemel: Gemel) -> None:
-    """One run of the sample, as the README says."""
+    """One run of the sample, as the pages say."""
     assert SAMPLE_RUN in SHELL
     assert gemel(SAMPLE_RUN) == 0
 
@@ -117,11 +130,10 @@ def test_the_fine_tuning_script_works(gemel: Gemel, sample: None) -> None:
     champion = Catalog(".gemel/sample", create=False).models.champion()
     assert champion is not None
     assert champion.reference == "sample/v0001"
-    described = set(
-        named(" ".join(row[0] for row in rows(section("Fine-tuning on your own labels"))))
-    )
+    table = rows(section("pipeline/catalog/README.md", "The registry"))
+    described = set(named(" ".join(row[0] for row in table)))
     files = {path.name + "/" * path.is_dir() for path in champion.folder.iterdir()}
-    assert files | {"encoder/"} == {name for name in described if re.search(r"\.\w+$|/$", name)}
+    assert files | {"encoder/"} == described
 
 
 def test_the_decisions_about_runs_work(gemel: Gemel, sample: None, tmp_path: Path) -> None:
@@ -154,29 +166,31 @@ def test_every_command_works(gemel: Gemel, sample: None, line: str) -> None:
     if program == "make":
         assert re.search(rf"^{word}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     elif program in ("export", "prefect"):
-        assert line in section("Every night")  # tests/flows/test_schedule_server.py runs these
+        # tests/flows/test_schedule_server.py runs these
+        assert line in section("flows/README.md", "Every night")
     elif line != SAMPLE_RUN:
         assert program == "gemel"
         assert gemel(line) == 0
 
 
-@pytest.mark.parametrize("code", blocks("python"))
+@pytest.mark.parametrize("code", dict.fromkeys(block.body for block in blocks("python")))
 def test_every_python_block_runs(sample: None, code: str) -> None:
     exec(compile(code, "README.md", "exec"), {})
 
 
-@pytest.mark.parametrize("text", blocks("yaml"))
+@pytest.mark.parametrize("text", [block.body for block in blocks("yaml")])
 def test_every_yaml_block_is_a_configuration(tmp_path: Path, text: str) -> None:
-    """A block without sources is a fragment: it is laid over the README's smallest one."""
-    smallest = yaml.safe_load(blocks("yaml")[0])
-    (tmp_path / "block.yaml").write_text(yaml.safe_dump({**smallest, **yaml.safe_load(text)}))
+    """A block without sources is a fragment: it is laid over the smallest one."""
+    (smallest, *_) = (b.body for b in blocks("yaml") if b.page == "configs/README.md")
+    whole = {**yaml.safe_load(smallest), **yaml.safe_load(text)}
+    (tmp_path / "block.yaml").write_text(yaml.safe_dump(whole))
     assert load_config(tmp_path / "block.yaml").sources
 
 
 def test_no_block_is_left_unchecked() -> None:
-    fences = re.findall(r"^```(\w*)$", README, re.MULTILINE)
+    fences = [line for text in PAGES.values() for line in re.findall(r"^```\w*$", text, re.M)]
     assert len(fences) == 2 * len(BLOCKS)
-    assert {kind for kind, _ in BLOCKS} <= {"sh", "python", "yaml", "text"}
+    assert {block.kind for block in BLOCKS} <= {"sh", "python", "yaml", "text"}
 
 
 # --- commands ------------------------------------------------------------------------------------
@@ -198,111 +212,126 @@ def test_every_command_has_an_example_and_no_other_is_named() -> None:
     assert {"run", "runs list", "export"} <= existing
     called = [line.removeprefix("gemel ") for line in SHELL if line.startswith("gemel ")]
     assert not {c for c in existing if not any(f"{line} ".startswith(f"{c} ") for line in called)}
-    mentioned = re.findall(r"`gemel (\w+)", README) + [line.split()[0] for line in called]
-    assert set(mentioned) <= {command.split()[0] for command in existing}
+    mentioned = re.findall(r"`gemel (\w+)", "".join(PAGES.values()))
+    assert {*mentioned, *(line.split()[0] for line in called)} <= {
+        command.split()[0] for command in existing
+    }
 
 
-# --- settings ------------------------------------------------------------------------------------
-
-SETTINGS: dict[str, list[type[BaseModel]]] = {
-    "The run": [RunConfig],
-    "`sources`": list(get_args(get_args(sources.SourceConfig)[0])),
-    "`columns`": [sources.Columns],
-    "`text`": [sources.TextSettings],
-    "`images`": [sources.ImageSettings],
-    "`text_encoder`": list(get_args(get_args(encoders.TextEncodersConfig)[0])),
-    "`image_encoder`": list(get_args(get_args(encoders.ImageEncoderConfig)[0])),
-    "`index`": list(get_args(get_args(candidates.IndexConfig)[0])),
-    "`candidates`": [candidates.CandidateSettings],
-    "`candidates.lexical`": [candidates.LexicalSettings],
-    "`judge`": [matching.JudgeSettings],
-    "`judge.synthetic`": [matching.SelfCalibrationSettings],
-    "`judge.text` and `judge.image`": [matching.CosineRule],
-    "`clustering`": [config.ClusterSettings],
-    "`gates`": [gates.GateSettings],
-    "`retention`": [config.RetentionSettings],
-    "`exports`": [outputs.ExportSettings],
-    "`report`": [outputs.ReportSettings],
-    "`notify`": list(get_args(get_args(outputs.Notify)[0])),
-    "`metrics`": [outputs.MetricsSettings],
-    "The fine-tune": [TrainConfig],
-    "`labels` of a fine-tune": list(get_args(get_args(labels.LabelConfig)[0])),
-    "`split`": [finetune.SplitSettings],
-    "`negatives`": [finetune.NegativeSettings],
-    "`encoder`": [finetune.EncoderTraining],
-    "`encoder.start`": list(get_args(get_args(encoders.StartConfig)[0])),
-    "`encoder.distill`": [encoders.DistillSettings],
-    "`judge` of a fine-tune": [finetune.JudgeTraining],
-    "`gate`": [finetune.PromotionSettings],
-    "Training on views": [self_supervised.ViewTrainConfig],
-    "`views`": [self_supervised.PictureViewSettings, self_supervised.TextViewSettings],
-    "`learning`": [self_supervised.ViewLearning],
-}
-Defaults = dict[tuple[str, str], Any]
+# --- what is made from the code ------------------------------------------------------------------
 
 
-def kind_of(model: type[BaseModel]) -> str:
-    """The `type` that selects a member of a union; empty for other models."""
-    field = model.model_fields.get("type")
-    return str(get_args(field.annotation)[0]) if field else ""
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_made_from_the_code_is_fresh(page: str) -> None:
+    assert docs.rendered(ROOT / page) == PAGES[page], f"{page} is stale: run `make docs`"
 
 
-def defaults(model: type[BaseModel]) -> Defaults:
-    """(type, name) → default as YAML has it; 'required', 'below' for a section of its own."""
-    found: Defaults = {}
-    for name, field in model.model_fields.items():
-        value = "required" if field.is_required() else field.get_default(call_default_factory=True)
-        value = list(value) if isinstance(value, tuple) else value
-        value = "below" if isinstance(value, BaseModel) else value
-        if name != "type":
-            found[kind_of(model), name] = value
+def parts(kind: str) -> list[tuple[str, str]]:
+    """Argument and text of the generated parts of a kind, over all pages."""
+    found = [match for text in PAGES.values() for match in docs.PART.findall(text)]
+    return [(argument, body) for _, name, argument, body, _ in found if name == kind]
+
+
+def models(kind: Any) -> set[type[BaseModel]]:
+    """All settings' models that an annotation leads to."""
+    found: set[type[BaseModel]] = set()
+    for model in docs.models_of(kind):
+        found |= {model}.union(*(models(f.annotation) for f in model.model_fields.values()))
     return found
 
 
-def written(heading: str, kinds: list[str]) -> Defaults:
-    """The same, as the README's table says."""
-    found: Defaults = {}
-    for row in rows(section(heading)):
-        types = row.pop(0) if len(row) == 4 else "all"
-        (name,), cell = named(row[0]), named(row[1])
-        default = yaml.safe_load(cell[0]) if cell else {"none": None}.get(row[1], row[1])
-        for kind in kinds if types == "all" else named(types):
-            assert (kind, name) not in found, f"{name} is there twice"
-            found[kind, name] = default
-    return found
-
-
-@pytest.mark.parametrize("heading", SETTINGS)
-def test_the_settings_and_their_defaults_are_the_code_s(heading: str) -> None:
-    models = SETTINGS[heading]
-    wanted: Defaults = {}
-    for model in models:
-        wanted |= defaults(model)
-    assert written(heading, [kind_of(model) for model in models]) == wanted
-    assert all(f"`{kind_of(model)}`" in section(heading) for model in models if kind_of(model))
+MODELS = models(RunConfig) | models(TrainConfig) | models(ViewTrainConfig)
 
 
 def test_no_settings_are_left_out() -> None:
-    def models(kind: Any) -> set[type[BaseModel]]:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            nested = [models(field.annotation) for field in kind.model_fields.values()]
-            return {kind}.union(*nested)
-        return set().union(*(models(part) for part in get_args(kind)))
-
-    listed = {model for group in SETTINGS.values() for model in group}
-    assert (
-        models(RunConfig) | models(TrainConfig) | models(self_supervised.ViewTrainConfig) == listed
-    )
+    known = docs.config_names()
+    named_ones = [known[name] for argument, _ in parts("settings") for name in argument.split()]
+    shown = {model for kind in named_ones for model in docs.models_of(kind)}
+    assert shown == MODELS
 
 
-# --- columns, files, words -----------------------------------------------------------------------
+def test_no_table_is_left_out() -> None:
+    assert {argument for argument, _ in parts("columns")} == set(TABLES)
 
 
-@pytest.mark.parametrize("table", TABLES)
-def test_the_columns_are_the_schemas(table: str) -> None:
-    assert [name for row in rows(section(f"`{table}`")) for name in named(row[0])] == (
-        TABLES[table].names
-    )
+@pytest.mark.parametrize("kind", ["settings", "columns", "commands"])
+def test_every_setting_column_and_option_is_described(kind: str) -> None:
+    tables = [rows(body) for _, body in parts(kind)]
+    assert tables
+    assert not [row for table in tables for row in table if not row[-1]]
+
+
+def test_settings_named_in_words_exist() -> None:
+    """`gates.max_removed`, and `complete: true`: prose may not keep a name that the code lost."""
+    names = {name for model in MODELS for name in model.model_fields}
+    inside = {
+        f"{name}.{inner}"
+        for model in MODELS
+        for name, field in model.model_fields.items()
+        for section_model in docs.models_of(field.annotation)
+        for inner in section_model.model_fields
+    }
+    sections = {name.split(".")[0] for name in inside}
+    files = {"csv", "json", "jsonl", "md", "parquet", "prom", "py", "yaml"}
+    for page, text in PAGES.items():
+        for chain in re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)\b", text):
+            words = chain.split(".")
+            for first, second in pairwise(words):
+                if first in sections and second not in files:
+                    assert f"{first}.{second}" in inside, f"{page}: no setting {chain}"
+        for name in re.findall(r"`([a-z_]+): (?:\w+|\{.*?\})`", text):
+            assert name in names, f"{page}: no setting {name}"
+
+
+# --- pages, rooms, links -------------------------------------------------------------------------
+
+
+def test_every_room_has_a_page_with_its_sentence() -> None:
+    rooms = {path.parent.name for path in ROOT.glob("pipeline/*/__init__.py")}
+    assert rooms == set(docs.ROOMS)
+    for room in docs.ROOMS:
+        sentence = docs.room_sentence(room)
+        assert PAGES[f"pipeline/{room}/README.md"].startswith(f"# {room}\n\n{sentence}\n")
+        assert f"- [`{room}/`](pipeline/{room}/README.md) {sentence}\n" in FRONT
+
+
+def test_the_drawn_floors_are_the_layers() -> None:
+    (drawn,) = (b for b in blocks("text") if b.page == "pipeline/README.md" and "arrays" in b.body)
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        contracts = docs.tomllib.load(file)["tool"]["importlinter"]["contracts"]
+    floors = [floor.replace("|", " ").split() for floor in contracts[0]["layers"]]
+    assert [line.split() for line in drawn.lines] == [f for f in floors if f != ["errors"]]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_is_long(page: str) -> None:
+    assert len(docs.PART.sub("", PAGES[page]).splitlines()) <= 250
+
+
+def test_the_front_page_is_short_with_all_that_is_made() -> None:
+    assert len(FRONT.splitlines()) <= 250
+
+
+def anchors(page: str) -> set[str]:
+    """The anchors that a page's headings have on GitHub."""
+    text = re.sub(r"^```.*?^```", "", PAGES[page], flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_link_is_dead(page: str) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", PAGES[page]):
+        target, _, anchor = link.partition("#")
+        path = ((ROOT / page).parent / target).resolve() if target else ROOT / page
+        assert path.exists(), f"{page}: {link}"
+        if anchor:
+            assert anchor in anchors(str(path.relative_to(ROOT))), f"{page}: {link}"
+
+
+def test_every_configuration_is_named() -> None:
+    files = {path.name for path in (ROOT / "configs").glob("*.yaml")}
+    assert set(re.findall(r"^\| `(\w+\.yaml)` \|", PAGES["configs/README.md"], re.M)) == files
 
 
 @pytest.mark.parametrize("what", ["survivors", "removals"])
@@ -311,29 +340,29 @@ def test_the_columns_of_the_exports_exist(sample: None, gemel: Gemel, what: str)
 
     gemel(f"gemel export --what {what} --out build/columns.parquet --catalog .gemel/sample")
     columns = set(pq.read_schema("build/columns.parquet").names)
-    described = re.search(rf"^- \*\*{what}\*\*:(.*?)(?=^- |^$)", README, re.MULTILINE | re.DOTALL)
+    text = PAGES["pipeline/outputs/README.md"]
+    described = re.search(rf"^- \*\*{what}\*\*:(.*?)(?=^- |^$)", text, re.MULTILINE | re.DOTALL)
     assert described
     assert set(named(described[1])) - {"_field", "_attribute"} <= columns
 
 
-def test_the_diagram_is_the_tree() -> None:
-    (tree,) = (body for body in blocks("text") if body.startswith("pipeline/"))
-    drawn = set(re.findall(r"\w+\.py|\w+/(?=\s)", tree)) - {
-        "pipeline/",
-        "configs/",
-        "tests/",
-        "flows/",
-    }
-    inside = [path for room in ("pipeline", "flows") for path in (ROOT / room).iterdir()]
-    real = {path.name + "/" * path.is_dir() for path in inside if not path.name.startswith("__")}
-    assert drawn == real
-
-
-def test_every_configuration_is_named() -> None:
-    assert not {p.name for p in (ROOT / "configs").glob("*.yaml") if p.name not in README}
+def test_measured_figures_name_scripts_that_exist() -> None:
+    scripts = set(re.findall(r"tests/bench/(\w+\.py)", "".join(PAGES.values())))
+    titles = re.findall(r"^## ((?:\w+\.py(?:, )?)+)$", "".join(PAGES.values()), re.MULTILINE)
+    scripts |= {name for title in titles for name in title.split(", ")}
+    assert titles
+    assert not {name for name in scripts if not (ROOT / "tests" / "bench" / name).is_file()}
 
 
 def test_it_says_what_it_must() -> None:
     for word in ("uncalibrated", "identify people", "PIP_EXTRA_INDEX_URL", "Apache-2.0"):
-        assert word in README
-    assert not re.search(r"https?:(?!//127\.0\.0\.1)", README)  # no registry, no remote page
+        assert word in FRONT
+    for text in PAGES.values():  # no registry, no remote page
+        assert not re.search(r"https?:(?!//127\.0\.0\.1)", text)
+
+
+def test_the_licence_is_the_whole_text() -> None:
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "Version 2.0, January 2004" in text
+    assert "9. Accepting Warranty or Additional Liability." in text
+    assert len(text.splitlines()) > 190

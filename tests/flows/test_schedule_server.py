@@ -27,7 +27,7 @@ from pipeline.catalog import Catalog
 from pipeline.sample import write_sample
 
 ROOT = Path(__file__).parent.parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "flows" / "README.md").read_text(encoding="utf-8")
 _, _, EVERY_NIGHT = README.partition("\n## Every night\n")
 BLOCKS = re.findall(
     r"^```sh\n(.*?)^```", EVERY_NIGHT.partition("\n## ")[0], re.DOTALL | re.MULTILINE
