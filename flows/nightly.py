@@ -1,4 +1,4 @@
-"""The nightly run as a Prefect flow: it reads like the list of stages."""
+"""The nightly run as a Prefect flow: each stage a task, and states for a run that is not fine."""
 
 # No postponed annotations here: a served flow travels to its process pickled, without the names
 # that only its annotations use, and Prefect could not validate the parameters there.
@@ -10,9 +10,8 @@ from prefect.states import Failed
 
 from flows import tasks
 from flows.recovery import record_start, tell_crash
-from pipeline.catalog import Catalog
 from pipeline.config import RunConfig
-from pipeline.nightly import runner as plain, watching
+from pipeline.nightly import run
 from pipeline.outputs import in_short
 
 
@@ -25,21 +24,7 @@ def nightly(config: RunConfig, full: bool = False) -> Any:
     summary. A run that raises is recorded as failed and ends as Prefect ends it.
     """
     record_start(str(flow_run.id))
-    with watching(config) as watch, Catalog.of(config).writer():
-        context = tasks.begin(config, full=full)
-        with plain.recording_failure(context):
-            progress = tasks.StageProgress(9)
-            progress.step(tasks.ingest(context))
-            progress.step(tasks.embed_text(context))
-            progress.step(tasks.embed_images(context))
-            progress.step(tasks.candidates(context))
-            progress.step(tasks.score(context))
-            progress.step(tasks.cluster(context))
-            progress.step(tasks.publish(context))
-            progress.step(tasks.report(context))
-            progress.step(tasks.export(context))
-            summary = plain.finish(context)
-        summary = watch.ended(summary)
+    summary = run(config, full=full, step=tasks.StageTasks())
     tasks.show(summary)
     reason = in_short(summary)
     if summary["status"] != "published":

@@ -14,19 +14,8 @@ from prefect.artifacts import (
 )
 from prefect.cache_policies import NO_CACHE
 
-from pipeline.config import RunConfig
 from pipeline.errors import PipelineError
-from pipeline.nightly import RunContext, Stage, deliver, publication as outcome, runner as plain
-from pipeline.nightly.stages import (
-    cluster as cluster_,
-    embed,
-    ingest as ingest_,
-    score as score_,
-    search,
-)
-
-# Sources may be on a network; everything after them reads what this machine has written.
-INGEST_RETRIES = [10, 60]
+from pipeline.nightly import STAGES, RunContext, Stage
 
 
 def _transient(_task: Any, _run: Any, state: Any) -> bool:
@@ -35,51 +24,48 @@ def _transient(_task: Any, _run: Any, state: Any) -> bool:
     return isinstance(error, OSError) and not isinstance(error, PipelineError)
 
 
-def _stage(function: Stage, **options: Any) -> Callable[[RunContext], dict[str, Any]]:
-    name = function.__name__
+# Sources may be on a network; everything after them reads what this machine has written.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "ingest": {"retries": 2, "retry_delay_seconds": [10, 60], "retry_condition_fn": _transient}
+}
 
-    @task(name=name, task_run_name=name, cache_policy=NO_CACHE, **options)
+
+def as_task(stage: Stage) -> Callable[[RunContext], dict[str, Any]]:
+    """A stage as a Prefect task of its name."""
+
+    @task(
+        name=stage.name,
+        task_run_name=stage.name,
+        description=stage.work.__doc__,
+        cache_policy=NO_CACHE,
+        **OPTIONS.get(stage.name, {}),
+    )
     def run_stage(context: RunContext) -> dict[str, Any]:
-        facts = function(context)
-        get_run_logger().info("%s: %s rows in %.1f s", name, f"{facts['rows']:,}", facts["seconds"])
+        facts = stage(context)
+        rows, seconds = f"{facts['rows']:,}", facts["seconds"]
+        get_run_logger().info("%s: %s rows in %.1f s", stage.name, rows, seconds)
         return facts
 
-    run_stage.__doc__ = function.__doc__
     return run_stage
 
 
-@task(cache_policy=NO_CACHE)
-def begin(config: RunConfig, *, full: bool = False) -> RunContext:
-    """Check everything that can be checked before any work."""
-    return plain.begin(config, full=full)
+TASKS = {stage.name: as_task(stage) for stage in STAGES}
 
 
-ingest = _stage(
-    ingest_.ingest, retries=2, retry_delay_seconds=INGEST_RETRIES, retry_condition_fn=_transient
-)
-embed_text = _stage(embed.embed_text)
-embed_images = _stage(embed.embed_images)
-candidates = _stage(search.search)
-score = _stage(score_.score)
-cluster = _stage(cluster_.cluster)
-publish = _stage(outcome.publish)
-report = _stage(deliver.report)
-export = _stage(deliver.export)
+class StageTasks:
+    """Does each stage as its task, and moves a progress artifact with each that is finished."""
 
-
-class StageProgress:
-    """A progress artifact that moves with each finished stage."""
-
-    def __init__(self, stages_in_run: int) -> None:
-        self.done, self.total = 0, stages_in_run
+    def __init__(self) -> None:
+        self.done = 0
         self.artifact = create_progress_artifact(
             progress=0.0, key="gemel-progress", description="Stages of tonight's run finished"
         )
 
-    def step(self, _facts: dict[str, Any]) -> None:
-        """Count one finished stage."""
+    def __call__(self, stage: Stage, context: RunContext) -> None:
+        """Do one stage."""
+        TASKS[stage.name](context)
         self.done += 1
-        update_progress_artifact(self.artifact, progress=100.0 * self.done / self.total)  # type: ignore[arg-type]
+        update_progress_artifact(self.artifact, progress=100.0 * self.done / len(TASKS))  # type: ignore[arg-type]
 
 
 @task(cache_policy=NO_CACHE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +20,7 @@ from pipeline.errors import CheckError, PipelineError
 app = App(
     name="gemel",
     help="Find duplicate and near-duplicate records of text and images, night after night.",
+    version=lambda: version("gemel"),
     help_format="markdown",
     suppress_keyboard_interrupt=False,  # `main` says what it left behind
 )
@@ -53,19 +55,19 @@ def run(
 
     Example: `gemel run configs/sample.yaml`
     """
-    from flows.cli.run import plan_lines, print_plan, run_once
+    from flows.cli.run import plan_lines, plan_run, run_flow
     from pipeline.config import load_config
     from pipeline.nightly import FORMAT_VARIABLE
     from pipeline.outputs import run_facts
 
     settings = load_config(config, catalog=resolve(catalog))
     if dry_run:
-        plan = print_plan(settings, full=full)
+        plan = plan_run(settings, full=full)
         show(plan, plan_lines(plan), as_json=as_json)
         return 0
     os.environ[FORMAT_VARIABLE] = log_format
     quiet = as_json or log_format == "json"
-    summary = run_once(settings, plain=plain, verbose=verbose, quiet=quiet, full=full)
+    summary = run_flow(settings, plain=plain, quiet=quiet, verbose=verbose, full=full)
     print_summary(summary, as_json=as_json)
     return 0 if run_facts.headline(summary).fine else 1
 

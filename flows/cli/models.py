@@ -52,18 +52,20 @@ def finetune(
 
     Example: `gemel finetune configs/finetune.yaml`
     """
-    from flows.cli.run import finetune_once
+    from flows.cli.run import run_flow
     from pipeline.config import is_view_config, load_train_config
     from pipeline.outputs import finetune_lines, plan_lines
+    from pipeline.training import finetune as train
 
     if is_view_config(config):
         return _from_views(config, catalog=catalog, dry_run=dry_run, plain=plain, as_json=as_json)
 
     settings = load_train_config(config, catalog=resolve(catalog))
-    summary = finetune_once(settings, dry_run=dry_run, plain=plain, quiet=as_json)
     if dry_run:
-        show(summary, plan_lines(summary), as_json=as_json)
+        plan = train(settings, dry_run=True)
+        show(plan, plan_lines(plan), as_json=as_json)
         return 0
+    summary = run_flow(settings, plain=plain, quiet=as_json)
     show(summary, finetune_lines(summary), as_json=as_json)
     return 0 if summary["promoted"] or not settings.gate.promote else 1
 
@@ -71,13 +73,19 @@ def finetune(
 def _from_views(
     config: Path, *, catalog: str | None, dry_run: bool, plain: bool, as_json: bool
 ) -> int:
-    from flows.cli.run import views_once
+    from flows.cli.run import run_flow
     from pipeline.config import load_view_config
     from pipeline.outputs import view_lines
+    from pipeline.training import train_self_supervised
 
     if catalog is not None:
         raise ConfigError("--catalog: training on views writes to its own `out` and has no catalog")
-    facts = views_once(load_view_config(config), dry_run=dry_run, plain=plain, quiet=as_json)
+    settings = load_view_config(config)
+    facts = (
+        train_self_supervised(settings, dry_run=True)
+        if dry_run
+        else run_flow(settings, plain=plain, quiet=as_json)
+    )
     show(facts, view_lines(facts), as_json=as_json)
     return 0
 

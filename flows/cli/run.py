@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -24,6 +25,8 @@ from pipeline.config import RunConfig, TrainConfig, ViewTrainConfig
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
+
+Plan = Mapping[str, object]
 
 
 class RateColumn(ProgressColumn):
@@ -53,88 +56,70 @@ class LiveProgress:
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
         """Listen to `pipeline.arrays.progress`."""
-        name = {"embed_image": "embed_images"}.get(stage, stage)
-        if name not in self.tasks:
-            self.tasks[name] = self.bars.add_task(name.replace("_", " "), total=None)
-        self.bars.update(self.tasks[name], completed=done, total=total)
+        if stage not in self.tasks:
+            self.tasks[stage] = self.bars.add_task(stage.replace("_", " "), total=None)
+        self.bars.update(self.tasks[stage], completed=done, total=total)
         if total is not None and done >= total:
-            self.bars.stop_task(self.tasks[name])
+            self.bars.stop_task(self.tasks[stage])
 
 
-def run_once(
-    config: RunConfig, *, plain: bool, verbose: bool, quiet: bool, full: bool = False
-) -> dict[str, Any]:
-    """Run the nightly flow (or its plain loop) and return the summary."""
+def run_flow(
+    config: RunConfig | TrainConfig | ViewTrainConfig,
+    *,
+    plain: bool,
+    quiet: bool,
+    verbose: bool = False,
+    **options: bool,
+) -> Any:
+    """Do what a configuration asks for, as its flow or `plain`, below live bars; its result."""
     console = Console(stderr=True, quiet=quiet)
     if not verbose:
         # The command line says what went wrong itself; a server still gets the whole log.
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     if not plain:
         console.print("starting Prefect …", style="dim")
-        from flows import nightly as _loaded  # noqa: F401 - seconds of imports, before the bars
+    work = _plain(config) if plain else _flow(config)  # seconds of imports, before the bars
     live = LiveProgress(console)
     with live.bars, progress.listening(live, hearer=partial(console.print, style="dim")):
-        return _plain(config, full) if plain else _flow(config, full)
+        return work(config, **options) if plain else _result_of(work, config, **options)
 
 
-def finetune_once(
-    config: TrainConfig, *, dry_run: bool, plain: bool, quiet: bool
-) -> dict[str, Any]:
-    """Fine-tune as a flow, or without Prefect, and return the summary."""
-    from pipeline.training import finetune
+def _plain(config: RunConfig | TrainConfig | ViewTrainConfig) -> Callable[..., Any]:
+    match config:
+        case RunConfig():
+            from pipeline.nightly import run
 
-    console = Console(stderr=True, quiet=quiet)
-    if dry_run:
-        return finetune(config, dry_run=True)
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    live = LiveProgress(console)
-    if plain:
-        with live.bars, progress.listening(live):
-            return finetune(config)
-    console.print("starting Prefect …", style="dim")
-    from flows.finetune import finetune as flow
+            return run
+        case TrainConfig():
+            from pipeline.training import finetune
 
-    with live.bars, progress.listening(live):
-        return _summary_of(flow, config)
+            return finetune
+        case ViewTrainConfig():
+            from pipeline.training import train_self_supervised
+
+            return train_self_supervised
 
 
-def views_once(
-    config: ViewTrainConfig, *, dry_run: bool, plain: bool, quiet: bool
-) -> dict[str, Any]:
-    """Train on views as a flow, or without Prefect, and return what was learned."""
-    from pipeline.training import train_self_supervised
+def _flow(config: RunConfig | TrainConfig | ViewTrainConfig) -> Callable[..., Any]:
+    match config:
+        case RunConfig():
+            from flows.nightly import nightly
 
-    if dry_run:
-        return train_self_supervised(config, dry_run=True)
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    console = Console(stderr=True, quiet=quiet)
-    live = LiveProgress(console)
-    with live.bars, progress.listening(live, hearer=partial(console.print, style="dim")):
-        if plain:
-            return train_self_supervised(config)
-        from flows.finetune import views as flow
+            return nightly
+        case TrainConfig():
+            from flows.finetune import finetune
 
-        return _summary_of(flow, config)
+            return finetune
+        case ViewTrainConfig():
+            from flows.finetune import views
+
+            return views
 
 
-def _plain(config: RunConfig, full: bool) -> dict[str, Any]:
-    from pipeline.nightly import run
-
-    return run(config, full=full)
-
-
-def _flow(config: RunConfig, full: bool) -> dict[str, Any]:
-    from flows.nightly import nightly
-
-    return _summary_of(nightly, config, full=full)
-
-
-def _summary_of(
-    flow: Any, config: RunConfig | TrainConfig | ViewTrainConfig, **options: bool
-) -> dict[str, Any]:
-    """Run a flow; its summary, also of one that failed for Prefect and has one."""
+def _result_of(flow: Callable[..., Any], *given: Any, **options: bool) -> Any:
+    """Run a flow; its result, also of one that failed for Prefect and has one."""
     try:
-        state = cast("State[Any]", flow(config, **options, return_state=True))
+        state: State[Any] = flow(*given, **options, return_state=True)
     except Exception as error:
         stopped = _interrupt_below(error)
         if stopped:
@@ -144,8 +129,7 @@ def _summary_of(
     found = state.result(raise_on_failure=False)
     if isinstance(found, BaseException):
         raise found
-    summary: dict[str, Any] = found
-    return summary
+    return found
 
 
 def _interrupt_below(error: BaseException) -> KeyboardInterrupt | None:
@@ -158,16 +142,25 @@ def _interrupt_below(error: BaseException) -> KeyboardInterrupt | None:
     return None
 
 
-def print_plan(config: RunConfig, *, full: bool = False) -> dict[str, Any]:
-    """Check everything a run checks before any work, and say what it would do."""
-    from pipeline.nightly import check, plan
-    from pipeline.outputs import check_exports
+def plan_lines(plan: Plan) -> list[str]:
+    """What a dry run found, a line each; the limits of the gates below one another."""
+    lines = []
+    for name, value in plan.items():
+        if isinstance(value, dict):
+            lines.append(f"{name}:")
+            lines += [f"  {limit}: {'none' if at is None else at}" for limit, at in value.items()]
+        else:
+            lines.append(f"{name}: {value}")
+    return lines
 
-    check_exports(config.exports)
-    check(config)
+
+def plan_run(config: RunConfig, *, full: bool = False) -> Plan:
+    """Check everything a run checks before any work, and say what it would do."""
+    from pipeline.nightly import plan, prepare
+
     return {
         "configuration": "complete",
-        "computes": "; ".join(plan(config, full=full)),
+        "computes": "; ".join(plan(prepare(config), full=full)),
         "sources": ", ".join(f"{s.name} ({s.type})" for s in config.sources),
         "text encoder": config.text_encoder.type,
         "image encoder": config.image_encoder.type,
@@ -178,15 +171,3 @@ def print_plan(config: RunConfig, *, full: bool = False) -> dict[str, Any]:
         "exports": ", ".join(f"{e.what} to {e.path}" for e in config.exports) or "none",
         "catalog": config.catalog,
     }
-
-
-def plan_lines(plan: dict[str, Any]) -> list[str]:
-    """What `dry` found, a line each; the limits of the gates below one another."""
-    lines = []
-    for name, value in plan.items():
-        if isinstance(value, dict):
-            lines.append(f"{name}:")
-            lines += [f"  {limit}: {'none' if at is None else at}" for limit, at in value.items()]
-        else:
-            lines.append(f"{name}: {value}")
-    return lines

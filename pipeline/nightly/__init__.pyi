@@ -1,5 +1,4 @@
-from . import deliver as deliver, publication as publication, runner as runner
-from .checks import check as check, check_writable as check_writable
+from .checks import check_writable as check_writable, prepare as prepare
 from .deliver import write_export as write_export, write_report as write_report
 from .labelling import (
     add_labels as add_labels,
@@ -8,7 +7,6 @@ from .labelling import (
 )
 from .monitoring.notify import notify as notify, unset_variables as unset_variables
 from .monitoring.run_log import FORMAT_VARIABLE as FORMAT_VARIABLE
-from .monitoring.watch import watching as watching
 from .operate import (
     discard_run as discard_run,
     prune_runs as prune_runs,
@@ -16,5 +14,5 @@ from .operate import (
     rollback_run as rollback_run,
 )
 from .recomputation import plan as plan
-from .runner import run as run
+from .runner import STAGES as STAGES, run as run
 from .state.context import RunContext as RunContext, Stage as Stage

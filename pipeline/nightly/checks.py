@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config import RunConfig
@@ -12,18 +13,35 @@ from pipeline.ingestion import open_source
 from pipeline.labels import read_labels
 from pipeline.nightly.state.pinned_models import pin_models
 from pipeline.nightly.state.rules import check_rules
+from pipeline.outputs import check_exports
 from pipeline.storage import Place
 
 
-def check(config: RunConfig) -> None:
-    """Check everything that can be checked before any work, the cheapest first; change nothing.
+@dataclass(frozen=True)
+class PreparedRun:
+    """A configuration that was checked, with the registered models that it is pinned to.
+
+    Attributes:
+        config: resolved: the models' encoders in the place of its own.
+        models: references of the models; they judge for the whole run.
+    """
+
+    config: RunConfig
+    models: tuple[str, ...]
+
+
+def prepare(config: RunConfig) -> PreparedRun:
+    """Pin the models and check what can be checked before any work, the cheapest first.
+
+    Nothing is changed; the catalog need not exist.
 
     Raises:
-        ConfigError: a setting, a column or the labels cannot work.
+        ConfigError: a setting, a column, an export or the labels cannot work.
         EncoderError: an encoder's files are not there, or not what its type says.
         CatalogError: the catalog's folder cannot be written.
         SourceError: a source cannot be read at all.
     """
+    check_exports(config.exports)
     check_writable(Place.of(config.catalog, config.catalog_options))
     config, models = pin_models(config)
     check_rules(config, models)
@@ -33,6 +51,7 @@ def check(config: RunConfig) -> None:
         read_labels(labels)
     for source in config.sources:
         open_source(source).check()
+    return PreparedRun(config, models)
 
 
 def check_writable(catalog: Place) -> None:

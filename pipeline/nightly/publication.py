@@ -25,11 +25,14 @@ def publish(context: RunContext) -> dict[str, Any]:
     return {"rows": summary["counts"]["records"], "status": summary["status"]}
 
 
-def record_failure(context: RunContext, error: BaseException) -> str:
+def record_failure(context: RunContext, error: BaseException, *, stage: str) -> str:
     """Record that a run did not come to its end, and return its status.
 
     Readers still see the last published run. A run that was published or held before it was stopped
     keeps that status, with the error noted.
+
+    Args:
+        stage: the one it was stopped in.
     """
     for run in context.catalog.runs():
         if run.run == context.run and run.status != "failed":
@@ -40,7 +43,7 @@ def record_failure(context: RunContext, error: BaseException) -> str:
         **_heading(context),
         "status": "failed",
         "error": reason_of(error),
-        "stage": next((name for name in STAGES if name not in finished), "publish"),
+        "stage": stage,
         "counts": {},
         "gates": [],
         "stages": _stage_rows(finished),

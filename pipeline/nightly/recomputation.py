@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.catalog import Catalog, Run
-from pipeline.config import RunConfig
-from pipeline.nightly.state.pinned_models import pin_models
+from pipeline.nightly.checks import PreparedRun
 from pipeline.storage import Place
 
 # Setting → what is computed again when it is another; the rest of a night stays incremental.
@@ -54,27 +53,25 @@ def recompute_notice(
     return [*lines, "else only what is new or changed" if lines else "only what is new or changed"]
 
 
-def notice_of(
-    config: RunConfig, models: Sequence[str], base: Run | None, *, full: bool
-) -> list[str]:
+def notice_of(prepared: PreparedRun, base: Run | None, *, full: bool) -> list[str]:
     """Lines that say what a night computes again beside what is new, and because of what."""
     judged_by = [m["model"] for m in base.summary["model"]["registered"]] if base else []
     return recompute_notice(
         base.config if base else None,
-        config.model_dump(mode="json"),
+        prepared.config.model_dump(mode="json"),
         models_before=judged_by,
-        models=models,
+        models=prepared.models,
         full=full,
     )
 
 
-def plan(config: RunConfig, *, full: bool = False) -> list[str]:
-    """What a run of the configuration would compute, told without beginning one."""
-    config, models = pin_models(config)
+def plan(prepared: PreparedRun, *, full: bool = False) -> list[str]:
+    """What a run would compute, told without beginning one."""
+    config = prepared.config
     catalog = (
         Catalog.of(config, create=False)
         if Place.of(config.catalog, config.catalog_options).exists()
         else None
     )
     base = catalog.published() if catalog else None
-    return notice_of(config, models, base, full=full)
+    return notice_of(prepared, base, full=full)

@@ -1,8 +1,8 @@
-"""The nightly run as a plain loop: what the Prefect flow does, without Prefect."""
+"""The nightly run: its stages in their order, and how it begins, ends and fails."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -12,31 +12,48 @@ from pipeline.arrays import progress
 from pipeline.catalog import Catalog, free_name
 from pipeline.config import RunConfig
 from pipeline.nightly import deliver, publication
-from pipeline.nightly.checks import check
+from pipeline.nightly.checks import PreparedRun, prepare
 from pipeline.nightly.monitoring.watch import watching
 from pipeline.nightly.recomputation import notice_of
 from pipeline.nightly.resume import interruptions, resume_or_start, stopped_after_publish
 from pipeline.nightly.stages import cluster, embed, ingest, score, search
-from pipeline.nightly.state.context import RunContext, new_context
-from pipeline.nightly.state.pinned_models import pin_models
-from pipeline.outputs import check_exports
+from pipeline.nightly.state.context import RunContext, Stage, new_context
+
+# The order of a run's stages, for the loop here, for the flow and for whoever counts them.
+STAGES: tuple[Stage, ...] = (
+    ingest.ingest,
+    embed.embed_text,
+    embed.embed_images,
+    search.search,
+    score.score,
+    cluster.cluster,
+    publication.publish,
+    deliver.report,
+    deliver.export,
+)
+Step = Callable[[Stage, RunContext], object]
 
 
-def begin(config: RunConfig, *, full: bool = False, started: datetime | None = None) -> RunContext:
-    """Check the configuration and name the run, and what was published before it.
+def call(stage: Stage, context: RunContext) -> object:
+    """Do a stage here and now."""
+    return stage(context)
+
+
+def begin(
+    prepared: PreparedRun, *, full: bool = False, started: datetime | None = None
+) -> RunContext:
+    """Name the run, and what was published before it.
 
     A run of the same configuration that was stopped, over the same delivery, goes on under its
     name. One that was stopped after it was published gets the report and exports it lacks first.
     """
-    check_exports(config.exports)
-    check(config)
-    config, models = pin_models(config)
+    config, models = prepared.config, prepared.models
     for stopped in stopped_after_publish(config):
         deliver.report(stopped)
         deliver.export(stopped)
         finish(stopped)
     base = Catalog.of(config).published()
-    for line in notice_of(config, models, base, full=full):
+    for line in notice_of(prepared, base, full=full):
         progress.say(line)
     fresh = new_context(
         config, models=models, base=base.run if base else None, full=full, started=started
@@ -61,7 +78,8 @@ def recording_failure(context: RunContext) -> Iterator[None]:
             yield
     except BaseException as error:
         try:
-            status = publication.record_failure(context, error)
+            stopped_in = next((stage for stage in STAGES if not stage.kept(context)), STAGES[-1])
+            status = publication.record_failure(context, error, stage=stopped_in.name)
             error.add_note(f"recorded as {status}: gemel runs show {context.run}")
         except Exception as second:  # noqa: BLE001 - the first error is the one to see
             error.add_note(f"the failed run could not be recorded: {second}")
@@ -83,28 +101,26 @@ def finish(context: RunContext) -> dict[str, Any]:
 
 
 def run(
-    config: RunConfig, *, full: bool = False, started: datetime | None = None
+    config: RunConfig,
+    *,
+    full: bool = False,
+    started: datetime | None = None,
+    step: Step = call,
 ) -> dict[str, Any]:
-    """Run every stage in this process and return the summary.
+    """Run every stage and return the summary.
 
     Args:
         full: compute everything anew instead of what has changed since the last night.
         started: start of a new run, which names it; None: now.
+        step: does one stage: a plain call here, a Prefect task in `flows`.
 
     Raises:
         PipelineError: the run could not be finished; what was published before stays published.
     """
     with watching(config) as watch, Catalog.of(config).writer():
-        context = begin(config, full=full, started=started)
+        context = begin(prepare(config), full=full, started=started)
         with recording_failure(context):
-            ingest.ingest(context)
-            embed.embed_text(context)
-            embed.embed_images(context)
-            search.search(context)
-            score.score(context)
-            cluster.cluster(context)
-            publication.publish(context)
-            deliver.report(context)
-            deliver.export(context)
+            for stage in STAGES:
+                step(stage, context)
             summary = finish(context)
         return watch.ended(summary)

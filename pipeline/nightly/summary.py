@@ -19,7 +19,7 @@ from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.rules import encoder_facts, floors_of, make_judge, models_of
 from pipeline.nightly.state.run_records import groups_of
 
-STAGES = ("ingest", "embed_text", "embed_images", "candidates", "score", "cluster")
+STAGES = ("ingest", "embed_text", "embed_images", "search", "score", "cluster")
 PACKAGES = ("torch", "sentence-transformers", "faiss-cpu", "pyarrow", "deltalake", "prefect")
 
 
@@ -64,8 +64,7 @@ def summarise_run(context: RunContext) -> dict[str, Any]:
     facts = {name: context.work.facts(name) for name in STAGES}
     counts = _counts(facts, context)
     recall = {
-        modality: (facts["candidates"][modality] or {}).get("recall")
-        for modality in ("text", "image")
+        modality: (facts["search"][modality] or {}).get("recall") for modality in ("text", "image")
     }
     versions = _versions(context)
     gates = check_gates(context, counts=counts, recall=recall, facts=facts, versions=versions)
@@ -83,10 +82,10 @@ def summarise_run(context: RunContext) -> dict[str, Any]:
         "counts": counts,
         "candidate_recall": recall,
         "index": {
-            modality: (facts["candidates"][modality] or {}).get("index")
+            modality: (facts["search"][modality] or {}).get("index")
             for modality in ("text", "image")
         },
-        "cascade": facts["candidates"]["cascade"],
+        "cascade": facts["search"]["cascade"],
         "geometry": facts["score"]["geometry"],
         "stages": _stage_rows(facts),
         "gates": gate_rows(gates),
@@ -96,7 +95,7 @@ def summarise_run(context: RunContext) -> dict[str, Any]:
         },
         "cluster_sizes": facts["cluster"]["cluster_sizes"],
         "reused": _reuse_facts(facts),
-        "state": {**facts["candidates"]["state"], **facts["score"]["state"]},
+        "state": {**facts["search"]["state"], **facts["score"]["state"]},
         "changes": facts["cluster"]["changes"],
         "verdicts": facts["cluster"]["verdicts"],
         "quarantine_reasons": facts["ingest"]["quarantine_reasons"],
@@ -112,7 +111,7 @@ def summarise_run(context: RunContext) -> dict[str, Any]:
 
 def _reuse_facts(facts: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """How much of last night's work was used again, and why not where it was not."""
-    candidates, score = facts["candidates"], facts["score"]
+    candidates, score = facts["search"], facts["score"]
     return {
         "searched": {
             modality: (candidates[modality] or {}).get("searched", 0)
@@ -165,9 +164,9 @@ def _counts(facts: dict[str, dict[str, Any]], context: RunContext) -> dict[str, 
         "texts_chunked": text["chunked"],
         "short_texts": int(units.short[units.of_record][units.text[units.of_record] >= 0].sum()),
         "low_detail_images": pc.sum(low_detail).as_py() or 0,
-        "crowded": facts["candidates"]["crowded"],
-        "lexical_pairs": facts["candidates"]["lexical_pairs"],
-        "candidates": facts["candidates"]["rows"],
+        "crowded": facts["search"]["crowded"],
+        "lexical_pairs": facts["search"]["lexical_pairs"],
+        "candidates": facts["search"]["rows"],
         **{
             plural: decisions.get(name, 0)
             for plural, name in (

@@ -36,10 +36,11 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from pipeline.nightly import runner as nightly
+
 LAST_NIGHT = datetime(2026, 1, 1, 2, tzinfo=UTC)
 TONIGHT, AGAIN = LAST_NIGHT + timedelta(days=1), LAST_NIGHT + timedelta(days=1, hours=1)
-STAGES = ("ingest", "embed_text", "embed_images", "candidates", "score", "cluster", "publish",
-          "report", "export")  # fmt: skip
+STAGES = [stage.name for stage in nightly.STAGES]
 # What Python does to the file system, by the names of its audit events.
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree"}
 PRELOADED = [
@@ -95,7 +96,6 @@ def one_run(
     """Run once, in a process of its own, and leave the number of steps; the error of a failure."""
     from pipeline.catalog.tables import Tables
     from pipeline.config.run import RunConfig
-    from pipeline.nightly import runner as nightly
 
     limit = disturbed.pop("file_bytes", None)
     steps = Steps(settings["catalog"], **disturbed)

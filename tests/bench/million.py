@@ -131,7 +131,7 @@ def main() -> None:
         "first_run_seconds": round(first, 1),
         "second_run_seconds": round(seconds, 1),
         "peak_gb": round(max(peak, first_peak), 2),
-        "candidates_and_clusters_seconds": round(stages["candidates"] + stages["cluster"], 1),
+        "candidates_and_clusters_seconds": round(stages["search"] + stages["cluster"], 1),
         "stages": stages,
         "embedded_in_second_run": summary["counts"]["texts_embedded"],
         "candidates": summary["counts"]["candidates"],

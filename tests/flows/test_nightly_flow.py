@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import flows  # noqa: F401 - telemetry off before Prefect is imported
-from flows.cli.run import run_once
+from flows.cli.run import run_flow
 from pipeline import run
 from pipeline.catalog import Catalog
 from pipeline.config.outputs import ExportSettings
 from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError
+from pipeline.nightly import STAGES
 from pipeline.nightly.deliver import write_export
 
 pytestmark = pytest.mark.flow
@@ -99,7 +101,7 @@ def test_a_held_run_ends_in_a_state_of_its_own(tmp_path: Path) -> None:
     assert "share of rows quarantined" in state.message
     with pytest.raises(CatalogError):
         Catalog(settings.catalog).run()
-    assert run_once(settings, plain=False, verbose=False, quiet=True)["status"] == "held"
+    assert run_flow(settings, plain=False, quiet=True)["status"] == "held"
 
 
 def test_a_published_run_that_could_not_write_an_export_fails_in_a_state_of_its_own(
@@ -112,7 +114,7 @@ def test_a_published_run_that_could_not_write_an_export_fails_in_a_state_of_its_
     state: Any = nightly(settings, return_state=True)
     assert (state.name, state.is_failed()) == ("Unwritten", True)
     assert "is published; not written" in state.message
-    summary = run_once(settings, plain=False, verbose=False, quiet=True)
+    summary = run_flow(settings, plain=False, quiet=True)
     assert summary["status"] == "published"
     assert list(summary["exports_failed"]) == [bad]
     assert Catalog(settings.catalog).run().summary == summary
@@ -127,22 +129,23 @@ def test_a_run_that_raises_is_recorded_and_raises(
     def stop(_context: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(tasks, "score", tasks._stage(stop))
+    (stage,) = (stage for stage in STAGES if stage.name == "score")
+    monkeypatch.setitem(tasks.TASKS, "score", tasks.as_task(replace(stage, work=stop)))
     settings = config(tmp_path)
     with pytest.raises(type(error)):
-        run_once(settings, plain=False, verbose=False, quiet=True)
+        run_flow(settings, plain=False, quiet=True)
     (failed,) = Catalog(settings.catalog).runs()
     assert (failed.status, failed.summary["stage"]) == ("failed", "score")
     assert type(error).__name__ in failed.summary["error"]
     monkeypatch.undo()
-    assert run_once(settings, plain=False, verbose=False, quiet=True)["status"] == "published"
+    assert run_flow(settings, plain=False, quiet=True)["status"] == "published"
 
 
 def test_who_cannot_have_the_lock_leaves_no_row(tmp_path: Path) -> None:
     settings = config(tmp_path)
     catalog = Catalog(settings.catalog)
     with catalog.writer(), pytest.raises(CatalogError, match="another run"):
-        run_once(settings, plain=False, verbose=False, quiet=True)
+        run_flow(settings, plain=False, quiet=True)
     assert catalog.runs() == []
 
 
@@ -168,7 +171,6 @@ def test_a_fine_tune_is_a_flow_and_its_champion_judges_the_next_one(
 ) -> None:
     from prefect.artifacts import Artifact
 
-    from flows.cli.run import finetune_once
     from flows.finetune import finetune
     from flows.nightly import nightly
     from pipeline.config.finetune import TrainConfig
@@ -195,7 +197,7 @@ def test_a_fine_tune_is_a_flow_and_its_champion_judges_the_next_one(
     state: Any = finetune(settings, return_state=True)
     assert (state.name, state.is_failed()) == ("NotPromoted", True)
     assert "offers/v0002 is registered, not promoted: gain in average precision" in state.message
-    found = finetune_once(settings, dry_run=False, plain=False, quiet=True)
+    found = run_flow(settings, plain=False, quiet=True)
     assert (found["model"], found["promoted"]) == ("offers/v0003", False)
 
     night = config(tmp_path / "data").model_copy(update={"catalog": settings.catalog})

@@ -155,7 +155,7 @@ def hold(folder: Path) -> None:
 def at_work(folder: Path, name: str) -> bool:
     """Whether the newest night of a catalog has come to its search."""
     logs = sorted((folder / name / "runs").glob("*/log.jsonl"))
-    return bool(logs) and '"stage":"candidates"' in logs[-1].read_text()
+    return bool(logs) and '"stage":"search"' in logs[-1].read_text()
 
 
 def deployments(folder: Path) -> dict[str, Any]:

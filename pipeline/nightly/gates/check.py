@@ -78,7 +78,7 @@ def check_gates(
         "rows and quarantine": lambda: gates.count_gates(counts, settings),
         "candidate recall": lambda: gates.recall_gates(recall, settings),
         "duplicates past the student": lambda: gates.cascade_gates(
-            facts["candidates"]["cascade"], settings
+            facts["search"]["cascade"], settings
         ),
         "sources against last night": lambda: _of_sources(both),
         "removals": lambda: _of_removals(both),

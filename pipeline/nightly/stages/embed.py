@@ -117,9 +117,8 @@ def _embed(
             facts["failed"] += len(encoded.failed)
             for _, reason in encoded.failed:
                 reasons[reason] = reasons.get(reason, 0) + 1
-            progress.report(
-                f"embed_{modality}", facts["embedded"], before["embedded"] + len(wanted)
-            )
+            done, stage = facts["embedded"], "embed_text" if modality == "text" else "embed_images"
+            progress.report(stage, done, before["embedded"] + len(wanted))
         table = pa.concat_tables(tables)
         if len(table):
             facts["bytes"] += store.append(table.sort_by("content_hash"))

@@ -115,7 +115,7 @@ def search_vectors(context: RunContext, modality: Modality, floor: float) -> Sea
             context, f"{modality}-{fingerprint_of(search=key, of=hashes_digest(hashes))}"
         ),
     )
-    progress.report("candidates", len(found.left))
+    progress.report("search", len(found.left))
     _keep_index(context, hashes, found, modality, embedded.get("fingerprint"))
     why = carried if isinstance(carried, str) else None
     if why is None and found.index is not None:
@@ -280,7 +280,7 @@ def _score_rest(
     score[rest] = jaccards(texts, one, other, words=words)
 
 
-@stage("candidates")
+@stage("search")
 def search(context: RunContext) -> dict[str, Any]:
     """Vectors and long texts → candidate pairs of units, with their measured recall.
 

@@ -77,38 +77,45 @@ def new_context(
     return RunContext(name, config, started, models, base, full)
 
 
-Stage = Callable[[RunContext], dict[str, Any]]
+@dataclass(frozen=True)
+class Stage:
+    """One step of a run, called with the run; not done again where what it made is kept.
 
-
-def stage(name: str) -> Callable[[Stage], Stage]:
-    """Time a stage, hold it to the run's threads, and keep its facts in the run's scratch.
-
-    A stage whose facts are there is not run again: the run was stopped after it.
+    Attributes:
+        name: as the summary, the log and the bars call it.
+        work: does it.
     """
 
-    def wrap(function: Stage) -> Stage:
-        @functools.wraps(function)
-        def run_stage(context: RunContext) -> dict[str, Any]:
-            from threadpoolctl import threadpool_limits
+    name: str
+    work: Callable[[RunContext], dict[str, Any]]
 
-            if noted := context.work.facts(name):
-                progress.report(name, noted["rows"], noted["rows"])
-                return noted
-            began = time.perf_counter()
-            told = functools.partial(
-                run_log.event, catalog=context.config.catalog, run=context.run, stage=name
-            )
-            told("stage started")
-            progress.report(name, 0)
-            with threadpool_limits(limits=context.threads):
-                facts = function(context)
-            release_memory()
-            facts = {"rows": 0, "bytes": 0, **facts, "seconds": time.perf_counter() - began}
-            context.work.note(name, facts)
-            told("stage finished", **{key: facts[key] for key in ("rows", "seconds", "bytes")})
-            progress.report(name, facts["rows"], facts["rows"])
-            return facts
+    def kept(self, context: RunContext) -> dict[str, Any] | None:
+        """What the stage made in this run before it was stopped; None where it has not ended."""
+        return context.work.facts(self.name) or None
 
-        return run_stage
+    def __call__(self, context: RunContext) -> dict[str, Any]:
+        """Time the work, hold it to the run's threads, and keep its result in the run's scratch."""
+        from threadpoolctl import threadpool_limits
 
-    return wrap
+        if (kept := self.kept(context)) is not None:
+            progress.report(self.name, kept["rows"], kept["rows"])
+            return kept
+        began = time.perf_counter()
+        told = functools.partial(
+            run_log.event, catalog=context.config.catalog, run=context.run, stage=self.name
+        )
+        told("stage started")
+        progress.report(self.name, 0)
+        with threadpool_limits(limits=context.threads):
+            facts = self.work(context)
+        release_memory()
+        facts = {"rows": 0, "bytes": 0, **facts, "seconds": time.perf_counter() - began}
+        context.work.note(self.name, facts)
+        told("stage finished", **{key: facts[key] for key in ("rows", "seconds", "bytes")})
+        progress.report(self.name, facts["rows"], facts["rows"])
+        return facts
+
+
+def stage(name: str) -> Callable[[Callable[[RunContext], dict[str, Any]]], Stage]:
+    """Make a function a stage."""
+    return functools.partial(Stage, name)

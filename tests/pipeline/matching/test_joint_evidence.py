@@ -19,7 +19,7 @@ from pipeline.catalog.registry.judge import open_registered
 from pipeline.config.finetune import TrainConfig
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
-from pipeline.nightly.checks import check
+from pipeline.nightly.checks import prepare
 from pipeline.training.finetuning import finetune
 from pipeline.training.model_evaluation import evaluate, evaluation_set, score_set
 
@@ -149,9 +149,9 @@ def test_a_run_that_does_not_keep_the_attributes_is_refused(data: Path, tmp_path
     assert finetune(training(data, catalog, judge=ATTRIBUTES))["promoted"]
     without = nightly(data, catalog, sources=[source(data, attributes=["maker"])])
     with pytest.raises(ConfigError, match=r"compares 'price', which no source keeps \(kept: maker"):
-        check(without)
-    check(without.model_copy(update={"model": "none"}))
-    check(nightly(data, catalog, sources=[source(data, attributes="*")]))
+        prepare(without)
+    prepare(without.model_copy(update={"model": "none"}))
+    prepare(nightly(data, catalog, sources=[source(data, attributes="*")]))
 
 
 # --- pictures beside texts ---------------------------------------------------------------------
@@ -281,12 +281,12 @@ def test_a_run_that_sees_pictures_otherwise_is_refused(
     before = len(Catalog(catalog).runs())
     config = nightly(pictured, catalog, sources=[of_pictures(pictured)],
                      image_encoder={"type": "toy_image", "grid": 4})  # fmt: skip
-    for start in (check, run):
+    for start in (prepare, run):
         with pytest.raises(ConfigError, match=r"learned from pictures as the encoder toy_image"):
             start(config)
     assert len(Catalog(catalog).runs()) == before
-    check(config.model_copy(update={"model": "none"}))
-    check(config.model_copy(update={"sources": nightly(pictured, catalog).sources}))
+    prepare(config.model_copy(update={"model": "none"}))
+    prepare(config.model_copy(update={"sources": nightly(pictured, catalog).sources}))
 
 
 def test_few_pictures_leave_the_judge_to_the_texts(
@@ -321,10 +321,10 @@ def test_an_image_encoder_of_one_s_own_goes_with_the_model(pictured: Path, tmp_p
     assert summary["promoted"], summary["gate"]
     night = nightly(pictured, catalog, sources=[of_pictures(pictured)], image_encoder=own,
                     judge={"image": {"accept": 0.99, "review": 0.9}})  # fmt: skip
-    check(night)
+    prepare(night)
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(ConfigError, match="learned from pictures"):
-        check(night)
+        prepare(night)
     opened = open_registered(Catalog(catalog).models.find(summary["model"]))
     assert Path(opened.image_encoder.path) == Path(summary["folder"], "image_encoder", "means.pt")
     assert evaluate(config, model="champion")["pairs"] > 0, "with the model's own copy"

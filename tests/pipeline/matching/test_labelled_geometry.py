@@ -16,7 +16,7 @@ from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError, ModelError
 from pipeline.matching.head_inputs import GEOMETRY
 from pipeline.matching.learned import JudgeModel
-from pipeline.nightly.checks import check
+from pipeline.nightly.checks import prepare
 from pipeline.training.data.training_data import labelled_records_of
 from pipeline.training.finetuning import finetune
 from pipeline.training.model_evaluation import evaluate
@@ -108,7 +108,7 @@ def test_evaluation_shows_it_too(folder: Path, learned: dict[str, Any]) -> None:
 
 def test_a_run_without_geometry_is_refused(folder: Path, learned: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="copies/v0001 learned from pictures laid upon"):
-        check(nightly(folder, judge={"geometry": False}))
+        prepare(nightly(folder, judge={"geometry": False}))
 
 
 def test_it_can_be_left_out(folder: Path, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_it_can_be_left_out(folder: Path, tmp_path: Path) -> None:
     summary = finetune(config)
     assert summary["judge"]["geometry"] is False
     assert GEOMETRY not in JudgeModel.load(Path(summary["folder"]) / "judge").extras
-    check(nightly(folder, catalog=str(tmp_path), judge={"geometry": False}))
+    prepare(nightly(folder, catalog=str(tmp_path), judge={"geometry": False}))
 
 
 def test_a_judge_by_the_cosine_alone_looks_at_nothing_else(folder: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pipeline.config.run import RunConfig
 from pipeline.encoders.preflight import check_encoder
 from pipeline.errors import CatalogError, ConfigError, EncoderError, PipelineError
 from pipeline.ingestion.sources import open_source
-from pipeline.nightly.checks import check
+from pipeline.nightly.checks import prepare
 
 TEXT = {"text_encoder": {"type": "toy"}, "image_encoder": {"type": "toy_image"}}
 OWN = {"judge": {"text": {"accept": 0.9, "review": 0.8}, "image": {"accept": 0.9, "review": 0.8}}}
@@ -42,7 +42,7 @@ def config(rows: Path, **changes: Any) -> RunConfig:
 
 def refused(made: RunConfig, kind: type[PipelineError]) -> str:
     with pytest.raises(kind) as error:
-        check(made)
+        prepare(made)
     words = str(error.value)
     assert "\n" not in words
     assert not Path(made.catalog).exists(), "a check changes nothing"
@@ -74,7 +74,7 @@ def test_a_folder_that_is_no_model_is_refused(field: str, rows: Path, tmp_path: 
     assert "that is not JSON" in said(folder_of(tmp_path / "broken", "[{"))
     assert "names no modules" in said(folder_of(tmp_path / "empty", "{}"))
     good = folder_of(tmp_path / "good", json.dumps([{"idx": 0, "name": "0", "type": "x.Y"}]))
-    check(config(rows, **{**OWN, field: {"type": kind, "path": str(good)}}))
+    prepare(config(rows, **{**OWN, field: {"type": kind, "path": str(good)}}))
 
 
 def test_network_files_that_are_none_are_refused(rows: Path, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_labels_of_other_records_fail_before_embedding(
     )
     path = labels(rows.parent, ("0", "1", 1), ("2", "3", 0), ("s:1", "4", 0))
     made = config(rows, labels=path)
-    check(made)  # the ids are known after the ingest only
+    prepare(made)  # the ids are known after the ingest only
     with pytest.raises(ConfigError) as error:
         run(made)
     said = str(error.value)
@@ -168,7 +168,7 @@ def test_labels_without_rows_are_refused(rows: Path) -> None:
 
 def test_a_catalog_that_is_a_file_is_refused(rows: Path) -> None:
     with pytest.raises(CatalogError, match=r"in\.csv is not a folder; name another"):
-        check(config(rows, catalog=str(rows / "below")))
+        prepare(config(rows, catalog=str(rows / "below")))
 
 
 # --- the kind of a picture's column ---------------------------------------------------------------

@@ -2,8 +2,6 @@
 
 import json
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +16,11 @@ from pipeline.catalog import Catalog
 from pipeline.config.outputs import ExportSettings
 from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError, ConfigError, EncoderError, SourceError
-from pipeline.nightly import deliver, publication, summary as summary_
+from pipeline.nightly import checks, deliver, summary as summary_
+from pipeline.nightly.checks import prepare
 from pipeline.nightly.deliver import write_export
-from pipeline.nightly.stages import cluster, ingest, score
+from pipeline.nightly.recomputation import plan
+from pipeline.nightly.state.pinned_models import pin_models
 
 NAMES = "alpha bravo charlie delta echo foxtrot golf hotel india juliett kilo lima mike november"
 WORDS = NAMES.split()
@@ -169,20 +169,6 @@ def test_a_run_that_fails_a_gate_is_held_and_last_night_stays(first: Any, tmp_pa
     assert catalog.runs()[0].run == held["run"]
 
 
-@contextmanager
-def broken(stage: str, error: BaseException) -> Iterator[None]:
-    """Make a stage raise."""
-
-    def stop(_context: Any) -> Any:
-        raise error
-
-    with pytest.MonkeyPatch.context() as patch:
-        modules = (ingest, score, cluster, publication, deliver)
-        owner = next(m for m in modules if hasattr(m, stage))
-        patch.setattr(owner, stage, stop)
-        yield
-
-
 @pytest.mark.parametrize(
     ("stage", "error", "said"),
     [
@@ -192,7 +178,7 @@ def broken(stage: str, error: BaseException) -> Iterator[None]:
     ],
 )
 def test_a_run_that_raises_leaves_a_row_and_last_night_stays(
-    tmp_path: Path, stage: str, error: BaseException, said: str
+    tmp_path: Path, stage: str, error: BaseException, said: str, broken: Any
 ) -> None:
     made = config(tmp_path, write_jsonl(tmp_path / "in.jsonl", rows(4)))
     published = run(made)
@@ -213,7 +199,7 @@ def test_a_run_that_raises_leaves_a_row_and_last_night_stays(
 
 
 def test_a_failure_that_cannot_be_recorded_does_not_hide_the_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Any
 ) -> None:
     def full(*_given: Any) -> None:
         raise OSError("disk full")
@@ -269,7 +255,7 @@ def test_a_report_that_cannot_be_written_does_not_stop_the_exports(
     assert list(summary["exports"]) == [out]
 
 
-def test_a_run_stopped_after_it_was_published_stays_published(tmp_path: Path) -> None:
+def test_a_run_stopped_after_it_was_published_stays_published(tmp_path: Path, broken: Any) -> None:
     made = config(tmp_path, write_jsonl(tmp_path / "in.jsonl", rows(2)))
     with broken("export", KeyboardInterrupt()), pytest.raises(KeyboardInterrupt):
         run(made)
@@ -428,3 +414,18 @@ def test_the_names_of_columns_are_no_words(tmp_path: Path) -> None:
     assert run(made)["counts"]["short_texts"] == 2
     records = Catalog(made.catalog).read("records", run=Catalog(made.catalog).run())
     assert records["text_tokens"].to_pylist() == [2, 1]
+
+
+def test_models_are_pinned_once_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[RunConfig] = []
+
+    def counted(config: RunConfig) -> Any:
+        calls.append(config)
+        return pin_models(config)
+
+    monkeypatch.setattr(checks, "pin_models", counted)
+    made = config(tmp_path, write_jsonl(tmp_path / "in.jsonl", rows(4)))
+    plan(prepare(made))
+    assert len(calls) == 1, "a dry run"
+    run(made)
+    assert len(calls) == 2

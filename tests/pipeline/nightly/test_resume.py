@@ -20,15 +20,16 @@ from pipeline.catalog.vectors import VectorStore
 from pipeline.config.run import RunConfig
 from pipeline.encoders.text.toy import ToyTextEncoder
 from pipeline.ingestion import records
-from pipeline.nightly import deliver, publication, runner as nightly
-from pipeline.nightly.stages import cluster, embed, ingest, score, search
+from pipeline.nightly import publication, runner as nightly
+from pipeline.nightly.stages import embed, ingest, score, search
+from pipeline.nightly.state.context import Stage
 
 STARTED = datetime(2026, 1, 1, 2, tzinfo=UTC)
 NAME = "20260101T020000.000000Z"
 LATER = datetime(2026, 1, 2, 2, tzinfo=UTC)
 NAMES = "alpha bravo charlie delta echo foxtrot golf hotel india juliett kilo lima"
 WORDS = NAMES.split()
-STAGES = ("ingest", "embed_text", "embed_images", "candidates", "score", "cluster", "publish")
+NAMES_OF_STAGES = [stage.name for stage in nightly.STAGES]
 
 
 class Killed(BaseException):
@@ -80,7 +81,7 @@ def killed(holder: Any, name: str, *, after: int = 1, done: bool = False) -> Ite
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(holder, name, stop)
-        patch.setattr(publication, "record_failure", lambda *_: "failed")
+        patch.setattr(publication, "record_failure", lambda *_, **__: "failed")
         with pytest.raises(Killed):
             yield
 
@@ -103,16 +104,16 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
     return folder, tables(made), summary
 
 
+def at(stage: str) -> dict[str, Any]:
+    """The call of `Stage` that begins a stage."""
+    return {"after": NAMES_OF_STAGES.index(stage) + 1}
+
+
 POINTS = [
-    *[
-        (module, name, {})
-        for name in STAGES
-        for module in (ingest, embed, search, score, cluster, publication)
-        if name in vars(module) and vars(module)[name].__module__ == module.__name__
-    ],
-    (publication, "publish", {"done": True}),
-    (search, "verbatim", {}),
-    (score, "judge_pairs", {"done": True}),
+    *[(Stage, "__call__", stage) for stage in map(at, NAMES_OF_STAGES[:7])],
+    (Stage, "__call__", {**at("publish"), "done": True}),
+    (search, "search_shingles", {}),
+    (score, "score_pairs", {"done": True}),
     (ingest, "build_records", {"after": 3}),
     (ingest, "arrange", {}),
     (VectorStore, "append", {"after": 3}),
@@ -129,14 +130,15 @@ def test_a_stopped_run_ends_as_if_it_never_was(
     request: pytest.FixtureRequest,
 ) -> None:  # fmt: skip
     folder, expected, unstopped = whole
+    ended = when == {**at("publish"), "done": True}
     monkeypatch.setattr(embed, "SHARD", 8)
     made = config(folder, re.sub(r"\W+", "-", request.node.name))
     with killed(holder, name, **when):
         nightly.run(made, started=STARTED)
     catalog = Catalog(made.catalog)
-    assert catalog.published() is None or name == "publish", "nothing half-done is to be seen"
+    assert catalog.published() is None or ended, "nothing half-done is to be seen"
     summary = nightly.run(made, started=LATER)
-    if name == "publish" and when.get("done"):
+    if ended:
         # It was published and is left alone; the night that begins now is another.
         assert summary["run"] != NAME
         assert [run.status for run in catalog.runs()] == ["published", "published"]
@@ -169,11 +171,10 @@ def test_at_most_one_part_is_embedded_twice(whole: Any, monkeypatch: pytest.Monk
     assert summary["counts"]["texts_embedded"] == unstopped["counts"]["texts_embedded"]
 
 
-def test_a_failed_run_goes_on_in_its_own_row(whole: Any) -> None:
+def test_a_failed_run_goes_on_in_its_own_row(whole: Any, broken: Any) -> None:
     folder, expected, _ = whole
     made = config(folder, "failed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cluster, "cluster", lambda _context: Path("/no/such/file").read_text())
+    with broken("cluster", OSError("No such file or directory")):
         with pytest.raises(OSError, match="No such file"):
             nightly.run(made, started=STARTED)
         with pytest.raises(OSError, match="No such file"):
@@ -193,7 +194,7 @@ def test_a_failed_run_goes_on_in_its_own_row(whole: Any) -> None:
 def test_what_was_published_gets_its_exports_and_a_new_night_begins(whole: Any) -> None:
     folder, expected, _ = whole
     made = config(folder, "late")
-    with killed(deliver, "export"):
+    with killed(Stage, "__call__", **at("export")):
         nightly.run(made, started=STARTED)
     out = Path(made.exports[0].path)
     assert not out.exists()
@@ -212,7 +213,7 @@ def test_another_command_begins_a_run_of_its_own(
 ) -> None:
     folder, _, _ = whole
     made = config(folder, "other")
-    with killed(score, "score"):
+    with killed(Stage, "__call__", **at("score")):
         nightly.run(made, started=STARTED)
     with caplog.at_level(logging.WARNING):
         summary = nightly.run(config(folder, "other", seed=1), started=LATER)
@@ -229,7 +230,7 @@ def test_a_changed_delivery_is_another_run_that_reads_only_what_changed(
 ) -> None:
     write(tmp_path)
     made = config(tmp_path)
-    with killed(cluster, "cluster"):
+    with killed(Stage, "__call__", **at("cluster")):
         nightly.run(made, started=STARTED)
     write(tmp_path, extra=3)
     built: list[str] = []

@@ -13,7 +13,6 @@ from pipeline import run
 from pipeline.catalog import Catalog
 from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError, PipelineError
-from pipeline.nightly.stages import cluster, score
 
 
 def config(folder: Path, **changes: Any) -> RunConfig:
@@ -64,7 +63,7 @@ def test_a_published_run_leaves_a_line_per_stage_and_its_end(tmp_path: Path) -> 
     lines = log_of(settings, summary["run"])
     assert {line["run"] for line in lines} == {summary["run"]}
     ended = [line for line in lines if line["event"] == "stage finished"]
-    names = ["ingest", "embed_text", "embed_images", "candidates", "score", "cluster", "publish",
+    names = ["ingest", "embed_text", "embed_images", "search", "score", "cluster", "publish",
              "report", "export"]  # fmt: skip
     assert [line["stage"] for line in ended] == names
     assert [(line["rows"], line["seconds"] > 0) for line in ended[:1]] == [(8, True)]
@@ -117,15 +116,12 @@ def test_a_held_run_is_told_with_its_gates(tmp_path: Path) -> None:
     assert log_of(settings, summary["run"])[-1]["event"] == "run held"
 
 
-def test_a_run_that_raises_is_told_and_raises(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(_context: Any) -> Any:
-        raise RuntimeError("the disk broke")
-
-    monkeypatch.setattr(score, "score", broken)
+def test_a_run_that_raises_is_told_and_raises(tmp_path: Path, broken: Any) -> None:
     settings = config(tmp_path)
-    with pytest.raises(RuntimeError, match="the disk broke"):
+    with (
+        broken("score", RuntimeError("the disk broke")),
+        pytest.raises(RuntimeError, match="the disk broke"),
+    ):
         run(settings)
     (failed,) = Catalog(settings.catalog).runs()
     (message,) = told(tmp_path)
@@ -152,14 +148,8 @@ def test_a_run_that_cannot_start_is_told_too(tmp_path: Path) -> None:
     assert "in.jsonl" in told(tmp_path)[1]["reason"]
 
 
-def test_who_stops_a_run_by_hand_is_not_told_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def stopped(_context: Any) -> Any:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(cluster, "cluster", stopped)
-    with pytest.raises(KeyboardInterrupt):
+def test_who_stops_a_run_by_hand_is_not_told_of_it(tmp_path: Path, broken: Any) -> None:
+    with broken("cluster", KeyboardInterrupt()), pytest.raises(KeyboardInterrupt):
         run(config(tmp_path))
     assert told(tmp_path) == []
     values = measured(tmp_path / "node" / "gemel.prom")

@@ -24,7 +24,7 @@ from pipeline.encoders.image.copy_detection import shipped_folder
 from pipeline.encoders.image.copy_weights import read_copy_folder
 from pipeline.errors import CatalogError, ConfigError, PipelineError
 from pipeline.evaluation.calibration.thresholds import UnreachableTarget
-from pipeline.nightly.checks import check
+from pipeline.nightly.checks import prepare
 from pipeline.nightly.deliver import write_export
 from pipeline.nightly.labelling import add_labels, suggest_labels
 from pipeline.training.data import training_data
@@ -338,7 +338,7 @@ def test_a_tampered_model_stops_a_run_before_any_work(
     target.write_bytes(content.replace(b"offers", b"others") if b"offers" in content else b"")
     for config in (nightly(data, promoted), nightly(data, promoted, model="offers/v0001")):
         with pytest.raises(ConfigError, match="altered"):
-            check(config)
+            prepare(config)
         with pytest.raises(ConfigError, match="model: none"):
             run(config)
     assert Catalog(promoted).runs() == []
@@ -350,9 +350,9 @@ def test_a_tampered_model_stops_a_run_before_any_work(
 
 def test_a_model_that_does_not_exist_is_named(promoted: Path, data: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nonsense"):
-        check(nightly(data, promoted, model="nonsense"))
+        prepare(nightly(data, promoted, model="nonsense"))
     with pytest.raises(PipelineError, match=r"nonsense|no catalog"):
-        check(nightly(data, tmp_path / "absent", model="nonsense"))
+        prepare(nightly(data, tmp_path / "absent", model="nonsense"))
     assert not (tmp_path / "absent").exists()
 
 
