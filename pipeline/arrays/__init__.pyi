@@ -18,6 +18,7 @@ from .blocks import (
     settle_hits as settle_hits,
 )
 from .chunks import (
+    as_array as as_array,
     chunk_bounds as chunk_bounds,
     combine_large as combine_large,
     iter_chunks as iter_chunks,
@@ -52,4 +53,10 @@ from .matrix import (
     tail as tail,
 )
 from .memory import release_memory as release_memory
+from .pair_keys import (
+    cross_join as cross_join,
+    pair_key as pair_key,
+    pair_sides as pair_sides,
+    repeat_each as repeat_each,
+)
 from .parallel import map_in_order as map_in_order

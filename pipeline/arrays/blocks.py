@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from pipeline.arrays.aliases import Flags, Scores
 from pipeline.arrays.kernel import FLOAT32, Floor, Hits, Kernel, Positions, Vectors, sides
+from pipeline.arrays.lookup import factorize
 from pipeline.arrays.matrix import Matrix
 
 Pairs = tuple[Positions, Positions]
@@ -63,8 +64,8 @@ def settle_hits(
         queries, base: the vectors of some of the block's rows and columns.
     """
     doubt = np.flatnonzero(~found.sure)
-    rows, row = _factorize_pairs(found.row[doubt])
-    columns, column = _factorize_pairs(found.column[doubt])
+    rows, row = factorize(found.row[doubt])
+    columns, column = factorize(found.column[doubt])
     if len(doubt) * DENSE < len(rows) * len(columns) or not len(doubt):
         return found
     scores = (FLOAT32.of(queries(rows)) @ FLOAT32.of(base(columns)).T).numpy()
@@ -74,13 +75,6 @@ def settle_hits(
     kept = np.ones(len(sure), bool)
     kept[doubt] = score >= floor - np.float32(FLOAT32.slack)
     return Hits(found.row, found.column, found.floor, sure).take(kept)
-
-
-def _factorize_pairs(values: Positions) -> tuple[Positions, Positions]:
-    """The distinct values, ascending, and the number of each value among them."""
-    there = np.zeros(int(values.max(initial=-1)) + 1, bool)
-    there[values] = True
-    return np.flatnonzero(there), (np.cumsum(there) - 1)[values]
 
 
 def cosines(

@@ -81,6 +81,13 @@ def iter_chunks(
         yield values[part]
 
 
+def as_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """One array of the values of a column; of strings at most 2 GB, see `combine_large`."""
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type)
+
+
 def combine_large(column: pa.ChunkedArray) -> pa.Array:
     """Join the chunks of a column into one array; strings and binaries get 64-bit offsets."""
     return with_64bit_offsets(column).combine_chunks()

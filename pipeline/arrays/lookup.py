@@ -9,13 +9,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.arrays.chunks import as_array
+
 Places = npt.NDArray[np.int64]
 
 
 def as_strings(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """One array of strings, whatever it was before."""
-    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return whole.cast(pa.string())
+    return as_array(column).cast(pa.string())
 
 
 def positions_in(values: pa.Array | pa.ChunkedArray, among: pa.Array) -> Places:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays import Positions, positions_in
+from pipeline.arrays import Positions, cross_join, pair_key, positions_in, repeat_each
 from pipeline.candidates.content_groups import ContentGroups
 
 Flags8 = npt.NDArray[np.uint8]  # of `ProposedBy`
@@ -49,7 +49,7 @@ class CandidatePairs:
     """Pairs of units, each once, sorted.
 
     Attributes:
-        key: (p,) left unit * number of units + right unit, left < right.
+        key: (p,) keys of two units each, see `arrays.pair_key`.
         proposed_by: (p,) flags of `ProposedBy`.
         lexical: (p,) Jaccard of the long texts' shingles, NaN where not computed.
     """
@@ -99,12 +99,11 @@ def _proposals(
     lexical: npt.NDArray[np.float32] | None = None,
 ) -> PairPart:
     score = np.full(len(left), np.nan, np.float32) if lexical is None else lexical
-    low, high = np.minimum(left, right), np.maximum(left, right)
-    return low, high, np.full(len(left), by, np.uint8), score
+    return left, right, np.full(len(left), by, np.uint8), score
 
 
 def _merge(parts: list[PairPart], count: int) -> CandidatePairs:
-    key = np.concatenate([left * count + right for left, right, _, _ in parts])
+    key = np.concatenate([pair_key(left, right, count) for left, right, _, _ in parts])
     proposed_by = np.concatenate([part[2] for part in parts])
     lexical = np.concatenate([part[3] for part in parts])
     order = np.argsort(key, kind="stable")
@@ -140,22 +139,15 @@ class _SharedContents:
         single = np.flatnonzero(product == 1)
         small = np.flatnonzero((product > 1) & (product <= EXPAND_LIMIT))
         large = np.flatnonzero(product > EXPAND_LIMIT)
-        spread, within = _counts(small, product[small])
-        row, column = np.divmod(within, self.sizes[right[spread]])
+        starts = self.bounds[:-1]
+        one, other, spread = cross_join(left[small], right[small], starts=starts, sizes=self.sizes)
         # Large products: each side's first unit with every unit of the other, which is linear.
-        by_left, at_left = _counts(large, self.sizes[left[large]])
-        by_right, at_right = _counts(large, self.sizes[right[large]])
-        source = np.concatenate([single, spread, by_left, by_right])
-        offset_left = np.concatenate([np.zeros_like(single), row, at_left, np.zeros_like(at_right)])
-        offset_right = np.concatenate(
-            [np.zeros_like(single), column, np.zeros_like(at_left), at_right]
-        )
-        first = self.units[self.bounds[left[source]] + offset_left]
-        second = self.units[self.bounds[right[source]] + offset_right]
-        return first, second, source
-
-
-def _counts(values: Positions, counts: Positions) -> tuple[Positions, Positions]:
-    """Each value repeated as often as its count says, and 0, 1, 2 … within each repetition."""
-    repeated = np.repeat(values, counts)
-    return repeated, np.arange(len(repeated)) - np.repeat(np.cumsum(counts) - counts, counts)
+        by_left, at_left = repeat_each(large, self.sizes[left[large]])
+        by_right, at_right = repeat_each(large, self.sizes[right[large]])
+        source = np.concatenate([single, small[spread], by_left, by_right])
+        first, second = starts[left[source]], starts[right[source]]
+        ends = np.cumsum([len(single), len(spread), len(by_left)])
+        first[ends[0] : ends[1]], second[ends[0] : ends[1]] = one, other
+        first[ends[1] : ends[2]] += at_left
+        second[ends[2] :] += at_right
+        return self.units[first], self.units[second], source

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays import Positions, factorize, positions_in
+from pipeline.arrays import Positions, as_array, factorize, positions_in
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,4 @@ def _renumber(content: Positions) -> tuple[Positions, Positions]:
 def _factorize(hashes: pa.ChunkedArray) -> tuple[pa.Array, Positions]:
     distinct = pc.drop_null(pc.unique(hashes))
     distinct = distinct.take(pc.sort_indices(distinct))
-    if isinstance(distinct, pa.ChunkedArray):
-        distinct = distinct.combine_chunks()
-    return distinct, positions_in(hashes, distinct)
+    return as_array(distinct), positions_in(hashes, as_array(distinct))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays import Positions, iter_chunks
+from pipeline.arrays import Positions, iter_chunks, pair_key, pair_sides
 from pipeline.config import LexicalSettings
 
 PERMUTATIONS = 128
@@ -88,14 +88,16 @@ def band_candidates(signed: npt.NDArray[np.uint32]) -> tuple[Positions, Position
                 rows = order[low:high]
                 keys.append(_bucket_keys(rows, count))
     unique = np.unique(np.concatenate(keys))
-    return unique // count, unique % count
+    return pair_sides(unique, count)
 
 
 def _bucket_keys(rows: Positions, count: int) -> npt.NDArray[np.int64]:
     if len(rows) <= SMALL_BUCKET:
         first, second = np.triu_indices(len(rows), 1)
-        return np.asarray(rows[first] * count + rows[second])
-    return np.concatenate([rows[0] * count + rows[1:], rows[:-1] * count + rows[1:]])
+        return pair_key(rows[first], rows[second], count)
+    return np.concatenate(
+        [pair_key(rows[:1], rows[1:], count), pair_key(rows[:-1], rows[1:], count)]
+    )
 
 
 # Buckets up to this many rows list all their pairs.

@@ -10,7 +10,6 @@ from functools import partial
 from itertools import chain
 
 import numpy as np
-from scipy.stats import binomtest
 
 from pipeline.arrays import (
     Floors,
@@ -26,6 +25,7 @@ from pipeline.arrays import (
     exact_pairs,
     fastest,
     in_memory,
+    pair_key,
     pairs_reaching,
     positions_in_sorted,
     release_memory,
@@ -36,6 +36,7 @@ from pipeline.candidates.indexes import Index, build_index
 from pipeline.candidates.indexes.checkpoint import Arrays, Keep, no_checkpoint
 from pipeline.candidates.reuse import ReusedPairs
 from pipeline.config import CandidateSettings, IndexConfig
+from pipeline.evaluation import share_interval
 
 # Fresh contents are searched exactly up to this many scores (10 s on two cores in bfloat16, minutes
 # without it) and up to this share of all.
@@ -133,9 +134,8 @@ def _with_members(keys: Positions, crowds: DenseGroups, count: int) -> Pairs:
     if led:
         left = keys // len(kept)
         keys -= left * len(kept)
-        sides = crowds.leader, crowds.member
-        with_leader = np.minimum(*sides) * count + np.maximum(*sides)
-        keys = sorted_unique([kept[left] * count + kept[keys], with_leader])
+        with_leader = pair_key(crowds.leader, crowds.member, count)
+        keys = sorted_unique([pair_key(kept[left], kept[keys], count), with_leader])
     left = keys // max(count, 1)
     keys -= left * count
     return left, keys
@@ -198,8 +198,8 @@ def _list_pairs(pairs: Iterator[Pairs], vectors: Matrix, crowds: DenseGroups) ->
 
 
 def _keys(pairs: Iterator[Pairs], count: int) -> Positions:
-    """Pairs as sorted, distinct keys left * count + right."""
-    return sorted_unique([left * count + right for left, right in pairs])
+    """Pairs as sorted, distinct keys."""
+    return sorted_unique([pair_key(left, right, count) for left, right in pairs])
 
 
 def measure_recall(
@@ -214,7 +214,7 @@ def measure_recall(
 
     Args:
         vectors: (n, d) unit-norm float32.
-        keys: sorted pair keys left * n + right that the index found.
+        keys: sorted keys of the pairs that the index found.
         floor: cosine that rows are searched down to, one or (n,).
         sample: records drawn without replacement; all when there are fewer.
     """
@@ -226,7 +226,7 @@ def measure_recall(
     for hits in block_hits(queries, vectors, (floors[rows], floors), kernel=fastest()):
         real = pairs_reaching(vectors, hits, queries=queries) & (rows[hits.row] != hits.column)
         row, query, column = hits.row[real], rows[hits.row[real]], hits.column[real]
-        key = np.minimum(query, column) * count + np.maximum(query, column)
+        key = pair_key(query, column, count)
         true += np.bincount(row, minlength=len(rows))
         found += np.bincount(row[positions_in_sorted(key, keys) >= 0], minlength=len(rows))
     return _recall(true, found)
@@ -237,7 +237,5 @@ def _recall(true: Positions, found: Positions) -> Recall:
     if not pairs:
         return Recall(1.0, 0.0, 1.0, 0, len(true))
     share = float(found.sum() / pairs)
-    interval = binomtest(round(share * units), units).proportion_ci(method="wilson")
-    return Recall(
-        share, min(share, float(interval.low)), max(share, float(interval.high)), pairs, len(true)
-    )
+    _, low, high = share_interval(round(share * units), units)
+    return Recall(share, min(share, low), max(share, high), pairs, len(true))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays import Rows, positions_in_sorted
+from pipeline.arrays import Rows, pair_key, pair_sides, positions_in_sorted
 from pipeline.clustering.cover.constraints import ConstrainedLinks
 from pipeline.clustering.cover.star_clustering import CHAIN, Grouping
 from pipeline.labels import LABELS, Verdicts
@@ -46,13 +46,12 @@ class MustLinkGroups:
         rows = bound.rows[np.unique(bound.entity, return_index=True)[1]]
         one, other = bound.entity[links.left], bound.entity[links.right]
         outer = one != other
-        key = (np.minimum(one, other) * len(rows) + np.maximum(one, other))[outer]
-        keys, at = np.unique(key, return_inverse=True)
+        keys, at = np.unique(pair_key(one[outer], other[outer], len(rows)), return_inverse=True)
         probability, proposed_by = np.zeros(len(keys)), np.zeros(len(keys), np.uint8)
         np.maximum.at(probability, at, links.probability[outer])
         np.bitwise_or.at(proposed_by, at, links.proposed_by[outer])
         tied = np.flatnonzero(np.bincount(bound.entity) > 1)
-        return cls(rows, tied, *np.divmod(keys, len(rows)), probability, proposed_by)
+        return cls(rows, tied, *pair_sides(keys, len(rows)), probability, proposed_by)
 
 
 def cut_links(
@@ -83,11 +82,8 @@ def cut_links(
 def _part(of_node: Rows, between: Rows, bound: ConstrainedLinks, grouping: Grouping) -> Rows:
     """For each cut link the verdict that keeps its two clusters apart, -1: the chain guard."""
     count = len(grouping.cluster)
-
-    def key(one: Rows, other: Rows) -> Rows:
-        return np.minimum(one, other) * count + np.maximum(one, other)
-
     one, other = grouping.cluster[bound.apart_left], grouping.cluster[bound.apart_right]
-    known, first = np.unique(key(one, other), return_index=True)
-    sought = key(of_node[bound.links.left[between]], of_node[bound.links.right[between]])
+    known, first = np.unique(pair_key(one, other, count), return_index=True)
+    links = bound.links
+    sought = pair_key(of_node[links.left[between]], of_node[links.right[between]], count)
     return np.append(bound.apart_by[first], -1)[positions_in_sorted(sought, known)]

@@ -4,7 +4,7 @@ from .calibration.score_normalisation import NeighbourhoodLevel as Neighbourhood
 from .calibration.thresholds import balanced_value as balanced_value
 from .drift import histogram as histogram, score_drift as score_drift
 from .error_rates import measure_error_rates as measure_error_rates
-from .intervals import share_interval as share_interval
+from .intervals import share_interval as share_interval, wilson_interval as wilson_interval
 from .pair_metrics import (
     GoldPairs as GoldPairs,
     compare_models as compare_models,

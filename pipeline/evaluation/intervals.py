@@ -7,10 +7,11 @@ Owen, 2007), a little wide rather than too narrow.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.special import ndtri
 
 from pipeline.arrays import Floats, Ints
 
@@ -21,8 +22,20 @@ def share_interval(successes: int, trials: int) -> tuple[float, float, float]:
     """A proportion with its 95 % Wilson interval: (value, low, high); (0, 0, 1) of nothing."""
     if not trials:
         return 0.0, 0.0, 1.0
-    interval = binomtest(successes, trials).proportion_ci(method="wilson")
-    return successes / trials, float(interval.low), float(interval.high)
+    return successes / trials, *wilson_interval(successes / trials, trials)
+
+
+def wilson_interval(
+    share: float, trials: float, *, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Wilson's two-sided interval for a share of any positive number of trials, whole or not."""
+    if math.isinf(trials):
+        return share, share
+    z = float(ndtri((1 + confidence) / 2))
+    whole = 2 * (trials + z**2)
+    middle = (2 * trials * share + z**2) / whole
+    half = z / whole * math.sqrt(4 * trials * share * (1 - share) + z**2)
+    return 0.0 if share == 0 else middle - half, 1.0 if share == 1 else middle + half
 
 
 def bootstrap_draws(count: int, *, resamples: int, seed: int, width: int = 0) -> Iterator[Floats]:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
 
 from pipeline.arrays import Flags
 from pipeline.errors import PipelineError
-from pipeline.evaluation import lower_bound
+from pipeline.evaluation import lower_bound, wilson_interval
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def estimate_strata(cells: list[Cell], *, rows: int, confidence: float) -> dict[
         sentence = "No accepted pair has a label yet: nothing can be estimated."
         return {"precision": None, "low": 0.0, "high": 1.0, **facts, "sentence": sentence}
     value = sum(cell.pairs * cell.same / cell.answered for cell in known) / covered
-    low, high = _wilson(value, effective_count(known, covered), confidence=confidence)
+    low, high = wilson_interval(value, effective_count(known, covered), confidence=confidence)
     low, high = low * covered / pairs, (high * covered + pairs - covered) / pairs
     sentence = (
         f"Of about {pairs:,.0f} accepted pairs {100 * value:.1f} % are the same "
@@ -95,16 +94,6 @@ def effective_count(cells: list[Cell], pairs: float) -> float:
         for cell in cells
     )
     return 1 / variance if variance > 0 else math.inf
-
-
-def _wilson(value: float, n: float, *, confidence: float) -> tuple[float, float]:
-    """Wilson's two-sided interval for a share of n trials, n any positive number."""
-    if math.isinf(n):
-        return value, value
-    z = float(norm.ppf((1 + confidence) / 2))
-    middle = (value + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(value * (1 - value) / n + z * z / (4 * n * n))
-    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def _bound(right: float, labels: float, confidence: float) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.arrays import pair_sides
 from pipeline.candidates import CandidatePairs
 from pipeline.matching.judge import DISTINCT, DUPLICATE
 
@@ -36,7 +37,7 @@ class DecisionCounts:
         contradicts = rows["contradicts"].to_numpy(zero_copy_only=False).astype(bool)
         self.links.append(
             (
-                *np.divmod(part.key, count),
+                *pair_sides(part.key, count),
                 probability,
                 part.proposed_by,
                 accepted,

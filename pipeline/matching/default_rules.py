@@ -7,11 +7,11 @@ decision they make is marked uncalibrated: labels of your own are better.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from scipy.special import expit, logit
 
 from pipeline.arrays import Floats
 from pipeline.config import (
@@ -61,7 +61,7 @@ class LogisticRule:
             + self.lexical * np.nan_to_num(evidence.lexical)
             + self.background * np.nan_to_num(evidence.text_background)
         )
-        return np.where(evidence.exact_text, 1.0, _sigmoid(odds))
+        return np.where(evidence.exact_text, 1.0, expit(odds))
 
     def needed_cosine(self, words: TextEvidence) -> Floats:
         """See `pipeline.matching.judge.Rule`; shingles, unknown here, count as if they agreed."""
@@ -75,7 +75,7 @@ class LogisticRule:
             + abs(self.background)  # a level is within -1 … 1
         )
         # A hair less than the cosine itself: probabilities are rounded before they are compared.
-        wanted = math.log(self.accept / (1 - self.accept)) if self.accept < 1 else math.inf
+        wanted = float(logit(self.accept))
         if not self.cosine:  # the words decide alone
             return np.where(odds >= wanted - 1e-3, -1.0, np.inf)
         return np.asarray((wanted - 1e-3 - odds) / self.cosine)
@@ -87,7 +87,7 @@ class LogisticRule:
             + self.cosine * evidence.image_cosine
             + self.background * np.nan_to_num(evidence.image_background)
         )
-        probability = np.where(evidence.exact_image, 1.0, _sigmoid(odds))
+        probability = np.where(evidence.exact_image, 1.0, expit(odds))
         return self._second_look(probability, evidence)
 
     def _second_look(self, probability: Floats, evidence: Evidence) -> Floats:
@@ -106,10 +106,6 @@ class LogisticRule:
         return np.where(hold, held, probability)
 
 
-def _sigmoid(odds: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.clip(odds, -50, 50))))
-
-
 @dataclass(frozen=True)
 class DefaultRule:
     """Search floor (cosine) and rule of one encoder."""
@@ -123,7 +119,7 @@ class DefaultRule:
         rule = self.rule
         if not isinstance(rule, LogisticRule) or rule.token_overlap or not rule.cosine:
             return -1.0
-        return (math.log(rule.accept / (1 - rule.accept)) - rule.bias) / rule.cosine
+        return (float(logit(rule.accept)) - rule.bias) / rule.cosine
 
 
 def _at(default: DefaultRule, judge: JudgeSettings) -> DefaultRule:
@@ -217,12 +213,9 @@ def registered_default(found: SyntheticRule, judge: JudgeSettings) -> DefaultRul
 def _state(rule: CosineRule, judge: JudgeSettings) -> DefaultRule:
     """The logistic curve through (review cosine, review) and (accept cosine, accept)."""
 
-    def logit(probability: float) -> float:
-        clipped = min(max(probability, 1e-6), 1 - 1e-6)
-        return math.log(clipped / (1 - clipped))
-
+    accept, review = logit(np.clip([judge.accept, judge.review], 1e-6, 1 - 1e-6)).tolist()
     width = max(rule.accept - rule.review, 1e-4)
-    slope = max((logit(judge.accept) - logit(judge.review)) / width, 1.0)
+    slope = max((accept - review) / width, 1.0)
     # Through the accept point exactly; a hair of tolerance keeps the tie itself a duplicate.
-    bias = logit(judge.accept) - slope * (rule.accept - 1e-6)
+    bias = accept - slope * (rule.accept - 1e-6)
     return DefaultRule(floor=max(rule.review - 0.05, -1.0), rule=LogisticRule(bias, slope))

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from scipy.special import expit, logit
 
 from pipeline.arrays import Flags, Floats
 from pipeline.matching.comparison.text import TextEvidence
@@ -185,20 +186,15 @@ class Judge:
 
     def _combined(self, text: Floats, image: Floats) -> Floats:
         shift = _logit(np.array(self.text.accept)), _logit(np.array(self.image.accept))
-        both = _sigmoid((_logit(text) - shift[0] + _logit(image) - shift[1]) / 2 + shift[0])
+        both = expit((_logit(text) - shift[0] + _logit(image) - shift[1]) / 2 + shift[0])
         certain = (text == 1.0) & (image == 1.0)
         single = np.nan_to_num(np.where(np.isnan(text), image, text))
         combined = np.where(np.isnan(text) | np.isnan(image), single, both)
         return np.where(certain, 1.0, combined)
 
 
-def _sigmoid(odds: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.clip(odds, -50, 50))))
-
-
 def _logit(probability: Floats) -> Floats:
-    clipped = np.clip(probability, 1e-4, 1 - 1e-4)
-    return np.asarray(np.log(clipped / (1 - clipped)))
+    return np.asarray(logit(np.clip(probability, 1e-4, 1 - 1e-4)))
 
 
 def _reasons(

@@ -12,7 +12,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays import Flags, Positions, positions_in, positions_in_sorted
+from pipeline.arrays import (
+    Flags,
+    Positions,
+    pair_key,
+    pair_sides,
+    positions_in,
+    positions_in_sorted,
+)
 from pipeline.candidates import CandidatePairs, ContentGroups, ProposedBy
 
 # What makes a record another one; where it was first and last seen does not.
@@ -114,7 +121,7 @@ def reuse_decisions(
     code = ProposedBy.from_words(pairs["proposed_by"])
     known &= code > 0  # exact copies have no candidate
     rows = np.flatnonzero(known)
-    key = sides[0][rows] * count + sides[1][rows]
+    key = pair_key(sides[0][rows], sides[1][rows], count)
     order = np.argsort(key, kind="stable")
     rows, key = rows[order], key[order]
     at = positions_in_sorted(candidates.key, key)
@@ -122,9 +129,8 @@ def reuse_decisions(
     # Found again by other means, the pair is another one.
     found[(found >= 0) & (np.append(code, -1)[found] != candidates.proposed_by)] = -1
     touched = _changed_groups(units, changes, leader_before) | again
-    fresh = candidates.key[found < 0]
-    touched[fresh // max(count, 1)] = True
-    touched[fresh % max(count, 1)] = True
+    for side in pair_sides(candidates.key[found < 0], count):
+        touched[side] = True
     gone = code > 0
     gone[found[found >= 0]] = False
     for side in sides:
@@ -168,5 +174,5 @@ def renumber_reasons(batch: CandidatePairs, number: Positions) -> CandidatePairs
     Args:
         number: (u,) new number of each unit.
     """
-    left, right = (number[side] for side in np.divmod(batch.key, len(number)))
-    return replace(batch, key=left * (number[-1] + 1) + right)
+    left, right = (number[side] for side in pair_sides(batch.key, len(number)))
+    return replace(batch, key=pair_key(left, right, int(number[-1]) + 1))

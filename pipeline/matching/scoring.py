@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays import Floats, Positions, Vectors, cosines
+from pipeline.arrays import Floats, Positions, Vectors, cosines, pair_sides
 from pipeline.candidates import CandidatePairs, ContentGroups, ProposedBy
 from pipeline.matching.comparison.text import TextComparison
 from pipeline.matching.comparison.text_features import TextFeatures
@@ -88,7 +88,7 @@ class ScoredPairs:
 
 def score_pairs(pairs: CandidatePairs, contents: Contents, judge: Judge) -> ScoredPairs:
     """Judge a batch of candidates, numbered as the units of `contents` are."""
-    left, right = np.divmod(pairs.key, len(contents.units.rows))
+    left, right = pair_sides(pairs.key, len(contents.units.rows))
     evidence = evidence_of(contents, left, right, pairs.lexical)
     scores = judge.scores(evidence)
     likely = judge.likely(evidence, scores)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.arrays import Positions, Vectors, cosines
+from pipeline.arrays import Positions, Vectors, cosines, pair_key, pair_sides
 from pipeline.training.siamese.mining import mine_negatives
 
 
@@ -62,7 +62,7 @@ def teacher_pairs(
     for origin, some in found.items():
         joined = np.union1d(keys, some)
         origins[origin], keys = len(joined) - len(keys), joined
-    left, right = np.divmod(keys, count)
+    left, right = pair_sides(keys, count)
     return TeacherPairs(left, right, cosines(teacher, left, right), origins)
 
 
@@ -81,6 +81,5 @@ def _nearest(vectors: Vectors, rows: Positions, *, near: int, seed: int) -> Posi
 
 
 def _keys(left: Positions, right: Positions, count: int) -> Positions:
-    """Sorted, distinct keys lower * count + higher of the pairs of two rows."""
-    low, high = np.minimum(left, right), np.maximum(left, right)
-    return np.unique((low * count + high)[low != high])
+    """Sorted, distinct keys of the pairs of two rows."""
+    return np.unique(pair_key(left, right, count)[left != right])

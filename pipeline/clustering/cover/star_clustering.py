@@ -14,8 +14,8 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
 
+from pipeline.arrays import components
 from pipeline.clustering.cover.constrained_star_cover import Rivals, cover_component
 from pipeline.clustering.cover.star_cover import star_cover
 
@@ -62,7 +62,7 @@ def cluster_links(
     Returns:
         A grouping in which every member is linked directly to its representative.
     """
-    component = _linked_components(count, left, right)
+    component = components(count, left, right)
     centre = _star_cover(component, left, right, weight, preference, apart)
     cut = np.flatnonzero(centre[left] != centre[right])
     touched = np.zeros(count, bool)
@@ -73,12 +73,6 @@ def cluster_links(
         cut,
         touched[component],
     )
-
-
-def _linked_components(count: int, left: Nodes, right: Nodes) -> Nodes:
-    """(n,) number of the component of each node."""
-    graph = csr_matrix((np.ones(len(left), np.int8), (left, right)), shape=(count, count))
-    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
 def _number_by_size(centre: Nodes) -> Nodes:
@@ -134,7 +128,7 @@ def _cannot_links_within(
     rows, columns = np.concatenate([left, right]), np.concatenate([right, left])
     graph = csr_matrix((values, (rows, columns)), shape=(count, count))
     nodes, centre = np.unique(rows), np.arange(count)
-    component = _linked_components(count, left, right)[nodes]
+    component = components(count, left, right)[nodes]
     order = np.argsort(component, kind="stable")
     bounds = np.flatnonzero(np.diff(component[order])) + 1
     for members in np.split(nodes[order], bounds):

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays import positions_in, positions_in_sorted
+from pipeline.arrays import pair_key, pair_sides, positions_in, positions_in_sorted
 from pipeline.evaluation import GoldPairs, measure_pairs
 from pipeline.labels import read_labels
 from pipeline.nightly.state.context import RunContext
@@ -36,7 +36,7 @@ def label_metrics(context: RunContext, versions: dict[str, int]) -> dict[str, fl
     left, right = positions_in(labels.left, ids), positions_in(labels.right, ids)
     leader = groups_of(context).leader
     # Copies of one content have no pair of their own: their leaders' pair speaks for them.
-    key = _key(leader[np.maximum(left, 0)], leader[np.maximum(right, 0)], len(ids))
+    key = pair_key(leader[np.maximum(left, 0)], leader[np.maximum(right, 0)], len(ids))
     order = np.argsort(scored)
     place = positions_in_sorted(key, scored[order])
     probability = np.append(pairs["probability"].to_numpy()[order], 0.0)  # -1: no candidate
@@ -52,12 +52,8 @@ def label_metrics(context: RunContext, versions: dict[str, int]) -> dict[str, fl
     )
 
 
-def _key(left: Any, right: Any, count: int) -> Any:
-    return np.minimum(left, right) * count + np.maximum(left, right)
-
-
 def _keys(left: pa.Array, right: pa.Array, ids: pa.Array) -> Any:
-    return _key(positions_in(left, ids), positions_in(right, ids), len(ids))
+    return pair_key(positions_in(left, ids), positions_in(right, ids), len(ids))
 
 
 def _complete(labels: GoldPairs, ids: pa.Array, scored: Any, cluster: Any) -> GoldPairs:
@@ -67,10 +63,10 @@ def _complete(labels: GoldPairs, ids: pa.Array, scored: Any, cluster: Any) -> Go
     inside = [np.zeros(0, np.int64)]
     for members in np.split(order, ends[:-1]):
         first, second = np.triu_indices(len(members), 1)
-        inside.append(_key(members[first], members[second], len(ids)))
+        inside.append(pair_key(members[first], members[second], len(ids)))
     known = _keys(labels.left, labels.right, ids)
     extra = np.setdiff1d(np.concatenate([scored, *inside]), known)
-    left, right = np.divmod(extra, len(ids))
+    left, right = pair_sides(extra, len(ids))
     return GoldPairs(
         pa.concat_arrays([labels.left, ids.take(pa.array(left))]),
         pa.concat_arrays([labels.right, ids.take(pa.array(right))]),

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays import Floats, Pairs, cosines, progress
+from pipeline.arrays import Floats, Pairs, cosines, pair_sides, progress
 from pipeline.candidates import (
     ALWAYS,
     ASKED,
@@ -177,7 +177,7 @@ def ask_teacher(
         The candidates without those that only the student proposed and that the teacher finds
         below its own floor, and what the summary tells.
     """
-    left, right = (units.text[side] for side in np.divmod(proposed.key, len(units.rows)))
+    left, right = (units.text[side] for side in pair_sides(proposed.key, len(units.rows)))
     both = np.flatnonzero((left >= 0) & (right >= 0))
     asked = np.unique(np.concatenate([left[both], right[both]]))
     facts = embed_asked(context, units.text_hashes, asked, purpose="asked")

@@ -8,7 +8,14 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from pipeline.arrays import Pairs, Positions, positions_in, positions_in_sorted
+from pipeline.arrays import (
+    Pairs,
+    Positions,
+    pair_key,
+    pair_sides,
+    positions_in,
+    positions_in_sorted,
+)
 from pipeline.candidates import CandidatePairs, ContentGroups, ProposedBy
 from pipeline.matching import GEOMETRY_METHOD, PictureSet, align_pairs
 from pipeline.nightly.stages.contents import KeptAlignments
@@ -43,7 +50,7 @@ def verify_candidates(
     rows = pa.concat_tables([known, found.rows]).take(pa.array(place)).combine_chunks()
     version = context.catalog.tables.replace("alignments", rows)
     context.work.keep_shard("alignments", "all", rows)
-    context.work.save("alignments", key=left * len(units.image_hashes) + right)
+    context.work.save("alignments", key=pair_key(left, right, len(units.image_hashes)))
     facts = {
         "looked_at": len(rows),
         "fresh": int((place >= len(before)).sum()),
@@ -55,13 +62,11 @@ def verify_candidates(
 
 def _proposed_pairs(units: ContentGroups, kept: CandidatePairs) -> Pairs:
     """Pairs of contents that images proposed, left < right, each once, sorted."""
-    count = max(len(units.image_hashes), 1)
-    rows = np.divmod(kept.key[(kept.proposed_by & ProposedBy.IMAGE) > 0], len(units.rows))
+    count = len(units.image_hashes)
+    rows = pair_sides(kept.key[(kept.proposed_by & ProposedBy.IMAGE) > 0], len(units.rows))
     one, other = (units.image[side] for side in rows)
     both = (one >= 0) & (other >= 0) & (one != other)
-    low, high = np.minimum(one[both], other[both]), np.maximum(one[both], other[both])
-    key = np.unique(low * count + high)
-    return key // count, key % count
+    return pair_sides(np.unique(pair_key(one[both], other[both], count)), count)
 
 
 def _before(context: RunContext) -> pa.Table:
@@ -76,9 +81,9 @@ def _before(context: RunContext) -> pa.Table:
 def _places(rows: pa.Table, hashes: pa.Array, left: Positions, right: Positions) -> Positions:
     """(p,) row of each pair of places in `hashes`, -1: not among the rows."""
     one, other = (positions_in(rows[name], hashes) for name in ("left_hash", "right_hash"))
-    key = np.where((one >= 0) & (other >= 0), one * len(hashes) + other, -1)
+    key = np.where((one >= 0) & (other >= 0), pair_key(one, other, len(hashes)), -1)
     order = np.argsort(key, kind="stable")
-    at = positions_in_sorted(left * len(hashes) + right, key[order])
+    at = positions_in_sorted(pair_key(left, right, len(hashes)), key[order])
     return np.where(at >= 0, np.append(order, -1)[at], -1)
 
 

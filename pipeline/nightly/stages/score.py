@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from pipeline.arrays import Positions, map_in_order, progress
+from pipeline.arrays import Positions, map_in_order, pair_sides, progress
 from pipeline.candidates import CandidatePairs, ContentGroups
 from pipeline.matching import (
     BATCH,
@@ -150,7 +150,7 @@ def judge_shards(
     missing = [not work.shard_done("pairs", name) for name in names]
     wanted = np.zeros(count, bool)
     for part in compress(batches, missing):
-        for side in np.divmod(kept.key[part][stand.row[part] < 0], count):
+        for side in pair_sides(kept.key[part][stand.row[part] < 0], count):
             wanted[side] = True
     chosen, number = np.flatnonzero(wanted), np.cumsum(wanted) - 1
     contents = contents_of(context, units, chosen, frequencies) if len(chosen) else None

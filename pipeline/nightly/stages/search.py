@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.arrays import Positions, positions_in_sorted, progress
+from pipeline.arrays import Positions, pair_key, positions_in_sorted, progress
 from pipeline.candidates import (
     PERMUTATIONS,
     Arrays,
@@ -258,7 +258,8 @@ def _known_scores(
     left: Positions, right: Positions, near: Near, hashes: pa.Array
 ) -> npt.NDArray[np.float32]:
     """(p,) Jaccard of the pairs that last night scored, NaN for the others."""
-    at = positions_in_sorted(left * len(hashes) + right, near.left * len(hashes) + near.right)
+    n = len(hashes)
+    at = positions_in_sorted(pair_key(left, right, n), pair_key(near.left, near.right, n))
     return np.append(near.score, np.float32(np.nan))[at]
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays import Rows
+from pipeline.arrays import Rows, pair_key, pair_sides
 from pipeline.config import NegativeSettings
 from pipeline.labels import SPLITS, LabelledPairs, pair_slice
 
@@ -49,8 +49,8 @@ def add_mined(
         named = np.union1d(pairs.left[part], pairs.right[part])
         held = draw(filled, named, most=settings.max_records, seed=seed)
         left, right, suspected = _nearest(held, vectors, entity, settings)
-        known = _keys(pairs.left, pairs.right, len(entity))
-        fresh = ~np.isin(_keys(left, right, len(entity)), known)
+        known = pair_key(pairs.left, pairs.right, len(entity))
+        fresh = ~np.isin(pair_key(left, right, len(entity)), known)
         left, right = left[fresh], right[fresh]
         parts.append((left, right, np.full(len(left), split)))
         counts[split] = {
@@ -100,13 +100,9 @@ def _nearest(
         found = np.take_along_axis(cosine, order, axis=1) > -2.0
         left = np.repeat(block, count)[found.ravel()]
         right = held[order.ravel()[found.ravel()]]
-        keys.append(_keys(left, right, len(entity)))
-    left, right = np.divmod(np.unique(np.concatenate(keys)), len(entity))
+        keys.append(pair_key(left, right, len(entity)))
+    left, right = pair_sides(np.unique(np.concatenate(keys)), len(entity))
     return left, right, suspected
-
-
-def _keys(left: Rows, right: Rows, count: int) -> Rows:
-    return np.minimum(left, right) * count + np.maximum(left, right)
 
 
 def _join(

@@ -204,6 +204,7 @@ def _tells(train: EvidentPairs) -> bool:
 def _fusion(judge: JudgeModel, valid: EvidentPairs, columns: tuple[str, ...]) -> Fusion:
     """Non-negative logistic weights of the head's score and the cosines, on validation pairs."""
     from scipy.optimize import minimize
+    from scipy.special import expit
 
     known = extra_columns(valid.evidence)
     parts = [judge.learned_score(valid.evidence), *(np.nan_to_num(known[name]) for name in columns)]
@@ -215,7 +216,7 @@ def _fusion(judge: JudgeModel, valid: EvidentPairs, columns: tuple[str, ...]) ->
 
     def loss(theta: Floats) -> tuple[float, Floats]:
         odds = x @ theta[:-1] + theta[-1]
-        slip = 1 / (1 + np.exp(-odds)) - y
+        slip = expit(odds) - y
         # A whisper of a penalty keeps separable validation sets finite.
         value = (np.logaddexp(0, odds) - y * odds).sum() + 0.01 * (theta[:-1] ** 2).sum()
         return float(value), np.append(x.T @ slip + 0.02 * theta[:-1], slip.sum())

@@ -8,24 +8,23 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, assert_never
 
-import numpy as np
 import torch
 from pytorch_lightning import LightningModule
 from sentence_transformers.util import batch_to_device
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.arrays import Rows, positions_in_sorted
+from pipeline.arrays import Rows, pair_key, positions_in_sorted
 from pipeline.config import ViewLearning
 from pipeline.errors import TrainingError
 from pipeline.training.self_supervised.objectives import (
     VectorMemory,
     barlow_twins,
     entropy,
-    info_nce,
     joint_embedding_prediction,
     self_distillation,
     vicreg,
+    view_info_nce,
 )
 from pipeline.training.self_supervised.views import ViewStep
 from pipeline.training.siamese.module import adamw, learning_rate_share
@@ -131,9 +130,9 @@ class TwoViews(LightningModule):
         if self.apart is None:
             return None
         place = rows.cpu().numpy()
-        low, high = np.minimum.outer(place, place), np.maximum.outer(place, place)
-        found = positions_in_sorted((low * len(self.group) + high).ravel(), self.apart) >= 0
-        return torch.from_numpy(found.reshape(low.shape)).to(rows.device)
+        keys = pair_key(place[:, None], place[None], len(self.group))
+        found = positions_in_sorted(keys.ravel(), self.apart) >= 0
+        return torch.from_numpy(found.reshape(keys.shape)).to(rows.device)
 
     def _loss(self, features: dict[str, Any], group: Tensor, apart: Tensor | None) -> Tensor:
         settings = self.settings
@@ -141,7 +140,7 @@ class TwoViews(LightningModule):
         first, second = vectors[0::2], vectors[1::2]
         match settings.objective:
             case "info_nce":
-                loss = info_nce(
+                loss = view_info_nce(
                     first, second, group, self.memory, temperature=settings.temperature, apart=apart
                 )
                 both = torch.cat([group, group])

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pipeline.training.siamese.objectives import info_nce
+
 _TINY = 1e-6
 
 
@@ -45,7 +47,7 @@ class VectorMemory:
         )
 
 
-def info_nce(
+def view_info_nce(
     first: Tensor,
     second: Tensor,
     group: Tensor,
@@ -56,9 +58,8 @@ def info_nce(
 ) -> Tensor:
     """Tell the other view of a record from all views of other groups; scalar >= 0.
 
-    Van den Oord et al., Representation learning with contrastive predictive coding, 2018, eq. 4;
-    both views as anchors as in Chen et al., A simple framework for contrastive learning of visual
-    representations, 2020, eq. 1.
+    See `info_nce`; both views as anchors as in Chen et al., A simple framework for contrastive
+    learning of visual representations, 2020, eq. 1.
 
     Args:
         first, second: unit-norm float32 (n, d). group: int64 (n,).
@@ -72,9 +73,7 @@ def info_nce(
         known[:, : 2 * count] &= ~apart.repeat(2, 2)
     scores = vectors @ against.T / temperature
     positive = (first * second).sum(dim=1).repeat(2) / temperature
-    negative = scores.masked_fill(known, -torch.inf).logsumexp(dim=1)
-    assert len(positive) == 2 * count
-    return functional.softplus(negative - positive).mean()
+    return info_nce(scores, positive, known)
 
 
 def entropy(vectors: Tensor, group: Tensor, *, apart: Tensor | None = None) -> Tensor:
@@ -85,7 +84,7 @@ def entropy(vectors: Tensor, group: Tensor, *, apart: Tensor | None = None) -> T
     self-supervised descriptor for image copy detection, 2022, eq. 5.
 
     Args:
-        vectors: unit-norm float32 (n, d). group: int64 (n,). apart: bool (n, n), see `info_nce`.
+        vectors: unit-norm float32 (n, d). group: int64 (n,). apart: bool (n, n), as there.
     """
     known = group[:, None] == group[None, :]
     if apart is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.arrays import Rows
+from pipeline.arrays import Rows, pair_key, pair_sides
 from pipeline.matching import PictureSet, align_pairs
 from pipeline.training.self_supervised.picture_views import Photographs
 from pipeline.training.self_supervised.views import Floats
@@ -21,7 +21,7 @@ def known_strangers(photographs: Photographs, vectors: Floats, *, threads: int) 
         vectors: float32 (n, d) of the pictures; each is looked at with the NEAREST of its group.
 
     Returns:
-        int64 (p,) lower row * n + higher row, sorted.
+        int64 (p,) keys of the pairs, sorted; see `arrays.pair_key`.
     """
     count = len(photographs.refs)
     left, right = nearest_of_group(vectors, photographs.group)
@@ -32,8 +32,7 @@ def known_strangers(photographs: Photographs, vectors: Floats, *, threads: int) 
         threads,
     )
     unlike = np.array([row["unlike"] for row in align_pairs(gallery, left, right)], bool)
-    keys = left * count + right
-    return np.asarray(keys[unlike], np.int64)
+    return np.asarray(pair_key(left, right, count)[unlike], np.int64)
 
 
 def nearest_of_group(vectors: Floats, group: Rows) -> tuple[Rows, Rows]:
@@ -47,16 +46,15 @@ def nearest_of_group(vectors: Floats, group: Rows) -> tuple[Rows, Rows]:
         most = min(NEAREST, len(members) - 1)
         near = members[np.argsort(-cosine, axis=1, kind="stable")[:, :most]]
         one, other = np.repeat(members, most), near.ravel()
-        keys.append(np.minimum(one, other) * len(group) + np.maximum(one, other))
-    found = np.unique(np.concatenate(keys))
-    return found // len(group), found % len(group)
+        keys.append(pair_key(one, other, len(group)))
+    return pair_sides(np.unique(np.concatenate(keys)), len(group))
 
 
 def negatives_beside(apart: Rows, count: int, *, most: int) -> Rows:
     """(count, most) for each row others that it is told apart from, -1 where there are fewer."""
     out = np.full((count, most), -1, np.int64)
     used = np.zeros(count, np.int64)
-    for one, other in zip(apart // count, apart % count, strict=True):
+    for one, other in zip(*pair_sides(apart, count), strict=True):
         for row, near in ((one, other), (other, one)):
             if used[row] < most:
                 out[row, used[row]] = near

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 
-from pipeline.arrays import Rows
+from pipeline.arrays import Rows, pair_key
 from pipeline.config import EncoderTraining, NegativeSettings
 from pipeline.errors import TrainingError
 from pipeline.training.data.hard_negatives import draw
@@ -114,12 +114,11 @@ class PairModule(LightningDataModule):
         records = place[named]
         left, right = place[train.left], place[train.right]
         inside = (left >= 0) & (right >= 0)
-        low, high = np.minimum(left, right)[inside], np.maximum(left, right)[inside]
         mined = mine_negatives(
             self.embed(rows),
             anchors=records[records >= 0],
             entity=self.prepared.entity[rows],
-            labelled=np.sort(low * len(rows) + high),
+            labelled=np.sort(pair_key(left[inside], right[inside], len(rows))),
             wanted=self.negatives.mined,
             # In a closed world what is near and not labelled is the best negative, no suspect.
             suspect_cosine=None if self.negatives.closed_world else self.negatives.suspect_cosine,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.arrays import Positions, Vectors, cosines
+from pipeline.arrays import Positions, Vectors, cosines, pair_key, pair_sides
 from pipeline.candidates import Index, build_index
 from pipeline.config import FaissIndex
 
@@ -55,7 +55,7 @@ def mine_negatives(
         vectors: (n, d) unit-norm float32 of distinct contents; every row may be a negative.
         anchors: (a,) distinct rows to find negatives for.
         entity: (n,) rows of one entity are duplicates.
-        labelled: sorted keys lower * n + higher of the pairs that have a label.
+        labelled: sorted keys of the pairs that have a label, see `arrays.pair_key`.
         wanted: negatives per anchor.
         suspect_cosine: rows at least so near are suspected duplicates; None: none is suspected.
 
@@ -86,7 +86,7 @@ def mine_negatives(
         anchors = np.concatenate(lacking)
         if last or not len(anchors):
             break
-    left, right = np.divmod(np.unique(np.concatenate(parts)), len(vectors))
+    left, right = pair_sides(np.unique(np.concatenate(parts)), len(vectors))
     known, suspected, named = totals.tolist()
     return MinedPairs(left, right, known, suspected, named, len(anchors), len(vectors))
 
@@ -132,8 +132,7 @@ def _status(
     status = np.full(len(query), _FREE, np.int8)
     if suspect_cosine is not None:
         status[cosines(vectors, query, row) >= np.float32(suspect_cosine)] = _SUSPECTED
-    key = np.minimum(query, row) * len(vectors) + np.maximum(query, row)
-    status[np.isin(key, labelled)] = _LABELLED
+    status[np.isin(pair_key(query, row, len(vectors)), labelled)] = _LABELLED
     status[entity[query] == entity[row]] = _KNOWN
     return status
 
@@ -162,6 +161,6 @@ def _nearest(
     done = (has >= wanted) | last
     seen = (rank < wanted) & done[place]
     taken = seen & free
-    keys = np.minimum(query, row) * count + np.maximum(query, row)
+    keys = pair_key(query, row, count)
     counts = np.array([(seen & (status == why)).sum() for why in (_KNOWN, _SUSPECTED, _LABELLED)])
     return keys[taken], counts, block[has < wanted]

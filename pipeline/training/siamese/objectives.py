@@ -57,7 +57,7 @@ def build_objective(name: Objective, *, margin: float, temperature: float) -> Lo
         case "triplet":
             return _triplet(margin)
         case "info_nce" | "cached_info_nce":
-            return lambda vectors, labels: info_nce(vectors, labels, temperature=temperature)
+            return lambda vectors, labels: pair_info_nce(vectors, labels, temperature=temperature)
         case "supervised_contrastive":
             return lambda vectors, labels: supervised_contrastive(
                 vectors, labels.entity, temperature=temperature
@@ -81,15 +81,27 @@ def needs_duplicates(name: Objective) -> bool:
     return name in ("triplet", "info_nce", "cached_info_nce", "supervised_contrastive")
 
 
-def info_nce(vectors: Tensor, labels: StepLabels, *, temperature: float) -> Tensor:
+def info_nce(scores: Tensor, positive: Tensor, known: Tensor) -> Tensor:
+    """Minus the mean log share that each anchor's positive has beside its negatives; scalar >= 0.
+
+    Van den Oord et al., Representation learning with contrastive predictive coding, 2018, eq. 4.
+
+    Args:
+        scores: (a, n) logits of each anchor with all. positive: (a,) those with its positive.
+        known: bool (a, n), what is no negative of the anchor.
+    """
+    negative = scores.masked_fill(known, -torch.inf).logsumexp(dim=1)
+    return functional.softplus(negative - positive).mean()
+
+
+def pair_info_nce(vectors: Tensor, labels: StepLabels, *, temperature: float) -> Tensor:
     """Tell each duplicate from all contents of other entities, in both directions; scalar >= 0.
 
     For anchor i and its duplicate j: -log(e(i, j) / (e(i, j) + Σ e(i, k))), k over the contents of
     other entities, e(i, k) = exp(cos(i, k) / temperature); the mean over both directions of all
-    duplicate pairs, 0 without any. Van den Oord et al., Representation learning with contrastive
-    predictive coding, 2018, eq. 4; in batches: Henderson et al., Efficient natural language
-    response suggestion, 2017. sentence-transformers' MultipleNegativesRankingLoss would take other
-    members of the anchor's entity for negatives.
+    duplicate pairs, 0 without any; see `info_nce`. In batches: Henderson et al., Efficient natural
+    language response suggestion, 2017. sentence-transformers' MultipleNegativesRankingLoss would
+    take other members of the anchor's entity for negatives.
     """
     left, right = labels.left[labels.same], labels.right[labels.same]
     anchor, duplicate = torch.cat([left, right]), torch.cat([right, left])
@@ -98,8 +110,7 @@ def info_nce(vectors: Tensor, labels: StepLabels, *, temperature: float) -> Tens
     scores = vectors[anchor] @ vectors.T / temperature
     positive = scores.gather(1, duplicate[:, None])
     known = labels.entity[anchor][:, None] == labels.entity[None, :]
-    negative = scores.masked_fill(known, -torch.inf)
-    return functional.softplus(negative.logsumexp(dim=1) - positive[:, 0]).mean()
+    return info_nce(scores, positive[:, 0], known)
 
 
 def supervised_contrastive(vectors: Tensor, entity: Tensor, *, temperature: float) -> Tensor:

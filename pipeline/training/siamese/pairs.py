@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.arrays import Rows
+from pipeline.arrays import Rows, pair_key
 from pipeline.encoders import ImageRef
 from pipeline.errors import TrainingError
 
@@ -211,7 +211,7 @@ def _pairs(
     one = low == high
     against = ~one & (grade < 0.5) & (entity[low] == entity[high])
     good = np.flatnonzero(~one & ~against & np.isfinite(grade))
-    keys = low[good] * len(entity) + high[good]
+    keys = pair_key(left[good], right[good], len(entity))
     # Of a pair given twice the higher grade counts: a duplicate is never a negative.
     order = np.lexsort((-grade[good], keys))
     _, places = np.unique(keys[order], return_index=True)

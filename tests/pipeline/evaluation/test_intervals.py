@@ -2,8 +2,27 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from pipeline.evaluation.intervals import bootstrap_draws, bootstrap_interval, pair_weights
+from pipeline.evaluation.intervals import (
+    bootstrap_draws,
+    bootstrap_interval,
+    pair_weights,
+    share_interval,
+    wilson_interval,
+)
+
+
+def test_wilson_is_scipys_for_whole_numbers_and_narrows_with_any_more() -> None:
+    for trials in range(1, 60):
+        for right in range(trials + 1):
+            wanted = binomtest(right, trials).proportion_ci(method="wilson")
+            found = share_interval(right, trials)
+            assert found == pytest.approx((right / trials, wanted.low, wanted.high), abs=1e-15)
+    assert share_interval(0, 0) == (0, 0, 1)
+    widths = [high - low for low, high in (wilson_interval(0.7, n) for n in (9.5, 10, 10.5, 1e9))]
+    assert widths == sorted(widths, reverse=True)
+    assert wilson_interval(0.7, np.inf) == (0.7, 0.7)
 
 
 def test_draws_are_resamples_and_repeat_by_seed() -> None:

@@ -15,7 +15,7 @@ from pipeline.config.finetune import Objective
 from pipeline.training.siamese.objectives import (
     StepLabels,
     build_objective,
-    info_nce,
+    pair_info_nce,
     supervised_contrastive,
 )
 
@@ -47,7 +47,7 @@ def test_info_nce_by_hand() -> None:
     vectors, known = angles(0, 60, 90), labels([7, 7, 8], [(0, 1, 1.0)])
     first = -math.log(math.exp(0.5) / (math.exp(0.5) + 1))
     second = -math.log(math.exp(0.5) / (math.exp(0.5) + math.exp(math.cos(math.pi / 6))))
-    value = float(info_nce(vectors, known, temperature=1.0))
+    value = float(pair_info_nce(vectors, known, temperature=1.0))
     assert value == pytest.approx((first + second) / 2)
 
 
@@ -61,7 +61,7 @@ def test_info_nce_is_multiple_negatives_ranking_in_both_directions() -> None:
     )
     there = original.compute_loss_from_embeddings([vectors[:5], vectors[5:]], None)
     back = original.compute_loss_from_embeddings([vectors[5:], vectors[:5]], None)
-    value = float(info_nce(vectors, known, temperature=0.1))
+    value = float(pair_info_nce(vectors, known, temperature=0.1))
     assert value == pytest.approx(float(there + back) / 2, rel=1e-6)
 
 

@@ -13,7 +13,7 @@ from pipeline.config.self_supervised import ViewLearning, ViewTrainConfig
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders import ImageRef
 from pipeline.training.self_supervised import fit
-from pipeline.training.self_supervised.objectives import VectorMemory, entropy, info_nce
+from pipeline.training.self_supervised.objectives import VectorMemory, entropy, view_info_nce
 from pipeline.training.self_supervised.picture_views import Photographs, PictureViews, picture_step
 from pipeline.training.self_supervised.scenes import (
     NEAREST,
@@ -66,9 +66,9 @@ def test_pairs_told_apart_count_as_if_they_shared_no_group() -> None:
     apart = torch.zeros(4, 4, dtype=torch.bool)
     apart[0, 1] = apart[1, 0] = True
     nothing = VectorMemory.empty(6)
-    told = info_nce(first, second, one, nothing, temperature=0.1, apart=apart)
-    assert torch.equal(told, info_nce(first, second, two, nothing, temperature=0.1))
-    assert not torch.equal(told, info_nce(first, second, one, nothing, temperature=0.1))
+    told = view_info_nce(first, second, one, nothing, temperature=0.1, apart=apart)
+    assert torch.equal(told, view_info_nce(first, second, two, nothing, temperature=0.1))
+    assert not torch.equal(told, view_info_nce(first, second, one, nothing, temperature=0.1))
     assert torch.equal(entropy(first, one, apart=apart), entropy(first, two))
 
 

@@ -10,10 +10,10 @@ from pipeline.training.self_supervised.objectives import (
     VectorMemory,
     barlow_twins,
     entropy,
-    info_nce,
     joint_embedding_prediction,
     self_distillation,
     vicreg,
+    view_info_nce,
 )
 
 torch.manual_seed(0)
@@ -33,13 +33,13 @@ def test_info_nce_is_its_formula_without_the_own_group() -> None:
         total = positive + sum(math.exp(float(views[i] @ views[j]) / 0.1) for j in others)
         total += sum(math.exp(float(views[i] @ memory.vectors[j]) / 0.1) for j in past)
         terms.append(-math.log(positive / total))
-    found = info_nce(A, B, GROUP, memory, temperature=0.1)
+    found = view_info_nce(A, B, GROUP, memory, temperature=0.1)
     assert float(found) == pytest.approx(sum(terms) / 12, rel=1e-4)
 
 
 def test_info_nce_of_one_group_alone_has_nothing_to_tell_apart() -> None:
     same = torch.zeros(6, dtype=torch.int64)
-    assert float(info_nce(A, B, same, NONE, temperature=0.1)) == 0
+    assert float(view_info_nce(A, B, same, NONE, temperature=0.1)) == 0
 
 
 def test_the_memory_forgets_the_oldest_and_holds_no_gradient() -> None:
@@ -118,7 +118,7 @@ def test_every_objective_has_gradients_that_are_numbers(loss: str) -> None:
     vectors = torch.randn(2, 6, 8, requires_grad=True)
     a, b = functional.normalize(vectors, dim=2)
     value = {
-        "info_nce": lambda: info_nce(a, b, GROUP, NONE, temperature=0.05),
+        "info_nce": lambda: view_info_nce(a, b, GROUP, NONE, temperature=0.05),
         "entropy": lambda: entropy(torch.cat([a, a]), torch.cat([GROUP, GROUP])),
         "barlow": lambda: barlow_twins(a, b, redundancy=0.005),
         "vicreg": lambda: vicreg(a, b, invariance=25, variance=25, covariance=1),
