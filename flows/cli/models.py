@@ -229,11 +229,10 @@ def _labels(pairs: Path | None, config: Path | None, catalog: str | None) -> Any
     """The labels a command means, as a fine-tune's settings."""
     from pipeline.config import PairLabels, TrainConfig, load_train_config
 
-    if (pairs is None) == (config is None):
-        raise ConfigError("name the labels by --pairs FILE or by --config CONFIG, one of them")
-    if config is not None:
+    if config is not None and pairs is None:
         return load_train_config(config, catalog=resolve(catalog))
-    assert pairs is not None
+    if pairs is None or config is not None:
+        raise ConfigError("name the labels by --pairs FILE or by --config CONFIG, one of them")
     root = str(chosen_catalog(catalog).root)
     labels = PairLabels(type="pairs", path=str(pairs.resolve()))
     return TrainConfig(name="labels", catalog=root, labels=(labels,), min_positives=2)

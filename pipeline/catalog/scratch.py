@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import CatalogError
-from pipeline.storage import sync_folder
+from pipeline.storage import sync_folder, writing
 
 FACTS = ".facts.json"
 
@@ -39,10 +39,8 @@ class Scratch:
         """
         path = self._shard(name, key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        pq.write_table(table, partial, compression="zstd", compression_level=1)
-        sync_folder(partial)
-        os.replace(partial, path)
+        with writing(path) as partial:
+            pq.write_table(table, partial, compression="zstd", compression_level=1)
         return path.stat().st_size
 
     def shard_done(self, name: str, key: str) -> bool:
@@ -122,10 +120,8 @@ class Scratch:
 
     def save(self, name: str, **arrays: npt.NDArray[Any]) -> None:
         """Keep numpy arrays under `name`."""
-        partial = self.folder / f"{name}.partial.npz"
-        np.savez(partial, allow_pickle=False, **arrays)
-        sync_folder(partial)
-        os.replace(partial, self.folder / f"{name}.npz")
+        with writing(self.folder / f"{name}.npz") as partial, partial.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
 
     def has(self, name: str) -> bool:
         """Whether arrays are kept under `name`."""
@@ -190,10 +186,8 @@ def _reserve(path: Path) -> None:
 
 def _write(path: Path, value: Any) -> None:
     """Make JSON, its keys as they come, the content of a file in one step, on the disk."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(value), encoding="utf-8")
-    sync_folder(partial)
-    os.replace(partial, path)
+    with writing(path) as partial:
+        partial.write_text(json.dumps(value), encoding="utf-8")
 
 
 def _read(path: Path) -> Any:

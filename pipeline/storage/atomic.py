@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,55 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from pipeline.errors import PipelineError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Yield a name to write a file under, which becomes `path` when the block ends without error.
+
+    A crash leaves the old file or the new one.
+    """
+    with beside(path) as partial:
+        yield partial
+        move_into_place(partial, path)
+
+
+@contextmanager
+def writing_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes `path` when the block ends without error.
+
+    A folder that is there by then stays: another process was quicker.
+    """
+    with beside(path) as partial:
+        partial.mkdir(parents=True)
+        yield partial
+        sync_tree(partial)
+        try:
+            os.rename(partial, path)
+        except OSError:
+            if not path.is_dir():
+                raise
+        sync_folder(path.parent)
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """Yield an unused name in the folder of `path`; what has it when the block ends is removed."""
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        yield partial
+    finally:
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
+
+
+def move_into_place(file: Path, path: Path) -> None:
+    """Bring a written file to the disk and make it `path` in one step."""
+    sync_folder(file)
+    os.replace(file, path)
+    sync_folder(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -27,10 +77,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def replace_file(path: Path, value: Any) -> None:
     """Make JSON the content of `path` in one step; a crash leaves the old content or the new."""
-    temporary = path.with_name(f".{path.name}.part")
-    write_json(temporary, value)
-    os.replace(temporary, path)
-    sync_folder(path.parent)
+    with writing(path) as partial:
+        write_json(partial, value)
 
 
 def sync_folder(path: Path) -> None:
@@ -73,7 +121,7 @@ def writing_obstacle(path: str) -> str:
 
 
 @contextmanager
-def writing(path: str) -> Iterator[IO[bytes]]:
+def writing_stream(path: str) -> Iterator[IO[bytes]]:
     """Yield a binary file that becomes `path` when the block ends without an exception.
 
     Local files are renamed in one step. Object stores have no rename: there the finished file is
@@ -88,7 +136,6 @@ def writing(path: str) -> Iterator[IO[bytes]]:
         sink = _opened(filesystem, temporary, path=path)
         with sink:
             yield sink
-            _flush(sink)
         _move(filesystem, temporary, target=target, path=path)
     except BaseException:
         # The first error is the one to see; a temporary file that never came to be is no second.
@@ -105,17 +152,10 @@ def _opened(filesystem: Any, temporary: str, *, path: str) -> IO[bytes]:
         raise _cannot(path, error) from error
 
 
-def _flush(sink: IO[bytes]) -> None:
-    """Bring a local file to the disk before the rename makes it visible."""
-    sink.flush()
-    with suppress(OSError, AttributeError):  # object stores have no descriptor to sync
-        os.fsync(sink.fileno())
-
-
 def _move(filesystem: Any, temporary: str, *, target: str, path: str) -> None:
     try:
         if isinstance(filesystem, LocalFileSystem):
-            os.replace(temporary, target)
+            move_into_place(Path(temporary), Path(target))
         else:
             filesystem.mv(temporary, target)
     except OSError as error:

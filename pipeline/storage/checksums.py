@@ -21,6 +21,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.errors import PipelineError
 from pipeline.storage.place import Place
 
 ROW_GROUP_BYTES = 1 << 26  # in memory, before compression: what a writer holds at most
@@ -32,6 +33,19 @@ _MAGIC, _TAIL = b"PAR1", 8  # a file ends with its footer, the footer's length (
 
 class DamageError(Exception):
     """A file is not what was written; who reads it says what to do about it."""
+
+
+def file_digest(path: Path, *, error: type[PipelineError]) -> str:
+    """The sha256 of a file, 64 hex digits.
+
+    Raises:
+        PipelineError: the file cannot be read; of the class `error`.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as cause:
+        raise error(f"cannot read {path}: {cause.strerror}") from cause
 
 
 @dataclass(frozen=True)

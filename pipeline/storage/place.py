@@ -16,11 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from pipeline.config import user_cache
 from pipeline.errors import CatalogError, PipelineError
-from pipeline.storage.atomic import sync_folder
+from pipeline.storage.atomic import beside, move_into_place, writing
 
 # What s3fs calls them → what Delta Lake's object store calls them.
 _DELTA = {
@@ -187,19 +186,17 @@ class Place:
             with self.errors():
                 self.fs.pipe_file(self.key, content)
             return
-        partial = Path(f"{self.path}.{uuid4().hex[:8]}.partial")
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        self.take(partial)
+        path = Path(self.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(path) as partial:
+            partial.write_bytes(content)
 
     def take(self, file: Path) -> int:
         """Move a finished local file here, whole or not at all; return its size in bytes."""
         size = file.stat().st_size
         if self.is_local:
-            sync_folder(file)
             Path(self.path).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(file, self.path)
-            sync_folder(Path(self.path).parent)
+            move_into_place(file, Path(self.path))
             return size
         with self.errors():
             self.fs.put_file(str(file), self.key)
@@ -228,8 +225,5 @@ class Place:
         """A local path to write a file to before it is taken; gone afterwards."""
         folder = Path(self.path) if self.is_local else self.local() / "uploads"
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f".{name}.{uuid4().hex[:8]}.partial"
-        try:
+        with beside(folder / name) as path:
             yield path
-        finally:
-            path.unlink(missing_ok=True)

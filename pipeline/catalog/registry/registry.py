@@ -32,12 +32,11 @@ from pipeline.catalog.registry.version import (
     check_facts,
     check_name,
     digest,
-    file_digest,
     files_of,
     load_version,
 )
 from pipeline.errors import ModelError
-from pipeline.storage import sync_folder, sync_tree, write_json
+from pipeline.storage import file_digest, sync_folder, sync_tree, write_json
 
 
 class Registry:
@@ -69,7 +68,9 @@ class Registry:
         with stage_version(self.root) as staging:
             facts = dict(fill(staging))
             check_facts(facts, staging)
-            files = {path: file_digest(staging / path) for path in files_of(staging)}
+            files = {
+                path: file_digest(staging / path, error=ModelError) for path in files_of(staging)
+            }
             sync_tree(staging)
             with self._changing():
                 version = self._next(name)
@@ -77,7 +78,9 @@ class Registry:
                     tell(staging, version)
                     sync_tree(staging)
                 later = [path for path in files_of(staging) if path not in files]
-                facts["files"] = files | {path: file_digest(staging / path) for path in later}
+                facts["files"] = files | {
+                    path: file_digest(staging / path, error=ModelError) for path in later
+                }
                 folder = self._settle(staging, version, name=name, facts=facts)
         return load_version(folder)
 

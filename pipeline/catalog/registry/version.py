@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.config import PURPOSES, ImageEncoderConfig, TextEncoderConfig
 from pipeline.errors import ModelError
+from pipeline.storage import file_digest
 
 MANIFEST = "model.json"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -79,7 +80,7 @@ class ModelVersion:
             *(
                 f"{path} was altered"
                 for path in sorted(found & set(known))
-                if file_digest(self.folder / path) != known[path]
+                if file_digest(self.folder / path, error=ModelError) != known[path]
             ),
         ]
         if problems:
@@ -181,19 +182,6 @@ def files_of(folder: Path) -> list[str]:
         if path.is_file():
             found.append(path.relative_to(folder).as_posix())
     return found
-
-
-def file_digest(path: Path) -> str:
-    """The sha256 of a file, 64 hex digits.
-
-    Raises:
-        ModelError: the file cannot be read.
-    """
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from error
 
 
 def digest(value: Any) -> str:

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import CopyDetection, ImageSettings
-from pipeline.encoders.fingerprint import file_digest, fingerprint_of, require_digest
+from pipeline.encoders.fingerprint import fingerprint_of, require_digest
 from pipeline.encoders.image.base import PictureEncoder
 from pipeline.encoders.image.copy_weights import FACTS, WEIGHTS, CopyWeights, read_copy_folder
 from pipeline.encoders.image.loader import PREPARED
+from pipeline.errors import EncoderError
+from pipeline.storage import file_digest
 
 # Of the shipped weights; the thresholds in `pipeline.matching.default_rules` are theirs alone.
 SHA256 = "b26dbe73bc9036a94607af72615d3192630961ee903a7c2e210861aba51a5360"
@@ -42,8 +44,8 @@ def open_copy_detection(
         image_size=size,
         name=f"{folder.name}{'-int8' if int8 else ''}",
         fingerprint=fingerprint_of(
-            weights=file_digest(folder / WEIGHTS),
-            facts=file_digest(folder / FACTS),
+            weights=file_digest(folder / WEIGHTS, error=EncoderError),
+            facts=file_digest(folder / FACTS, error=EncoderError),
             image_size=size,
             prepared=PREPARED,
             version=1,

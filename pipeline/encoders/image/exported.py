@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import ImageSettings, OnnxImage, TorchScriptImage
-from pipeline.encoders.fingerprint import file_digest, fingerprint_of
+from pipeline.encoders.fingerprint import fingerprint_of
 from pipeline.encoders.image.base import ROWS, PictureEncoder, standardise
 from pipeline.encoders.image.loader import PREPARED, Pixels
 from pipeline.errors import EncoderError
+from pipeline.storage import file_digest
 
 
 def open_network(
@@ -78,7 +79,7 @@ def open_onnx(config: OnnxImage, *, images: ImageSettings, threads: int | None) 
         EncoderError: onnxruntime or the file is missing, or it does not take such a batch.
     """
     path = Path(config.path)
-    digest = file_digest(path)
+    digest = file_digest(path, error=EncoderError)
     run = open_session(str(path), name=str(path))
 
     def network(pixels: Pixels) -> NDArray[np.float32]:
@@ -133,7 +134,7 @@ def open_torchscript(
     from torch.jit import optimized_execution  # type: ignore[attr-defined]
 
     path = Path(config.path)
-    digest = file_digest(path)
+    digest = file_digest(path, error=EncoderError)
     try:
         module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
@@ -16,6 +14,7 @@ from pipeline.config import MiniLmEncoder, StaticText
 from pipeline.encoders.fingerprint import fingerprint_of, folder_digest
 from pipeline.encoders.text.static import VERSION, StaticTextEncoder, open_static_folder
 from pipeline.errors import EncoderError
+from pipeline.storage import writing_folder
 
 
 def open_static(config: StaticText, *, students: Path) -> StaticTextEncoder:
@@ -42,17 +41,9 @@ def distil_student(config: StaticText, *, students: Path) -> Path:
     )
     folder = students / key
     if not (folder / "modules.json").exists():
-        staging = students / f".{uuid4().hex}.partial"
-        staging.mkdir(parents=True)
         progress.say("distilling the static encoder: a minute or two, once for this catalog")
-        try:
+        with writing_folder(folder) as staging:
             _distil(teacher, config.dimension, staging)
-            os.rename(staging, folder)
-        except OSError:
-            if not (folder / "modules.json").exists():  # no other process was quicker
-                raise
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
     return folder
 
 

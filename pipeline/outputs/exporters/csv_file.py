@@ -9,7 +9,7 @@ import pyarrow.csv as pacsv
 import pyarrow.types as pt
 
 from pipeline.outputs.exporters import cells
-from pipeline.storage import escape, writing
+from pipeline.storage import escape, writing_stream
 
 
 class CsvExporter:
@@ -27,7 +27,7 @@ class CsvExporter:
             [pa.field(name, kind) for name, kind in zip(_names(flat), flat.types, strict=True)]
         )
         rows = 0
-        with writing(path) as sink, pacsv.CSVWriter(sink, header) as writer:
+        with writing_stream(path) as sink, pacsv.CSVWriter(sink, header) as writer:
             for batch in batches:
                 columns = [_column(column) for column in batch.columns]
                 writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=header))

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from pipeline.outputs.exporters import cells
-from pipeline.storage import writing
+from pipeline.storage import writing_stream
 
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
@@ -25,7 +25,7 @@ class JsonlExporter:
     def write(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema, path: str) -> int:
         """Write one object per row; see `Exporter.write`."""
         rows = 0
-        with writing(path) as sink:
+        with writing_stream(path) as sink:
             for batch in batches:
                 columns = [_values(column) for column in batch.columns]
                 for row in zip(*columns, strict=True):

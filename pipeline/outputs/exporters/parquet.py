@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.storage import writing
+from pipeline.storage import writing_stream
 
 
 class ParquetExporter:
@@ -18,7 +18,7 @@ class ParquetExporter:
         rows = 0
         # Everything that enters the file is fixed here: the footer holds no time and no host.
         with (
-            writing(path) as sink,
+            writing_stream(path) as sink,
             pq.ParquetWriter(sink, schema, version="2.6", compression="zstd") as writer,
         ):
             for batch in batches:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from safetensors.torch import save_model
 
 from pipeline.arrays import progress
 from pipeline.config import EncoderTraining
+from pipeline.storage import writing
 from pipeline.training.siamese.datamodule import PairModule
 from pipeline.training.siamese.module import EpochMetrics, Siamese
 
@@ -126,18 +126,16 @@ class CheckpointJournal(Checkpoint):
 
     def _keep(self, module: Siamese, epoch: int) -> None:
         """Write the weights; the previous best stays until the next, a checkpoint may name it."""
-        partial = self.weights(epoch).with_suffix(".partial")
-        save_model(module.encoder, str(partial))
-        os.replace(partial, self.weights(epoch))
+        with writing(self.weights(epoch)) as partial:
+            save_model(module.encoder, str(partial))
         for old in self.work.glob("best-*.safetensors"):
             if old not in (self.weights(epoch), self.weights(self.best)):
                 old.unlink()
         self.best = epoch
 
     def _save(self, trainer: lightning.Trainer) -> None:
-        partial = self.work / "partial.ckpt"
-        trainer.save_checkpoint(partial)
-        os.replace(partial, self.work / CHECKPOINT)
+        with writing(self.work / CHECKPOINT) as partial:
+            trainer.save_checkpoint(partial)
         self._saved = time.monotonic()
 
 

@@ -10,7 +10,6 @@ wait for each other by spinning were five times slower on two busy cores.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from pipeline.config import (
 )
 from pipeline.encoders import ImageRef, core_count
 from pipeline.errors import TrainingError
+from pipeline.storage import writing, writing_folder
 from pipeline.training.siamese.pairs import PreparedData, TrainingData, drop_pairs, prepare_pairs
 from pipeline.training.siamese.runtime import hardware, library_versions, silence, torch_settings
 from pipeline.training.siamese.scratch import claim, training_key
@@ -141,9 +141,8 @@ class _Run:
             stopped, device, precision = self._fit()
             facts = self._facts(stopped) | {"device": device, "precision": precision}
             outcome = {"history": self.journal.history, "best": self.journal.best, "facts": facts}
-            partial = finished.with_suffix(".partial")
-            partial.write_text(json.dumps(outcome))
-            os.replace(partial, finished)
+            with writing(finished) as partial:
+                partial.write_text(json.dumps(outcome))
         return dict(json.loads(finished.read_text()))
 
     def _fit(self) -> tuple[str, str, str]:
@@ -225,12 +224,9 @@ class _Run:
         self.model.to("cpu")
         load_model(self.model, self.journal.weights(best))
         self._measure_ranges()
-        partial = folder.with_name(f".{folder.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        self.model.eval().save_pretrained(str(partial), create_model_card=False)
         shutil.rmtree(folder, ignore_errors=True)
-        os.replace(partial, folder)
+        with writing_folder(folder) as partial:
+            self.model.eval().save_pretrained(str(partial), create_model_card=False)
 
     def _measure_ranges(self) -> None:
         """Let a copy-detection network know anew what its eight bits must hold."""
