@@ -14,10 +14,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.arrays import Flags, Rows, components, positions_in_sorted
+from pipeline.arrays import (
+    Flags,
+    Rows,
+    components,
+    cross_join,
+    pair_key,
+    pair_sides,
+    positions_in_sorted,
+)
 from pipeline.candidates import ContentGroups
 from pipeline.clustering.links import Links
-from pipeline.labels import DIFFERENT, RELATED, Verdicts
+from pipeline.labels import DIFFERENT, RELATED, SAME, Verdicts
 
 
 @dataclass(frozen=True)
@@ -57,34 +65,33 @@ def constrain(units: ContentGroups, links: Links, verdicts: Verdicts) -> Constra
     """Bring verdicts on records to bear on the links between units."""
     no = np.zeros(0, np.int64)
     if not len(verdicts.left):
-        nothing = _choose(links, no)
         whole = np.arange(len(units.rows))
         return ConstrainedLinks(
-            units.of_record, units.rows, whole, links, nothing, no, no, no, no, no
-        )  # fmt: skip
-    nodes = _Nodes(units, verdicts)
-    spread = nodes.spread(links)
-    entity = components(len(nodes.rows), *nodes.of(*verdicts.ties()))
-    apart = nodes.apart(verdicts, entity)
-    key, by = nodes.bars(verdicts)
+            units.of_record, units.rows, whole, links, _choose(links, no), no, no, no, no, no
+        )
+    nodes = _split_groups(units, verdicts)
+    spread = _between_nodes(links, nodes)
+    entity = _must_links(nodes, verdicts)
+    apart, apart_by = _cannot_links(nodes, verdicts, entity)
+    key, by = _barred_links(nodes, verdicts)
     # Between entities that must stay apart no link counts, whichever of their nodes it is about.
-    hostile = _find(_pair_key(entity[spread.left], entity[spread.right], len(entity)), *apart[:2])
-    own = _find(_pair_key(spread.left, spread.right, len(nodes.rows)), key, by)
-    barred_by = np.where(own >= 0, own, hostile)
+    sides = pair_key(entity[spread.left], entity[spread.right], len(entity))
+    own = pair_key(spread.left, spread.right, len(nodes.rows))
+    barred_by = _find(own, key, by)
+    barred_by = np.where(barred_by >= 0, barred_by, _find(sides, apart, apart_by))
     free, barred = np.flatnonzero(barred_by < 0), np.flatnonzero(barred_by >= 0)
-    left, right = np.divmod(apart[0], len(entity))
+    left, right = pair_sides(apart, len(entity))
     related = verdicts.places_of(RELATED)
-    doubtful = nodes.of(verdicts.left[related], verdicts.right[related])
     return ConstrainedLinks(
         of_record=nodes.of_record,
         rows=nodes.rows,
         entity=entity,
-        links=_doubtful(_choose(spread, free), *doubtful),
+        links=_doubtful(_choose(spread, free), *nodes.ends(verdicts, related)),
         barred=_choose(spread, barred),
         barred_by=barred_by[barred],
         apart_left=left,
         apart_right=right,
-        apart_by=apart[1],
+        apart_by=apart_by,
         doubted=np.unique(nodes.of_record[verdicts.contradicted()]),
     )
 
@@ -110,120 +117,142 @@ def _doubtful(links: Links, one: Rows, other: Rows) -> Links:
     )
 
 
-def _pair_key(one: Rows, other: Rows, count: int) -> Rows:
-    return np.minimum(one, other) * count + np.maximum(one, other)
-
-
-def _once(key: Rows, by: Rows) -> tuple[Rows, Rows]:
-    """Each key once, ascending, with the first of its verdicts."""
-    order = np.lexsort((by, key))
-    first = order[np.flatnonzero(np.diff(key[order], prepend=-1))]
-    return key[first], by[first]
-
-
 def _find(key: Rows, known: Rows, by: Rows) -> Rows:
     """The verdict of each key, -1 where `known` (ascending) has none."""
     return np.append(by, -1)[positions_in_sorted(key, known)]
 
 
+@dataclass(frozen=True)
 class _Nodes:
-    """Units, those taken apart whose copies the verdicts tell apart."""
+    """What verdicts can be about: a content group, or parts of one whose copies they tell apart.
 
-    def __init__(self, units: ContentGroups, verdicts: Verdicts) -> None:
-        unit = units.of_record
-        self.torn = _split_groups(unit, len(units.rows), verdicts)
-        named = np.zeros(len(unit), bool)
-        named[verdicts.left] = named[verdicts.right] = True
-        leader = units.leader.copy()
-        own = named & self.torn[unit]
-        leader[own] = np.flatnonzero(own)
-        unnamed = np.flatnonzero(self.torn[unit] & ~named)
-        smallest = np.full(len(units.rows), len(unit))
-        np.minimum.at(smallest, unit[unnamed], unnamed)
-        leader[unnamed] = smallest[unit[unnamed]]
-        self.rows = np.unique(leader)
-        self.of_record = np.searchsorted(self.rows, leader)
-        self.unit = unit[self.rows]
-        self.order = np.argsort(self.unit, kind="stable")
-        self.bounds = np.searchsorted(self.unit[self.order], np.arange(len(units.rows) + 1))
-        # (u,) the node of a torn unit's unnamed copies.
-        self.rest = np.full(len(units.rows), -1)
-        self.rest[unit[unnamed]] = self.of_record[unnamed]
+    Attributes:
+        of_record: (n,) node of each record.
+        rows: (k,) row of each node's smallest record, ascending.
+        group: (k,) content group of each node.
+        split: (g,) groups of several nodes.
+        rest: (g,) node of a split group's copies that no verdict names, -1 without any.
+        members: (k,) nodes by group; those of group i are `sizes[i]` from `starts[i]` on.
+    """
 
-    def of(self, left: Rows, right: Rows) -> tuple[Rows, Rows]:
-        """The nodes of two columns of record rows."""
-        return self.of_record[left], self.of_record[right]
+    of_record: Rows
+    rows: Rows
+    group: Rows
+    split: Flags
+    rest: Rows
+    members: Rows
+    starts: Rows
+    sizes: Rows
 
-    def products(self, left: Rows, right: Rows) -> tuple[Rows, Rows, Rows]:
-        """All pairs of nodes of pairs of units, and the place of the pair each comes from."""
-        sizes = np.diff(self.bounds)
-        counts = sizes[left] * sizes[right]
-        source = np.repeat(np.arange(len(left)), counts)
-        within = np.arange(len(source)) - np.repeat(np.cumsum(counts) - counts, counts)
-        row, column = np.divmod(within, np.maximum(sizes[right[source]], 1))
-        first = self.order[self.bounds[left[source]] + row]
-        second = self.order[self.bounds[right[source]] + column]
-        return first, second, source
+    def ends(self, verdicts: Verdicts, places: Rows) -> tuple[Rows, Rows]:
+        """The nodes that some verdicts are about."""
+        return self.of_record[verdicts.left[places]], self.of_record[verdicts.right[places]]
 
-    def spread(self, links: Links) -> Links:
-        """The links between units as links between their nodes, and those of torn units within."""
-        if not self.torn.any():
-            return links
-        one, other, source = self.products(links.left, links.right)
-        torn = np.flatnonzero(self.torn)
-        first, second, _ = self.products(torn, torn)
-        inner = first < second
-        first, second = first[inner], second[inner]
-        left = np.concatenate([np.minimum(one, other), first])
-        right = np.concatenate([np.maximum(one, other), second])
-        probability = np.concatenate([links.probability[source], np.ones(len(first))])
-        proposed_by = np.concatenate([links.proposed_by[source], np.zeros(len(first), np.uint8)])
-        order = np.lexsort((right, left))
-        no_left, no_right, refused = self.products(links.refused_left, links.refused_right)
-        return Links(
-            left[order], right[order], probability[order], proposed_by[order],
-            np.minimum(no_left, no_right), np.maximum(no_left, no_right), links.apart[refused],
-        )  # fmt: skip
-
-    def bars(self, verdicts: Verdicts) -> tuple[Rows, Rows]:
-        """Pairs of nodes whose own link a *different* or a *related* bars, as keys, and by which.
-
-        Between two units it bars every link: it is one content against another. Inside a torn
-        unit only that of the two records.
-        """
-        keys, bys = [], []
-        for label in (DIFFERENT, RELATED):  # the former is told where both bar a link
-            at = verdicts.places_of(label)
-            left, right = self.of(verdicts.left[at], verdicts.right[at])
-            across = self.unit[left] != self.unit[right]
-            one, other, source = self.products(self.unit[left[across]], self.unit[right[across]])
-            keys += [_pair_key(left, right, len(self.rows)), _pair_key(one, other, len(self.rows))]
-            bys += [at, at[across][source]]
-        key, by = np.concatenate(keys), np.concatenate(bys)
-        first = np.unique(key, return_index=True)[1]
-        return key[first], by[first]
-
-    def apart(self, verdicts: Verdicts, entity: Rows) -> tuple[Rows, Rows]:
-        """Pairs of entities that must not share a cluster, as keys, and by which verdict."""
-        at = verdicts.places_of(DIFFERENT)
-        left, right = self.of(verdicts.left[at], verdicts.right[at])
-        across = self.unit[left] != self.unit[right]
-        pairs = [(left, right, at)]
-        # What a person said of a copy holds for the unnamed copies of a torn unit.
-        rests = self.rest[self.unit[left]], self.rest[self.unit[right]]
-        for one, other in ((rests[0], right), (left, rests[1]), rests):
-            there = across & (one >= 0) & (other >= 0)
-            pairs.append((one[there], other[there], at[there]))
-        key = np.concatenate([_pair_key(entity[a], entity[b], len(entity)) for a, b, _ in pairs])
-        return _once(key, np.concatenate([by for _, _, by in pairs]))
+    def expand(self, left: Rows, right: Rows) -> tuple[Rows, Rows, Rows]:
+        """All pairs of nodes of pairs of groups, and the place of the pair each comes from."""
+        one, other, source = cross_join(left, right, starts=self.starts, sizes=self.sizes)
+        return self.members[one], self.members[other], source
 
 
-def _split_groups(unit: Rows, count: int, verdicts: Verdicts) -> Flags:
-    """(u,) units whose copies the verdicts tell apart."""
+def _split_groups(units: ContentGroups, verdicts: Verdicts) -> _Nodes:
+    """Take apart the groups whose copies the verdicts tell apart.
+
+    Each copy that a verdict names stands for itself, the others stay one node.
+    """
+    unit, count = units.of_record, len(units.rows)
+    split = _told_apart(unit, count, verdicts)
+    named = np.zeros(len(unit), bool)
+    named[verdicts.left] = named[verdicts.right] = True
+    alone, unnamed = np.flatnonzero(split[unit] & named), np.flatnonzero(split[unit] & ~named)
+    smallest = np.full(count, len(unit))
+    np.minimum.at(smallest, unit[unnamed], unnamed)
+    leader = units.leader.copy()
+    leader[alone], leader[unnamed] = alone, smallest[unit[unnamed]]
+    rows, of_record = np.unique(leader, return_inverse=True)
+    rest = np.full(count, -1)
+    rest[unit[unnamed]] = of_record[unnamed]
+    sizes = np.bincount(unit[rows], minlength=count)
+    members = np.argsort(unit[rows], kind="stable")
+    return _Nodes(
+        of_record, rows, unit[rows], split, rest, members, np.cumsum(sizes) - sizes, sizes
+    )
+
+
+def _told_apart(unit: Rows, count: int, verdicts: Verdicts) -> Flags:
+    """(g,) groups whose copies the verdicts tell apart."""
     one, other = verdicts.ties()
     home = components(count, unit[one], unit[other])
     left, right = unit[verdicts.left], unit[verdicts.right]
-    clash = (verdicts.label == DIFFERENT) & (home[left] == home[right])
-    torn: Flags = np.isin(home, home[left[clash]])
-    torn[left[(verdicts.label == RELATED) & (left == right)]] = True
-    return torn & (np.bincount(unit, minlength=count) > 1)
+    different, related = verdicts.places_of(DIFFERENT), verdicts.places_of(RELATED)
+    clash = different[home[left[different]] == home[right[different]]]
+    split: Flags = np.isin(home, home[left[clash]])
+    split[left[related[left[related] == right[related]]]] = True
+    return split & (np.bincount(unit, minlength=count) > 1)
+
+
+def _between_nodes(links: Links, nodes: _Nodes) -> Links:
+    """The links between groups as links between their nodes, and those inside split groups."""
+    if not nodes.split.any():
+        return links
+    one, other, source = nodes.expand(links.left, links.right)
+    split = np.flatnonzero(nodes.split)
+    first, second, _ = nodes.expand(split, split)
+    inner = first < second
+    left = np.concatenate([np.minimum(one, other), first[inner]])
+    right = np.concatenate([np.maximum(one, other), second[inner]])
+    probability = np.concatenate([links.probability[source], np.ones(inner.sum())])
+    proposed_by = np.concatenate([links.proposed_by[source], np.zeros(inner.sum(), np.uint8)])
+    order = np.lexsort((right, left))
+    no_left, no_right, refused = nodes.expand(links.refused_left, links.refused_right)
+    return Links(
+        left[order],
+        right[order],
+        probability[order],
+        proposed_by[order],
+        np.minimum(no_left, no_right),
+        np.maximum(no_left, no_right),
+        links.apart[refused],
+    )
+
+
+def _must_links(nodes: _Nodes, verdicts: Verdicts) -> Rows:
+    """(k,) entity of each node: nodes that a *same* ties are one."""
+    return components(len(nodes.rows), *nodes.ends(verdicts, verdicts.places_of(SAME)))
+
+
+def _cannot_links(nodes: _Nodes, verdicts: Verdicts, entity: Rows) -> tuple[Rows, Rows]:
+    """Keys of the pairs of entities that must not share a cluster, ascending, and the verdicts."""
+    at = verdicts.places_of(DIFFERENT)
+    left, right = nodes.ends(verdicts, at)
+    groups = nodes.group[left], nodes.group[right]
+    pairs = [(left, right, at)]
+    # What a person said of a copy holds for the unnamed copies of a split group.
+    rests = nodes.rest[groups[0]], nodes.rest[groups[1]]
+    for one, other in ((rests[0], right), (left, rests[1]), rests):
+        there = (groups[0] != groups[1]) & (one >= 0) & (other >= 0)
+        pairs.append((one[there], other[there], at[there]))
+    key = np.concatenate([pair_key(entity[a], entity[b], len(entity)) for a, b, _ in pairs])
+    by = np.concatenate([by for _, _, by in pairs])
+    order = np.lexsort((by, key))
+    first = order[np.flatnonzero(np.diff(key[order], prepend=-1))]
+    return key[first], by[first]
+
+
+def _barred_links(nodes: _Nodes, verdicts: Verdicts) -> tuple[Rows, Rows]:
+    """Keys of the pairs of nodes whose own link a verdict bars, ascending, and by which.
+
+    Between two groups a *different* or a *related* bars every link: it is one content against
+    another. Inside a split group it bars only that of the two records.
+    """
+    keys, bys = [], []
+    for label in (DIFFERENT, RELATED):  # the former is told where both bar a link
+        at = verdicts.places_of(label)
+        left, right = nodes.ends(verdicts, at)
+        across = nodes.group[left] != nodes.group[right]
+        one, other, source = nodes.expand(nodes.group[left[across]], nodes.group[right[across]])
+        keys += [
+            pair_key(ends[0], ends[1], len(nodes.rows)) for ends in ((left, right), (one, other))
+        ]
+        bys += [at, at[across][source]]
+    key, first = np.unique(np.concatenate(keys), return_index=True)
+    return key, np.concatenate(bys)[first]
