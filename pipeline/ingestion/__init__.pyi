@@ -25,5 +25,5 @@ from .records import (
 )
 from .sources import SourceBatch as SourceBatch, open_source as open_source
 from .sources.jsonl import json_text as json_text
-from .sources.tabular import build_batch as build_batch, check_columns as check_columns
+from .sources.tabular import check_columns as check_columns, make_rows as make_rows
 from .times import parse_times as parse_times

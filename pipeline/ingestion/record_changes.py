@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.arrays import as_array
 from pipeline.config import SourceConfig
 from pipeline.storage import RECORDS
 
@@ -66,13 +67,13 @@ def diff_records(
     if base is None:
         base = RECORDS.empty_table()
     base = base.select(["record_id", "source", "location", "text_hash", "image_hash", "first_seen"])
-    before = {name: _one(base[name]) for name in base.column_names}
-    place = pc.index_in(_one(records["record_id"]), value_set=before["record_id"])
+    before = {name: as_array(base[name]) for name in base.column_names}
+    place = pc.index_in(as_array(records["record_id"]), value_set=before["record_id"])
     known = pc.is_valid(place)
     same = known
     for name in ("text_hash", "image_hash"):
         same = pc.and_(same, _equal(records, before, place, name))
-    missing = pc.invert(pc.is_in(before["record_id"], value_set=_one(records["record_id"])))
+    missing = pc.invert(pc.is_in(before["record_id"], value_set=as_array(records["record_id"])))
     stays = pc.and_(missing, _may_stay(before, quarantine, sources))
     gone = pc.and_(missing, pc.invert(stays))
     tallies = {
@@ -113,7 +114,7 @@ def stamp_seen(records: pa.Table, first_seen: pa.Array, *, now: datetime) -> pa.
 def _equal(records: pa.Table, before: Mapping[str, pa.Array], place: pa.Array, name: str) -> Any:
     """Whether a content hash is the one of the last night; absent on both nights is equal."""
     earlier = pc.fill_null(before[name].take(place), "")
-    return pc.equal(pc.fill_null(_one(records[name]), ""), earlier)
+    return pc.equal(pc.fill_null(as_array(records[name]), ""), earlier)
 
 
 def _may_stay(
@@ -128,7 +129,7 @@ def _may_stay(
     unread = quarantine.filter(whole)
     # The file of each row of the last night; its own location where it is no row of a file.
     files = pc.replace_substring_regex(before["location"], ROW, "")
-    lost = pc.is_in(_within(before["source"], files), value_set=_one(_within(*_places(unread))))
+    lost = pc.is_in(_within(before["source"], files), value_set=as_array(_within(*_places(unread))))
     of_file = pc.match_substring_regex(before["location"], ROW)
     stays = pc.or_(stays, pc.and_(lost, of_file))
     closed = unread.filter(pc.starts_with(unread["reason"], "folder "))
@@ -139,7 +140,7 @@ def _may_stay(
 
 
 def _places(quarantine: pa.Table) -> tuple[pa.Array, pa.Array]:
-    return _one(quarantine["source"]), _one(quarantine["location"])
+    return as_array(quarantine["source"]), as_array(quarantine["location"])
 
 
 def _within(source: pa.Array, place: pa.Array) -> pa.Array:
@@ -147,11 +148,5 @@ def _within(source: pa.Array, place: pa.Array) -> pa.Array:
 
 
 def _tally(sources: pa.ChunkedArray | pa.Array, chosen: pa.Array | None = None) -> dict[str, int]:
-    values = _one(sources) if chosen is None else _one(sources).filter(chosen)
+    values = as_array(sources) if chosen is None else as_array(sources).filter(chosen)
     return {str(e["values"]): int(e["counts"]) for e in pc.value_counts(values).to_pylist()}
-
-
-def _one(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    if not isinstance(column, pa.ChunkedArray):
-        return column
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type)

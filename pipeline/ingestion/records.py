@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.arrays import with_64bit_offsets
+from pipeline.arrays import as_array, with_64bit_offsets
 from pipeline.config import ImageSettings
 from pipeline.ingestion.decoding import DecodedPicture
 from pipeline.ingestion.picture_cache import PictureDecoder
@@ -46,6 +46,7 @@ class RecordBatchResult:
     records: pa.Table  # schemas.RECORDS
     rejected: pa.Table  # schemas.QUARANTINE
     image_bytes: pa.Table  # IMAGE_BYTES: pictures out of a bytes column, one per hash
+    row: NDArray[np.int64]  # of the batch, that each record was made of; ascending
 
 
 def normalise_text(column: pa.Array) -> pa.Array:
@@ -93,7 +94,7 @@ def build_records(
     Raises:
         PipelineError: the decoder processes died.
     """
-    text = normalise_text(_one(batch["text"]))
+    text = normalise_text(as_array(batch["text"]))
     pictures = _pictures(batch, decoder, settings=images, storage_options=storage_options)
     reasons = [
         _reason(key, has_text=has_text, picture=picture)
@@ -109,6 +110,7 @@ def build_records(
         records=records,
         rejected=_reject(batch, reasons=reasons, source=source),
         image_bytes=_encode(good["image_bytes"], records["image_hash"]),
+        row=np.flatnonzero(keep),
     )
 
 
@@ -127,7 +129,7 @@ def drop_duplicate_ids(records: pa.Table) -> tuple[pa.Table, pa.Table]:
     # Hashes and locations of many records pass 2 GB too, and are gathered whole here.
     columns = with_64bit_offsets(records.select(["source", *(name for name, _ in keys)]))
     order = pc.sort_indices(columns, sort_keys=keys)
-    ids = _one(columns["record_id"].take(order))
+    ids = as_array(columns["record_id"].take(order))
     first = np.ones(len(ids), dtype=bool)
     first[1:] = pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)
     if first.all():
@@ -211,7 +213,7 @@ def _records(
         "record_id": pc.binary_join_element_wise(source, rows["key"], ":"),
         "text": text,
         "text_hash": content_hash(text),
-        "text_tokens": _own_words(text, _one(rows["fields"])),
+        "text_tokens": _own_words(text, as_array(rows["fields"])),
         "image_hash": of("hash", pa.string()),
         "image_width": of("width", pa.int32()),
         "image_height": of("height", pa.int32()),
@@ -255,7 +257,7 @@ def _reject(batch: pa.Table, *, reasons: Sequence[str | None], source: str) -> p
 
 def _encode(data: pa.ChunkedArray, hashes: pa.ChunkedArray) -> pa.Table:
     """Keep the encoded bytes of each distinct picture once, the first row's."""
-    hashes = _one(hashes)
+    hashes = as_array(hashes)
     held = pc.and_(data.is_valid(), hashes.is_valid()).to_numpy()
     rows = np.flatnonzero(held)
     _, first = np.unique(_codes(pa.chunked_array([hashes]))[rows], return_index=True)
@@ -267,10 +269,6 @@ def _encode(data: pa.ChunkedArray, hashes: pa.ChunkedArray) -> pa.Table:
 
 def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """Number the distinct values from 1; null is 0."""
-    encoded = _one(column).dictionary_encode()
+    encoded = as_array(column).dictionary_encode()
     codes: NDArray[np.int64] = pc.fill_null(encoded.indices, -1).to_numpy().astype(np.int64) + 1
     return codes
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
-from pipeline.arrays import Flags, Rows, Words, components
+from pipeline.arrays import Flags, Rows, Words, components, pair_key
 
 ORIGINS = np.array(["cluster", "given", "verdict"])  # by rank: a later one beats an earlier one
 HELD_OUT = np.array(["", "train", "valid", "test"])  # a pair given two splits is in the later one
 EXAMPLES = 10
 RULE = (
-    "One pair labelled both ways: a verdict beats a given label, which beats a pair of a cluster; "
-    "among verdicts the latest wins; what is still contradictory is dropped, both rows. "
-    "A = B = C but A ≠ C: the 'different' stands when at most one 'same' of its own rank, beside "
-    "any of lower rank, must go to part A from C (the fewest that do, of equals those nearest the "
-    "smaller id), and these are dropped; a 'different' that would take two or more of its own "
-    "rank, or one of a higher, is outnumbered and is dropped itself."
+    "What is said is taken up from the most trusted on: a verdict before a given label before a "
+    "pair of a cluster, then the newest, of one time 'different' before 'same', then by record. "
+    "What contradicts something taken up before, on its pair or along a chain (A = B, B = C, "
+    "A ≠ C), is dropped."
 )
 
 
@@ -30,7 +28,7 @@ class LabelRows:
     """n claims about pairs of record rows.
 
     Attributes:
-        left, right: (n,) record rows, left <= right; equal: a self pair, which `settle` drops.
+        left, right: (n,) record rows, left <= right; equal: a self pair, which is dropped.
         grade: (n,) 1 duplicate … 0 different.
         rank: (n,) place in ORIGINS.
         at: (n,) time of a verdict in microseconds, 0 for the others.
@@ -86,62 +84,127 @@ def resolve_conflicts(claims: LabelRows, names: Words) -> tuple[LabelRows, dict[
         The settled claims, and the facts: conflicts, repeated pairs, pairs in two splits.
     """
     once, facts = _one_each(claims.take(claims.left < claims.right), names)
-    keep, transitive = _cut_contradictions(once, names)
-    facts["conflicts"]["transitive"] = transitive
-    return once.take(keep), facts
+    by = find_overruled(
+        len(names), once.left, once.right, same=once.same, rank=once.rank, at=once.at
+    )
+    lost = np.flatnonzero(by >= 0)
+
+    def told(place: int) -> str:
+        sign = "=" if once.same[place] else "≠"
+        return f"{names[once.left[place]]} {sign} {names[once.right[place]]}"
+
+    facts["conflicts"]["transitive"] = {
+        "different_dropped": int((~once.same[lost]).sum()),
+        "same_dropped": int(once.same[lost].sum()),
+        "examples": [{"dropped": told(i), "kept": told(by[i])} for i in lost[:EXAMPLES]],
+    }
+    return once.take(by < 0), facts
+
+
+def find_overruled(
+    count: int, left: Rows, right: Rows, *, same: Flags, rank: Rows, at: Rows
+) -> Rows:
+    """(n,) for each statement the place of one that overrules it, -1 where it stands; see RULE.
+
+    Greedy, as Kruskal's algorithm is: what stands is consistent, and whatever was dropped would
+    contradict something at least as trusted.
+
+    Args:
+        count: records. left, right: (n,) two different ones, numbered by id.
+        same: (n,) says same, not different. rank: (n,) trust; at: (n,) time, later is newer.
+    """
+    by = np.full(len(left), -1)
+    home = components(count, left[same], right[same])
+    clash = ~same & (home[left] == home[right])
+    about = np.flatnonzero((same | clash) & np.isin(home[left], home[left[clash]]))
+    keys = (right[about], left[about], same[about], -at[about], -rank[about])
+    places = about[np.lexsort(keys)]
+    groups = _Groups()
+    for number, place in enumerate(places.tolist()):
+        take_up = groups.join if same[place] else groups.part
+        by[place] = take_up(int(left[place]), int(right[place]), number)
+    return np.where(by >= 0, np.append(places, -1)[by], -1)
+
+
+class _Groups:
+    """Records joined and parted by one numbered statement after another; -1: it was taken up."""
+
+    def __init__(self) -> None:
+        # A forest without path compression, so that numbers ascend from each record to its root.
+        self.above: dict[int, tuple[int, int]] = {}
+        self.size: Counter[int] = Counter()
+        self.apart: dict[int, dict[int, int]] = defaultdict(dict)  # by root, the first statement
+
+    def join(self, one: int, other: int, number: int) -> int:
+        """Make two records one group, or return the first statement that keeps them apart."""
+        small, large = sorted((self._root(one), self._root(other)), key=self.size.__getitem__)
+        if small == large:
+            return -1
+        if large in self.apart[small]:
+            return self.apart[small][large]
+        self.above[small] = number, large
+        self.size[large] += self.size[small] + 1
+        for enemy, first in self.apart.pop(small).items():
+            del self.apart[enemy][small]
+            self._keep_apart(large, enemy, first)
+        return -1
+
+    def part(self, one: int, other: int, number: int) -> int:
+        """Keep two records apart, or return the statement that made them one group."""
+        roots = self._root(one), self._root(other)
+        if roots[0] != roots[1]:
+            self._keep_apart(*roots, number)
+            return -1
+        made, root = -1, (sys.maxsize, roots[0])
+        while one != other:
+            if self.above.get(one, root) > self.above.get(other, root):
+                one, other = other, one
+            made, one = self.above[one]
+        return made
+
+    def _root(self, record: int) -> int:
+        while record in self.above:
+            record = self.above[record][1]
+        return record
+
+    def _keep_apart(self, one: int, other: int, number: int) -> None:
+        first = min(number, self.apart[one].get(other, number))
+        self.apart[one][other] = self.apart[other][one] = first
 
 
 def _one_each(claims: LabelRows, names: Words) -> tuple[LabelRows, dict[str, Any]]:
-    key = claims.left * len(names) + claims.right
-    claims = claims.take(np.lexsort((claims.grade, -claims.at, -claims.rank, key)))
-    key = np.sort(key)
+    """The claims of each pair as one: of the most trusted side, by the most trusted rows."""
+    key = pair_key(claims.left, claims.right, len(names))
+    order = np.lexsort((claims.grade, -claims.at, -claims.rank, key))
+    claims, key = claims.take(order), key[order]
     starts = np.flatnonzero(np.diff(key, prepend=-1))
-    if not len(starts):
-        conflicts = {"rule": RULE, "direct": {"count": 0, "dropped": 0, "examples": []}}
-        return claims, {"conflicts": conflicts, "repeated_pairs": 0, "split_twice": 0}
     group = np.cumsum(np.diff(key, prepend=-1) != 0) - 1
-    best = (claims.rank == claims.rank[starts][group]) & (claims.at == claims.at[starts][group])
-    clash = _both_ways(claims.same, starts, np.ones(len(key), bool))
-    lost = _both_ways(claims.same, starts, best)
-    counted = np.add.reduceat(best, starts)
     first = claims.take(starts)
-    merged = LabelRows(
-        left=first.left,
-        right=first.right,
-        grade=np.add.reduceat(np.where(best, claims.grade, 0.0), starts) / counted,
-        rank=first.rank,
-        at=first.at,
+    won = claims.same == first.same[group]
+    best = won & (claims.rank == first.rank[group]) & (claims.at == first.at[group])
+    summed = np.add.reduceat(np.where(best, claims.grade, 0.0), starts)
+    merged = replace(
+        first,
+        grade=summed / np.bincount(group[best], minlength=len(starts)),
         split=np.maximum.reduceat(claims.split, starts),
         slices={name: _smallest(values, starts) for name, values in claims.slices.items()},
     )
     least = np.minimum.reduceat(np.where(claims.split > 0, claims.split, len(HELD_OUT)), starts)
+    clash = np.unique(group[~won])
     examples = [
         {
-            "left": str(names[first.left[i]]),
-            "right": str(names[first.right[i]]),
-            "kept": None if lost[i] else ("same" if merged.grade[i] >= 0.5 else "different"),
+            "left": str(names[merged.left[i]]),
+            "right": str(names[merged.right[i]]),
+            "kept": "same" if merged.same[i] else "different",
         }
-        for i in np.flatnonzero(clash)[:EXAMPLES]
+        for i in clash[:EXAMPLES]
     ]
-    return merged.take(~lost), {
-        "conflicts": {
-            "rule": RULE,
-            "direct": {
-                "count": int(clash.sum()),
-                "dropped": int(lost.sum()),
-                "examples": examples,
-            },
-        },
+    direct = {"count": len(clash), "dropped": int((~won).sum()), "examples": examples}
+    return merged, {
+        "conflicts": {"rule": RULE, "direct": direct},
         "repeated_pairs": len(key) - len(starts),
         "split_twice": int((merged.split > least).sum()),
     }
-
-
-def _both_ways(same: Flags, starts: Rows, counted: Flags) -> Flags:
-    """(groups,) true where some counted claim of the group says same and another different."""
-    yes = np.logical_or.reduceat(same & counted, starts)
-    no = np.logical_or.reduceat(~same & counted, starts)
-    return np.asarray(yes & no)
 
 
 def _smallest(values: Words, starts: Rows) -> Words:
@@ -150,74 +213,3 @@ def _smallest(values: Words, starts: Rows) -> Words:
     blank = words[code] == ""
     least = np.minimum.reduceat(np.where(blank, len(words), code), starts)
     return np.append(words, "")[least]
-
-
-def _cut_contradictions(claims: LabelRows, names: Words) -> tuple[Flags, dict[str, Any]]:
-    """Which claims stay so that no 'different' runs inside a component of 'same'."""
-    keep = np.ones(len(claims.left), bool)
-    links = np.flatnonzero(claims.same)
-    component = components(len(names), claims.left[links], claims.right[links])
-    links = links[np.argsort(component[claims.left[links]], kind="stable")]
-    home = component[claims.left[links]]
-    inside = ~claims.same & (component[claims.left] == component[claims.right])
-    suspects = np.flatnonzero(inside)
-    order = np.lexsort((suspects, -claims.at[suspects], -claims.rank[suspects]))
-    found, dropped = 0, 0
-    examples: list[dict[str, Any]] = []
-    for suspect in suspects[order]:
-        start, end = np.searchsorted(home, component[claims.left[suspect]] + np.array([0, 1]))
-        around = links[start:end]
-        stands, cut = _minimum_cut(claims, suspect, around[keep[around]])
-        if stands and not len(cut):
-            continue  # an earlier cut freed it
-        found, dropped = found + 1, dropped + len(cut)
-        keep[cut if stands else suspect] = False
-        if len(examples) < EXAMPLES:
-            gone = [f"{names[claims.left[i]]} = {names[claims.right[i]]}" for i in cut[:EXAMPLES]]
-            examples.append(
-                {
-                    "left": str(names[claims.left[suspect]]),
-                    "right": str(names[claims.right[suspect]]),
-                    "kept": "different" if stands else "same",
-                    "dropped": gone,
-                }
-            )
-    facts = {
-        "count": found,
-        "different_dropped": int((~keep & ~claims.same).sum()),
-        "same_dropped": dropped,
-        "examples": examples,
-    }
-    return keep, facts
-
-
-def _minimum_cut(claims: LabelRows, suspect: int, links: Rows) -> tuple[bool, Rows]:
-    """Whether a 'different' stands against the 'same' links around it, and which must then go.
-
-    A minimum cut: a link of lower rank costs 1, of equal rank more than all of these, of higher
-    rank twice as much; the cut nearest the smaller id is unique.
-    """
-    nodes, ends = np.unique(
-        np.concatenate([claims.left[links], claims.right[links]]), return_inverse=True
-    )
-    left, right = ends[: len(links)], ends[len(links) :]
-    pair = np.array([claims.left[suspect], claims.right[suspect]])
-    if not np.isin(pair, nodes).all():
-        return True, links[:0]
-    source, sink = np.searchsorted(nodes, pair)
-    # Bounded so that the flow, at most twice the unit times the links of an end, fits 32 bits.
-    degree = int(np.bincount(ends)[[source, sink]].min())
-    unit = min(len(links) + 1, (2**31 - 1) // (2 * degree + 2))
-    cost = np.array([1, unit, 2 * unit])[np.sign(claims.rank[links] - claims.rank[suspect]) + 1]
-    shape = (len(nodes), len(nodes))
-    capacity = csr_matrix(
-        (np.tile(cost, 2).astype(np.int32), (np.append(left, right), np.append(right, left))), shape
-    )
-    flow = maximum_flow(capacity, source, sink)
-    if flow.flow_value >= 2 * unit:
-        return False, links[:0]
-    residual = capacity - flow.flow
-    residual.eliminate_zeros()
-    reached = np.zeros(len(nodes), bool)
-    reached[breadth_first_order(residual, source, return_predecessors=False)] = True
-    return True, links[reached[left] != reached[right]]

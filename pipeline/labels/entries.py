@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays import Rows, Words
+from pipeline.arrays import Rows, Words, as_array
 from pipeline.config import (
     ClusterLabels,
     InlineLabels,
@@ -24,7 +24,8 @@ from pipeline.ingestion import Decoder
 from pipeline.labels.conflicts import EXAMPLES, HELD_OUT, ORIGINS, LabelRows
 from pipeline.labels.files import parse_labels, parse_splits, read_strings
 from pipeline.labels.records import InlineRecords, find_rows, inline_records
-from pipeline.storage import LABELS, conform
+from pipeline.labels.verdicts import latest_verdicts
+from pipeline.storage import LABELS
 
 LARGE_ENTITY = 64  # records of one entity up to which all its pairs are listed
 
@@ -80,10 +81,10 @@ def read_entry(
             read = _entry(entry, table, ones, names, rank="cluster", ids=ids)
             return replace(read, cluster=np.array(_trim(table[entry.cluster]).to_pylist(), str))
         case VerdictLabels():
-            table = LABELS.empty_table() if verdicts is None else conform(verdicts, LABELS)
-            ids = (_array(table["left_id"]), _array(table["right_id"]))
+            table = latest_verdicts(LABELS.empty_table() if verdicts is None else verdicts)
+            ids = (as_array(table["left_id"]), as_array(table["right_id"]))
             read = _entry(entry, table, table["label"], names, rank="verdict", ids=ids)
-            at = np.asarray(_array(table["at"]).cast(pa.int64()).to_numpy(), np.int64)
+            at = np.asarray(as_array(table["at"]).cast(pa.int64()).to_numpy(), np.int64)
             return replace(read, claims=replace(read.claims, at=at))
         case _:
             assert_never(entry)
@@ -108,10 +109,10 @@ def _entry(
     ids: tuple[pa.Array, ...],
 ) -> Entry:
     count, where = len(table), _where(entry)
-    grade, left_out = parse_labels(_array(label), where=where)
+    grade, left_out = parse_labels(as_array(label), where=where)
     split = np.zeros(count, np.int64)
     if not isinstance(entry, VerdictLabels) and entry.split:
-        words = parse_splits(_array(table[entry.split]), where=where)
+        words = parse_splits(as_array(table[entry.split]), where=where)
         split = np.argsort(HELD_OUT)[np.searchsorted(np.sort(HELD_OUT), words)]
     own = entry.attributes if isinstance(entry, InlineLabels) else ()
     slices = {
@@ -136,7 +137,7 @@ def tie_pairs(entry: Entry, ids: pa.Array) -> Entry:
     """Tie the claims to record rows; drop and count those of unknown ids and what is left out."""
     claims, facts = entry.claims, dict(entry.facts)
     if entry.inline is not None:
-        row = pc.index_in(_array(entry.inline.records["record_id"]), value_set=ids).to_numpy()
+        row = pc.index_in(as_array(entry.inline.records["record_id"]), value_set=ids).to_numpy()
         row = np.append(row, -1).astype(np.int64)
         sides = [row[entry.inline.left], row[entry.inline.right]]
         facts["unusable_rows"] = int(((sides[0] < 0) | (sides[1] < 0)).sum())
@@ -261,10 +262,4 @@ def cluster_pairs(record: Rows, cluster: Rows) -> tuple[Rows, Rows, int]:
 
 
 def _trim(column: pa.ChunkedArray) -> pa.Array:
-    return pc.utf8_trim_whitespace(_array(column))
-
-
-def _array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    if not isinstance(column, pa.ChunkedArray):
-        return column
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type)
+    return pc.utf8_trim_whitespace(as_array(column))

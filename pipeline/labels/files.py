@@ -15,7 +15,7 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
-from pipeline.arrays import positions_in
+from pipeline.arrays import as_array, positions_in
 from pipeline.errors import ConfigError
 from pipeline.evaluation import GoldPairs
 from pipeline.ingestion import json_text
@@ -158,10 +158,9 @@ def _strings(path: str, name: str, column: pa.ChunkedArray) -> pa.Array:
     if pa.types.is_nested(column.type):
         return pa.array([json_text(value) or "" for value in column.to_pylist()], pa.string())
     try:
-        joined = pc.fill_null(column.cast(pa.string()), "").combine_chunks()
+        return as_array(pc.fill_null(column.cast(pa.string()), ""))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ConfigError(f"labels: {path} column {name!r} holds no words: {error}") from error
-    return pa.concat_arrays(joined.chunks) if isinstance(joined, pa.ChunkedArray) else joined
 
 
 def read_labels(path: str) -> GoldPairs:

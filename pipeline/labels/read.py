@@ -1,7 +1,7 @@
 """Labels in: files and verdicts → labelled pairs over records, contradictions settled.
 
-What is stated: `claims.RULE` settles contradictions; *related* and *unsure* are left out
-(`label_files.parse_labels`); an entity of more than LARGE_ENTITY records gives a spanning selection
+What is stated: `conflicts.RULE` settles contradictions; *related* and *unsure* are left out
+(`files.parse_labels`); an entity of more than LARGE_ENTITY records gives a spanning selection
 of its pairs; a record that a file puts into two clusters is left out of both.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays import Rows, Words
+from pipeline.arrays import Rows, Words, as_array
 from pipeline.config import ClusterLabels, InlineLabels, TrainConfig
 from pipeline.errors import ConfigError
 from pipeline.ingestion import Decoder, exact_groups
@@ -83,7 +83,7 @@ def read_label_rows(
         for entry in config.labels
     ]
     records, quarantined = _records(config, entries, published=published, decoder=decoder, now=now)
-    ids = _array(records["record_id"])
+    ids = as_array(records["record_id"])
     entries = [tie_pairs(entry, ids) for entry in entries]
     claims = join_rows([entry.claims for entry in entries], names)
     facts = _facts(entries)
@@ -218,8 +218,8 @@ def _check_classes(config: TrainConfig, facts: dict[str, Any]) -> None:
 
 def _names_called(records: pa.Table) -> Words:
     """What a person finds a record by: its id, or the row of the file it stands in."""
-    inline = pc.equal(_array(records["source"]), INLINE)
-    shown = pc.if_else(inline, _array(records["location"]), _array(records["record_id"]))
+    inline = pc.equal(as_array(records["source"]), INLINE)
+    shown = pc.if_else(inline, as_array(records["location"]), as_array(records["record_id"]))
     return np.array(shown.to_pylist(), dtype=str)
 
 
@@ -236,14 +236,9 @@ def pair_slice(records: pa.Table, name: str, own: Words, left: Rows, right: Rows
 def _record_values(records: pa.Table, name: str) -> Words:
     """An attribute of each record; else its text field, else, for 'source', its source; else ''."""
     found = [
-        pc.map_lookup(_array(records[column]), name, "first") for column in ("attributes", "fields")
+        pc.map_lookup(as_array(records[column]), name, "first")
+        for column in ("attributes", "fields")
     ]
     if name == "source":
-        found.append(_array(records["source"]))
+        found.append(as_array(records["source"]))
     return np.array(pc.fill_null(pc.coalesce(*found), "").to_pylist(), dtype=str)
-
-
-def _array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    if not isinstance(column, pa.ChunkedArray):
-        return column
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type)

@@ -13,17 +13,17 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays import Rows, positions_in
+from pipeline.arrays import Rows, as_array, positions_in
 from pipeline.config import Columns, InlineLabels, SourceConfig, TrainConfig
 from pipeline.errors import ConfigError
 from pipeline.ingestion import (
     Decoder,
-    build_batch,
     build_records,
     check_columns,
     content_hash,
     drop_duplicate_ids,
     json_text,
+    make_rows,
     open_source,
 )
 from pipeline.labels.files import read_strings
@@ -121,59 +121,49 @@ def inline_records(
     Raises:
         ConfigError: the file or its columns cannot be used.
     """
-    names, sides = _sides(entry)
-    raw = pa.concat_tables(sides)
-    joined = pc.binary_join_element_wise(
-        *(raw[name].combine_chunks() for name in raw.column_names), "\x1f"
-    )
-    encoded = (joined.combine_chunks() if hasattr(joined, "chunks") else joined).dictionary_encode()
-    content = encoded.indices.to_numpy().astype(np.int64)
+    fields, pictures = _sides(entry)
+    columns = [as_array(column) for column in (*fields.columns, *pictures)]
+    joined = as_array(pc.binary_join_element_wise(*columns, "\x1f")).dictionary_encode()
+    content = joined.indices.to_numpy()
     first = np.unique(content, return_index=True)[1]  # by number, which is first appearance
-    rows = len(sides[0])
-    where = os.path.basename(entry.path)
-    distinct = raw.take(pa.array(first)).append_column(
-        "\0key", pa.array([str(number) for number in range(len(first))])
-    )
-    batch = build_batch(
-        distinct,
-        locations=pa.array([f"{where}:{row % rows + 1}" for row in first.tolist()], pa.string()),
-        columns=Columns(
-            id="\0key",
-            text=names or None,
-            image="\0image" if entry.left_image else None,
-            attributes=(),
-        ),
-        source=INLINE,
+    rows, where = len(content) // 2, os.path.basename(entry.path)
+    distinct = [column.take(pa.array(first)) for column in columns]
+    batch = make_rows(
+        dict(zip(fields.column_names, distinct, strict=False)),
+        named=True,
+        images=distinct[-1] if pictures else None,
         image_root=os.path.dirname(os.path.abspath(entry.path)),
+        key=pa.array([str(number) for number in range(len(first))]),
+        location=pa.array([f"{where}:{row % rows + 1}" for row in first.tolist()], pa.string()),
     )
-    built = [
-        build_records(
-            batch.rows.slice(start, IMAGE_ROWS),
+    records, made_of, quarantined = _build_in_portions(batch, config, decoder=decoder, now=now)
+    ids = _content_ids(records)
+    words = np.array(ids.to_pylist(), dtype=str)
+    _, chosen, number = np.unique(words, return_index=True, return_inverse=True)
+    record_of = np.full(len(first), -1, np.int64)
+    record_of[made_of] = number
+    left, right = np.split(record_of[content], 2)
+    named = records.set_column(0, RECORDS.field("record_id"), ids)
+    return InlineRecords(named.take(pa.array(chosen)), quarantined, left, right)
+
+
+def _build_in_portions(
+    batch: pa.Table, config: TrainConfig, *, decoder: Decoder, now: datetime
+) -> tuple[pa.Table, Rows, pa.Table]:
+    """The records of a batch, the row each was made of, and what was refused."""
+    records, rows, refused = [], [], []
+    for start in range(0, len(batch), IMAGE_ROWS):
+        built = build_records(
+            batch.slice(start, IMAGE_ROWS),
             source=INLINE,
             images=config.images,
             now=now,
             decoder=decoder,
         )
-        for start in range(0, len(batch.rows), IMAGE_ROWS)
-    ]
-    records = pa.concat_tables([part.records for part in built])
-    numbers = [int(name.removeprefix(f"{INLINE}:")) for name in records["record_id"].to_pylist()]
-    ids = _content_ids(records)
-    named = records.set_column(0, RECORDS.field("record_id"), ids)
-    order = pc.sort_indices(pa.table({"id": ids, "at": numbers}), sort_keys=[
-        ("id", "ascending"), ("at", "ascending")]).to_numpy()  # fmt: skip
-    sorted_ids = np.asarray(ids.to_pylist(), dtype=str)[order]
-    new = np.ones(len(order), bool)
-    new[1:] = sorted_ids[1:] != sorted_ids[:-1]
-    row_of = np.full(len(first), -1, np.int64)
-    row_of[np.array(numbers, np.int64)[order]] = np.cumsum(new) - 1
-    side = row_of[content]
-    return InlineRecords(
-        records=named.take(pa.array(order[new])),
-        quarantined=pa.concat_tables([part.rejected for part in built]),
-        left=side[:rows],
-        right=side[rows:],
-    )
+        records.append(built.records)
+        rows.append(built.row + start)
+        refused.append(built.rejected)
+    return pa.concat_tables(records), np.concatenate(rows), pa.concat_tables(refused)
 
 
 def _from_source(
@@ -231,14 +221,14 @@ def _content_ids(records: pa.Table) -> pa.Array:
     return pc.binary_join_element_wise(INLINE, ids, ":")
 
 
-def _sides(entry: InlineLabels) -> tuple[tuple[str, ...], list[pa.Table]]:
-    """Field names, and per side a table of strings: one column per field, and the picture."""
+def _sides(entry: InlineLabels) -> tuple[pa.Table, list[pa.ChunkedArray]]:
+    """The fields of all left sides, then of all right ones, as strings, and their pictures."""
     if entry.left_json and entry.right_json:
         table = read_strings(entry.path, [entry.left_json, entry.right_json])
-        fields = [
+        objects = [
             _objects(entry.path, name, table[name]) for name in (entry.left_json, entry.right_json)
         ]
-        present = list(dict.fromkeys(name for row in (*fields[0], *fields[1]) for name in row))
+        present = list(dict.fromkeys(name for row in (*objects[0], *objects[1]) for name in row))
         if not present:
             raise ConfigError(f"labels: {entry.path} has no fields in {entry.left_json}")
         check_columns(
@@ -252,7 +242,7 @@ def _sides(entry: InlineLabels) -> tuple[tuple[str, ...], list[pa.Table]]:
                 name: pa.array([json_text(row.get(name)) or "" for row in side], pa.string())
                 for name in names
             }
-            for side in fields
+            for side in objects
         ]
     else:
         names = entry.names or entry.left_text
@@ -267,11 +257,12 @@ def _sides(entry: InlineLabels) -> tuple[tuple[str, ...], list[pa.Table]]:
             else {}
             for side in (entry.left_text, entry.right_text)
         ]
-    if entry.left_image and entry.right_image:
-        pictures = read_strings(entry.path, [entry.left_image, entry.right_image])
-        columns[0]["\0image"] = pictures[entry.left_image]
-        columns[1]["\0image"] = pictures[entry.right_image]
-    return names, [pa.table(side) for side in columns]
+    fields = pa.concat_tables([pa.table(side) for side in columns])
+    if not entry.left_image or not entry.right_image:
+        return fields, []
+    paths = read_strings(entry.path, [entry.left_image, entry.right_image])
+    both = [as_array(paths[name]) for name in (entry.left_image, entry.right_image)]
+    return fields, [pa.chunked_array(both)]
 
 
 def _objects(path: str, name: str, column: pa.ChunkedArray) -> list[dict[str, object]]:

@@ -1,8 +1,7 @@
 """Persons' verdicts on pairs of records: the latest of each pair, contradictions settled.
 
 *same* ties two records together and *different* keeps them apart, both through any number of other
-verdicts. Where they contradict each other *different* stands: the *same* are taken up from the
-newest on, and one that would tie two records together that a *different* keeps apart is dropped.
+verdicts. Where they contradict each other the newest stand, as `conflicts.RULE` says.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.cluster.hierarchy import DisjointSet
 
-from pipeline.arrays import Flags, Rows, as_strings, components, positions_in
+from pipeline.arrays import Flags, Rows, as_strings, positions_in
+from pipeline.labels.conflicts import find_overruled
 
 # Of verdicts on one pair at one time the last in this list counts: what keeps records apart.
 LABELS = ("same", "unsure", "related", "different")
@@ -31,7 +30,8 @@ class Verdicts:
     Attributes:
         left, right: (v,) rows of tonight's records, left < right, each pair once.
         label: (v,) SAME, RELATED or DIFFERENT.
-        dropped: (v,) for a SAME that is dropped the place of the DIFFERENT it contradicts, else -1.
+        overruled_by: (v,) for a SAME or DIFFERENT that is not followed the place of one that stands
+            against it, else -1.
         said: (v,) "by …, at …".
         facts: counts of verdicts, and the contradictions.
     """
@@ -39,23 +39,23 @@ class Verdicts:
     left: Rows
     right: Rows
     label: Rows
-    dropped: Rows
+    overruled_by: Rows
     said: npt.NDArray[np.object_]
     facts: dict[str, Any]
 
     def ties(self) -> tuple[Rows, Rows]:
         """Rows that are tied together."""
-        kept = (self.label == SAME) & (self.dropped < 0)
+        kept = self.places_of(SAME)
         return self.left[kept], self.right[kept]
 
     def places_of(self, label: int) -> Rows:
-        """Where the verdicts of one label are."""
-        return np.flatnonzero(self.label == label)
+        """Where the verdicts of one label are that stand."""
+        return np.flatnonzero((self.label == label) & (self.overruled_by < 0))
 
     def contradicted(self) -> Rows:
         """Rows of records that a contradiction is about."""
-        lost = np.flatnonzero(self.dropped >= 0)
-        both = np.concatenate([lost, self.dropped[lost]])
+        lost = np.flatnonzero(self.overruled_by >= 0)
+        both = np.concatenate([lost, self.overruled_by[lost]])
         return np.unique(np.concatenate([self.left[both], self.right[both]]))
 
     def among(self, kept: Flags) -> Verdicts:
@@ -67,7 +67,7 @@ class Verdicts:
             left=row[self.left[here]],
             right=row[self.right[here]],
             label=self.label[here],
-            dropped=place[self.dropped[here]],
+            overruled_by=place[self.overruled_by[here]],
             said=self.said[here],
         )
 
@@ -86,6 +86,7 @@ def latest_verdicts(labels: pa.Table) -> pa.Table:
             "at": labels["at"],
             "code": pc.index_in(labels["label"], value_set=pa.array(LABELS)),
             "by": labels["by"],
+            "label": labels["label"],
         }
     ).filter(pc.not_equal(one, other))
     table = table.sort_by([(name, "ascending") for name in table.column_names])
@@ -114,14 +115,24 @@ def settle_verdicts(labels: pa.Table, records: pa.Array) -> Verdicts:
     said = np.array([f"by {n}, at {w[:16]}Z" for n, w in zip(names, stamps, strict=True)], object)
     at = np.asarray(table["at"].cast(pa.int64()).to_numpy(), np.int64)[binding]
     left, right, label = left[binding], right[binding], code[binding]
-    dropped = _contradictions(len(records), left, right, label, at)
+    by = np.full(len(left), -1)
+    plain = np.flatnonzero(label != RELATED)
+    found = find_overruled(
+        len(records),
+        left[plain],
+        right[plain],
+        same=label[plain] == SAME,
+        rank=np.zeros(len(plain), np.int64),
+        at=at[plain],
+    )
+    by[plain] = np.where(found >= 0, np.append(plain, -1)[found], -1)
     facts = {
         **{name: int((code[known] == n).sum()) for n, name in enumerate(LABELS)},
         "unknown": int((~known).sum()),
-        "contradictions": int((dropped >= 0).sum()),
+        "contradictions": int((by >= 0).sum()),
     }
-    found = Verdicts(left, right, label, dropped, said[binding], facts)
-    return replace(found, facts={**facts, "contradictory": _list(found, records)})
+    verdicts = Verdicts(left, right, label, by, said[binding], facts)
+    return replace(verdicts, facts={**facts, "contradictory": _list(verdicts, records)})
 
 
 def no_verdicts() -> Verdicts:
@@ -130,68 +141,19 @@ def no_verdicts() -> Verdicts:
     return Verdicts(rows, rows, rows, rows, np.zeros(0, object), {})
 
 
-def _contradictions(count: int, left: Rows, right: Rows, label: Rows, at: Rows) -> Rows:
-    """(v,) for each SAME to drop the DIFFERENT it contradicts, else -1."""
-    dropped = np.full(len(left), -1)
-    same, different = np.flatnonzero(label == SAME), np.flatnonzero(label == DIFFERENT)
-    if not len(same) or not len(different):
-        return dropped
-    home = components(count, left[same], right[same])
-    torn = different[home[left[different]] == home[right[different]]]
-    same = same[np.isin(home[left[same]], home[left[torn]])]
-    ties = _Ties()
-    for place in torn:
-        ties.part(int(left[place]), int(right[place]), int(place))
-    for place in same[np.lexsort((right[same], left[same], -at[same]))]:
-        dropped[place] = ties.tie(int(left[place]), int(right[place]))
-    return dropped
-
-
-class _Ties:
-    """Records tied together, one by one, against those kept apart."""
-
-    def __init__(self) -> None:
-        self.groups = DisjointSet()
-        self.enemies: dict[int, dict[int, int]] = {}  # by root of a group
-
-    def part(self, one: int, other: int, place: int) -> None:
-        """Keep two records apart by the verdict at `place`; before anything is tied."""
-        self.enemies.setdefault(one, {})[other] = place
-        self.enemies.setdefault(other, {})[one] = place
-
-    def tie(self, one: int, other: int) -> int:
-        """Tie two records together, or return the place of the verdict against it; -1: done."""
-        for record in (one, other):
-            self.groups.add(record)
-        roots = self.groups[one], self.groups[other]
-        if roots[0] == roots[1]:
-            return -1
-        if roots[1] in self.enemies.get(roots[0], {}):
-            return self.enemies[roots[0]][roots[1]]
-        self.groups.merge(*roots)
-        root = self.groups[one]
-        gone = roots[0] if root == roots[1] else roots[1]
-        theirs = self.enemies.setdefault(root, {})
-        for enemy, place in self.enemies.pop(gone, {}).items():
-            least = min(place, theirs.get(enemy, place))
-            theirs[enemy] = least
-            del self.enemies[enemy][gone]
-            self.enemies[enemy][root] = least
-        return -1
-
-
 def _list(found: Verdicts, records: pa.Array) -> list[dict[str, Any]]:
-    """Each dropped *same* with the *different* that stands against it."""
+    """The verdicts that are not followed, each with one that stands against it."""
 
     def told(place: int) -> dict[str, str]:
-        ends = {"left": found.left[place], "right": found.right[place]}
         return {
-            **{side: records[int(row)].as_py() for side, row in ends.items()},
+            "left": records[int(found.left[place])].as_py(),
+            "right": records[int(found.right[place])].as_py(),
+            "label": LABELS[found.label[place]],
             "said": str(found.said[place]),
         }
 
-    lost = np.flatnonzero(found.dropped >= 0)[:LISTED]
-    return [{"same": told(p), "different": told(int(found.dropped[p]))} for p in lost]
+    lost = np.flatnonzero(found.overruled_by >= 0)[:LISTED]
+    return [{"dropped": told(p), "kept": told(found.overruled_by[p])} for p in lost]
 
 
 def changed_pairs(before: pa.Table | None, after: pa.Table) -> pa.Array:

@@ -5,18 +5,19 @@ Everything works on whole columns; only rejected rows and times are looked at on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.arrays import as_array
 from pipeline.config import Columns
 from pipeline.errors import ConfigError
 from pipeline.ingestion.sources.base import SourceBatch
 from pipeline.ingestion.times import parse_times
-from pipeline.storage import QUARANTINE, ROWS, STRINGS, WHEN
+from pipeline.storage import QUARANTINE, ROWS, STRINGS
 
 RAW_LIMIT = 2000  # characters of a bad row kept for the eye
 _ABSOLUTE = r"^(/|[A-Za-z][A-Za-z0-9+.-]*://)"
@@ -77,30 +78,22 @@ def build_batch(
         image_root: folder or URL that relative picture paths start from.
         attributes: a ready map, where the caller has it; else made from `raw`.
     """
-    raw = raw.combine_chunks()
-    column = {name: _fill(_one(raw[name])) for name in raw.column_names}
+    column = {name: _fill(as_array(raw[name])) for name in raw.column_names}
     if attributes is None:
         names = attribute_names(columns, raw.column_names)
         attributes = _maps(names, [column[name] for name in names], rows=raw.num_rows)
     key = _blank_to_null(pc.utf8_trim_whitespace(column[columns.id]))
-    texts = [column[name] for name in columns.text_columns]
-    nothing = pa.nulls(raw.num_rows, pa.string())
-    table = pa.table(
-        [
-            key,
-            _serialise(columns.text_columns, texts, named=columns.text_names) if texts else nothing,
-            _uris(column[columns.image], root=image_root) if columns.image else nothing,
-            column[columns.image_bytes]
-            if columns.image_bytes
-            else pa.nulls(raw.num_rows, pa.binary()),
-            _maps(columns.text_columns, texts, rows=raw.num_rows),
-            attributes,
-            parse_times(column[columns.timestamp])
-            if columns.timestamp
-            else pa.nulls(raw.num_rows, WHEN),
-            locations,
-        ],
-        schema=ROWS,
+    others = {"key": key, "location": locations, "attributes": attributes}
+    if columns.image_bytes:
+        others["image_bytes"] = column[columns.image_bytes]
+    if columns.timestamp:
+        others["timestamp"] = parse_times(column[columns.timestamp])
+    table = make_rows(
+        {name: column[name] for name in columns.text_columns},
+        named=columns.text_names,
+        images=column[columns.image] if columns.image else None,
+        image_root=image_root,
+        **others,
     )
     if key.null_count == 0:
         return SourceBatch(table, QUARANTINE.empty_table())
@@ -112,6 +105,38 @@ def build_batch(
         )
     ]
     return SourceBatch(table.filter(pc.invert(bad)), reject_rows(source, entries))
+
+
+def make_rows(
+    fields: Mapping[str, pa.Array],
+    *,
+    named: bool,
+    images: pa.Array | None,
+    image_root: str,
+    **others: pa.Array,
+) -> pa.Table:
+    """Make ROWS of text columns, picture paths and the `others` by name; empty strings are null.
+
+    Args:
+        named: several texts are joined with the names of their columns.
+    """
+    names, texts = list(fields), [_fill(column) for column in fields.values()]
+    rows = len(others["key"])
+    columns = {
+        "text": _serialise(names, texts, named=named) if texts else None,
+        "image_uri": None if images is None else _uris(images, root=image_root),
+        "fields": _maps(names, texts, rows=rows),
+        "attributes": _maps([], [], rows=rows),
+        **others,
+    }
+    filled = [columns.get(field.name) for field in ROWS]
+    return pa.table(
+        [
+            pa.nulls(rows, field.type) if column is None else column
+            for field, column in zip(ROWS, filled, strict=True)
+        ],
+        schema=ROWS,
+    )
 
 
 def reject_rows(source: str, entries: Sequence[tuple[str, str, str | None]]) -> pa.Table:
@@ -150,13 +175,6 @@ def _odd_values(text: str) -> bool:
     except UnicodeEncodeError:
         return True
     return False
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    joined = column.combine_chunks()
-    if not isinstance(joined, pa.ChunkedArray):
-        return joined
-    return joined.chunk(0) if joined.num_chunks else pa.nulls(0, column.type)
 
 
 def _fill(column: pa.Array) -> pa.Array:

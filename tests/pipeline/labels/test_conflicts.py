@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given, settings, strategies as st
 
 from pipeline.arrays.graph import components
-from pipeline.labels.conflicts import LabelRows, resolve_conflicts
+from pipeline.labels.conflicts import LabelRows, find_overruled, resolve_conflicts
 
 NAMES = np.array([chr(ord("a") + i) for i in range(10)])
 
@@ -34,36 +34,41 @@ def test_a_pair_labelled_both_ways() -> None:
             [(0, 1, 1, 0, 0), (0, 1, 0, 1, 0),  # given beats cluster
              (1, 2, 1, 1, 0), (1, 2, 0, 2, 5),  # a verdict beats given
              (2, 3, 0, 2, 5), (2, 3, 1, 2, 9),  # the later verdict wins
-             (3, 4, 0, 1, 0), (3, 4, 1, 1, 0),  # nothing decides: both go
+             (3, 4, 0, 1, 0), (3, 4, 1, 1, 0),  # nothing else decides: different
              (4, 5, 0.8, 1, 0), (4, 5, 1.0, 1, 0)]  # agreeing grades are averaged
         ),
         NAMES,
     )  # fmt: skip
-    assert pairs(found) == {"ab": 0, "bc": 0, "cd": 1, "ef": 0.9}
+    assert pairs(found) == {"ab": 0, "bc": 0, "cd": 1, "de": 0, "ef": 0.9}
     direct = facts["conflicts"]["direct"]
-    assert (direct["count"], direct["dropped"], facts["repeated_pairs"]) == (4, 1, 5)
-    assert [item["kept"] for item in direct["examples"]] == ["different", "different", "same", None]
+    assert (direct["count"], direct["dropped"], facts["repeated_pairs"]) == (4, 4, 5)
+    kept = [item["kept"] for item in direct["examples"]]
+    assert kept == ["different", "different", "same", "different"]
 
 
-def test_a_different_beats_a_single_chain_and_one_same_of_it_goes() -> None:
+def test_what_is_least_trusted_of_a_contradiction_is_dropped() -> None:
+    # Of one rank and time different stands, and of the same the one of the later records goes.
     found, facts = resolve_conflicts(
         claims([(0, 1, 1, 1, 0), (1, 2, 1, 1, 0), (0, 2, 0, 1, 0)]), NAMES
     )
+    assert pairs(found) == {"ab": 1, "ac": 0}
+    assert facts["conflicts"]["transitive"] == {
+        "different_dropped": 0,
+        "same_dropped": 1,
+        "examples": [{"dropped": "b = c", "kept": "a ≠ c"}],
+    }
+    # The oldest verdict goes, be it the different; told is the last of what ties its records.
+    found, facts = resolve_conflicts(
+        claims([(0, 1, 1, 2, 7), (1, 2, 1, 2, 8), (0, 2, 0, 2, 6)]), NAMES
+    )
+    assert pairs(found) == {"ab": 1, "bc": 1}
+    (example,) = facts["conflicts"]["transitive"]["examples"]
+    assert example == {"dropped": "a ≠ c", "kept": "a = b"}
+    found, _ = resolve_conflicts(claims([(0, 1, 1, 2, 5), (1, 2, 1, 2, 8), (0, 2, 0, 2, 6)]), NAMES)
     assert pairs(found) == {"ac": 0, "bc": 1}
-    transitive = facts["conflicts"]["transitive"]
-    assert (transitive["count"], transitive["same_dropped"]) == (1, 1)
-    assert transitive["examples"][0]["dropped"] == ["a = b"]
 
 
-def test_a_different_is_outnumbered_by_two_chains() -> None:
-    rows = [(0, 1, 1, 1, 0), (1, 2, 1, 1, 0), (0, 3, 1, 1, 0), (3, 2, 1, 1, 0), (0, 2, 0, 1, 0)]
-    found, facts = resolve_conflicts(claims(rows), NAMES)
-    assert "ac" not in pairs(found)
-    assert len(pairs(found)) == 4
-    assert facts["conflicts"]["transitive"]["different_dropped"] == 1
-
-
-def test_rank_beats_numbers() -> None:
+def test_rank_beats_numbers_and_times() -> None:
     chains = [(0, 1), (1, 2), (0, 3), (3, 2)]
     lower = [(left, right, 1, 0, 0) for left, right in chains]
     found, _ = resolve_conflicts(claims([*lower, (0, 2, 0, 2, 1)]), NAMES)
@@ -108,7 +113,39 @@ def test_what_is_settled_is_consistent_and_knows_no_order(rows: list, random: ob
     assert facts_again == facts
     once_more, nothing = resolve_conflicts(found, NAMES)
     assert pairs(once_more) == pairs(found)
-    assert nothing["conflicts"]["transitive"]["count"] == 0
+    assert nothing["conflicts"]["transitive"]["examples"] == []
+
+
+def tied(ends: list[tuple[int, int, bool]], places: list[int]) -> nx.Graph:
+    graph = nx.Graph([ends[i][:2] for i in places if ends[i][2]])
+    graph.add_nodes_from(range(len(NAMES)))
+    return graph
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(claim, min_size=1, max_size=30, unique_by=lambda row: (min(row[:2]), max(row[:2]))))
+def test_what_stands_is_what_a_loop_with_networkx_keeps(rows: list) -> None:
+    given = claims(rows)
+    by = find_overruled(
+        len(NAMES), given.left, given.right, same=given.same, rank=given.rank, at=given.at
+    )
+    ends = list(zip(given.left.tolist(), given.right.tolist(), given.same.tolist(), strict=True))
+    kept: list[int] = []
+    for place in sorted(
+        range(len(ends)), key=lambda i: (-given.rank[i], -given.at[i], ends[i][2], *ends[i][:2])
+    ):
+        graph = tied(ends, [*kept, place])
+        apart = [i for i in [*kept, place] if not ends[i][2]]
+        against = [i for i in apart if nx.has_path(graph, *ends[i][:2])]
+        if not against:
+            kept.append(place)
+            assert by[place] == -1
+        elif ends[place][2]:  # a tie: told is the first that keeps apart what it would join
+            assert by[place] == against[0]
+        else:  # told is the statement that first tied the two together
+            until = kept.index(by[place]) + 1
+            assert nx.has_path(tied(ends, kept[:until]), *ends[place][:2])
+            assert not nx.has_path(tied(ends, kept[: until - 1]), *ends[place][:2])
 
 
 @settings(max_examples=50, deadline=None)

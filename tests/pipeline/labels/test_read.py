@@ -130,7 +130,8 @@ def test_the_order_of_rows_says_nothing(tmp_path: Path, shop: dict[str, Any]) ->
         pairs = read(config([{"type": "pairs", "path": path}], sources=[shop]))
         found.append((by_id(pairs), pairs.facts["conflicts"]))
     assert found[0] == found[1]
-    assert ("shop:4", "shop:5") not in found[0][0]
+    assert (found[0][0]["shop:4", "shop:5"], found[0][0]["shop:1", "shop:3"]) == (0, 0)
+    assert ("shop:2", "shop:3") not in found[0][0]
 
 
 def test_records_of_the_catalog(tmp_path: Path, shop: dict[str, Any]) -> None:
@@ -295,8 +296,9 @@ def test_given_labels_correct_clusters(tmp_path: Path, shop: dict[str, Any]) -> 
     pairs = {"type": "pairs", "path": write(tmp_path / "p.csv", pair_rows(("1", "2", 0)))}
     found = by_id(read(config([clusters, pairs], sources=[shop])))
     assert found[("shop:1", "shop:2")] == 0
-    kept = [pair for pair, grade in found.items() if grade == 1 and "shop:1" in pair]
-    assert kept == []  # the smaller id left the cluster: the fewest links to cut
+    kept = [pair for pair, grade in found.items() if grade == 1 and "shop:2" in pair]
+    assert kept == []  # the later record left the cluster
+    assert found["shop:1", "shop:4"] == 1
 
 
 def test_clusters_with_given_splits(tmp_path: Path, shop: dict[str, Any]) -> None:
@@ -362,7 +364,8 @@ def test_verdicts_beat_files_and_later_ones_beat_earlier(
     }  # fmt: skip
     assert found.origin.tolist() == ["verdict", "given", "verdict", "given"]
     assert found.facts["origins"] == {"cluster": 0, "given": 2, "verdict": 2}
-    assert found.facts["conflicts"]["direct"]["count"] == 2
+    # Of a pair the latest verdict counts: the earlier one is no contradiction.
+    assert found.facts["conflicts"]["direct"]["count"] == 1
     with pytest.raises(ConfigError, match="no labelled pair is left of 0 rows"):
         read(config([{"type": "verdicts"}], sources=[shop]))
     none = read(config(labels, sources=[shop]))

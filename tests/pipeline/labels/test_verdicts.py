@@ -12,7 +12,10 @@ from hypothesis import given, settings, strategies as st
 from pipeline.candidates.content_groups import ContentGroups
 from pipeline.clustering.clusters import cluster_tables
 from pipeline.clustering.links import Links
+from pipeline.config.labels import VerdictLabels
 from pipeline.config.run import ClusterSettings
+from pipeline.labels.conflicts import resolve_conflicts
+from pipeline.labels.entries import read_entry, tie_pairs
 from pipeline.labels.verdicts import changed_pairs, latest_verdicts, settle_verdicts
 from pipeline.storage.schemas import LABELS
 
@@ -174,16 +177,26 @@ def test_related_bars_the_pair_s_own_link_only() -> None:
     assert {r["status"] for r in rows} == {"review"}
 
 
-def test_contradictions_are_listed_and_different_wins_against_the_oldest_same() -> None:
-    said = labels((0, 1, "same"), (0, 2, "different"), (1, 2, "same"))
-    found = settle_verdicts(said, ids(3))
+@pytest.mark.parametrize(
+    ("said", "lost", "stands", "groups"),
+    [
+        (((0, 1, "same"), (0, 2, "different"), (1, 2, "same")), (0, 1, "same"),
+         (0, 2, "different"), [[0], [1, 2]]),
+        (((0, 2, "different"), (0, 1, "same"), (1, 2, "same")), (0, 2, "different"),
+         (0, 1, "same"), [[0, 1, 2]]),
+    ],
+)  # fmt: skip
+def test_the_oldest_of_contradicting_verdicts_is_not_followed_and_listed(
+    said: tuple[Said, ...], lost: Said, stands: Said, groups: list[list[int]]
+) -> None:
+    found = settle_verdicts(labels(*said), ids(3))
     (only,) = found.facts["contradictory"]
-    assert (found.facts["contradictions"], only["same"]["left"], only["same"]["right"]) == (
-        1, "s:0", "s:1",
-    )  # fmt: skip
-    assert (only["different"]["left"], only["different"]["right"]) == ("s:0", "s:2")
-    rows, _ = clustered([0, 1, 2], links(), said)
-    assert together(rows) == [[0], [1, 2]]
+    assert found.facts["contradictions"] == 1
+    for name, (left, right, label) in (("dropped", lost), ("kept", stands)):
+        told = {"left": f"s:{left}", "right": f"s:{right}", "label": label}
+        assert {key: only[name][key] for key in told} == told
+    rows, _ = clustered([0, 1, 2], links(), labels(*said))
+    assert together(rows) == groups
     assert {r["status"] for r in rows} == {"review"}
 
 
@@ -206,7 +219,7 @@ def test_whose_verdicts_changed() -> None:
 @st.composite
 def nights(draw: st.DrawFn) -> tuple[list[int], list[tuple[int, int, float]], pa.Table]:
     """Records with exact copies, accepted links between their units, and verdicts."""
-    count = draw(st.integers(2, 12))
+    count = draw(st.integers(2, 10))  # one digit: ids ascend with their numbers
     leader = list(range(count))
     for n in range(1, count):
         leader[n] = leader[draw(st.integers(0, n - 1))] if draw(st.booleans()) else n
@@ -232,16 +245,20 @@ def test_clusters_obey_every_verdict(night: Any) -> None:
     ends = list(zip(found.left.tolist(), found.right.tolist(), found.label.tolist(), strict=True))
     ties = nx.Graph()
     ties.add_nodes_from(range(count))
-    for (left, right, label), dropped in zip(ends, found.dropped.tolist(), strict=True):
-        if label == 3:
+    stands = (found.overruled_by < 0).tolist()
+    differ = []
+    for (left, right, label), followed in zip(ends, stands, strict=True):
+        if label == 3 and followed:
             assert home[left] != home[right]
-        if label == 0 and dropped < 0:
+            differ.append((left, right))
+        if label == 0 and followed:
             assert home[left] == home[right]
             ties.add_edge(left, right)
-    # A tie is dropped only where keeping it would join two records called different.
-    differ = [(left, right) for left, right, label in ends if label == 3]
-    for (left, right, _), dropped in zip(ends, found.dropped.tolist(), strict=True):
-        if dropped >= 0:
+    # A verdict is not followed only where it would contradict those that are.
+    for (left, right, label), followed in zip(ends, stands, strict=True):
+        if not followed and label == 3:
+            assert nx.has_path(ties, left, right)
+        if not followed and label == 0:
             more = ties.copy()
             more.add_edge(left, right)
             assert any(nx.has_path(more, a, b) for a, b in differ)
@@ -277,3 +294,19 @@ def test_the_order_of_verdicts_changes_nothing(night: Any, random: Any) -> None:
     assert clustered(leader, links(*accepted), said.take(pa.array(order, pa.int64()))) == (
         clustered(leader, links(*accepted), said)
     )
+
+
+@given(nights())
+@settings(max_examples=100, deadline=None)
+def test_training_reads_from_the_verdicts_what_the_night_follows(night: Any) -> None:
+    leader, _, said = night
+    names = ids(len(leader))
+    found = settle_verdicts(said, names)
+    entry = read_entry(
+        VerdictLabels(type="verdicts"), None, (), verdicts=said, decoder=None, now=START
+    )
+    settled, _ = resolve_conflicts(tie_pairs(entry, names).claims, np.array(names.to_pylist()))
+    for label, same in ((0, True), (3, False)):
+        places, rows = found.places_of(label), np.flatnonzero(settled.same == same)
+        assert settled.left[rows].tolist() == found.left[places].tolist()
+        assert settled.right[rows].tolist() == found.right[places].tolist()

@@ -36,10 +36,15 @@ def changed(summary, told):
         "clusters": cluster_changes(told),
         "events": {},
     }
-    pair = {"left": "s:a", "right": "s:<b>", "said": "by ann, at 2026-01-01 00:00Z"}
+    pair = {
+        "left": "s:a",
+        "right": "s:<b>",
+        "label": "same",
+        "said": "by ann, at 2026-01-01 00:00Z",
+    }
     verdicts = {
         "same": 3, "unsure": 0, "related": 0, "different": 2, "unknown": 1, "contradictions": 1,
-        "contradictory": [{"same": pair, "different": pair}],
+        "contradictory": [{"dropped": pair, "kept": pair}],
     }  # fmt: skip
     return summary | {"changes": changes, "verdicts": verdicts}
 
