@@ -71,8 +71,8 @@ class NegativeSettings(Frozen):
 # --- the encoder -------------------------------------------------------------------------------
 
 Objective = Literal[
-    "contrastive", "online_contrastive", "triplet", "info_nce", "cached_info_nce",
-    "supervised_contrastive", "cosent", "supervised_contrastive+cosent", "cosine",
+    "contrastive", "online_contrastive", "triplet", "info_nce", "supervised_contrastive",
+    "cosent", "supervised_contrastive+cosent", "cosine",
 ]  # fmt: skip
 
 
@@ -118,7 +118,6 @@ class EncoderTraining(Frozen):
     temperature: float = Field(0.07, gt=0, description="Of the softmax losses and CoSENT.")
     epochs: int = Field(5, ge=1, description="At most.")
     batch_size: int = Field(64, ge=2, description="Pairs per step.")
-    mini_batch_size: int = Field(32, ge=1, description="Of cached_info_nce: texts at a time.")
     learning_rate: float = Field(5e-5, gt=0, description="Its greatest value.")
     weight_decay: float = Field(0.01, ge=0, description="Of AdamW.")
     warmup: Share = Field(0.1, description="Share of the steps with a rising learning rate.")

@@ -89,8 +89,6 @@ class PairModule(LightningDataModule):
         """Read the distinct contents of `pairs`."""
         rows, places = pairs.contents()
         size = -(-len(rows) // GROUPS)
-        if self.settings.objective == "cached_info_nce":
-            size = min(size, self.settings.mini_batch_size)
         return Step(
             read_groups(self.reader, rows, size=size),
             StepLabels(

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from pytorch_lightning import LightningModule
-from sentence_transformers.base.losses.gradcache import RandContext
 from sentence_transformers.util import batch_to_device
 from torch import Tensor, nn
 from torch.nn import functional
@@ -21,7 +19,7 @@ from pipeline.arrays import Rows
 from pipeline.config import EncoderTraining
 from pipeline.errors import TrainingError
 from pipeline.training.siamese.datamodule import Step
-from pipeline.training.siamese.objectives import StepLabels, build_objective
+from pipeline.training.siamese.objectives import build_objective
 from pipeline.training.siamese.pairs import PreparedData
 from pipeline.training.siamese.readers import Reader, ReaderGroups, group_by_size
 from pipeline.training.siamese.validation import measure_validation, monitored_metric
@@ -44,15 +42,6 @@ class EpochMetrics:
         others = (entity[:, None] != entity[None, :]).sum(dim=1).float().mean()
         self.steps, self.loss = self.steps + 1, self.loss + loss
         self.contents, self.negatives = self.contents + len(entity), self.negatives + float(others)
-
-
-@dataclass
-class _GradientCache:
-    """What a step with gradient caching keeps between its two passes."""
-
-    groups: list[dict[str, Any]] = field(default_factory=list)
-    chance: list[RandContext] = field(default_factory=list)
-    gradients: Tensor | None = None
 
 
 def learning_rate_share(progress: float, *, warmup: float) -> float:
@@ -92,7 +81,6 @@ class Siamese(LightningModule):
         self.monitor = monitored_metric(prepared.valid, settings.objective)
         self.tally = EpochMetrics()
         self.valid: dict[str, float] = {}
-        self._pending: _GradientCache | None = None
         self._chance: dict[str, Any] | None = None
 
     # --- a step
@@ -128,10 +116,9 @@ class Siamese(LightningModule):
         Raises:
             TrainingError: it is not a number.
         """
-        if self.settings.objective == "cached_info_nce":
-            loss = self._cached_loss(batch)
-        else:
-            loss = self._loss(self._vectors(batch.groups), batch.labels)
+        vectors = self._vectors(batch.groups)
+        with torch.autocast(self.device.type, enabled=False):  # in float32: small differences count
+            loss = self.objective(vectors, batch.labels)
         value = float(loss)
         if not math.isfinite(value):
             raise TrainingError(
@@ -158,49 +145,6 @@ class Siamese(LightningModule):
         vectors = self.encoder(dict(features))["sentence_embedding"]
         return functional.normalize(vectors.float(), dim=1)
 
-    def _loss(self, vectors: Tensor, labels: StepLabels) -> Tensor:
-        with torch.autocast(self.device.type, enabled=False):  # in float32: small differences count
-            return self.objective(vectors, labels)
-
-    # --- gradient caching
-
-    def _cached_loss(self, batch: Step) -> Tensor:
-        """Embed without a graph, keep the gradients of the vectors; `backward` embeds again.
-
-        Memory is that of one group, whatever the batch. Gao et al., Scaling deep contrastive
-        learning batch size under memory limited setup, 2021.
-        """
-        cached, parts = _GradientCache(), []
-        with torch.no_grad():
-            for features in batch.groups.features:
-                cached.groups.append(features)
-                cached.chance.append(RandContext(*_tensors(features)))
-                parts.append(self._forward(features))
-        leaf = torch.cat(parts).requires_grad_()
-        places = torch.from_numpy(batch.groups.places).to(self.device)
-        loss = self._loss(leaf[places], batch.labels)
-        cached.gradients = torch.autograd.grad(loss, leaf)[0]
-        self._pending = cached
-        return loss.detach()
-
-    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Propagate the loss, or the gradients kept by the cached step."""
-        cached, self._pending = self._pending, None
-        if cached is None:
-            loss.backward(*args, **kwargs)  # type: ignore[no-untyped-call]
-            return
-        assert cached.gradients is not None
-        start = 0
-        for features, chance in zip(cached.groups, cached.chance, strict=True):
-            with chance, self._precision():
-                vectors = self._forward(features)
-            part = cached.gradients[start : start + len(vectors)]
-            vectors.backward(part)  # type: ignore[no-untyped-call]
-            start += len(vectors)
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        return self.trainer.precision_plugin.train_step_context()
-
     # --- without gradients
 
     def embed(self, rows: Rows) -> NDArray[np.float32]:
@@ -208,7 +152,7 @@ class Siamese(LightningModule):
         training = self.encoder.training
         self.encoder.eval()
         groups = group_by_size(rows, self.reader.lengths, size=_EMBEDDED)
-        with torch.inference_mode(), self._precision():
+        with torch.inference_mode(), self.trainer.precision_plugin.train_step_context():
             parts = [self._embedded(rows[group]) for group in groups]
         self.encoder.train(training)
         return np.concatenate(parts)[np.argsort(np.concatenate(groups), kind="stable")]
@@ -249,7 +193,3 @@ class Siamese(LightningModule):
         """Take it up again."""
         self._chance = checkpoint["chance"]
         self.tally = EpochMetrics(**checkpoint["tally"])
-
-
-def _tensors(features: dict[str, Any]) -> list[Tensor]:
-    return [x for x in features.values() if isinstance(x, Tensor)]

@@ -56,7 +56,7 @@ def build_objective(name: Objective, *, margin: float, temperature: float) -> Lo
             return _online_contrastive(margin)
         case "triplet":
             return _triplet(margin)
-        case "info_nce" | "cached_info_nce":
+        case "info_nce":
             return lambda vectors, labels: pair_info_nce(vectors, labels, temperature=temperature)
         case "supervised_contrastive":
             return lambda vectors, labels: supervised_contrastive(
@@ -78,7 +78,7 @@ def build_objective(name: Objective, *, margin: float, temperature: float) -> Lo
 
 def needs_duplicates(name: Objective) -> bool:
     """Tell whether a loss learns from the duplicates of a step, with all else as negatives."""
-    return name in ("triplet", "info_nce", "cached_info_nce", "supervised_contrastive")
+    return name in ("triplet", "info_nce", "supervised_contrastive")
 
 
 def info_nce(scores: Tensor, positive: Tensor, known: Tensor) -> Tensor:
