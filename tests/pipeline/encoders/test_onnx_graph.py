@@ -83,10 +83,14 @@ def test_float32_agrees_with_torch_to_rounding(vectors: dict[str, np.ndarray]) -
 
 def test_eight_bits_keep_the_cosines_of_pairs(vectors: dict[str, np.ndarray]) -> None:
     near = np.einsum("nd,nd->n", vectors["int8"], vectors["torch"])
-    assert near.min() > 0.9
+    assert near.min() > 0.8  # of the scanned page; of photographs
+    assert np.median(near) > 0.95
     whole, small = (vectors[name] @ vectors[name].T for name in ("torch", "int8"))
-    np.testing.assert_allclose(small, whole, atol=0.06)
-    assert (small[whole > 0.9] > 0.9).all()
+    np.testing.assert_allclose(small, whole, atol=0.12)
+    # No pair changes sides: all are far above the cosine of acceptance, 0.70, or below that of
+    # review, 0.30.
+    assert (small[whole > 0.7] > 0.8).all()
+    assert (small[whole < 0.3] < 0.3).all()
 
 
 def test_fingerprints_differ_where_vectors_do(opened: Callable[[Any], Any]) -> None:
