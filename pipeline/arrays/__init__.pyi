@@ -40,6 +40,7 @@ from .kernel import (
 from .lookup import (
     as_strings as as_strings,
     factorize as factorize,
+    factorize_strings as factorize_strings,
     positions_in as positions_in,
     positions_in_sorted as positions_in_sorted,
     sorted_unique as sorted_unique,

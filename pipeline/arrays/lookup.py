@@ -35,6 +35,13 @@ def factorize(values: Places) -> tuple[Places, Places]:
     return np.flatnonzero(there), (np.cumsum(there) - 1)[values]
 
 
+def factorize_strings(column: pa.ChunkedArray) -> tuple[pa.Array, Places]:
+    """The distinct strings but null, ascending, and the place of each among them, -1 of null."""
+    distinct = as_strings(pc.drop_null(pc.unique(column)))
+    distinct = distinct.take(pc.sort_indices(distinct))
+    return distinct, positions_in(column, distinct)
+
+
 def positions_in_sorted(values: npt.NDArray[Any], among: npt.NDArray[Any]) -> Places:
     """(n,) place of each value in the ascending `among`, -1 where it is not there."""
     if not len(among):

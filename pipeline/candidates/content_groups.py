@@ -13,7 +13,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays import Positions, as_array, factorize, positions_in
+from pipeline.arrays import (
+    Positions,
+    factorize,
+    factorize_strings,
+    positions_in_sorted,
+)
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,8 @@ def make_groups(
     )
     poor = pc.less(pc.fill_null(unit["image_detail"], 0.0), min_detail)
     images = pc.if_else(poor, pa.scalar(None, pa.string()), unit["image_hash"])
-    text_hashes, text = _factorize(unit["text_hash"])
-    image_hashes, image = _factorize(images)
+    text_hashes, text = factorize_strings(unit["text_hash"])
+    image_hashes, image = factorize_strings(images)
     short = pc.less(pc.fill_null(unit["text_tokens"], 0), min_tokens)
     pictured = pc.is_valid(unit["image_hash"]).to_numpy().astype(bool)
     small = short.to_numpy().astype(bool)
@@ -87,10 +92,4 @@ def restrict(units: ContentGroups, chosen: Positions) -> tuple[ContentGroups, Po
 def _renumber(content: Positions) -> tuple[Positions, Positions]:
     """(k,) places in the list of those that occur, -1 kept, and that list."""
     used = np.unique(content[content >= 0])
-    return np.where(content >= 0, np.searchsorted(used, content), -1), used
-
-
-def _factorize(hashes: pa.ChunkedArray) -> tuple[pa.Array, Positions]:
-    distinct = pc.drop_null(pc.unique(hashes))
-    distinct = distinct.take(pc.sort_indices(distinct))
-    return as_array(distinct), positions_in(hashes, as_array(distinct))
+    return positions_in_sorted(content, used), used

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays import Ints, as_strings, positions_in
+from pipeline.arrays import Ints, as_strings, factorize_strings, positions_in
 from pipeline.ingestion import content_hash
 
 NIGHT = pa.schema(
@@ -43,7 +43,7 @@ def stable_ids(before: pa.Table, records: pa.Array, group: Ints, *, retired: pa.
         (n,) cluster id of each record. It depends on which records are together, and on nothing
         else: not on the numbers of the groups nor on the order of `before`.
     """
-    names, old = _codes(before["cluster_id"])
+    names, old = factorize_strings(before["cluster_id"])
     first = np.unique(group, return_index=True)[1]
     heir = np.full(len(first), -1)
     left, right = _match(before, old, records, group, first)
@@ -53,13 +53,6 @@ def stable_ids(before: pa.Table, records: pa.Array, group: Ints, *, retired: pa.
     new = new_ids(records.take(pa.array(first[fresh])), taken=pa.concat_arrays([names, retired]))
     heir[fresh] = len(names) + np.arange(len(fresh))
     return pa.concat_arrays([names, new]).take(pa.array(heir[group]))
-
-
-def _codes(column: pa.ChunkedArray) -> tuple[pa.Array, Ints]:
-    """The distinct values, ascending, and each row's place among them."""
-    names = as_strings(pc.unique(column))
-    names = names.take(pc.sort_indices(names))
-    return names, positions_in(column, names)
 
 
 def _match(

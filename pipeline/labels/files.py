@@ -130,8 +130,14 @@ def _read_csv(path: str) -> pa.Table:
     return pa.csv.read_csv(path, parse_options=quoted, convert_options=types)
 
 
-def _read_jsonl(path: str, columns: Sequence[str]) -> pa.Table:
-    rows: list[dict[str, Any]] = []
+def read_json_lines(path: str | Path) -> list[dict[str, Any]]:
+    """Read the objects of a JSON Lines file; blank lines are left out.
+
+    Raises:
+        ConfigError: a line is no JSON object.
+        OSError: the file cannot be read.
+    """
+    rows = []
     with open(path, "rb") as file:
         for number, line in enumerate(file, start=1):
             if line.isspace():
@@ -143,9 +149,13 @@ def _read_jsonl(path: str, columns: Sequence[str]) -> pa.Table:
             if not isinstance(item, dict):
                 raise ConfigError(f"labels: {path} line {number} is no JSON object")
             rows.append(item)
-    present = list(dict.fromkeys(name for row in rows for name in row))
+    return rows
+
+
+def _read_jsonl(path: str, columns: Sequence[str]) -> pa.Table:
+    rows = read_json_lines(path)
     if rows:
-        _need(path, columns, present)
+        _need(path, columns, list(dict.fromkeys(name for row in rows for name in row)))
     return pa.table(
         {
             name: pa.array([json_text(row.get(name)) for row in rows], pa.string())

@@ -11,13 +11,13 @@ from typing import Any, assert_never
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import pyarrow as pa
 import pyarrow.parquet
 
 from pipeline.config import Format
 from pipeline.errors import PipelineError
-from pipeline.storage import WHEN, unescape
+from pipeline.labels.files import read_json_lines
+from pipeline.storage import LABELS, unescape
 
 SUGGESTED = pa.schema(
     [
@@ -32,17 +32,6 @@ SUGGESTED = pa.schema(
         pa.field("right_image", pa.string()),
         pa.field("weight", pa.float64(), nullable=False),  # unlabelled pairs the row stands for
         pa.field("label", pa.string()),  # same / different / related / unsure, to be filled in
-        pa.field("note", pa.string()),
-    ]
-)
-FILLED = pa.schema(
-    [
-        pa.field("left_id", pa.string(), nullable=False),
-        pa.field("right_id", pa.string(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),
-        pa.field("by", pa.string(), nullable=False),
-        pa.field("at", WHEN, nullable=False),
-        pa.field("origin", pa.string(), nullable=False),  # import / review / audit
         pa.field("note", pa.string()),
     ]
 )
@@ -101,7 +90,7 @@ def read_filled(
             "origin": _origin(_text(row.get("why"))),
             "note": _text(row.get("note")) or None,
         }
-    table = pa.Table.from_pylist([labels[key] for key in sorted(labels)], schema=FILLED)
+    table = pa.Table.from_pylist([labels[key] for key in sorted(labels)], schema=LABELS)
     return table.replace_schema_metadata({"blank": str(blank)})
 
 
@@ -122,8 +111,7 @@ def round_probability(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.floa
 def _rows(path: str | Path, format: Format) -> Iterator[tuple[int, Mapping[str, Any]]]:  # noqa: A002
     """Yield (row number from 1, row) of a file that has the columns a label needs."""
     try:
-        content = Path(path).read_bytes()
-        rows = _parse(content, format)
+        rows = _parse(Path(path), format)
     except (OSError, ValueError, csv.Error) as error:
         raise PipelineError(f"cannot read {path} as {format}: {error}") from error
     for number, row in enumerate(rows, start=1):
@@ -132,18 +120,14 @@ def _rows(path: str | Path, format: Format) -> Iterator[tuple[int, Mapping[str, 
         yield number, row
 
 
-def _parse(content: bytes, format: Format) -> list[dict[str, Any]]:  # noqa: A002
+def _parse(path: Path, format: Format) -> list[dict[str, Any]]:  # noqa: A002
     match format:
         case "csv":
-            return _csv_rows(content.decode("utf-8-sig"))
+            return _csv_rows(path.read_bytes().decode("utf-8-sig"))
         case "jsonl":
-            rows = [orjson.loads(line) for line in content.splitlines() if line.strip()]
-            if not all(isinstance(row, dict) for row in rows):
-                raise ValueError("every line must hold one JSON object")
-            return rows
+            return read_json_lines(path)
         case "parquet":
-            table = pa.parquet.read_table(pa.BufferReader(content))
-            return list(table.to_pylist())
+            return list(pa.parquet.read_table(path).to_pylist())
     assert_never(format)
 
 

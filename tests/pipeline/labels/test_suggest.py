@@ -11,9 +11,10 @@ from scipy.stats import binomtest
 
 from pipeline.errors import PipelineError
 from pipeline.labels.precision import is_enough
-from pipeline.labels.sheet import FILLED, SUGGESTED, blank_rows, read_filled
+from pipeline.labels.sheet import SUGGESTED, blank_rows, read_filled
 from pipeline.labels.suggest import even_shares, suggest_pairs
 from pipeline.outputs.exporters import open_exporter
+from pipeline.storage.schemas import LABELS
 
 ACCEPT, REVIEW = 0.9, 0.5
 
@@ -159,7 +160,7 @@ def test_a_suggestion_survives_the_trip_through_a_file(tmp_path, kind):
     path = str(tmp_path / f"labels.{kind}")
     open_exporter(kind).write(iter(table.to_batches()), table.schema, path)
     filled = read_filled(path, kind, by="ann")
-    assert filled.schema.equals(FILLED)
+    assert filled.schema.equals(LABELS)
     assert blank_rows(filled) == 3
     assert sorted(filled["label"].to_pylist()) == sorted(
         ["same", "different", "related", "unsure", "same", "different", "same"]
@@ -215,7 +216,7 @@ def test_a_file_that_is_none_is_named(tmp_path):
     for kind in ("csv", "jsonl", "parquet"):
         with pytest.raises(PipelineError, match="cannot read"):
             read_filled(tmp_path / "absent", kind)
-    with pytest.raises(PipelineError, match="cannot read"):
+    with pytest.raises(PipelineError, match="line 1 is no JSON"):
         read_filled(written(tmp_path, "no json"), "jsonl")
 
 
