@@ -259,8 +259,9 @@ class Tables:
     def _last(self, table: str) -> int:
         """The number of the last commit in the log of a table; -1 where there is none."""
         names = (self.root / table / "_delta_log").names()
-        return max((int(n[:20]) for n in names if n.endswith(".json") and n[:20].isdigit()),
-                   default=-1)  # fmt: skip
+        return max(
+            (int(n[:20]) for n in names if n.endswith(".json") and n[:20].isdigit()), default=-1
+        )
 
     def _files(self, table: str, delta: DeltaTable) -> list[Place]:
         names = sorted(delta.file_uris())

@@ -32,8 +32,9 @@ class DecisionCounts:
         kinds, kind = decision.dictionary.to_pylist(), decision.indices.to_numpy()
         counts = np.bincount(kind, minlength=len(kinds)).tolist()
         self.decisions.update(dict(zip(kinds, counts, strict=True)))
-        accepted, distinct = (np.array([k == word for k in kinds], bool)[kind]
-                              for word in (DUPLICATE, DISTINCT))  # fmt: skip
+        accepted, distinct = (
+            np.array([k == word for k in kinds], bool)[kind] for word in (DUPLICATE, DISTINCT)
+        )
         contradicts = rows["contradicts"].to_numpy(zero_copy_only=False).astype(bool)
         self.links.append(
             (

@@ -38,9 +38,10 @@ def source_gates(
     watched = set(complete) | (set(before) - set(rows))
     lost = [(n, was, max(was - rows.get(n, 0), 0)) for n, was in before.items() if n in watched]
     name, was, gone = max(
-        lost, key=lambda one: (one[2] > settings.few, one[2] / max(one[1], 1), one[0]),
+        lost,
+        key=lambda one: (one[2] > settings.few, one[2] / max(one[1], 1), one[0]),
         default=("no source", 0, 0),
-    )  # fmt: skip
+    )
     absent = "" if name in rows or not gone else "; it is not among tonight's sources"
     yield Gate(
         "rows missing against last night",

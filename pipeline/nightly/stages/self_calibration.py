@@ -270,8 +270,9 @@ def _kinds(
     chosen = np.argsort(-first.ravel(), kind="stable")[:most]
     row, rank = np.divmod(chosen[first.ravel()[chosen] > -2.0], near.shape[1])
     one, other = sample[row], near[row, rank]
-    pair, again = np.unique(np.stack([np.minimum(one, other), np.maximum(one, other)]), axis=1,
-                            return_inverse=True)  # fmt: skip
+    pair, again = np.unique(
+        np.stack([np.minimum(one, other), np.maximum(one, other)]), axis=1, return_inverse=True
+    )
     out[row, rank] = look(context, hashes, (pair[0], pair[1]))[again.ravel()]
     return out
 
