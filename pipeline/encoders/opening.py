@@ -20,9 +20,7 @@ from pipeline.config import (
     ToyText,
     user_cache,
 )
-from pipeline.encoders.base import Encoded, Encoder, ImageRef
-
-__all__ = ["Encoded", "Encoder", "ImageRef", "open_encoder"]
+from pipeline.encoders.base import Encoder
 
 
 def open_encoder(

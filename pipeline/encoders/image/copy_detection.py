@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from pipeline.config import CopyDetection, ImageSettings
 from pipeline.encoders.fingerprint import fingerprint_of, require_digest
 from pipeline.encoders.image.base import PictureEncoder
-from pipeline.encoders.image.copy_weights import FACTS, WEIGHTS, CopyWeights, read_copy_folder
+from pipeline.encoders.image.copy_weights import FACTS, WEIGHTS, read_copy_folder
 from pipeline.encoders.image.loader import PREPARED
 from pipeline.errors import EncoderError
 from pipeline.storage import file_digest
@@ -33,14 +32,24 @@ def open_copy_detection(
         EncoderError: a file is missing or damaged, the shipped weights are not those that were
             measured, or a package is missing.
     """
+    from pipeline.encoders.image.exported import open_session
+    from pipeline.encoders.image.onnx_graph import graph
+
     folder = Path(config.path) if config.path else shipped_folder()
     if not config.path:
         require_digest(folder / WEIGHTS, expected=SHA256, reinstall="gemel")
     kept = read_copy_folder(folder)
     size = config.image_size or kept.image_size
     int8 = config.backend == "int8"
+    made = graph(
+        kept.layers,
+        image_size=size,
+        gem_power=kept.gem_power,
+        bounds=kept.bounds if int8 else None,
+        projection=(kept.weight, kept.bias),
+    )
     return PictureEncoder(
-        network=_in_onnxruntime(kept, size, int8=int8),
+        network=open_session(made, name="copy detection"),
         image_size=size,
         name=f"{folder.name}{'-int8' if int8 else ''}",
         fingerprint=fingerprint_of(
@@ -57,17 +66,3 @@ def open_copy_detection(
         threads=threads,
         prepare_thread=int,
     )
-
-
-def _in_onnxruntime(kept: CopyWeights, size: int, *, int8: bool) -> Any:
-    from pipeline.encoders.image.exported import open_session
-    from pipeline.encoders.image.onnx_graph import graph
-
-    made = graph(
-        kept.layers,
-        image_size=size,
-        gem_power=kept.gem_power,
-        bounds=kept.bounds if int8 else None,
-        projection=(kept.weight, kept.bias),
-    )
-    return open_session(made, name="copy detection")

