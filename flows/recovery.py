@@ -1,4 +1,4 @@
-"""A night whose process is gone: the server is told to notice, and people are told."""
+"""Recovery of runs whose process is gone: the server is told to notice, and people are told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which catalog and which run a command means; what it chose by itself goes to stderr."""
+"""Catalog and run that a command means; what it chose by itself goes to stderr."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `gemel doctor` looks at."""
+"""Checks of `gemel doctor`, each with what was found."""
 
 from __future__ import annotations
 

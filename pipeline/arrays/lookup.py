@@ -1,4 +1,4 @@
-"""Where values are among others: what joins tables and arrays without a loop."""
+"""Positions of values among others: joins of tables and arrays without a loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Units: the distinct full contents of a run, and the pairs of units that contents propose.
+"""Content groups: the distinct full contents of a run, and the pairs that contents propose.
 
 Records with equal text and equal picture are one unit, its smallest record id the leader. Only
 leaders are embedded, searched and judged; the others rejoin their leader as a star.

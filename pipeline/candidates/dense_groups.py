@@ -1,4 +1,4 @@
-"""Crowds: contents with so many near copies that listing every pair would be quadratic."""
+"""Dense groups: contents with so many near copies that listing every pair would be quadratic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a commit to a table says of the files it leaves, so that a damaged log is noticed.
+"""Seals of commits: what files a commit leaves, so that a damaged log is noticed.
 
 Delta's log has no checksums: a commit file that was emptied or cut at the end of a line reads as
 one that changed less.

@@ -1,4 +1,4 @@
-"""What of a catalog is intact: every file compared with what was written; changes nothing."""
+"""Health of a catalog: every file compared with what was written; changes nothing."""
 
 from __future__ import annotations
 

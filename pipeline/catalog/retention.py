@@ -1,4 +1,4 @@
-"""What is kept of earlier runs, and the removal of what no kept run needs.
+"""Retention: which runs are kept, and the removal of what no kept run needs.
 
 Kept are the newest published runs, the runs of the last days, and, whatever the settings say, the
 run that readers see, the one it was computed from, and every held one. The rows of the others stay

@@ -1,4 +1,4 @@
-"""What a person decides about runs: release or discard a held one, roll back, roll forward.
+"""Decisions about runs: release or discard a held one, roll back, roll forward.
 
 Each is one commit to `runs`; its caller holds the write lock.
 """

@@ -1,4 +1,4 @@
-"""The clusters table and the cut links, out of a grouping of what verdicts made of the units."""
+"""The clusters table and the cut links, from a grouping of records and their verdicts."""
 
 from __future__ import annotations
 

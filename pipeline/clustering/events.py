@@ -1,4 +1,4 @@
-"""What changed from one night to the next: cluster events, their replay, and counts of them.
+"""Cluster events: what changed between two runs, its replay, and counts of it.
 
 An event tells of one cluster: which records it gained and lost, which of last night's clusters the
 records it has came from, and which of tonight's the records it had went to. A record alone is a

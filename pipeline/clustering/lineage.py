@@ -1,4 +1,4 @@
-"""Tonight's clusters under last night's ids.
+"""Lineage: the clusters of this run under the ids of the previous one.
 
 The rule: clusters of last night and of tonight are matched by the number of records they share, the
 largest overlap first; of equal ones the pair goes first in which tonight's cluster has the

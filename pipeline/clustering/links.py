@@ -1,4 +1,4 @@
-"""Links between units, as the judge left them."""
+"""Links between content groups, as the judge left them."""
 
 from __future__ import annotations
 

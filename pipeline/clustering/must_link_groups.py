@@ -1,4 +1,4 @@
-"""Entities: nodes that persons called the same, seen as one; their links, and what was cut."""
+"""Must-link groups: nodes that persons called the same, seen as one; their links, what was cut."""
 
 from __future__ import annotations
 

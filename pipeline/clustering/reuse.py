@@ -1,4 +1,4 @@
-"""Clustering only what changed: the part of a night that can differ from the night before.
+"""Reuse of clusters: only the part of a run that can differ from the previous one is made anew.
 
 Clusters depend on nothing outside their connected component over links and verdicts. So a component
 in which nothing changed, and which has lost nothing, has last night's rows.

@@ -1,4 +1,4 @@
-"""Which clusters a person should look at before anything is removed."""
+"""Clusters in review: those a person should look at before anything is removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all settings are: frozen models, read from a YAML file with errors that name the fix."""
+"""Base of all settings: frozen models, read from a YAML file with errors that name the fix."""
 
 from __future__ import annotations
 

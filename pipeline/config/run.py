@@ -1,4 +1,4 @@
-"""Frozen pydantic settings, and `load_config`, whose errors name field, value and fix."""
+"""Settings of one run, and `load_config`, whose errors name field, value and fix."""
 
 from __future__ import annotations
 

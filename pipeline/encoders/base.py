@@ -1,4 +1,4 @@
-"""What every encoder promises, and the small values that pass through it."""
+"""The contract of an encoder, and the small values that pass through it."""
 
 from __future__ import annotations
 

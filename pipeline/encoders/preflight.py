@@ -1,4 +1,4 @@
-"""What can be told about an encoder without loading it."""
+"""Checks of an encoder without loading it."""
 
 from __future__ import annotations
 

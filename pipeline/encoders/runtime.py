@@ -1,4 +1,4 @@
-"""How networks run here: many single-threaded forward passes side by side.
+"""Runtime of networks: many single-threaded forward passes side by side.
 
 A matrix product may be split differently for another number of threads, which changes the last
 bits. One thread per pass and passes of a fixed shape make a vector independent of both settings,

@@ -1,4 +1,4 @@
-"""How far tonight's scores have moved from those the model was trained and calibrated on."""
+"""Drift: how far a run's scores moved from those the model was trained and calibrated on."""
 
 from __future__ import annotations
 

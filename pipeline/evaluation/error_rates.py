@@ -1,4 +1,4 @@
-"""Whom failures fall on: false match and false non-match rates, overall and by slice."""
+"""Error rates: false match and false non-match, overall and by slice."""
 
 from __future__ import annotations
 

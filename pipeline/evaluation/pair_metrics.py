@@ -1,4 +1,4 @@
-"""How right a run or a model is on labelled pairs, with intervals; two models side by side."""
+"""Pair metrics: how right a run or a model is on labelled pairs, or two models side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What scores are worth on labelled pairs, for many weightings of the pairs at once."""
+"""Ranking metrics of scores on labelled pairs, for many weightings of the pairs at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well probabilities are calibrated: Brier score, log loss, reliability by bins."""
+"""Reliability of probabilities: Brier score, log loss, reliability by bins."""
 
 from __future__ import annotations
 

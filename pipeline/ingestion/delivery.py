@@ -1,4 +1,4 @@
-"""What the sources deliver tonight, a bounded portion at a time, each with a digest of its own."""
+"""Delivery: the rows of all sources, a bounded portion at a time, each with its digest."""
 
 from __future__ import annotations
 

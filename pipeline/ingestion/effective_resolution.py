@@ -1,4 +1,4 @@
-"""How large a picture is in truth: an enlarged copy has more pixels, but no more detail.
+"""Effective resolution of a picture: an enlarged copy has more pixels, but no more detail.
 
 Photographs have a power that falls about as one over the squared frequency (Field 1987), so that
 each octave of detail counts alike once the spectrum is weighted with the frequency squared, that

@@ -1,4 +1,4 @@
-"""What tells a picture without reading it: its place, size and time; or its bytes, out of a row."""
+"""Stamps: place, size and time of a picture, or its bytes in a row; known without decoding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures that last night's run decoded already, found by their stamps."""
+"""Cache of pictures that the previous run decoded, found by their stamps."""
 
 from __future__ import annotations
 

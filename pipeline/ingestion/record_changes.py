@@ -1,4 +1,4 @@
-"""Tonight's records told from the last night's: new, changed, unchanged, deleted, carried over.
+"""Record changes since the previous run: new, changed, unchanged, deleted, carried over.
 
 A source declared complete deletes by absence, where its files were read to their end. An
 append-only source deletes nothing: what it does not deliver again stays as it was.

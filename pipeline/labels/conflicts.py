@@ -1,4 +1,4 @@
-"""What label rows claim about pairs, and how claims that contradict each other are settled."""
+"""Label conflicts: what label rows claim of pairs, and how contradictions are settled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sample of labelled pairs says about all of them, and whether more labels would help."""
+"""Precision of all pairs from a labelled sample, and whether more labels would help."""
 
 from __future__ import annotations
 

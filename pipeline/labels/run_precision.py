@@ -1,4 +1,4 @@
-"""What a catalog's labels say of the precision of a run, and how many more would say enough."""
+"""Precision of a run from the catalog's labels, and how many more would say enough."""
 
 from __future__ import annotations
 

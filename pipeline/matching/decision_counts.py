@@ -1,4 +1,4 @@
-"""What is told of judged pairs, and what clustering needs of them, counted a batch at a time."""
+"""Counts of judged pairs: what is told of them and what clustering needs, batch by batch."""
 
 from __future__ import annotations
 

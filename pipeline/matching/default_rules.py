@@ -1,4 +1,4 @@
-"""What a run without labels decides with: one stated default judge per shipped encoder.
+"""Default rules: one stated judge per shipped encoder, for runs without labels.
 
 The weights are logistic regressions fitted by `tests/bench/fit_default_judge.py` on open labelled
 sets; tests/bench/README.md has the figures. They belong to these encoders only, and every

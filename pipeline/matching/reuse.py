@@ -1,4 +1,4 @@
-"""What of last night still stands: records, contents, near pairs and judged pairs.
+"""Reuse: records, contents, near pairs and judged pairs of the previous run that still hold.
 
 Everything here is exact: what stands is what a complete computation over tonight's records would
 find again, because the two records, the settings and the model that it came from are the same.

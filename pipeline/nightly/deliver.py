@@ -1,4 +1,4 @@
-"""What a published run leaves for others: its report, its exports, and the room of older runs."""
+"""Delivery of a published run: its report, its exports, and the removal of older runs' files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person does with runs: release, discard, roll back, prune. SHELL.
+"""Operation of runs by a person: release, discard, roll back, prune. SHELL.
 
 Each holds the write lock: none comes between a night's tables and their publication.
 """

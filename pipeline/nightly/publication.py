@@ -1,4 +1,4 @@
-"""What became of a run: its summary, its gates, its publication, its report and exports."""
+"""Publication of a run: its summary, its gates, its row, its report and exports."""
 
 from __future__ import annotations
 

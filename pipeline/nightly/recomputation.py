@@ -1,4 +1,4 @@
-"""What a change of the configuration makes a night compute again, told before it starts."""
+"""Recomputation notice: what a changed setting makes a run compute again, told beforehand."""
 
 from __future__ import annotations
 

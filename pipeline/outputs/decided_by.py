@@ -1,4 +1,4 @@
-"""Who and what decided in a run, in the words the report and the terminal share."""
+"""Deciders of a run: who and what decided, in the words of report and terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run's summary says, in the words the report and the terminal share."""
+"""Facts of a run's summary, in the words the report and the terminal share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How every report becomes HTML: one Jinja environment, whatever a template prints made visible."""
+"""Templates: one Jinja environment for every report, which makes all it prints visible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a fine-tune and an evaluation print."""
+"""Terminal lines of fine-tunes, evaluations and models."""
 
 from __future__ import annotations
 

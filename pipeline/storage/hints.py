@@ -1,4 +1,4 @@
-"""What to do about an error of a storage client, told by its class and words alone.
+"""Hints about errors of a storage client, by their class and words alone.
 
 The clients (s3fs, gcsfs, …) are optional packages with exceptions of their own, so nothing of
 theirs is imported here.

@@ -1,4 +1,4 @@
-"""The second half of a fine-tune: calibrate, evaluate once, compare, register, gate, promote."""
+"""Fine-tune from labels to a registered model: train, calibrate, evaluate, compare, gate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a long search may keep of itself, so that one that was stopped goes on."""
+"""Checkpoints of a long search, so that one that was stopped goes on."""
 
 from __future__ import annotations
 

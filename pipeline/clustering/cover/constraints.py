@@ -1,4 +1,4 @@
-"""Verdicts over units and links: what clustering must keep together and apart.
+"""Constraints from verdicts: what clustering must keep together and apart.
 
 A *same* is a must-link: records that persons tied together are one entity, which is clustered as
 one. A *different* is a cannot-link between two entities; it holds for the exact copies of either

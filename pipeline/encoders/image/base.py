@@ -1,4 +1,4 @@
-"""What all image encoders share: load, run passes of a fixed shape, normalise."""
+"""Base of the image encoders: load, run passes of a fixed shape, normalise."""
 
 from __future__ import annotations
 

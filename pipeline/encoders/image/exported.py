@@ -1,4 +1,4 @@
-"""What TorchScript and ONNX files have in common: tried on one batch, named after the file."""
+"""Exported networks, TorchScript or ONNX: tried on one batch, named after the file."""
 
 from __future__ import annotations
 

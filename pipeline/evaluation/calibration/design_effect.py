@@ -1,4 +1,4 @@
-"""How many independent pairs some labelled pairs are worth, when those of one entity fail together.
+"""Design effect: how many independent pairs are labelled ones worth that fail together.
 
 A share's variance is that of independent pairs times the design effect (Kish, 1965),
 1 + ρ (K / n − 1): K is the number of ordered couples of pairs that share an entity, each pair with

@@ -1,4 +1,4 @@
-"""What a learned judge sees of a pair's attributes: equal or not, how far apart, words in common.
+"""Features of a pair's attributes: equal or not, how far apart, words in common.
 
 An attribute is no part of the text. What it holds is found out pair by pair: where both values are
 numbers their difference counts, where both are times the days between them, and always whether they

@@ -1,4 +1,4 @@
-"""What a learned judge sees of a pair beside the vectors: the words, codes, numbers and spellings.
+"""Features of a pair's texts beside the vectors: words, codes, numbers and spellings.
 
 Every feature of a pair depends on its two records and on the model alone: word weights are learned
 once, from the training corpus, and frozen, so that a pair's score does not move because another

@@ -1,4 +1,4 @@
-"""Which words are one word and a typo, or a word and its abbreviation, for many pairs at once."""
+"""Typos and abbreviations: which words are one word, for many pairs at once."""
 
 from __future__ import annotations
 

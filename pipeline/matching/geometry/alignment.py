@@ -1,4 +1,4 @@
-"""Where one picture lies in another, and whether both are one picture.
+"""Alignment of two pictures: where one lies in the other, and whether both are one picture.
 
 A second look at two pictures that the embedding finds alike but not surely. Keypoints say where the
 one would lie in the other; laid upon each other, the pixels say whether they are one photograph or

@@ -1,4 +1,4 @@
-"""What was done to a picture, in words and as a picture for the report."""
+"""Description of an edit: what was done to a picture, in words and as a picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gates that look at sources, removals and clusters, tonight and against last night."""
+"""Gates on sources, removals and clusters, of this run and against the previous one."""
 
 from __future__ import annotations
 

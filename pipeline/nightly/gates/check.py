@@ -1,4 +1,4 @@
-"""The gates of a run: read what each needs, tonight's and last night's, and check it. SHELL."""
+"""Check of the gates: what each needs is read, of this run and the previous one. SHELL."""
 
 from __future__ import annotations
 

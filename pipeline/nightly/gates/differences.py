@@ -1,4 +1,4 @@
-"""What differs between tonight's clusters and last night's, as far as the gates ask."""
+"""Differences between the clusters of two runs, as far as the gates ask."""
 
 from __future__ import annotations
 

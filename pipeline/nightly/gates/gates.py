@@ -1,4 +1,4 @@
-"""What must hold before a run is published. A figure that cannot be computed fails its gate."""
+"""Gates: what must hold before a run is published. A figure that is unknown fails its gate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run did on the labels its configuration names."""
+"""Scorecard: how a run did on the labels its configuration names."""
 
 from __future__ import annotations
 

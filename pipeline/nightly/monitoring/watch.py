@@ -1,4 +1,4 @@
-"""Around a whole run, however it ends: its log, its metrics file, and who is told."""
+"""Watch around a whole run, however it ends: its log, its metrics file, and who is told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tonight's clusters as the heirs of last night's: what is read, and what becomes of it. SHELL."""
+"""Cluster stage: the clusters of this run as the heirs of the previous one. SHELL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What geometry found of pairs of pictures, as judging asks for it."""
+"""Contents as judging needs them, what geometry found of their pictures included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pairs of a run: those judged tonight, and those judged before that still stand. SHELL."""
+"""Score stage: pairs judged in this run, and those judged before that still hold. SHELL."""
 
 from __future__ import annotations
 

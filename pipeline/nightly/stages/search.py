@@ -1,4 +1,4 @@
-"""What proposes pairs: the index of each modality, and the shingles of long texts. SHELL."""
+"""Search stage: the index of each modality, and the shingles of long texts. SHELL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which registered models judge a run: looked up once, before any work, and pinned."""
+"""Pinned models: the registered ones that judge a run, looked up once, before any work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the run before left for this one to use again. SHELL."""
+"""The previous run: what it left for this one to use again. SHELL."""
 
 from __future__ import annotations
 

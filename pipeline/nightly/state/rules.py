@@ -1,4 +1,4 @@
-"""What a stage reads of the stages before it."""
+"""Rules of a run: the judge and thresholds that its stages read of one another."""
 
 from __future__ import annotations
 

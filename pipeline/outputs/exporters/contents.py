@@ -1,4 +1,4 @@
-"""What an export holds: clusters, pairs, survivors or removals, as (schema, batches).
+"""Contents of an export: clusters, pairs, survivors or removals, as (schema, batches).
 
 Rows are sorted by id and batched the same way whatever the order of the tables given, so equal
 results are equal files, byte for byte.

@@ -1,4 +1,4 @@
-"""How the model decides and where it fails: a section of the governance report per function."""
+"""Sections on how the model decides and where it fails, one per function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the model is and how it was made: a section of the governance report per function."""
+"""Sections on what the model is and how it was made, one per function."""
 
 from __future__ import annotations
 

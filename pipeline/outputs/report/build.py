@@ -1,4 +1,4 @@
-"""From the run's tables to what its report shows. Only sampled rows ever become Python objects."""
+"""The report's content, from the run's tables. Only sampled rows ever become Python objects."""
 
 from __future__ import annotations
 

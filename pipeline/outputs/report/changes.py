@@ -1,4 +1,4 @@
-"""What changed since the run before, as the terminal and the report tell it."""
+"""Changes since the run before, as the terminal and the report tell them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which words of a text differ from another, cut to what is worth reading."""
+"""Word differences of two texts, cut to what is worth reading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which clusters, pairs and quarantined rows a report shows, chosen the same way every time."""
+"""Selection of clusters, pairs and quarantined rows that are shown, the same every time."""
 
 from __future__ import annotations
 

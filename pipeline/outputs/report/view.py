@@ -1,4 +1,4 @@
-"""What the report shows, ready to print: every string already visible, every number formatted."""
+"""The report's view: every string already visible, every number formatted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model was trained on, kept with it, so that these pairs never calibrate it.
+"""Trained pairs: what a model was trained on, so that these pairs never calibrate it.
 
 Pairs are known by the contents of their records and by their ids: either may change in between.
 """

@@ -1,4 +1,4 @@
-"""What a fine-tune learns from: labels read, settled and shared out, and the records they name."""
+"""Training data of a fine-tune: labels read, settled and shared out, and their records."""
 
 from __future__ import annotations
 

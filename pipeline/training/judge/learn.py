@@ -1,4 +1,4 @@
-"""From labelled pairs and their evidence to a judge: word weights, head, fusion, floor."""
+"""The learned judge, from labelled pairs and their evidence: weights, head, fusion, floor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What self-supervised training minimises: pure functions of two views' vectors.
+"""Objectives of self-supervised training: pure functions of two views' vectors.
 
 Row i of both matrices is one record in two edited views. Records of one group may show the same
 scene, so they are never each other's negatives.

@@ -1,4 +1,4 @@
-"""What an epoch is made of: labelled pairs and the hard negatives mined for it, step by step."""
+"""Data of an epoch: labelled pairs and the hard negatives mined for it, step by step."""
 
 from __future__ import annotations
 

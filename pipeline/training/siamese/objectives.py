@@ -1,4 +1,4 @@
-"""What a step minimises: pure functions of its vectors and of what is known about them.
+"""Objectives of a step: pure functions of its vectors and of what is known about them.
 
 Every function takes unit-norm float32 vectors (c, d) of the distinct contents of a step. Rows of
 one entity are duplicates of each other and never negatives, whether their pair was labelled or not.

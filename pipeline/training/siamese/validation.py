@@ -1,4 +1,4 @@
-"""How good the encoder is on the validation pairs, which decides when to stop and what to keep."""
+"""Validation of the encoder on held pairs, which decides when to stop and what to keep."""
 
 from __future__ import annotations
 
