@@ -295,6 +295,21 @@ def test_every_room_has_a_page_with_its_sentence() -> None:
         assert f"- [`{room}/`](pipeline/{room}/README.md) {sentence}\n" in FRONT
 
 
+@pytest.mark.parametrize("room", [room for room in docs.ROOMS if room != "sample"])
+def test_the_door_on_a_room_s_page_is_the_room_s(room: str) -> None:
+    (door,) = re.findall(
+        r"\*\*Door\.\*\* (.*?)\n\n", PAGES[f"pipeline/{room}/README.md"], re.DOTALL
+    )
+    code = "".join(
+        path.read_text()
+        for path in (ROOT / "pipeline" / room).rglob("*.py*")
+        if path.suffix in (".py", ".pyi")
+    )
+    words = set(re.findall(r"\w+", code))
+    missing = [name for name in named(door) if not set(name.split(".")) <= words]
+    assert not missing, f"{room} has no {missing}"
+
+
 def test_the_drawn_floors_are_the_layers() -> None:
     (drawn,) = (b for b in blocks("text") if b.page == "pipeline/README.md" and "arrays" in b.body)
     with (ROOT / "pyproject.toml").open("rb") as file:
