@@ -27,10 +27,10 @@ def nightly(config: RunConfig, full: bool = False) -> Any:
     summary = run(config, full=full, step=tasks.StageTasks())
     tasks.show(summary)
     reason = in_short(summary)
-    if summary["status"] != "published":
-        return Failed(name="Held", message=f"run {summary['run']} is held: {reason}", data=summary)
+    if summary.status != "published":
+        return Failed(name="Held", message=f"run {summary.run} is held: {reason}", data=summary)
     if reason:
-        message = f"run {summary['run']} is published; {reason}"
+        message = f"run {summary.run} is published; {reason}"
         return Failed(name="Unwritten", message=message, data=summary)
-    get_run_logger().info("run %s is published", summary["run"])
+    get_run_logger().info("run %s is published", summary.run)
     return summary

@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 
+from pipeline.catalog import RunSummary
 from pipeline.config import RunConfig
 from pipeline.nightly import notify
 
@@ -72,13 +73,14 @@ def tell_crash(flow: Flow[Any, Any], flow_run: FlowRun, state: State) -> None:
     if str(flow_run.id) in _begun:
         return
     config = RunConfig.model_validate(flow_run.parameters["config"])
-    summary: dict[str, Any] = {
-        "run": None,
-        "name": config.name,
-        "status": "failed",
-        "stage": "unknown",
-        "error": f"its process died: {state.message or state.name}; flow run {flow_run.name}",
-        "counts": {},
-        "gates": [],
-    }
-    notify(summary, config)
+    notify(
+        RunSummary(
+            run=None,
+            name=config.name,
+            status="failed",
+            catalog=config.catalog,
+            stage="unknown",
+            error=f"its process died: {state.message or state.name}; flow run {flow_run.name}",
+        ),
+        config,
+    )

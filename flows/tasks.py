@@ -14,8 +14,9 @@ from prefect.artifacts import (
 )
 from prefect.cache_policies import NO_CACHE
 
+from pipeline.catalog import RunSummary
 from pipeline.errors import PipelineError
-from pipeline.nightly import STAGES, RunContext, Stage
+from pipeline.nightly import STAGES, RunContext, Stage, StageResult
 
 
 def _transient(_task: Any, _run: Any, state: Any) -> bool:
@@ -30,7 +31,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def as_task(stage: Stage) -> Callable[[RunContext], dict[str, Any]]:
+def as_task(stage: Stage[Any]) -> Callable[[RunContext], StageResult]:
     """A stage as a Prefect task of its name."""
 
     @task(
@@ -40,11 +41,11 @@ def as_task(stage: Stage) -> Callable[[RunContext], dict[str, Any]]:
         cache_policy=NO_CACHE,
         **OPTIONS.get(stage.name, {}),
     )
-    def run_stage(context: RunContext) -> dict[str, Any]:
-        facts = stage(context)
-        rows, seconds = f"{facts['rows']:,}", facts["seconds"]
+    def run_stage(context: RunContext) -> StageResult:
+        result: StageResult = stage(context)
+        rows, seconds = f"{result.rows:,}", result.seconds
         get_run_logger().info("%s: %s rows in %.1f s", stage.name, rows, seconds)
-        return facts
+        return result
 
     return run_stage
 
@@ -61,7 +62,7 @@ class StageTasks:
             progress=0.0, key="gemel-progress", description="Stages of tonight's run finished"
         )
 
-    def __call__(self, stage: Stage, context: RunContext) -> None:
+    def __call__(self, stage: Stage[Any], context: RunContext) -> None:
         """Do one stage."""
         TASKS[stage.name](context)
         self.done += 1
@@ -69,15 +70,15 @@ class StageTasks:
 
 
 @task(cache_policy=NO_CACHE)
-def show(summary: dict[str, Any]) -> None:
+def show(summary: RunSummary) -> None:
     """Leave the summary and the link to the report as artifacts of the flow run."""
-    rows = [{"what": name.replace("_", " "), "count": n} for name, n in summary["counts"].items()]
+    rows = [{"what": name.replace("_", " "), "count": n} for name, n in summary.told_counts.items()]
     create_table_artifact(
-        table=rows, key="gemel-summary", description=f"Run {summary['run']}: {summary['status']}"
+        table=rows, key="gemel-summary", description=f"Run {summary.run}: {summary.status}"
     )
-    if summary["report"]:
+    if summary.report:
         create_link_artifact(
-            link=f"file://{summary['report']}",
+            link=f"file://{summary.report}",
             key="gemel-report",
             description="The run's HTML report",
         )

@@ -40,12 +40,12 @@ def test_it_runs_and_every_row_is_accounted_for(home: Path, name: str) -> None:
     config = load_config(home / "configs" / name)
     toy = {"text_encoder": ToyText(type="toy"), "image_encoder": ToyImage(type="toy_image")}
     summary = run(config.model_copy(update=toy))
-    assert summary["status"] == "published"
+    assert summary.status == "published"
     expected = [EXPECTED[source.name] for source in config.sources]
-    assert summary["counts"]["rows"] == sum(source.rows for source in expected)
-    assert summary["counts"]["records"] == sum(source.records for source in expected)
-    assert summary["counts"]["duplicate_clusters"] > 0
-    assert set(summary["exports"]) == {export.path for export in config.exports}
+    assert summary.counts.rows == sum(source.rows for source in expected)
+    assert summary.counts.records == sum(source.records for source in expected)
+    assert summary.counts.duplicate_clusters > 0
+    assert set(summary.exports) == {export.path for export in config.exports}
     assert all(Path(export.path).stat().st_size > 0 for export in config.exports)
 
 
@@ -69,7 +69,7 @@ def test_it_trains_calibrates_and_registers(home: Path, tmp_path: Path, name: st
     assert summary["held"] == "test"
     assert summary["metrics"]["average_precision"]["value"] > 0.5
     assert set(config.slices) == set(summary["errors"]["slices"])
-    assert Path(summary["report"]).stat().st_size > 0
+    assert Path(summary.report).stat().st_size > 0
 
 
 @pytest.mark.parametrize("name", [path.name for path in VIEWS])

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import getpass
-from typing import Annotated, Any
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
 from flows.cli.choice import chosen_catalog, chosen_run
 from flows.cli.options import CatalogOption, JsonOption, show
+
+if TYPE_CHECKING:
+    from pipeline.catalog import RunSummary
 
 runs_app = App(name="runs", help="What happened in the runs of a catalog, and undo.")
 ByOption = Annotated[str | None, Parameter(name="--by", help="Who decides. Default: you.")]
@@ -27,8 +31,9 @@ def list_runs(*, catalog: CatalogOption = None, as_json: JsonOption = False) -> 
     from pipeline.outputs import run_lines, run_row
 
     kept = chosen_catalog(catalog)
-    rows = [run_row(found.summary) for found in kept.runs()]
-    show(rows, run_lines(rows) if rows else [f"no runs in {kept.root}"], as_json=as_json)
+    found = [run.summary for run in kept.runs()]
+    lines = run_lines(found) if found else [f"no runs in {kept.root}"]
+    show([run_row(summary) for summary in found], lines, as_json=as_json)
     return 0
 
 
@@ -47,7 +52,8 @@ def show_run(
     kept = chosen_catalog(catalog)
     found = chosen_run(kept, name)
     path = kept.run_folder(found.run) / "report.html"
-    print_summary(found.summary | {"report": str(path) if path.exists() else None}, as_json=as_json)
+    report = str(path) if path.exists() else None
+    print_summary(replace(found.summary, report=report), as_json=as_json)
     return 0
 
 
@@ -92,7 +98,8 @@ def discard_run(
 
     kept = chosen_catalog(catalog)
     summary = discard_run(kept, name, by=by or getpass.getuser(), reason=reason)
-    show(summary, [f"run {name} is discarded; readers see what they saw"], as_json=as_json)
+    lines = [f"run {name} is discarded; readers see what they saw"]
+    show(summary.to_json(), lines, as_json=as_json)
     return 0
 
 
@@ -143,24 +150,25 @@ def prune_runs(
     from pipeline.nightly import prune_runs
     from pipeline.outputs import prune_lines
 
-    found = prune_runs(chosen_catalog(catalog), runs=runs, days=days, dry_run=dry_run)
-    show(found, prune_lines(found, dry_run=dry_run), as_json=as_json)
+    limits, found = prune_runs(chosen_catalog(catalog), runs=runs, days=days, dry_run=dry_run)
+    facts = {"keep": limits.runs, "days": limits.days, **asdict(found)}
+    show(facts, prune_lines(limits, found, dry_run=dry_run), as_json=as_json)
     return 0
 
 
-def print_summary(summary: dict[str, Any], *, as_json: bool) -> None:
+def print_summary(summary: RunSummary, *, as_json: bool) -> None:
     """Print a run's summary for a person or for a machine."""
     from rich.console import Console
 
     from pipeline.outputs import terminal
 
     if as_json:
-        show(summary, [], as_json=True)
+        show(summary.to_json(), [], as_json=True)
     else:
         terminal.print_summary(summary, Console())
 
 
-def _tell(summary: dict[str, Any], *, as_json: bool) -> int:
+def _tell(summary: RunSummary, *, as_json: bool) -> int:
     """Print what is published now; 1 where not all of it could be written."""
     from pipeline.outputs import run_facts
 

@@ -30,6 +30,7 @@ from .minhash import (
 )
 from .near_pairs import (
     NearPairs as NearPairs,
+    Recall as Recall,
     find_near_pairs as find_near_pairs,
 )
 from .reuse import Near as Near, ReusedPairs as ReusedPairs, reuse_near_pairs as reuse_near_pairs

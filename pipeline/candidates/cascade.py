@@ -7,7 +7,7 @@ far below any floor worth having, were judged with the teacher's vectors.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,10 +46,6 @@ class CascadeThresholds:
     duplicates: int
     judged: int
     measured: bool
-
-    def facts(self) -> dict[str, Any]:
-        """As JSON-able values."""
-        return asdict(self)
 
     def passes(self, cosine: Floats, needed: Floats) -> Flags:
         """(p,) whether the teacher must see each pair; see `choose`."""

@@ -18,4 +18,32 @@ from .retention import prune as prune
 from .run_decisions import Decision as Decision, free_name as free_name
 from .runs import Run as Run
 from .scratch import Scratch as Scratch
+from .summary.figures import (
+    CascadeChoice as CascadeChoice,
+    CascadeCounts as CascadeCounts,
+    Changes as Changes,
+    ClusterSizes as ClusterSizes,
+    Gate as Gate,
+    GeometryCounts as GeometryCounts,
+    Histogram as Histogram,
+    JudgeState as JudgeState,
+    LabelScores as LabelScores,
+    MeasuredAt as MeasuredAt,
+    NightState as NightState,
+    PerModality as PerModality,
+    Pruned as Pruned,
+    RecordChanges as RecordChanges,
+    Reuse as Reuse,
+    RunCounts as RunCounts,
+    ScoreDrift as ScoreDrift,
+    SearchState as SearchState,
+    SelfCalibration as SelfCalibration,
+    StageRow as StageRow,
+    Thresholds as Thresholds,
+    UsedEncoder as UsedEncoder,
+    UsedModel as UsedModel,
+    UsedModels as UsedModels,
+    VerdictCounts as VerdictCounts,
+)
+from .summary.run_summary import RunSummary as RunSummary, Status as Status
 from .vectors import VectorStore as VectorStore

@@ -16,6 +16,7 @@ import pyarrow.dataset as ds
 
 from pipeline.catalog.runs import Run, read_run_file, runs_of, write_run_file
 from pipeline.catalog.scratch import Scratch
+from pipeline.catalog.summary.run_summary import RunSummary
 from pipeline.catalog.tables import Tables
 from pipeline.catalog.vectors import VectorStore
 from pipeline.errors import CatalogError
@@ -193,9 +194,9 @@ class Catalog:
             self.tables.append("runs", run.row())
         self._confirm(run)
 
-    def amend(self, summary: dict[str, Any]) -> None:
+    def amend(self, summary: RunSummary) -> None:
         """Replace the summary of a recorded run, which `summary` names, in one step."""
-        self._update([replace(self.run(summary["run"]), summary=summary)])
+        self._update([replace(self.run(summary.run), summary=summary)])
 
     def change(self, runs: Sequence[Run]) -> None:
         """Replace the rows of recorded runs, all in one step.
@@ -215,7 +216,7 @@ class Catalog:
     def _keep(self, run: Run) -> None:
         """Write what a person reads of a run."""
         self._write(run, "config.json", run.config)
-        self._write(run, "summary.json", run.summary)
+        self._write(run, "summary.json", run.summary.to_json())
 
     def _confirm(self, run: Run) -> None:
         """Keep a recorded run's row beside the table too, should `runs` ever be damaged."""
@@ -289,9 +290,9 @@ class Catalog:
         return self.tables.dataset(table, version=self._version(table, run))
 
     def _version(self, table: str, run: Run) -> int:
-        if run.summary.get("tables_dropped"):
+        if run.summary.tables_dropped:
             raise CatalogError(
-                f"the tables of run {run.run} were dropped on {run.summary['tables_dropped']} by "
+                f"the tables of run {run.run} were dropped on {run.summary.tables_dropped} by "
                 "the retention in its configuration; `gemel runs list` shows the runs that are kept"
             )
         if table not in run.versions:

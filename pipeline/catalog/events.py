@@ -25,8 +25,7 @@ def event_line(catalog: Catalog, run: Run) -> list[Run]:
 
 def events_base(run: Run) -> str | None:
     """The run that a run's changes are told against."""
-    base: str | None = (run.summary.get("changes") or {}).get("base")
-    return base
+    return run.summary.changes.base
 
 
 def events_of(catalog: Catalog, run: Run, *, since: str | None = None) -> pa.Table:

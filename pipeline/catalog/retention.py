@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import pyarrow as pa
 
 from pipeline.catalog.catalog import Catalog
 from pipeline.catalog.runs import Run
+from pipeline.catalog.summary.figures import Pruned
 from pipeline.errors import CatalogError
 
 MODALITIES = {"text": "text_hash", "student": "text_hash", "image": "image_hash"}
@@ -40,10 +40,10 @@ def plan_pruning(runs: Sequence[Run], *, keep: int, days: float, now: datetime) 
     Args:
         keep: published runs to keep. days: age of a run's end up to which it is kept.
     """
-    whole = [run for run in runs if not run.summary.get("tables_dropped")]
+    whole = [run for run in runs if run.summary.tables_dropped is None]
     published = [run for run in whole if run.status == "published"]
     names = {run.run for run in published[: max(keep, 1)]}
-    names |= {str(run.summary.get("base")) for run in published[:1]}
+    names |= {run.summary.base for run in published[:1] if run.summary.base}
     since = now - timedelta(days=days)
     kept: list[Run] = []
     dropped: list[Run] = []
@@ -56,43 +56,37 @@ def plan_pruning(runs: Sequence[Run], *, keep: int, days: float, now: datetime) 
 def prune(
     catalog: Catalog, *, keep: int, days: float, now: datetime, slack: float = SLACK,
     dry_run: bool = False,
-) -> dict[str, Any]:  # fmt: skip
+) -> Pruned:  # fmt: skip
     """Remove what no kept run needs; for who holds the write lock.
 
     Args:
         slack: see `VectorStore.keep`; a run that drops no other leaves the vectors alone.
-
-    Returns:
-        kept and dropped (names of runs), files (of tables), vectors, encoders (fingerprints), and
-        `waiting`: why the vectors were left for another time, else None.
     """
     runs = catalog.runs()
     decided = plan_pruning(runs, keep=keep, days=days, now=now)
     if not dry_run and decided.dropped:
         catalog.change([_dropped_runs(run, now) for run in decided.dropped])
-    facts: dict[str, Any] = {
-        "kept": [run.run for run in decided.kept],
-        "dropped": [run.run for run in decided.dropped],
-        "files": _vacuum(catalog, runs, decided.kept, dry_run=dry_run),
-        "vectors": 0,
-        "encoders": [],
-        "waiting": None,
-    }
+    found = Pruned(
+        kept=tuple(run.run for run in decided.kept),
+        dropped=tuple(run.run for run in decided.dropped),
+        files=_vacuum(catalog, runs, decided.kept, dry_run=dry_run),
+    )
     if dry_run:
-        return facts
-    for name in {run.run for run in runs} - set(facts["kept"]):
+        return found
+    for name in {run.run for run in runs} - set(found.kept):
         catalog.remove_run_folder(name)
     if not decided.dropped and slack:
-        return facts
+        return found
     try:
         with catalog.trainer():
-            return facts | _vectors(catalog, decided.kept, slack=slack)
+            vectors, encoders = _vectors(catalog, decided.kept, slack=slack)
     except CatalogError as error:
-        return facts | {"waiting": str(error)}
+        return replace(found, waiting=str(error))
+    return replace(found, vectors=vectors, encoders=encoders)
 
 
 def _dropped_runs(run: Run, now: datetime) -> Run:
-    return replace(run, summary=run.summary | {"tables_dropped": now.isoformat()})
+    return replace(run, summary=replace(run.summary, tables_dropped=now.isoformat()))
 
 
 def _vacuum(catalog: Catalog, runs: Sequence[Run], kept: Sequence[Run], *, dry_run: bool) -> int:
@@ -107,8 +101,8 @@ def _vacuum(catalog: Catalog, runs: Sequence[Run], kept: Sequence[Run], *, dry_r
     return files + len(catalog.tables.vacuum("runs", keep=[], hours=READERS, dry_run=dry_run))
 
 
-def _vectors(catalog: Catalog, kept: Sequence[Run], *, slack: float) -> dict[str, Any]:
-    """Drop the vectors of encoders and contents that no kept run has.
+def _vectors(catalog: Catalog, kept: Sequence[Run], *, slack: float) -> tuple[int, tuple[str, ...]]:
+    """Drop the vectors of encoders and contents that no kept run has: vectors, encoders.
 
     The encoder of a registered model stays whole, whether a run has used it or not.
     """
@@ -122,18 +116,18 @@ def _vectors(catalog: Catalog, kept: Sequence[Run], *, slack: float) -> dict[str
         elif fingerprint not in registered:
             catalog.remove_encoder(fingerprint)
             encoders.append(fingerprint)
-    return {"vectors": vectors, "encoders": encoders}
+    return vectors, tuple(encoders)
 
 
 def _encoders(kept: Sequence[Run], stored: Sequence[str]) -> dict[str, set[tuple[int, str]]]:
     """Encoder -> (version of records, column of hashes) that it embedded in some kept run."""
     found: dict[str, set[tuple[int, str]]] = {}
     for run in kept:
-        for modality, column in MODALITIES.items():
-            encoder = (run.summary.get("model") or {}).get(modality)
-            if encoder and "records" in run.versions:
-                places = found.setdefault(encoder["fingerprint"], set())
-                places.add((run.versions["records"], column))
+        if "records" not in run.versions:
+            continue
+        for kind, encoder in run.summary.models.encoders():
+            places = found.setdefault(encoder.fingerprint, set())
+            places.add((run.versions["records"], MODALITIES[kind]))
     # Signatures of long texts are kept as if they were vectors.
     signed = {(run.versions["records"], "text_hash") for run in kept if "records" in run.versions}
     return found | {name: signed for name in stored if name.startswith(SIGNATURES)}

@@ -11,6 +11,8 @@ from datetime import datetime
 
 from pipeline.catalog.catalog import Catalog
 from pipeline.catalog.runs import Run
+from pipeline.catalog.summary.figures import HistoryEntry
+from pipeline.catalog.summary.run_summary import Status
 from pipeline.errors import CatalogError
 
 
@@ -42,7 +44,7 @@ def release(catalog: Catalog, name: str, word: Decision) -> Run:
     run = _held_run(catalog, name)
     published = catalog.published()
     current = published.run if published else None
-    base = run.summary.get("base")
+    base = run.summary.base
     if base != current:
         raise CatalogError(
             f"run {name} cannot be released: it was computed from {base or 'an empty catalog'}, "
@@ -116,10 +118,10 @@ def _check_tables(catalog: Catalog, run: Run) -> None:
         catalog.dataset(table, run=run)
 
 
-def _change(run: Run, status: str, action: str, word: Decision) -> Run:
-    entry = {"action": action, "by": word.by, "at": word.at.isoformat(), "reason": word.reason}
-    history = [*run.summary.get("history", []), entry]
-    return replace(run, status=status, summary=run.summary | {"status": status, "history": history})
+def _change(run: Run, status: Status, action: str, word: Decision) -> Run:
+    entry = HistoryEntry(action, word.by, word.at.isoformat(), word.reason)
+    summary = replace(run.summary, status=status, history=(*run.summary.history, entry))
+    return replace(run, status=status, summary=summary)
 
 
 def _commit(catalog: Catalog, runs: list[Run]) -> Run:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.catalog.summary.run_summary import RunSummary
 from pipeline.storage import RUNS, conform
 
 _JSON = ("config", "versions", "summary")
@@ -30,7 +31,7 @@ class Run:
     status: str
     config: dict[str, Any]
     versions: dict[str, int]
-    summary: dict[str, Any]
+    summary: RunSummary
     number: int = field(default=0, compare=False)
 
     @property
@@ -41,6 +42,7 @@ class Run:
     def row(self) -> pa.Table:
         """The run as a row of `RUNS`."""
         values = {name: getattr(self, name) for name in RUNS.names}
+        values["summary"] = self.summary.to_json()
         values |= {name: json.dumps(values[name], sort_keys=True) for name in _JSON}
         return pa.Table.from_pylist([values], schema=RUNS)
 
@@ -50,6 +52,7 @@ def runs_of(rows: pa.Table) -> list[Run]:
     found = []
     for row in conform(rows, RUNS).to_pylist():
         decoded = {name: json.loads(row[name]) for name in _JSON}
+        decoded["summary"] = RunSummary.from_json(decoded["summary"])
         found.append(Run(**{**row, **decoded, "number": row["number"] or 0}))
     return sorted(found, key=lambda run: run.place, reverse=True)
 

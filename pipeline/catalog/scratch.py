@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import CatalogError
-from pipeline.storage import sync_folder, writing
+from pipeline.storage import from_plain, sync_folder, to_plain, writing
 
-FACTS = ".facts.json"
+R = TypeVar("R")
 
 
 class Scratch:
-    """A folder of named shards, arrays and facts; every write is atomic.
+    """A folder of named shards, arrays and typed records; every write is atomic.
 
     Shards are kept under a key that names what they were made from: a run that was
     killed and goes on finds those it made and makes the others.
@@ -115,7 +115,7 @@ class Scratch:
         return np.asarray(stored)
 
     def settle(self, name: str) -> None:
-        """Bring a matrix to the disk: facts that say it is finished may outlive the machine."""
+        """Bring a matrix to the disk: records that say it is finished may outlive the machine."""
         sync_folder(self.folder / f"{name}.npy")
 
     def save(self, name: str, **arrays: npt.NDArray[Any]) -> None:
@@ -144,13 +144,32 @@ class Scratch:
         for path in self.folder.glob(f"{prefix}*.npz"):
             path.unlink()
 
-    def note(self, stage: str, facts: dict[str, Any]) -> None:
-        """Keep the facts of a finished stage, on the disk."""
-        _write(self.folder / f"{stage}{FACTS}", facts)
+    def keep(self, record: object, key: str = "") -> None:
+        """Keep a small frozen dataclass, on the disk: one of its type, or one of each key."""
+        _write(self._record(type(record), key), to_plain(record))
 
-    def facts(self, stage: str) -> dict[str, Any]:
-        """The facts of a finished stage; empty when it has not run."""
-        return _read(self.folder / f"{stage}{FACTS}") or {}
+    def kept(self, kind: type[R], key: str = "") -> R | None:
+        """The record of a type; None where there is none, or none that this Gemel understands."""
+        try:
+            stored = _read(self._record(kind, key))
+            return None if stored is None else from_plain(kind, stored)
+        except ValueError:
+            return None
+
+    def require(self, kind: type[R], key: str = "") -> R:
+        """The record of a type.
+
+        Raises:
+            CatalogError: an earlier stage has not run.
+        """
+        found = self.kept(kind, key)
+        if found is None:
+            path = self._record(kind, key)
+            raise CatalogError(f"{path} is missing: the stage that makes it has not run")
+        return found
+
+    def _record(self, kind: type, key: str) -> Path:
+        return self.folder / f"{kind.__name__}{key and '-'}{key}.json"
 
     def map_table(
         self, name: str, batches: Iterable[pa.RecordBatch], schema: pa.Schema

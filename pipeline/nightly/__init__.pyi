@@ -15,4 +15,5 @@ from .operate import (
 )
 from .recomputation import plan as plan
 from .runner import STAGES as STAGES, run as run
-from .state.context import RunContext as RunContext, Stage as Stage
+from .state.context import RunContext as RunContext
+from .state.stage import Stage as Stage, StageResult as StageResult

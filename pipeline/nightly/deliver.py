@@ -3,30 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.catalog import Catalog, Run, prune
+from pipeline.catalog import Catalog, Run, RunSummary, prune
 from pipeline.config import ExportSettings
-from pipeline.nightly.state.context import RunContext, stage
+from pipeline.nightly.state.context import RunContext
+from pipeline.nightly.state.stage import StageResult, stage
 from pipeline.nightly.summary import reason_of
 
 
-@stage("report")
-def report(context: RunContext) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class ReportResult(StageResult):
+    """Where the report is, or why it could not be written."""
+
+    path: str | None = None
+    failed: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportResult(StageResult):
+    """Path -> rows of the exports that were written, path -> reason of the others."""
+
+    written: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+@stage("report", ReportResult)
+def report(context: RunContext) -> ReportResult:
     """Write the HTML report of the run; one that cannot be written is noted, the run stands."""
     return try_report(context.catalog, context.catalog.run(context.run))
 
 
-def try_report(catalog: Catalog, run: Run) -> dict[str, Any]:
-    """Write a run's report: its `path`, or None and under `failed` why it could not be written."""
+def try_report(catalog: Catalog, run: Run) -> ReportResult:
+    """Write a run's report, or say why it could not be written."""
     try:
-        path = write_report(catalog, run)
+        return ReportResult(path=write_report(catalog, run))
     except Exception as error:  # noqa: BLE001 - the run is published: whatever it is, say it there
-        return {"path": None, "failed": reason_of(error)}
-    return {"path": path}
+        return ReportResult(failed=reason_of(error))
 
 
 def write_report(catalog: Catalog, run: Run) -> str:
@@ -41,7 +58,7 @@ def write_report(catalog: Catalog, run: Run) -> str:
         name: catalog.read(name, run=run) for name in ("clusters", "cut_links", "quarantine")
     }
     data = build_report(
-        summary={**run.summary, "status": run.status},
+        summary=run.summary,
         events=events_of(catalog, run) if "events" in run.versions else None,
         alignments=(
             catalog.dataset("alignments", run=run) if "alignments" in run.versions else None
@@ -55,8 +72,8 @@ def write_report(catalog: Catalog, run: Run) -> str:
     return str(path)
 
 
-@stage("export")
-def export(context: RunContext) -> dict[str, Any]:
+@stage("export", ExportResult)
+def export(context: RunContext) -> ExportResult:
     """Write the configured exports of a published run."""
     run = context.catalog.run(context.run)
     return try_exports(
@@ -64,11 +81,8 @@ def export(context: RunContext) -> dict[str, Any]:
     )
 
 
-def try_exports(catalog: Catalog, run: Run, exports: Iterable[ExportSettings]) -> dict[str, Any]:
-    """Write exports of a run; one that cannot be written is noted with its reason under `failed`.
-
-    The others are written.
-    """
+def try_exports(catalog: Catalog, run: Run, exports: Iterable[ExportSettings]) -> ExportResult:
+    """Write exports of a run; one that cannot be written is noted, the others are written."""
     written: dict[str, int] = {}
     failed: dict[str, str] = {}
     for settings in exports:
@@ -76,31 +90,32 @@ def try_exports(catalog: Catalog, run: Run, exports: Iterable[ExportSettings]) -
             written[settings.path] = write_export(catalog, run, settings)
         except Exception as error:  # noqa: BLE001 - the run is published: the other files matter
             failed[settings.path] = reason_of(error)
-    return {"rows": sum(written.values()), "exports": written, "failed": failed}
+    return ExportResult(rows=sum(written.values()), written=written, failed=failed)
 
 
-def output_facts(report: dict[str, Any], export: dict[str, Any]) -> dict[str, Any]:
-    """What a summary says of the report and the exports."""
-    return {
-        "report": report.get("path"),
-        "exports": export.get("exports", {}),
-        "exports_failed": export.get("failed", {}),
-        **({"report_failed": report["failed"]} if report.get("failed") else {}),
-    }
+def with_outputs(summary: RunSummary, report: ReportResult, export: ExportResult) -> RunSummary:
+    """A summary with what became of the report and the exports."""
+    return replace(
+        summary,
+        report=report.path,
+        report_failed=report.failed,
+        exports=export.written,
+        exports_failed=export.failed,
+    )
 
 
-def retain(context: RunContext) -> dict[str, Any]:
+def retain(context: RunContext, summary: RunSummary) -> RunSummary:
     """After a published run, remove what no kept run needs; what goes wrong is noted."""
-    if context.catalog.run(context.run).status != "published":
-        return {}
+    if summary.status != "published":
+        return summary
     settings = context.config.retention
     try:
         found = prune(
             context.catalog, keep=settings.runs, days=settings.days, now=datetime.now(UTC)
         )
     except Exception as error:  # noqa: BLE001 - the run is published; the next one tries again
-        return {"retention_failed": reason_of(error)}
-    return {"retention": found | {"kept": len(found["kept"])}}
+        return replace(summary, retention_failed=reason_of(error))
+    return replace(summary, retention=found)
 
 
 def write_export(

@@ -52,13 +52,13 @@ def suggest_labels(catalog: Catalog, run: Run, *, n: int, seed: int, out: Path) 
     chosen = format_of(out)
     pairs = catalog.read("pairs", run=run)
     labels = catalog.tables.labels()
-    thresholds = run.summary["thresholds"]
+    thresholds = run.summary.thresholds
     sheet = suggest_pairs(
         pairs,
         labels,
         n=n,
-        accept=thresholds["accept"],
-        review=thresholds["review"],
+        accept=thresholds.accept,
+        review=thresholds.review,
         seed=seed,
         records=catalog.read("records", run=run),
     )

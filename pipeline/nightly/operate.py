@@ -6,20 +6,21 @@ Each holds the write lock: none comes between a night's tables and their publica
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from pipeline.catalog import (
     Catalog,
     Decision,
+    Pruned,
     Run,
+    RunSummary,
     prune as prune_catalog,
     run_decisions as decided,
 )
 from pipeline.config import ExportSettings, RetentionSettings
-from pipeline.nightly.deliver import output_facts, try_exports, try_report
+from pipeline.nightly.deliver import try_exports, try_report, with_outputs
 
 
-def release_run(catalog: Catalog, name: str, *, by: str, reason: str) -> dict[str, Any]:
+def release_run(catalog: Catalog, name: str, *, by: str, reason: str) -> RunSummary:
     """Publish a held run, write its report and exports, and return its summary.
 
     Raises:
@@ -29,7 +30,7 @@ def release_run(catalog: Catalog, name: str, *, by: str, reason: str) -> dict[st
         return _write_report(catalog, decided.release(catalog, name, _word(by, reason)))
 
 
-def discard_run(catalog: Catalog, name: str, *, by: str, reason: str) -> dict[str, Any]:
+def discard_run(catalog: Catalog, name: str, *, by: str, reason: str) -> RunSummary:
     """Throw a held run away and return its summary.
 
     Raises:
@@ -39,7 +40,7 @@ def discard_run(catalog: Catalog, name: str, *, by: str, reason: str) -> dict[st
         return decided.discard(catalog, name, _word(by, reason)).summary
 
 
-def rollback_run(catalog: Catalog, name: str | None, *, by: str, reason: str) -> dict[str, Any]:
+def rollback_run(catalog: Catalog, name: str | None, *, by: str, reason: str) -> RunSummary:
     """Make an earlier run the published one, write its exports again, and return its summary.
 
     Raises:
@@ -49,32 +50,38 @@ def rollback_run(catalog: Catalog, name: str | None, *, by: str, reason: str) ->
         return _write_report(catalog, decided.rollback(catalog, name, _word(by, reason)))
 
 
-def prune_runs(catalog: Catalog, *, runs: int | None, days: float | None, dry_run: bool) -> Any:
+def prune_runs(
+    catalog: Catalog, *, runs: int | None, days: float | None, dry_run: bool
+) -> tuple[RetentionSettings, Pruned]:
     """Remove what no kept run needs, all of it; limits not given are the published run's.
+
+    Returns:
+        The limits, and what went.
 
     Raises:
         CatalogError: a run is under way.
     """
     published = catalog.published()
-    stored = (published.config if published else {}).get("retention", {})
-    settings = RetentionSettings.model_validate(stored)
-    limits = {
-        "keep": settings.runs if runs is None else runs,
-        "days": settings.days if days is None else days,
-    }
+    stored = published.config.get("retention", {}) if published else {}
+    given = {name: value for name, value in (("runs", runs), ("days", days)) if value is not None}
+    limits = RetentionSettings.model_validate(stored).model_copy(update=given)
+    now = datetime.now(UTC)
     with catalog.writer():
-        found = prune_catalog(catalog, **limits, now=datetime.now(UTC), slack=0.0, dry_run=dry_run)  # type: ignore[arg-type]
-    return {**limits, **found}
+        found = prune_catalog(
+            catalog, keep=limits.runs, days=limits.days, now=now, slack=0.0, dry_run=dry_run
+        )
+    return limits, found
 
 
 def _word(by: str, reason: str) -> Decision:
     return Decision(by, datetime.now(UTC), reason)
 
 
-def _write_report(catalog: Catalog, run: Run) -> dict[str, Any]:
+def _write_report(catalog: Catalog, run: Run) -> RunSummary:
     """Write the report and the configured exports of a run that is published now."""
     exports = [ExportSettings.model_validate(one) for one in run.config["exports"]]
-    noted = output_facts(try_report(catalog, run), try_exports(catalog, run, exports))
-    before = {key: value for key, value in run.summary.items() if key != "report_failed"}
-    catalog.amend(before | noted)
-    return catalog.run(run.run).summary
+    summary = with_outputs(
+        run.summary, try_report(catalog, run), try_exports(catalog, run, exports)
+    )
+    catalog.amend(summary)
+    return summary

@@ -55,7 +55,7 @@ def recompute_notice(
 
 def notice_of(prepared: PreparedRun, base: Run | None, *, full: bool) -> list[str]:
     """Lines that say what a night computes again beside what is new, and because of what."""
-    judged_by = [m["model"] for m in base.summary["model"]["registered"]] if base else []
+    judged_by = [model.model for model in base.summary.models.registered] if base else []
     return recompute_notice(
         base.config if base else None,
         prepared.config.model_dump(mode="json"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
@@ -18,16 +19,33 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.catalog import Catalog, Scratch
+from pipeline.catalog import Catalog, RunSummary, Scratch
 from pipeline.config import RunConfig
 from pipeline.nightly.stages.ingest import SHARDS, iter_records
 from pipeline.nightly.state.context import RunContext
 
 log = logging.getLogger(__name__)
 
-BEGUN = "begun"
-# What makes two commands the same one.
-COMMAND = ("config", "models", "base", "full", "code")
+
+@dataclass(frozen=True)
+class Command:
+    """What makes two commands the same one; `code` is a digest of the package's source."""
+
+    config: dict[str, Any]
+    models: tuple[str, ...]
+    base: str | None
+    full: bool
+    code: str
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run that has begun: by which command, when, at which attempt, and how others failed."""
+
+    command: Command
+    started: datetime
+    attempts: int = 1
+    failures: tuple[str, ...] = ()
 
 
 def resume_or_start(fresh: RunContext) -> RunContext:
@@ -39,41 +57,33 @@ def resume_or_start(fresh: RunContext) -> RunContext:
     found: RunContext | None = None
     # The newest that fits goes on.
     for work in reversed(catalog.unfinished()):
-        begun = work.facts(BEGUN)
-        if found is None and {name: begun.get(name) for name in COMMAND} == command:
-            found = _renew(work, fresh)
+        begun = work.kept(Begun)
+        if found is None and begun and begun.command == command:
+            found = _renew(work, fresh, begun)
         else:
             if begun:
                 run = work.folder.name
                 log.warning("the scratch of run %s, another command's, is removed", run)
             work.remove()
     if found is None:
-        fresh.work.note(BEGUN, {**command, "started": fresh.started.isoformat(), "attempts": 1})
+        fresh.work.keep(Begun(command, fresh.started))
         return fresh
     return found
 
 
-def _renew(work: Scratch, fresh: RunContext) -> RunContext:
+def _renew(work: Scratch, fresh: RunContext, begun: Begun) -> RunContext:
     """The context of a stopped run; where the delivery is another, what it read is handed on."""
-    begun = work.facts(BEGUN)
     run = work.folder.name
-    stopped = RunContext(
-        run,
-        fresh.config,
-        datetime.fromisoformat(begun["started"]),
-        fresh.models,
-        fresh.base,
-        fresh.full,
-    )
+    stopped = RunContext(run, fresh.config, begun.started, fresh.models, fresh.base, fresh.full)
     if not iter_records(stopped):
         log.warning("the sources changed since run %s was stopped: run %s begins", run, fresh.run)
         work.move(fresh.catalog.work(fresh.run).folder, keep=SHARDS)
-        begun = {**begun, "started": fresh.started.isoformat(), "attempts": 0, "failures": []}
+        begun = Begun(begun.command, fresh.started, attempts=0)
         stopped = fresh
     else:
         log.warning("run %s, which was stopped, goes on", run)
-        begun = {**begun, "failures": [*begun.get("failures", []), *_failure(fresh.catalog, run)]}
-    stopped.work.note(BEGUN, {**begun, "attempts": begun["attempts"] + 1})
+        begun = replace(begun, failures=(*begun.failures, *_failures(fresh.catalog, run)))
+    stopped.work.keep(replace(begun, attempts=begun.attempts + 1))
     return stopped
 
 
@@ -91,12 +101,13 @@ def stopped_after_publish(tonight: RunConfig) -> Iterator[RunContext]:
         run = recorded.get(work.folder.name)
         if run is None:
             continue
-        begun = work.facts(BEGUN)
-        if not begun:  # it was being removed
+        begun = work.kept(Begun)
+        if begun is None:  # it was being removed, or is another version's
             work.remove()
             continue
+        command = begun.command
         try:
-            config = RunConfig.model_validate(begun["config"])
+            config = RunConfig.model_validate(command.config)
         except ValidationError:
             log.warning(
                 "run %s was stopped before its exports; `gemel export` writes them", run.run
@@ -104,32 +115,25 @@ def stopped_after_publish(tonight: RunConfig) -> Iterator[RunContext]:
             work.remove()
             continue
         log.warning("run %s is %s, its report and exports are written now", run.run, run.status)
-        models = tuple(begun["models"])
         config = config.model_copy(update={"catalog_options": tonight.catalog_options})
-        yield RunContext(run.run, config, run.started, models, begun["base"], begun["full"])
+        models, base, full = command.models, command.base, command.full
+        yield RunContext(run.run, config, run.started, models, base, full)
 
 
-def interruptions(context: RunContext) -> dict[str, Any]:
-    """What the summary says of a run that was stopped: its attempts, and how the others failed."""
-    begun = context.work.facts(BEGUN)
-    if begun.get("attempts", 1) == 1:
-        return {}
-    return {"attempts": begun["attempts"], "failures": begun.get("failures", [])}
+def with_interruptions(context: RunContext, summary: RunSummary) -> RunSummary:
+    """A summary with the attempts of a run that was stopped, and how the others failed."""
+    begun = context.work.require(Begun)
+    return replace(summary, attempts=begun.attempts, failures=begun.failures)
 
 
-def _failure(catalog: Catalog, run: str) -> list[str]:
+def _failures(catalog: Catalog, run: str) -> list[str]:
     """How a run failed; a killed one left no row."""
-    return [found.summary["error"] for found in catalog.runs() if found.run == run]
+    return [found.summary.error or "" for found in catalog.runs() if found.run == run]
 
 
-def _command(context: RunContext) -> dict[str, Any]:
-    return {
-        "config": context.config.model_dump(mode="json"),
-        "models": list(context.models),
-        "base": context.base,
-        "full": context.full,
-        "code": _code(),
-    }
+def _command(context: RunContext) -> Command:
+    config = context.config.model_dump(mode="json")
+    return Command(config, context.models, context.base, context.full, _code())
 
 
 @lru_cache(maxsize=1)

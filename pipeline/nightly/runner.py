@@ -9,18 +9,19 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.arrays import progress
-from pipeline.catalog import Catalog, free_name
+from pipeline.catalog import Catalog, RunSummary, free_name
 from pipeline.config import RunConfig
 from pipeline.nightly import deliver, publication
 from pipeline.nightly.checks import PreparedRun, prepare
 from pipeline.nightly.monitoring.watch import watching
 from pipeline.nightly.recomputation import notice_of
-from pipeline.nightly.resume import interruptions, resume_or_start, stopped_after_publish
+from pipeline.nightly.resume import resume_or_start, stopped_after_publish, with_interruptions
 from pipeline.nightly.stages import cluster, embed, ingest, score, search
-from pipeline.nightly.state.context import RunContext, Stage, new_context
+from pipeline.nightly.state.context import RunContext, new_context
+from pipeline.nightly.state.stage import Stage
 
 # The order of a run's stages, for the loop here, for the flow and for whoever counts them.
-STAGES: tuple[Stage, ...] = (
+STAGES: tuple[Stage[Any], ...] = (
     ingest.ingest,
     embed.embed_text,
     embed.embed_images,
@@ -31,10 +32,10 @@ STAGES: tuple[Stage, ...] = (
     deliver.report,
     deliver.export,
 )
-Step = Callable[[Stage, RunContext], object]
+Step = Callable[[Stage[Any], RunContext], object]
 
 
-def call(stage: Stage, context: RunContext) -> object:
+def call(stage: Stage[Any], context: RunContext) -> object:
     """Do a stage here and now."""
     return stage(context)
 
@@ -78,23 +79,22 @@ def recording_failure(context: RunContext) -> Iterator[None]:
             yield
     except BaseException as error:
         try:
-            stopped_in = next((stage for stage in STAGES if not stage.kept(context)), STAGES[-1])
-            status = publication.record_failure(context, error, stage=stopped_in.name)
+            finished = {s.name: result for s in STAGES if (result := s.kept(context)) is not None}
+            stage = next((s.name for s in STAGES if s.name not in finished), STAGES[-1].name)
+            status = publication.record_failure(context, error, stage=stage, finished=finished)
             error.add_note(f"recorded as {status}: gemel runs show {context.run}")
         except Exception as second:  # noqa: BLE001 - the first error is the one to see
             error.add_note(f"the failed run could not be recorded: {second}")
         raise
 
 
-def finish(context: RunContext) -> dict[str, Any]:
+def finish(context: RunContext) -> RunSummary:
     """The summary of a finished run, kept in its row; its scratch is removed."""
-    report, export = context.work.facts("report"), context.work.facts("export")
-    summary = {
-        **context.catalog.run(context.run).summary,
-        **deliver.output_facts(report, export),
-        **deliver.retain(context),
-        **interruptions(context),
-    }
+    report, export = deliver.report.kept(context), deliver.export.kept(context)
+    assert report is not None
+    assert export is not None
+    summary = deliver.with_outputs(context.catalog.run(context.run).summary, report, export)
+    summary = with_interruptions(context, deliver.retain(context, summary))
     context.catalog.amend(summary)
     context.work.remove()
     return summary
@@ -106,7 +106,7 @@ def run(
     full: bool = False,
     started: datetime | None = None,
     step: Step = call,
-) -> dict[str, Any]:
+) -> RunSummary:
     """Run every stage and return the summary.
 
     Args:

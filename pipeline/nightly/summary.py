@@ -1,7 +1,8 @@
-"""The summary of a run: what the report, the terminal and the runs table say of it."""
+"""The summary of a run, made from what its stages kept."""
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -9,18 +10,78 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from pipeline.catalog import RegisteredJudge
+from pipeline.catalog import (
+    Histogram,
+    LabelScores,
+    MeasuredAt,
+    NightState,
+    RegisteredJudge,
+    Reuse,
+    RunCounts,
+    RunSummary,
+    ScoreDrift,
+    StageRow,
+    Status,
+    Thresholds,
+    UsedEncoder,
+    UsedModel,
+    UsedModels,
+)
 from pipeline.errors import PipelineError
 from pipeline.evaluation import histogram, score_drift
+from pipeline.matching import GEOMETRY_METHOD
 from pipeline.nightly.gates.check import check_gates
-from pipeline.nightly.gates.gates import gate_rows
 from pipeline.nightly.gates.scorecard import label_metrics
+from pipeline.nightly.stages.cluster import ClusterResult
+from pipeline.nightly.stages.score import ScoreResult
+from pipeline.nightly.stages.search import SearchResult
+from pipeline.nightly.stages.settle import IngestResult
 from pipeline.nightly.state.context import RunContext
-from pipeline.nightly.state.rules import encoder_facts, floors_of, make_judge, models_of
+from pipeline.nightly.state.embedded import EmbedResult, judging_encoder
+from pipeline.nightly.state.rules import calibrations_of, floors_of, make_judge, models_of
 from pipeline.nightly.state.run_records import groups_of
+from pipeline.nightly.state.stage import StageResult
 
-STAGES = ("ingest", "embed_text", "embed_images", "search", "score", "cluster")
 PACKAGES = ("torch", "sentence-transformers", "faiss-cpu", "pyarrow", "deltalake", "prefect")
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the stages up to the publication have made."""
+
+    ingest: IngestResult
+    embed_text: EmbedResult
+    embed_images: EmbedResult
+    search: SearchResult
+    score: ScoreResult
+    cluster: ClusterResult
+
+    @classmethod
+    def of(cls, context: RunContext) -> Results:
+        """Those of a run.
+
+        Raises:
+            CatalogError: a stage has not run.
+        """
+        work = context.work
+        return cls(
+            work.require(IngestResult),
+            work.require(EmbedResult, "text"),
+            work.require(EmbedResult, "image"),
+            work.require(SearchResult),
+            work.require(ScoreResult),
+            work.require(ClusterResult),
+        )
+
+    @property
+    def stages(self) -> dict[str, StageResult]:
+        """By their names, in their order."""
+        return dict(vars(self))
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """Table -> version that the run wrote or read."""
+        return {name: at for result in self.stages.values() for name, at in result.versions.items()}
 
 
 def reason_of(error: BaseException) -> str:
@@ -31,174 +92,145 @@ def reason_of(error: BaseException) -> str:
     return said[:2000]
 
 
-def _heading(context: RunContext) -> dict[str, Any]:
+def heading(context: RunContext, status: Status) -> RunSummary:
     """Which run, from when to now."""
     finished = datetime.now(UTC)
-    return {
-        "run": context.run,
-        "name": context.config.name,
-        "catalog": context.config.catalog,
-        "base": context.base,
-        "started": context.started.isoformat(),
-        "finished": finished.isoformat(),
-        "seconds": (finished - context.started).total_seconds(),
-    }
+    return RunSummary(
+        run=context.run,
+        name=context.config.name,
+        status=status,
+        catalog=context.config.catalog,
+        base=context.base,
+        started=context.started.isoformat(),
+        finished=finished.isoformat(),
+        seconds=(finished - context.started).total_seconds(),
+    )
 
 
-def _stage_rows(facts: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {"stage": name, **{key: fact.get(key, 0) for key in ("seconds", "rows", "bytes")}}
-        for name, fact in facts.items()
-    ]
+def stage_row(name: str, result: StageResult) -> StageRow:
+    """What a stage took."""
+    return StageRow(name, result.seconds, result.rows, result.bytes)
 
 
-def _versions(context: RunContext) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for name in STAGES:
-        found |= context.work.facts(name).get("versions", {})
-    return found
-
-
-def summarise_run(context: RunContext) -> dict[str, Any]:
+def summarise_run(context: RunContext, results: Results) -> RunSummary:
     """Everything the report, the terminal and the runs table say of a run."""
-    facts = {name: context.work.facts(name) for name in STAGES}
-    counts = _counts(facts, context)
-    recall = {
-        modality: (facts["search"][modality] or {}).get("recall") for modality in ("text", "image")
-    }
-    versions = _versions(context)
-    gates = check_gates(context, counts=counts, recall=recall, facts=facts, versions=versions)
+    counts, search, score = _counts(results, context), results.search, results.score
+    figures = search.figures
+    recall = figures.map(lambda found: found.recall)
+    gates = check_gates(
+        context, counts=counts, recall=recall, cascade=search.cascade, versions=results.versions
+    )
     judge = make_judge(context)
-    return {
-        **_heading(context),
-        "status": "published" if all(gate.passed for gate in gates) else "held",
-        "calibrated": judge.calibrated,
-        "model": {
-            **_models(facts, context),
-            "judge": judge.name,
-            "registered": [_governance_facts(model, facts) for model in models_of(context)],
-        },
-        "thresholds": {"accept": judge.accept, "review": judge.review},
-        "counts": counts,
-        "candidate_recall": recall,
-        "index": {
-            modality: (facts["search"][modality] or {}).get("index")
-            for modality in ("text", "image")
-        },
-        "cascade": facts["search"]["cascade"],
-        "geometry": facts["score"]["geometry"],
-        "stages": _stage_rows(facts),
-        "gates": gate_rows(gates),
-        "histogram": {
-            "edges": histogram(np.zeros(0))["edges"],
-            "counts": facts["score"]["histogram"],
-        },
-        "cluster_sizes": facts["cluster"]["cluster_sizes"],
-        "reused": _reuse_facts(facts),
-        "state": {**facts["search"]["state"], **facts["score"]["state"]},
-        "changes": facts["cluster"]["changes"],
-        "verdicts": facts["cluster"]["verdicts"],
-        "quarantine_reasons": facts["ingest"]["quarantine_reasons"],
-        "repaired": [
-            said
-            for name in ("embed_text", "embed_images")
-            for said in facts[name].get("repaired", ())
-        ],
-        "versions": {"gemel": version("gemel"), **{name: version(name) for name in PACKAGES}},
-        **({"labels": label_metrics(context, versions)} if context.config.labels else {}),
-    }
+    tonight = Histogram(tuple(histogram(np.zeros(0))["edges"]), score.histogram)
+    return replace(
+        heading(context, "published" if all(gate.passed for gate in gates) else "held"),
+        calibrated=judge.calibrated,
+        counts=counts,
+        thresholds=Thresholds(judge.accept, judge.review),
+        models=replace(
+            _encoders(results, context),
+            judge=judge.name,
+            registered=tuple(_used_model(model, tonight) for model in models_of(context)),
+        ),
+        recall=recall,
+        index=figures.map(lambda found: found.index),
+        cascade=search.cascade,
+        geometry=score.geometry,
+        gates=tuple(gates),
+        stages=tuple(stage_row(name, result) for name, result in results.stages.items()),
+        histogram=tonight,
+        cluster_sizes=results.cluster.cluster_sizes,
+        reused=Reuse(
+            searched=figures.map(lambda found: found.searched),
+            searched_all=search.searched_all,
+            judged=score.judged,
+            standing=score.standing,
+            judged_all=score.judged_all,
+        ),
+        changes=results.cluster.changes,
+        verdicts=results.cluster.verdicts,
+        labels=(
+            LabelScores(**label_metrics(context, results.versions))  # type: ignore[arg-type]
+            if context.config.labels
+            else None
+        ),
+        quarantine_reasons=results.ingest.quarantine_reasons,
+        repaired=(*results.embed_text.repaired, *results.embed_images.repaired),
+        state=NightState(
+            near=search.state,
+            cascade=search.chosen,
+            synthetic=calibrations_of(context),
+            judge=score.state,
+            geometry=GEOMETRY_METHOD if score.geometry else None,
+        ),
+        versions={"gemel": version("gemel"), **{name: version(name) for name in PACKAGES}},
+    )
 
 
-def _reuse_facts(facts: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """How much of last night's work was used again, and why not where it was not."""
-    candidates, score = facts["search"], facts["score"]
-    return {
-        "searched": {
-            modality: (candidates[modality] or {}).get("searched", 0)
-            for modality in ("text", "image")
-        },
-        "searched_all": candidates["searched_all"],
-        **{name: score[name] for name in ("judged", "standing", "judged_all")},
-    }
-
-
-def _governance_facts(model: RegisteredJudge, facts: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """A registered model's governance in short: its bound, its failures, tonight's drift."""
+def _used_model(model: RegisteredJudge, tonight: Histogram) -> UsedModel:
     metrics, accept = model.model.read("metrics.json"), model.rule.calibration.accept
-    tonight = {"edges": histogram(np.zeros(0))["edges"], "counts": facts["score"]["histogram"]}
     overall, slices = metrics["errors"]["overall"], metrics["errors"]["slices"]
-    return {
-        "model": model.model.reference,
-        "fingerprint": model.model.fingerprint,
-        "modality": model.modality,
-        "precision": accept.precision,
-        "precision_low": accept.precision_low,
-        "target": accept.target,
-        "met": accept.met,
-        "false_match_rate": overall["false_match_rate"]["value"],
-        "false_non_match_rate": overall["false_non_match_rate"]["value"],
+    measured_at: dict[str, Any] | None = metrics.get("measured_at")
+    return UsedModel(
+        model=model.model.reference,
+        fingerprint=model.model.fingerprint,
+        modality=model.modality,
+        precision=accept.precision,
+        precision_low=accept.precision_low,
+        target=accept.target,
+        met=accept.met,
+        false_match_rate=overall["false_match_rate"]["value"],
+        false_non_match_rate=overall["false_non_match_rate"]["value"],
         # After `gemel calibrate` without test pairs the rates are those at the parent's threshold.
-        "measured_at": metrics.get("measured_at"),
-        "worst_slices": {name: found["worst_to_best"] for name, found in slices.items()},
-        "drift": score_drift(metrics["histogram"], tonight),
-        "report": str(model.model.folder / "governance.html"),
-    }
+        measured_at=MeasuredAt(**measured_at) if measured_at else None,
+        worst_slices={name: found["worst_to_best"] for name, found in slices.items()},
+        drift=ScoreDrift(**score_drift(metrics["histogram"], asdict(tonight))),
+        report=str(model.model.folder / "governance.html"),
+    )
 
 
-def _counts(facts: dict[str, dict[str, Any]], context: RunContext) -> dict[str, int]:
-    ingest, score, cluster = facts["ingest"], facts["score"], facts["cluster"]
-    text, images = facts["embed_text"], facts["embed_images"]
-    decisions = score["decisions"]
-    units = groups_of(context)
+def _counts(results: Results, context: RunContext) -> RunCounts:
+    ingest, score, cluster = results.ingest, results.score, results.cluster
+    text, images, units = results.embed_text, results.embed_images, groups_of(context)
     poor = context.catalog.tables.read(
-        "records", version=ingest["versions"]["records"], columns=["image_hash", "image_detail"]
+        "records", version=ingest.versions["records"], columns=["image_hash", "image_detail"]
     )
     low_detail = pc.less(pc.drop_null(poor["image_detail"]), context.config.images.min_detail)
-    return {
-        "rows": ingest["rows"],
-        **{name: ingest[name] for name in ("records", "quarantined", "with_text", "with_image")},
-        "exact_duplicates": score["exact_duplicates"],
-        "texts_embedded": text["embedded"],
-        "images_embedded": images["embedded"],
-        "embedding_failed": text["failed"] + images["failed"],
-        "texts_chunked": text["chunked"],
-        "short_texts": int(units.short[units.of_record][units.text[units.of_record] >= 0].sum()),
-        "low_detail_images": pc.sum(low_detail).as_py() or 0,
-        "crowded": facts["search"]["crowded"],
-        "lexical_pairs": facts["search"]["lexical_pairs"],
-        "candidates": facts["search"]["rows"],
-        **{
-            plural: decisions.get(name, 0)
-            for plural, name in (
-                ("duplicates", "duplicate"),
-                ("review", "review"),
-                ("distinct", "distinct"),
-            )
-        },
-        **{
-            name: cluster[name]
-            for name in (
-                "clusters",
-                "duplicate_clusters",
-                "removable",
-                "removable_in_review",
-                "largest_cluster",
-                "cut_links",
-            )
-        },
-    }
+    return RunCounts(
+        rows=ingest.rows,
+        records=ingest.records,
+        quarantined=ingest.quarantined,
+        with_text=ingest.with_text,
+        with_image=ingest.with_image,
+        exact_duplicates=score.exact_duplicates,
+        texts_embedded=text.embedded,
+        images_embedded=images.embedded,
+        embedding_failed=text.failed + images.failed,
+        texts_chunked=text.chunked,
+        short_texts=int(units.short[units.of_record][units.text[units.of_record] >= 0].sum()),
+        low_detail_images=pc.sum(low_detail).as_py() or 0,
+        crowded=results.search.crowded,
+        lexical_pairs=results.search.lexical_pairs,
+        candidates=results.search.rows,
+        duplicates=score.decisions.get("duplicate", 0),
+        review=score.decisions.get("review", 0),
+        distinct=score.decisions.get("distinct", 0),
+        clusters=cluster.clusters,
+        duplicate_clusters=cluster.duplicate_clusters,
+        removable=cluster.removable,
+        removable_in_review=cluster.removable_in_review,
+        largest_cluster=cluster.largest_cluster,
+        cut_links=cluster.cut_links,
+    )
 
 
-def _models(facts: dict[str, dict[str, Any]], context: RunContext) -> dict[str, Any]:
+def _encoders(results: Results, context: RunContext) -> UsedModels:
     floors = floors_of(context)
-    models: dict[str, Any] = {}
-    for modality, name in (("text", "embed_text"), ("image", "embed_images")):
-        judging = encoder_facts(context, modality)
-        models[modality] = judging.get("fingerprint") and {
-            "name": judging["name"],
-            "fingerprint": judging["fingerprint"],
-            "floor": floors[modality],
-        }
-        if facts[name].get("fingerprint") not in (None, judging.get("fingerprint")):
-            models["student"] = {key: facts[name][key] for key in ("name", "fingerprint")}
-    return models
+    used: dict[str, UsedEncoder] = {}
+    for kind in ("text", "image"):
+        if encoder := judging_encoder(context, kind):
+            used[kind] = UsedEncoder(encoder.name, encoder.fingerprint, floors[kind])
+    student = results.embed_text
+    if student.fingerprint and student.fingerprint != used["text"].fingerprint:
+        used["student"] = UsedEncoder(str(student.name), student.fingerprint)
+    return UsedModels(text=used.get("text"), image=used.get("image"), student=used.get("student"))

@@ -15,7 +15,7 @@ from .governance.report import (
 )
 from .report.build import build_report as build_report
 from .report.html import render_report as render_report
-from .run_facts import failed_gates as failed_gates, in_short as in_short
+from .run_facts import in_short as in_short
 from .terminal import prune_lines as prune_lines, run_lines as run_lines, run_row as run_row
 from .terminal_models import (
     evaluation_lines as evaluation_lines,

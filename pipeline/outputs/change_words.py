@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.catalog import Changes, VerdictCounts
 from pipeline.clustering import event_kinds
 
-Summary = dict[str, Any]
 Row = dict[str, Any]
 
 CHANGES = 6  # merges, splits and others listed, of each the largest
@@ -26,44 +27,31 @@ TITLES = {
 }
 
 
-def record_words(summary: Summary) -> str:
-    """How many records came, changed and went; empty for a first or an older run."""
-    return _listed(summary, "records", ("new", "changed", "deleted"))
+def record_words(changes: Changes) -> str:
+    """How many records came, changed and went; empty for a first run."""
+    return _listed(changes, vars(changes.records), ("new", "changed", "deleted"))
 
 
-def cluster_words(summary: Summary) -> str:
-    """What happened to clusters of two and more; empty for a first or an older run."""
-    return _listed(summary, "clusters", ("new", *(k for k in TITLES if k != "new")))
+def cluster_words(changes: Changes) -> str:
+    """What happened to clusters of two and more; empty for a first run."""
+    return _listed(changes, changes.clusters, ("new", *(k for k in TITLES if k != "new")))
 
 
-def base_of(summary: Summary) -> str | None:
-    """The run that the changes are told against; None for a first or an older run."""
-    base: str | None = (summary.get("changes") or {}).get("base")
-    return base
-
-
-def _listed(summary: Summary, what: str, names: tuple[str, ...]) -> str:
-    counts = (summary.get("changes") or {}).get(what)
-    if not counts or base_of(summary) is None:
+def _listed(changes: Changes, counts: Mapping[str, int], names: tuple[str, ...]) -> str:
+    if changes.base is None:
         return ""
     return ", ".join(f"{counts[n]:,} {n}" for n in names if counts.get(n)) or "none"
 
 
-def verdict_words(summary: Summary) -> str:
+def verdict_words(found: VerdictCounts) -> str:
     """The verdicts that bind, and what is wrong with them; empty without any."""
-    found = summary.get("verdicts") or {}
-    kinds = [f"{found[n]:,} {n}" for n in ("same", "different", "related") if found.get(n)]
-    if found.get("unknown"):
-        kinds.append(f"{found['unknown']:,} on records that are gone")
-    if found.get("contradictions"):
-        kinds.append(f"{found['contradictions']:,} CONTRADICTORY (listed in the report)")
-    return ", ".join(kinds)
-
-
-def contradiction_words(summary: Summary) -> dict[str, Any]:
-    """How many verdicts contradict another, and those that the summary lists."""
-    found = summary.get("verdicts") or {}
-    return {"count": found.get("contradictions", 0), "listed": found.get("contradictory", [])}
+    kinds = {"same": found.same, "different": found.different, "related": found.related}
+    words = [f"{count:,} {name}" for name, count in kinds.items() if count]
+    if found.unknown:
+        words.append(f"{found.unknown:,} on records that are gone")
+    if found.contradictions:
+        words.append(f"{found.contradictions:,} CONTRADICTORY (listed in the report)")
+    return ", ".join(words)
 
 
 def choose_changes(told: pa.Table | None, clusters: pa.Table) -> list[Row]:

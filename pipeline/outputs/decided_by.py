@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from pipeline.catalog import RunSummary
 from pipeline.outputs import formats
-from pipeline.outputs.run_facts import Fact, Summary
+from pipeline.outputs.run_facts import Fact
 
 
-def uncalibrated_words(summary: Summary) -> str:
+def uncalibrated_words(summary: RunSummary) -> str:
     """What it means that a run is not calibrated, in a sentence or two."""
     stated = (
         f"No labelled pairs set these thresholds: they are {threshold_words(summary)}, and the "
         "probabilities are estimates."
     )
-    if summary.get("labels"):
+    if summary.labels:
         return f"{stated} What they achieve on your labelled pairs is shown below."
     return f"{stated} The precision on your data is unknown: check a sample before acting on it."
 
 
-def threshold_words(summary: Summary) -> str:
+def threshold_words(summary: RunSummary) -> str:
     """Where the thresholds of a run without labels are from."""
     taught = self_calibration_words(summary)
     if not taught:
@@ -27,50 +26,47 @@ def threshold_words(summary: Summary) -> str:
     return f"found on edited copies of the corpus' own records for {taught}, else stated defaults"
 
 
-def self_calibration_words(summary: Summary) -> str:
+def self_calibration_words(summary: RunSummary) -> str:
     """The modalities whose thresholds edited copies gave."""
-    found = _synthetic(summary).items()
-    return " and ".join(f"{kind}s" for kind, facts in found if facts["rule"])
+    return " and ".join(f"{kind}s" for kind, found in summary.state.synthetic.items() if found.rule)
 
 
-def synthetic_words(summary: Summary) -> list[Fact]:
+def synthetic_words(summary: RunSummary) -> list[Fact]:
     """What edited copies said of the thresholds, by modality."""
     facts = []
-    for kind, found in _synthetic(summary).items():
+    for kind, found in summary.state.synthetic.items():
         label = f"Threshold of {kind}s, from edited copies"
-        rule = found["rule"]
+        rule = found.rule
         if not rule:
-            facts.append(Fact(label, "the stated default", found["why"]))
+            facts.append(Fact(label, "the stated default", found.why or ""))
             continue
-        expected = f"expected precision {formats.share(rule['precision'])}"
-        score = "cosine" if rule["level"] is None else "cosine above both sides' neighbourhoods"
-        plain, normalised = (formats.share(share) for share in rule["gain"])
+        expected = f"expected precision {formats.share(rule.precision)}"
+        score = "cosine" if rule.level is None else "cosine above both sides' neighbourhoods"
+        plain, normalised = (formats.share(share) for share in rule.gain)
         facts.append(
             Fact(
                 label,
-                f"{score} from {rule['accept']:.3f}",
-                f"{expected} (at least {formats.share(rule['precision_low'])}), "
-                f"{formats.share(rule['recall'])} of {rule['made']:,} copies; found at that "
+                f"{score} from {rule.accept:.3f}",
+                f"{expected} (at least {formats.share(rule.precision_low)}), "
+                f"{formats.share(rule.recall)} of {rule.made:,} copies; found at that "
                 f"precision by the plain cosine {plain}, by this score {normalised}",
             )
         )
     return facts
 
 
-def geometry_words(summary: Summary) -> str:
+def geometry_words(summary: RunSummary) -> str:
     """What laying pictures upon each other found; empty where it was not done."""
-    found = summary.get("geometry")
+    found = summary.geometry
     if not found:
         return ""
-    looked = f"{found['looked_at']:,} pairs of pictures laid upon each other"
-    return f"{looked}: {found['verified']:,} are one picture, edited"
+    looked = f"{found.looked_at:,} pairs of pictures laid upon each other"
+    return f"{looked}: {found.verified:,} are one picture, edited"
 
 
-def low_information_words(summary: Summary) -> list[Fact]:
+def low_information_words(summary: RunSummary) -> list[Fact]:
     """What has too little in it to be matched by an embedding alone."""
-    pictures, texts = (
-        summary.get("counts", {}).get(name, 0) for name in ("low_detail_images", "short_texts")
-    )
+    pictures, texts = summary.counts.low_detail_images, summary.counts.short_texts
     if not pictures and not texts:
         return []
     value = f"{pictures:,} pictures, {texts:,} texts"
@@ -78,46 +74,40 @@ def low_information_words(summary: Summary) -> list[Fact]:
     return [Fact("Too little to match by an embedding", value, note)]
 
 
-def _synthetic(summary: Summary) -> dict[str, Any]:
-    return dict(summary.get("state", {}).get("synthetic") or {})
-
-
-def cascade(summary: Summary) -> str:
+def cascade(summary: RunSummary) -> str:
     """What a cascade let through to its teacher; empty without one."""
-    found = summary.get("cascade")
+    found = summary.cascade
     if not found:
         return ""
-    share = f"{formats.share(found['share_asked'])} of the texts met the teacher"
-    by = f"floor {found['floor']:g}, margin {found['margin']:g}"
-    if not found["measured"]:
-        return f"{share}; {by} (stated: {found['duplicates']:,} duplicates in the sample)"
-    bounds = f"{formats.share(found['low'])} to {formats.share(found['high'])}"
-    return f"{share}; {by}, {formats.share(found['recall'])} of its duplicates kept ({bounds})"
+    choice = found.choice
+    share = f"{formats.share(found.share_asked)} of the texts met the teacher"
+    by = f"floor {choice.floor:g}, margin {choice.margin:g}"
+    if not choice.measured:
+        return f"{share}; {by} (stated: {choice.duplicates:,} duplicates in the sample)"
+    bounds = f"{formats.share(choice.low)} to {formats.share(choice.high)}"
+    return f"{share}; {by}, {formats.share(choice.recall)} of its duplicates kept ({bounds})"
 
 
-def model_words(summary: Summary) -> list[Fact]:
+def model_words(summary: RunSummary) -> list[Fact]:
     """The encoders, judge and index of the run, with thresholds."""
-    model, index = summary["model"], summary["index"]
-    encoders = [
-        Fact(
-            f"{kind.capitalize()} encoder",
-            model[kind]["name"],
-            f"fingerprint {model[kind]['fingerprint']}, search floor {model[kind]['floor']:g}, "
-            f"index {index[kind] or 'none'}",
-        )
-        for kind in ("text", "image")
-        if model[kind]
-    ]
-    if model.get("student"):
-        name, fingerprint = (model["student"][key] for key in ("name", "fingerprint"))
-        note = f"fingerprint {fingerprint}; {cascade(summary)}"
-        encoders.insert(1, Fact("Student before it", name, note))
-    limits = summary["thresholds"]
-    thresholds = f"duplicate from {limits['accept']:g}, review from {limits['review']:g}"
-    looked = [Fact("Geometry", geometry_words(summary))] if geometry_words(summary) else []
-    judge = [
-        Fact("Judge", model["judge"]),
+    models, index = summary.models, summary.index
+    facts = []
+    for kind, encoder in models.encoders():
+        note = f"fingerprint {encoder.fingerprint}"
+        if kind == "student":
+            facts.append(Fact("Student before it", encoder.name, f"{note}; {cascade(summary)}"))
+            continue
+        searched = (index.text if kind == "text" else index.image) or "none"
+        note = f"{note}, search floor {encoder.floor:g}, index {searched}"
+        facts.append(Fact(f"{kind.capitalize()} encoder", encoder.name, note))
+    limits = summary.thresholds
+    thresholds = f"duplicate from {limits.accept:g}, review from {limits.review:g}"
+    looked = geometry_words(summary)
+    return [
+        *facts,
+        Fact("Judge", models.judge),
         Fact("Thresholds", thresholds),
         *low_information_words(summary),
+        *synthetic_words(summary),
+        *([Fact("Geometry", looked)] if looked else []),
     ]
-    return [*encoders, *judge, *synthetic_words(summary), *looked]

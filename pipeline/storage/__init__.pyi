@@ -44,3 +44,4 @@ from .schemas import (
     conform as conform,
     vector_schema as vector_schema,
 )
+from .typed_json import from_plain as from_plain, to_plain as to_plain

@@ -37,6 +37,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from pipeline.nightly import runner as nightly
+from pipeline.nightly.resume import Begun
 
 LAST_NIGHT = datetime(2026, 1, 1, 2, tzinfo=UTC)
 TONIGHT, AGAIN = LAST_NIGHT + timedelta(days=1), LAST_NIGHT + timedelta(days=1, hours=1)
@@ -232,7 +233,7 @@ class Bench:
         """The same command ends published, and tonight's tables are as if nothing had happened."""
         from pipeline.catalog import Catalog
 
-        begun = any(work.facts("begun") for work in Catalog(catalog).unfinished())
+        begun = any(work.kept(Begun) for work in Catalog(catalog).unfinished())
         never = not begun and published(catalog)["run"] == self.last_night["run"]
         # A run that was killed before it was noted has no name to go on under.
         said = self.run(catalog, TONIGHT if never else AGAIN)
@@ -247,8 +248,8 @@ class Bench:
         assert kept.unfinished() == [], "scratch was left"
         tonight = next(run for run in runs if run.started == TONIGHT)
         same(published(catalog, tonight.run), self.expected, named=not unread)
-        counts = tonight.summary["counts"]
-        assert counts["rows"] == counts["records"] + counts["quarantined"], "rows were lost"
+        counts = tonight.summary.counts
+        assert counts.rows == counts.records + counts.quarantined, "rows were lost"
         assert catalog.with_suffix(".csv").exists(), "tonight's export is missing"
 
 
@@ -263,8 +264,8 @@ def published(catalog: Path, name: str | None = None) -> dict[str, Any]:
 
 def _unread(run: Any) -> bool:
     """Whether a run is held for nothing but what could not be read when its gates were checked."""
-    failed = [gate for gate in run.summary["gates"] if not gate["passed"]]
-    return run.status == "held" and all("not be computed" in gate["message"] for gate in failed)
+    failed = [gate for gate in run.summary.gates if not gate.passed]
+    return run.status == "held" and all("not be computed" in gate.message for gate in failed)
 
 
 def same(found: dict[str, Any], expected: dict[str, Any], *, named: bool = True) -> None:
@@ -296,7 +297,7 @@ def reached(catalog: Path) -> str:
     from pipeline.catalog import Catalog
 
     for work in Catalog(catalog).unfinished():
-        return next((name for name in STAGES if not work.facts(name)), "end")
+        return next((s.name for s in nightly.STAGES if not work.kept(s.kind, s.key)), "end")
     return "before" if published(catalog)["run"].startswith("20260101") else "after"
 
 

@@ -119,15 +119,15 @@ def measure(kind: str, rows: int, out: Path) -> dict[str, Any]:
     }  # fmt: skip
     RunConfig.model_validate(settings)
     summary, seconds, peak = one_run(settings)
-    stages = {entry["stage"]: entry["seconds"] for entry in summary["stages"]}
+    stages = {entry.stage: entry.seconds for entry in summary.stages}
     collapsed, exact = recorded(catalog, texts, encoder)
     shutil.rmtree(catalog)
-    counts = summary["counts"]
+    counts = summary.counts
     return {
         "kind": kind, "rows": rows, "seconds": seconds, "peak_gb": peak,
-        "stages": stages, "pairs": counts["candidates"], "collapsed": collapsed, "exact": exact,
-        "clusters": counts["duplicate_clusters"], "largest": counts["largest_cluster"],
-        "recall": summary["candidate_recall"]["text"]["recall"],
+        "stages": stages, "pairs": counts.candidates, "collapsed": collapsed, "exact": exact,
+        "clusters": counts.duplicate_clusters, "largest": counts.largest_cluster,
+        "recall": summary.recall.text.recall,
     }  # fmt: skip
 
 

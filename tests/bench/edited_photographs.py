@@ -100,8 +100,8 @@ def main() -> None:
             for number, name in enumerate(EDITS, start=1)
         },
         "edits in their photograph's cluster": told(together, total),
-        "threshold": summary["state"]["synthetic"].get("image"),
-        "seconds": round(summary["seconds"]),
+        "threshold": summary.state.synthetic.get("image"),
+        "seconds": round(summary.seconds),
     }
     print(json.dumps(figures, indent=1))
     keep(chosen.out / "edited_photographs.json", **figures)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,9 @@ def run(settings: dict[str, Any]) -> dict[str, Any]:
 def told(summary: dict[str, Any]) -> dict[str, Any]:
     """What the benchmark keeps of a run's summary."""
     return {
-        "status": summary["status"],
-        "counts": {name: summary["counts"][name] for name in ("candidates", "clusters")},
-        "stages": {entry["stage"]: round(entry["seconds"], 1) for entry in summary["stages"]},
-        "candidate_recall": summary["candidate_recall"]["text"],
-        "cascade": summary["cascade"],
+        "status": summary.status,
+        "counts": {name: summary.told_counts[name] for name in ("candidates", "clusters")},
+        "stages": {entry.stage: round(entry.seconds, 1) for entry in summary.stages},
+        "candidate_recall": summary.recall.text and asdict(summary.recall.text),
+        "cascade": summary.cascade and asdict(summary.cascade),
     }

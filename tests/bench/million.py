@@ -124,7 +124,7 @@ def main() -> None:
     _, first, first_peak = one_run(settings)
     print(f"first run (fills the vector cache): {first:.0f} s, {first_peak:.2f} GB", flush=True)
     summary, seconds, peak = one_run(settings, full=True)
-    stages = {entry["stage"]: round(entry["seconds"], 1) for entry in summary["stages"]}
+    stages = {entry.stage: round(entry.seconds, 1) for entry in summary.stages}
     result = {
         "rows": chosen.rows,
         "originals": originals,
@@ -133,11 +133,11 @@ def main() -> None:
         "peak_gb": round(max(peak, first_peak), 2),
         "candidates_and_clusters_seconds": round(stages["search"] + stages["cluster"], 1),
         "stages": stages,
-        "embedded_in_second_run": summary["counts"]["texts_embedded"],
-        "candidates": summary["counts"]["candidates"],
-        "duplicate_clusters": summary["counts"]["duplicate_clusters"],
-        "candidate_recall": summary["candidate_recall"]["text"],
-        "index": summary["index"]["text"],
+        "embedded_in_second_run": summary.counts.texts_embedded,
+        "candidates": summary.counts.candidates,
+        "duplicate_clusters": summary.counts.duplicate_clusters,
+        "candidate_recall": vars(summary.recall.text),
+        "index": summary.index.text,
         "machine": machine(),
     }
     print(json.dumps(result, indent=2))

@@ -84,11 +84,11 @@ def main() -> None:
             "seconds": round(seconds, 1),
             "of_first_night": round(seconds / (rows[0]["seconds"] if rows else seconds), 4),
             "new_contents": len(new),
-            "embedded": summary["counts"]["texts_embedded"],
-            "judged": summary["reused"]["judged"],
-            "standing": summary["reused"]["standing"],
+            "embedded": summary.counts.texts_embedded,
+            "judged": summary.reused.judged,
+            "standing": summary.reused.standing,
             "peak_gb": round(peak, 2),
-            "stages": {e["stage"]: round(e["seconds"], 2) for e in summary["stages"]},
+            "stages": {e.stage: round(e.seconds, 2) for e in summary.stages},
         }
         rows.append(row)
         print(json.dumps(row), flush=True)

@@ -195,9 +195,9 @@ def measure(name: str, data: Path, catalogs: Path, overrides: dict[str, Any]) ->
     measured = recall["text"] or recall["image"]
     return {
         "set": name,
-        "rows": summary["counts"]["rows"],
-        "quarantined": summary["counts"]["quarantined"],
-        "candidates": summary["counts"]["candidates"],
+        "rows": summary.counts.rows,
+        "quarantined": summary.counts.quarantined,
+        "candidates": summary.counts.candidates,
         "candidate_recall": round(measured["recall"], 4),
         "candidate_recall_low": round(measured["low"], 4),
         "positives": len(positive),

@@ -61,7 +61,7 @@ def main() -> None:
         ),
         "of them by geometry": sum(bool(row["image_verified"]) for row in same),
         "pairs of two groups accepted": len(accepted) - len(same),
-        "seconds": round(sum(stage["seconds"] for stage in summary["stages"])),
+        "seconds": round(sum(stage.seconds for stage in summary.stages)),
     }
     print(json.dumps(found, indent=1))
     keep(chosen.out / "scenes.json", found=found)

@@ -138,18 +138,18 @@ def main() -> None:
         began = time.perf_counter()
         summary = run(config)
         seconds = time.perf_counter() - began
-        if summary["status"] != "published":
-            failed = [g["gate"] for g in summary["gates"] if not g["passed"]]
+        if summary.status != "published":
+            failed = [g.title for g in summary.gates if not g.passed]
             sys.exit(f"night {night} is {summary['status']}: {failed}")
-        tonight = catalog.run(summary["run"])
+        tonight = catalog.run(summary.run)
         after = catalog.read("clusters", run=tonight)
         row = {
             "night": night,
             "records": len(after),
             "seconds": round(seconds, 1),
-            "embedded": summary["counts"]["texts_embedded"],
-            "judged": summary["reused"]["judged"],
-            "standing": summary["reused"]["standing"],
+            "embedded": summary.counts.texts_embedded,
+            "judged": summary.reused.judged,
+            "standing": summary.reused.standing,
             "untouched": check_ids(before, after) if before is not None else 0,
             "events": check_events(catalog, tonight, before, after) if before is not None else 0,
             "disk_mb": round(disk(root) / 1e6, 1),

@@ -67,9 +67,9 @@ def test_the_flow_writes_what_the_plain_loop_writes(tmp_path: Path) -> None:
     plain, flow = config(tmp_path / "plain"), config(tmp_path / "flow")
     run(plain)
     summary = nightly(flow)
-    assert summary["status"] == "published"
+    assert summary.status == "published"
     assert exported(plain, tmp_path / "a.csv") == exported(flow, tmp_path / "b.csv")
-    assert not (tmp_path / "flow" / "catalog" / "work" / summary["run"]).exists()
+    assert not (tmp_path / "flow" / "catalog" / "work" / summary.run).exists()
 
 
 def test_artifacts_are_left_for_the_operator(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_artifacts_are_left_for_the_operator(tmp_path: Path) -> None:
     assert {row["what"]: row["count"] for row in json.loads(str(table.data))}["records"] == 8
     link = Artifact.get("gemel-report")
     assert link is not None
-    assert summary["report"] in str(link.data)
+    assert summary.report in str(link.data)
     progress = Artifact.get("gemel-progress")
     assert progress is not None
     assert float(str(progress.data)) == 100.0
@@ -115,8 +115,8 @@ def test_a_published_run_that_could_not_write_an_export_fails_in_a_state_of_its_
     assert (state.name, state.is_failed()) == ("Unwritten", True)
     assert "is published; not written" in state.message
     summary = run_flow(settings, plain=False, quiet=True)
-    assert summary["status"] == "published"
-    assert list(summary["exports_failed"]) == [bad]
+    assert summary.status == "published"
+    assert list(summary.exports_failed) == [bad]
     assert Catalog(settings.catalog).run().summary == summary
 
 
@@ -135,8 +135,8 @@ def test_a_run_that_raises_is_recorded_and_raises(
     with pytest.raises(type(error)):
         run_flow(settings, plain=False, quiet=True)
     (failed,) = Catalog(settings.catalog).runs()
-    assert (failed.status, failed.summary["stage"]) == ("failed", "score")
-    assert type(error).__name__ in failed.summary["error"]
+    assert (failed.status, failed.summary.stage) == ("failed", "score")
+    assert type(error).__name__ in failed.summary.error
     monkeypatch.undo()
     assert run_flow(settings, plain=False, quiet=True)["status"] == "published"
 
@@ -192,7 +192,7 @@ def test_a_fine_tune_is_a_flow_and_its_champion_judges_the_next_one(
     assert "average precision" in {row["metric"] for row in json.loads(str(table.data))}
     link = Artifact.get("gemel-governance")
     assert link is not None
-    assert summary["report"] in str(link.data)
+    assert summary.report in str(link.data)
 
     state: Any = finetune(settings, return_state=True)
     assert (state.name, state.is_failed()) == ("NotPromoted", True)
@@ -201,4 +201,4 @@ def test_a_fine_tune_is_a_flow_and_its_champion_judges_the_next_one(
     assert (found["model"], found["promoted"]) == ("offers/v0003", False)
 
     night = config(tmp_path / "data").model_copy(update={"catalog": settings.catalog})
-    assert [model["model"] for model in nightly(night)["model"]["registered"]] == ["offers/v0001"]
+    assert [model.model for model in nightly(night).models.registered] == ["offers/v0001"]

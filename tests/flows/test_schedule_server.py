@@ -268,7 +268,7 @@ def test_a_cron_deployment_has_its_runs_scheduled(prefect: Prefect) -> None:
     }
     waiting(lambda: prefect.post("/flow_runs/filter", body).json(), "runs are scheduled")
     first = prefect.post("/flow_runs/filter", body).json()[0]
-    assert first["state"]["name"] == "Scheduled"
+    assert first.state.name == "Scheduled"
     assert first["expected_start_time"][11:19] in {"00:00:00", "01:00:00"}  # 2:00 in Berlin
 
 
@@ -294,8 +294,8 @@ def test_a_triggered_night_completes_and_leaves_its_artifacts(
     assert table["flow_run_id"] == run
     assert published.run in table["description"]
     rows = {row["what"]: row["count"] for row in json.loads(table["data"])}
-    assert rows["records"] == published.summary["counts"]["records"]
-    assert published.summary["report"] in prefect.get("/artifacts/gemel-report/latest")["data"]
+    assert rows["records"] == published.summary.counts.records
+    assert published.summary.report in prefect.get("/artifacts/gemel-report/latest")["data"]
     assert float(prefect.get("/artifacts/gemel-progress/latest")["data"]) == 100.0
 
 
@@ -322,7 +322,7 @@ def test_an_overlapping_night_is_cancelled_and_a_killed_one_is_told_and_frees_it
 
     write_rows(prefect.folder, 50)
     assert prefect.ended(prefect.trigger("held"))["type"] == "COMPLETED"
-    assert Catalog(prefect.folder / "held", create=False).run().summary["counts"]["records"] == 50
+    assert Catalog(prefect.folder / "held", create=False).run().summary.counts.records == 50
 
 
 def test_gemel_schedule_serves_until_it_is_stopped_and_then_pauses(
@@ -353,4 +353,4 @@ def test_a_night_that_was_lost_with_its_worker_is_noticed_and_the_next_one_compl
     assert (state["type"], "process is gone" in state["message"]) == ("CRASHED", True)
     write_rows(prefect.folder, 50)
     assert prefect.ended(prefect.trigger("lost"))["type"] == "COMPLETED"
-    assert Catalog(prefect.folder / "lost", create=False).run().summary["counts"]["records"] == 50
+    assert Catalog(prefect.folder / "lost", create=False).run().summary.counts.records == 50

@@ -16,8 +16,7 @@ decides.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -104,16 +103,6 @@ class SyntheticRule:
     records: int
     made: int
     gain: tuple[float, float]
-
-    def facts(self) -> dict[str, Any]:
-        """Plain values that `of` reads back."""
-        return asdict(self)
-
-    @classmethod
-    def of(cls, facts: dict[str, Any]) -> SyntheticRule:
-        """Read what `facts` gave, also out of JSON."""
-        level = facts["level"] and (int(facts["level"][0]), int(facts["level"][1]))
-        return cls(**{**facts, "level": level, "gain": tuple(facts["gain"])})
 
     @property
     def curve(self) -> tuple[float, float]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeline.catalog import Gate
 from pipeline.config import GateSettings
 from pipeline.nightly.gates.differences import SHOWN, ClusterGrowth, RemovalCounts
-from pipeline.nightly.gates.gates import Gate
 
 FIRST = "first night: there is no earlier one to compare with"
 
@@ -25,6 +25,7 @@ def source_gates(
     if len(rows) > 1:
         share, name, count = max((bad.get(n, 0) / max(rows[n], 1), n, bad.get(n, 0)) for n in rows)
         yield Gate(
+            "rows-quarantined-worst-source",
             "share of rows quarantined, worst source",
             share <= settings.max_quarantined or count <= settings.few,
             share,
@@ -33,7 +34,7 @@ def source_gates(
         )
     limit = settings.max_shrinkage
     if before is None:
-        yield Gate("rows missing against last night", True, 0.0, limit, FIRST)
+        yield Gate("rows-missing", "rows missing against last night", True, 0.0, limit, FIRST)
         return
     watched = set(complete) | (set(before) - set(rows))
     lost = [(n, was, max(was - rows.get(n, 0), 0)) for n, was in before.items() if n in watched]
@@ -44,6 +45,7 @@ def source_gates(
     )
     absent = "" if name in rows or not gone else "; it is not among tonight's sources"
     yield Gate(
+        "rows-missing",
         "rows missing against last night",
         gone / max(was, 1) <= limit or gone <= settings.few,
         gone / max(was, 1),
@@ -63,6 +65,7 @@ def removal_gates(
     total = sum(records.values())
     share = tonight.listed / max(total, 1)
     yield Gate(
+        "records-removable",
         "share of records removable",
         share <= settings.max_removed or tonight.listed <= settings.few,
         share,
@@ -79,27 +82,28 @@ def removal_gates(
         default=(0.0, "no source", 0),
     )  # fmt: skip
     limits = {
-        "newly removable, share of records": (
+        ("newly-removable", "newly removable, share of records"): (
             tonight.newly / max(total, 1), settings.max_newly_removed, few, told, "",
         ),
-        "newly removable, worst source": (
+        ("newly-removable-worst-source", "newly removable, worst source"): (
             worst[0], settings.max_newly_removed_of_source, False,
             f"{worst[1]}: {worst[2]:,} records not named last night", worst[1],
         ),
-        "newly removable against last night's list": (
+        ("newly-removable-growth", "newly removable against last night's list"): (
             growth, settings.max_removal_growth, few,
             f"{told}; the list named {tonight.listed_before:,}", "",
         ),
     }  # fmt: skip
     if settings.max_newly_removed_records is not None:
         most = float(settings.max_newly_removed_records)
-        limits["newly removable records"] = (float(tonight.newly), most, False, told, "")
-    for name, (value, limit, exempt, message, source) in limits.items():
+        names = ("newly-removable-records", "newly removable records")
+        limits[names] = (float(tonight.newly), most, False, told, "")
+    for names, (value, limit, exempt, message, source) in limits.items():
         if first:
-            yield Gate(name, True, 0.0, limit, FIRST)
+            yield Gate(*names, True, 0.0, limit, FIRST)
         else:
             responsible = tonight.clusters.get(source, ())
-            yield Gate(name, value <= limit or exempt, value, limit, message, responsible)
+            yield Gate(*names, value <= limit or exempt, value, limit, message, responsible)
 
 
 def cluster_gates(
@@ -113,6 +117,7 @@ def cluster_gates(
     share = largest / max(records, 1)
     allowed = max(settings.max_cluster * records, settings.small_cluster)
     yield Gate(
+        "largest-cluster",
         "largest cluster, share of records",
         largest <= allowed,
         share,
@@ -122,7 +127,7 @@ def cluster_gates(
     )
     limit = settings.max_cluster_growth
     if first:
-        yield Gate("growth of a cluster", True, 1.0, limit, FIRST)
+        yield Gate("cluster-growth", "growth of a cluster", True, 1.0, limit, FIRST)
         return
     # A cluster that was small or is new counts as one of the size that is still called small.
     factors = sorted(
@@ -131,10 +136,11 @@ def cluster_gates(
     )
     if not factors:
         said = f"no cluster has more than {settings.small_cluster:,} records"
-        yield Gate("growth of a cluster", True, 1.0, limit, said)
+        yield Gate("cluster-growth", "growth of a cluster", True, 1.0, limit, said)
         return
     factor, most = factors[0]
     yield Gate(
+        "cluster-growth",
         "growth of a cluster",
         factor <= limit,
         factor,
@@ -150,6 +156,7 @@ def review_gate(
     """Not so much waits for a person that nobody will look at it."""
     share = waiting / max(records, 1)
     return Gate(
+        "records-in-review",
         "share of records in review",
         share <= settings.max_in_review or waiting <= settings.few,
         share,

@@ -5,22 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.catalog import RegisteredJudge, judge_fingerprint
+from pipeline.candidates import Recall
+from pipeline.catalog import (
+    CascadeCounts,
+    Gate,
+    PerModality,
+    RegisteredJudge,
+    RunCounts,
+    judge_fingerprint,
+)
 from pipeline.errors import ConfigError
 from pipeline.labels import read_labels
 from pipeline.nightly.gates import against_previous_run, differences, gates
 from pipeline.nightly.gates.audit import audit_clusters, audit_pairs
-from pipeline.nightly.gates.gates import Gate, closed_gates
+from pipeline.nightly.gates.gates import closed_gates
 from pipeline.nightly.state.context import RunContext
-from pipeline.nightly.state.rules import encoder_facts, models_of
+from pipeline.nightly.state.embedded import judging_encoder
+from pipeline.nightly.state.rules import models_of
 
 CLUSTERS = ["record_id", "cluster_id", "size", "representative", "status"]
-Facts = dict[str, dict[str, Any]]
 BySource = dict[str, dict[str, int]]
 
 
@@ -63,33 +70,33 @@ class _RunPair:
 def check_gates(
     context: RunContext,
     *,
-    counts: dict[str, int],
-    recall: dict[str, dict[str, float] | None],
-    facts: Facts,
+    counts: RunCounts,
+    recall: PerModality[Recall],
+    cascade: CascadeCounts | None,
     versions: dict[str, int],
 ) -> list[Gate]:
     """Check a finished run's tables, counts and models against the configured limits.
 
     Args:
-        facts: stage -> what it noted. versions: table -> version that the run wrote.
+        versions: table -> version that the run wrote.
     """
     settings, both = context.config.gates, _RunPair(context, versions)
-    checks: dict[str, Callable[[], Iterable[Gate]]] = {
-        "rows and quarantine": lambda: gates.count_gates(counts, settings),
-        "candidate recall": lambda: gates.recall_gates(recall, settings),
-        "duplicates past the student": lambda: gates.cascade_gates(
-            facts["search"]["cascade"], settings
+    checks: dict[tuple[str, str], Callable[[], Iterable[Gate]]] = {
+        ("rows", "rows and quarantine"): lambda: gates.count_gates(counts, settings),
+        ("candidate-recall", "candidate recall"): lambda: gates.recall_gates(recall, settings),
+        ("duplicates-past-student", "duplicates past the student"): lambda: gates.cascade_gates(
+            cascade, settings
         ),
-        "sources against last night": lambda: _of_sources(both),
-        "removals": lambda: _of_removals(both),
-        "clusters": lambda: _of_clusters(both),
-        "records in review": lambda: _of_review(both),
-        "model and threshold belong together": lambda: [
+        ("sources", "sources against last night"): lambda: _of_sources(both),
+        ("removals", "removals"): lambda: _of_removals(both),
+        ("clusters", "clusters"): lambda: _of_clusters(both),
+        ("records-in-review", "records in review"): lambda: _of_review(both),
+        ("model-and-threshold", "model and threshold belong together"): lambda: [
             gates.model_gate(problems(models_of(context), _prints(context)), settings)
         ],
-        "audit pairs decided right": lambda: _of_audit(both),
+        ("audit-pairs", "audit pairs decided right"): lambda: _of_audit(both),
     }
-    return [gate for name, check in checks.items() for gate in closed_gates(name, check)]
+    return [gate for names, check in checks.items() for gate in closed_gates(*names, check)]
 
 
 def _of_sources(both: _RunPair) -> Iterable[Gate]:
@@ -154,7 +161,8 @@ def _by_source(read: Callable[[str, list[str]], pa.Table]) -> BySource:
 
 def _prints(context: RunContext) -> dict[str, str | None]:
     """Fingerprint of the encoder that each modality was judged by; None: nothing met it."""
-    return {kind: encoder_facts(context, kind).get("fingerprint") for kind in ("text", "image")}
+    encoders = {kind: judging_encoder(context, kind) for kind in ("text", "image")}
+    return {kind: encoder.fingerprint if encoder else None for kind, encoder in encoders.items()}
 
 
 def problems(

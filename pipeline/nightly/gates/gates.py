@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
 
+from pipeline.candidates import Recall
+from pipeline.catalog import CascadeCounts, Gate, PerModality, RunCounts
 from pipeline.config import GateSettings
 from pipeline.nightly.gates.audit import Audit
 from pipeline.nightly.gates.differences import SHOWN
@@ -13,81 +13,66 @@ from pipeline.nightly.gates.differences import SHOWN
 PAIRS = 3  # wrong audit pairs named
 
 
-@dataclass(frozen=True)
-class Gate:
-    """One check.
-
-    Attributes:
-        value, limit: None where they could not be computed.
-        clusters: ids of tonight's clusters that are responsible, the most first.
-    """
-
-    gate: str
-    passed: bool
-    value: float | None
-    limit: float | None
-    message: str
-    clusters: tuple[str, ...] = ()
-
-
-def closed_gates(name: str, check: Callable[[], Iterable[Gate]]) -> list[Gate]:
+def closed_gates(gate: str, title: str, check: Callable[[], Iterable[Gate]]) -> list[Gate]:
     """The gates of a check; one that fails, with the reason, where the check cannot be made."""
     try:
         return list(check())
     except Exception as error:  # noqa: BLE001 - whatever it is, nothing unchecked is published
         said = f"could not be computed: {error or type(error).__name__}"
-        return [Gate(name, False, None, None, said)]
+        return [Gate(gate, title, False, None, None, said)]
 
 
-def count_gates(counts: dict[str, int], settings: GateSettings) -> list[Gate]:
+def count_gates(counts: RunCounts, settings: GateSettings) -> list[Gate]:
     """Every row is accounted for, and few are quarantined."""
-    kept = counts["records"] + counts["quarantined"]
-    quarantined = counts["quarantined"] / max(counts["rows"], 1)
+    kept = counts.records + counts.quarantined
+    quarantined = counts.quarantined / max(counts.rows, 1)
     return [
         Gate(
+            "rows-accounted-for",
             "rows in = records + quarantine",
-            counts["rows"] == kept,
+            counts.rows == kept,
             float(kept),
-            float(counts["rows"]),
-            f"{counts['rows']:,} rows read, {kept:,} accounted for",
+            float(counts.rows),
+            f"{counts.rows:,} rows read, {kept:,} accounted for",
         ),
         Gate(
+            "rows-quarantined",
             "share of rows quarantined",
             quarantined <= settings.max_quarantined,
             quarantined,
             settings.max_quarantined,
-            f"{counts['quarantined']:,} of {counts['rows']:,} rows could not be used",
+            f"{counts.quarantined:,} of {counts.rows:,} rows could not be used",
         ),
     ]
 
 
-def recall_gates(
-    recall: dict[str, dict[str, float] | None], settings: GateSettings
-) -> Iterable[Gate]:
+def recall_gates(recall: PerModality[Recall], settings: GateSettings) -> Iterable[Gate]:
     """Candidate recall of each modality that has near pairs."""
     for modality, measured in recall.items():
-        if measured is None or not measured["pairs"]:
+        if not measured.pairs:
             continue
         yield Gate(
+            f"candidate-recall-{modality}",
             f"candidate recall, {modality}",
-            measured["recall"] >= settings.min_candidate_recall,
-            measured["recall"],
+            measured.recall >= settings.min_candidate_recall,
+            measured.recall,
             settings.min_candidate_recall,
-            f"of {measured['pairs']:.0f} true near pairs of {measured['sampled']:.0f} sampled "
+            f"of {measured.pairs:.0f} true near pairs of {measured.sampled:.0f} sampled "
             "contents, found by brute force",
         )
 
 
-def cascade_gates(late: Mapping[str, Any] | None, settings: GateSettings) -> Iterable[Gate]:
+def cascade_gates(late: CascadeCounts | None, settings: GateSettings) -> Iterable[Gate]:
     """Share of the teacher's duplicates that its student lets through, where it was measured."""
-    if late and late["measured"]:
+    if late and late.choice.measured:
         yield Gate(
+            "duplicates-past-student",
             "duplicates past the student",
-            late["recall"] >= settings.min_candidate_recall,
-            late["recall"],
+            late.choice.recall >= settings.min_candidate_recall,
+            late.choice.recall,
             settings.min_candidate_recall,
-            f"of {late['duplicates']:,} duplicates of {late['texts']:,} sampled texts, "
-            f"judged with the teacher's vectors in run {late['measured_in']}",
+            f"of {late.choice.duplicates:,} duplicates of {late.choice.texts:,} sampled texts, "
+            f"judged with the teacher's vectors in run {late.measured_in}",
         )
 
 
@@ -97,15 +82,15 @@ def model_gate(problems: dict[str, str | None], settings: GateSettings) -> Gate:
     Args:
         problems: reference of each pinned model -> what does not belong together; None: all does.
     """
-    name = "model and threshold belong together"
+    names = "model-and-threshold", "model and threshold belong together"
     wrong = [f"{model}: {said}" for model, said in problems.items() if said]
     if problems:
         message = "; ".join(wrong) or f"{', '.join(problems)}: thresholds are its own"
-        return Gate(name, not wrong, float(len(wrong)), 0.0, message)
+        return Gate(*names, not wrong, float(len(wrong)), 0.0, message)
     said = "no model: the encoders' stated defaults judge, uncalibrated"
     if settings.require_calibrated:
-        return Gate(name, False, 1.0, 0.0, f"{said}, and gates.require_calibrated is set")
-    return Gate(name, True, 0.0, 0.0, said)
+        return Gate(*names, False, 1.0, 0.0, f"{said}, and gates.require_calibrated is set")
+    return Gate(*names, True, 0.0, 0.0, said)
 
 
 def audit_gate(found: Audit, settings: GateSettings) -> Gate:
@@ -119,6 +104,7 @@ def audit_gate(found: Audit, settings: GateSettings) -> Gate:
     if found.unknown:
         told.append(f"{found.unknown:,} name records that are not there")
     return Gate(
+        "audit-pairs",
         "audit pairs decided right",
         found.pairs > 0 and found.right >= settings.min_audit_right,
         found.right if found.pairs else None,
@@ -126,8 +112,3 @@ def audit_gate(found: Audit, settings: GateSettings) -> Gate:
         "; ".join(told),
         tuple(dict.fromkeys(wrong.cluster_id for wrong in found.wrong))[:SHOWN],
     )
-
-
-def gate_rows(gates: list[Gate]) -> list[dict[str, Any]]:
-    """The gates as plain dictionaries, as JSON has them."""
-    return [{**asdict(gate), "clusters": list(gate.clusters)} for gate in gates]

@@ -12,42 +12,43 @@ import smtplib
 import socket
 import ssl
 import subprocess
+from dataclasses import asdict
 from email.message import EmailMessage
 from typing import Any, assert_never
 
+from pipeline.catalog import RunSummary
 from pipeline.config import CommandHook, Email, Notify, Outcome, RunConfig, Webhook
 from pipeline.errors import ConfigError
-from pipeline.outputs import failed_gates, in_short
+from pipeline.outputs import in_short
 
-Summary = dict[str, Any]
 Message = dict[str, Any]
 
 
-def message_outcome(summary: Summary) -> Outcome:
+def message_outcome(summary: RunSummary) -> Outcome:
     """How a run ended; *unwritten* is published with a report or an export that is missing."""
-    status = summary["status"]
+    status = summary.status
     if status == "published":
         return "unwritten" if in_short(summary) else "published"
     return "held" if status == "held" else "failed"
 
 
-def message_of(summary: Summary, config: RunConfig) -> Message:
+def message_of(summary: RunSummary, config: RunConfig) -> Message:
     """What is told of a run: a sentence for people (`text`), and the facts."""
     outcome, reason = message_outcome(summary), in_short(summary)
-    name = f"{summary['name']}: run {summary['run'] or '(not started)'}"
+    name = f"{summary.name}: run {summary.run or '(not started)'}"
     return {
         "text": f"{name} {_say(outcome)}{f': {reason}' if reason else ''}",
         "outcome": outcome,
-        "name": summary["name"],
-        "run": summary["run"],
-        "status": summary["status"],
+        "name": summary.name,
+        "run": summary.run,
+        "status": summary.status,
         "reason": reason,
-        "failed_gates": failed_gates(summary),
-        "counts": summary["counts"],
-        "started": summary.get("started"),
-        "finished": summary.get("finished"),
-        "seconds": summary.get("seconds"),
-        "report": summary.get("report"),
+        "failed_gates": [asdict(gate) for gate in summary.failed_gates],
+        "counts": summary.told_counts,
+        "started": summary.started or None,
+        "finished": summary.finished or None,
+        "seconds": summary.seconds,
+        "report": summary.report,
         "catalog": config.catalog,
         "host": socket.gethostname(),
     }
@@ -66,7 +67,7 @@ def _say(outcome: Outcome) -> str:
     assert_never(outcome)
 
 
-def notify(summary: Summary, config: RunConfig) -> dict[str, str]:
+def notify(summary: RunSummary, config: RunConfig) -> dict[str, str]:
     """Send what `notify` asks for; what could not be sent, by its place, with the reason."""
     message = message_of(summary, config)
     failed: dict[str, str] = {}

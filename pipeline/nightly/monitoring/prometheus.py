@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pipeline.catalog import RunSummary
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-Summary = dict[str, Any]
 STATUSES = ("published", "held", "failed")
 
 
@@ -33,7 +34,7 @@ class _Gauges:
 
 
 def gauges(
-    summary: Summary, *, last_published: datetime | None, not_notified: int = 0
+    summary: RunSummary, *, last_published: datetime | None, not_notified: int = 0
 ) -> CollectorRegistry:
     """The gauges of a run.
 
@@ -42,14 +43,14 @@ def gauges(
         last_published: when the run that readers see was finished; None before the first.
         not_notified: notifications of this run that could not be sent.
     """
-    found = _Gauges(summary["name"])
-    status = summary["status"]
+    found = _Gauges(summary.name)
+    status = summary.status
     found.add(
         "run_status", "1 for how the last run ended.", "status",
         {known: float(known == status) for known in sorted({*STATUSES, status})},
     )  # fmt: skip
-    times = {at: summary[at] for at in ("started", "finished") if summary.get(at)}
-    for at, value in times.items():
+    times = {"started": summary.started, "finished": summary.finished}
+    for at, value in ((at, value) for at, value in times.items() if value):
         when = datetime.fromisoformat(value).timestamp()
         found.add(f"run_{at}_timestamp_seconds", f"When the last run {at}.", "", {"": when})
     if last_published is not None:
@@ -57,8 +58,8 @@ def gauges(
             "last_published_timestamp_seconds", "When what readers see was finished.", "",
             {"": last_published.timestamp()},
         )  # fmt: skip
-    found.add("run_seconds", "Wall time of the last run.", "", {"": summary.get("seconds", 0.0)})
-    found.add("count", "Counts of the last run.", "what", summary["counts"])
+    found.add("run_seconds", "Wall time of the last run.", "", {"": summary.seconds})
+    found.add("count", "Counts of the last run.", "what", summary.told_counts)
     found.add("not_notified", "Notifications that were not sent.", "", {"": not_notified})
     _stages(found, summary)
     _recall(found, summary)
@@ -66,30 +67,30 @@ def gauges(
     return found.registry
 
 
-def _stages(found: _Gauges, summary: Summary) -> None:
+def _stages(found: _Gauges, summary: RunSummary) -> None:
     for unit in ("seconds", "rows", "bytes"):
-        values = {stage["stage"]: stage[unit] for stage in summary.get("stages", [])}
+        values = {row.stage: getattr(row, unit) for row in summary.stages}
         found.add(f"stage_{unit}", f"{unit.capitalize()} of each stage.", "stage", values)
 
 
-def _recall(found: _Gauges, summary: Summary) -> None:
-    measured = {kind: v for kind, v in summary.get("candidate_recall", {}).items() if v}
+def _recall(found: _Gauges, summary: RunSummary) -> None:
     for metric, key, meaning in (
         ("candidate_recall", "recall", "Share of the true near pairs that the search found."),
         ("candidate_recall_low", "low", "Lower end of its 95 % interval."),
     ):
-        values = {kind: value[key] for kind, value in measured.items()}
+        values = {str(kind): getattr(value, key) for kind, value in summary.recall.items()}
         found.add(metric, meaning, "modality", values)
 
 
-def _gates(found: _Gauges, summary: Summary) -> None:
+def _gates(found: _Gauges, summary: RunSummary) -> None:
     for metric, key, meaning in (
         ("gate_passed", "passed", "1 where the gate holds."),
         ("gate_value", "value", "What the gate measured."),
         ("gate_limit", "limit", "The limit it was held to."),
     ):
-        rows = [gate for gate in summary.get("gates", []) if gate[key] is not None]
-        found.add(metric, meaning, "gate", {gate["gate"]: float(gate[key]) for gate in rows})
+        values = {gate.id: getattr(gate, key) for gate in summary.gates}
+        known = {gate: float(value) for gate, value in values.items() if value is not None}
+        found.add(metric, meaning, "gate", known)
 
 
 def write_metrics(registry: CollectorRegistry, path: Path) -> None:

@@ -7,18 +7,17 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.catalog import Catalog
+from pipeline.catalog import Catalog, RunSummary
 from pipeline.config import RunConfig
 from pipeline.errors import CatalogError, PipelineError
 from pipeline.nightly.monitoring import run_log
 from pipeline.nightly.monitoring.notify import message_outcome, notify
 from pipeline.nightly.monitoring.prometheus import gauges, write_metrics
-
-Summary = dict[str, Any]
 
 
 @contextmanager
@@ -47,16 +46,17 @@ class Watch:
         self._clock = time.perf_counter()
         self.file = run_log.RunFile(config.catalog, self._log_path)
 
-    def ended(self, summary: Summary) -> Summary:
+    def ended(self, summary: RunSummary) -> RunSummary:
         """Log, measure and tell the end of a run; its summary, with what could not be told.
 
         Called while the catalog's write lock is held: what could not be told is kept with the run.
         """
         amiss, catalog = self._tell(summary), Catalog.of(self.config)
         if amiss:
-            summary = {**summary, **amiss}
+            untold, unwritten = amiss.get("not_notified", {}), amiss.get("metrics_failed", {})
+            summary = replace(summary, not_notified=untold, metrics_failed=unwritten)
             _attempt(lambda: catalog.amend(summary), "summary")
-        _attempt(lambda: catalog.send_run_folder(summary["run"]), "log")
+        _attempt(lambda: catalog.send_run_folder(str(summary.run)), "log")
         return summary
 
     def raised(self, error: BaseException) -> None:
@@ -69,14 +69,14 @@ class Watch:
             for place, why in failed.items():
                 error.add_note(f"{what.replace('_', ' ')}: {place}: {why}")
 
-    def _tell(self, summary: Summary, *, quiet: bool = False) -> dict[str, dict[str, str]]:
+    def _tell(self, summary: RunSummary, *, quiet: bool = False) -> dict[str, dict[str, str]]:
         """Never raises: how a run ended does not hang on who could be told of it."""
-        run = summary["run"]
+        run = summary.run
         level = logging.INFO if message_outcome(summary) == "published" else logging.WARNING
         self._event(
-            f"run {summary['status']}", run, level,
-            seconds=summary.get("seconds"), counts=summary["counts"], error=summary.get("error"),
-            failed_gates=[gate["gate"] for gate in summary["gates"] if not gate["passed"]],
+            f"run {summary.status}", run, level,
+            seconds=summary.seconds, counts=summary.told_counts, error=summary.error,
+            failed_gates=[gate.id for gate in summary.failed_gates],
         )  # fmt: skip
         not_told = {} if quiet else _attempt(lambda: notify(summary, self.config), "notify")
         not_written = _attempt(lambda: self._measure(summary, not_told=len(not_told)), "metrics")
@@ -86,7 +86,7 @@ class Watch:
                 self._event(what, run, logging.WARNING, place=place, reason=why)
         return {what: failed for what, failed in amiss.items() if failed}
 
-    def _summary_of(self, error: BaseException) -> Summary:
+    def _summary_of(self, error: BaseException) -> RunSummary:
         """The recorded summary of the run that raised, else what is known of one without a row."""
         try:
             catalog = Catalog.of(self.config, create=False)
@@ -95,20 +95,19 @@ class Watch:
         except Exception:  # noqa: BLE001 - a catalog that cannot be read is what is told below
             pass
         said = "" if isinstance(error, PipelineError) else f"{type(error).__name__}: "
-        return {
-            "run": self.file.run,
-            "name": self.config.name,
-            "status": "failed",
-            "stage": "start",
-            "error": f"{said}{error}"[:2000],
-            "started": self.started.isoformat(),
-            "finished": datetime.now(UTC).isoformat(),
-            "seconds": time.perf_counter() - self._clock,
-            "counts": {},
-            "gates": [],
-        }
+        return RunSummary(
+            run=self.file.run,
+            name=self.config.name,
+            status="failed",
+            catalog=self.config.catalog,
+            stage="start",
+            error=f"{said}{error}"[:2000],
+            started=self.started.isoformat(),
+            finished=datetime.now(UTC).isoformat(),
+            seconds=time.perf_counter() - self._clock,
+        )
 
-    def _measure(self, summary: Summary, *, not_told: int) -> dict[str, str]:
+    def _measure(self, summary: RunSummary, *, not_told: int) -> dict[str, str]:
         """Write the metrics into the run's folder and where the configuration says."""
         try:
             published = Catalog.of(self.config, create=False).published()
@@ -119,7 +118,7 @@ class Watch:
             last_published=published.finished if published else None,
             not_notified=not_told,
         )
-        places = [self._folder(summary["run"]) / "metrics.prom"] if summary["run"] else []
+        places = [self._folder(summary.run) / "metrics.prom"] if summary.run else []
         if self.config.metrics.path:
             places.append(Path(self.config.metrics.path))
         failed: dict[str, str] = {}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -23,12 +21,14 @@ from pipeline.candidates import (
     doubt_of,
     sample_neighbours,
 )
+from pipeline.catalog import CascadeChoice, CascadeCounts
 from pipeline.config import CascadeText
 from pipeline.matching import BATCH, OUTGROWN, TextComparison, score_pairs
 from pipeline.nightly.stages.contents import contents_of, frequencies_of
 from pipeline.nightly.stages.embed import embed_asked, meet_teacher
 from pipeline.nightly.stages.score import judge_key
 from pipeline.nightly.state.context import RunContext
+from pipeline.nightly.state.embedded import embedded_by
 from pipeline.nightly.state.previous_run import key_of
 from pipeline.nightly.state.rules import floors_of, make_judge
 from pipeline.nightly.state.run_records import read_column
@@ -45,29 +45,20 @@ def choose_cascade(context: RunContext, units: ContentGroups) -> CascadeThreshol
     encoder = context.config.text_encoder
     if not isinstance(encoder, CascadeText) or not len(units.text_hashes):
         return None
-    if noted := context.work.facts("cascade"):
-        return CascadeThresholds(**noted["choice"])
+    if kept := context.work.kept(CascadeChoice):
+        return kept.choice
     meet_teacher(context)
     key, count = _key(context, units, encoder), len(units.text_hashes)
-    before = _before(context)
-    if before.get("key") == key and 1 / OUTGROWN <= count / before["of"] <= OUTGROWN:
-        noted = before
-    else:
+    chosen = context.base_run and context.base_run.summary.state.cascade
+    if not chosen or chosen.key != key or not 1 / OUTGROWN <= count / chosen.of <= OUTGROWN:
         progress.say("choosing the cascade's floor on a sample of texts")
-        choice = _measure(context, units, encoder)
-        noted = {"key": key, "of": count, "run": context.run, "choice": choice.facts()}
-    context.work.note("cascade", noted)
-    return CascadeThresholds(**noted["choice"])
-
-
-def _before(context: RunContext) -> dict[str, Any]:
-    run = context.base_run
-    state = run.summary.get("state", {}) if run else {}
-    return dict(state.get("cascade") or {})
+        chosen = CascadeChoice(key, count, context.run, _measure(context, units, encoder))
+    context.work.keep(chosen)
+    return chosen.choice
 
 
 def _key(context: RunContext, units: ContentGroups, encoder: CascadeText) -> str:
-    student = context.work.facts("embed_text")["fingerprint"]
+    student = embedded_by(context, "text").fingerprint
     judged = judge_key(context, make_judge(context), frequencies_of(context, units)[0])
     return key_of(
         student=student, judge=judged, target=encoder.target_recall, sample=encoder.sample,
@@ -167,7 +158,7 @@ def ask_teacher(
     proposed: CandidatePairs,
     choice: CascadeThresholds,
     proposals: int,
-) -> tuple[CandidatePairs, dict[str, Any]]:
+) -> tuple[CandidatePairs, CascadeCounts]:
     """Embed the texts of the candidate pairs with the teacher, and leave out what it sets apart.
 
     Args:
@@ -180,19 +171,19 @@ def ask_teacher(
     left, right = (units.text[side] for side in pair_sides(proposed.key, len(units.rows)))
     both = np.flatnonzero((left >= 0) & (right >= 0))
     asked = np.unique(np.concatenate([left[both], right[both]]))
-    facts = embed_asked(context, units.text_hashes, asked, purpose="asked")
+    made = embed_asked(context, units.text_hashes, asked, purpose="asked")
     alone = both[(proposed.proposed_by[both] == ProposedBy.TEXT) & (left[both] != right[both])]
     rows = np.searchsorted(asked, left[alone]), np.searchsorted(asked, right[alone])
     floor = floors_of(context)["text"]
     kept = np.ones(len(proposed.key), bool)
     kept[alone] = cosines(context.work.matrix("asked"), *rows) >= np.float32(floor)
-    told = {
-        **choice.facts(),
-        "measured_in": context.work.facts("cascade")["run"],
-        "proposed": proposals,
-        "asked": len(asked),
-        "share_asked": len(asked) / max(len(units.text_hashes), 1),
-        "embedded": facts["embedded"],
-        "failed": facts["failed"],
-    }
+    told = CascadeCounts(
+        choice=choice,
+        measured_in=context.work.require(CascadeChoice).run,
+        proposed=proposals,
+        asked=len(asked),
+        share_asked=len(asked) / max(len(units.text_hashes), 1),
+        embedded=made.embedded,
+        failed=made.failed,
+    )
     return proposed.part(kept), told

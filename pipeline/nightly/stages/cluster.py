@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays import Flags, as_strings, positions_in
-from pipeline.catalog import Run, retired_ids
+from pipeline.catalog import Changes, ClusterSizes, Run, VerdictCounts, retired_ids
 from pipeline.clustering import (
     NIGHT,
     Links,
@@ -24,9 +23,12 @@ from pipeline.clustering import (
 )
 from pipeline.errors import CatalogError
 from pipeline.labels import Verdicts, changed_pairs, no_verdicts, settle_verdicts
-from pipeline.nightly.state.context import RunContext, stage
+from pipeline.nightly.stages.settle import IngestResult
+from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.run_records import groups_of, read_records
+from pipeline.nightly.state.stage import StageResult, stage
 from pipeline.outputs import is_removed
+from pipeline.storage import from_plain
 
 COLUMNS = [
     "record_id", "source", "text", "image_width", "image_height", "image_true_side", "timestamp",
@@ -34,19 +36,34 @@ COLUMNS = [
 RULES = ("clustering", "text", "images")  # settings that decide about clusters of equal links
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClusterResult(StageResult):
+    """The clusters in figures, and what happened to them since last night."""
+
+    clusters: int
+    duplicate_clusters: int
+    removable: int
+    removable_in_review: int
+    largest_cluster: int
+    cut_links: int
+    cluster_sizes: ClusterSizes
+    changes: Changes
+    verdicts: VerdictCounts
+
+
 @dataclass(frozen=True)
-class ClusterResult:
+class ClusteredRecords:
     """What the cluster stage writes and tells."""
 
     clusters: pa.Table
     cut_links: pa.Table
     events: pa.Table
-    changes: dict[str, Any]
-    verdicts: dict[str, Any]
+    changes: Changes
+    verdicts: VerdictCounts
     labels: int | None  # version of the verdicts that were read
 
 
-def cluster_records(context: RunContext, links: Links) -> ClusterResult:
+def cluster_records(context: RunContext, links: Links) -> ClusteredRecords:
     """Cluster what changed, give clusters their ids, and tell what happened to them."""
     tables, base = context.catalog.tables, context.base_run
     version = tables.version("labels")
@@ -62,14 +79,15 @@ def cluster_records(context: RunContext, links: Links) -> ClusterResult:
     names = stable_ids(before, ids, group, retired=retired_ids(context.catalog, base))
     at = clusters.schema.get_field_index("cluster_id")
     clusters = clusters.set_column(at, clusters.schema.field(at), names)
-    told, ingested = cluster_events(before, clusters, run=context.run), context.work.facts("ingest")
-    changes = {
-        "base": context.base,
-        "records": {name: ingested[name] for name in ("new", "changed", "deleted")},
-        "clusters": cluster_changes(told),
-        "events": dict(sorted(Counter(told["event"].to_pylist()).items())),
-    }
-    return ClusterResult(clusters, cut, told, changes, verdicts.facts, version)
+    told = cluster_events(before, clusters, run=context.run)
+    changes = Changes(
+        base=context.base,
+        records=context.work.require(IngestResult).changes,
+        clusters=cluster_changes(told),
+        events=dict(sorted(Counter(told["event"].to_pylist()).items())),
+    )
+    counts = from_plain(VerdictCounts, verdicts.facts)
+    return ClusteredRecords(clusters, cut, told, changes, counts, version)
 
 
 def _group(
@@ -121,8 +139,8 @@ def _pairs_touched(context: RunContext) -> Flags | None:
     return np.asarray(stored["touched"], bool)
 
 
-@stage("cluster")
-def cluster(context: RunContext) -> dict[str, Any]:
+@stage("cluster", ClusterResult)
+def cluster(context: RunContext) -> ClusterResult:
     """Accepted links and verdicts → clusters under last night's ids, cut links, events."""
     stored = context.work.load("links")
     yes = stored["accepted"]
@@ -141,24 +159,23 @@ def cluster(context: RunContext) -> dict[str, Any]:
     sizes = pc.value_counts(heads["size"].combine_chunks()).to_pylist()
     sizes.sort(key=lambda entry: entry["values"])
     removable = pc.sum(is_removed(clusters)).as_py() or 0
-    return {
-        "rows": len(clusters),
-        "clusters": len(heads),
-        "duplicate_clusters": sum(e["counts"] for e in sizes if e["values"] > 1),
-        "removable": removable,
-        "removable_in_review": len(clusters) - len(heads) - removable,
-        "largest_cluster": max((e["values"] for e in sizes), default=0),
-        "cut_links": len(found.cut_links),
-        "changes": found.changes,
-        "verdicts": found.verdicts,
-        "cluster_sizes": {
-            "size": [e["values"] for e in sizes],
-            "clusters": [e["counts"] for e in sizes],
-        },
-        "versions": {
+    return ClusterResult(
+        rows=len(clusters),
+        versions={
             "clusters": tables.replace("clusters", clusters),
             "cut_links": tables.replace("cut_links", found.cut_links),
             "events": tables.replace_run("events", found.events, run=context.run),
             **({"labels": found.labels} if found.labels is not None else {}),
         },
-    }
+        clusters=len(heads),
+        duplicate_clusters=sum(e["counts"] for e in sizes if e["values"] > 1),
+        removable=removable,
+        removable_in_review=len(clusters) - len(heads) - removable,
+        largest_cluster=max((e["values"] for e in sizes), default=0),
+        cut_links=len(found.cut_links),
+        cluster_sizes=ClusterSizes(
+            tuple(e["values"] for e in sizes), tuple(e["counts"] for e in sizes)
+        ),
+        changes=found.changes,
+        verdicts=found.verdicts,
+    )

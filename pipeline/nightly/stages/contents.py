@@ -30,6 +30,14 @@ from pipeline.nightly.state.run_records import Modality, read_column, read_recor
 
 
 @dataclass(frozen=True)
+class WordCounts:
+    """How many texts a run's own word frequencies are of, and the version of their table."""
+
+    texts: int
+    version: int
+
+
+@dataclass(frozen=True)
 class KeptAlignments:
     """What geometry says of pairs of pictures; see `schemas.ALIGNMENTS` for the rows.
 
@@ -163,16 +171,16 @@ def frequencies_of(context: RunContext, units: ContentGroups) -> tuple[DocumentF
         learned = DocumentFrequencies.of(words_of(texts, threads=context.threads))
     version = context.catalog.tables.replace("word_counts", learned.table())
     context.work.save("word_counts", places=learned.places, counts=learned.counts)
-    context.work.note("word_counts", {"texts": learned.texts, "version": version})
+    context.work.keep(WordCounts(learned.texts, version))
     return learned, version
 
 
 def _kept_frequencies(context: RunContext) -> tuple[DocumentFrequencies, int] | None:
     """What this run has learned already."""
-    noted = context.work.facts("word_counts")
-    if not noted:
+    kept = context.work.kept(WordCounts)
+    if kept is None:
         return None
-    return DocumentFrequencies(noted["texts"], **context.work.load("word_counts")), noted["version"]
+    return DocumentFrequencies(kept.texts, **context.work.load("word_counts")), kept.version
 
 
 def _learning(

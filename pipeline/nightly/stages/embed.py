@@ -25,15 +25,17 @@ from pipeline.encoders import (
     to_table,
 )
 from pipeline.errors import DamagedVectorsError
-from pipeline.nightly.state.context import RunContext, stage
+from pipeline.nightly.state.context import RunContext
+from pipeline.nightly.state.embedded import EmbedResult, Teacher
 from pipeline.nightly.state.pictures import from_paths, from_rows, spool
 from pipeline.nightly.state.run_records import Modality, groups_of, read_column
+from pipeline.nightly.state.stage import stage
 
 # Contents embedded between two writes: what a killed run loses at most.
 SHARD = 8192
 
 
-def embed_modality(context: RunContext, modality: Modality, hashes: pa.Array) -> dict[str, Any]:
+def embed_modality(context: RunContext, modality: Modality, hashes: pa.Array) -> EmbedResult:
     """Embed the contents that the catalog has no vector for, and lay all vectors out as a matrix.
 
     Stored vectors that turn out to be damaged are made again; `repaired` says which.
@@ -44,7 +46,7 @@ def embed_modality(context: RunContext, modality: Modality, hashes: pa.Array) ->
     """
     if not len(hashes):  # no encoder is loaded for nothing
         context.work.matrix(modality, (0, 1))
-        return {"embedded": 0, "chunked": 0, "failed": 0}
+        return EmbedResult()
     config = context.config
     chosen = searched_by(config.text_encoder) if modality == "text" else config.image_encoder
     encoder = open_cached(context, chosen)
@@ -54,13 +56,13 @@ def embed_modality(context: RunContext, modality: Modality, hashes: pa.Array) ->
 def meet_teacher(context: RunContext) -> Encoder:
     """The teacher of a run's cascade, noted as the encoder whose cosines are judged."""
     teacher = open_cached(context, judged_by(context.config.text_encoder))
-    context.work.note("teacher", {"name": teacher.name, "fingerprint": teacher.fingerprint})
+    context.work.keep(Teacher(teacher.name, teacher.fingerprint))
     return teacher
 
 
 def embed_asked(
     context: RunContext, hashes: pa.Array, asked: Positions, *, purpose: str
-) -> dict[str, Any]:
+) -> EmbedResult:
     """Embed some of the texts with a cascade's teacher, and judge by these vectors from now on.
 
     Args:
@@ -86,58 +88,57 @@ class _Vectors:
     purpose: str
 
 
-def _make(context: RunContext, hashes: pa.Array, made: _Vectors) -> dict[str, Any]:
+def _make(context: RunContext, hashes: pa.Array, made: _Vectors) -> EmbedResult:
     if not len(hashes):
         context.work.matrix(made.matrix, (0, made.encoder.dimension))
-        return {"embedded": 0, "chunked": 0, "failed": 0}
+        return EmbedResult()
     repaired: list[str] = []
     while True:  # each turn but the last moves a damaged part aside, so the turns come to an end
         try:
-            facts = _embed(context, hashes, made, repaired)
+            return _embed(context, hashes, made, repaired)
         except DamagedVectorsError:
             continue
-        return {**facts, "repaired": repaired} if repaired else facts
 
 
 def _embed(
     context: RunContext, hashes: pa.Array, made: _Vectors, repaired: list[str]
-) -> dict[str, Any]:
+) -> EmbedResult:
     """Embed what is lacking, and lay the vectors of all the hashes out as a matrix."""
     modality, encoder = made.modality, made.encoder
+    stage = "embed_text" if modality == "text" else "embed_images"
     store = context.catalog.vectors(encoder.fingerprint, moved_aside=repaired)
-    wanted, before = _wanted_rows(context, made.purpose, hashes, store)
-    facts = {"rows": len(hashes), **before, "failed": 0, "bytes": 0}
-    reasons: dict[str, int] = {}
+    wanted, before, chunked = _wanted_rows(context, made.purpose, hashes, store)
+    embedded, failed, size = before, 0, 0
     for part, items in _items(context, modality, wanted):
         tables = []
         for encoded in encoder.encode(items):
             tables.append(to_table(part, encoded))
-            facts["embedded"] += len(encoded.positions)
-            facts["chunked"] += int((encoded.chunks > 1).sum())
-            facts["failed"] += len(encoded.failed)
-            for _, reason in encoded.failed:
-                reasons[reason] = reasons.get(reason, 0) + 1
-            done, stage = facts["embedded"], "embed_text" if modality == "text" else "embed_images"
-            progress.report(stage, done, before["embedded"] + len(wanted))
+            embedded += len(encoded.positions)
+            chunked += int((encoded.chunks > 1).sum())
+            failed += len(encoded.failed)
+            progress.report(stage, embedded, before + len(wanted))
         table = pa.concat_tables(tables)
         if len(table):
-            facts["bytes"] += store.append(table.sort_by("content_hash"))
+            size += store.append(table.sort_by("content_hash"))
     matrix = context.work.matrix(made.matrix, (len(hashes), encoder.dimension))
     gather_vectors(store.parts(), hashes=hashes, out=matrix)
     context.work.settle(made.matrix)
-    return {
-        **facts,
-        "cached": len(hashes) - len(wanted) - before["embedded"],
-        "reasons": reasons,
-        "name": encoder.name,
-        "fingerprint": encoder.fingerprint,
-    }
+    return EmbedResult(
+        rows=len(hashes),
+        bytes=size,
+        name=encoder.name,
+        fingerprint=encoder.fingerprint,
+        embedded=embedded,
+        chunked=chunked,
+        failed=failed,
+        repaired=tuple(repaired),
+    )
 
 
 def _wanted_rows(
     context: RunContext, purpose: str, hashes: pa.Array, store: VectorStore
-) -> tuple[pa.Array, dict[str, int]]:
-    """The hashes without a vector, and counts of those that this run embedded before it stopped.
+) -> tuple[pa.Array, int, int]:
+    """The hashes without a vector; those embedded before this run stopped, and in chunks.
 
     What a run lacks when it begins is kept in its scratch: the counts it ends with are those of a
     run that was never stopped.
@@ -147,16 +148,16 @@ def _wanted_rows(
     kept = context.work.load(name)["hashes"] if context.work.has(name) else None
     if kept is None:
         context.work.save(name, hashes=np.asarray(lacking).astype("S"))
-        return lacking, {"embedded": 0, "chunked": 0}
+        return lacking, 0, 0
     done = pa.array(kept.astype(str)).filter(
         pc.invert(pc.is_in(pa.array(kept.astype(str)), value_set=lacking))
     )
-    counts = {"embedded": 0, "chunked": 0}
+    embedded, chunked = 0, 0
     for part in store.parts() if len(done) else ():
         rows = part.filter(pc.is_in(part["content_hash"], value_set=done))
-        counts["embedded"] += len(rows)
-        counts["chunked"] += pc.sum(pc.greater(rows["chunks"], 1)).as_py() or 0
-    return lacking, counts
+        embedded += len(rows)
+        chunked += pc.sum(pc.greater(rows["chunks"], 1)).as_py() or 0
+    return lacking, embedded, chunked
 
 
 def open_cached(context: RunContext, encoder: Any) -> Encoder:
@@ -196,13 +197,13 @@ def _pictures(context: RunContext, wanted: pa.Array) -> tuple[pa.Array, Iterator
     return pa.concat_arrays([inside, others]), pictures
 
 
-@stage("embed_text")
-def embed_text(context: RunContext) -> dict[str, Any]:
+@stage("embed_text", EmbedResult, key="text")
+def embed_text(context: RunContext) -> EmbedResult:
     """Embed the distinct texts that have no vector yet."""
     return embed_modality(context, "text", groups_of(context).text_hashes)
 
 
-@stage("embed_images")
-def embed_images(context: RunContext) -> dict[str, Any]:
+@stage("embed_images", EmbedResult, key="image")
+def embed_images(context: RunContext) -> EmbedResult:
     """Embed the distinct pictures that have no vector yet."""
     return embed_modality(context, "image", groups_of(context).image_hashes)

@@ -5,6 +5,8 @@ What was found is kept with the catalog: two pictures are laid upon each other o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 
@@ -17,27 +19,37 @@ from pipeline.arrays import (
     positions_in_sorted,
 )
 from pipeline.candidates import CandidatePairs, ContentGroups, ProposedBy
+from pipeline.catalog import GeometryCounts
 from pipeline.matching import GEOMETRY_METHOD, PictureSet, align_pairs
 from pipeline.nightly.stages.contents import KeptAlignments
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.pictures import PictureReader
 from pipeline.storage import ALIGNMENTS
 
+
+@dataclass(frozen=True)
+class GeometryResult:
+    """What was looked at in a run, and the version of the table `alignments`."""
+
+    version: int
+    counts: GeometryCounts
+
+
 LOOKED_AT = "looked_at"  # what a run has looked at before its candidates
 
 
 def verify_candidates(
     context: RunContext, units: ContentGroups, kept: CandidatePairs
-) -> int | None:
+) -> GeometryResult | None:
     """Look at every pair of pictures that images proposed; what was looked at before stands.
 
     Returns:
-        The version of the table `alignments`; None where geometry is off or there is no pair.
+        None where geometry is off or there is no pair.
     """
     if not context.config.judge.geometry:
         return None
-    if noted := context.work.facts("geometry"):
-        return int(noted["version"])
+    if done := context.work.kept(GeometryResult):
+        return done
     left, right = _proposed_pairs(units, kept)
     if not len(left):
         return None
@@ -51,13 +63,11 @@ def verify_candidates(
     version = context.catalog.tables.replace("alignments", rows)
     context.work.keep_shard("alignments", "all", rows)
     context.work.save("alignments", key=pair_key(left, right, len(units.image_hashes)))
-    facts = {
-        "looked_at": len(rows),
-        "fresh": int((place >= len(before)).sum()),
-        "verified": int(KeptAlignments.of(rows).verified.sum()),
-    }
-    context.work.note("geometry", {"version": version, **facts})
-    return version
+    fresh_rows, verified = (place >= len(before)).sum(), KeptAlignments.of(rows).verified.sum()
+    counts = GeometryCounts(len(rows), int(fresh_rows), int(verified))
+    result = GeometryResult(version, counts)
+    context.work.keep(result)
+    return result
 
 
 def _proposed_pairs(units: ContentGroups, kept: CandidatePairs) -> Pairs:
@@ -72,8 +82,7 @@ def _proposed_pairs(units: ContentGroups, kept: CandidatePairs) -> Pairs:
 def _before(context: RunContext) -> pa.Table:
     """What the night before found."""
     run = context.base_run
-    noted = run.summary.get("state", {}).get("geometry") if run else None
-    if run is None or not noted or noted["method"] != GEOMETRY_METHOD:
+    if run is None or run.summary.state.geometry != GEOMETRY_METHOD:
         return ALIGNMENTS.empty_table()
     return context.catalog.read("alignments", run=run)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,8 +22,9 @@ from pipeline.ingestion import (
     build_records,
     read_sources,
 )
-from pipeline.nightly.stages.settle import finish_ingest
-from pipeline.nightly.state.context import RunContext, stage
+from pipeline.nightly.stages.settle import IngestResult, finish_ingest
+from pipeline.nightly.state.context import RunContext
+from pipeline.nightly.state.stage import stage
 
 # What an ingest keeps of every portion. The records come last: with them the portion is done.
 SHARDS = ("quarantine", "image_bytes", "pictures", "records")
@@ -105,7 +105,7 @@ def iter_records(context: RunContext) -> bool:
     """Whether the sources still hold what a stopped run had read of them, as far as it had."""
     work = context.work
     done = [path.stem for path in work.shards("records")]
-    finished = bool(work.facts("ingest"))
+    finished = work.kept(IngestResult) is not None
     left = set(done)
     fresh: list[str] = []
     if not finished and not left:
@@ -118,8 +118,8 @@ def iter_records(context: RunContext) -> bool:
     return finished and fresh == done
 
 
-@stage("ingest")
-def ingest(context: RunContext) -> dict[str, Any]:
+@stage("ingest", IngestResult)
+def ingest(context: RunContext) -> IngestResult:
     """Sources → records and quarantine, one portion at a time; then one row per record id.
 
     Raises:
@@ -136,4 +136,4 @@ def ingest(context: RunContext) -> dict[str, Any]:
             rows[portion.source.name] += portion.batch.rows_in
             progress.report("ingest", sum(rows.values()))
     arrange(context.work, keys)
-    return {"rows": sum(rows.values()), "bytes": size, **finish_ingest(context, rows)}
+    return finish_ingest(context, rows, size=size)

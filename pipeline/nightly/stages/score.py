@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import compress
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.arrays import Positions, map_in_order, pair_sides, progress
 from pipeline.candidates import CandidatePairs, ContentGroups
+from pipeline.catalog import GeometryCounts, JudgeState
 from pipeline.matching import (
     BATCH,
     COMPARED,
@@ -34,14 +34,42 @@ from pipeline.matching import (
 )
 from pipeline.nightly.stages.contents import contents_of, frequencies_of
 from pipeline.nightly.stages.geometry import verify_candidates
-from pipeline.nightly.state.context import RunContext, stage
+from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.previous_run import PreviousRun, key_of, known_failures, previous_run
 from pipeline.nightly.state.rules import make_judge
-from pipeline.nightly.state.run_records import groups_of, modalities, read_records, record_ids
+from pipeline.nightly.state.run_records import (
+    RecordsVersion,
+    groups_of,
+    modalities,
+    read_records,
+    record_ids,
+)
+from pipeline.nightly.state.stage import StageResult, stage
 from pipeline.storage import PAIRS
 
 # Batches judged side by side at most; each takes some 200 MB.
 WORKERS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreResult(StageResult):
+    """How the candidates were decided.
+
+    Attributes:
+        decisions: decision -> pairs. exact_duplicates: records with a content seen before.
+        histogram: pairs by probability. geometry: None where no pictures were looked at.
+        judged, standing: pairs judged tonight, and last night's. judged_all: why all were.
+        state: what the judgements depend on.
+    """
+
+    decisions: dict[str, int]
+    exact_duplicates: int
+    histogram: tuple[int, ...]
+    geometry: GeometryCounts | None
+    judged: int
+    standing: int
+    judged_all: str | None
+    state: JudgeState
 
 
 def judge_key(context: RunContext, judge: Judge, frequencies: DocumentFrequencies) -> str:
@@ -81,7 +109,7 @@ def find_reusable(
     why = None
     if before is None:
         why = "nothing was there before"
-    elif before.state("judge").get("key") != key:
+    elif before.state.judge is None or before.state.judge.key != key:
         why = "the judge, its settings or its word frequencies have changed"
     if before is None or why:
         none = np.full(len(kept.key), -1, np.int64)
@@ -117,10 +145,10 @@ def _reuse_rows(before: PreviousRun, units: ContentGroups) -> npt.NDArray[np.boo
         (units.text, units.text_hashes, "text"),
         (units.image, units.image_hashes, "image"),
     ):
-        failed = before.state(kind).get("failed")
-        if failed is None:
+        noted = before.state.near.get(kind)
+        if noted is None or noted.failed is None:
             again |= of_unit >= 0
-        elif failed:
+        elif noted.failed:
             again |= np.isin(of_unit, known_failures(before, kind, hashes))  # type: ignore[arg-type]
     return again
 
@@ -172,7 +200,7 @@ def judge_shards(
 
 
 def _shard_key(context: RunContext, batch: CandidatePairs, row: Positions, key: str) -> str:
-    records = context.work.facts("ingest")["versions"]["records"]
+    records = context.work.require(RecordsVersion).version
     digest = hashlib.sha256(f"{key} {context.base} {records}".encode())
     for values in (batch.key, batch.proposed_by, batch.lexical, row):
         digest.update(np.ascontiguousarray(values).tobytes())
@@ -207,15 +235,15 @@ def _rows(
     return pa.Table.from_batches(pieces).combine_chunks().take(pa.array(order))
 
 
-@stage("score")
-def score(context: RunContext) -> dict[str, Any]:
+@stage("score", ScoreResult)
+def score(context: RunContext) -> ScoreResult:
     """Candidate pairs → evidence, probability, decision; accepted links kept for clustering.
 
     Only pairs with a record that is new or changed are judged; the other rows are last night's.
     """
     work, units = context.work, groups_of(context)
     kept = CandidatePairs(**work.load("candidates"))
-    alignments = verify_candidates(context, units, kept)
+    geometry = verify_candidates(context, units, kept)
     judge, ids = make_judge(context), record_ids(context)
     frequencies, counted = frequencies_of(context, units)
     key = judge_key(context, judge, frequencies)
@@ -240,25 +268,22 @@ def score(context: RunContext) -> dict[str, Any]:
     versions = {
         "pairs": context.catalog.tables.replace("pairs", work.iter_shards("pairs")),
         "word_counts": counted,
-        **({} if alignments is None else {"alignments": alignments}),
+        **({} if geometry is None else {"alignments": geometry.version}),
     }
     work.save("links", **tally.arrays())
     if stand.touched is not None:
         work.save("touched", touched=stand.touched)
-    fresh, looked = int((stand.row < 0).sum()), work.facts("geometry")
-    return {
-        "rows": len(kept.key),
-        "bytes": size,
-        "decisions": dict(tally.decisions),
-        "exact_duplicates": int((units.leader != np.arange(len(units.leader))).sum()),
-        "histogram": tally.histogram.tolist(),
-        "judged": fresh,
-        "standing": len(kept.key) - fresh,
-        "judged_all": stand.why,
-        "geometry": looked,
-        "state": {
-            "judge": {"key": key, "texts": frequencies.texts},
-            "geometry": looked and {"method": GEOMETRY_METHOD},
-        },
-        "versions": versions,
-    }
+    fresh = int((stand.row < 0).sum())
+    return ScoreResult(
+        rows=len(kept.key),
+        bytes=size,
+        versions=versions,
+        decisions=dict(tally.decisions),
+        exact_duplicates=int((units.leader != np.arange(len(units.leader))).sum()),
+        histogram=tuple(tally.histogram.tolist()),
+        geometry=geometry.counts if geometry else None,
+        judged=fresh,
+        standing=len(kept.key) - fresh,
+        judged_all=stand.why,
+        state=JudgeState(key, frequencies.texts),
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ from pipeline.candidates import (
     Keep,
     Near,
     NearPairs,
+    Recall,
     ReusedPairs,
     band_candidates,
     find_near_pairs,
@@ -28,12 +28,13 @@ from pipeline.candidates import (
     reuse_near_pairs,
     signatures,
 )
-from pipeline.catalog import VectorStore
+from pipeline.catalog import CascadeChoice, CascadeCounts, PerModality, SearchState, VectorStore
 from pipeline.encoders import fingerprint_of, gather_vectors, missing_hashes
 from pipeline.errors import DamagedVectorsError
 from pipeline.nightly.stages.cascade import ask_teacher, choose_cascade, filter_student_pairs
 from pipeline.nightly.stages.self_calibration import find_thresholds
-from pipeline.nightly.state.context import RunContext, stage
+from pipeline.nightly.state.context import RunContext
+from pipeline.nightly.state.embedded import embedded_by
 from pipeline.nightly.state.previous_run import (
     FAILED_KEPT,
     Kind,
@@ -49,7 +50,34 @@ from pipeline.nightly.state.previous_run import (
 )
 from pipeline.nightly.state.rules import floors_of
 from pipeline.nightly.state.run_records import Modality, groups_of, read_column
+from pipeline.nightly.state.stage import StageResult, stage
 from pipeline.storage import NEAR_PAIRS, vector_schema
+
+
+@dataclass(frozen=True)
+class SearchFigures:
+    """What the search of one modality came to, and by what, in words."""
+
+    index: str
+    pairs: int
+    recall: Recall
+    crowded: int
+    searched: int
+
+
+@dataclass(frozen=True)
+class SearchRecord:
+    """What is told and kept of a search beside its pairs.
+
+    Attributes:
+        state: what the next night must know of them.
+        figures: what the summary tells; None where there was nothing to search.
+        why: why everything was searched; None where last night's pairs were used again.
+    """
+
+    state: SearchState
+    figures: SearchFigures | None
+    why: str | None
 
 
 @dataclass(frozen=True)
@@ -58,16 +86,11 @@ class SearchedPairs:
 
     Attributes:
         near: to be kept for the next night; of long texts also those below the floor.
-        state: what the next night must know of them.
-        facts: what the summary tells.
-        why: why everything was searched; None where last night's pairs were used again.
         crowds: what the next night must know of crowds, as rows of the table of near pairs.
     """
 
     near: Near
-    state: dict[str, Any]
-    facts: dict[str, Any]
-    why: str | None
+    record: SearchRecord
     crowds: pa.RecordBatch | None = None
 
     @property
@@ -76,19 +99,39 @@ class SearchedPairs:
         return self.near.left, self.near.right
 
 
+@dataclass(frozen=True, kw_only=True)
+class SearchResult(StageResult):
+    """What proposed the candidate pairs.
+
+    Attributes:
+        figures: of each modality. crowded: contents whose floor was raised.
+        lexical_pairs: of long texts that share shingles.
+        searched_all: kind -> why everything was searched.
+        cascade: None without one. state: of the near pairs, by kind. chosen: the cascade's choice.
+    """
+
+    figures: PerModality[SearchFigures]
+    crowded: int
+    lexical_pairs: int
+    searched_all: dict[str, str]
+    cascade: CascadeCounts | None
+    state: dict[str, SearchState]
+    chosen: CascadeChoice | None
+
+
 def cached(context: RunContext, kind: Kind, propose: Callable[[], SearchedPairs]) -> SearchedPairs:
     """What `propose` finds, out of the scratch of a run that was stopped after it was found."""
     work, name = context.work, f"near_{kind}"
-    noted = work.facts(name)
-    if noted and work.shard_done(name, "pairs") and work.shard_done(name, "crowds"):
+    kept = work.kept(SearchRecord, kind)
+    if kept and work.shard_done(name, "pairs") and work.shard_done(name, "crowds"):
         pairs, crowds = (work.read_shard(name, part) for part in ("pairs", "crowds"))
         rows = crowds.combine_chunks().to_batches()
-        return SearchedPairs(near_of(pairs), crowds=rows[0] if rows else None, **noted)
+        return SearchedPairs(near_of(pairs), kept, rows[0] if rows else None)
     found = propose()
     none = pa.RecordBatch.from_pylist([], schema=NEAR_PAIRS)
     work.keep_shard(name, "pairs", pa.Table.from_batches([near_rows(kind, found.near)]))
     work.keep_shard(name, "crowds", pa.Table.from_batches([found.crowds or none]))
-    work.note(name, {"state": found.state, "facts": found.facts, "why": found.why})
+    work.keep(found.record, kind)
     work.drop(f"search-{kind}-")
     return found
 
@@ -98,9 +141,9 @@ def search_vectors(context: RunContext, modality: Modality, floor: float) -> Sea
     settings, config = context.config.candidates, context.config
     vectors = context.work.matrix(modality)
     hashes = _hashes(groups_of(context), modality)
-    embedded = context.work.facts(f"embed_{'text' if modality == 'text' else 'images'}")
+    encoder = embedded_by(context, modality).fingerprint
     key = key_of(
-        encoder=embedded.get("fingerprint"), floor=floor, index=config.index.model_dump(),
+        encoder=encoder, floor=floor, index=config.index.model_dump(),
         crowd=settings.crowd, crowd_cosine=settings.crowd_cosine, seed=config.seed,
     )  # fmt: skip
     carried = _reusable_pairs(context, modality, key, hashes)
@@ -116,20 +159,15 @@ def search_vectors(context: RunContext, modality: Modality, floor: float) -> Sea
         ),
     )
     progress.report("search", len(found.left))
-    _keep_index(context, hashes, found, modality, embedded.get("fingerprint"))
+    _keep_index(context, hashes, found, modality, encoder)
     why = carried if isinstance(carried, str) else None
     if why is None and found.index is not None:
         why = "a great part is new"
     failed = hashes.take(pa.array(np.flatnonzero(~vectors.any(axis=1)))).to_pylist()
-    state = {
-        "key": key,
-        "hashes": hashes_digest(hashes),
-        "failed": failed if len(failed) <= FAILED_KEPT else None,
-    }
+    known = tuple(failed) if len(failed) <= FAILED_KEPT else None
+    record = SearchRecord(SearchState(key, hashes_digest(hashes), known), _describe(found), why)
     near = Near(found.left, found.right, np.full(len(found.left), np.nan, np.float32))
-    return SearchedPairs(
-        near, state, _describe(found), why, crowd_rows(modality, found.crowds, floor)
-    )
+    return SearchedPairs(near, record, crowd_rows(modality, found.crowds, floor))
 
 
 def _checkpoints(context: RunContext, search: str) -> Keep:
@@ -181,27 +219,26 @@ def _keep_index(
         pq.write_table(ids, folder / "ids.parquet")
 
 
-def _describe(found: NearPairs) -> dict[str, Any]:
-    """The facts of a search that the summary tells; empty where there was nothing to search."""
+def _describe(found: NearPairs) -> SearchFigures | None:
     if not found.description:
-        return {}
-    return {
-        "index": found.description,
-        "pairs": len(found.left),
-        "recall": vars(found.recall),
-        "crowded": found.crowds.crowded,
-        "searched": found.fresh,
-    }
+        return None
+    return SearchFigures(
+        index=found.description,
+        pairs=len(found.left),
+        recall=found.recall,
+        crowded=int(found.crowds.crowded),
+        searched=int(found.fresh),
+    )
 
 
 def search_shingles(context: RunContext, units: ContentGroups) -> SearchedPairs:
     """Pairs of long texts that share shingles, with their exact Jaccard."""
     settings, hashes = context.config.candidates.lexical, units.text_hashes
     key = key_of(**settings.model_dump())
-    state = {"key": key, "hashes": hashes_digest(hashes), "failed": []}
+    state = SearchState(key, hashes_digest(hashes))
     nothing = Near(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
     if not settings.enabled or not len(hashes):
-        return SearchedPairs(nothing, state, {}, None)
+        return SearchedPairs(nothing, SearchRecord(state, None, None))
     words = read_column(context, hashes, modality="text", column="text_tokens").to_numpy()
     long = np.flatnonzero(words >= settings.min_tokens)
     signed = _sign_all(context, hashes.take(pa.array(long)))
@@ -217,7 +254,7 @@ def search_shingles(context: RunContext, units: ContentGroups) -> SearchedPairs:
         score = _known_scores(left, right, carried.pairs, hashes)
     _score_rest(context, hashes, left, right, score)
     why = near if isinstance(near, str) else None
-    return SearchedPairs(Near(left, right, score), state, {}, why)
+    return SearchedPairs(Near(left, right, score), SearchRecord(state, None, why))
 
 
 def above_floor(near: Near, floor: float) -> tuple[Positions, Positions, npt.NDArray[np.float32]]:
@@ -281,8 +318,8 @@ def _score_rest(
     score[rest] = jaccards(texts, one, other, words=words)
 
 
-@stage("search")
-def search(context: RunContext) -> dict[str, Any]:
+@stage("search", SearchResult)
+def search(context: RunContext) -> SearchResult:
     """Vectors and long texts → candidate pairs of units, with their measured recall.
 
     Only contents that last night did not know are searched, against everything; the other near
@@ -308,21 +345,17 @@ def search(context: RunContext) -> dict[str, Any]:
     kinds = {"text": text, "image": image, "lexical": lexical}
     rows = [near_rows(kind, found.near) for kind, found in kinds.items()]  # type: ignore[arg-type]
     rows += [found.crowds for found in kinds.values() if found.crowds is not None]
-    return {
-        "rows": len(proposed.key),
-        "crowded": sum(found.facts.get("crowded", 0) for found in (text, image)),
-        "lexical_pairs": len(long[0]),
-        "text": text.facts or None,
-        "image": image.facts or None,
-        "searched_all": {kind: found.why for kind, found in kinds.items() if found.why},
-        "cascade": late,
-        "state": {
-            **{kind: found.state for kind, found in kinds.items()},
-            "cascade": context.work.facts("cascade"),
-            "synthetic": context.work.facts("synthetic")["kinds"],
-        },
-        "versions": {
+    return SearchResult(
+        rows=len(proposed.key),
+        versions={
             "near_pairs": context.catalog.tables.replace("near_pairs", rows),
             **({} if backgrounds is None else {"backgrounds": backgrounds}),
         },
-    }
+        figures=PerModality(text.record.figures, image.record.figures),
+        crowded=sum(f.record.figures.crowded for f in (text, image) if f.record.figures),
+        lexical_pairs=len(long[0]),
+        searched_all={kind: f.record.why for kind, f in kinds.items() if f.record.why},
+        cascade=late,
+        state={kind: found.record.state for kind, found in kinds.items()},
+        chosen=context.work.kept(CascadeChoice),
+    )

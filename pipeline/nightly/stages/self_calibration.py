@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from pipeline.arrays import (
     progress,
 )
 from pipeline.candidates import ContentGroups
+from pipeline.catalog import SelfCalibration
 from pipeline.errors import ConfigError
 from pipeline.evaluation import (
     LEVELS,
@@ -45,8 +46,9 @@ from pipeline.nightly.stages.synthetic_copies import (
     natural_copies_of_texts,
 )
 from pipeline.nightly.state.context import RunContext
+from pipeline.nightly.state.embedded import embedded_by
 from pipeline.nightly.state.previous_run import key_of
-from pipeline.nightly.state.rules import self_calibrated_rule
+from pipeline.nightly.state.rules import SelfCalibrations, self_calibrated_rule
 from pipeline.storage import BACKGROUNDS
 
 Kind = str  # 'text' or 'image'
@@ -71,9 +73,9 @@ def find_thresholds(context: RunContext, units: ContentGroups) -> int | None:
     Raises:
         ConfigError: an encoder without a default, and too little to learn from.
     """
-    if context.work.facts("synthetic"):
-        return _noted_version(context)
-    found: dict[str, Any] = {}
+    if kept := context.work.kept(SelfCalibrations):
+        return kept.version
+    found: dict[str, SelfCalibration] = {}
     rows: list[pa.Table] = []
     for kind, hashes in (("text", units.text_hashes), ("image", units.image_hashes)):
         if not len(hashes) or not self_calibrated_rule(context, kind):
@@ -87,37 +89,31 @@ def find_thresholds(context: RunContext, units: ContentGroups) -> int | None:
     version = None
     if rows:
         version = context.catalog.tables.replace("backgrounds", pa.concat_tables(rows))
-    context.work.note("synthetic", {"kinds": found, "version": version})
+    context.work.keep(SelfCalibrations(found, version))
     return version
 
 
-def _noted_version(context: RunContext) -> int | None:
-    version = context.work.facts("synthetic")["version"]
-    return None if version is None else int(version)
-
-
 def _key(context: RunContext, kind: Kind) -> str:
-    embedded = context.work.facts("embed_text" if kind == "text" else "embed_images")
     settings = context.config.judge.synthetic.model_dump(exclude={"images", "texts"})
     return key_of(
-        encoder=embedded["fingerprint"], settings=settings, seed=context.config.seed,
+        encoder=embedded_by(context, kind).fingerprint, settings=settings, seed=context.config.seed,
         method=METHOD, kind=kind,
     )  # fmt: skip
 
 
 def _reusable(
     context: RunContext, kind: Kind, count: int
-) -> tuple[dict[str, Any], pa.Table | None] | None:
+) -> tuple[SelfCalibration, pa.Table | None] | None:
     """What the night before decided with, where it still fits."""
     run = context.base_run
     if run is None:
         return None
-    noted = (run.summary.get("state", {}).get("synthetic") or {}).get(kind)
-    if not noted or noted["key"] != _key(context, kind):
+    noted = run.summary.state.synthetic.get(kind)
+    if not noted or noted.key != _key(context, kind):
         return None
-    if not 1 / OUTGROWN <= count / noted["of"] <= OUTGROWN:
+    if not 1 / OUTGROWN <= count / noted.of <= OUTGROWN:
         return None
-    if not noted["rule"] or not noted["rule"]["level"]:
+    if not noted.rule or not noted.rule.level:
         return noted, None
     table = context.catalog.read("backgrounds", run=run)
     return noted, table.filter(pa.compute.equal(table["kind"], kind))
@@ -125,9 +121,9 @@ def _reusable(
 
 def _learn(
     context: RunContext, kind: Kind, hashes: pa.Array
-) -> tuple[dict[str, Any], pa.Table | None]:
+) -> tuple[SelfCalibration, pa.Table | None]:
     """Learn from tonight's records."""
-    noted = {"key": _key(context, kind), "of": len(hashes), "run": context.run, "rule": None}
+    noted = SelfCalibration(_key(context, kind), len(hashes), context.run)
     try:
         rule, background = _measure(context, kind, hashes)
     except (UnreachableError, TooFewError) as error:
@@ -138,7 +134,7 @@ def _learn(
                 f"and edited copies of this corpus gave none: {error}; set judge.{kind}.accept and "
                 f"judge.{kind}.review (cosines), measured on pairs of your own"
             ) from error
-        return {**noted, "why": str(error)}, None
+        return replace(noted, why=str(error)), None
     table = None
     if background is not None:
         columns = [
@@ -146,7 +142,7 @@ def _learn(
             pa.array(list(background.vectors.astype(np.float32)), pa.list_(pa.float32())),
         ]
         table = pa.table(columns, schema=BACKGROUNDS)
-    return {**noted, "rule": rule.facts(), "why": None}, table
+    return replace(noted, rule=rule), table
 
 
 class TooFewError(Exception):

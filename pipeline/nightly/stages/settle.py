@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays import take_in_batches
+from pipeline.catalog import RecordChanges
 from pipeline.errors import CheckError, SourceError
 from pipeline.ingestion import (
     ENTRIES,
@@ -22,17 +23,42 @@ from pipeline.ingestion import (
 )
 from pipeline.labels import read_labels, require_known
 from pipeline.nightly.state.context import RunContext
+from pipeline.nightly.state.run_records import RecordsVersion
+from pipeline.nightly.state.stage import StageResult
 from pipeline.storage import QUARANTINE, RECORDS, conform
 
 GATHERED_ROWS = 16_384
 WHERE = ("source", "location")  # the order of the quarantine
 
 
-def finish_ingest(context: RunContext, rows: Mapping[str, int]) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class IngestResult(StageResult):
+    """What was read, and how it stands to the last night's.
+
+    Attributes:
+        quarantine_reasons: kind of reason -> rows. pictures_decoded: those not known already.
+        carried: records that stay without having been delivered.
+        sources: source -> its counts. removed_sources: source -> records that went with it.
+    """
+
+    records: int
+    quarantined: int
+    with_text: int
+    with_image: int
+    pictures_decoded: int = 0
+    quarantine_reasons: dict[str, int] = field(default_factory=dict)
+    changes: RecordChanges = field(default_factory=RecordChanges)
+    carried: int = 0
+    unchanged: int = 0
+    sources: dict[str, dict[str, int]] = field(default_factory=dict)
+    removed_sources: dict[str, int] = field(default_factory=dict)
+
+
+def finish_ingest(context: RunContext, rows: Mapping[str, int], *, size: int) -> IngestResult:
     """Resolve duplicate ids, add what stays of other nights, and write the tables.
 
     Args:
-        rows: rows read of each source; they must come out even.
+        rows: rows read of each source; they must come out even. size: bytes written of them.
 
     Raises:
         CheckError: a row was lost.
@@ -52,24 +78,30 @@ def finish_ingest(context: RunContext, rows: Mapping[str, int]) -> dict[str, Any
         labels, ids = read_labels(context.config.labels), records["record_id"].combine_chunks()
         require_known(labels, ids, path=context.config.labels)
     entries = work.read_shards("pictures", ENTRIES)
-    return {
-        "records": len(records),
-        "quarantined": len(quarantine),
-        "with_text": len(records) - records["text_hash"].null_count,
-        "with_image": len(records) - records["image_hash"].null_count,
-        "pictures_decoded": pc.sum(entries["decoded"]).as_py() or 0,
-        "quarantine_reasons": _reasons(quarantine),
-        **night.counts(rows),
-        "versions": {
-            "records": tables.replace("records", _sort(records, "record_id")),
-            "quarantine": tables.replace("quarantine", _sort(quarantine, *WHERE)),
-            **(
-                {"pictures": tables.replace("pictures", keep_pictures(entries))}
-                if len(entries)
-                else {}
-            ),
-        },
+    counts = night.counts(rows)
+    versions = {
+        "records": tables.replace("records", _sort(records, "record_id")),
+        "quarantine": tables.replace("quarantine", _sort(quarantine, *WHERE)),
     }
+    if len(entries):
+        versions["pictures"] = tables.replace("pictures", keep_pictures(entries))
+    work.keep(RecordsVersion(versions["records"]))
+    return IngestResult(
+        rows=sum(rows.values()),
+        bytes=size,
+        versions=versions,
+        records=len(records),
+        quarantined=len(quarantine),
+        with_text=len(records) - records["text_hash"].null_count,
+        with_image=len(records) - records["image_hash"].null_count,
+        pictures_decoded=pc.sum(entries["decoded"]).as_py() or 0,
+        quarantine_reasons=_reasons(quarantine),
+        changes=RecordChanges(counts["new"], counts["changed"], counts["deleted"]),
+        carried=counts["carried"],
+        unchanged=counts["unchanged"],
+        sources=counts["sources"],
+        removed_sources=counts["removed_sources"],
+    )
 
 
 def _check_rows(rows: int, records: pa.Table, quarantine: pa.Table) -> None:

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from pipeline.arrays import progress, release_memory
 from pipeline.catalog import Catalog, Run, Scratch
 from pipeline.config import RunConfig
-from pipeline.nightly.monitoring import run_log
 
 
 @dataclass(frozen=True)
@@ -75,47 +70,3 @@ def new_context(
     started = started or datetime.now(UTC)
     name = started.strftime("%Y%m%dT%H%M%S.%fZ")
     return RunContext(name, config, started, models, base, full)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One step of a run, called with the run; not done again where what it made is kept.
-
-    Attributes:
-        name: as the summary, the log and the bars call it.
-        work: does it.
-    """
-
-    name: str
-    work: Callable[[RunContext], dict[str, Any]]
-
-    def kept(self, context: RunContext) -> dict[str, Any] | None:
-        """What the stage made in this run before it was stopped; None where it has not ended."""
-        return context.work.facts(self.name) or None
-
-    def __call__(self, context: RunContext) -> dict[str, Any]:
-        """Time the work, hold it to the run's threads, and keep its result in the run's scratch."""
-        from threadpoolctl import threadpool_limits
-
-        if (kept := self.kept(context)) is not None:
-            progress.report(self.name, kept["rows"], kept["rows"])
-            return kept
-        began = time.perf_counter()
-        told = functools.partial(
-            run_log.event, catalog=context.config.catalog, run=context.run, stage=self.name
-        )
-        told("stage started")
-        progress.report(self.name, 0)
-        with threadpool_limits(limits=context.threads):
-            facts = self.work(context)
-        release_memory()
-        facts = {"rows": 0, "bytes": 0, **facts, "seconds": time.perf_counter() - began}
-        context.work.note(self.name, facts)
-        told("stage finished", **{key: facts[key] for key in ("rows", "seconds", "bytes")})
-        progress.report(self.name, facts["rows"], facts["rows"])
-        return facts
-
-
-def stage(name: str) -> Callable[[Callable[[RunContext], dict[str, Any]]], Stage]:
-    """Make a function a stage."""
-    return functools.partial(Stage, name)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from pipeline.arrays import Positions, Scores
 from pipeline.candidates import ContentGroups, DenseGroups, Near
-from pipeline.catalog import Catalog, Run
+from pipeline.catalog import Catalog, NightState, Run
 from pipeline.encoders import fingerprint_of
 from pipeline.matching import COMPARED, DocumentFrequencies
 from pipeline.nightly.state.context import RunContext
@@ -45,9 +45,10 @@ class PreviousRun:
             min_detail=config["images"]["min_detail"],
         )
 
-    def state(self, name: str) -> dict[str, Any]:
-        """What it noted of a part of its work; empty when it did not."""
-        return dict(self.run.summary.get("state", {}).get(name, {}))
+    @property
+    def state(self) -> NightState:
+        """What it noted of its work."""
+        return self.run.summary.state
 
     def near(self, kind: Kind) -> Near:
         """Its near pairs of one kind, sorted."""
@@ -87,12 +88,12 @@ def reusable_near(
     """
     if before is None or hashes is None:
         return "nothing was there before"
-    noted = before.state(kind)
-    if noted.get("key") != key:
+    noted = before.state.near.get(kind)
+    if noted is None or noted.key != key:
         return "its settings or its encoder have changed"
-    if noted["failed"] is None:
+    if noted.failed is None:
         return "many contents could not be embedded"
-    if noted["hashes"] != hashes_digest(hashes):
+    if noted.hashes != hashes_digest(hashes):
         return "its contents are numbered otherwise"
     return before.near(kind)
 
@@ -138,7 +139,8 @@ def _rows(kind: str, near: Near) -> pa.RecordBatch:
 
 def known_failures(before: PreviousRun, kind: Kind, hashes: pa.Array) -> Positions:
     """Places in `hashes` of the contents that had no vector last night."""
-    failed = pa.array(before.state(kind)["failed"], pa.string())
+    noted = before.state.near.get(kind)
+    failed = pa.array((noted.failed if noted else None) or (), pa.string())
     return np.flatnonzero(pc.is_in(hashes, value_set=failed).to_numpy(zero_copy_only=False))
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from typing import Any
 
-from pipeline.catalog import Catalog, RegisteredJudge, open_registered
+from pipeline.catalog import Catalog, RegisteredJudge, SelfCalibration, open_registered
 from pipeline.config import CascadeText, RunConfig, judged_by
 from pipeline.encoders import fingerprint_of
 from pipeline.errors import ConfigError
@@ -19,6 +19,15 @@ from pipeline.matching import (
     text_default,
 )
 from pipeline.nightly.state.context import RunContext, new_context
+from pipeline.nightly.state.embedded import judging_encoder
+
+
+@dataclass(frozen=True)
+class SelfCalibrations:
+    """What edited copies said, by modality, and the version of the table `backgrounds`."""
+
+    kinds: dict[str, SelfCalibration] = field(default_factory=dict)
+    version: int | None = None
 
 
 def rules_of(context: RunContext) -> dict[str, DefaultRule]:
@@ -73,8 +82,13 @@ def self_calibrated_rule(context: RunContext, kind: str) -> bool:
 
 def synthetic_of(context: RunContext) -> dict[str, SyntheticRule]:
     """The rules that edited copies taught, by modality, once the run has found them."""
-    noted = context.work.facts("synthetic").get("kinds", {})
-    return {kind: SyntheticRule.of(facts["rule"]) for kind, facts in noted.items() if facts["rule"]}
+    return {kind: found.rule for kind, found in calibrations_of(context).items() if found.rule}
+
+
+def calibrations_of(context: RunContext) -> dict[str, SelfCalibration]:
+    """What edited copies said, by modality, once the run has asked them."""
+    kept = context.work.kept(SelfCalibrations)
+    return kept.kinds if kept else {}
 
 
 def background_of(context: RunContext) -> dict[str, NeighbourhoodLevel]:
@@ -109,25 +123,18 @@ def _models(catalog: Catalog, references: tuple[str, ...]) -> tuple[RegisteredJu
 def make_judge(context: RunContext) -> Judge:
     """The judge of the run, named after the models or the encoders that it belongs to."""
     rules = rules_of(context)
-    facts = [encoder_facts(context, modality) for modality in ("text", "image")]
-    prints = [fact["fingerprint"] for fact in facts if fact.get("fingerprint")]
+    encoders = [judging_encoder(context, modality) for modality in ("text", "image")]
+    prints = [encoder.fingerprint for encoder in encoders if encoder]
     if context.models:
         names = [
             f"{model.model.reference} {model.model.fingerprint}" for model in models_of(context)
         ]
     else:
         names = ["default-judge-1 (uncalibrated)"]
-    found = context.work.facts("synthetic").get("kinds", {})
     names += [
-        f"copies-{kind}-{fingerprint_of(rule=facts['rule'])}" for kind, facts in found.items()
+        f"copies-{kind}-{fingerprint_of(rule=found.rule and asdict(found.rule))}"
+        for kind, found in calibrations_of(context).items()
     ]
     return Judge(
         text=rules["text"].rule, image=rules["image"].rule, name="+".join([*names, *prints])
     )
-
-
-def encoder_facts(context: RunContext, modality: str) -> dict[str, Any]:
-    """Name and fingerprint of the encoder whose cosines are judged; empty where it met nothing."""
-    if modality == "image":
-        return context.work.facts("embed_images")
-    return context.work.facts("teacher") or context.work.facts("embed_text")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
@@ -19,6 +20,13 @@ from pipeline.nightly.state.context import RunContext
 Modality = Literal["text", "image"]
 
 GATHERED_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class RecordsVersion:
+    """The version of the table `records` that a run's ingest wrote."""
+
+    version: int
 
 
 def groups_of(context: RunContext) -> ContentGroups:
@@ -49,7 +57,7 @@ def read_records(context: RunContext, columns: list[str]) -> pa.Table:
 
 
 def _version(context: RunContext) -> int:
-    return int(context.work.facts("ingest")["versions"]["records"])
+    return context.work.require(RecordsVersion).version
 
 
 def records_at(catalog: Catalog, run: str, version: int, columns: list[str]) -> pa.Table:
@@ -86,8 +94,7 @@ def modalities(context: RunContext) -> dict[str, npt.NDArray[np.bool_]]:
 
 
 def _stored_records(context: RunContext, columns: list[str]) -> pa.Table:
-    version = context.work.facts("ingest")["versions"]["records"]
-    return context.catalog.tables.read("records", version=version, columns=columns)
+    return context.catalog.tables.read("records", version=_version(context), columns=columns)
 
 
 def read_column(

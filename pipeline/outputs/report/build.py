@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from pipeline.catalog import RunSummary, Thresholds
 from pipeline.config import ReportSettings
 from pipeline.outputs import run_facts
 from pipeline.outputs.change_words import changed_ids, choose_changes
@@ -32,7 +32,7 @@ RANKED = 8  # clusters in the lists of the largest and the weakest
 
 def build_report(
     *,
-    summary: dict[str, Any],
+    summary: RunSummary,
     records: pa.Table | ds.Dataset,
     pairs: pa.Table | ds.Dataset,
     clusters: pa.Table,
@@ -53,10 +53,10 @@ def build_report(
         clusters, n=settings.clusters, seed=seed, named=run_facts.responsible(summary)
     )
     members = selection.leading_members(clusters, ids=list(chosen.groups), n=settings.members)
-    kept, pairs_total = _kept_pairs(pairs, members, summary["thresholds"], n=settings.pairs)
-    borderline = _borderline(kept, thresholds=summary["thresholds"], n=settings.pairs)
+    kept, pairs_total = _kept_pairs(pairs, members, summary.thresholds, n=settings.pairs)
+    borderline = _borderline(kept, thresholds=summary.thresholds, n=settings.pairs)
     # On the first night everything is new: no change to show.
-    told = events if (summary.get("changes") or {}).get("base") else None
+    told = events if summary.changes.base else None
     changes = choose_changes(told, clusters)
     rows = _records(records, ids=_ids(members, borderline, changed_ids(changes)))
     aligned = alignments_of(alignments, rows)
@@ -118,7 +118,7 @@ def _ids(members: pa.Table, borderline: list[tuple[str, str, Row]], moved: set[s
 
 
 def _kept_pairs(
-    pairs: pa.Table | ds.Dataset, members: pa.Table, thresholds: dict[str, float], *, n: int
+    pairs: pa.Table | ds.Dataset, members: pa.Table, thresholds: Thresholds, *, n: int
 ) -> tuple[pa.Table, int]:
     """The pairs that can be shown, and how many there are: one batch at a time."""
     total, kept = 0, []
@@ -139,11 +139,9 @@ def _records(records: pa.Table | ds.Dataset, *, ids: pa.Array) -> dict[str, Row]
     return {row["record_id"]: row for row in found.to_pylist()}
 
 
-def _borderline(
-    pairs: pa.Table, *, thresholds: dict[str, float], n: int
-) -> list[tuple[str, str, Row]]:
+def _borderline(pairs: pa.Table, *, thresholds: Thresholds, n: int) -> list[tuple[str, str, Row]]:
     """(threshold, side, pair row): for each pair its nearer threshold, a quarter of `n` a side."""
-    accept, review = thresholds["accept"], thresholds["review"]
+    accept, review = thresholds.accept, thresholds.review
     middle = (accept + review) / 2
     sides = (
         ("accept", "above", accept, (accept, math.inf)),

@@ -28,21 +28,19 @@ def render_report(data: ReportData) -> str:
             data=data,
             run=summary,
             verdict=run_facts.headline(summary),
-            failed=run_facts.failed_gates(summary),
+            failed=summary.failed_gates,
             facts=run_facts.list_run_facts(summary),
             models=decided_by.model_words(summary),
             labels=run_facts.label_facts(summary),
             changed=change_words,
-            base=change_words.base_of(summary),
-            contradictions=change_words.contradiction_words(summary),
+            counts=vars(summary.counts),
             histogram=figures.score_histogram(
-                summary["histogram"]["edges"],
-                summary["histogram"]["counts"],
-                **summary["thresholds"],
+                summary.histogram.edges,
+                summary.histogram.counts,
+                accept=summary.thresholds.accept,
+                review=summary.thresholds.review,
             ),
-            sizes=figures.cluster_sizes(
-                summary["cluster_sizes"]["size"], summary["cluster_sizes"]["clusters"]
-            ),
+            sizes=figures.cluster_sizes(summary.cluster_sizes.size, summary.cluster_sizes.clusters),
             overlays=any(m.overlay for c in data.clusters for m in c.members)
             or any(pair.overlay for pair in data.pairs),
             plot=figures,

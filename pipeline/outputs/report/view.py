@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from pipeline.catalog import RunSummary
 from pipeline.outputs.report.diff import Segment
 
 
@@ -134,7 +134,7 @@ class ChangeRow:
 class ReportData:
     """Everything `render_report` needs. `summary` is the run's own."""
 
-    summary: dict[str, Any]
+    summary: RunSummary
     clusters: tuple[ClusterRow, ...]
     clusters_total: int
     sampling: tuple[tuple[str, int], ...]  # how many were chosen as largest, weakest, random

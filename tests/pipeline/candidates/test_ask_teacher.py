@@ -80,19 +80,19 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
 
 def test_the_teacher_sees_few_texts_and_finds_its_duplicates(nights: Any) -> None:
     folder, summary = nights
-    told = summary["cascade"]
+    told = summary.cascade
     found, alone = duplicates(folder, "catalog"), duplicates(folder, "teacher-only")
     assert len(alone) >= 90
     assert found <= alone
     assert len(found) >= 0.97 * len(alone)
-    assert told["measured"]
-    assert told["recall"] >= 0.96
-    assert told["low"] <= told["recall"] <= told["high"]
-    assert told["floor"] >= PROBE
-    assert told["duplicates"] >= 30
-    assert 0.3 < told["share_asked"] < 0.7  # half of the texts have a copy
-    assert told["asked"] == round(told["share_asked"] * 400)
-    assert told["proposed"] >= len(found)
+    assert told.choice.measured
+    assert told.choice.recall >= 0.96
+    assert told.choice.low <= told.choice.recall <= told.choice.high
+    assert told.choice.floor >= PROBE
+    assert told.choice.duplicates >= 30
+    assert 0.3 < told.share_asked < 0.7  # half of the texts have a copy
+    assert told.asked == round(told.share_asked * 400)
+    assert told.proposed >= len(found)
 
 
 def test_its_scores_are_those_of_the_teacher_alone(nights: Any) -> None:
@@ -102,9 +102,9 @@ def test_its_scores_are_those_of_the_teacher_alone(nights: Any) -> None:
     for pair, row in cascade.items():
         assert row == alone[pair]
     kept = Catalog(folder / "teacher-only").runs()[0].summary
-    assert summary["model"]["text"] == kept["model"]["text"]
-    assert summary["model"]["student"]["fingerprint"] != kept["model"]["text"]["fingerprint"]
-    assert kept["cascade"] is None
+    assert summary.models.text == kept.models.text
+    assert summary.models.student.fingerprint != kept.models.text.fingerprint
+    assert kept.cascade is None
 
 
 def test_what_the_wording_sets_apart_never_meets_the_teacher(tmp_path: Path) -> None:
@@ -117,13 +117,13 @@ def test_what_the_wording_sets_apart_never_meets_the_teacher(tmp_path: Path) -> 
         pairs += [" ".join(words), " ".join(changed)]
     same = texts(60)
     write(tmp_path, [*same, *pairs])
-    told = run(config(tmp_path))["cascade"]
+    told = run(config(tmp_path)).cascade
     run(config(tmp_path, "teacher-only", text_encoder=TEACHER))
     apart = {(f"s:{n}", f"s:{n + 1}") for n in range(len(same), len(same) + len(pairs), 2)}
     alone = rows(tmp_path, "teacher-only")
     assert {alone[pair]["decision"] for pair in apart} == {"review"}
     assert not apart & set(rows(tmp_path, "catalog"))
-    assert told["asked"] <= len(same)
+    assert told.asked <= len(same)
 
 
 def test_the_floor_stands_the_next_night_and_only_new_texts_meet_the_teacher(
@@ -134,11 +134,10 @@ def test_the_floor_stands_the_next_night_and_only_new_texts_meet_the_teacher(
     first = run(config(tmp_path))
     write(tmp_path, [*before, *texts(9, seed=5)])
     second = run(config(tmp_path))
-    for name in ("floor", "margin", "recall", "measured_in"):
-        assert second["cascade"][name] == first["cascade"][name]
-    assert second["cascade"]["measured_in"] == first["run"]
-    assert 0 < second["cascade"]["embedded"] <= 12
-    assert second["reused"]["standing"] > 0
+    assert second.cascade.choice == first.cascade.choice
+    assert second.cascade.measured_in == first.run
+    assert 0 < second.cascade.embedded <= 12
+    assert second.reused.standing > 0
     tonight = rows(tmp_path, "catalog")
     run(config(tmp_path), full=True)
     assert rows(tmp_path, "catalog") == tonight
@@ -149,18 +148,18 @@ def test_another_target_measures_the_floor_again(tmp_path: Path) -> None:
     first = run(config(tmp_path))
     cascade = config(tmp_path).text_encoder.model_copy(update={"target_recall": 0.6})
     second = run(config(tmp_path, text_encoder=cascade.model_dump()))
-    assert second["cascade"]["measured_in"] == second["run"] != first["run"]
-    assert second["cascade"]["floor"] > first["cascade"]["floor"]
+    assert second.cascade.measured_in == second.run != first.run
+    assert second.cascade.choice.floor > first.cascade.choice.floor
 
 
 def test_a_student_that_loses_too_much_holds_the_run(tmp_path: Path) -> None:
     write(tmp_path, texts(300))
     cascade = config(tmp_path).text_encoder.model_copy(update={"target_recall": 0.4})
     held = run(config(tmp_path, text_encoder=cascade.model_dump()))
-    (gate,) = (g for g in held["gates"] if g["gate"] == "duplicates past the student")
-    assert not gate["passed"]
-    assert gate["value"] == held["cascade"]["recall"] < 0.95
-    assert held["status"] == "held"
+    (gate,) = (g for g in held.gates if g.title == "duplicates past the student")
+    assert not gate.passed
+    assert gate.value == held.cascade.choice.recall < 0.95
+    assert held.status == "held"
 
 
 def test_vectors_of_both_encoders_are_kept_while_a_run_needs_them(tmp_path: Path) -> None:
@@ -169,8 +168,8 @@ def test_vectors_of_both_encoders_are_kept_while_a_run_needs_them(tmp_path: Path
     for _ in range(3):
         summary = run(settings)
     kept = set(Catalog(tmp_path / "catalog").stored_encoders())
-    assert {summary["model"][name]["fingerprint"] for name in ("text", "student")} <= kept
-    assert summary["cascade"]["embedded"] == 0
+    assert {encoder.fingerprint for _, encoder in summary.models.encoders()} <= kept
+    assert summary.cascade.embedded == 0
 
 
 def test_texts_in_pairs_that_pictures_propose_meet_the_teacher_too(tmp_path: Path) -> None:
@@ -211,8 +210,8 @@ def test_no_texts_no_cascade(tmp_path: Path) -> None:
     Image.linear_gradient("L").save(tmp_path / "a.png")
     source = {"type": "image_folder", "name": "i", "path": str(tmp_path)}
     summary = run(config(tmp_path, sources=[source], images={"workers": 0}))
-    assert summary["cascade"] is None
-    assert summary["counts"]["records"] == 1
+    assert summary.cascade is None
+    assert summary.counts.records == 1
 
 
 def test_a_missing_student_is_named_before_any_work(tmp_path: Path) -> None:

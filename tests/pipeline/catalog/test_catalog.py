@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline import run
-from pipeline.catalog import Catalog
+from pipeline.catalog import Catalog, RunSummary, Status
 from pipeline.catalog.runs import Run
 from pipeline.catalog.tables import SCHEMA
 from pipeline.config import RunConfig
@@ -27,9 +27,9 @@ def cuts(*ids: str) -> pa.Table:
     ).cast(CUT_LINKS)  # fmt: skip
 
 
-def a_run(name: str, *, status: str, versions: dict[str, int], hour: int) -> Run:
+def a_run(name: str, *, status: Status, versions: dict[str, int], hour: int) -> Run:
     started = datetime(2026, 1, 1, hour, tzinfo=UTC)
-    summary = {"run": name, "n": hour}
+    summary = RunSummary(run=name, name="n", status=status, attempts=hour + 1)
     return Run(name, started, started + timedelta(minutes=1), status, {}, versions, summary)
 
 
@@ -44,7 +44,7 @@ def test_a_run_reads_the_versions_it_published(tmp_path: Path) -> None:
     assert [run.run for run in catalog.runs()] == ["two", "one"]
     held = catalog.run("two")
     assert catalog.read("cut_links", run=held)["left_id"].to_pylist() == ["b", "c"]
-    assert catalog.run("one").summary == {"run": "one", "n": 1}
+    assert catalog.run("one").summary.attempts == 2
 
 
 def test_what_is_not_there_is_said_plainly(tmp_path: Path) -> None:
@@ -80,13 +80,13 @@ def test_a_summary_is_amended_and_nothing_else(tmp_path: Path) -> None:
     )
     catalog.publish(first)
     catalog.publish(second)
-    said = {"run": "one", "note": "it's \"so\"; -- \\ 'é'"}
+    said = replace(first.summary, error="it's \"so\"; -- \\ 'é'")
     catalog.amend(said)
     assert catalog.run("one") == replace(first, summary=said)
     assert catalog.runs() == [second, replace(first, summary=said)]
-    assert json.loads((tmp_path / "runs" / "one" / "summary.json").read_text()) == said
+    assert json.loads((tmp_path / "runs" / "one" / "summary.json").read_text()) == said.to_json()
     with pytest.raises(CatalogError, match="no run 'three'"):
-        catalog.amend({"run": "three"})
+        catalog.amend(replace(said, run="three"))
 
 
 def test_vectors_are_stored_once_and_whole(tmp_path: Path) -> None:
@@ -143,3 +143,12 @@ def test_tables_of_another_schema_version_are_refused_with_what_to_do(
         nights.runs()
     with pytest.raises(CatalogError, match=said):
         run(configured(12))
+
+
+def test_the_summary_of_another_version_is_refused_with_what_to_do() -> None:
+    plain = RunSummary(run="one", name="n", status="published").to_json()
+    assert RunSummary.from_json(plain).run == "one"
+    with pytest.raises(CatalogError, match="use the Gemel that wrote it, or move the catalog away"):
+        RunSummary.from_json({**plain, "schema_version": 0})
+    with pytest.raises(CatalogError, match="summary of run one is damaged"):
+        RunSummary.from_json({**plain, "counts": {"rows": "many"}})

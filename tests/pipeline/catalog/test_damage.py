@@ -118,9 +118,9 @@ def test_damaged_vectors_are_made_again_and_said(
     if damage is not os.remove:
         assert [name for name in problems(nights) if name.startswith("vectors")]
     summary = run(configured(15))
-    assert summary["status"] == "published"
-    assert summary["counts"]["texts_embedded"] == rows
-    assert len(summary["repaired"]) == (damage is not os.remove)
+    assert summary.status == "published"
+    assert summary.counts.texts_embedded == rows
+    assert len(summary.repaired) == (damage is not os.remove)
     assert nights.read("clusters", run=nights.run()).equals(before)
     assert not problems(nights)
 

@@ -32,10 +32,10 @@ def test_two_nights_give_what_they_give_in_a_folder(
     local = configured(12)
     remote = configured(12, catalog=f"{bucket}/a/catalog", catalog_options=options)
     first = [run(local), run(remote)]
-    assert first[0]["counts"] == first[1]["counts"]
+    assert first[0].counts == first[1].counts
     assert clusters(Catalog.of(local)) == clusters(Catalog.of(remote))
     second = [run(configured(15)), run(remote.model_copy(update={"name": "again"}))]
-    assert [summary["counts"]["texts_embedded"] for summary in second] == [4, 4]
+    assert [summary.counts.texts_embedded for summary in second] == [4, 4]
     here, there = Catalog.of(local), Catalog.of(remote)
     assert clusters(here) == clusters(there)
     assert [found.status for found in there.runs()] == ["published", "published"]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from pipeline.catalog import Catalog
+from pipeline.catalog import Catalog, RunSummary, Status, UsedEncoder, UsedModels
 from pipeline.catalog.retention import plan_pruning, prune
 from pipeline.catalog.run_decisions import Decision, rollback
 from pipeline.catalog.runs import Run
@@ -41,7 +41,7 @@ def add_vectors(catalog: Catalog, encoder: str, *hashes: str) -> None:
 
 
 def night(
-    catalog: Catalog, name: str, *hashes: str, status: str = "published", days: float = 0,
+    catalog: Catalog, name: str, *hashes: str, status: Status = "published", days: float = 0,
     encoder: str = "e", cuts: bool = True,
 ) -> None:  # fmt: skip
     """A run that ended so many days ago, its records' vectors stored, its folder made."""
@@ -54,10 +54,10 @@ def night(
         versions["cut_links"] = last[0].versions["cut_links"]  # nothing changed: not written anew
     add_vectors(catalog, encoder, *hashes)
     base, at = catalog.published(), NOW - timedelta(days=days)
-    summary = {
-        "run": name, "status": status, "base": base.run if base else None,
-        "model": {"text": {"fingerprint": encoder}, "image": None},
-    }  # fmt: skip
+    summary = RunSummary(
+        run=name, name="n", status=status, base=base.run if base else None,
+        models=UsedModels(text=UsedEncoder("toy", encoder)),
+    )  # fmt: skip
     catalog.publish(Run(name, at, at, status, {}, versions, summary))
 
 
@@ -105,14 +105,14 @@ def test_dropped_runs_give_back_tables_vectors_and_folder_and_keep_their_row(
     assert (files(catalog, "records"), files(catalog, "cut_links")) == (3, 3)
     (tmp_path / "runs" / "one" / "report.html").write_text("x")
     found = prune(catalog, keep=1, days=30, now=NOW)
-    assert (found["kept"], found["dropped"]) == (["three", "two"], ["one"])
+    assert (found.kept, found.dropped) == (("three", "two"), ("one",))
     assert (files(catalog, "records"), files(catalog, "cut_links")) == (2, 2)
-    assert found["vectors"] == 1
+    assert found.vectors == 1
     assert sorted(catalog.vectors("e").hashes().to_pylist()) == ["b", "c", "d"]
     assert not (tmp_path / "runs" / "one").exists()
     assert content(catalog, catalog.run("two")) == (["b", "c"], ["two"])
     one = catalog.run("one")
-    assert (one.status, one.summary["tables_dropped"]) == ("published", NOW.isoformat())
+    assert (one.status, one.summary.tables_dropped) == ("published", NOW.isoformat())
     for look in (catalog.read, catalog.dataset):
         with pytest.raises(CatalogError, match="the tables of run one were dropped on 2026-06-01"):
             look("records", run=one)
@@ -129,10 +129,10 @@ def test_a_dry_run_says_the_same_and_changes_nothing(tmp_path: Path) -> None:
     said = prune(catalog, keep=1, days=0, now=NOW, dry_run=True)
     assert (sorted(str(path) for path in tmp_path.rglob("*")), catalog.runs()) == (before, runs)
     done = prune(catalog, keep=1, days=0, now=NOW)
-    assert said["files"] == done["files"] == 4
-    assert said["dropped"] == done["dropped"] == ["r1", "r0"]
+    assert said.files == done.files == 4
+    assert said.dropped == done.dropped == ("r1", "r0")
     again = prune(catalog, keep=1, days=0, now=NOW)
-    assert (again["files"], again["dropped"], again["vectors"]) == (0, [], 0)
+    assert (again.files, again.dropped, again.vectors) == (0, (), 0)
 
 
 def test_a_killed_prune_is_ended_by_the_next(
@@ -164,7 +164,7 @@ def test_an_encoder_that_no_kept_run_used_goes_with_its_index(tmp_path: Path) ->
     night(catalog, "two", "a", encoder="new", days=80)
     night(catalog, "three", "a", encoder="new", days=70)
     found = prune(catalog, keep=1, days=0, now=NOW)
-    assert found["encoders"] == ["old"]
+    assert found.encoders == ("old",)
     assert catalog.stored_encoders() == ["new"]
     assert not (tmp_path / "indexes" / "text" / "old").exists()
     assert catalog.vectors("new").hashes().to_pylist() == ["a"]
@@ -176,7 +176,7 @@ def test_the_vectors_wait_while_a_fine_tune_reads_them(tmp_path: Path) -> None:
         night(catalog, f"r{number}", f"h{number}", days=90 - number)
     with catalog.trainer():
         found = prune(catalog, keep=1, days=0, now=NOW)
-    assert "another fine-tune is under way" in found["waiting"]
+    assert "another fine-tune is under way" in str(found.waiting)
     assert len(catalog.vectors("e").hashes()) == 3
     assert files(catalog, "records") == 2
 
@@ -244,7 +244,7 @@ def test_nothing_a_kept_run_needs_is_ever_removed(
     before = {run.run: content(catalog, run) for run in plan_pruning(
         catalog.runs(), keep=keep, days=days, now=NOW).kept}  # fmt: skip
     found = prune(catalog, keep=keep, days=days, now=NOW, slack=slack)
-    assert set(found["kept"]) == set(before)
+    assert set(found.kept) == set(before)
     for name, seen in before.items():
         assert content(catalog, catalog.run(name)) == seen
         hashes, encoder = wanted[name]
@@ -252,7 +252,7 @@ def test_nothing_a_kept_run_needs_is_ever_removed(
     reader = catalog.published()
     if reader is not None:
         assert reader.run in before
-        base = reader.summary["base"]
-        assert base is None or base in before or catalog.run(base).summary.get("tables_dropped")
+        base = reader.summary.base
+        assert base is None or base in before or catalog.run(base).summary.tables_dropped
     assert {run.run for run in catalog.runs()} == {f"r{n}" for n in range(len(made))}
     assert {run.run for run in catalog.runs() if run.status == "held"} <= set(before)

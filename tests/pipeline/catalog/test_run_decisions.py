@@ -1,5 +1,6 @@
 """Release, discard, rollback: who may, what readers see after each, and what it says."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,22 +8,23 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from pipeline.catalog import Catalog
+from pipeline.catalog import Catalog, RunSummary, Status
 from pipeline.catalog.run_decisions import Decision, discard, free_name, release, rollback
 from pipeline.catalog.runs import Run
+from pipeline.catalog.summary.figures import HistoryEntry
 from pipeline.errors import CatalogError
 from pipeline.storage.schemas import CUT_LINKS
 
 WORD = Decision("ann", datetime(2026, 5, 1, tzinfo=UTC), "looked at it")
 
 
-def night(catalog: Catalog, name: str, status: str = "published", *, started: int = 0) -> Run:
+def night(catalog: Catalog, name: str, status: Status = "published", *, started: int = 0) -> Run:
     """Write a table that holds the run's name, and record the run on what is published."""
     row = {"left_id": [name], "right_id": ["z"], "probability": [0.5], "reason": ["r"]}
     version = catalog.tables.replace("cut_links", pa.table(row).cast(CUT_LINKS))
     base = catalog.published()
     at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=started)
-    summary = {"run": name, "status": status, "base": base.run if base else None}
+    summary = RunSummary(run=name, name="n", status=status, base=base.run if base else None)
     run = Run(name, at, at, status, {}, {"cut_links": version}, summary)
     catalog.publish(run)
     return run
@@ -47,10 +49,10 @@ def test_a_held_run_is_released_in_one_commit_and_says_by_whom(tmp_path: Path) -
     released = release(catalog, "two", WORD)
     assert catalog.tables._open("runs", None).version() == before + 1
     assert seen(catalog) == "two"
-    assert released.status == released.summary["status"] == "published"
-    assert catalog.run("two").summary["history"] == [
-        {"action": "released", "by": "ann", "at": WORD.at.isoformat(), "reason": "looked at it"}
-    ]
+    assert released.status == released.summary.status == "published"
+    assert catalog.run("two").summary.history == (
+        HistoryEntry("released", "ann", WORD.at.isoformat(), "looked at it"),
+    )
 
 
 def test_a_run_held_on_the_first_night_can_be_released(tmp_path: Path) -> None:
@@ -97,13 +99,13 @@ def test_rolling_back_and_forward(tmp_path: Path) -> None:
     assert rollback(catalog, None, WORD).run == "two"
     assert seen(catalog) == "two"
     assert statuses(catalog) == {"one": "published", "two": "published", "three": "rolled_back"}
-    assert catalog.run("three").summary["history"][-1]["action"] == "rolled back to two"
+    assert catalog.run("three").summary.history[-1].action == "rolled back to two"
     rollback(catalog, "three", WORD)
     assert seen(catalog) == "three"
     rollback(catalog, "one", WORD)
     assert statuses(catalog) == {"one": "published", "two": "rolled_back", "three": "rolled_back"}
     four = night(catalog, "four")
-    assert four.summary["base"] == "one", "the next night continues from it"
+    assert four.summary.base == "one", "the next night continues from it"
     assert seen(catalog) == "four"
     assert rollback(catalog, None, WORD).run == "one"
 
@@ -129,7 +131,7 @@ def test_no_reader_is_sent_to_tables_that_are_gone(tmp_path: Path) -> None:
     night(catalog, "one")
     night(catalog, "two")
     dropped = catalog.run("one")
-    catalog.amend(dropped.summary | {"tables_dropped": "2026-04-01"})
+    catalog.amend(replace(dropped.summary, tables_dropped="2026-04-01"))
     with pytest.raises(CatalogError, match="tables of run one were dropped on 2026-04-01"):
         rollback(catalog, None, WORD)
     assert seen(catalog) == "two"

@@ -1,5 +1,6 @@
 """The scratch of a run: what is there is whole, in order, and made from what it says."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.catalog.scratch import Scratch
+from pipeline.errors import CatalogError
 
 SCHEMA = pa.schema([("n", pa.int64())])
 
@@ -45,14 +47,25 @@ def test_a_shard_that_a_crash_left_in_part_is_not_done(work: Scratch, damage: ob
     assert not work.shard_done("pairs", "a")
 
 
-def test_facts_that_a_crash_left_in_part_are_none(work: Scratch) -> None:
-    assert work.facts("ingest") == {}
-    work.note("ingest", {"rows": 3})
-    work.note("score", {"rows": 4})
-    assert work.facts("ingest") == {"rows": 3}
-    (work.folder / "ingest.facts.json").write_text('{"rows"')
-    assert work.facts("ingest") == {}
-    assert work.facts("score") == {"rows": 4}
+@dataclass(frozen=True)
+class Told:
+    rows: int
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+@pytest.mark.parametrize("damage", ['{"rows"', '{"rows": "many"}', "{}"])
+def test_a_record_comes_back_as_its_type_and_one_that_is_not_whole_is_none(
+    work: Scratch, damage: str
+) -> None:
+    assert work.kept(Told) is None
+    with pytest.raises(CatalogError, match="the stage that makes it has not run"):
+        work.require(Told)
+    work.keep(Told(3, {"empty": 1}))
+    work.keep(Told(4), "other")
+    assert work.kept(Told) == work.require(Told) == Told(3, {"empty": 1})
+    (work.folder / "Told.json").write_text(damage)
+    assert work.kept(Told) is None
+    assert work.kept(Told, "other") == Told(4)
 
 
 def test_a_matrix_is_found_again(work: Scratch) -> None:

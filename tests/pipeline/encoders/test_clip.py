@@ -95,11 +95,11 @@ def test_its_thresholds_come_from_copies_of_the_corpus(
         }
     )
     summary = run(config)
-    assert summary["model"]["image"]["name"] == clip_folder.name
-    found = summary["state"]["synthetic"]["image"]
-    assert found["why"] is None, found
-    assert found["rule"]["precision"] >= 0.6
-    assert summary["model"]["image"]["floor"] == found["rule"]["floor"]
+    assert summary.models.image.name == clip_folder.name
+    found = summary.state.synthetic["image"]
+    assert found.why is None, found
+    assert found.rule.precision >= 0.6
+    assert summary.models.image.floor == found.rule.floor
     catalog = Catalog(tmp_path / "catalog")
     rows = catalog.read("pairs", run=catalog.run()).to_pylist()
     names = {(row["left_id"][3:6], row["right_id"][3:6]) for row in rows

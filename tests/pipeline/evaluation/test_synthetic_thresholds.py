@@ -21,6 +21,7 @@ from pipeline.evaluation.synthetic.thresholds import (
     floor_of_rule,
     learn_synthetic_rule,
 )
+from pipeline.storage import from_plain, to_plain
 
 RECORDS, NEAR = 400, 32
 
@@ -122,7 +123,7 @@ def test_a_precision_out_of_reach_is_told() -> None:
 
 def test_a_rule_survives_json_and_its_curve_goes_through_both_thresholds() -> None:
     found = rule(corpus())
-    assert SyntheticRule.of(json.loads(json.dumps(found.facts()))) == found
+    assert from_plain(SyntheticRule, json.loads(json.dumps(to_plain(found)))) == found
     bias, slope = found.curve
     at = [1 / (1 + np.exp(-(bias + slope * score))) for score in (found.accept, found.review)]
     assert at == pytest.approx([0.9, 0.5], abs=1e-3)

@@ -90,7 +90,7 @@ def test_geometry_lifts_an_edited_copy_and_says_how_it_was_edited(folder: Path) 
     assert "mirrored, rotated by 8°" in found["image_edit"]
     assert "cropped to" in found["image_edit"]
     assert found["image_cosine"] == alone["image_cosine"]
-    assert summary["counts"]["duplicate_clusters"] == 1
+    assert summary.counts.duplicate_clusters == 1
 
 
 def test_one_template_around_two_contents_is_left_to_a_person(folder: Path) -> None:
@@ -107,18 +107,18 @@ def test_what_was_looked_at_is_not_looked_at_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(config(folder))
-    first = last(folder)[1].summary["geometry"]
-    assert first["fresh"] == first["looked_at"] > 0
+    first = last(folder)[1].summary.geometry
+    assert first.fresh == first.looked_at > 0
     save(folder, e=photograph("china.jpg").crop((10, 10, 600, 400)))
     run(config(folder))
     catalog, night = last(folder)
-    second = night.summary["geometry"]
-    assert 0 < second["fresh"] < second["looked_at"]
+    second = night.summary.geometry
+    assert 0 < second.fresh < second.looked_at
     stored = catalog.read("alignments", run=night)
     run(config(folder), full=True)
     again = last(folder)[1]
     assert catalog.read("alignments", run=again).equals(stored)
-    assert again.summary["geometry"]["fresh"] == 0
+    assert again.summary.geometry.fresh == 0
 
     (folder / "photos" / "b.png").unlink()
     assert run(config(folder, gates={"max_shrinkage": 1, "max_removed": 1, "max_cluster": 1}))
@@ -164,7 +164,7 @@ def test_a_picture_that_is_gone_is_not_aligned(
     )
     run(config(folder))
     assert pair(folder, "a", "b")["image_verified"] is None
-    assert last(folder)[1].summary["geometry"]["verified"] == 0
+    assert last(folder)[1].summary.geometry.verified == 0
 
 
 def recording(looked_at: list[tuple[str, str]]) -> Callable[..., Any]:
@@ -191,33 +191,33 @@ def test_thresholds_without_labels_come_from_edited_copies(
         )
     loose = {"judge": {"synthetic": {"precision": 0.9}}}
     summary = run(config(tmp_path, **loose))
-    found = summary["state"]["synthetic"]["image"]
-    assert found["why"] is None
-    rule = found["rule"]
-    assert rule["records"] == 110
-    assert rule["made"] == 220
-    assert rule["target"] == 0.9
-    assert rule["precision"] >= 0.9
+    found = summary.state.synthetic["image"]
+    assert found.why is None
+    rule = found.rule
+    assert rule.records == 110
+    assert rule.made == 220
+    assert rule.target == 0.9
+    assert rule.precision >= 0.9
     assert looked_at
     assert len(set(looked_at)) == len(looked_at)  # two pictures are laid upon each other once
-    assert summary["calibrated"] is False
-    assert "copies-image-" in summary["model"]["judge"]
-    assert summary["model"]["image"]["floor"] == rule["floor"]
+    assert summary.calibrated is False
+    assert "copies-image-" in summary.models.judge
+    assert summary.models.image.floor == rule.floor
     # The same records give the same thresholds, and the night after keeps them.
     again = run(config(tmp_path, catalog=str(tmp_path / "other"), **loose))
-    assert again["state"]["synthetic"]["image"]["rule"] == rule
+    assert again.state.synthetic["image"].rule == rule
     save(tmp_path, new=drawn(1000))
     later = run(config(tmp_path, **loose))
-    assert later["state"]["synthetic"]["image"]["run"] == summary["run"]
-    assert later["reused"]["judged_all"] is None
+    assert later.state.synthetic["image"].run == summary.run
+    assert later.reused.judged_all is None
 
 
 def test_too_few_records_leave_the_stated_default(folder: Path) -> None:
     summary = run(config(folder))
-    found = summary["state"]["synthetic"]["image"]
-    assert found["rule"] is None
-    assert found["why"] == "4 distinct images, it takes 100"
-    assert summary["status"] == "published"
+    found = summary.state.synthetic["image"]
+    assert found.rule is None
+    assert found.why == "4 distinct images, it takes 100"
+    assert summary.status == "published"
 
 
 def test_an_encoder_without_a_default_needs_copies_or_a_statement(

@@ -63,7 +63,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def failed(summary: dict[str, Any]) -> list[str]:
-    return [gate["gate"] for gate in summary["gates"] if not gate["passed"]]
+    return [gate.title for gate in summary.gates if not gate.passed]
 
 
 def copies(folder: Path, count: int) -> None:
@@ -75,31 +75,31 @@ def copies(folder: Path, count: int) -> None:
 def test_a_second_equal_night_is_published_and_compared(folder: Path) -> None:
     first, second = run(config(folder)), run(config(folder))
     assert failed(first) == failed(second) == []
-    messages = {gate["gate"]: gate["message"] for gate in second["gates"]}
+    messages = {gate.title: gate.message for gate in second.gates}
     assert "first night" not in " ".join(messages.values())
     assert messages["newly removable, share of records"].startswith("0 not named last night")
-    assert (first["base"], second["base"]) == (None, first["run"])
+    assert (first.base, second.base) == (None, first.run)
 
 
 def test_a_night_that_would_remove_too_much_is_held_and_shows_where(folder: Path) -> None:
     published = run(config(folder))
     copies(folder, 9)
     held = run(config(folder))
-    assert held["status"] == "held"
+    assert held.status == "held"
     assert failed(held) == [
         "newly removable, share of records",
         "newly removable, worst source",
         "newly removable against last night's list",
         "growth of a cluster",
     ]
-    (cluster,) = {tuple(gate["clusters"]) for gate in held["gates"] if not gate["passed"]}
+    (cluster,) = {tuple(gate.clusters) for gate in held.gates if not gate.passed}
     catalog = Catalog(held["catalog"])
-    assert catalog.run().run == published["run"]
-    table = catalog.read("clusters", run=catalog.run(held["run"]))
+    assert catalog.run().run == published.run
+    table = catalog.read("clusters", run=catalog.run(held.run))
     largest = table.filter([size == 10 for size in table["size"].to_pylist()])
     assert set(largest["cluster_id"].to_pylist()) == set(cluster)
     assert (folder / "out.jsonl").read_text() == "", "a held run exports nothing"
-    page = Path(held["report"]).read_text()
+    page = Path(held.report).read_text()
     for word in ("show", "release", "discard"):
         assert f"gemel runs {word} {held['run']} --catalog {held['catalog']}" in page
     assert f"Cluster <code>{cluster[0]}</code>" in page
@@ -137,21 +137,21 @@ def test_what_cannot_be_compared_is_not_published(
     monkeypatch.setattr(differences, "count_removals", unreadable)
     monkeypatch.setattr(differences, "cluster_growths", unreadable)
     held = run(config(folder))
-    assert held["status"] == "held"
+    assert held.status == "held"
     assert failed(held) == ["removals", "clusters"]
-    assert all("could not be computed" in g["message"] for g in held["gates"] if not g["passed"])
-    assert Path(held["report"]).exists()
+    assert all("could not be computed" in g.message for g in held.gates if not g.passed)
+    assert Path(held.report).exists()
 
 
 def test_audit_pairs_of_a_file_are_held_to(folder: Path) -> None:
     copies(folder, 1)
     (folder / "audit.csv").write_text("left_id,right_id,label\nb:41,b:x0,1\na:1,a:2,0\n")
     kept = {**FEW, "max_removed": 1, "audit": str(folder / "audit.csv")}
-    assert run(config(folder, gates=kept))["status"] == "published"
+    assert run(config(folder, gates=kept)).status == "published"
     (folder / "audit.csv").write_text("left_id,right_id,label\nb:41,b:x0,0\na:1,a:2,0\n")
     held = run(config(folder, gates=kept))
     assert failed(held) == ["audit pairs decided right"]
-    assert "b:41 | b:x0 (different)" in str(held["gates"])
+    assert "b:41 | b:x0 (different)" in str(held.gates)
 
 
 def test_a_run_that_must_be_calibrated_is_held_without_a_model(folder: Path) -> None:
@@ -164,19 +164,19 @@ def test_a_released_run_is_reported_and_exported_as_any_other(folder: Path) -> N
     copies(folder, 9)
     held = run(config(folder))
     catalog = Catalog(held["catalog"])
-    summary = operate.release_run(catalog, held["run"], by="ann", reason="a new supplier")
+    summary = operate.release_run(catalog, held.run, by="ann", reason="a new supplier")
     assert catalog.run().summary == summary
-    assert (summary["status"], summary["exports"]) == ("published", {str(folder / "out.jsonl"): 9})
+    assert (summary.status, summary.exports) == ("published", {str(folder / "out.jsonl"): 9})
     assert len((folder / "out.jsonl").read_text().splitlines()) == 9
-    page = Path(summary["report"]).read_text()
+    page = Path(summary.report).read_text()
     assert "<title>Gemel" in page
     assert "Released by ann" in page
     assert "a new supplier" in page
     again = run(config(folder))
-    assert (again["status"], again["base"]) == ("published", held["run"])
+    assert (again.status, again.base) == ("published", held.run)
     back = operate.rollback_run(catalog, None, by="bob", reason="looks wrong")
-    assert (back["run"], back["exports"]) == (held["run"], {str(folder / "out.jsonl"): 9})
-    assert run(config(folder))["base"] == held["run"]
+    assert (back.run, back.exports) == (held.run, {str(folder / "out.jsonl"): 9})
+    assert run(config(folder)).base == held.run
 
 
 def test_who_decides_waits_for_the_run_under_way(folder: Path) -> None:
@@ -199,10 +199,10 @@ def test_a_discarded_run_is_not_what_the_next_night_starts_from(folder: Path) ->
     copies(folder, 9)
     held = run(config(folder))
     catalog = Catalog(held["catalog"])
-    discard(catalog, held["run"], Decision("ann", catalog.run(held["run"]).finished, "cut short"))
+    discard(catalog, held.run, Decision("ann", catalog.run(held.run).finished, "cut short"))
     write(folder / "b.jsonl", {f"{n}": text(n) for n in range(40, 60)})
     again = run(config(folder))
-    assert (again["status"], again["base"]) == ("published", first["run"])
+    assert (again.status, again.base) == ("published", first.run)
 
 
 def test_every_published_night_drops_what_its_retention_does_not_keep(folder: Path) -> None:
@@ -211,13 +211,13 @@ def test_every_published_night_drops_what_its_retention_does_not_keep(folder: Pa
     catalog = Catalog(folder / "catalog")
     last = catalog.run()
     assert last.summary == summaries[-1]
-    assert last.summary["retention"]["dropped"] == [summaries[1]["run"]]
+    assert last.summary.retention.dropped == (summaries[1].run,)
     for summary in summaries[:2]:
         with pytest.raises(CatalogError, match="were dropped"):
-            catalog.read("clusters", run=catalog.run(summary["run"]))
+            catalog.read("clusters", run=catalog.run(summary.run))
     for summary in summaries[2:]:
         for table in last.versions:
-            assert catalog.read(table, run=catalog.run(summary["run"])) is not None
+            assert catalog.read(table, run=catalog.run(summary.run)) is not None
     assert len(list((folder / "catalog" / "tables" / "records").glob("*.parquet"))) == 2
     assert len(list((folder / "catalog" / "runs").iterdir())) == 2
 
@@ -232,8 +232,8 @@ def test_a_retention_that_fails_is_told_and_the_run_stands(
 
     monkeypatch.setattr(deliver, "prune", full)
     summary = run(config(folder))
-    assert summary["status"] == "published"
-    assert summary["retention_failed"] == "OSError: read-only"
+    assert summary.status == "published"
+    assert summary.retention_failed == "OSError: read-only"
 
 
 def registered(folder: Path, *, calibrated_for: str | None = None) -> Any:

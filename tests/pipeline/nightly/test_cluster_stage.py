@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline import run
-from pipeline.catalog import Catalog
+from pipeline.catalog import Catalog, RecordChanges
 from pipeline.catalog.events import event_line, events_of
 from pipeline.catalog.runs import Run
 from pipeline.clustering.events import replay
@@ -87,17 +87,17 @@ def test_each_night_s_events_replay_to_its_clusters(nights: tuple[Catalog, list[
 
 def test_what_changed_is_in_the_summary(nights: tuple[Catalog, list[Run]]) -> None:
     _, (first, second, third) = nights
-    assert first.summary["changes"]["base"] is None
-    assert first.summary["changes"]["clusters"]["new"] == 3
-    told = second.summary["changes"]
-    assert told["base"] == first.run
-    assert told["records"] == {"new": 4, "changed": 0, "deleted": 5}
-    assert told["clusters"] == {
+    assert first.summary.changes.base is None
+    assert first.summary.changes.clusters["new"] == 3
+    told = second.summary.changes
+    assert told.base == first.run
+    assert told.records == RecordChanges(4, 0, 5)
+    assert told.clusters == {
         "new": 1, "grown": 1, "shrunk": 1, "merged": 0, "split": 0, "changed": 0, "dissolved": 1,
     }  # fmt: skip
-    assert told["events"] == {"born": 1, "died": 2, "grown": 1, "shrunk": 1}
-    assert third.summary["changes"]["events"] == {}
-    assert third.summary["changes"]["records"] == {"new": 0, "changed": 0, "deleted": 0}
+    assert told.events == {"born": 1, "died": 2, "grown": 1, "shrunk": 1}
+    assert third.summary.changes.events == {}
+    assert third.summary.changes.records == RecordChanges()
 
 
 def test_the_feed_since_a_run_is_every_later_run_s_events(
@@ -123,11 +123,11 @@ def test_a_run_that_was_held_has_no_part_in_the_next_night_s_changes(tmp_path: P
         {"type": "csv", "name": "t", "path": str(bad(tmp_path)),
          "columns": {"id": "id", "text": "text"}},
     ])  # fmt: skip
-    assert held["status"] == "held"
+    assert held.status == "held"
     last = night(tmp_path, {**near(1), **near(3)})
     catalog = Catalog(tmp_path / "catalog")
     third, second, first = catalog.runs()
-    assert last["changes"]["base"] == first.run
+    assert last.changes.base == first.run
     feed = events_of(catalog, third, since=first.run)
     assert set(feed["run"].to_pylist()) == {third.run}
     assert replay(feed, mapping(catalog, first)).equals(mapping(catalog, third))
@@ -156,9 +156,9 @@ def test_verdicts_hold_night_after_night_and_in_a_full_run(tmp_path: Path) -> No
     assert after["b1"]["size"] == 1
     assert after["lone"]["cluster_id"] == after["a2"]["cluster_id"] == before["a2"]["cluster_id"]
     assert "verdict" in after["lone"]["evidence"]
-    facts = summary["verdicts"]
-    assert (facts["same"], facts["different"], facts["unknown"]) == (1, 1, 1)
-    assert summary["changes"]["clusters"]["grown"] == summary["changes"]["clusters"]["shrunk"] == 1
+    facts = summary.verdicts
+    assert (facts.same, facts.different, facts.unknown) == (1, 1, 1)
+    assert summary.changes.clusters["grown"] == summary.changes.clusters["shrunk"] == 1
     catalog = Catalog(tmp_path / "catalog")
     read = catalog.run().versions["labels"]
     assert len(catalog.tables.read("labels", version=read)) == 3
@@ -168,7 +168,7 @@ def test_verdicts_hold_night_after_night_and_in_a_full_run(tmp_path: Path) -> No
     rows = clusters(tmp_path)
     assert rows["e1"]["cluster_id"] in {rows["a1"]["cluster_id"], rows["b1"]["cluster_id"]}
     assert rows["a1"]["cluster_id"] != rows["b1"]["cluster_id"]
-    assert again["changes"]["records"]["new"] == 1
+    assert again.changes.records.new == 1
 
 
 def test_a_stage_done_twice_tells_its_events_once(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from pipeline.matching.comparison import text as evidence, unmatched_words
 from pipeline.nightly.stages import embed, ingest, score
 from pipeline.nightly.state import pictures, run_records
 from pipeline.nightly.state.context import new_context
-from pipeline.nightly.state.run_records import groups_of
+from pipeline.nightly.state.run_records import RecordsVersion, groups_of
 from pipeline.storage import checksums
 
 WORDS = [f"word{number}" for number in range(300)]
@@ -80,7 +80,7 @@ def test_bounded_portions_change_nothing(
     tmp_path: Path, source: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = config(tmp_path / "whole", source)
-    assert run(whole)["counts"]["lexical_pairs"] > 20
+    assert run(whole).counts.lexical_pairs > 20
     for module, name, value in [
         (chunks, "LIMIT", 300), (evidence, "COMPARED_WORDS", 30),
         (unmatched_words, "WORDED_BYTES", 90),
@@ -91,7 +91,7 @@ def test_bounded_portions_change_nothing(
     ]:  # fmt: skip
         monkeypatch.setattr(module, name, value)
     cut = config(tmp_path / "cut", source).model_copy(update={"threads": 3})
-    assert run(cut)["counts"]["images_embedded"] == 80
+    assert run(cut).counts.images_embedded == 80
     assert tables(cut) == tables(whole)
 
 
@@ -101,7 +101,7 @@ def test_texts_come_by_hash_with_64_bit_offsets(tmp_path: Path, source: dict[str
     hashes = groups_of(context).text_hashes
     texts = run_records.read_column(context, hashes, modality="text", column="text")
     assert texts.type == pa.large_string()
-    version = context.work.facts("ingest")["versions"]["records"]
+    version = context.work.require(RecordsVersion).version
     stored = context.catalog.tables.read("records", version=version)
     by_hash = dict(zip(stored["text_hash"].to_pylist(), stored["text"].to_pylist(), strict=True))
     assert texts.to_pylist() == [by_hash[digest] for digest in hashes.to_pylist()]

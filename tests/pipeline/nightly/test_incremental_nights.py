@@ -263,15 +263,15 @@ def test_only_what_changed_is_searched_and_judged(folder: Path) -> None:
     rows += [{"id": f"n{n}", "text": sentence(n * 7).replace("e", "", 1)} for n in range(20)]
     write(folder, rows)
     first = run(config(folder, folder / "catalog"))
-    assert first["reused"]["standing"] == 0
+    assert first.reused.standing == 0
     rows[0]["text"] = sentence(7).replace("a", "", 1)
     write(folder, rows)
     second = run(config(folder, folder / "catalog"))
-    assert second["reused"]["searched"]["text"] == 1
-    assert second["reused"]["searched_all"] == {}
-    assert second["reused"]["judged_all"] is None
-    assert 0 < second["reused"]["judged"] < second["reused"]["standing"]
-    assert second["counts"]["texts_embedded"] == 1
+    assert second.reused.searched.text == 1
+    assert second.reused.searched_all == {}
+    assert second.reused.judged_all is None
+    assert 0 < second.reused.judged < second.reused.standing
+    assert second.counts.texts_embedded == 1
 
 
 def test_another_judge_judges_all_and_says_why(folder: Path) -> None:
@@ -279,9 +279,9 @@ def test_another_judge_judges_all_and_says_why(folder: Path) -> None:
     write(folder, rows)
     run(config(folder, folder / "catalog"))
     summary = run(config(folder, folder / "catalog", judge={"accept": 0.8}))
-    assert summary["reused"]["standing"] == 0
-    assert "judge" in summary["reused"]["judged_all"]
-    assert summary["reused"]["searched_all"] == {}
+    assert summary.reused.standing == 0
+    assert "judge" in summary.reused.judged_all
+    assert summary.reused.searched_all == {}
 
 
 def test_another_measure_of_a_picture_alone_names_another_keeper(
@@ -329,10 +329,10 @@ def test_an_approximate_index_misses_no_more_than_its_recall_says(folder: Path) 
     shutil.copytree(folder / "catalog", folder / "copy")
     tonight = run(config(folder, folder / "catalog", **lists))
     rebuilt = run(config(folder, folder / "copy", **lists), full=True)
-    assert tonight["reused"]["searched_all"] == {}
+    assert tonight.reused.searched_all == {}
     found, again = near_texts(folder / "catalog"), near_texts(folder / "copy")
     # Every content is in the sample, so the recall is that of all true pairs.
-    true = len(again) / rebuilt["candidate_recall"]["text"]["recall"]
+    true = len(again) / rebuilt.recall.text.recall
     for one, other, summary in ((found, again, tonight), (again, found, rebuilt)):
-        missed = 1 - summary["candidate_recall"]["text"]["recall"]
+        missed = 1 - summary.recall.text.recall
         assert len(other - one) <= missed * true + 1

@@ -19,6 +19,7 @@ from pipeline.catalog.runs import Run
 from pipeline.config.run import RunConfig
 from pipeline.errors import SourceError
 from pipeline.nightly.stages import ingest
+from pipeline.nightly.stages.settle import IngestResult
 from pipeline.nightly.state.context import RunContext, new_context
 from pipeline.sample.pictures import photograph as sample_photograph
 
@@ -66,7 +67,7 @@ def night(made: RunConfig, number: int, *, full: bool = False) -> dict[str, Any]
     started = FIRST + timedelta(days=number)
     context = new_context(made, base=base.run if base else None, full=full, started=started)
     facts = ingest.ingest(context)
-    name, versions = context.run, facts["versions"]
+    name, versions = context.run, facts.versions
     catalog.publish(Run(name, started, started, "published", {}, versions, {"run": name}))
     return facts
 
@@ -76,8 +77,8 @@ def records(made: RunConfig) -> dict[str, dict[str, Any]]:
     return {row["record_id"]: row for row in catalog.read("records", run=catalog.run()).to_pylist()}
 
 
-def told(facts: dict[str, Any]) -> dict[str, int]:
-    return {name: facts[name] for name in ("new", "changed", "unchanged", "deleted", "carried")}
+def told(facts: IngestResult) -> dict[str, int]:
+    return {**vars(facts.changes), "unchanged": facts.unchanged, "carried": facts.carried}
 
 
 def test_a_complete_source_deletes_by_absence(tmp_path: Path) -> None:
@@ -91,8 +92,8 @@ def test_a_complete_source_deletes_by_absence(tmp_path: Path) -> None:
     facts = night(made, 1)
     counts = {"new": 1, "changed": 1, "unchanged": 1, "deleted": 1, "carried": 0}
     assert told(facts) == counts
-    assert facts["sources"] == {"s": {"rows": 3, "records": 3, "quarantined": 0, **counts}}
-    assert facts["removed_sources"] == {}
+    assert facts.sources == {"s": {"rows": 3, "records": 3, "quarantined": 0, **counts}}
+    assert facts.removed_sources == {}
     found = records(made)
     assert set(found) == {"s:a", "s:b", "s:d"}
     seen = {key: (row["first_seen"], row["last_seen"]) for key, row in found.items()}
@@ -109,7 +110,7 @@ def test_an_append_only_feed_deletes_nothing(tmp_path: Path, full: bool) -> None
     path.write_text("id,text\nb,two fishes\nc,red fish\n,no id\n")
     facts = night(made, 1, full=full)
     assert told(facts) == {"new": 1, "changed": 1, "unchanged": 0, "deleted": 0, "carried": 1}
-    assert (facts["rows"], facts["records"], facts["quarantined"]) == (3, 3, 1)
+    assert (facts.rows, facts.records, facts.quarantined) == (3, 3, 1)
     path.write_text("id,text\n")
     assert told(night(made, 2, full=full))["carried"] == 3
     found = records(made)
@@ -128,8 +129,8 @@ def test_a_source_that_is_no_longer_configured_takes_its_records_along(tmp_path:
     night(config(tmp_path, jsonl(kept), jsonl(gone, "old", complete=False)), 0)
     made = config(tmp_path, jsonl(kept))
     facts = night(made, 1)
-    assert (facts["deleted"], facts["removed_sources"]) == (2, {"old": 2})
-    assert set(facts["sources"]) == {"s"}
+    assert (facts.changes.deleted, facts.removed_sources) == (2, {"old": 2})
+    assert set(facts.sources) == {"s"}
     assert set(records(made)) == {"s:a"}
 
 
@@ -160,7 +161,7 @@ def test_only_new_and_changed_pictures_are_decoded(tmp_path: Path) -> None:
     assert night(made, 0)["pictures_decoded"] == 5
     before = records(made)
     facts = night(made, 1)
-    assert (facts["pictures_decoded"], facts["unchanged"], facts["quarantined"]) == (0, 4, 1)
+    assert (facts.pictures_decoded, facts.unchanged, facts.quarantined) == (0, 4, 1)
     again = records(made)
     assert {key: without_night(row) for key, row in again.items()} == {
         key: without_night(row) for key, row in before.items()
@@ -172,7 +173,7 @@ def test_only_new_and_changed_pictures_are_decoded(tmp_path: Path) -> None:
     photograph(changed, 77)
     os.utime(changed, ns=(at, at + 4_000_000))
     facts = night(made, 2)
-    assert (facts["pictures_decoded"], facts["unchanged"], facts["changed"]) == (2, 3, 1)
+    assert (facts.pictures_decoded, facts.unchanged, facts.changes.changed) == (2, 3, 1)
     assert without_night(records(made)["p:0.bmp"]) == without_night(before["p:0.bmp"])
     assert night(made, 3, full=True)["pictures_decoded"] == 5
     smaller = config(tmp_path, folder(pictures), images={"workers": 0, "thumbnail": 16})
@@ -256,7 +257,7 @@ def test_pictures_inside_rows_are_told_by_their_bytes(tmp_path: Path) -> None:
     assert night(made, 0)["pictures_decoded"] == 3
     write(2, 3, 1)
     facts = night(made, 1)
-    assert (facts["pictures_decoded"], facts["unchanged"], facts["changed"]) == (1, 0, 3)
+    assert (facts.pictures_decoded, facts.unchanged, facts.changes.changed) == (1, 0, 3)
 
 
 def test_pictures_are_decoded_again_when_what_is_known_is_lost(tmp_path: Path) -> None:
@@ -285,7 +286,7 @@ def test_a_source_that_goes_away_while_it_is_read_stops_the_run(tmp_path: Path) 
     context = new_context(only, started=FIRST + timedelta(days=2))
     with vanishing(both / "a.jsonl"), pytest.raises(SourceError, match=r"'s' went away"):
         ingest.ingest(context)
-    assert context.work.facts("ingest") == {}
+    assert context.work.kept(IngestResult) is None
 
 
 class vanishing:  # noqa: N801 - reads as a statement
@@ -330,10 +331,10 @@ def test_only_the_portions_that_changed_are_built_again(
     ingest.ingest(context)
     assert built == [2, 2, 1]
     write_jsonl(path, texts(a="one", b="two", c="three!", d="four", e="five"))
-    (context.work.folder / "ingest.facts.json").unlink()
+    (context.work.folder / "IngestResult.json").unlink()
     facts = ingest.ingest(context)
     assert built == [2, 2, 1, 2]
-    stored = context.catalog.tables.read("records", version=facts["versions"]["records"])
+    stored = context.catalog.tables.read("records", version=facts.versions["records"])
     assert stored["text"].to_pylist() == ["one", "two", "three!", "four", "five"]
     assert stored["last_seen"].unique().to_pylist() == [FIRST]
     assert unfinished(context) == 3

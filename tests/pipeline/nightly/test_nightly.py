@@ -83,12 +83,12 @@ def test_planted_copies_are_found_and_nothing_else(first: Any) -> None:
         together.setdefault(row["cluster_id"], set()).add(row["record_id"].removeprefix("s:")[1:])
     assert all(len(numbers) == 1 for numbers in together.values())
     assert len(together) == 60
-    assert summary["counts"]["removable"] == 20 + 12
-    assert summary["counts"]["exact_duplicates"] == 12
-    assert summary["counts"]["rows"] == summary["counts"]["records"] == 92
-    assert summary["status"] == "published"
-    assert not summary["calibrated"]
-    assert Path(summary["report"]).read_text().lstrip().startswith("<!doctype html>")
+    assert summary.counts.removable == 20 + 12
+    assert summary.counts.exact_duplicates == 12
+    assert summary.counts.rows == summary.counts.records == 92
+    assert summary.status == "published"
+    assert not summary.calibrated
+    assert Path(summary.report).read_text().lstrip().startswith("<!doctype html>")
 
 
 def test_every_pair_is_once_and_ordered(first: Any) -> None:
@@ -105,7 +105,7 @@ def test_every_pair_is_once_and_ordered(first: Any) -> None:
 def test_a_second_run_embeds_nothing_and_says_the_same(first: Any, tmp_path: Path) -> None:
     made, _, before = first
     again = run(made)
-    assert again["counts"]["texts_embedded"] == 0
+    assert again.counts.texts_embedded == 0
     assert exported(made, tmp_path / "again.csv") == before
 
 
@@ -127,7 +127,7 @@ def test_order_shards_and_threads_change_nothing(
         folder, write_jsonl(folder / "in.jsonl", shuffled), shard_rows=shard, threads=threads
     )
     summary = run(made)
-    assert summary["counts"]["rows"] == 92
+    assert summary.counts.rows == 92
     assert exported(made, folder / "clusters.csv") == first[2]
 
 
@@ -150,10 +150,10 @@ def test_rows_in_are_records_and_quarantine(
     path = folder / "in.jsonl"
     path.write_text('{"id": "good", "text": "a text to keep"}\n' + "\n".join(lines) + "\n")
     summary = run(config(folder, path, gates={"max_quarantined": 1}))
-    counts = summary["counts"]
-    assert counts["rows"] == len(lines) + 1
-    assert counts["records"] + counts["quarantined"] == counts["rows"]
-    assert sum(summary["quarantine_reasons"].values()) == counts["quarantined"]
+    counts = summary.counts
+    assert counts.rows == len(lines) + 1
+    assert counts.records + counts.quarantined == counts.rows
+    assert sum(summary.quarantine_reasons.values()) == counts.quarantined
 
 
 def test_a_run_that_fails_a_gate_is_held_and_last_night_stays(first: Any, tmp_path: Path) -> None:
@@ -162,11 +162,11 @@ def test_a_run_that_fails_a_gate_is_held_and_last_night_stays(first: Any, tmp_pa
     published = run(made)
     path.write_text(path.read_text() + "{broken\n" * 60)
     held = run(made)
-    assert held["status"] == "held"
-    assert [g["gate"] for g in held["gates"] if not g["passed"]] == ["share of rows quarantined"]
+    assert held.status == "held"
+    assert [g.title for g in held.gates if not g.passed] == ["share of rows quarantined"]
     catalog = Catalog(made.catalog)
-    assert catalog.run().run == published["run"]
-    assert catalog.runs()[0].run == held["run"]
+    assert catalog.run().run == published.run
+    assert catalog.runs()[0].run == held.run
 
 
 @pytest.mark.parametrize(
@@ -187,15 +187,15 @@ def test_a_run_that_raises_leaves_a_row_and_last_night_stays(
     assert raised.value is error
     catalog = Catalog(made.catalog)
     failed = catalog.runs()[0]
-    assert failed.status == failed.summary["status"] == "failed"
-    assert (failed.summary["stage"], failed.summary["error"]) == (stage, said)
+    assert failed.status == failed.summary.status == "failed"
+    assert (failed.summary.stage, failed.summary.error) == (stage, said)
     assert failed.config["catalog"] == made.catalog
     assert failed.started < failed.finished
     assert failed.versions == {}
     done = [*summary_.STAGES, "publish"]
-    assert [row["stage"] for row in failed.summary["stages"]] == done[: done.index(stage)]
-    assert catalog.run().run == published["run"]
-    assert run(made)["status"] == "published"
+    assert [row.stage for row in failed.summary.stages] == done[: done.index(stage)]
+    assert catalog.run().run == published.run
+    assert run(made).status == "published"
 
 
 def test_a_failure_that_cannot_be_recorded_does_not_hide_the_first(
@@ -230,12 +230,12 @@ def test_an_export_that_cannot_be_written_does_not_stop_the_others(tmp_path: Pat
     exports = [{"what": "removals", "path": path} for path in paths]
     made = config(tmp_path, write_jsonl(tmp_path / "in.jsonl", rows(8)), exports=exports)
     summary = run(made)
-    assert summary["status"] == "published"
-    assert list(summary["exports"]) == [paths[0], paths[2]]
-    assert summary["exports"][paths[0]] == summary["counts"]["removable"] > 0
-    assert all(Path(path).exists() for path in summary["exports"])
-    assert list(summary["exports_failed"]) == [bad]
-    assert "File name too long" in summary["exports_failed"][bad]
+    assert summary.status == "published"
+    assert list(summary.exports) == [paths[0], paths[2]]
+    assert summary.exports[paths[0]] == summary.counts.removable > 0
+    assert all(Path(path).exists() for path in summary.exports)
+    assert list(summary.exports_failed) == [bad]
+    assert "File name too long" in summary.exports_failed[bad]
     # What came after the publishing is in the run's row too, for `gemel runs show`.
     assert Catalog(made.catalog).run().summary == summary
 
@@ -250,9 +250,9 @@ def test_a_report_that_cannot_be_written_does_not_stop_the_exports(
     out = str(tmp_path / "out.csv")
     lines = write_jsonl(tmp_path / "in.jsonl", rows(2))
     summary = run(config(tmp_path, lines, exports=[{"path": out}]))
-    assert (summary["status"], summary["report"]) == ("published", None)
-    assert summary["report_failed"] == "ValueError: no template"
-    assert list(summary["exports"]) == [out]
+    assert (summary.status, summary.report) == ("published", None)
+    assert summary.report_failed == "ValueError: no template"
+    assert list(summary.exports) == [out]
 
 
 def test_a_run_stopped_after_it_was_published_stays_published(tmp_path: Path, broken: Any) -> None:
@@ -261,7 +261,7 @@ def test_a_run_stopped_after_it_was_published_stays_published(tmp_path: Path, br
         run(made)
     (only,) = Catalog(made.catalog).runs()
     assert only.status == "published"
-    assert only.summary["error"] == "stopped by hand (KeyboardInterrupt)"
+    assert only.summary.error == "stopped by hand (KeyboardInterrupt)"
     assert Catalog(made.catalog).read("clusters", run=only).num_rows
 
 
@@ -269,21 +269,21 @@ def test_the_counts_are_the_rows_of_the_exports(tmp_path: Path) -> None:
     """Exact copies of tiny texts wait for a person; the others may go."""
     lines = rows(10) + [{"id": f"t{n}", "text": "n/a"} for n in range(5)]
     summary = run(config(tmp_path, write_jsonl(tmp_path / "in.jsonl", lines)))
-    counts, catalog = summary["counts"], Catalog(tmp_path / "catalog")
+    counts, catalog = summary.counts, Catalog(tmp_path / "catalog")
 
     def lines_of(what: str, **options: Any) -> int:
         out = str(tmp_path / "out.csv")
         settings_ = ExportSettings.model_validate({"what": what, "path": out, **options})
         return write_export(catalog, catalog.run(), settings_)
 
-    assert counts["removable_in_review"] == 4
-    assert lines_of("removals") == counts["removable"] > 0
-    assert lines_of("survivors") == counts["records"] - counts["removable"]
-    every = counts["removable"] + counts["removable_in_review"]
+    assert counts.removable_in_review == 4
+    assert lines_of("removals") == counts.removable > 0
+    assert lines_of("survivors") == counts.records - counts.removable
+    every = counts.removable + counts.removable_in_review
     assert lines_of("removals", include_review=True) == every
-    assert lines_of("survivors", include_review=True) == counts["clusters"]
-    assert lines_of("clusters") == counts["records"]
-    assert lines_of("clusters", min_size=2) == every + counts["duplicate_clusters"]
+    assert lines_of("survivors", include_review=True) == counts.clusters
+    assert lines_of("clusters") == counts.records
+    assert lines_of("clusters", min_size=2) == every + counts.duplicate_clusters
 
 
 def photograph(seed: int, size: int = 96) -> Image.Image:
@@ -360,8 +360,8 @@ def test_what_two_members_lack_in_the_third_is_a_doubt(tmp_path: Path) -> None:
     reasons = {(p["left_id"][2:], p["right_id"][2:]): p["reason"] for p in pairs}
     assert reasons["b1", "b2"] == "texts agree but pictures differ"
     assert reasons["m1", "m2"] == "alike, but each text has words the other lacks"
-    counts = summary["counts"]
-    assert (counts["removable"], counts["removable_in_review"]) == (2, 4)
+    counts = summary.counts
+    assert (counts.removable, counts.removable_in_review) == (2, 4)
 
 
 def test_wrong_configurations_fail_before_any_work(tmp_path: Path) -> None:
@@ -388,7 +388,7 @@ def test_an_empty_delivery_stops_the_run_unless_it_may_be_empty(tmp_path: Path) 
     with pytest.raises(SourceError, match="'e' has no rows"):
         run(config(tmp_path, full, sources=sources))
     sources[1]["complete"] = False
-    assert run(config(tmp_path, full, sources=sources))["counts"]["records"] == 7
+    assert run(config(tmp_path, full, sources=sources)).counts.records == 7
 
 
 def test_all_identical_and_tiny_texts_do_not_break_anything(tmp_path: Path) -> None:
@@ -396,13 +396,13 @@ def test_all_identical_and_tiny_texts_do_not_break_anything(tmp_path: Path) -> N
     lines += [{"id": f"d{n}", "text": chr(97 + n)} for n in range(20)]
     path = write_jsonl(tmp_path / "in.jsonl", lines)
     summary = run(config(tmp_path, path, gates={"max_in_review": 1}))
-    assert summary["counts"]["largest_cluster"] == 300
-    assert summary["counts"]["duplicate_clusters"] == 1
-    assert summary["counts"]["short_texts"] == 320
+    assert summary.counts.largest_cluster == 300
+    assert summary.counts.duplicate_clusters == 1
+    assert summary.counts.short_texts == 320
     catalog = Catalog(str(tmp_path / "catalog"))
     table = catalog.read("clusters", run=catalog.run())
     assert set(table.filter(pc.greater(table["size"], 1))["status"].to_pylist()) == {"review"}
-    assert (summary["counts"]["removable"], summary["counts"]["removable_in_review"]) == (0, 299)
+    assert (summary.counts.removable, summary.counts.removable_in_review) == (0, 299)
 
 
 def test_the_names_of_columns_are_no_words(tmp_path: Path) -> None:
@@ -411,7 +411,7 @@ def test_the_names_of_columns_are_no_words(tmp_path: Path) -> None:
     source = {"type": "jsonl", "name": "s", "path": str(path),
               "columns": {"id": "id", "text": ["title", "brand"]}}  # fmt: skip
     made = config(tmp_path, path, sources=[source])
-    assert run(made)["counts"]["short_texts"] == 2
+    assert run(made).counts.short_texts == 2
     records = Catalog(made.catalog).read("records", run=Catalog(made.catalog).run())
     assert records["text_tokens"].to_pylist() == [2, 1]
 

@@ -6,6 +6,7 @@ import json
 import socketserver
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -13,25 +14,25 @@ from typing import Any, ClassVar
 
 import pytest
 
+from pipeline.catalog import Gate, RunCounts, RunSummary
 from pipeline.config.run import RunConfig, load_config
 from pipeline.errors import ConfigError
 from pipeline.nightly.monitoring.notify import notify, unset_variables
 
-SUMMARY: dict[str, Any] = {
-    "run": "20260101T020000.000000Z",
-    "name": "products",
-    "status": "held",
-    "started": "2026-01-01T02:00:00+00:00",
-    "finished": "2026-01-01T02:10:00+00:00",
-    "seconds": 600.0,
-    "counts": {"records": 10},
-    "gates": [
-        {"gate": "largest cluster", "passed": False, "value": 900.0, "limit": 100.0,
-         "message": "900 records"},
-        {"gate": "rows", "passed": True, "value": 10.0, "limit": 10.0, "message": ""},
-    ],
-    "report": "/data/report.html",
-}  # fmt: skip
+SUMMARY = RunSummary(
+    run="20260101T020000.000000Z",
+    name="products",
+    status="held",
+    started="2026-01-01T02:00:00+00:00",
+    finished="2026-01-01T02:10:00+00:00",
+    seconds=600.0,
+    counts=RunCounts(records=10),
+    gates=(
+        Gate("largest-cluster", "largest cluster", False, 900.0, 100.0, "900 records"),
+        Gate("rows", "rows", True, 10.0, 10.0, ""),
+    ),
+    report="/data/report.html",
+)
 
 
 def config(*notify: dict[str, Any]) -> RunConfig:
@@ -105,16 +106,19 @@ def test_a_webhook_gets_the_facts(served: Any, monkeypatch: pytest.MonkeyPatch) 
         "products: run 20260101T020000.000000Z is held, the last published run stays: "
         "largest cluster"
     )
-    assert (body["run"], body["status"], body["outcome"]) == (SUMMARY["run"], "held", "held")
-    assert body["failed_gates"] == SUMMARY["gates"][:1]
-    assert (body["counts"], body["report"]) == (SUMMARY["counts"], SUMMARY["report"])
+    assert (body["run"], body["status"], body["outcome"]) == (SUMMARY.run, "held", "held")
+    (failed,) = body["failed_gates"]
+    assert (failed["id"], failed["title"], failed["value"]) == (
+        "largest-cluster", "largest cluster", 900.0,
+    )  # fmt: skip
+    assert (body["counts"], body["report"]) == (SUMMARY.told_counts, SUMMARY.report)
 
 
 @pytest.mark.parametrize(
     ("status", "change", "outcome"),
     [
-        ("published", {"gates": []}, "published"),
-        ("published", {"gates": [], "report_failed": "full"}, "unwritten"),
+        ("published", {"gates": ()}, "published"),
+        ("published", {"gates": (), "report_failed": "full"}, "unwritten"),
         ("held", {}, "held"),
         ("failed", {"stage": "score", "error": "broke"}, "failed"),
     ],
@@ -130,7 +134,7 @@ def test_only_what_is_asked_for_is_told(
         {"type": "webhook", "url": f"{url}/others", "when": others},
         {"type": "webhook", "url": f"{url}/this", "when": [outcome]},
     )
-    assert notify({**SUMMARY, "status": status, **change}, wanted) == {}
+    assert notify(replace(SUMMARY, status=status, **change), wanted) == {}
     assert [(path, body["outcome"]) for path, _, body in Hook.got] == [("/200/this", outcome)]
 
 
@@ -191,7 +195,7 @@ def test_a_mail_has_the_facts_in_it(served: Any) -> None:
     assert mail["To"] == "a@example.org, b@example.org"
     body = mail.get_payload(decode=True).decode()  # type: ignore[union-attr]
     assert "largest cluster" in body.splitlines()[0]
-    assert json.loads(body[body.index("{") :])["run"] == SUMMARY["run"]
+    assert json.loads(body[body.index("{") :])["run"] == SUMMARY.run
 
 
 def test_a_mail_server_without_tls_is_not_given_the_message(served: Any) -> None:
@@ -207,7 +211,7 @@ def test_a_command_gets_the_facts_on_its_input(tmp_path: Path) -> None:
     out = tmp_path / "told.json"
     to = {"type": "command", "command": ["sh", "-c", 'cat > "$0"', str(out)]}
     assert notify(SUMMARY, config(to)) == {}
-    assert json.loads(out.read_text())["run"] == SUMMARY["run"]
+    assert json.loads(out.read_text())["run"] == SUMMARY.run
 
 
 @pytest.mark.parametrize(

@@ -140,12 +140,12 @@ def test_a_stopped_run_ends_as_if_it_never_was(
     summary = nightly.run(made, started=LATER)
     if ended:
         # It was published and is left alone; the night that begins now is another.
-        assert summary["run"] != NAME
+        assert summary.run != NAME
         assert [run.status for run in catalog.runs()] == ["published", "published"]
         return
     assert tables(made) == expected
-    assert summary["counts"] == unstopped["counts"]
-    assert summary["attempts"] == 2
+    assert summary.counts == unstopped.counts
+    assert summary.attempts == 2
     assert [run.run for run in catalog.runs()] == [NAME]
     assert Path(made.exports[0].path).read_bytes() == (folder / "catalog.csv").read_bytes()
     assert catalog.unfinished() == []
@@ -167,8 +167,8 @@ def test_at_most_one_part_is_embedded_twice(whole: Any, monkeypatch: pytest.Monk
     with killed(VectorStore, "append", after=4):
         nightly.run(made, started=STARTED)
     summary = nightly.run(made)
-    assert sum(given) == unstopped["counts"]["texts_embedded"] + 8
-    assert summary["counts"]["texts_embedded"] == unstopped["counts"]["texts_embedded"]
+    assert sum(given) == unstopped.counts.texts_embedded + 8
+    assert summary.counts.texts_embedded == unstopped.counts.texts_embedded
 
 
 def test_a_failed_run_goes_on_in_its_own_row(whole: Any, broken: Any) -> None:
@@ -181,14 +181,14 @@ def test_a_failed_run_goes_on_in_its_own_row(whole: Any, broken: Any) -> None:
             nightly.run(made)
     catalog = Catalog(made.catalog)
     (failed,) = catalog.runs()
-    assert (failed.run, failed.status, failed.summary["stage"]) == (NAME, "failed", "cluster")
+    assert (failed.run, failed.status, failed.summary.stage) == (NAME, "failed", "cluster")
     summary = nightly.run(made)
     (only,) = catalog.runs()
     assert (only.run, only.status) == (NAME, "published")
     assert tables(made) == expected
-    assert summary["attempts"] == 3
-    assert len(summary["failures"]) == 2
-    assert all("No such file" in failure for failure in summary["failures"])
+    assert summary.attempts == 3
+    assert len(summary.failures) == 2
+    assert all("No such file" in failure for failure in summary.failures)
 
 
 def test_what_was_published_gets_its_exports_and_a_new_night_begins(whole: Any) -> None:
@@ -202,10 +202,10 @@ def test_what_was_published_gets_its_exports_and_a_new_night_begins(whole: Any) 
     summary = nightly.run(made, started=LATER)
     catalog = Catalog(made.catalog)
     first = catalog.run(NAME)
-    assert first.summary["exports"] == {str(out): 66}
-    assert Path(first.summary["report"]).exists()
-    assert [run.run for run in catalog.runs()] == [summary["run"], NAME]
-    assert summary["counts"]["texts_embedded"] == 0
+    assert first.summary.exports == {str(out): 66}
+    assert Path(first.summary.report).exists()
+    assert [run.run for run in catalog.runs()] == [summary.run, NAME]
+    assert summary.counts.texts_embedded == 0
 
 
 def test_another_command_begins_a_run_of_its_own(
@@ -217,8 +217,8 @@ def test_another_command_begins_a_run_of_its_own(
         nightly.run(made, started=STARTED)
     with caplog.at_level(logging.WARNING):
         summary = nightly.run(config(folder, "other", seed=1), started=LATER)
-    assert summary["run"] == "20260102T020000.000000Z"
-    assert "attempts" not in summary
+    assert summary.run == "20260102T020000.000000Z"
+    assert summary.attempts == 1
     said = [f"the scratch of run {NAME}, another command's, is removed"]
     told = [r.getMessage() for r in caplog.records if r.name == "pipeline.nightly.resume"]
     assert told == said
@@ -243,6 +243,6 @@ def test_a_changed_delivery_is_another_run_that_reads_only_what_changed(
     monkeypatch.setattr(ingest, "build_records", counted)
     summary = nightly.run(made, started=LATER)
     assert built == ["s"], "two of the three portions and all pictures are as they were"
-    assert (summary["run"], summary["counts"]["records"]) == ("20260102T020000.000000Z", 72)
+    assert (summary.run, summary.counts.records) == ("20260102T020000.000000Z", 72)
     seen = tables(made)["records"]
     assert seen["last_seen"].unique().to_pylist() == [LATER]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline import run
-from pipeline.catalog import Catalog
+from pipeline.catalog import Catalog, RunSummary
 from pipeline.config.run import RunConfig
 
 PARTS = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
@@ -50,14 +50,14 @@ def config(folder: Path, catalog: str = "catalog", **changes: Any) -> RunConfig:
     )  # fmt: skip
 
 
-def pairs(folder: Path, catalog: str) -> list[dict[str, Any]]:
+def pairs(folder: Path, catalog: str) -> list[RunSummary]:
     kept = Catalog(folder / catalog)
     rows = kept.read("pairs", run=kept.runs()[0]).drop(["run"]).to_pylist()
     return sorted(rows, key=lambda row: (row["left_id"], row["right_id"]))
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[RunSummary]]:
     """A first night, a second with more texts, and one of a corpus that has doubled."""
     folder = tmp_path_factory.mktemp("texts")
     found = []
@@ -69,13 +69,13 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[st
 
 def test_the_thresholds_are_kept_from_night_to_night(nights: Any) -> None:
     _, found = nights
-    first, second, third = (night["state"]["synthetic"]["text"] for night in found)
-    assert first["why"] is None
-    assert first["rule"]["records"] == 400
+    first, second, third = (night.state.synthetic["text"] for night in found)
+    assert first.why is None
+    assert first.rule.records == 400
     assert second == first
-    assert third["run"] == found[2]["run"]
-    assert found[1]["reused"]["judged_all"] is None
-    assert found[2]["reused"]["judged_all"] is not None
+    assert third.run == found[2].run
+    assert found[1].reused.judged_all is None
+    assert found[2].reused.judged_all is not None
 
 
 def test_the_copies_are_found_and_the_rest_is_not(nights: Any) -> None:
@@ -98,15 +98,15 @@ def test_a_rebuild_finds_the_same(nights: Any) -> None:
 
 def test_the_background_is_kept_where_cosines_are_normalised(nights: Any) -> None:
     folder, found = nights
-    rule = found[1]["state"]["synthetic"]["text"]["rule"]
+    rule = found[1].state.synthetic["text"].rule
     kept = Catalog(folder / "catalog")
-    night = next(one for one in kept.runs() if one.run == found[1]["run"])
-    assert (rule["level"] is not None) == ("backgrounds" in night.versions)
-    assert rule["gain"][1] >= rule["gain"][0]
+    night = next(one for one in kept.runs() if one.run == found[1].run)
+    assert (rule.level is not None) == ("backgrounds" in night.versions)
+    assert rule.gain[1] >= rule.gain[0]
 
 
 def test_without_being_asked_the_stated_default_decides(nights: Any) -> None:
     folder, _ = nights
     summary = run(config(folder, "plain", judge={}))
-    assert summary["state"]["synthetic"] == {}
-    assert "copies-text" not in summary["model"]["judge"]
+    assert summary.state.synthetic == {}
+    assert "copies-text" not in summary.models.judge

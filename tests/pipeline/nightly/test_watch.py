@@ -60,14 +60,14 @@ def measured(path: Path) -> dict[tuple[str, ...], float]:
 def test_a_published_run_leaves_a_line_per_stage_and_its_end(tmp_path: Path) -> None:
     settings = config(tmp_path)
     summary = run(settings)
-    lines = log_of(settings, summary["run"])
-    assert {line["run"] for line in lines} == {summary["run"]}
+    lines = log_of(settings, summary.run)
+    assert {line["run"] for line in lines} == {summary.run}
     ended = [line for line in lines if line["event"] == "stage finished"]
     names = ["ingest", "embed_text", "embed_images", "search", "score", "cluster", "publish",
              "report", "export"]  # fmt: skip
     assert [line["stage"] for line in ended] == names
     assert [(line["rows"], line["seconds"] > 0) for line in ended[:1]] == [(8, True)]
-    assert (lines[-1]["event"], lines[-1]["counts"]) == ("run published", summary["counts"])
+    assert (lines[-1]["event"], lines[-1]["counts"]) == ("run published", summary.told_counts)
     assert told(tmp_path) == []  # `when` leaves out what went well
 
 
@@ -75,23 +75,23 @@ def test_metrics_say_what_the_summary_says(tmp_path: Path) -> None:
     settings = config(tmp_path)
     summary = run(settings)
     node = tmp_path / "node" / "gemel.prom"
-    kept = Catalog(settings.catalog).run_folder(summary["run"]) / "metrics.prom"
+    kept = Catalog(settings.catalog).run_folder(summary.run) / "metrics.prom"
     assert node.read_bytes() == kept.read_bytes()
     assert list(node.parent.iterdir()) == [node]  # nothing half written is left beside it
     values = measured(node)
     statuses = {key[1]: value for key, value in values.items() if key[0] == "gemel_run_status"}
     assert statuses == {"published": 1.0, "held": 0.0, "failed": 0.0}
     counts = {key[1]: value for key, value in values.items() if key[0] == "gemel_count"}
-    assert counts == summary["counts"]
+    assert counts == summary.told_counts
     finished = Catalog(settings.catalog).run().finished.timestamp()
     assert values[("gemel_last_published_timestamp_seconds",)] == pytest.approx(finished, abs=1e-3)
-    recall = summary["candidate_recall"]["text"]["recall"]
+    recall = summary.recall.text.recall
     assert values[("gemel_candidate_recall", "text")] == recall
-    for gate in summary["gates"]:
-        assert values[("gemel_gate_value", gate["gate"])] == gate["value"]
-        assert values[("gemel_gate_limit", gate["gate"])] == gate["limit"]
+    for gate in summary.gates:
+        assert values[("gemel_gate_value", gate.id)] == gate.value
+        assert values[("gemel_gate_limit", gate.id)] == gate.limit
     seconds = {key[1]: v for key, v in values.items() if key[0] == "gemel_stage_seconds"}
-    assert seconds == {stage["stage"]: stage["seconds"] for stage in summary["stages"]}
+    assert seconds == {row.stage: row.seconds for row in summary.stages}
 
 
 def test_a_held_run_is_told_with_its_gates(tmp_path: Path) -> None:
@@ -104,16 +104,16 @@ def test_a_held_run_is_told_with_its_gates(tmp_path: Path) -> None:
     source.write_text(source.read_text() + "broken\n")
     summary = run(settings)
     (message,) = told(tmp_path)
-    assert (message["run"], message["outcome"]) == (summary["run"], "held")
-    assert [gate["gate"] for gate in message["failed_gates"]] == ["share of rows quarantined"]
+    assert (message["run"], message["outcome"]) == (summary.run, "held")
+    assert [gate["title"] for gate in message["failed_gates"]] == ["share of rows quarantined"]
     assert message["counts"]["quarantined"] == 1
     assert "share of rows quarantined" in message["text"]
     values = measured(tmp_path / "node" / "gemel.prom")
     assert values[("gemel_run_status", "held")] == 1.0
-    assert values[("gemel_gate_passed", "share of rows quarantined")] == 0.0
-    finished = Catalog(settings.catalog).run(before["run"]).finished.timestamp()
+    assert values[("gemel_gate_passed", "rows-quarantined")] == 0.0
+    finished = Catalog(settings.catalog).run(before.run).finished.timestamp()
     assert values[("gemel_last_published_timestamp_seconds",)] == pytest.approx(finished, abs=1e-3)
-    assert log_of(settings, summary["run"])[-1]["event"] == "run held"
+    assert log_of(settings, summary.run)[-1]["event"] == "run held"
 
 
 def test_a_run_that_raises_is_told_and_raises(tmp_path: Path, broken: Any) -> None:
@@ -164,13 +164,13 @@ def test_what_cannot_be_told_or_measured_does_not_fail_a_run_and_is_kept(tmp_pat
         metrics={"path": str(tmp_path / "file" / "gemel.prom")},
     )
     summary = run(settings)
-    assert summary["status"] == "published"
-    assert "exit code 1" in summary["not_notified"]["notify.0 (command)"]
-    assert list(summary["metrics_failed"]) == [str(tmp_path / "file" / "gemel.prom")]
+    assert summary.status == "published"
+    assert "exit code 1" in summary.not_notified["notify.0 (command)"]
+    assert list(summary.metrics_failed) == [str(tmp_path / "file" / "gemel.prom")]
     assert Catalog(settings.catalog).run().summary == summary
-    kept = Catalog(settings.catalog).run_folder(summary["run"]) / "metrics.prom"
+    kept = Catalog(settings.catalog).run_folder(summary.run) / "metrics.prom"
     assert measured(kept)[("gemel_not_notified",)] == 1.0
-    events = [line["event"] for line in log_of(settings, summary["run"])]
+    events = [line["event"] for line in log_of(settings, summary.run)]
     assert events[-3:] == ["run published", "not_notified", "metrics_failed"]
 
 
@@ -181,7 +181,7 @@ def test_the_log_goes_to_stderr_where_that_is_asked(
     settings = config(tmp_path)
     summary = run(settings)
     shown = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert shown == log_of(settings, summary["run"])
+    assert shown == log_of(settings, summary.run)
     monkeypatch.delenv("GEMEL_LOG_FORMAT")
     run(settings)
     assert capsys.readouterr().err == ""

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
 from PIL import Image, ImageDraw
 
+from pipeline.candidates import Recall
+from pipeline.catalog import (
+    ClusterSizes,
+    Gate,
+    Histogram,
+    LabelScores,
+    PerModality,
+    RunCounts,
+    RunSummary,
+    StageRow,
+    Thresholds,
+    UsedEncoder,
+    UsedModels,
+)
 from pipeline.storage.schemas import CLUSTERS, CUT_LINKS, PAIRS, QUARANTINE, RECORDS
 
 LONG = " ".join(f"Sentence {n} of a longer article about the harbour." for n in range(90))
@@ -110,90 +125,85 @@ def tables():
 
 @pytest.fixture
 def summary():
-    recall = {"recall": 0.996, "low": 0.981, "high": 0.999, "pairs": 812, "sampled": 500}
-    counts = {
-        "rows": 120_345, "records": 120_342, "quarantined": 3, "with_text": 120_340,
-        "with_image": 48_112, "exact_duplicates": 2210, "texts_embedded": 118_000,
-        "images_embedded": 47_001, "texts_chunked": 320, "short_texts": 1200,
-        "low_detail_images": 44, "crowded": 0, "candidates": 98_221, "duplicates": 9120,
-        "review": 812, "distinct": 88_289, "clusters": 111_000, "duplicate_clusters": 7420,
-        "removable": 9342, "removable_in_review": 215, "largest_cluster": 61, "cut_links": 17,
-    }  # fmt: skip
+    recall = Recall(recall=0.996, low=0.981, high=0.999, pairs=812, sampled=500)
+    counts = RunCounts(
+        rows=120_345, records=120_342, quarantined=3, with_text=120_340,
+        with_image=48_112, exact_duplicates=2210, texts_embedded=118_000,
+        images_embedded=47_001, texts_chunked=320, short_texts=1200,
+        low_detail_images=44, crowded=0, candidates=98_221, duplicates=9120,
+        review=812, distinct=88_289, clusters=111_000, duplicate_clusters=7420,
+        removable=9342, removable_in_review=215, largest_cluster=61, cut_links=17,
+    )  # fmt: skip
     stages = ["ingest", "embed text", "embed images", "index", "candidates", "score", "cluster"]
     edges = [n / 40 for n in range(41)]
     scored = [int(9000 * abs(n - 22) ** 2 / 400) for n in range(40)]
-    sizes, clusters = [1, 2, 3, 5, 9, 61], [103_580, 6000, 900, 400, 119, 1]
-    return {
-        "run": "2026-03-01T02-00-00Z",
-        "status": "published",
-        "started": "2026-03-01T02:00:00+00:00",
-        "finished": "2026-03-01T02:11:42+00:00",
-        "seconds": 702.4,
-        "calibrated": False,
-        "model": {
-            "text": {"name": "all-MiniLM-L6-v2", "fingerprint": "53aa5117", "floor": 0.6},
-            "image": {"name": "efficientnet-lite0", "fingerprint": "9c1be02d", "floor": 0.75},
-            "judge": "default-1",
-        },
-        "thresholds": {"accept": 0.9, "review": 0.5},
-        "counts": counts,
-        "candidate_recall": {"text": recall, "image": recall | {"recall": 0.983}},
-        "index": {"text": "IVF1024,Flat", "image": "Flat"},
-        "stages": [
-            {"stage": name, "seconds": 12.5 * n**2 + 0.4, "rows": 120_342, "bytes": 10**n * 120}
-            for n, name in enumerate(stages)
-        ],
-        "gates": [
-            {
-                "gate": "candidate recall", "passed": True, "value": 0.983, "limit": 0.95,
-                "message": "lowest of text and image",
-            },
-            {
-                "gate": "quarantined", "passed": True, "value": 0.000025, "limit": 0.2,
-                "message": "3 of 120,345 rows",
-            },
-        ],
-        "versions": {"gemel": "0.1.0", "pyarrow": "25.0"},
-        "histogram": {"edges": edges, "counts": scored},
-        "cluster_sizes": {"size": sizes, "clusters": clusters},
-        "quarantine_reasons": {"neither text nor image": 2, "id used twice": 1},
-    }  # fmt: skip
+    sizes, clusters = (1, 2, 3, 5, 9, 61), (103_580, 6000, 900, 400, 119, 1)
+    return RunSummary(
+        run="2026-03-01T02-00-00Z",
+        name="nightly",
+        status="published",
+        started="2026-03-01T02:00:00+00:00",
+        finished="2026-03-01T02:11:42+00:00",
+        seconds=702.4,
+        calibrated=False,
+        models=UsedModels(
+            judge="default-1",
+            text=UsedEncoder("all-MiniLM-L6-v2", "53aa5117", 0.6),
+            image=UsedEncoder("efficientnet-lite0", "9c1be02d", 0.75),
+        ),
+        thresholds=Thresholds(0.9, 0.5),
+        counts=counts,
+        recall=PerModality(recall, replace(recall, recall=0.983)),
+        index=PerModality("IVF1024,Flat", "Flat"),
+        stages=tuple(
+            StageRow(name, 12.5 * n**2 + 0.4, 120_342, 10**n * 120) for n, name in enumerate(stages)
+        ),
+        gates=(
+            Gate("recall", "candidate recall", True, 0.983, 0.95, "lowest of text and image"),
+            Gate("quarantined", "quarantined", True, 0.000025, 0.2, "3 of 120,345 rows"),
+        ),
+        versions={"gemel": "0.1.0", "pyarrow": "25.0"},
+        histogram=Histogram(tuple(edges), tuple(scored)),
+        cluster_sizes=ClusterSizes(sizes, clusters),
+        quarantine_reasons={"neither text nor image": 2, "id used twice": 1},
+    )
 
 
 @pytest.fixture
 def held(summary):
-    failed = {
-        "gate": "quarantined", "passed": False, "value": 0.31, "limit": 0.2,
-        "message": "31 % of the rows could not be read; the feed may have changed its columns",
-    }  # fmt: skip
-    return summary | {
-        "status": "held",
-        "gates": [summary["gates"][0], failed],
-        "calibrated": True,
-        "report": "/data/catalog/reports/r.html",
-        "labels": {
-            "pairs": 900, "positives": 300, "precision": 0.991, "precision_low": 0.978,
-            "recall": 0.93, "recall_low": 0.9, "f1": 0.96, "average_precision": 0.985,
-            "candidate_recall": 0.99, "unknown": 4,
-        },
-    }  # fmt: skip
+    failed = replace(
+        summary.gates[1], passed=False, value=0.31,
+        message="31 % of the rows could not be read; the feed may have changed its columns",
+    )  # fmt: skip
+    return replace(
+        summary,
+        status="held",
+        gates=(summary.gates[0], failed),
+        calibrated=True,
+        report="/data/catalog/reports/r.html",
+        labels=LabelScores(
+            pairs=900, positives=300, precision=0.991, precision_low=0.978,
+            recall=0.93, recall_low=0.9, f1=0.96, average_precision=0.985,
+            candidate_recall=0.99, unknown=4,
+        ),
+    )  # fmt: skip
 
 
 @pytest.fixture
 def failed(summary):
-    """What `publish.record_failure` leaves of a run that stopped while it scored."""
-    kept = {name: summary[name] for name in ("run", "started", "finished", "seconds")}
-    return kept | {
-        "name": "nightly", "status": "failed", "error": "OSError: [Errno 28] No space left",
-        "stage": "score", "counts": {}, "gates": [], "stages": summary["stages"][:5],
-    }  # fmt: skip
+    """What `publication.record_failure` leaves of a run that stopped while it scored."""
+    return RunSummary(
+        run=summary.run, name="nightly", status="failed", started=summary.started,
+        finished=summary.finished, seconds=summary.seconds, stage="score",
+        error="OSError: [Errno 28] No space left", stages=summary.stages[:5],
+    )  # fmt: skip
 
 
 @pytest.fixture
 def unwritten(summary):
     """A published run of which an export could not be written."""
     reasons = {"/out/removals.csv": "cannot write /out/removals.csv: No space left on device"}
-    return summary | {"exports": {"/out/clusters.csv": 12}, "exports_failed": reasons}
+    return replace(summary, exports={"/out/clusters.csv": 12}, exports_failed=reasons)
 
 
 @pytest.fixture

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 
+from pipeline.catalog.summary.figures import (
+    Changes,
+    Contradiction,
+    RecordChanges,
+    SaidPair,
+    VerdictCounts,
+)
 from pipeline.clustering.events import cluster_changes, cluster_events
 from pipeline.config.outputs import ReportSettings
 from pipeline.outputs.change_words import RECORDS, choose_changes
@@ -30,23 +39,13 @@ def told():
 
 @pytest.fixture
 def changed(summary, told):
-    changes = {
-        "base": "r1",
-        "records": {"new": 1, "changed": 0, "deleted": 2},
-        "clusters": cluster_changes(told),
-        "events": {},
-    }
-    pair = {
-        "left": "s:a",
-        "right": "s:<b>",
-        "label": "same",
-        "said": "by ann, at 2026-01-01 00:00Z",
-    }
-    verdicts = {
-        "same": 3, "unsure": 0, "related": 0, "different": 2, "unknown": 1, "contradictions": 1,
-        "contradictory": [{"dropped": pair, "kept": pair}],
-    }  # fmt: skip
-    return summary | {"changes": changes, "verdicts": verdicts}
+    changes = Changes("r1", RecordChanges(1, 0, 2), cluster_changes(told))
+    pair = SaidPair("s:a", "s:<b>", "same", "by ann, at 2026-01-01 00:00Z")
+    verdicts = VerdictCounts(
+        same=3, different=2, unknown=1, contradictions=1,
+        contradictory=(Contradiction(pair, pair),),
+    )  # fmt: skip
+    return replace(summary, changes=changes, verdicts=verdicts)
 
 
 def show(told, rows, clusters):
@@ -61,10 +60,10 @@ def test_the_terminal_tells_the_differences_in_three_lines(changed, summary):
     said = "3 same, 2 different, 1 on records that are gone, 1 CONTRADICTORY (listed in the report)"
     assert f"verdicts    {said}" in lines
     assert not any(line.startswith(("changes", "verdicts")) for line in summary_lines(summary))
-    first = changed | {"changes": changed["changes"] | {"base": None}, "verdicts": {}}
+    first = replace(changed, changes=Changes(), verdicts=VerdictCounts())
     assert not any(line.startswith(("changes", "verdicts")) for line in summary_lines(first))
-    quiet = changed["changes"] | {"records": {"new": 0}, "clusters": {"new": 0}}
-    assert "changes     records: none" in summary_lines(changed | {"changes": quiet})
+    quiet = Changes("r1", RecordChanges(), {"new": 0})
+    assert "changes     records: none" in summary_lines(replace(changed, changes=quiet))
 
 
 def test_the_largest_changes_come_with_their_records(told):
@@ -101,6 +100,6 @@ def test_the_report_has_them_and_the_contradictions(changed, told, tables):
     assert "Merged: clusters that became one" in page
     assert "s:&lt;b&gt;" in page
     assert page.count("<details") == page.count("</details>")
-    first = html(changed | {"changes": changed["changes"] | {"base": None}, "verdicts": {}})
+    first = html(replace(changed, changes=Changes(), verdicts=VerdictCounts()))
     assert 'id="changes"' not in first
     assert 'id="contradictions"' not in first

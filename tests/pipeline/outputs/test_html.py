@@ -7,12 +7,15 @@ import hashlib
 import os
 import re
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipeline.candidates import CascadeThresholds
+from pipeline.catalog import CascadeCounts, Gate, Histogram, RunSummary, UsedEncoder, UsedModels
 from pipeline.config.outputs import ReportSettings
 from pipeline.outputs.report.build import build_report
 from pipeline.outputs.report.html import render_report
@@ -140,8 +143,8 @@ def test_records_cannot_inject(bad, summary, build):
         quarantine=[{"source": bad, "location": bad, "reason": bad, "raw": bad}],
     )
     harmless = Page(render_report(report(summary, _renamed(tables))))
-    gate = {"gate": bad, "passed": False, "value": 1.0, "limit": 0.0, "message": bad}
-    html = render_report(report(summary | {"run": bad, "gates": [gate]}, tables))
+    gate = Gate("x", bad, passed=False, value=1.0, limit=0.0, message=bad)
+    html = render_report(report(replace(summary, run=bad, gates=(gate,)), tables))
     page = Page(html)
     count = lambda found: sum(tag in TAGS for tag, _ in found.tags)  # noqa: E731
     assert count(page) == count(harmless)
@@ -191,13 +194,12 @@ def test_a_preview_that_is_no_jpeg_is_not_embedded(summary, build):
     assert "data:image" not in html
 
 
-def test_empty_run_renders(summary, build):
-    none = {"edges": [0.0, 0.5, 1.0], "counts": [0, 0]}
-    summary |= {"gates": [], "stages": [], "histogram": none, "versions": {}}
-    summary |= {"cluster_sizes": {"size": [], "clusters": []}}
-    summary |= {"counts": dict.fromkeys(summary["counts"], 0)}
-    summary |= {"candidate_recall": {"text": None, "image": None}}
-    summary |= {"model": {"text": None, "image": None, "judge": "default"}}
+def test_empty_run_renders(build):
+    summary = replace(
+        RunSummary(run="r", name="n", status="published"),
+        histogram=Histogram((0.0, 0.5, 1.0), (0, 0)),
+        models=UsedModels(judge="default"),
+    )
     text = Page(render_report(report(summary, build["tables_of"](records=[])))).text
     assert "No cluster has two records or more" in text
     assert "Every row became a record" in text
@@ -249,11 +251,13 @@ def _large(n, *, thumbnail):
 
 
 def test_a_cascade_names_its_student(summary, tables):
-    summary["model"]["student"] = {"name": "static-256", "fingerprint": "5a7c"}
-    summary["cascade"] = {
-        "floor": 0.78, "margin": 0.12, "recall": 0.991, "low": 0.962, "high": 0.998,
-        "share_asked": 0.123, "measured": True, "duplicates": 210,
-    }  # fmt: skip
+    models = replace(summary.models, student=UsedEncoder("static-256", "5a7c"))
+    choice = CascadeThresholds(
+        floor=0.78, margin=0.12, recall=0.991, low=0.962, high=0.998, texts=500, duplicates=210,
+        judged=900, measured=True,
+    )  # fmt: skip
+    late = CascadeCounts(choice, "r", 1000, 123, 0.123, 123, 0)
+    summary = replace(summary, models=models, cascade=late)
     text = Page(render_report(report(summary, tables))).text
     assert "Student before it" in text
     assert "12.3 % of the texts met the teacher" in text

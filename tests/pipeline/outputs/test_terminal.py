@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
+from pipeline.candidates import CascadeThresholds
+from pipeline.catalog import CascadeCounts, Gate
 from pipeline.outputs.run_facts import headline, in_short
 from pipeline.outputs.terminal import print_summary, run_lines, run_row, summary_lines
 
@@ -33,13 +36,11 @@ def test_what_a_removal_list_holds_and_what_waits_for_review(summary):
     assert line.split(maxsplit=1)[1] == (
         "9,342 (7.8 %); 215 more in clusters for review; nothing is deleted"
     )
-    del summary["counts"]["removable_in_review"]  # an older run's
-    assert any("9,342 (7.8 %); nothing is deleted" in line for line in summary_lines(summary))
 
 
 def test_failed_run_says_where_and_why_and_what_readers_see(failed):
     lines = summary_lines(failed)
-    assert lines[0].startswith(f"FAILED   run {failed['run']}")
+    assert lines[0].startswith(f"FAILED   run {failed.run}")
     assert lines[1].split(maxsplit=2) == ["stopped", "in", "score"]
     assert lines[2].split(maxsplit=1) == ["error", "OSError: [Errno 28] No space left"]
     assert "last published run" in lines[3]
@@ -53,14 +54,14 @@ def test_what_could_not_be_written_comes_first(unwritten):
     assert "NOT WRITTEN /out/removals.csv: cannot write" in lines[2]
     assert any(line.startswith("gates") for line in lines)
     many = {f"/out/{n}.csv": "no" for n in range(40)}
-    lines = summary_lines(unwritten | {"exports_failed": many, "report_failed": "ValueError: x"})
+    lines = summary_lines(replace(unwritten, exports_failed=many, report_failed="ValueError: x"))
     assert len(lines) <= 30
     assert "NOT WRITTEN the report: ValueError: x" in lines[2]
     assert any("and 36 more" in line for line in lines)
 
 
 def test_a_run_stopped_after_it_was_published_is_still_published(summary):
-    found = headline(summary | {"error": "stopped by hand (KeyboardInterrupt)"})
+    found = headline(replace(summary, error="stopped by hand (KeyboardInterrupt)"))
     assert not found.fine
     assert found.title == "Published, not all written"
     assert "stopped by hand" in found.detail
@@ -76,20 +77,20 @@ def test_reasons_in_short(summary, held, failed, unwritten):
 def test_runs_in_columns(summary, failed):
     rows = [run_row(failed), run_row(summary)]
     assert (rows[0]["removable"], rows[1]["removable_in_review"]) == (None, 215)
-    head, stopped, fine = run_lines(rows)
+    head, stopped, fine = run_lines([failed, summary])
     assert fine.split()[1:] == ["published", "120,342", "7,420", "9,342", "215", "702.4"]
     assert stopped.split()[1:3] == ["failed", "702.4"]
     assert stopped.endswith("702.4  score: OSError: [Errno 28] No space left")
     assert head.index("in review") + len("in review") == fine.index("215") + 3
-    long = run_row(failed | {"error": "a\nb\x1b[2J" * 400})
+    long = replace(failed, error="a\nb\x1b[2J" * 400)
     assert len(run_lines([long])[1]) < 360
     assert "\x1b" not in run_lines([long])[1]
 
 
 def test_many_stages_and_gates_still_fit(held):
-    gates = [held["gates"][1]] * 40
-    stages = [held["stages"][0] | {"stage": f"s{n}", "seconds": float(n)} for n in range(60)]
-    lines = summary_lines(held | {"gates": gates, "stages": stages})
+    gates = (held.gates[1],) * 40
+    stages = tuple(replace(held.stages[0], stage=f"s{n}", seconds=float(n)) for n in range(60))
+    lines = summary_lines(replace(held, gates=gates, stages=stages))
     assert len(lines) <= 30
     assert any("s59" in line for line in lines)
     assert any("not listed" in line for line in lines)
@@ -97,30 +98,26 @@ def test_many_stages_and_gates_still_fit(held):
 
 def test_printing_adds_no_markup_and_no_control_characters(summary):
     sink = io.StringIO()
-    gate = {
-        "gate": "[red]x[/red]\x1b[2J",
-        "passed": False,
-        "value": 1,
-        "limit": 0,
-        "message": "m\nm",
-    }
-    print_summary(summary | {"gates": [gate]}, Console(file=sink, force_terminal=True, width=40))
+    summary = replace(summary, gates=(Gate("x", "[red]x[/red]\x1b[2J", False, 1, 0, "m\nm"),))
+    print_summary(summary, Console(file=sink, force_terminal=True, width=40))
     assert "[red]x[/red]" in sink.getvalue()
     assert "\x1b" not in sink.getvalue()
-    assert len(sink.getvalue().splitlines()) == len(summary_lines(summary | {"gates": [gate]}))
+    assert len(sink.getvalue().splitlines()) == len(summary_lines(summary))
 
 
 def test_a_cascade_says_what_met_the_teacher_and_what_it_measured(summary):
     assert not [line for line in summary_lines(summary) if line.startswith("cascade")]
-    late = {
-        "floor": 0.78, "margin": 0.12, "recall": 0.991, "low": 0.962, "high": 0.998,
-        "share_asked": 0.123, "measured": True, "duplicates": 210,
-    }  # fmt: skip
-    summary["cascade"] = late
-    (line,) = (line for line in summary_lines(summary) if line.startswith("cascade"))
+    choice = CascadeThresholds(
+        floor=0.78, margin=0.12, recall=0.991, low=0.962, high=0.998, texts=500, duplicates=210,
+        judged=900, measured=True,
+    )  # fmt: skip
+    late = CascadeCounts(choice, "r", 1000, 123, 0.123, 123, 0)
+    told = replace(summary, cascade=late)
+    (line,) = (line for line in summary_lines(told) if line.startswith("cascade"))
     assert "12.3 % of the texts met the teacher" in line
     assert "floor 0.78, margin 0.12, 99.1 % of its duplicates kept (96.2 % to 99.8 %)" in line
-    summary["cascade"] = late | {"measured": False, "duplicates": 4}
-    (line,) = (line for line in summary_lines(summary) if line.startswith("cascade"))
+    stated = replace(late, choice=replace(choice, measured=False, duplicates=4))
+    told = replace(summary, cascade=stated)
+    (line,) = (line for line in summary_lines(told) if line.startswith("cascade"))
     assert "floor 0.78, margin 0.12 (stated: 4 duplicates in the sample)" in line
     assert "99.1" not in line

@@ -292,7 +292,7 @@ def test_the_nightly_run_judges_with_the_champion(
     kept = Catalog(promoted)
     pairs = kept.read("pairs", run=kept.run())
     assert summary["calibrated"]
-    assert [model["model"] for model in summary["model"]["registered"]] == ["offers/v0001"]
+    assert [model.model for model in summary.models.registered] == ["offers/v0001"]
     accept = first[1]["thresholds"]["accept"]["value"]
     assert summary["thresholds"]["accept"] == accept
     assert all(name.startswith("offers/v0001 ") for name in pc.unique(pairs["model"]).to_pylist())
@@ -309,11 +309,11 @@ def test_the_nightly_run_judges_with_the_champion(
 
     plain = run(nightly(data, promoted, model="none"))
     assert not plain["calibrated"]
-    assert plain["model"]["registered"] == []
-    assert plain["counts"]["texts_embedded"] == 0, "the vectors of the same encoder are kept"
+    assert plain.models.registered == []
+    assert plain.counts.texts_embedded == 0, "the vectors of the same encoder are kept"
 
     named = run(nightly(data, promoted, model="offers"))
-    assert [model["model"] for model in named["model"]["registered"]] == ["offers/v0001"]
+    assert [model.model for model in named.models.registered] == ["offers/v0001"]
 
 
 def test_order_changes_nothing_under_a_champion(promoted: Path, data: Path, tmp_path: Path) -> None:
@@ -325,7 +325,7 @@ def test_order_changes_nothing_under_a_champion(promoted: Path, data: Path, tmp_
     shuffled.mkdir()
     (shuffled / "offers.jsonl").write_text("\n".join(lines) + "\n")
     summary = run(nightly(shuffled, promoted, shard_rows=7))
-    assert summary["counts"]["duplicates"] >= 25
+    assert summary.counts.duplicates >= 25
     assert clusters(promoted, tmp_path / "after.csv") == before
 
 
@@ -379,8 +379,8 @@ def test_a_model_of_texts_leaves_a_run_of_pictures_alone(promoted: Path, tmp_pat
     with_model = run(config)
     without = run(config.model_copy(update={"model": "none"}))
     assert with_model["status"] == "published"
-    assert with_model["counts"]["records"] == 6
-    assert with_model["counts"]["duplicates"] == without["counts"]["duplicates"]
+    assert with_model.counts.records == 6
+    assert with_model.counts.duplicates == without.counts.duplicates
 
 
 # --- later -------------------------------------------------------------------------------------
@@ -578,10 +578,10 @@ def test_an_encoder_from_scratch_is_registered_and_used(
         assert fusion["head"] >= 0
         assert min(fusion["weights"]) >= 0
     done = run(nightly(data, catalog))
-    assert done["model"]["text"]["fingerprint"] == summary_fingerprint(summary)
-    assert done["counts"]["texts_embedded"] == 0, "the fine-tune has embedded these texts already"
+    assert done.models.text.fingerprint == summary_fingerprint(summary)
+    assert done.counts.texts_embedded == 0, "the fine-tune has embedded these texts already"
     assert done["calibrated"]
-    assert done["counts"]["duplicates"] > 0
+    assert done.counts.duplicates > 0
     assert not list((catalog / "training").glob("*"))
 
 
@@ -642,11 +642,11 @@ def test_pictures_have_a_champion_of_their_own(
     assert registry.champion("deduplication, images").reference == "pictures/v0001"  # type: ignore[union-attr]
     assert registry.champion().reference == "offers/v0001"  # type: ignore[union-attr]
     done = run(nightly(data, promoted, sources=[source(data), pictures]))
-    assert [model["model"] for model in done["model"]["registered"]] == [
+    assert [model.model for model in done.models.registered] == [
         "offers/v0001",
         "pictures/v0001",
     ]
-    assert done["model"]["image"]["fingerprint"] == summary_fingerprint(summary)
+    assert done.models.image.fingerprint == summary_fingerprint(summary)
     if kind == "copy_detection" and trained:
         own = read_copy_folder(registry.champion("deduplication, images").folder / "encoder")  # type: ignore[union-attr]
         before = read_copy_folder(shipped_folder())

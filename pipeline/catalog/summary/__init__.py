@@ -1,0 +1,1 @@
+"""The summary of a run: one typed object that everything which tells of a run reads."""
