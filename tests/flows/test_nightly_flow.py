@@ -14,11 +14,10 @@ import flows  # noqa: F401 - telemetry off before Prefect is imported
 from flows.cli.run import run_flow
 from pipeline import run
 from pipeline.catalog import Catalog
-from pipeline.config.outputs import ExportSettings
 from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError
 from pipeline.nightly import STAGES
-from pipeline.nightly.deliver import write_export
+from tests.worlds.runs import exported, rows_in, run_config, write_walks
 
 pytestmark = pytest.mark.flow
 
@@ -32,31 +31,7 @@ def prefect() -> Iterator[None]:
 
 
 def config(folder: Path, **changes: Any) -> RunConfig:
-    source = folder / "in.jsonl"
-    texts = [f"{name} walked along the long river with {name} and a dog" for name in
-             ("anna", "bert", "carl", "dora")]  # fmt: skip
-    lines = [{"id": str(n), "text": text} for n, text in enumerate(texts)]
-    lines += [{"id": f"{n}b", "text": f"{text}."} for n, text in enumerate(texts)]
-    source.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return RunConfig.model_validate(
-        {
-            "catalog": str(folder / "catalog"),
-            "sources": [
-                {"type": "jsonl", "name": "s", "path": str(source),
-                 "columns": {"id": "id", "text": "text"}}
-            ],
-            "text_encoder": {"type": "toy"},
-            "image_encoder": {"type": "toy_image"},
-            **changes,
-        }
-    )  # fmt: skip
-
-
-def exported(settings: RunConfig, out: Path) -> bytes:
-    catalog = Catalog(settings.catalog)
-    export = ExportSettings.model_validate({"what": "clusters", "format": "csv", "path": str(out)})
-    write_export(catalog, catalog.run(), export)
-    return out.read_bytes()
+    return run_config(folder / "catalog", rows_in(write_walks(folder / "in.jsonl")), **changes)
 
 
 def test_the_flow_writes_what_the_plain_loop_writes(tmp_path: Path) -> None:

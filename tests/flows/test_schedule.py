@@ -16,15 +16,14 @@ import flows  # noqa: F401 - telemetry off before Prefect is imported
 from flows import recovery, schedule
 from pipeline.config.run import RunConfig, load_config
 from pipeline.errors import CatalogError, ConfigError, PipelineError
+from tests.worlds.runs import rows_in, run_config
 
 ROOT = Path(__file__).parent.parent.parent
 SAMPLE = ROOT / "configs" / "sample.yaml"
 
 
 def config(folder: Path, **changes: Any) -> RunConfig:
-    source = {"name": "a", "type": "csv", "path": "a.csv", "columns": {"id": "id", "text": "t"}}
-    given = {"catalog": str(folder / "catalog"), "sources": [source], **changes}
-    return RunConfig.model_validate(given)
+    return run_config(folder / "catalog", rows_in(Path("a.csv"), "csv", name="a"), **changes)
 
 
 def planned(settings: RunConfig, **changes: Any) -> schedule.Plan:

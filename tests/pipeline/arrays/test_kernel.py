@@ -9,10 +9,7 @@ from pipeline.candidates import near_pairs as candidates
 from pipeline.candidates.indexes.checkpoint import Arrays
 from pipeline.candidates.near_pairs import find_near_pairs
 from pipeline.config.candidates import CandidateSettings, ExactIndex, FaissIndex, IndexConfig
-
-
-def unit(values: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(values / np.linalg.norm(values, axis=1, keepdims=True), np.float32)
+from tests.worlds.vectors import normalise
 
 
 @pytest.mark.parametrize("kernel", [FLOAT32, BFLOAT16], ids=lambda kernel: kernel.name)
@@ -20,8 +17,10 @@ def unit(values: np.ndarray) -> np.ndarray:
 def test_the_sieve_lets_every_pair_at_the_floor_pass(kernel: Kernel, floor: float) -> None:
     random = np.random.default_rng(1)
     centre = random.standard_normal((1, 24))
-    one = unit(centre + random.standard_normal((700, 24)) * random.uniform(0.1, 3, (700, 1)))
-    other = unit(centre + random.standard_normal((5000, 24)) * random.uniform(0.1, 3, (5000, 1)))
+    one = normalise(centre + random.standard_normal((700, 24)) * random.uniform(0.1, 3, (700, 1)))
+    other = normalise(
+        centre + random.standard_normal((5000, 24)) * random.uniform(0.1, 3, (5000, 1))
+    )
     exact = one.astype(np.float64) @ other.T.astype(np.float64)
     found = np.zeros(exact.shape, bool)
     for hits in block_hits(one, other, floor, kernel=kernel):
@@ -36,13 +35,13 @@ def test_the_sieve_lets_every_pair_at_the_floor_pass(kernel: Kernel, floor: floa
 def test_the_slack_holds_for_the_worst_vectors() -> None:
     # Every component is rounded down by nearly half a unit of bfloat16's last place.
     worst = np.full((1, 256), np.float32(1 + 2**-8 - 2**-12))
-    vector = unit(worst)
+    vector = normalise(worst)
     hits = BFLOAT16.hits(BFLOAT16.of(vector), BFLOAT16.of(vector), 1.0)
     assert len(hits.row) == 1
 
 
 def test_cosines_do_not_depend_on_the_batch() -> None:
-    vectors = unit(np.random.default_rng(2).standard_normal((400, 96)))
+    vectors = normalise(np.random.default_rng(2).standard_normal((400, 96)))
     left, right = np.divmod(np.arange(160_000), 400)
     whole = cosines(vectors, left, right)
     pieces = [cosines(vectors, left[at : at + 777], right[at : at + 777]) for at in (0, 5000)]
@@ -61,7 +60,7 @@ def test_the_pairs_do_not_depend_on_the_kernel(
     random = np.random.default_rng(4)
     base = random.standard_normal((6000, 24))
     spread = random.uniform(0.05, 0.6, (3000, 1))
-    vectors = unit(
+    vectors = normalise(
         np.concatenate([base, base[:3000] + spread * random.standard_normal((3000, 24))])
     )
     found = []
@@ -90,7 +89,9 @@ class StoppedError(Exception):
 def test_a_search_that_was_stopped_makes_no_piece_again(index: IndexConfig) -> None:
     random = np.random.default_rng(3)
     base = random.standard_normal((20_000, 16))
-    vectors = unit(np.concatenate([base, base[:3000] + 0.05 * random.standard_normal((3000, 16))]))
+    vectors = normalise(
+        np.concatenate([base, base[:3000] + 0.05 * random.standard_normal((3000, 16))])
+    )
     kept: dict[str, Arrays] = {}
     made: list[str] = []
 

@@ -13,6 +13,7 @@ from pipeline.candidates.cascade import PROBE
 from pipeline.catalog import Catalog
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
+from tests.worlds.runs import rows_in, run_config, write_texts
 
 WORDS = [a + b for a in "bdfgklmnprst" for b in ("ado", "eki", "imo", "oru", "usa")]
 TEACHER, STUDENT = {"type": "toy"}, {"type": "toy", "dimension": 64}
@@ -33,24 +34,13 @@ def texts(count: int, seed: int = 0) -> list[str]:
 
 
 def write(folder: Path, rows: list[str]) -> None:
-    lines = (json.dumps({"id": str(n), "text": text}) for n, text in enumerate(rows))
-    (folder / "in.jsonl").write_text("\n".join(lines))
+    write_texts(folder / "in.jsonl", rows)
 
 
 def config(folder: Path, catalog: str = "catalog", **changes: Any) -> RunConfig:
     cascade = {"type": "cascade", "teacher": TEACHER, "student": STUDENT, "sample": 100}
-    return RunConfig.model_validate(
-        {
-            "catalog": str(folder / catalog),
-            "sources": [
-                {"type": "jsonl", "name": "s", "path": str(folder / "in.jsonl"),
-                 "columns": {"id": "id", "text": "text"}}
-            ],
-            "text_encoder": cascade, "image_encoder": {"type": "toy_image"},
-            "index": {"type": "exact"},
-            **changes,
-        }
-    )  # fmt: skip
+    given = {"text_encoder": cascade, "index": {"type": "exact"}, **changes}
+    return run_config(folder / catalog, rows_in(folder / "in.jsonl"), **given)
 
 
 def duplicates(folder: Path, catalog: str) -> set[tuple[str, str]]:

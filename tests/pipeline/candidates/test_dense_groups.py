@@ -9,12 +9,9 @@ from pipeline.candidates import dense_groups
 from pipeline.candidates.dense_groups import LADDER, DenseGroups, find_dense_groups
 from pipeline.candidates.near_pairs import find_near_pairs
 from pipeline.config.candidates import CandidateSettings, ExactIndex, FaissIndex
+from tests.worlds.vectors import normalise
 
 FLOOR, COSINE = 0.75, 0.95
-
-
-def unit(values: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(values / np.linalg.norm(values, axis=1, keepdims=True), np.float32)
 
 
 def every_cosine(vectors: np.ndarray) -> np.ndarray:
@@ -35,7 +32,7 @@ def dense(draw: st.DrawFn) -> tuple[np.ndarray, int]:
         for size, spread in groups
     ]
     rows = np.concatenate([random.standard_normal((draw(st.integers(1, 20)), wide)), *parts])
-    return unit(rows[random.permutation(len(rows))]), draw(st.integers(2, 12))
+    return normalise(rows[random.permutation(len(rows))]), draw(st.integers(2, 12))
 
 
 def expected_floors(scores: np.ndarray, crowd: int) -> tuple[np.ndarray, np.ndarray]:
@@ -139,7 +136,7 @@ def loose(count: int) -> np.ndarray:
     """Rows at cosines of 0.97 to 0.99 to each other: one crowd, in which no leader takes many."""
     random = np.random.default_rng(8)
     centre = random.standard_normal((1, 96))
-    return unit(centre + 0.165 * random.standard_normal((count, 96)))
+    return normalise(centre + 0.165 * random.standard_normal((count, 96)))
 
 
 def test_a_loose_crowd_costs_linear_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +168,7 @@ def test_a_large_crowd_lists_few_pairs_and_records_every_member(spread: float) -
     """What is listed of a row has a bound, however large the crowd it is in."""
     random = np.random.default_rng(4)
     centre = random.standard_normal((1, 96))
-    vectors = unit(centre + spread * random.standard_normal((12_000, 96)))
+    vectors = normalise(centre + spread * random.standard_normal((12_000, 96)))
     chosen = CandidateSettings(crowd=300, crowd_cosine=0.98)
     found = find_near_pairs(
         vectors, floor=0.9, index=ExactIndex(type="exact"), settings=chosen, seed=0
@@ -189,7 +186,7 @@ def test_a_large_crowd_lists_few_pairs_and_records_every_member(spread: float) -
 
 def test_a_crowd_that_is_all_there_is_has_its_pairs_in_order_and_is_told_of() -> None:
     random = np.random.default_rng(6)
-    vectors = unit(random.standard_normal((1, 16)) + 0.005 * random.standard_normal((400, 16)))
+    vectors = normalise(random.standard_normal((1, 16)) + 0.005 * random.standard_normal((400, 16)))
     chosen = CandidateSettings(crowd=100)
     found = find_near_pairs(
         vectors, floor=0.9, index=ExactIndex(type="exact"), settings=chosen, seed=0
@@ -208,7 +205,7 @@ def test_lists_search_each_row_down_to_its_own_floor_and_without_the_collapsed()
         centre[1:] + 0.25 * random.standard_normal((1500, 32)),
         random.standard_normal((1500, 32)),
     ]
-    vectors = unit(random.permutation(np.concatenate(rows)))
+    vectors = normalise(random.permutation(np.concatenate(rows)))
     found = find_near_pairs(
         vectors,
         floor=0.8,

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.candidates.indexes import Index, build_index
 from pipeline.config.candidates import ExactIndex, FaissIndex
+from tests.worlds.vectors import normalise
 
 MEMBERS = {
     "exact": (ExactIndex(type="exact"), 1.0),
@@ -24,7 +25,7 @@ def vectors() -> np.ndarray:
     near = base[:1000] + 0.25 * random.standard_normal((1000, 32)).astype(np.float32)
     group = base[:1] + 0.1 * random.standard_normal((400, 32)).astype(np.float32)
     out = np.concatenate([base, near, group, base[100:200]])
-    return np.ascontiguousarray(out / np.linalg.norm(out, axis=1, keepdims=True))
+    return normalise(out)
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,7 @@ from pipeline.arrays.blocks import cosines
 from pipeline.candidates.dense_groups import find_dense_groups
 from pipeline.candidates.near_pairs import find_near_pairs, measure_recall
 from pipeline.config.candidates import CandidateSettings, ExactIndex
-
-
-def unit(values: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(values / np.linalg.norm(values, axis=1, keepdims=True), np.float32)
+from tests.worlds.vectors import normalise
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +18,7 @@ def crowd() -> np.ndarray:
     one = centres[:1] + 0.02 * random.standard_normal((6000, 48))
     two = centres[1:] + 0.02 * random.standard_normal((3000, 48))
     rows = np.concatenate([one, two, random.standard_normal((2000, 48))])
-    return unit(rows[random.permutation(len(rows))])
+    return normalise(rows[random.permutation(len(rows))])
 
 
 def test_crowds_collapse_to_leaders_within_the_stated_cosine(crowd: np.ndarray) -> None:
@@ -50,13 +47,13 @@ def test_groups_below_the_limit_are_left_alone() -> None:
         [random.standard_normal((1, 16)) + 0.01 * random.standard_normal((300, 16)),
          random.standard_normal((2000, 16))]
     )  # fmt: skip
-    assert not len(find_dense_groups(unit(rows), floor=0.8, crowd=400, cosine=0.9).member)
+    assert not len(find_dense_groups(normalise(rows), floor=0.8, crowd=400, cosine=0.9).member)
 
 
 def test_recall_counts_what_is_missing() -> None:
     random = np.random.default_rng(11)
     base = random.standard_normal((400, 24))
-    vectors = unit(np.concatenate([base, base + 0.1 * random.standard_normal(base.shape)]))
+    vectors = normalise(np.concatenate([base, base + 0.1 * random.standard_normal(base.shape)]))
     scores = vectors @ vectors.T
     left, right = np.nonzero(np.triu(scores >= 0.9, 1))
     keys = np.sort(left.astype(np.int64) * len(vectors) + right)
@@ -88,7 +85,7 @@ def test_in_a_crowd_the_floor_rises_and_the_nearest_stay() -> None:
     random = np.random.default_rng(9)
     crowd = random.standard_normal((1, 48)) * 1.2 + 0.45 * random.standard_normal((5000, 48))
     twins = crowd[:100] + 0.01 * random.standard_normal((100, 48))
-    vectors = unit(np.concatenate([crowd, twins]))
+    vectors = normalise(np.concatenate([crowd, twins]))
     settings = CandidateSettings(crowd=300, recall_sample=200)
     found = find_near_pairs(
         vectors, floor=0.7, index=ExactIndex(type="exact"), settings=settings, seed=0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import pytest
 from pipeline import run
 from pipeline.catalog import Catalog
 from pipeline.config.run import RunConfig
+from tests.worlds.runs import rows_in, run_config, write_jsonl
 
 NAMES = "alpha bravo charlie delta echo foxtrot golf hotel india juliett kilo lima"
 WORDS = NAMES.split()
@@ -39,18 +39,8 @@ def make_config() -> Callable[..., RunConfig]:
     """Settings of a run over `count` texts into `folder`/catalog, or another one."""
 
     def make(folder: Path, count: int = 12, **changes: Any) -> RunConfig:
-        path = folder / "in.jsonl"
-        path.write_text("".join(json.dumps(line) + "\n" for line in lines(count)))
-        columns = {"id": "id", "text": "text"}
-        source = {"type": "jsonl", "name": "s", "path": str(path), "columns": columns}
-        settings = {
-            "catalog": str(folder / "catalog"),
-            "sources": [source],
-            "text_encoder": {"type": "toy"},
-            "image_encoder": {"type": "toy_image"},
-            **changes,
-        }
-        return RunConfig.model_validate(settings)
+        path = write_jsonl(folder / "in.jsonl", lines(count))
+        return run_config(folder / "catalog", rows_in(path), **changes)
 
     return make
 

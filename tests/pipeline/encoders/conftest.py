@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders import ImageRef
 from pipeline.encoders.opening import open_encoder
+from tests.worlds.pictures import png, smooth
 
 SIZE = 32
 IN_PROCESS = ImageSettings(workers=0)
@@ -22,11 +21,7 @@ IN_PROCESS = ImageSettings(workers=0)
 
 def picture(seed: int, side: int = 48) -> bytes:
     """A smooth random picture as PNG."""
-    rng = np.random.default_rng(seed)
-    small = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
-    buffer = io.BytesIO()
-    small.resize((side, side), Image.Resampling.BICUBIC).save(buffer, "PNG")
-    return buffer.getvalue()
+    return png(smooth(seed, (side, side)))
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,11 @@ from PIL import Image
 from pipeline import run
 from pipeline.catalog import Catalog
 from pipeline.config.encoders import SentenceTransformersImage
-from pipeline.config.run import RunConfig
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders import ImageRef
 from pipeline.encoders.opening import open_encoder
-
-from ..matching.test_verify_pairs import drawn
+from tests.worlds.pictures import drawn
+from tests.worlds.runs import OPEN_GATES, pictures_in, run_config
 
 PICTURES = 120
 
@@ -82,18 +81,11 @@ def test_its_thresholds_come_from_copies_of_the_corpus(
     for number in range(0, PICTURES, 10):
         larger = drawn(number).resize((180, 135), Image.Resampling.BICUBIC)
         larger.save(tmp_path / "photos" / f"b{number:03}.png")
-    config = RunConfig.model_validate(
-        {
-            "catalog": str(tmp_path / "catalog"),
-            "sources": [{"type": "image_folder", "name": "p", "path": str(tmp_path / "photos")}],
-            "text_encoder": {"type": "toy"},
-            "image_encoder": {"type": "sentence_transformers_image", "path": str(clip_folder)},
-            "index": {"type": "exact"},
-            "images": {"workers": 0},
-            "judge": {"synthetic": {"precision": 0.6}},
-            "gates": {"max_removed": 1, "max_in_review": 1, "max_cluster": 1},
-        }
-    )
+    config = run_config(
+        tmp_path / "catalog", pictures_in(tmp_path / "photos"), index={"type": "exact"},
+        image_encoder={"type": "sentence_transformers_image", "path": str(clip_folder)},
+        judge={"synthetic": {"precision": 0.6}}, gates=OPEN_GATES,
+    )  # fmt: skip
     summary = run(config)
     assert summary.models.image.name == clip_folder.name
     found = summary.state.synthetic["image"]

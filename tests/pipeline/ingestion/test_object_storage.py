@@ -22,6 +22,7 @@ from pipeline.config.run import RunConfig
 from pipeline.config.sources import SourceConfig
 from pipeline.errors import SourceError
 from pipeline.ingestion.sources import Source, open_source
+from tests.worlds.runs import run_config
 
 pytest.importorskip("moto", reason="moto is not installed: make install")
 pytest.importorskip("s3fs", reason="s3fs is not installed: make install")
@@ -89,19 +90,12 @@ def config(catalog: Path, root: str, storage: dict[str, Any]) -> RunConfig:
         ("parts", "parquet", "parts", text),
         ("album", "image_folder", "album", None),
     ]
-    return RunConfig.model_validate(
-        {
-            "catalog": str(catalog),
-            "sources": [
-                {"name": name, "type": kind, "path": f"{root}/{path}", "storage_options": storage}
-                | ({"columns": columns} if columns else {})
-                for name, kind, path, columns in sources
-            ],
-            "text_encoder": {"type": "toy"},
-            "image_encoder": {"type": "toy_image"},
-            "images": {"workers": 0},
-        }
-    )
+    made = [
+        {"name": name, "type": kind, "path": f"{root}/{path}", "storage_options": storage}
+        | ({"columns": columns} if columns else {})
+        for name, kind, path, columns in sources
+    ]
+    return run_config(catalog, *made)
 
 
 def rows(made: RunConfig, table: str, *, root: str, but: tuple[str, ...] = ()) -> list[str]:

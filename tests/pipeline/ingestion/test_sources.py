@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from pipeline.config.sources import SourceConfig
 from pipeline.errors import ConfigError, SourceError
 from pipeline.ingestion.sources import Source, open_source
 from pipeline.storage.schemas import QUARANTINE, ROWS
+from tests.worlds.runs import write_jsonl
 
 COLUMNS = {
     "id": "sku",
@@ -85,10 +85,6 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
         writer = csv.DictWriter(file, NAMES)
         writer.writeheader()
         writer.writerows(rows)
-
-
-def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:

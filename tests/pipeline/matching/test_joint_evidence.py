@@ -22,6 +22,7 @@ from pipeline.errors import ConfigError
 from pipeline.nightly.checks import prepare
 from pipeline.training.finetuning import finetune
 from pipeline.training.model_evaluation import evaluate, evaluation_set, score_set
+from tests.worlds.runs import rows_in, run_config
 
 ENTITIES = 60
 SENTENCES = (
@@ -64,10 +65,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def source(data: Path, **columns: Any) -> dict[str, Any]:
-    return {
-        "type": "jsonl", "name": "s", "path": str(data / "offers.jsonl"),
-        "columns": {"id": "id", "text": "text", "attributes": ["maker", "price"], **columns},
-    }  # fmt: skip
+    columns = {"id": "id", "text": "text", "attributes": ["maker", "price"], **columns}
+    return rows_in(data / "offers.jsonl", columns=columns)
 
 
 def training(data: Path, catalog: Path, **changes: Any) -> TrainConfig:
@@ -87,19 +86,8 @@ def training(data: Path, catalog: Path, **changes: Any) -> TrainConfig:
 
 
 def nightly(data: Path, catalog: Path, **changes: Any) -> RunConfig:
-    return RunConfig.model_validate(
-        {
-            "catalog": str(catalog),
-            "sources": [source(data)],
-            "text_encoder": {"type": "toy"},
-            "image_encoder": {"type": "toy_image"},
-            "candidates": {"text_floor": -1.0},
-            "images": {"workers": 0},
-            "threads": 1,
-            "gates": {"max_in_review": 1.0},
-            **changes,
-        }
-    )
+    loose = {"candidates": {"text_floor": -1.0}, "gates": {"max_in_review": 1.0}}
+    return run_config(catalog, source(data), threads=1, **{**loose, **changes})
 
 
 def right(catalog: Path) -> tuple[int, int]:

@@ -20,8 +20,8 @@ from pipeline.nightly.checks import prepare
 from pipeline.training.data.training_data import labelled_records_of
 from pipeline.training.finetuning import finetune
 from pipeline.training.model_evaluation import evaluate
-
-from .test_verify_pairs import config as plain, drawn, save
+from tests.worlds.pictures import drawn, save
+from tests.worlds.runs import OPEN_GATES, pictures_in, run_config
 
 ENCODER = {"type": "copy_detection", "image_size": 64}
 NUMBER = 40
@@ -47,7 +47,7 @@ def training(folder: Path, **judge: Any) -> TrainConfig:
             "name": "copies",
             "catalog": str(folder / "catalog"),
             "labels": [{"type": "clusters", "path": str(folder / "clusters.csv")}],
-            "sources": plain(folder).model_dump(mode="json")["sources"],
+            "sources": [pictures_in(folder / "photos")],
             "encoder": {"train": False, "start": ENCODER},
             "judge": {"kind": "linear", **judge},
             "gate": {"min_gain": -1},
@@ -63,7 +63,8 @@ def learned(folder: Path) -> dict[str, Any]:
 
 
 def nightly(folder: Path, **changes: Any) -> RunConfig:
-    return plain(folder, image_encoder=ENCODER, **changes)
+    given = {"image_encoder": ENCODER, "gates": OPEN_GATES, **changes}
+    return run_config(folder / "catalog", pictures_in(folder / "photos"), **given)
 
 
 def test_geometry_is_evidence_to_a_judge_of_pictures(folder: Path, learned: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ from pipeline.matching.judge import Judge
 from pipeline.matching.learned import Fusion, JudgeModel, LearnedRule, fields_of, learning_for
 from pipeline.matching.scoring import Contents, evidence_of, pairs_batch, score_pairs
 from pipeline.storage.schemas import RECORDS
+from tests.worlds.vectors import random_vectors
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TEXTS = ["red kettle K100 steel", "red kettle K100 steel new", "blue drill D7 cordless", "", ""]
@@ -46,13 +47,8 @@ def records() -> pa.Table:
     return pa.table({f.name: pa.array([row.get(f.name) for row in rows], f.type) for f in RECORDS})
 
 
-def unit(count: int, dimension: int, seed: int) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
 UNITS = make_groups(records(), np.arange(5), min_tokens=2, min_detail=1.0)
-TEXT_VECTORS, IMAGE_VECTORS = unit(3, 6, 1), unit(4, 4, 2)
+TEXT_VECTORS, IMAGE_VECTORS = random_vectors(3, 6, seed=1), random_vectors(4, 4, seed=2)
 LEFT, RIGHT = (part.astype(np.int64) for part in np.triu_indices(5, 1))
 
 
@@ -112,7 +108,9 @@ def every_part() -> JudgeModel:
     return text_model(
         extras=("text: cosine", "text: cosine above background"),
         fusion=Fusion(-0.25, 1.5, ("text: cosine",), (2.0,)),
-        background=NeighbourhoodLevel(unit(50, 6, 3).astype(np.float16), 5, nearer=0.98),
+        background=NeighbourhoodLevel(
+            random_vectors(50, 6, seed=3).astype(np.float16), 5, nearer=0.98
+        ),
     )
 
 

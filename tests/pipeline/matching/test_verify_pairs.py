@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
 from pipeline import run
@@ -17,40 +17,17 @@ from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.matching.default_rules import LogisticRule
 from pipeline.nightly.stages.geometry import verify_pictures
+from tests.worlds.pictures import drawn, save
+from tests.worlds.runs import OPEN_GATES, pictures_in, run_config
 
 
 def photograph(name: str) -> Image.Image:
     return Image.fromarray(load_sample_image(name))
 
 
-def drawn(number: int) -> Image.Image:
-    """A picture of many shapes, another one for each number."""
-    generator = np.random.default_rng(number)
-    picture = Image.new("RGB", (120, 90), tuple(generator.integers(0, 256, 3).tolist()))
-    draw = ImageDraw.Draw(picture)
-    for _ in range(30):
-        corners = generator.uniform(-10, 130, (int(generator.integers(3, 6)), 2))
-        draw.polygon([*corners.ravel()], fill=tuple(generator.integers(0, 256, 3).tolist()))
-    return picture
-
-
 def config(folder: Path, **changes: Any) -> RunConfig:
-    return RunConfig.model_validate(
-        {
-            "catalog": str(folder / "catalog"),
-            "sources": [{"type": "image_folder", "name": "p", "path": str(folder / "photos")}],
-            "text_encoder": {"type": "toy"},
-            "gates": {"max_removed": 1, "max_cluster": 1, "max_in_review": 1},
-            "images": {"workers": 0},
-            **changes,
-        }
-    )
-
-
-def save(folder: Path, **pictures: Image.Image) -> None:
-    (folder / "photos").mkdir(exist_ok=True)
-    for name, picture in pictures.items():
-        picture.save(folder / "photos" / f"{name}.png")
+    plain = {"image_encoder": {"type": "copy_detection"}, "gates": OPEN_GATES}
+    return run_config(folder / "catalog", pictures_in(folder / "photos"), **{**plain, **changes})
 
 
 def last(folder: Path) -> tuple[Catalog, Run]:

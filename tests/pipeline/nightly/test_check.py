@@ -15,6 +15,7 @@ from pipeline.encoders.preflight import check_encoder
 from pipeline.errors import CatalogError, ConfigError, EncoderError, PipelineError
 from pipeline.ingestion.sources import open_source
 from pipeline.nightly.checks import prepare
+from tests.worlds.runs import pictures_in, rows_in, run_config
 
 TEXT = {"text_encoder": {"type": "toy"}, "image_encoder": {"type": "toy_image"}}
 OWN = {"judge": {"text": {"accept": 0.9, "review": 0.8}, "image": {"accept": 0.9, "review": 0.8}}}
@@ -29,15 +30,7 @@ def rows(tmp_path: Path) -> Path:
 
 
 def config(rows: Path, **changes: Any) -> RunConfig:
-    columns = {"id": "id", "text": "text"}
-    return RunConfig.model_validate(
-        {
-            "catalog": str(rows.parent / "catalog"),
-            "sources": [{"type": "csv", "name": "s", "path": str(rows), "columns": columns}],
-            **TEXT,
-            **changes,
-        }
-    )
+    return run_config(rows.parent / "catalog", rows_in(rows, "csv"), **changes)
 
 
 def refused(made: RunConfig, kind: type[PipelineError]) -> str:
@@ -106,24 +99,15 @@ def test_real_network_files_pass(tmp_path: Path) -> None:
 
     path = tmp_path / "net.pt"
     torch.jit.script(torch.nn.Flatten()).save(str(path))
-    made = RunConfig.model_validate(
-        {
-            "catalog": "c",
-            "sources": [{"type": "image_folder", "name": "s", "path": "p"}],
-            "image_encoder": {"type": "torchscript", "path": str(path)},
-        }
-    )
+    network = {"type": "torchscript", "path": str(path)}
+    made = run_config(Path("c"), pictures_in(Path("p")), image_encoder=network)
     check_encoder(made.image_encoder, field="image_encoder")
     shape = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
     node = helper.make_node("Identity", ["x"], ["y"])
     out = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
     save(helper.make_model(helper.make_graph([node], "g", [shape], [out])), tmp_path / "net.onnx")
-    onnx = RunConfig.model_validate(
-        {
-            **made.model_dump(),
-            "image_encoder": {"type": "onnx", "path": str(tmp_path / "net.onnx")},
-        }
-    )
+    network = {"type": "onnx", "path": str(tmp_path / "net.onnx")}
+    onnx = run_config(Path("c"), pictures_in(Path("p")), image_encoder=network)
     check_encoder(onnx.image_encoder, field="image_encoder")
 
 
@@ -179,10 +163,8 @@ def test_paths_and_pictures_are_told_apart(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": ["1"], "photo": [b"\x89PNG"], "path": ["a.png"]}), path)
 
     def said(**columns: str) -> str:
-        source = {"type": "parquet", "name": "s", "path": str(path)}
-        made = RunConfig.model_validate(
-            {"catalog": "c", "sources": [{**source, "columns": {"id": "id", **columns}}]}
-        )
+        source = rows_in(path, "parquet", columns={"id": "id", **columns})
+        made = run_config(Path("c"), source)
         with pytest.raises(ConfigError) as error:
             open_source(made.sources[0]).check()
         return str(error.value)

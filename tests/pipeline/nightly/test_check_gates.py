@@ -1,6 +1,5 @@
 """Two nights of a real run: what holds the second, what the report then shows, and its release."""
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +18,7 @@ from pipeline.evaluation.calibration.thresholds import Threshold
 from pipeline.nightly import operate
 from pipeline.nightly.gates import differences
 from pipeline.nightly.gates.check import problems
+from tests.worlds.runs import rows_in, run_config, write_jsonl
 
 FEW = {"few": 2, "small_cluster": 3}
 WORDS = (
@@ -32,26 +32,14 @@ def text(number: int) -> str:
 
 
 def write(path: Path, rows: dict[str, str]) -> None:
-    path.write_text("".join(json.dumps({"id": i, "text": t}) + "\n" for i, t in rows.items()))
+    write_jsonl(path, ({"id": key, "text": text} for key, text in rows.items()))
 
 
 def config(folder: Path, **changes: Any) -> RunConfig:
-    columns = {"id": "id", "text": "text"}
-    return RunConfig.model_validate(
-        {
-            "catalog": str(folder / "catalog"),
-            "sources": [
-                {"type": "jsonl", "name": name, "path": str(folder / f"{name}.jsonl"),
-                 "columns": columns}
-                for name in ("a", "b")
-            ],
-            "text_encoder": {"type": "toy"},
-            "images": {"workers": 0},
-            "gates": FEW,
-            "exports": [{"what": "removals", "format": "jsonl", "path": str(folder / "out.jsonl")}],
-            **changes,
-        }
-    )  # fmt: skip
+    sources = [rows_in(folder / f"{name}.jsonl", name=name) for name in ("a", "b")]
+    export = {"what": "removals", "format": "jsonl", "path": str(folder / "out.jsonl")}
+    given = {"gates": FEW, "exports": [export], **changes}
+    return run_config(folder / "catalog", *sources, **given)
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from pipeline.catalog import Catalog, RecordChanges
 from pipeline.catalog.events import event_line, events_of
 from pipeline.catalog.runs import Run
 from pipeline.clustering.events import replay
-from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError
 from pipeline.storage.schemas import LABELS
+from tests.worlds.runs import rows_in, run_config
 
 TEXT = "the quick brown fox number {} jumps over the lazy dog of farm {} near the river"
 Texts = dict[str, str]
@@ -24,18 +24,7 @@ def night(folder: Path, texts: Texts, *, full: bool = False, **changes: Any) -> 
     """One run over records; their lines are in the order given."""
     path = folder / "in.csv"
     path.write_text("id,text\n" + "".join(f"{i},{t}\n" for i, t in texts.items()))
-    return run(
-        RunConfig.model_validate(
-            {
-                "catalog": str(folder / "catalog"),
-                "sources": [{"type": "csv", "name": "s", "path": str(path),
-                             "columns": {"id": "id", "text": "text"}}],
-                "text_encoder": {"type": "toy"},
-                **changes,
-            }
-        ),
-        full=full,
-    )  # fmt: skip
+    return run(run_config(folder / "catalog", rows_in(path, "csv"), **changes), full=full)
 
 
 def say(folder: Path, left: str, right: str, label: str) -> None:

@@ -1,15 +1,12 @@
 """Contents read back by hash, and long inputs: bounded portions change nothing but memory."""
 
-import io
 import random
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
 from pipeline import run
 from pipeline.arrays import chunks
@@ -23,15 +20,14 @@ from pipeline.nightly.state import pictures, run_records
 from pipeline.nightly.state.context import new_context
 from pipeline.nightly.state.run_records import RecordsVersion, groups_of
 from pipeline.storage import checksums
+from tests.worlds.pictures import png, smooth
+from tests.worlds.runs import run_config
 
 WORDS = [f"word{number}" for number in range(300)]
 
 
 def picture(seed: int, side: int = 48) -> bytes:
-    grid = np.random.default_rng(seed).integers(0, 255, (12, 12, 3), dtype=np.uint8)
-    out = io.BytesIO()
-    Image.fromarray(grid).resize((side, side), Image.Resampling.BICUBIC).save(out, "PNG")
-    return out.getvalue()
+    return png(smooth(seed, (side, side), cells=12))
 
 
 @pytest.fixture
@@ -51,16 +47,7 @@ def source(tmp_path: Path) -> dict[str, Any]:
 
 
 def config(folder: Path, source: dict[str, Any]) -> RunConfig:
-    return RunConfig.model_validate(
-        {
-            "catalog": str(folder / "catalog"),
-            "sources": [source],
-            "text_encoder": {"type": "toy"},
-            "image_encoder": {"type": "toy_image"},
-            "images": {"workers": 0},
-            "candidates": {"lexical": {"min_tokens": 5}},
-        }
-    )
+    return run_config(folder / "catalog", source, candidates={"lexical": {"min_tokens": 5}})
 
 
 def tables(made: RunConfig) -> dict[str, list[str]]:

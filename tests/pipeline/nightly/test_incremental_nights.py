@@ -22,6 +22,7 @@ from pipeline.config.finetune import TrainConfig
 from pipeline.config.run import RunConfig
 from pipeline.storage.schemas import LABELS
 from pipeline.training.finetuning import finetune
+from tests.worlds.runs import rows_in, run_config, write_jsonl
 
 NAMES = "amber basin cedar delta ember fjord grove haven inlet jetty knoll ledge"
 WORDS = NAMES.split()
@@ -49,27 +50,18 @@ def draw(folder: Path) -> None:
     Image.new("RGB", (32, 32), (9, 9, 9)).save(folder / "blank.png")
 
 
-def config(folder: Path, catalog: Path, **changes: Any) -> RunConfig:
-    return RunConfig.model_validate(
-        {
-            "catalog": str(catalog),
-            "sources": [
-                {
-                    "type": "jsonl", "name": "s", "path": str(folder / "in.jsonl"),
-                    "image_root": str(folder),
-                    "columns": {"id": "id", "text": "text", "image": "image"},
-                    "complete": False if "complete" not in changes else changes.pop("complete"),
-                }
-            ],
-            "text_encoder": {"type": "toy"},
-            "image_encoder": {"type": "toy_image"},
-            "index": {"type": "exact"},
-            "images": {"workers": 0},
-            "candidates": {"lexical": {"min_tokens": 20}},
-            "gates": {"max_quarantined": 1.0},
-            **changes,
-        }
-    )  # fmt: skip
+def config(folder: Path, catalog: Path, *, complete: bool = False, **changes: Any) -> RunConfig:
+    columns = {"id": "id", "text": "text", "image": "image"}
+    source = rows_in(
+        folder / "in.jsonl", columns=columns, image_root=str(folder), complete=complete
+    )
+    given = {
+        "index": {"type": "exact"},
+        "candidates": {"lexical": {"min_tokens": 20}},
+        "gates": {"max_quarantined": 1.0},
+        **changes,
+    }
+    return run_config(catalog, source, **given)
 
 
 def published(catalog: Path) -> dict[str, list[dict[str, Any]]]:
@@ -254,18 +246,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def write(folder: Path, rows: list[dict[str, Any]]) -> None:
-    (folder / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
 def test_only_what_changed_is_searched_and_judged(folder: Path) -> None:
     rows = [{"id": f"r{n}", "text": sentence(n * 7), "image": None} for n in range(60)]
     rows += [{"id": f"n{n}", "text": sentence(n * 7).replace("e", "", 1)} for n in range(20)]
-    write(folder, rows)
+    write_jsonl(folder / "in.jsonl", rows)
     first = run(config(folder, folder / "catalog"))
     assert first.reused.standing == 0
     rows[0]["text"] = sentence(7).replace("a", "", 1)
-    write(folder, rows)
+    write_jsonl(folder / "in.jsonl", rows)
     second = run(config(folder, folder / "catalog"))
     assert second.reused.searched.text == 1
     assert second.reused.searched_all == {}
@@ -276,7 +264,7 @@ def test_only_what_changed_is_searched_and_judged(folder: Path) -> None:
 
 def test_another_judge_judges_all_and_says_why(folder: Path) -> None:
     rows = [{"id": f"r{n}", "text": sentence(n), "image": None} for n in range(30)]
-    write(folder, rows)
+    write_jsonl(folder / "in.jsonl", rows)
     run(config(folder, folder / "catalog"))
     summary = run(config(folder, folder / "catalog", judge={"accept": 0.8}))
     assert summary.reused.standing == 0
@@ -287,7 +275,9 @@ def test_another_judge_judges_all_and_says_why(folder: Path) -> None:
 def test_another_measure_of_a_picture_alone_names_another_keeper(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(folder, [{"id": f"r{n}", "text": None, "image": f"p{n}.png"} for n in range(2)])
+    write_jsonl(
+        folder / "in.jsonl", [{"id": f"r{n}", "text": None, "image": f"p{n}.png"} for n in range(2)]
+    )
     judge = {"accept": 0.9, "image": {"accept": 0.9, "review": 0.5}}
     clustering = {"keeper": ["highest_resolution"]}
 
@@ -321,11 +311,11 @@ def test_an_approximate_index_misses_no_more_than_its_recall_says(folder: Path) 
     }
     rows = [{"id": f"r{n}", "text": sentence(n * 7), "image": None} for n in range(900)]
     rows += [{**row, "id": f"n{row['id']}", "text": row["text"][1:]} for row in rows[:300]]
-    write(folder, rows)
+    write_jsonl(folder / "in.jsonl", rows)
     run(config(folder, folder / "catalog", **lists))
     for row in rows[:50]:
         row["text"] = row["text"][:-3]
-    write(folder, rows)
+    write_jsonl(folder / "in.jsonl", rows)
     shutil.copytree(folder / "catalog", folder / "copy")
     tonight = run(config(folder, folder / "catalog", **lists))
     rebuilt = run(config(folder, folder / "copy", **lists), full=True)

@@ -1,6 +1,5 @@
 """Night after night: what is new, what stays, what goes, and which pictures are decoded."""
 
-import json
 import os
 import time
 from dataclasses import replace
@@ -22,6 +21,7 @@ from pipeline.nightly.stages import ingest
 from pipeline.nightly.stages.settle import IngestResult
 from pipeline.nightly.state.context import RunContext, new_context
 from pipeline.sample.pictures import photograph as sample_photograph
+from tests.worlds.runs import run_config, write_jsonl
 
 FIRST = datetime(2026, 1, 1, 2, tzinfo=UTC)
 
@@ -32,11 +32,6 @@ def photograph(path: Path, seed: int) -> Path:
     Image.fromarray(grid).save(path, "BMP")
     old = time.time() - 3600
     os.utime(path, (old, old + 0.125))
-    return path
-
-
-def write_jsonl(path: Path, lines: list[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
 
 
@@ -54,10 +49,7 @@ def folder(path: Path) -> dict[str, Any]:
 
 
 def config(at: Path, *sources: dict[str, Any], **changes: Any) -> RunConfig:
-    return RunConfig.model_validate(
-        {"catalog": str(at / "catalog"), "sources": list(sources), "text_encoder": {"type": "toy"},
-         "image_encoder": {"type": "toy_image"}, "images": {"workers": 0}, **changes}
-    )  # fmt: skip
+    return run_config(at / "catalog", *sources, **changes)
 
 
 def night(made: RunConfig, number: int, *, full: bool = False) -> dict[str, Any]:

@@ -1,11 +1,9 @@
 """The whole run in a plain loop, with toy encoders: what a user relies on, end to end."""
 
-import json
 import random
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -21,6 +19,8 @@ from pipeline.nightly.checks import prepare
 from pipeline.nightly.deliver import write_export
 from pipeline.nightly.recomputation import plan
 from pipeline.nightly.state.pinned_models import pin_models
+from tests.worlds.pictures import smooth
+from tests.worlds.runs import exported, rows_in, run_config, write_jsonl
 
 NAMES = "alpha bravo charlie delta echo foxtrot golf hotel india juliett kilo lima mike november"
 WORDS = NAMES.split()
@@ -40,32 +40,9 @@ def rows(count: int = 60, seed: int = 1) -> list[dict[str, Any]]:
     return out
 
 
-def write_jsonl(path: Path, lines: list[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
-
-
-def config(folder: Path, path: Path, **changes: Any) -> RunConfig:
-    return RunConfig.model_validate(
-        {
-            "catalog": str(folder / "catalog"),
-            "sources": [
-                {"type": "jsonl", "name": "s", "path": str(path),
-                 "columns": {"id": "id", "text": "text", "image": changes.pop("image", None)}}
-            ],
-            "text_encoder": {"type": "toy"},
-            "image_encoder": {"type": "toy_image"},
-            "images": {"workers": 0},
-            **changes,
-        }
-    )  # fmt: skip
-
-
-def exported(settings_: RunConfig, out: Path, what: str = "clusters") -> bytes:
-    catalog = Catalog(settings_.catalog)
-    export = ExportSettings.model_validate({"what": what, "format": "csv", "path": str(out)})
-    write_export(catalog, catalog.run(), export)
-    return out.read_bytes()
+def config(folder: Path, path: Path, *, image: str | None = None, **changes: Any) -> RunConfig:
+    columns = {"id": "id", "text": "text", "image": image}
+    return run_config(folder / "catalog", rows_in(path, columns=columns), **changes)
 
 
 @pytest.fixture(scope="module")
@@ -287,8 +264,7 @@ def test_the_counts_are_the_rows_of_the_exports(tmp_path: Path) -> None:
 
 
 def photograph(seed: int, size: int = 96) -> Image.Image:
-    grid = np.random.default_rng(seed).integers(0, 255, (24, 24, 3), dtype=np.uint8)
-    return Image.fromarray(grid).resize((size, size), Image.Resampling.BICUBIC)
+    return smooth(seed, (size, size), cells=24)
 
 
 def test_text_and_pictures_meet_in_one_run(tmp_path: Path) -> None:

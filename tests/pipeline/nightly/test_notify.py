@@ -18,6 +18,7 @@ from pipeline.catalog import Gate, RunCounts, RunSummary
 from pipeline.config.run import RunConfig, load_config
 from pipeline.errors import ConfigError
 from pipeline.nightly.monitoring.notify import notify, unset_variables
+from tests.worlds.runs import rows_in, run_config
 
 SUMMARY = RunSummary(
     run="20260101T020000.000000Z",
@@ -36,8 +37,7 @@ SUMMARY = RunSummary(
 
 
 def config(*notify: dict[str, Any]) -> RunConfig:
-    source = {"name": "a", "type": "csv", "path": "a.csv", "columns": {"id": "id", "text": "t"}}
-    return RunConfig.model_validate({"catalog": "c", "sources": [source], "notify": notify})
+    return run_config(Path("c"), rows_in(Path("a.csv"), "csv"), notify=notify)
 
 
 class Hook(BaseHTTPRequestHandler):

@@ -1,6 +1,5 @@
 """A run that was stopped goes on: the same name, the same tables, and nothing done twice."""
 
-import json
 import logging
 import os
 import random
@@ -23,6 +22,7 @@ from pipeline.ingestion import records
 from pipeline.nightly import publication, runner as nightly
 from pipeline.nightly.stages import embed, ingest, score, search
 from pipeline.nightly.state.context import Stage
+from tests.worlds.runs import pictures_in, rows_in, run_config, write_jsonl
 
 STARTED = datetime(2026, 1, 1, 2, tzinfo=UTC)
 NAME = "20260101T020000.000000Z"
@@ -43,7 +43,7 @@ def write(folder: Path, extra: int = 0) -> None:
     for number in range(30 + extra):
         text = " ".join(generator.choices(WORDS, k=12)) + f" case {number * 7919}"
         rows += [{"id": f"r{number}", "text": text}, {"id": f"n{number}", "text": text + " x"}]
-    (folder / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_jsonl(folder / "in.jsonl", rows)
     for number in range(6):
         grid = np.random.default_rng(number // 2).integers(0, 255, (20, 20, 3), dtype=np.uint8)
         path = folder / "pictures" / f"{number}.png"
@@ -54,15 +54,9 @@ def write(folder: Path, extra: int = 0) -> None:
 
 
 def config(folder: Path, catalog: str = "catalog", **changes: Any) -> RunConfig:
-    columns = {"id": "id", "text": "text"}
-    return RunConfig.model_validate(
-        {"catalog": str(folder / catalog), "text_encoder": {"type": "toy"},
-         "sources": [
-             {"type": "jsonl", "name": "s", "path": str(folder / "in.jsonl"), "columns": columns},
-             {"type": "image_folder", "name": "p", "path": str(folder / "pictures")}],
-         "image_encoder": {"type": "toy_image"}, "images": {"workers": 0}, "shard_rows": 25,
-         "exports": [{"path": str(folder / f"{catalog}.csv")}], **changes}
-    )  # fmt: skip
+    sources = rows_in(folder / "in.jsonl"), pictures_in(folder / "pictures")
+    given = {"shard_rows": 25, "exports": [{"path": str(folder / f"{catalog}.csv")}], **changes}
+    return run_config(folder / catalog, *sources, **given)
 
 
 @contextmanager

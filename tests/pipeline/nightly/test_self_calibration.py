@@ -1,6 +1,5 @@
 """Texts whose thresholds come from edited copies, because nobody has labelled any."""
 
-import json
 import random
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pytest
 from pipeline import run
 from pipeline.catalog import Catalog, RunSummary
 from pipeline.config.run import RunConfig
+from tests.worlds.runs import OPEN_GATES, rows_in, run_config, write_texts
 
 PARTS = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
 WORDS = [a + b + c for a in PARTS for b in PARTS[::3] for c in PARTS[::5]]
@@ -29,25 +29,13 @@ def texts(count: int, seed: int = 0) -> list[str]:
 
 
 def write(folder: Path, rows: list[str]) -> None:
-    lines = (json.dumps({"id": str(n), "text": text}) for n, text in enumerate(rows))
-    (folder / "in.jsonl").write_text("\n".join(lines))
+    write_texts(folder / "in.jsonl", rows)
 
 
 def config(folder: Path, catalog: str = "catalog", **changes: Any) -> RunConfig:
-    return RunConfig.model_validate(
-        {
-            "catalog": str(folder / catalog),
-            "sources": [
-                {"type": "jsonl", "name": "s", "path": str(folder / "in.jsonl"),
-                 "columns": {"id": "id", "text": "text"}}
-            ],
-            "text_encoder": {"type": "toy"}, "image_encoder": {"type": "toy_image"},
-            "index": {"type": "exact"},
-            "judge": {"synthetic": {"texts": True}},
-            "gates": {"max_removed": 1, "max_in_review": 1},
-            **changes,
-        }
-    )  # fmt: skip
+    usual = {"index": {"type": "exact"}, "judge": {"synthetic": {"texts": True}}}
+    given = {**usual, "gates": OPEN_GATES, **changes}
+    return run_config(folder / catalog, rows_in(folder / "in.jsonl"), **given)
 
 
 def pairs(folder: Path, catalog: str) -> list[RunSummary]:

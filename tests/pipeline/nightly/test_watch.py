@@ -13,27 +13,19 @@ from pipeline import run
 from pipeline.catalog import Catalog
 from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError, PipelineError
+from tests.worlds.runs import rows_in, run_config, write_walks
 
 
 def config(folder: Path, **changes: Any) -> RunConfig:
     """Eight records in four pairs of near copies; who is told writes to told.jsonl."""
-    texts = [f"{name} walked along the long river with {name} and a dog" for name in
-             ("anna", "bert", "carl", "dora")]  # fmt: skip
-    lines = [{"id": str(n), "text": text} for n, text in enumerate(texts)]
-    lines += [{"id": f"{n}b", "text": f"{text}."} for n, text in enumerate(texts)]
-    (folder / "in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    source = {"type": "jsonl", "name": "s", "path": str(folder / "in.jsonl"),
-              "columns": {"id": "id", "text": "text"}}  # fmt: skip
+    rows = write_walks(folder / "in.jsonl")
     append = f"cat >> {folder}/told.jsonl; echo >> {folder}/told.jsonl"
-    return RunConfig.model_validate(
-        {
-            "catalog": str(folder / "catalog"), "sources": [source],
-            "text_encoder": {"type": "toy"}, "image_encoder": {"type": "toy_image"},
-            "notify": [{"type": "command", "command": ["sh", "-c", append]}],
-            "metrics": {"path": str(folder / "node" / "gemel.prom")},
-            **changes,
-        }
-    )  # fmt: skip
+    given = {
+        "notify": [{"type": "command", "command": ["sh", "-c", append]}],
+        "metrics": {"path": str(folder / "node" / "gemel.prom")},
+        **changes,
+    }
+    return run_config(folder / "catalog", rows_in(rows), **given)
 
 
 def log_of(settings: RunConfig, name: str) -> list[dict[str, Any]]:

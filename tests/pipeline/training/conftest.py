@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from pipeline.config.encoders import CharacterCnn
 from pipeline.config.finetune import EncoderTraining
 from pipeline.encoders import ImageRef
 from pipeline.training.siamese.pairs import TrainingData
+from tests.worlds.pictures import png, smooth
 
 FILLERS = ("premium quality", "brand new in box", "free shipping", "best price today")
 
@@ -142,19 +141,12 @@ def pictures() -> Callable[[TrainingData], TrainingData]:
 
     def convert(data: TrainingData) -> TrainingData:
         refs = [
-            ImageRef(data=_picture(int(entity), side=40 + 8 * (row % 2)))
+            ImageRef(data=png(smooth(int(entity), (40 + 8 * (row % 2),) * 2)))
             for row, entity in enumerate(data.entity)
         ]
         return replace(data, items=refs)
 
     return convert
-
-
-def _picture(seed: int, *, side: int) -> bytes:
-    small = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 @pytest.fixture

@@ -16,13 +16,13 @@ from pipeline import run
 from pipeline.catalog import Catalog
 from pipeline.config.encoders import SentenceTransformersText
 from pipeline.config.finetune import EncoderTraining, TrainConfig, load_train_config
-from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError, TrainingError
 from pipeline.training.data.corpus import corpus_texts
 from pipeline.training.data.training_data import LabelledData, read_training_data
 from pipeline.training.distillation import agreement, distil
 from pipeline.training.finetuning import finetune
 from pipeline.training.steps import train_student
+from tests.worlds.runs import run_config
 
 Write = Callable[..., Path]
 
@@ -207,14 +207,8 @@ def test_the_published_records_are_the_corpus_where_no_source_is_named(
 ) -> None:
     config, lesson = prepared(training(**of_words))
     run(
-        RunConfig.model_validate(
-            {
-                "catalog": config.catalog,
-                "sources": [source.model_dump() for source in config.sources],
-                "text_encoder": {"type": "toy"},
-                "image_encoder": {"type": "toy_image"},
-                "threads": 1,
-            }
+        run_config(
+            Path(config.catalog), *(source.model_dump() for source in config.sources), threads=1
         )
     )
     published = config.model_copy(update={"sources": ()})

@@ -31,15 +31,14 @@ from pipeline.training.data import training_data
 from pipeline.training.finetuning import finetune
 from pipeline.training.model_evaluation import evaluate
 from pipeline.training.recalibration import recalibrate
+from tests.worlds.runs import pictures_in, rows_in, run_config
 
 Write = Callable[..., Path]
 
 
 def source(data: Path) -> dict[str, Any]:
-    return {
-        "type": "jsonl", "name": "s", "path": str(data / "offers.jsonl"),
-        "columns": {"id": "id", "text": "title", "attributes": ["brand"]},
-    }  # fmt: skip
+    columns = {"id": "id", "text": "title", "attributes": ["brand"]}
+    return rows_in(data / "offers.jsonl", columns=columns)
 
 
 def training(data: Path, catalog: Path, **changes: Any) -> TrainConfig:
@@ -61,17 +60,7 @@ def training(data: Path, catalog: Path, **changes: Any) -> TrainConfig:
 
 
 def nightly(data: Path, catalog: Path, **changes: Any) -> RunConfig:
-    return RunConfig.model_validate(
-        {
-            "catalog": str(catalog),
-            "sources": [source(data)],
-            "text_encoder": {"type": "toy"},
-            "image_encoder": {"type": "toy_image"},
-            "images": {"workers": 0},
-            "threads": 1,
-            **changes,
-        }
-    )
+    return run_config(catalog, source(data), threads=1, **changes)
 
 
 def clusters(catalog: Path, out: Path) -> bytes:
@@ -367,15 +356,7 @@ def test_a_model_of_texts_leaves_a_run_of_pictures_alone(promoted: Path, tmp_pat
         for side, size in (("a", 64), ("b", 80)):
             picture = Image.fromarray(small).resize((size, size), Image.Resampling.BICUBIC)
             picture.save(folder / f"{side}{number}.png")
-    config = RunConfig.model_validate(
-        {
-            "catalog": str(promoted),
-            "sources": [{"type": "image_folder", "name": "p", "path": str(folder)}],
-            "text_encoder": {"type": "toy"},
-            "image_encoder": {"type": "toy_image"},
-            "images": {"workers": 0},
-        }
-    )
+    config = run_config(promoted, pictures_in(folder))
     with_model = run(config)
     without = run(config.model_copy(update={"model": "none"}))
     assert with_model["status"] == "published"

@@ -11,6 +11,7 @@ from pipeline.config.finetune import NegativeSettings
 from pipeline.labels.labelled_pairs import SPLITS, LabelledPairs
 from pipeline.storage.schemas import RECORDS
 from pipeline.training.data.hard_negatives import add_mined, draw
+from tests.worlds.vectors import random_vectors
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 COUNT = 36
@@ -34,8 +35,7 @@ def records() -> pa.Table:
 
 def vectors(seed: int = 0) -> np.ndarray:
     """Few dimensions, so that neighbours are near; row 5 has no content, 7 equals 20."""
-    found = np.random.default_rng(seed).normal(size=(COUNT, 4)).astype(np.float32)
-    found /= np.linalg.norm(found, axis=1, keepdims=True)
+    found = random_vectors(COUNT, 4, seed=seed)
     found[5] = 0
     found[7] = found[20]
     return found

@@ -20,17 +20,13 @@ from pipeline.training.judge.learn import (
     cosine_floor,
     learn_judge,
 )
+from tests.worlds.vectors import random_vectors
 
 NAMES = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel")
 
 
 def learner(modality: Any = "text", *, kind: str = "linear", trained: bool = False) -> Learner:
     return Learner(modality, JudgeTraining.model_validate({"kind": kind}), trained, 0)
-
-
-def unit(count: int, dimension: int = 8, seed: int = 0) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def evidence(count: int, **known: Any) -> Evidence:
@@ -90,7 +86,7 @@ def harmful(same: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 @pytest.mark.parametrize("cosine", [helpful, harmful])
 def test_the_weights_of_the_fusion_are_not_negative(cosine: Any) -> None:
     of = learner(trained=True)
-    blank = blank_judge(of, texts(), {}, vectors=unit(120))
+    blank = blank_judge(of, texts(), {}, vectors=random_vectors(120, 8))
     train = EvidentPairs(*of_texts(blank, texts(), helpful))
     valid = EvidentPairs(*of_texts(blank, texts(seed=1), cosine, seed=1))
     judge, facts = learn_judge(blank, train, valid, of)
@@ -105,7 +101,7 @@ def test_the_weights_of_the_fusion_are_not_negative(cosine: Any) -> None:
 
 def test_a_head_over_an_untrained_encoder_has_no_fusion() -> None:
     of = learner()
-    blank = blank_judge(of, texts(), {}, vectors=unit(120))
+    blank = blank_judge(of, texts(), {}, vectors=random_vectors(120, 8))
     pairs = EvidentPairs(*of_texts(blank, texts(), helpful))
     judge, _ = learn_judge(blank, pairs, pairs, of)
     assert judge.fusion is None
@@ -115,7 +111,7 @@ def test_a_head_over_an_untrained_encoder_has_no_fusion() -> None:
 
 def test_blind_cosines_take_the_place_of_those_the_encoder_gives() -> None:
     of = learner(trained=False)
-    blank = blank_judge(of, texts(), {}, vectors=unit(120))
+    blank = blank_judge(of, texts(), {}, vectors=random_vectors(120, 8))
     found, same, group = of_texts(blank, texts(), helpful)
     blind = EvidentPairs(found, same, group, np.zeros(len(same)))
     column = blind.pairs(("text: cosine",), of).features[:, -1]
@@ -141,7 +137,7 @@ def dense(count: int, *, telling: bool, seed: int) -> tuple[Evidence, np.ndarray
 @pytest.mark.parametrize("telling", [True, False])
 def test_the_background_is_used_only_where_it_pays(telling: bool) -> None:
     of = learner("image")
-    blank = blank_judge(of, [], {}, vectors=unit(120))
+    blank = blank_judge(of, [], {}, vectors=random_vectors(120, 8))
     assert blank.background is not None
     judge, facts = learn_judge(
         blank,
@@ -158,17 +154,16 @@ def test_the_background_is_used_only_where_it_pays(telling: bool) -> None:
 
 
 def test_a_corpus_of_few_contents_has_no_background() -> None:
-    assert (
-        blank_judge(learner(), ["a"], {}, vectors=np.repeat(unit(5), 30, axis=0)).background is None
-    )
-    found = blank_judge(learner(), ["a"], {}, vectors=unit(50)).background
+    few = np.repeat(random_vectors(5, 8), 30, axis=0)
+    assert blank_judge(learner(), ["a"], {}, vectors=few).background is None
+    found = blank_judge(learner(), ["a"], {}, vectors=random_vectors(50, 8)).background
     assert found is not None
     assert found.vectors.dtype == np.float16
     assert len(found.vectors) == 50
 
 
 def test_the_level_of_the_background_against_brute_force() -> None:
-    vectors = unit(60)
+    vectors = random_vectors(60, 8)
     background = replace(
         blank_judge(learner(), ["a"], {}, vectors=vectors).background,
         neighbours=3,  # type: ignore[type-var]
@@ -189,7 +184,7 @@ def test_the_same_seed_gives_the_same_judge() -> None:
     of = learner(kind="boosted")
     found = []
     for _ in range(2):
-        blank = blank_judge(of, texts(), {}, vectors=unit(120))
+        blank = blank_judge(of, texts(), {}, vectors=random_vectors(120, 8))
         pairs = EvidentPairs(*of_texts(blank, texts(), helpful))
         judge, facts = learn_judge(blank, pairs, pairs, of)
         found.append((judge.score(pairs.evidence).tolist(), facts["tried"]))
@@ -200,7 +195,7 @@ def test_the_same_seed_gives_the_same_judge() -> None:
 def test_a_copy_scores_above_every_other_record(kind: str) -> None:
     of = learner(kind=kind)
     rows = texts()
-    blank = blank_judge(of, rows, {}, vectors=unit(120))
+    blank = blank_judge(of, rows, {}, vectors=random_vectors(120, 8))
     pairs = EvidentPairs(*of_texts(blank, rows, helpful))
     judge, _ = learn_judge(blank, pairs, pairs, of)
     left = np.zeros(len(rows), np.int64)
@@ -221,7 +216,7 @@ def test_a_copy_scores_above_every_other_record(kind: str) -> None:
 
 def test_one_class_is_refused() -> None:
     of = learner()
-    blank = blank_judge(of, texts(), {}, vectors=unit(120))
+    blank = blank_judge(of, texts(), {}, vectors=random_vectors(120, 8))
     found, same, group = of_texts(blank, texts(), helpful)
     pairs, one = (
         EvidentPairs(found, same, group),
@@ -237,13 +232,13 @@ def test_one_class_is_refused() -> None:
 def test_the_floor_keeps_nearly_all_duplicates_of_a_small_corpus() -> None:
     cosine = np.concatenate([np.linspace(0.5, 0.9, 200), np.full(50, -0.9)])
     same = np.arange(250) < 200
-    found = cosine_floor(cosine, same, unit(300), seed=0)
+    found = cosine_floor(cosine, same, random_vectors(300, 8), seed=0)
     assert found["floor"] == pytest.approx(np.quantile(cosine[:200], 0.01), abs=1e-4)
     assert 0.985 <= found["duplicates_above"] < 1
 
 
 def test_the_floor_is_never_so_high_that_copies_are_missed() -> None:
-    found = cosine_floor(np.full(20, 0.999), np.ones(20, bool), unit(100), seed=0)
+    found = cosine_floor(np.full(20, 0.999), np.ones(20, bool), random_vectors(100, 8), seed=0)
     assert found == {"floor": 0.95, "duplicates_above": 1.0}
 
 
@@ -252,7 +247,7 @@ def test_the_floor_bounds_the_neighbours_of_a_large_corpus(
 ) -> None:
     monkeypatch.setattr(learn, "FEW_PAIRS", 1)
     monkeypatch.setattr(learn, "CROWDED", 20)
-    vectors = unit(900)
+    vectors = random_vectors(900, 8)
     found = cosine_floor(np.full(20, -0.5), np.ones(20, bool), vectors, seed=0)
     neighbours = ((vectors @ vectors.T) >= found["floor"]).sum() / len(vectors)
     assert 15 <= neighbours <= 21
@@ -262,8 +257,8 @@ def test_the_floor_bounds_the_neighbours_of_a_large_corpus(
 def test_unknown_cosines_and_no_duplicates_leave_a_floor() -> None:
     cosine = np.array([np.nan, 0.6, 0.7, 0.1])
     same = np.array([True, True, True, False])
-    assert cosine_floor(cosine, same, unit(20), seed=0)["floor"] >= 0.6
-    without = cosine_floor(cosine, np.zeros(4, bool), unit(20), seed=0)
+    assert cosine_floor(cosine, same, random_vectors(20, 8), seed=0)["floor"] >= 0.6
+    without = cosine_floor(cosine, np.zeros(4, bool), random_vectors(20, 8), seed=0)
     assert -1 <= without["floor"] <= 0.95
     assert without["duplicates_above"] == 1.0
-    assert cosine_floor(cosine, same, unit(1), seed=0)["floor"] <= 0.95
+    assert cosine_floor(cosine, same, random_vectors(1, 8), seed=0)["floor"] <= 0.95

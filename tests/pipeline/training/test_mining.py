@@ -7,11 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from pipeline.training.siamese.mining import MinedPairs, mine_negatives
-
-
-def unit(count: int, seed: int, dimension: int = 4) -> np.ndarray:
-    vectors = np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+from tests.worlds.vectors import random_vectors
 
 
 def oracle(
@@ -55,7 +51,7 @@ def test_the_nearest_that_are_no_duplicates(
     seed: int, count: int, wanted: int, entities: int, suspect: float | None
 ) -> None:
     rng = np.random.default_rng(seed)
-    vectors, entity = unit(count, seed), rng.integers(0, entities, count)
+    vectors, entity = random_vectors(count, 4, seed=seed), rng.integers(0, entities, count)
     anchors = np.flatnonzero(rng.random(count) < 0.6)
     labelled = {i * count + j for i in range(count) for j in range(i + 1, count)
                 if rng.random() < 0.1}  # fmt: skip
@@ -72,7 +68,7 @@ def test_the_nearest_that_are_no_duplicates(
 
 
 def test_many_rows_are_searched_in_more_than_one_go() -> None:
-    vectors = unit(3000, 1, dimension=8)
+    vectors = random_vectors(3000, 8, seed=1)
     # A crowd of strangers to the sampled anchors: their neighbours are far below the first floor.
     vectors[:3] = -vectors[3:].mean(axis=0) / np.linalg.norm(vectors[3:].mean(axis=0))
     vectors[1] += 0.3
@@ -91,7 +87,7 @@ def test_many_rows_are_searched_in_more_than_one_go() -> None:
 @pytest.mark.parametrize(("count", "wanted"), [(1, 3), (5, 0)])
 def test_nothing_to_mine(count: int, wanted: int) -> None:
     mined = mine_negatives(
-        unit(count, 0), anchors=np.arange(count), entity=np.arange(count),
+        random_vectors(count, 4), anchors=np.arange(count), entity=np.arange(count),
         labelled=np.zeros(0, np.int64), wanted=wanted, suspect_cosine=0.9, seed=0,
     )  # fmt: skip
     assert not len(mined.left)

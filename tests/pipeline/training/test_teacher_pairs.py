@@ -8,14 +8,9 @@ import numpy as np
 import pytest
 
 from pipeline.training.teacher_pairs import teacher_pairs
+from tests.worlds.vectors import random_vectors
 
-
-def unit(count: int, dimension: int, *, seed: int) -> np.ndarray:
-    vectors = np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
-
-
-STUDENT, TEACHER = unit(40, 5, seed=0), unit(40, 8, seed=1)
+STUDENT, TEACHER = random_vectors(40, 5), random_vectors(40, 8, seed=1)
 NONE = np.zeros(0, np.int64), np.zeros(0, np.int64)
 
 
