@@ -4,24 +4,27 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.json as pa_json
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from flows.cli.doctor import _formats
+from pipeline.catalog import Catalog
+from tests.worlds.command_line import gemel
+
+pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
 
 COMMANDS = [
     ["run"], ["runs", "list"], ["runs", "show"], ["runs", "release"], ["runs", "discard"],
     ["runs", "rollback"], ["runs", "prune"], ["export"], ["report"], ["doctor"],
 ]  # fmt: skip
-
-
-def gemel(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "flows.cli.main", *words],
-        capture_output=True, text=True, check=False, cwd=cwd, timeout=300,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +46,19 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config["exports"] = [{"path": "."}]
     (folder / "blocked.yaml").write_text(yaml.safe_dump(config))
     done = gemel("run", "config.yaml", "--plain", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert "PUBLISHED" in done.stdout
-    assert "UNCALIBRATED" in done.stdout
-    assert "25 in, 0 quarantined" in done.stdout
+    assert done.code == 0, done.err
+    assert "PUBLISHED" in done.out
+    assert "UNCALIBRATED" in done.out
+    assert "25 in, 0 quarantined" in done.out
     return folder
+
+
+def test_the_installed_module_runs(night: Path) -> None:
+    words = [sys.executable, "-m", "flows.cli.main", "runs", "list", "--json"]
+    done = subprocess.run(
+        [*words, "--catalog", str(night / "catalog")], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)[-1]["status"] == "published"
 
 
 def test_the_configured_export_was_written(night: Path) -> None:
@@ -58,27 +69,46 @@ def test_the_configured_export_was_written(night: Path) -> None:
 
 def test_the_log_is_json_lines_where_that_is_asked(night: Path) -> None:
     done = gemel("run", "config.yaml", "--plain", "--log-format", "json", cwd=night)
-    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    lines = [json.loads(line) for line in done.err.splitlines()]
     assert (lines[0]["event"], lines[0]["stage"]) == ("stage started", "ingest")
     assert lines[-1]["event"] == "run published"
 
 
 def test_json_output_is_json(night: Path) -> None:
     done = gemel("run", "config.yaml", "--plain", "--json", cwd=night)
-    assert json.loads(done.stdout)["counts"]["texts_embedded"] == 0
-    listed = json.loads(gemel("runs", "list", "--catalog", "catalog", "--json", cwd=night).stdout)
+    assert done.json["counts"]["texts_embedded"] == 0
+    listed = gemel("runs", "list", "--catalog", "catalog", "--json", cwd=night).json
     assert len(listed) >= 2
     shown = gemel("runs", "show", listed[-1]["run"], "--catalog", "catalog", "--json", cwd=night)
-    assert json.loads(shown.stdout)["run"] == listed[-1]["run"]
+    assert shown.json["run"] == listed[-1]["run"]
 
 
-@pytest.mark.parametrize("what", ["clusters", "pairs", "survivors", "removals"])
-@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+READERS: dict[str, Callable[[Path], pa.Table]] = {
+    "csv": pa_csv.read_csv,
+    "jsonl": pa_json.read_json,
+    "parquet": pq.read_table,
+}
+# What an export holds: its id, the table where that comes from, and which of its rows.
+IN_THE_CATALOG: dict[str, tuple[str, str, Callable[[dict[str, Any]], bool]]] = {
+    "clusters": ("record_id", "clusters", lambda row: True),
+    "pairs": ("left_id", "pairs", lambda row: True),
+    "survivors": ("record_id", "clusters", lambda row: row["record_id"] == row["representative"]),
+    "removals": ("record_id", "clusters", lambda row: row["record_id"] != row["representative"]),
+}
+
+
+@pytest.mark.parametrize("what", IN_THE_CATALOG)
+@pytest.mark.parametrize("ending", READERS)
 def test_exports(night: Path, what: str, ending: str) -> None:
     out = night / f"{what}.{ending}"
     done = gemel("export", "--what", what, "--out", str(out), "--catalog", "catalog", cwd=night)
-    assert done.returncode == 0, done.stderr
-    assert out.stat().st_size > 0
+    assert done.code == 0, done.err
+    id_, table, kept = IN_THE_CATALOG[what]
+    catalog = Catalog(night / "catalog")
+    rows = [row for row in catalog.read(table, run=catalog.run()).to_pylist() if kept(row)]
+    assert rows
+    read = READERS[ending](out).to_pylist()
+    assert sorted(row[id_] for row in read) == sorted(row[id_] for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -96,30 +126,30 @@ def test_exports(night: Path, what: str, ending: str) -> None:
 )
 def test_options_of_exports(night: Path, words: tuple[str, ...], lines: int) -> None:
     done = gemel("export", *words, "--out", "o.jsonl", "--catalog", "catalog", cwd=night)
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert len((night / "o.jsonl").read_text().splitlines()) == lines
 
 
 def test_the_feed_of_events(night: Path) -> None:
     """The first night everything is new; the next one, over the same records, nothing."""
-    listed = json.loads(gemel("runs", "list", "--catalog", "catalog", "--json", cwd=night).stdout)
+    listed = gemel("runs", "list", "--catalog", "catalog", "--json", cwd=night).json
     first = listed[-1]["run"]
-    for words, some in ((("--run", first), True), (("--since", first), False)):
-        words = ("export", "--what", "events", *words, "--out", "e.jsonl", "--catalog", "catalog")
+    for since, some in ((("--run", first), True), (("--since", first), False)):
+        words = ("export", "--what", "events", *since, "--out", "e.jsonl", "--catalog", "catalog")
         done = gemel(*words, cwd=night)
-        assert done.returncode == 0, done.stderr
+        assert done.code == 0, done.err
         events = [json.loads(line) for line in (night / "e.jsonl").read_text().splitlines()]
         assert {event["event"] for event in events} == ({"born"} if some else set())
 
 
 def test_report_prints_where_it_is(night: Path) -> None:
     done = gemel("report", "--catalog", "catalog", cwd=night)
-    assert Path(night, done.stdout.strip()).exists()
+    assert Path(night, done.out.strip()).exists()
 
 
 def test_a_dry_run_changes_nothing(night: Path) -> None:
     done = gemel("run", "config.yaml", "--dry-run", "--catalog", "other", cwd=night)
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert not (night / "other").exists()
 
 
@@ -128,8 +158,8 @@ def test_a_held_run_exits_with_1(night: Path) -> None:
     (night / "strict.yaml").write_text(text.replace("in.csv", "bad.csv"))
     (night / "bad.csv").write_text((night / "in.csv").read_text() + ",no id here\n")
     done = gemel("run", "strict.yaml", "--plain", "--catalog", "held", cwd=night)
-    assert done.returncode == 1
-    assert "HELD" in done.stdout
+    assert done.code == 1
+    assert "HELD" in done.out
 
 
 @pytest.mark.parametrize(
@@ -173,12 +203,11 @@ def test_bad_input_exits_with_2_and_says_why(
     night: Path, words: tuple[str, ...], message: str
 ) -> None:
     done = gemel(*words, cwd=night)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert message in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.code == 2, done.out + done.err
+    assert message in done.out + done.err
+    assert "Traceback" not in done.err
 
 
-@pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
 def test_who_stops_a_run_is_told_what_is_left(
     night: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -213,14 +242,14 @@ def morning(night: Path) -> Path:
     text = text.replace("catalog: catalog", "catalog: .gemel/night")
     (folder / "empty.yaml").write_text(text)
     done = gemel("run", "empty.yaml", "--plain", cwd=folder)
-    assert done.returncode == 2
-    assert "source 'a' has no rows" in done.stderr
-    assert "recorded as failed: gemel runs show 2" in done.stderr
+    assert done.code == 2
+    assert "source 'a' has no rows" in done.err
+    assert "recorded as failed: gemel runs show 2" in done.err
     return folder
 
 
 def test_a_failed_run_is_listed_and_the_last_published_one_shown(morning: Path) -> None:
-    listed = gemel("runs", "list", cwd=morning).stdout.splitlines()
+    listed = gemel("runs", "list", cwd=morning).out.splitlines()
     assert listed[0].split() == [
         "run", "status", "records", "clusters>1", "removable", "in", "review", "s",
     ]  # fmt: skip
@@ -229,35 +258,35 @@ def test_a_failed_run_is_listed_and_the_last_published_one_shown(morning: Path) 
     assert " published " in listed[2]
     failed = listed[1].split()[0]
     shown = gemel("runs", "show", cwd=morning)
-    assert shown.returncode == 0
-    assert shown.stdout.startswith("PUBLISHED")
-    (note,) = (line for line in shown.stderr.splitlines() if line.startswith("note:"))
+    assert shown.code == 0
+    assert shown.out.startswith("PUBLISHED")
+    (note,) = (line for line in shown.err.splitlines() if line.startswith("note:"))
     assert f"the newer run {failed} is failed" in note
-    assert json.loads(gemel("runs", "show", "--json", cwd=morning).stdout)["status"] == "published"
+    assert gemel("runs", "show", "--json", cwd=morning).json["status"] == "published"
     told = gemel("runs", "show", failed, cwd=morning)
-    assert told.stdout.startswith("FAILED")
-    assert "source 'a' has no rows" in told.stdout
-    assert "note:" not in told.stderr
+    assert told.out.startswith("FAILED")
+    assert "source 'a' has no rows" in told.out
+    assert "note:" not in told.err
     for words in (("export", "--out", "x.csv"), ("report",)):
         done = gemel(*words, "--run", failed, cwd=morning)
-        assert done.returncode == 2
-        assert f"run {failed} is failed and has no table" in done.stderr
+        assert done.code == 2
+        assert f"run {failed} is failed and has no table" in done.err
 
 
 def test_the_only_catalog_is_used_and_named_and_several_are_listed(morning: Path) -> None:
     done = gemel("export", "--out", "c.csv", cwd=morning)
-    assert done.returncode == 0
-    assert "using the catalog .gemel/night; --catalog names another" in done.stderr
-    assert ".gemel/night (below" in gemel("doctor", cwd=morning).stdout
+    assert done.code == 0
+    assert "using the catalog .gemel/night; --catalog names another" in done.err
+    assert ".gemel/night (below" in gemel("doctor", cwd=morning).out
     shutil.copytree(morning / ".gemel" / "night", morning / ".gemel" / "other")
     done = gemel("export", "--out", "c.csv", cwd=morning)
-    assert done.returncode == 2
-    assert ".gemel/night, .gemel/other; choose one with --catalog" in done.stderr
-    assert ".gemel/catalog (below" in gemel("doctor", cwd=morning).stdout
+    assert done.code == 2
+    assert ".gemel/night, .gemel/other; choose one with --catalog" in done.err
+    assert ".gemel/catalog (below" in gemel("doctor", cwd=morning).out
     (morning / ".gemel" / "other").rename(morning / ".gemel" / "catalog")
     done = gemel("export", "--out", "c.csv", cwd=morning)
-    assert done.returncode == 0
-    assert "using" not in done.stderr
+    assert done.code == 0
+    assert "using" not in done.err
 
 
 def test_an_export_that_cannot_be_written_exits_with_1_and_the_run_is_published(
@@ -267,31 +296,31 @@ def test_an_export_that_cannot_be_written_exits_with_1_and_the_run_is_published(
     text = (night / "config.yaml").read_text().replace("out/clusters.csv", f"out/{name}.csv")
     (night / "long.yaml").write_text(text)
     done = gemel("run", "long.yaml", "--plain", "--catalog", "long", cwd=night)
-    assert done.returncode == 1
-    assert done.stdout.startswith("PUBLISHED, NOT ALL WRITTEN")
+    assert done.code == 1
+    assert done.out.startswith("PUBLISHED, NOT ALL WRITTEN")
     shown = gemel("runs", "show", "--catalog", "long", cwd=night)
-    for output in (done.stdout, shown.stdout):
+    for output in (done.out, shown.out):
         assert f"NOT WRITTEN {night}/out/{name}.csv: cannot write" in output
         assert "File name too long" in output
-    (line,) = gemel("runs", "list", "--catalog", "long", cwd=night).stdout.splitlines()[1:]
+    (line,) = gemel("runs", "list", "--catalog", "long", cwd=night).out.splitlines()[1:]
     assert " published " in line
     assert "not written:" in line
-    summary = json.loads(gemel("runs", "show", "--catalog", "long", "--json", cwd=night).stdout)
+    summary = gemel("runs", "show", "--catalog", "long", "--json", cwd=night).json
     assert list(summary["exports_failed"]) == [f"{night}/out/{name}.csv"]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_has_help_with_an_example(command: list[str]) -> None:
     done = gemel(*command, "--help")
-    assert done.returncode == 0
-    assert "Example" in done.stdout
-    assert f"gemel {' '.join(command)}" in " ".join(done.stdout.split())
+    assert done.code == 0
+    assert "Example" in done.out
+    assert f"gemel {' '.join(command)}" in " ".join(done.out.split())
 
 
 def test_doctor_finds_the_encoders(night: Path) -> None:
     done = gemel("doctor", "--catalog", "catalog", "--json", cwd=night)
-    checks = {check["check"]: check for check in json.loads(done.stdout)}
-    assert done.returncode == 0
+    checks = {check["check"]: check for check in done.json}
+    assert done.code == 0
     assert checks["encoder minilm"]["ok"]
     assert "384 dimensions" in checks["encoder minilm"]["found"]
     assert "512 dimensions" in checks["encoder copy_detection"]["found"]

@@ -1,48 +1,17 @@
 """Commands about models and labels: what they print, exit with, and leave behind."""
 
-import contextlib
 import csv
-import io
 import json
 import shutil
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from flows.cli.main import main
+from tests.worlds.command_line import gemel
 
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-def gemel(*words: str | Path) -> Said:
-    """Run a command in this process: importing everything anew takes seconds."""
-    out, err = io.StringIO(), io.StringIO()
-    before, sys.argv = sys.argv, ["gemel", *map(str, words)]
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                main()
-            except SystemExit as ended:
-                return Said(int(ended.code or 0), out.getvalue(), err.getvalue())
-    finally:
-        sys.argv = before
-    raise AssertionError("main always exits")
 
 
 @pytest.fixture(scope="module")

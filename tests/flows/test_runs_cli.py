@@ -1,8 +1,8 @@
 """What a person decides about runs on the command line: what is printed, exit codes."""
 
 import json
-import sys
 from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -10,29 +10,18 @@ import yaml
 
 from pipeline import load_config, run
 from pipeline.catalog import Catalog
+from tests.worlds import command_line
 
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
 Said = tuple[int, str, str]
 
 
 @pytest.fixture
-def gemel(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Said]:
-    """Call the command line in this process where the night is; exit code, stdout, stderr."""
-    from flows.cli.main import main
-
+def gemel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
+    """Call the command line where the night is; exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GEMEL_CATALOG", "catalog")
-
-    def call(*words: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["gemel", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return call
+    return lambda *words: astuple(command_line.gemel(*words))
 
 
 @pytest.fixture
