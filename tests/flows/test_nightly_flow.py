@@ -34,6 +34,15 @@ def config(folder: Path, **changes: Any) -> RunConfig:
     return run_config(folder / "catalog", rows_in(write_walks(folder / "in.jsonl")), **changes)
 
 
+def artifact(key: str) -> str:
+    """What the newest artifact of that key holds."""
+    from prefect.artifacts import Artifact
+
+    found: Any = Artifact.get(key)
+    assert found is not None
+    return str(found.data)
+
+
 def test_the_flow_writes_what_the_plain_loop_writes(tmp_path: Path) -> None:
     from flows.nightly import nightly
 
@@ -48,20 +57,15 @@ def test_the_flow_writes_what_the_plain_loop_writes(tmp_path: Path) -> None:
 
 
 def test_artifacts_are_left_for_the_operator(tmp_path: Path) -> None:
-    from prefect.artifacts import Artifact
-
     from flows.nightly import nightly
 
     summary = nightly(config(tmp_path))
-    table = Artifact.get("gemel-summary")
-    assert table is not None
-    assert {row["what"]: row["count"] for row in json.loads(str(table.data))}["records"] == 8
-    link = Artifact.get("gemel-report")
-    assert link is not None
-    assert summary.report in str(link.data)
-    progress = Artifact.get("gemel-progress")
-    assert progress is not None
-    assert float(str(progress.data)) == 100.0
+    table = artifact("gemel-summary")
+    assert {row["what"]: row["count"] for row in json.loads(table)}["records"] == 8
+    link = artifact("gemel-report")
+    assert summary.report in link
+    progress = artifact("gemel-progress")
+    assert float(progress) == 100.0
 
 
 def test_a_held_run_ends_in_a_state_of_its_own(tmp_path: Path) -> None:
@@ -131,7 +135,7 @@ def test_wrong_parameters_are_refused_before_a_stage_runs(tmp_path: Path) -> Non
 
     good = config(tmp_path).model_dump()
     with pytest.raises(ParameterTypeError, match="treshold"):
-        nightly({**good, "treshold": 1})
+        nightly({**good, "treshold": 1})  # type: ignore[call-overload]
     assert not (tmp_path / "catalog").exists()
 
 
@@ -144,8 +148,6 @@ def test_telemetry_is_off() -> None:
 def test_a_fine_tune_is_a_flow_and_its_champion_judges_the_next_one(
     tmp_path: Path, write_offers: Any
 ) -> None:
-    from prefect.artifacts import Artifact
-
     from flows.finetune import finetune
     from flows.nightly import nightly
     from pipeline.config.finetune import TrainConfig
@@ -160,14 +162,12 @@ def test_a_fine_tune_is_a_flow_and_its_champion_judges_the_next_one(
             "encoder": {"train": False, "start": {"type": "toy"}}, "judge": {"kind": "linear"},
         }
     )  # fmt: skip
-    summary = finetune(settings)
+    summary: Any = finetune(settings)
     assert summary["promoted"]
-    table = Artifact.get("gemel-model")
-    assert table is not None
-    assert "average precision" in {row["metric"] for row in json.loads(str(table.data))}
-    link = Artifact.get("gemel-governance")
-    assert link is not None
-    assert summary.report in str(link.data)
+    table = artifact("gemel-model")
+    assert "average precision" in {row["metric"] for row in json.loads(table)}
+    link = artifact("gemel-governance")
+    assert summary["report"] in link
 
     state: Any = finetune(settings, return_state=True)
     assert (state.name, state.is_failed()) == ("NotPromoted", True)
@@ -176,4 +176,5 @@ def test_a_fine_tune_is_a_flow_and_its_champion_judges_the_next_one(
     assert (found["model"], found["promoted"]) == ("offers/v0003", False)
 
     night = config(tmp_path / "data").model_copy(update={"catalog": settings.catalog})
-    assert [model.model for model in nightly(night).models.registered] == ["offers/v0001"]
+    judged: Any = nightly(night)
+    assert [model.model for model in judged.models.registered] == ["offers/v0001"]

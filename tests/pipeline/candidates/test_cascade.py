@@ -118,7 +118,7 @@ def test_what_is_kept_of_a_stratum_does_not_depend_on_the_order(random, limit: i
             part = np.array(pairs[start : start + step])
             strata.add(part[:, 0], part[:, 1], part[:, 2])
         results.append(np.stack([np.asarray(c, float) for c in strata.pairs()]))
-    assert np.array_equal(*results)
+    assert np.array_equal(results[0], results[1])
     left, right, weight = results[0]
     stratum = {(a, b): s for s, a, b in pairs}
     kept = np.array([stratum[int(a), int(b)] for a, b in zip(left, right, strict=True)])

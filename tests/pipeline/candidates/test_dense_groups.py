@@ -49,7 +49,7 @@ def expected_floors(scores: np.ndarray, crowd: int) -> tuple[np.ndarray, np.ndar
 
 def expected_groups(scores: np.ndarray, rows: list[int], crowd: int) -> dict[int, int]:
     """Leader of each member, by loops and sets."""
-    free, leader = set(rows), {}
+    free, leader = set(rows), dict[int, int]()
     near = {a: {b for b in rows if scores[a, b] >= np.float32(COSINE) or a == b} for a in rows}
     while free:
         gain = {row: len(near[row] & free) for row in free}

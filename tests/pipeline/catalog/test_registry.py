@@ -341,6 +341,7 @@ def test_a_kill_during_promotion_leaves_the_old_or_the_new_champion(registry):
 
     def check():
         champion = Registry(registry.root).champion()
+        assert champion is not None
         assert champion.version in ("v0002", "v0003")
         seen.append(champion.version)
         if champion.version == "v0003":
@@ -375,6 +376,7 @@ def test_a_kill_during_rollback_leaves_the_old_or_the_new_champion(registry):
 
     def check():
         champion = Registry(registry.root).champion()
+        assert champion is not None
         assert champion.version in ("v0001", "v0002")
         registry.promote("products", "v0002", by="ann", reason="again")
 

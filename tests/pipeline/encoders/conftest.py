@@ -13,6 +13,7 @@ import pytest
 from pipeline.config.sources import ImageSettings
 from pipeline.encoders import ImageRef
 from pipeline.encoders.opening import open_encoder
+from tests.worlds.models import SHAPE, write_router, write_vit
 from tests.worlds.pictures import png, smooth
 
 SIZE = 32
@@ -64,9 +65,8 @@ def bert_folder(tmp_path_factory: pytest.TempPathFactory, minilm_folder: Path) -
     from transformers import AutoTokenizer, BertConfig, BertModel
 
     base, folder = tmp_path_factory.mktemp("bert"), tmp_path_factory.mktemp("text_model")
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     torch.manual_seed(0)  # what a student of random weights is like depends on them
-    BertModel(BertConfig(**sizes, intermediate_size=64)).save_pretrained(base)
+    BertModel(BertConfig(**SHAPE)).save_pretrained(base)
     AutoTokenizer.from_pretrained(minilm_folder).save_pretrained(base)
     module = Transformer(str(base), max_seq_length=32)
     model = SentenceTransformer(modules=[module, Pooling(32)], device="cpu")
@@ -89,49 +89,16 @@ def static_folder(tmp_path_factory: pytest.TempPathFactory, minilm_folder: Path)
     return folder
 
 
-def _vit() -> Any:
-    """A random ViT as a Transformer module."""
-    import tempfile
-
-    from sentence_transformers.sentence_transformer.modules import Transformer
-    from transformers import ViTConfig, ViTImageProcessorPil, ViTModel
-
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = ViTConfig(**sizes, intermediate_size=64, image_size=SIZE, patch_size=8)
-    with tempfile.TemporaryDirectory() as base:
-        ViTModel(config).save_pretrained(base)
-        ViTImageProcessorPil(size={"height": SIZE, "width": SIZE}).save_pretrained(base)
-        return Transformer(base)
-
-
 @pytest.fixture(scope="session")
 def vit_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random ViT that takes pictures alone."""
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling
-
-    folder = tmp_path_factory.mktemp("image_model")
-    model = SentenceTransformer(modules=[_vit(), Pooling(32)], device="cpu")
-    model.save(str(folder), create_model_card=False)
-    return folder
+    return write_vit(tmp_path_factory.mktemp("image_model"))
 
 
 @pytest.fixture(scope="session")
 def router_folder(tmp_path_factory: pytest.TempPathFactory, bert_folder: Path) -> Path:
     """One model for texts and pictures: the one that would open a text like 'photo.png'."""
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.base.modules import Router
-    from sentence_transformers.sentence_transformer.modules import Pooling
-
-    folder = tmp_path_factory.mktemp("router_model")
-    text = list(SentenceTransformer(str(bert_folder), device="cpu"))
-    router = Router(
-        {"text": text, "image": [_vit(), Pooling(32)]},
-        route_mappings={(None, "text"): "text", (None, "image"): "image"},
-    )
-    model = SentenceTransformer(modules=[router], device="cpu")
-    model.save(str(folder), create_model_card=False)
-    return folder
+    return write_router(tmp_path_factory.mktemp("router_model"), text=bert_folder)
 
 
 @pytest.fixture(scope="session")

@@ -127,7 +127,7 @@ def test_workers_give_what_one_process_gives_and_survive(
     encoder = open_encoder(ToyImage(type="toy_image"), images=ImageSettings(workers=0), threads=1)
     (alone,) = encoder.encode(refs)
     assert [position for position, _ in alone.failed] == [78, 79]
-    many = {"size": 8, "batch_size": 256, "settings": ImageSettings(workers=2)}
+    many: dict[str, Any] = {"size": 8, "batch_size": 256, "settings": ImageSettings(workers=2)}
     (pooled,) = load_pictures([*refs, *pictures], **many)
     (single,) = load_pictures([*refs, *pictures], **{**many, "settings": ImageSettings(workers=0)})
     np.testing.assert_array_equal(pooled.pixels, single.pixels)

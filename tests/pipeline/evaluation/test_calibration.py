@@ -13,7 +13,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 from pipeline.errors import ConfigError
 from pipeline.evaluation import reliability as reliability_
 from pipeline.evaluation.calibration.calibration import Calibration, calibrate
-from pipeline.evaluation.calibration.calibrator import Calibrator, choose_calibrator
+from pipeline.evaluation.calibration.calibrator import Calibrator, Kind, choose_calibrator
 from pipeline.evaluation.calibration.thresholds import UnreachableTarget
 from pipeline.evaluation.reliability import brier, expected_calibration_error, reliability_bins
 
@@ -34,7 +34,7 @@ def world(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     ).filter(lambda rows: len({same for _, same in rows}) == 2),
     st.sampled_from(KINDS),
 )
-def test_monotone_within_bounds_and_read_back(rows: list, kind: str) -> None:
+def test_monotone_within_bounds_and_read_back(rows: list[Any], kind: Kind) -> None:
     score, same = np.array([r[0] for r in rows]), np.array([r[1] for r in rows])
     found = Calibrator.fit(score, same, kind=kind)
     at = np.sort(np.concatenate([score, np.linspace(-2e3, 2e3, 50)]))

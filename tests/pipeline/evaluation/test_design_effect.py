@@ -1,5 +1,7 @@
 """Pairs of one entity: couples against brute force, correlations of known worlds, and the bound."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -22,7 +24,7 @@ sides_of = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1,
 
 @settings(deadline=None, max_examples=60)
 @given(sides_of)
-def test_couples_and_sums_as_brute_force_finds_them(rows: list) -> None:
+def test_couples_and_sums_as_brute_force_finds_them(rows: list[Any]) -> None:
     sides = np.array(rows)
     values = np.random.default_rng(0).normal(size=len(rows))
     shares = np.array([[bool(set(a) & set(b)) for b in rows] for a in rows])
@@ -106,11 +108,11 @@ def test_the_bound_holds_where_an_entity_s_pairs_fail_together(
 
 @settings(deadline=None, max_examples=40)
 @given(sides_of, st.randoms())
-def test_the_more_careful_bound_is_stated_in_any_order(rows: list, random: object) -> None:
+def test_the_more_careful_bound_is_stated_in_any_order(rows: list[Any], random: object) -> None:
     generator = np.random.default_rng(len(rows))
     score, same = generator.integers(0, 6, len(rows)) / 6, generator.random(len(rows)) < 0.7
 
-    def found(places: list, sides: np.ndarray | None) -> Threshold | None:
+    def found(places: list[int], sides: np.ndarray | None) -> Threshold | None:
         part = None if sides is None else sides[places]
         try:
             return accept_threshold(score[places], same[places], target=0.2, sides=part)

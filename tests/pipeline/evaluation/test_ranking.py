@@ -1,5 +1,7 @@
 """Metrics of scores against scikit-learn, under weights too."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -20,7 +22,7 @@ rows = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @given(rows, st.integers(0, 9))
-def test_metrics_equal_scikit_learn(rows: list, step: int) -> None:
+def test_metrics_equal_scikit_learn(rows: list[Any], step: int) -> None:
     score, same, weight = (np.array(column) for column in zip(*rows, strict=True))
     score, accept = score / 8, step / 8
     found = Ranking(same, score).metrics(weight[None].astype(float), accept=accept)

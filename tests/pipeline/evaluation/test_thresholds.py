@@ -1,6 +1,7 @@
 """Thresholds: bounds against scipy, ties together, and the promise that the bound holds."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ def test_many_looks_at_a_precision_just_below_the_target(target: float) -> None:
     passed = 0
     for _ in range(300):
         same = np.append(random.random(300) < target - 1e-9, np.zeros(50, bool))
-        score = np.append(np.arange(300, 0, -1), np.zeros(50))
+        score = np.append(np.arange(300.0, 0, -1), np.zeros(50))
         best = best_reachable(score, same)
         passed += best is not None and best.target >= target
     assert passed / 300 <= 0.05 + 0.02  # and the noise of 300 trials
@@ -165,9 +166,9 @@ scored = st.lists(st.tuples(st.integers(0, 12), st.booleans()), min_size=1, max_
 @settings(max_examples=100, deadline=None)
 @given(scored, st.randoms(), st.lists(st.floats(0.05, 0.95), min_size=2, max_size=4))
 def test_a_higher_target_never_lowers_the_threshold(
-    rows: list, random: object, targets: list
+    rows: list[Any], random: object, targets: list[float]
 ) -> None:
-    def found(rows: list, target: float) -> Threshold | None:
+    def found(rows: list[Any], target: float) -> Threshold | None:
         score, same = np.array([r[0] / 12 for r in rows]), np.array([r[1] for r in rows])
         try:
             return accept_threshold(score, same, target=target, confidence=0.8)

@@ -151,7 +151,7 @@ def test_a_picture_record_has_its_measures() -> None:
 
 
 def test_exact_groups_lead_to_the_smallest_id() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"key": "d", "text": "same", "image_bytes": RED},
         {"key": "b", "text": "same", "image_bytes": RED_BMP},
         {"key": "c", "text": "same"},
@@ -200,6 +200,7 @@ def test_a_killed_process_is_a_clear_error(pool: Decoder) -> None:
     pool.decode([None], [RED], settings=HERE)
     assert pool._pool is not None
     for process in list(pool._pool._processes.values()):
+        assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
     with pytest.raises(PipelineError, match=r"images\.workers"):
         pool.decode([None] * 50, [RED] * 50, settings=HERE)

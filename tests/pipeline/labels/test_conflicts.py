@@ -1,5 +1,7 @@
 """Contradicting labels: what is settled is consistent, by the stated rule, in any order."""
 
+from typing import Any
+
 import networkx as nx
 import numpy as np
 from hypothesis import given, settings, strategies as st
@@ -96,7 +98,7 @@ claim = claim.map(lambda row: (*row[:4], row[4] if row[3] == 2 else 0))
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(claim, min_size=1, max_size=30), st.randoms())
-def test_what_is_settled_is_consistent_and_knows_no_order(rows: list, random: object) -> None:
+def test_what_is_settled_is_consistent_and_knows_no_order(rows: list[Any], random: object) -> None:
     found, facts = resolve_conflicts(claims(rows), NAMES)
     graph = nx.Graph()
     graph.add_nodes_from(range(len(NAMES)))

@@ -391,7 +391,7 @@ def test_verdicts_beat_files_and_later_ones_beat_earlier(
     ],
 )
 def test_labels_that_cannot_be_learnt_from(
-    tmp_path: Path, shop: dict[str, Any], rows: list, message: str
+    tmp_path: Path, shop: dict[str, Any], rows: list[Any], message: str
 ) -> None:
     path = write(tmp_path / "p.csv", pair_rows(*rows))
     with pytest.raises(ConfigError, match=message):

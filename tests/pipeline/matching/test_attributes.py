@@ -110,7 +110,9 @@ def test_no_values_and_no_pairs() -> None:
 
 def test_values_come_from_the_map_and_the_record_s_own_time() -> None:
     days = [datetime(2026, 1, day, tzinfo=UTC) for day in (2, 3)]
-    rows = {"brand": "Acme", "price": ""}, {"price": " 3 ", "timestamp": "1999-01-01"}, {}
+    rows: list[dict[str, str | None]] = [
+        {"brand": "Acme", "price": ""}, {"price": " 3 ", "timestamp": "1999-01-01"}, {},
+    ]  # fmt: skip
     table = records(*rows, times=(*days, None))
     chunks = pa.concat_tables([table.slice(0, 1), table.slice(1)])
     found = attributes_of(chunks, ["brand", "price", "timestamp"])

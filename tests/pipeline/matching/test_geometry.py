@@ -88,7 +88,9 @@ EDITED: dict[str, Edit] = {
     "mirrored": ImageOps.mirror,
     "flipped top to bottom": ImageOps.flip,
     "rotated by 180°": lambda image: image.rotate(180),
-    "rotated by 25° anticlockwise": lambda image: image.rotate(25, expand=True, resample=3),
+    "rotated by 25° anticlockwise": lambda image: image.rotate(
+        25, expand=True, resample=Image.Resampling.BICUBIC
+    ),
     "rotated by 90° clockwise": lambda image: image.rotate(-90, expand=True),
     "cropped to 64 %": cropped,
     "enlarged 2 times": resized(2),
@@ -282,7 +284,7 @@ def test_what_differs_is_tinted_in_its_place() -> None:
 @pytest.mark.parametrize("edit", [cropped, ImageOps.mirror, perspective, onto])
 def test_the_overlay_needs_no_more_than_the_kept_transform(edit: Edit) -> None:
     found = aligned(edit)
-    kept = found.transform.astype(np.float32).astype(np.float64)
+    kept = np.asarray(found.transform.astype(np.float32), np.float64)
     one, other = (sheet_of(photo(), edit(photo()), part) for part in (found.transform, kept))
     assert np.abs(np.asarray(one).astype(int) - np.asarray(other)).mean() < 0.5
     turned = sheet_of(edit(photo()), photo(), np.linalg.inv(kept))

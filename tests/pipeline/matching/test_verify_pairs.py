@@ -39,6 +39,7 @@ def pair(folder: Path, one: str, other: str) -> dict[str, Any]:
     catalog, night = last(folder)
     rows = catalog.read("pairs", run=night).to_pylist()
     ids = {f"p:{one}.png", f"p:{other}.png"}
+    found: dict[str, Any]
     (found,) = [row for row in rows if {row["left_id"], row["right_id"]} == ids]
     return found
 

@@ -357,7 +357,7 @@ def test_an_empty_delivery_stops_the_run_unless_it_may_be_empty(tmp_path: Path) 
     full = write_jsonl(tmp_path / "full.jsonl", rows(4))
     empty = tmp_path / "empty.csv"
     empty.write_text("id,text\n")
-    sources = [
+    sources: list[dict[str, Any]] = [
         {"type": "jsonl", "name": "s", "path": str(full), "columns": {"id": "id", "text": "text"}},
         {"type": "csv", "name": "e", "path": str(empty), "columns": {"id": "id", "text": "text"}},
     ]

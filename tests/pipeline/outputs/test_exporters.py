@@ -8,7 +8,7 @@ import datetime as dt
 import json
 import os
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import fsspec
 import pyarrow as pa
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from pipeline.config.outputs import FORMATS, ExportSettings
+from pipeline.config.outputs import FORMATS, ExportSettings, Format
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.outputs.exporters import check_exports, open_exporter
 from pipeline.storage.csv_cells import escape, unescape
@@ -62,7 +62,7 @@ ROW = st.fixed_dictionaries(
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-def table_of(rows: list[dict]) -> pa.Table:
+def table_of(rows: list[dict[str, Any]]) -> pa.Table:
     cells = [
         row
         | {
@@ -88,7 +88,9 @@ def read_csv(path: str) -> pa.Table:
         lines = list(csv.DictReader(file))
     rows = []
     for row in lines:
-        cells = {name: None if cell == "" else unescape(cell) for name, cell in row.items()}
+        cells: dict[str, Any] = {
+            name: None if cell == "" else unescape(cell) for name, cell in row.items()
+        }
         for name in ("score", "size", "exact", "extra"):
             if cells[name] is not None:
                 cells[name] = json.loads(cells[name])
@@ -96,7 +98,7 @@ def read_csv(path: str) -> pa.Table:
     return _table(rows)
 
 
-def _table(rows: list[dict]) -> pa.Table:
+def _table(rows: list[dict[str, Any]]) -> pa.Table:
     for row in rows:
         if row["when"] is not None:
             row["when"] = dt.datetime.fromisoformat(row["when"])
@@ -110,7 +112,7 @@ def _table(rows: list[dict]) -> pa.Table:
 READERS = {"parquet": read_parquet, "jsonl": read_jsonl, "csv": read_csv}
 
 
-def write(table: pa.Table, kind: str, path: Path | str) -> int:
+def write(table: pa.Table, kind: Format, path: Path | str) -> int:
     exporter = open_exporter(kind)
     return exporter.write(iter(table.to_batches(2)), table.schema, path=str(path))
 

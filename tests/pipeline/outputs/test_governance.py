@@ -3,6 +3,7 @@
 import copy
 import json
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -43,7 +44,7 @@ def threshold(value, measure, **facts):
     }  # fmt: skip
 
 
-FACTS = {
+FACTS: dict[str, Any] = {
     "model": {
         "name": "products", "version": "v0003", "purpose": "deduplication of products",
         "encoder": "MiniLM, fine-tuned", "judge": "gradient boosting, isotonic",

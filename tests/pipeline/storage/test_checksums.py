@@ -31,7 +31,7 @@ def test_input_is_written_as_it_comes_and_in_order(
 ) -> None:
     monkeypatch.setattr(checksums, "ROW_GROUP_BYTES", 800_000)
     monkeypatch.setattr(checksums, "FILE_BYTES", 8_000_000)
-    before, held = pa.total_allocated_bytes(), []
+    before, held = pa.total_allocated_bytes(), list[int]()
     written = list(write_parts(Place(str(tmp_path)), "part", batches(100, held), SCHEMA))
     assert max(held) - before < 8_000_000, "of 40 MB little is in memory at a time"
     assert len(written) > 3

@@ -14,6 +14,7 @@ from pipeline.config.encoders import CharacterCnn
 from pipeline.config.finetune import EncoderTraining
 from pipeline.encoders import ImageRef
 from pipeline.training.siamese.pairs import TrainingData
+from tests.worlds.models import write_bert, write_router
 from tests.worlds.pictures import png, smooth
 
 FILLERS = ("premium quality", "brand new in box", "free shipping", "best price today")
@@ -85,54 +86,14 @@ def settings() -> EncoderTraining:
 @pytest.fixture(scope="session")
 def bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random two-layer BERT over letters."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    torch.manual_seed(0)
-    base, folder = tmp_path_factory.mktemp("bert"), tmp_path_factory.mktemp("text_model")
-    letters = [chr(code) for code in range(97, 123)]
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *("##" + x for x in letters)]
-    (base / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(str(base / "vocab.txt")).save_pretrained(base)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    config = BertConfig(vocab_size=len(words), intermediate_size=64, **sizes, **still)
-    BertModel(config).save_pretrained(base)
-    module = Transformer(str(base), max_seq_length=64)
-    model = SentenceTransformer(modules=[module, Pooling(32)], device="cpu")
-    model.save(str(folder), create_model_card=False)
-    return folder
+    return write_bert(tmp_path_factory.mktemp("text_model"), **still)
 
 
 @pytest.fixture(scope="session")
 def router_folder(tmp_path_factory: pytest.TempPathFactory, bert_folder: Path) -> Path:
-    """One model for texts and pictures: it would open a text like 'photo.png'."""
-    import tempfile
-
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.base.modules import Router
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-    from transformers import ViTConfig, ViTImageProcessorPil, ViTModel
-
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("router_model")
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = ViTConfig(**sizes, intermediate_size=64, image_size=32, patch_size=8)
-    with tempfile.TemporaryDirectory() as base:
-        ViTModel(config).save_pretrained(base)
-        ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(base)
-        vit = Transformer(base)
-    text = list(SentenceTransformer(str(bert_folder), device="cpu"))
-    router = Router(
-        {"text": text, "image": [vit, Pooling(32)]},
-        route_mappings={(None, "text"): "text", (None, "image"): "image"},
-    )
-    model = SentenceTransformer(modules=[router], device="cpu")
-    model.save(str(folder), create_model_card=False)
-    return folder
+    """One model for texts and pictures."""
+    return write_router(tmp_path_factory.mktemp("router_model"), text=bert_folder)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import string
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from pipeline.training.data.training_data import LabelledData, read_training_dat
 from pipeline.training.distillation import agreement, distil
 from pipeline.training.finetuning import finetune
 from pipeline.training.steps import train_student
+from tests.worlds.models import write_bert
 from tests.worlds.runs import run_config
 
 Write = Callable[..., Path]
@@ -39,24 +41,8 @@ def data(tmp_path_factory: pytest.TempPathFactory, write_offers: Write) -> Path:
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random BERT over letters, of which a student is distilled."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    torch.manual_seed(0)
-    base, folder = tmp_path_factory.mktemp("bert"), tmp_path_factory.mktemp("teacher")
-    letters = [*(chr(code) for code in range(97, 123)), *"0123456789"]
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *("##" + x for x in letters)]
-    (base / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(str(base / "vocab.txt")).save_pretrained(base)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = BertConfig(vocab_size=len(words), intermediate_size=64, **sizes)
-    BertModel(config).save_pretrained(base)
-    module = Transformer(str(base), max_seq_length=64)
-    model = SentenceTransformer(modules=[module, Pooling(32)], device="cpu")
-    model.save(str(folder), create_model_card=False)
-    return folder
+    letters = string.ascii_lowercase + string.digits
+    return write_bert(tmp_path_factory.mktemp("teacher"), letters)
 
 
 @pytest.fixture(scope="module")

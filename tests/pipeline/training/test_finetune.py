@@ -31,6 +31,7 @@ from pipeline.training.data import training_data
 from pipeline.training.finetuning import finetune
 from pipeline.training.model_evaluation import evaluate
 from pipeline.training.recalibration import recalibrate
+from tests.worlds.models import write_vit
 from tests.worlds.runs import pictures_in, rows_in, run_config
 
 Write = Callable[..., Path]
@@ -569,22 +570,7 @@ def test_an_encoder_from_scratch_is_registered_and_used(
 @pytest.fixture(scope="module")
 def picture_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random vision transformer of two layers."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-    from transformers import ViTConfig, ViTImageProcessorPil, ViTModel
-
-    torch.manual_seed(0)
-    base, folder = tmp_path_factory.mktemp("vit"), tmp_path_factory.mktemp("picture_encoder")
-    shape = ViTConfig(
-        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
-        image_size=32, patch_size=8,
-    )  # fmt: skip
-    ViTModel(shape).save_pretrained(base)
-    ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(base)
-    model = SentenceTransformer(modules=[Transformer(str(base)), Pooling(32)], device="cpu")
-    model.save(str(folder), create_model_card=False)
-    return folder
+    return write_vit(tmp_path_factory.mktemp("picture_encoder"))
 
 
 @pytest.mark.parametrize(("kind", "trained"), [

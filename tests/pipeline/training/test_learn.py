@@ -164,10 +164,9 @@ def test_a_corpus_of_few_contents_has_no_background() -> None:
 
 def test_the_level_of_the_background_against_brute_force() -> None:
     vectors = random_vectors(60, 8)
-    background = replace(
-        blank_judge(learner(), ["a"], {}, vectors=vectors).background,
-        neighbours=3,  # type: ignore[type-var]
-    )
+    found = blank_judge(learner(), ["a"], {}, vectors=vectors).background
+    assert found is not None
+    background = replace(found, neighbours=3)
     level = background.level(vectors)
     sample = background.vectors.astype(np.float32)
     for row in (0, 17, 59):

@@ -35,7 +35,8 @@ DEFAULT = PromotionSettings()
 
 
 def failed(*arguments, settings=DEFAULT, **values):
-    return [c.name for c in check_promotion(*arguments, settings, **values) if not c.passed]
+    checks = check_promotion(*arguments, settings, **values)  # type: ignore[call-arg]
+    return [check.name for check in checks if not check.passed]
 
 
 def test_a_better_calibrated_candidate_passes():

@@ -23,6 +23,7 @@ from pipeline.training.self_supervised.scenes import (
 )
 from pipeline.training.self_supervised.views import ViewBatches
 from pipeline.training.siamese.runtime import silence, torch_settings
+from tests.worlds.vectors import random_vectors
 
 from .test_views import SIZE, network, photographs
 
@@ -42,7 +43,7 @@ def test_only_pictures_of_one_group_are_looked_at() -> None:
     vectors = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
     left, right = nearest_of_group(vectors, group)
     assert list(zip(left, right, strict=True)) == [(0, 2), (1, 3), (1, 4), (3, 4)]
-    many = nearest_of_group(np.random.default_rng(1).standard_normal((40, 4)), np.zeros(40, int))
+    many = nearest_of_group(random_vectors(40, 4, seed=1), np.zeros(40, int))
     assert len(many[0]) <= 40 * NEAREST
     assert (many[0] < many[1]).all()
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -23,12 +24,12 @@ def labelled(
     texts: list[str], rows: list[tuple[int, int, bool]], split: list[str] | None = None
 ) -> LabelledPairs:
     """Pairs over records of these texts, sorted and each once; `split` goes with `rows`."""
-    unique = {}
+    unique: dict[tuple[int, int], tuple[bool, str]] = {}
     for i, (a, b, same) in enumerate(rows):
         unique.setdefault((min(a, b), max(a, b)), (same, split[i] if split else ""))
     keys = sorted(unique)
     count = len(texts)
-    base = {
+    base: dict[str, Any] = {
         "record_id": [f"s:{i:04}" for i in range(count)],
         "source": ["s"] * count,
         "location": [f"f:{i}" for i in range(count)],
@@ -82,7 +83,7 @@ texts = st.lists(st.integers(0, 30).map(str), min_size=20, max_size=20)
 @settings(max_examples=100, deadline=None)
 @given(texts, edges, st.integers(0, 3), st.randoms())
 def test_nothing_leaks_whatever_the_order(
-    texts: list, rows: list, seed: int, random: object
+    texts: list[str], rows: list[Any], seed: int, random: object
 ) -> None:
     pairs = labelled(texts, rows)
     done = split_pairs(pairs, SplitSettings(), seed=seed)
@@ -108,7 +109,7 @@ def test_nothing_leaks_whatever_the_order(
 
 @settings(max_examples=60, deadline=None)
 @given(texts, edges)
-def test_entities_equal_networkx(texts: list, rows: list) -> None:
+def test_entities_equal_networkx(texts: list[str], rows: list[Any]) -> None:
     pairs = labelled(texts, rows)
     graph = nx.Graph()
     graph.add_nodes_from(range(20))

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -137,14 +138,14 @@ def test_learned_whitening_leaves_views_that_differ_alike_everywhere() -> None:
     assert np.abs(within - np.diag(np.diag(within))).max() < 0.1 * within.max()
 
 
-@pytest.mark.parametrize("objective", ViewObjective.__args__)
+@pytest.mark.parametrize("objective", get_args(ViewObjective))
 def test_every_objective_trains_and_a_training_repeats(objective: str) -> None:
     settings = ViewLearning(
         objective=objective, epochs=2, batch_size=8, learning_rate=1e-3, memory=32
     )
     results = []
     for _ in range(2):
-        encoder, told = network(), []
+        encoder, told = network(), list[Any]()
         with silence(), torch_settings(1, seed=0):
             history = fit.fit_views(encoder, data(), settings, seed=0, each=told.append)
         assert [entry["epoch"] for entry in history] == [1, 2]
