@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help install run finetune train-images test bench figures chaos docs format clean
+.PHONY: help install run finetune train-images test quick bench figures chaos docs format clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -33,11 +33,15 @@ finetune: $(STAMP) ## Fine-tune on the sample's labels and run again
 train-images: $(STAMP) ## Make the shipped image encoder again, on the photographs in DATA (75 minutes)
 	$(BIN)/python tests/bench/train_images.py --data $(DATA) --out build/copies
 
-test: $(STAMP) ## Lint, types and tests
+test: $(STAMP) ## Lint, layers, types and every test (about 10 minutes on 2 cores)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+quick: $(STAMP) ## The tests to run between two edits: all but the slow ones (about 90 seconds)
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 bench: $(STAMP) ## Gemel beside its peers on the sets in DATA; BENCH=--quick: under 5 minutes
 	$(BIN)/python tests/bench/bench.py --data $(DATA) $(BENCH)

@@ -15,6 +15,8 @@ from pipeline.sample import EXPECTED, write_sample
 from pipeline.training.finetuning import finetune
 from pipeline.training.self_supervised.train import train_self_supervised
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 # Prefect's own files are tested where its server is.
 CONFIGS = [path for path in sorted((ROOT / "configs").glob("*.yaml")) if "prefect" not in path.name]

@@ -11,7 +11,10 @@ import yaml
 
 from tests.worlds.command_line import gemel
 
-pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens"),
+]
 
 
 @pytest.fixture(scope="module")

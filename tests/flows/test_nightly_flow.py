@@ -19,7 +19,7 @@ from pipeline.errors import CatalogError
 from pipeline.nightly import STAGES
 from tests.worlds.runs import exported, rows_in, run_config, write_walks
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.slow, pytest.mark.flow]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -38,7 +38,7 @@ EXPORTED = dict(line.removeprefix("export ").split("=", 1) for line in LINES if 
 SERVER, POOL, DEPLOY, RECOVERY, WORKER, TRIGGER = (
     line.split() for line in LINES if line.startswith("prefect ")
 )
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.slow, pytest.mark.flow]
 PATIENCE = 180  # seconds until a wait is given up: the machine may be busy
 
 

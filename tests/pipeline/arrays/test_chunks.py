@@ -66,7 +66,7 @@ def test_rows_are_gathered_as_a_whole_table_would_give_them(
         [pa.Table.from_pylist(rows, schema=SCHEMA) for rows in chunks] or [SCHEMA.empty_table()]
     )
     # Unsigned, as Arrow's sort_indices has it.
-    order = np.array(generator.sample(range(len(table)), k=len(table)), np.uint64)
+    order: Any = np.array(generator.sample(range(len(table)), k=len(table)), np.uint64)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(portions, "LIMIT", 12)
         batches = list(portions.take_in_batches(table, order, rows=3))

@@ -96,7 +96,7 @@ def test_a_search_that_was_stopped_makes_no_piece_again(index: IndexConfig) -> N
     made: list[str] = []
 
     def search(most: int) -> np.ndarray:
-        def keep(name: str, make) -> Arrays:  # type: ignore[no-untyped-def]
+        def keep(name: str, make) -> Arrays:
             if name not in kept:
                 if len(made) == most:
                     raise StoppedError

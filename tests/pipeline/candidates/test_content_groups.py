@@ -21,12 +21,12 @@ def records(rows: list[tuple[str | None, str | None]], tokens: int = 9) -> pa.Ta
     )
 
 
-def units(rows: list[tuple[str | None, str | None]], tokens: int = 9):  # type: ignore[no-untyped-def]
+def units(rows: list[tuple[str | None, str | None]], tokens: int = 9):
     leader = np.array([rows.index(row) for row in rows])
     return make_groups(records(rows, tokens), leader, min_tokens=4, min_detail=0.1)
 
 
-def pairs(candidates, count: int) -> dict[tuple[int, int], int]:  # type: ignore[no-untyped-def]
+def pairs(candidates, count: int) -> dict[tuple[int, int], int]:
     left, right = np.divmod(candidates.key, count)
     return {
         (int(a), int(b)): int(s)

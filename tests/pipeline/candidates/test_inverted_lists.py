@@ -28,7 +28,7 @@ def test_by_list_names_every_row_that_looks_into_it(
 
 @given(looked, st.randoms(use_true_random=False))
 @settings(max_examples=200, deadline=None)
-def test_rows_in_another_order_and_the_keys_of_some(rows: list[set[int]], random) -> None:  # type: ignore[no-untyped-def]
+def test_rows_in_another_order_and_the_keys_of_some(rows: list[set[int]], random) -> None:
     order = list(range(len(rows)))
     random.shuffle(order)
     taken = probes(rows).take(np.array(order))

@@ -17,6 +17,8 @@ from pipeline.errors import CatalogError, LostLockError
 from pipeline.storage import object_lock
 from pipeline.storage.place import Place
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("moto", reason="moto is not installed: make install")
 pytest.importorskip("s3fs", reason="s3fs is not installed: make install")
 

@@ -23,6 +23,8 @@ from pipeline.training.finetuning import finetune
 from pipeline.training.model_evaluation import evaluate
 from pipeline.training.recalibration import recalibrate
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("moto", reason="moto is not installed: make install")
 pytest.importorskip("s3fs", reason="s3fs is not installed: make install")
 

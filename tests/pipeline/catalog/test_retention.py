@@ -247,8 +247,8 @@ def test_nothing_a_kept_run_needs_is_ever_removed(
     assert set(found.kept) == set(before)
     for name, seen in before.items():
         assert content(catalog, catalog.run(name)) == seen
-        hashes, encoder = wanted[name]
-        assert set(hashes) <= set(catalog.vectors(encoder).hashes().to_pylist())
+        kept, by = wanted[name]
+        assert set(kept) <= set(catalog.vectors(by).hashes().to_pylist())
     reader = catalog.published()
     if reader is not None:
         assert reader.run in before

@@ -1,5 +1,6 @@
 """The clusters table: representatives and their reasons, ids, cohesion, status, cut links."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -26,7 +27,7 @@ def units(count: int, leader: list[int] | None = None) -> ContentGroups:
 
 
 def records(
-    texts: list[str] | list[str | None], sizes: list[int] | None = None,
+    texts: Sequence[str | None], sizes: Sequence[int | None] | None = None,
     days: list[int | None] | None = None, sources: list[str] | None = None,
 ) -> pa.Table:  # fmt: skip
     count = len(texts)

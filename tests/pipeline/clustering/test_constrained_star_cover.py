@@ -79,7 +79,7 @@ def graphs(draw: st.DrawFn) -> tuple[int, list[tuple[int, int]], list[tuple[int,
 
 @given(graphs())
 @settings(max_examples=200, deadline=None)
-def test_nodes_apart_share_no_cluster_and_members_are_linked_to_their_head(case) -> None:  # type: ignore[no-untyped-def]
+def test_nodes_apart_share_no_cluster_and_members_are_linked_to_their_head(case) -> None:
     count, linked, apart = case
     left, right = (np.array([p[n] for p in linked], np.int64) for n in (0, 1))
     pairs = tuple(np.array([p[n] for p in apart], np.int64) for n in (0, 1))

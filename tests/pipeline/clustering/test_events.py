@@ -76,7 +76,7 @@ nights = st.lists(
 
 @given(nights, st.randoms(use_true_random=False))
 @settings(max_examples=300, deadline=None)
-def test_replaying_the_events_gives_tonight_exactly(given_nights, random) -> None:  # type: ignore[no-untyped-def]
+def test_replaying_the_events_gives_tonight_exactly(given_nights, random) -> None:
     """Over nights in which records come, go and move; with the ids of `lineage`, dead ones too."""
     current, kept, dead = mapping({}), NIGHT.empty_table(), pa.array([], pa.string())
     ever: set[str] = set()

@@ -79,7 +79,7 @@ def grouped(owner: dict[str, int]) -> list[list[str]]:
 
 @given(partitions, partitions, st.randoms(use_true_random=False))
 @settings(max_examples=300, deadline=None)
-def test_ids_are_one_to_one_and_do_not_depend_on_any_order(was, now, random) -> None:  # type: ignore[no-untyped-def]
+def test_ids_are_one_to_one_and_do_not_depend_on_any_order(was, now, random) -> None:
     before = {f"c{n}": members for n, members in enumerate(grouped(was))}
     groups = grouped(now)
     ids = tonight(before, groups)

@@ -22,7 +22,7 @@ def graphs(draw: st.DrawFn) -> tuple[int, np.ndarray, np.ndarray, np.ndarray, np
 
 @given(graphs())
 @settings(max_examples=300, deadline=None)
-def test_every_member_is_linked_to_its_representative(case) -> None:  # type: ignore[no-untyped-def]
+def test_every_member_is_linked_to_its_representative(case) -> None:
     count, left, right, weight, preference = case
     grouping = cluster_links(count, left, right, weight, preference)
     links = set(zip(left.tolist(), right.tolist(), strict=True))
@@ -34,7 +34,7 @@ def test_every_member_is_linked_to_its_representative(case) -> None:  # type: ig
 
 @given(graphs())
 @settings(max_examples=300, deadline=None)
-def test_clusters_refine_networkx_components_and_no_link_is_lost(case) -> None:  # type: ignore[no-untyped-def]
+def test_clusters_refine_networkx_components_and_no_link_is_lost(case) -> None:
     count, left, right, weight, preference = case
     grouping = cluster_links(count, left, right, weight, preference)
     graph = nx.Graph()
@@ -55,7 +55,7 @@ def test_clusters_refine_networkx_components_and_no_link_is_lost(case) -> None: 
 
 @given(graphs(), st.randoms(use_true_random=False))
 @settings(max_examples=200, deadline=None)
-def test_the_order_of_links_changes_nothing(case, random) -> None:  # type: ignore[no-untyped-def]
+def test_the_order_of_links_changes_nothing(case, random) -> None:
     count, left, right, weight, preference = case
     first = cluster_links(count, left, right, weight, preference)
     order = list(range(len(left)))

@@ -24,6 +24,8 @@ from pipeline.errors import SourceError
 from pipeline.ingestion.sources import Source, open_source
 from tests.worlds.runs import run_config
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("moto", reason="moto is not installed: make install")
 pytest.importorskip("s3fs", reason="s3fs is not installed: make install")
 

@@ -136,7 +136,7 @@ def make(kind: str, folder: Path) -> tuple[Path, list[dict[str, Any]], int]:
     (folder / "notes.txt").write_text("no picture")
     (folder / ".hidden.png").write_bytes(b"")
     (folder / "gone.png").symlink_to(folder / "nowhere")
-    empty = dict.fromkeys(ROWS.names)
+    empty: dict[str, Any] = dict.fromkeys(ROWS.names)
     rows = [
         {
             **empty,

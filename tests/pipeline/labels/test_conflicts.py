@@ -1,5 +1,6 @@
 """Contradicting labels: what is settled is consistent, by the stated rule, in any order."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import networkx as nx
@@ -13,7 +14,7 @@ NAMES = np.array([chr(ord("a") + i) for i in range(10)])
 
 
 def claims(
-    rows: list[tuple[int, int, float, int, int]], split: list[int] | None = None
+    rows: Sequence[tuple[int, int, float, int, int]], split: list[int] | None = None
 ) -> LabelRows:
     """Rows of (left, right, grade, rank, at)."""
     left, right, grade, rank, at = (np.array(column) for column in zip(*rows, strict=True))

@@ -248,7 +248,7 @@ def test_inline_pictures(tmp_path: Path) -> None:
         {"l": str(tmp_path / "c.bmp"), "r": "b.png", "label": 0},  # the pixels of a.png
         {"l": "a.png", "r": "bad.png", "label": 1},
     ]
-    entry = {
+    entry: dict[str, Any] = {
         "type": "inline",
         "path": write(tmp_path / "p.csv", rows),
         "left_image": "l",

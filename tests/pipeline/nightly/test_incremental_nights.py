@@ -24,6 +24,8 @@ from pipeline.storage.schemas import LABELS
 from pipeline.training.finetuning import finetune
 from tests.worlds.runs import rows_in, run_config, write_jsonl
 
+pytestmark = pytest.mark.slow
+
 NAMES = "amber basin cedar delta ember fjord grove haven inlet jetty knoll ledge"
 WORDS = NAMES.split()
 # When a row was made or seen, and by which run, is not what is compared.

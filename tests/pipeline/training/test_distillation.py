@@ -26,6 +26,8 @@ from pipeline.training.steps import train_student
 from tests.worlds.models import write_bert
 from tests.worlds.runs import run_config
 
+pytestmark = pytest.mark.slow
+
 Write = Callable[..., Path]
 
 

@@ -34,6 +34,8 @@ from pipeline.training.recalibration import recalibrate
 from tests.worlds.models import write_vit
 from tests.worlds.runs import pictures_in, rows_in, run_config
 
+pytestmark = pytest.mark.slow
+
 Write = Callable[..., Path]
 
 

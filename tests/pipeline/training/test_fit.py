@@ -23,6 +23,8 @@ from pipeline.encoders.text.folder import open_folder
 from pipeline.errors import TrainingError
 from pipeline.training.siamese.pairs import TrainingData
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 
 
