@@ -94,3 +94,11 @@ def test_the_top_level_holds_what_the_user_fixed() -> None:
 
 def test_no_tests_folder_is_a_package() -> None:
     assert not list((ROOT / "tests").rglob("__init__.py"))
+
+
+def test_tests_share_nothing_but_their_worlds() -> None:
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                other = node.level or (node.module or "").startswith("tests.")
+                assert not other or (node.module or "").startswith("tests.worlds"), path
