@@ -11,6 +11,7 @@ from pipeline.catalog import Catalog
 from pipeline.config.outputs import ExportSettings
 from pipeline.config.run import RunConfig
 from pipeline.nightly.deliver import write_export
+from pipeline.storage.place import Place
 
 NAMES = ("anna", "bert", "carl", "dora")
 # Gates that hold nothing back, whatever a handful of records does.
@@ -47,7 +48,7 @@ def pictures_in(folder: Path, *, name: str = "p") -> dict[str, Any]:
     return {"type": "image_folder", "name": name, "path": str(folder)}
 
 
-def run_config(catalog: Path, /, *sources: dict[str, Any], **changes: Any) -> RunConfig:
+def run_config(catalog: Path | Place, /, *sources: dict[str, Any], **changes: Any) -> RunConfig:
     """Settings of a run with toy encoders, in this process; `changes` are settings of it."""
     return RunConfig.model_validate(
         {

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from pipeline.candidates.indexes import Index, build_index
-from pipeline.config.candidates import ExactIndex, FaissIndex
+from pipeline.config.candidates import ExactIndex, FaissIndex, IndexConfig
 from tests.worlds.vectors import normalise
 
-MEMBERS = {
+MEMBERS: dict[str, tuple[IndexConfig, float]] = {
     "exact": (ExactIndex(type="exact"), 1.0),
     "faiss flat": (FaissIndex(), 1.0),
     "faiss lists": (FaissIndex(exact_below=0), 0.99),
@@ -61,7 +61,7 @@ def test_self_join_finds_what_brute_force_finds(
 @pytest.mark.parametrize("name", MEMBERS)
 def test_search_finds_what_brute_force_finds(name: str, vectors: np.ndarray) -> None:
     config, recall = MEMBERS[name]
-    queries = vectors[:200] + 0.0
+    queries = vectors[:200].copy()
     scores = queries.astype(np.float64) @ vectors.T.astype(np.float64)
     expected = set(
         zip(*map(np.ndarray.tolist, np.nonzero(np.round(scores, 5) >= FLOOR)), strict=True)

@@ -18,8 +18,10 @@ Content = dict[str, int]  # record -> its text's number
 Pairs = dict[tuple[int, int], tuple[float, bool]]  # texts -> probability, accepted
 
 
-def inputs(content: Content, pairs: Pairs, labels: pa.Table) -> tuple[Any, ...]:
-    """Records, units, links and verdicts of a night."""
+def inputs(
+    content: Content, pairs: Pairs, labels: pa.Table
+) -> tuple[tuple[pa.Table, ContentGroups, Links], Verdicts]:
+    """Records, units and links of a night, and its verdicts."""
     ids = sorted(content)
     texts = np.array([content[i] for i in ids], np.int64)
     leader = np.array([ids.index(min(i for i in ids if content[i] == t)) for t in texts], np.int64)
@@ -53,7 +55,8 @@ def inputs(content: Content, pairs: Pairs, labels: pa.Table) -> tuple[Any, ...]:
             "timestamp": pa.array([None] * len(ids), pa.timestamp("us", tz="UTC")),
         }
     )
-    return records, units, links, settle_verdicts(labels, records["record_id"].combine_chunks())
+    verdicts = settle_verdicts(labels, records["record_id"].combine_chunks())
+    return (records, units, links), verdicts
 
 
 def touched(old: Content, new: Content, was: Pairs, now: Pairs, units: ContentGroups) -> np.ndarray:
@@ -108,9 +111,9 @@ def test_taking_over_what_did_not_change_changes_nothing(
         **dict(list(more.items())[1::2]),
     }
     all_said = labels([*first, *then])
-    *night, verdicts = inputs(old, was, labels(first))
+    night, verdicts = inputs(old, was, labels(first))
     before, cut_before = cluster_tables(*night, policy, verdicts)
-    *tonight, verdicts = inputs(new, now, all_said)
+    tonight, verdicts = inputs(new, now, all_said)
     whole, cut = cluster_tables(*tonight, policy, verdicts)
     named = set(changed_pairs(labels(first), all_said).to_pylist())
     units = tonight[1]
@@ -131,7 +134,7 @@ def test_an_untouched_component_is_not_clustered_again(monkeypatch: Any) -> None
 
     texts = {f"s:{n:02}": n for n in range(9)}
     pairs: Pairs = {(n, n + 1): (0.95, True) for n in (0, 3, 6)}
-    *night, verdicts = inputs(texts, pairs, labels([]))
+    night, verdicts = inputs(texts, pairs, labels([]))
     before, cut = cluster_tables(*night, ClusterSettings(), verdicts)
     seen: list[list[str]] = []
 

@@ -85,7 +85,9 @@ def test_onnx_equals_torchscript(
 def test_batches_without_a_readable_picture_keep_their_places(pictures: list[ImageRef]) -> None:
     broken = ImageRef(data=b"no picture")
     refs = [*[broken] * 5, *pictures[:7], *[broken] * 4, pictures[7], *[broken] * 5]
-    encoder = open_encoder(ToyImage(type="toy_image"), images=ImageSettings(workers=0), threads=1)
+    encoder: Any = open_encoder(
+        ToyImage(type="toy_image"), images=ImageSettings(workers=0), threads=1
+    )
     parts = list(dataclasses.replace(encoder, batch_size=2, threads=2).encode(refs))
     positions = np.concatenate([part.positions for part in parts])
     failed = [position for part in parts for position, _ in part.failed]

@@ -17,7 +17,7 @@ from pipeline.evaluation.calibration.calibrator import Calibrator, Kind, choose_
 from pipeline.evaluation.calibration.thresholds import UnreachableTarget
 from pipeline.evaluation.reliability import brier, expected_calibration_error, reliability_bins
 
-KINDS = ("isotonic", "platt")
+KINDS: tuple[Kind, ...] = ("isotonic", "platt")
 
 
 def world(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

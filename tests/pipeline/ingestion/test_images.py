@@ -112,6 +112,7 @@ def test_exif_orientation_turns_the_picture_and_broken_exif_does_not_harm() -> N
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L"])
 def test_transparency_is_laid_on_the_background(mode: str) -> None:
+    options: dict[str, Any]
     settings = ImageSettings(background=(10, 20, 30))
     if mode in ("P", "L"):
         image, options = Image.new(mode, (8, 8), 0), {"transparency": 0}

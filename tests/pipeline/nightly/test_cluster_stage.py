@@ -24,7 +24,8 @@ def night(folder: Path, texts: Texts, *, full: bool = False, **changes: Any) -> 
     """One run over records; their lines are in the order given."""
     path = folder / "in.csv"
     path.write_text("id,text\n" + "".join(f"{i},{t}\n" for i, t in texts.items()))
-    return run(run_config(folder / "catalog", rows_in(path, "csv"), **changes), full=full)
+    settings = run_config(folder / "catalog", rows_in(path, "csv"), **changes)
+    return dict(run(settings, full=full))
 
 
 def say(folder: Path, left: str, right: str, label: str) -> None:

@@ -141,14 +141,14 @@ class Nights(RuleBasedStateMachine):
     def add(self, number: int, seed: int, picture: str | None) -> None:
         """A new record, or another content under a known id."""
         row = {"id": f"r{number}", "text": sentence(seed), "image": picture}
-        self.records[row["id"]] = row
+        self.records[str(row["id"])] = row
         self.changed = True
 
     @rule(number=st.integers(0, 30), seed=st.integers(0, 9))
     def nearly(self, number: int, seed: int) -> None:
         """A near copy of a text that others may have too."""
         row = {"id": f"n{number}", "text": sentence(seed).replace("e", "", 1), "image": None}
-        self.records[row["id"]] = row
+        self.records[str(row["id"])] = row
         self.changed = True
 
     @rule(number=st.integers(0, 30), kind=st.sampled_from("rn"))
@@ -311,6 +311,7 @@ def test_an_approximate_index_misses_no_more_than_its_recall_says(folder: Path) 
         "candidates": {"recall_sample": 1000, "lexical": {"enabled": False}},
         "gates": {"max_quarantined": 1.0, "min_candidate_recall": 0.0, "max_in_review": 1.0},
     }
+    rows: list[dict[str, Any]]
     rows = [{"id": f"r{n}", "text": sentence(n * 7), "image": None} for n in range(900)]
     rows += [{**row, "id": f"n{row['id']}", "text": row["text"][1:]} for row in rows[:300]]
     write_jsonl(folder / "in.jsonl", rows)

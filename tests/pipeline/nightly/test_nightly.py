@@ -275,7 +275,7 @@ def test_text_and_pictures_meet_in_one_run(tmp_path: Path) -> None:
     photograph(0).save(pictures / "p0.bmp")
     photograph(1, size=80).save(pictures / "p1-small.png")
     text = "a red bicycle with a basket standing at the wall of an old house number {}"
-    lines = [
+    lines: list[dict[str, Any]] = [
         {"id": "both-a", "text": text.format(1), "picture": str(pictures / "p2.png")},
         {"id": "both-b", "text": text.format(1) + " ", "picture": str(pictures / "p2.png")},
         {"id": "text-a", "text": "the quick brown fox jumps over the lazy dog near the river"},
@@ -382,6 +382,7 @@ def test_all_identical_and_tiny_texts_do_not_break_anything(tmp_path: Path) -> N
 
 
 def test_the_names_of_columns_are_no_words(tmp_path: Path) -> None:
+    lines: list[dict[str, Any]]
     lines = [{"id": "a", "title": "red", "brand": "x"}, {"id": "b", "title": "red", "brand": None}]
     path = write_jsonl(tmp_path / "in.jsonl", lines)
     source = {"type": "jsonl", "name": "s", "path": str(path),

@@ -86,7 +86,7 @@ def settings() -> EncoderTraining:
 @pytest.fixture(scope="session")
 def bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random two-layer BERT over letters."""
-    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    still: dict[str, Any] = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     return write_bert(tmp_path_factory.mktemp("text_model"), **still)
 
 

@@ -27,6 +27,7 @@ from pipeline.evaluation.calibration.thresholds import UnreachableTarget
 from pipeline.nightly.checks import prepare
 from pipeline.nightly.deliver import write_export
 from pipeline.nightly.labelling import add_labels, suggest_labels
+from pipeline.storage.place import Place
 from pipeline.training.data import training_data
 from pipeline.training.finetuning import finetune
 from pipeline.training.model_evaluation import evaluate
@@ -44,7 +45,7 @@ def source(data: Path) -> dict[str, Any]:
     return rows_in(data / "offers.jsonl", columns=columns)
 
 
-def training(data: Path, catalog: Path, **changes: Any) -> TrainConfig:
+def training(data: Path, catalog: Path | Place, **changes: Any) -> TrainConfig:
     return TrainConfig.model_validate(
         {
             "name": "offers",
@@ -62,7 +63,7 @@ def training(data: Path, catalog: Path, **changes: Any) -> TrainConfig:
     )
 
 
-def nightly(data: Path, catalog: Path, **changes: Any) -> RunConfig:
+def nightly(data: Path, catalog: Path | Place, **changes: Any) -> RunConfig:
     return run_config(catalog, source(data), threads=1, **changes)
 
 
@@ -596,7 +597,7 @@ def test_pictures_have_a_champion_of_their_own(
             lines.append(f"{side}{number}.png,{number}")
     (tmp_path / "clusters.csv").write_text("\n".join(lines) + "\n")
     pictures = {"type": "image_folder", "name": "p", "path": str(folder)}
-    start = {"type": kind, "path": str(picture_encoder)}
+    start: dict[str, Any] = {"type": kind, "path": str(picture_encoder)}
     if kind == "copy_detection":
         start = {"type": kind, "image_size": 64}
     config = training(

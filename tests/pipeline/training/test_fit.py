@@ -84,7 +84,7 @@ def test_the_callers_random_state_and_torch_stay_as_they_were(
 
     def state() -> tuple[Any, ...]:
         return (
-            torch.get_rng_state().tolist(), np.random.get_state(legacy=True)[1].tolist(),
+            torch.get_rng_state().tolist(), repr(np.random.get_state()),
             torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(),
         )  # fmt: skip
 

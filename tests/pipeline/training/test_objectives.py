@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import typing
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,11 +57,12 @@ def test_info_nce_is_multiple_negatives_ranking_in_both_directions() -> None:
 
     vectors = unit(10, 0)
     known = labels([0, 1, 2, 3, 4] * 2, [(at, at + 5, 1.0) for at in range(5)])
+    nothing: Any = None
     original = MultipleNegativesRankingLoss(
-        None, scale=1 / 0.1, directions=("query_to_doc", "query_to_query")
+        nothing, scale=1 / 0.1, directions=("query_to_doc", "query_to_query")
     )
-    there = original.compute_loss_from_embeddings([vectors[:5], vectors[5:]], None)
-    back = original.compute_loss_from_embeddings([vectors[5:], vectors[:5]], None)
+    there = original.compute_loss_from_embeddings([vectors[:5], vectors[5:]], nothing)
+    back = original.compute_loss_from_embeddings([vectors[5:], vectors[:5]], nothing)
     value = float(pair_info_nce(vectors, known, temperature=0.1))
     assert value == pytest.approx(float(there + back) / 2, rel=1e-6)
 

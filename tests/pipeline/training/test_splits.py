@@ -37,9 +37,7 @@ def labelled(
         "text_hash": content_hash(pa.array(texts, pa.string())),
     }
     columns = {
-        name: base.get(
-            name, [None] * count if name not in ("fields", "attributes") else [[]] * count
-        )
+        name: base.get(name, [[] if name in ("fields", "attributes") else None] * count)
         for name in RECORDS.names
     }
     return LabelledPairs(

@@ -45,7 +45,7 @@ def asked(known: pa.Table) -> list[str]:
         (6, 7, "valid"),
         (3, 6, "valid"),
     ]
-    return TrainedPairs.of(TABLE).splits(pairs(rows, known)).tolist()
+    return [str(split) for split in TrainedPairs.of(TABLE).splits(pairs(rows, known))]
 
 
 def test_pairs_are_known_by_content_and_by_id() -> None:

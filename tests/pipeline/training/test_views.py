@@ -37,7 +37,7 @@ def layers(seed: int = 0) -> list[Convolution]:
     """A network of three convolutions, the last with a sum."""
     random = np.random.default_rng(seed)
 
-    def weight(*shape: int) -> np.ndarray:
+    def weight(*shape: int) -> Any:
         return (random.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
 
     bias = np.full(12, 0.1, np.float32)
