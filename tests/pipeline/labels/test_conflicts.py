@@ -127,7 +127,7 @@ def tied(ends: list[tuple[int, int, bool]], places: list[int]) -> nx.Graph:
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(claim, min_size=1, max_size=30, unique_by=lambda row: (min(row[:2]), max(row[:2]))))
-def test_what_stands_is_what_a_loop_with_networkx_keeps(rows: list) -> None:
+def test_what_stands_is_what_a_loop_with_networkx_keeps(rows: list[Any]) -> None:
     given = claims(rows)
     by = find_overruled(
         len(NAMES), given.left, given.right, same=given.same, rank=given.rank, at=given.at

@@ -302,8 +302,9 @@ def test_training_reads_from_the_verdicts_what_the_night_follows(night: Any) -> 
     leader, _, said = night
     names = ids(len(leader))
     found = settle_verdicts(said, names)
+    unused: Any = None
     entry = read_entry(
-        VerdictLabels(type="verdicts"), None, (), verdicts=said, decoder=None, now=START
+        VerdictLabels(type="verdicts"), unused, (), verdicts=said, decoder=unused, now=START
     )
     settled, _ = resolve_conflicts(tie_pairs(entry, names).claims, np.array(names.to_pylist()))
     for label, same in ((0, True), (3, False)):

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,12 +27,15 @@ def test_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> N
 def test_a_file_is_on_the_disk_before_it_is_visible(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = []
+    told: list[str] = []
     for name in ("fsync", "replace", "rename"):
         real = getattr(os, name)
-        monkeypatch.setattr(
-            f"os.{name}", lambda *args, name=name, real=real: (told.append(name), real(*args))[1]
-        )
+
+        def call(*args: Any, name: str = name, real: Any = real) -> Any:
+            told.append(name)
+            return real(*args)
+
+        monkeypatch.setattr(f"os.{name}", call)
     with writing(tmp_path / "a") as partial:
         partial.write_text("new")
     assert told == ["fsync", "replace", "fsync"]

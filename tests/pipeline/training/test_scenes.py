@@ -24,8 +24,7 @@ from pipeline.training.self_supervised.scenes import (
 from pipeline.training.self_supervised.views import ViewBatches
 from pipeline.training.siamese.runtime import silence, torch_settings
 from tests.worlds.vectors import random_vectors
-
-from .test_views import SIZE, network, photographs
+from tests.worlds.views import SIZE, network, photographs
 
 
 def photograph(name: str) -> Image.Image:

@@ -1,6 +1,5 @@
 """Steps of views: every record once, hard negatives together, the same whatever the workers."""
 
-import io
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,15 +9,11 @@ import torch
 from PIL import Image
 
 from pipeline.config.self_supervised import ViewLearning, ViewObjective
-from pipeline.config.sources import ImageSettings
-from pipeline.encoders import ImageRef
-from pipeline.encoders.copy_network import CopyNetwork
-from pipeline.encoders.image.copy_weights import Convolution
 from pipeline.encoders.model_folder import load_model
 from pipeline.evaluation.synthetic.picture_edits import PICTURE_EDITS
 from pipeline.evaluation.synthetic.text_edits import TEXT_EDITS
 from pipeline.training.self_supervised import fit
-from pipeline.training.self_supervised.picture_views import Photographs, PictureViews, picture_step
+from pipeline.training.self_supervised.picture_views import PictureViews, picture_step
 from pipeline.training.self_supervised.text_views import TextViews, text_step
 from pipeline.training.self_supervised.views import (
     ViewBatches,
@@ -29,39 +24,7 @@ from pipeline.training.self_supervised.views import (
     view_steps,
 )
 from pipeline.training.siamese.runtime import silence, torch_settings
-
-SIZE = 32
-
-
-def layers(seed: int = 0) -> list[Convolution]:
-    """A network of three convolutions, the last with a sum."""
-    random = np.random.default_rng(seed)
-
-    def weight(*shape: int) -> Any:
-        return (random.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
-
-    bias = np.full(12, 0.1, np.float32)
-    return [
-        Convolution("stem", weight(12, 3, 3, 3), bias, 2, (0, 0, 1, 1), 1, True),
-        Convolution("b4.project", weight(12, 1, 5, 5), bias, 2, (2, 2, 2, 2), 12, True),
-        Convolution("head", weight(12, 12, 1, 1), bias, 1, (0, 0, 0, 0), 1, False, "head"),
-    ]
-
-
-def network(dimension: int = 8) -> CopyNetwork:
-    torch.manual_seed(0)
-    made = CopyNetwork(layers(), torch.nn.Linear(12, dimension), image_size=SIZE)
-    return made.eval()
-
-
-def photographs(count: int = 24) -> Photographs:
-    refs = []
-    for number in range(count):
-        pixels = np.random.default_rng(number).integers(0, 256, (5, 5, 3)).astype(np.uint8)
-        out = io.BytesIO()
-        Image.fromarray(pixels).resize((48, 40), Image.Resampling.BICUBIC).save(out, "PNG")
-        refs.append(ImageRef(data=out.getvalue()))
-    return Photographs(refs, np.arange(count) // 2, ImageSettings())
+from tests.worlds.views import SIZE, network, photographs
 
 
 def data(*, workers: int = 0, edits: tuple[str, ...] = tuple(PICTURE_EDITS)) -> fit.ViewData:
