@@ -163,6 +163,7 @@ def plan_run(config: RunConfig, *, full: bool = False) -> Plan:
         "computes": "; ".join(plan(prepare(config), full=full)),
         "sources": ", ".join(f"{s.name} ({s.type})" for s in config.sources),
         "text encoder": config.text_encoder.type,
+        **({} if config.student is None else {"student before it": config.student.type}),
         "image encoder": config.image_encoder.type,
         "accept at probability": config.judge.accept,
         "review at probability": config.judge.review,

@@ -39,17 +39,17 @@ WORDS = pa.array(
      "text+lexical+image"]
 )  # fmt: skip
 
-# Two contents shared by so many units that their product exceeds this meet through their hubs: each
-# side's hub with every unit of the other.
+# Two contents shared by so many groups that their product exceeds this meet through their hubs:
+# each side's hub with every group of the other.
 EXPAND_LIMIT = 64
 
 
 @dataclass(frozen=True)
 class CandidatePairs:
-    """Pairs of units, each once, sorted.
+    """Pairs of groups, each once, sorted.
 
     Attributes:
-        key: (p,) keys of two units each, see `arrays.pair_key`.
+        key: (p,) keys of two groups each, see `arrays.pair_key`.
         proposed_by: (p,) flags of `ProposedBy`.
         lexical: (p,) Jaccard of the long texts' shingles, NaN where not computed.
     """
@@ -64,20 +64,20 @@ class CandidatePairs:
 
 
 def propose(
-    units: ContentGroups,
+    groups: ContentGroups,
     *,
     text: tuple[Positions, Positions],
     lexical: tuple[Positions, Positions, npt.NDArray[np.float32]],
     image: tuple[Positions, Positions],
 ) -> CandidatePairs:
-    """Turn pairs of contents into pairs of units and merge what several sources propose."""
+    """Turn pairs of contents into pairs of groups and merge what several sources propose."""
     # The hub of a shared content has the other modality too, so that a record with this content
     # alone cannot tie together what the other modality tells apart.
-    texts = _SharedContents(units.text, fuller=units.image >= 0)
-    images = _SharedContents(units.image, fuller=units.text >= 0)
+    texts = _SharedContents(groups.text, fuller=groups.image >= 0)
+    images = _SharedContents(groups.image, fuller=groups.text >= 0)
     left, right = texts.siblings()
     # Equal but tiny texts ("n/a") under different pictures say nothing; the pictures decide.
-    telling = ~(units.short[left] & units.pictured[left] & units.pictured[right])
+    telling = ~(groups.short[left] & groups.pictured[left] & groups.pictured[right])
     parts = [
         _proposals(left[telling], right[telling], ProposedBy.TEXT),
         _proposals(*images.siblings(), ProposedBy.IMAGE),
@@ -86,7 +86,7 @@ def propose(
     ]
     first, second, source = texts.expand(lexical[0], lexical[1])
     parts.append(_proposals(first, second, ProposedBy.LEXICAL, lexical[2][source]))
-    return _merge(parts, len(units.rows))
+    return _merge(parts, len(groups.rows))
 
 
 PairPart = tuple[Positions, Positions, Flags8, npt.NDArray[np.float32]]
@@ -117,21 +117,21 @@ def _merge(parts: list[PairPart], count: int) -> CandidatePairs:
 
 
 class _SharedContents:
-    """Which units share a content."""
+    """Which groups share a content."""
 
     def __init__(self, content: Positions, *, fuller: npt.NDArray[np.bool_]) -> None:
         having = np.flatnonzero(content >= 0)
         order = having[np.lexsort((having, ~fuller[having], content[having]))]
-        self.units = order
+        self.groups = order
         count = int(content.max(initial=-1)) + 1
         self.bounds = np.searchsorted(content[order], np.arange(count + 1))
         self.sizes = np.diff(self.bounds)
 
     def siblings(self) -> tuple[Positions, Positions]:
-        """(first unit, each other unit) of every shared content."""
+        """(first group, each other group) of every shared content."""
         first = np.repeat(self.bounds[:-1], self.sizes)
-        other = np.flatnonzero(np.arange(len(self.units)) != first)
-        return self.units[first[other]], self.units[other]
+        other = np.flatnonzero(np.arange(len(self.groups)) != first)
+        return self.groups[first[other]], self.groups[other]
 
     def expand(self, left: Positions, right: Positions) -> tuple[Positions, Positions, Positions]:
         """Unit pairs of content pairs, with the place of the content pair each comes from."""
@@ -141,7 +141,7 @@ class _SharedContents:
         large = np.flatnonzero(product > EXPAND_LIMIT)
         starts = self.bounds[:-1]
         one, other, spread = cross_join(left[small], right[small], starts=starts, sizes=self.sizes)
-        # Large products: each side's first unit with every unit of the other, which is linear.
+        # Large products: each side's first group with every group of the other, which is linear.
         by_left, at_left = repeat_each(large, self.sizes[left[large]])
         by_right, at_right = repeat_each(large, self.sizes[right[large]])
         source = np.concatenate([single, small[spread], by_left, by_right])
@@ -150,4 +150,4 @@ class _SharedContents:
         first[ends[0] : ends[1]], second[ends[0] : ends[1]] = one, other
         first[ends[1] : ends[2]] += at_left
         second[ends[2] :] += at_right
-        return self.units[first], self.units[second], source
+        return self.groups[first], self.groups[second], source

@@ -1,7 +1,7 @@
 """Content groups: the distinct full contents of a run, and the pairs that contents propose.
 
-Records with equal text and equal picture are one unit, its smallest record id the leader. Only
-leaders are embedded, searched and judged; the others rejoin their leader as a star.
+Records with equal text and equal picture are one content group, its smallest record id the leader.
+Only leaders are embedded, searched and judged; the others rejoin their leader as a star.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from pipeline.arrays import (
 
 @dataclass(frozen=True)
 class ContentGroups:
-    """The units of a run.
+    """The groups of a run.
 
     Attributes:
-        leader: (n,) for each record the row of its unit's leader.
-        rows: (u,) rows of the leaders, ascending; a unit's number is its place here.
-        text, image: (u,) place in `text_hashes` / `image_hashes`, -1 without, or with a picture
+        leader: (n,) for each record the row of its group's leader.
+        rows: (g,) rows of the leaders, ascending; a group's number is its place here.
+        text, image: (g,) place in `text_hashes` / `image_hashes`, -1 without, or with a picture
             too poor to match by embedding.
         text_hashes, image_hashes: distinct hashes, sorted.
-        short: (u,) the text is too short for its embedding to decide.
-        pictured: (u,) there is a picture, poor or not.
+        short: (g,) the text is too short for its embedding to decide.
+        pictured: (g,) there is a picture, poor or not.
     """
 
     leader: Positions
@@ -45,46 +45,48 @@ class ContentGroups:
     pictured: npt.NDArray[np.bool_]
 
     @property
-    def of_record(self) -> Positions:
-        """(n,) unit number of each record."""
+    def group_of_record(self) -> Positions:
+        """(n,) group number of each record."""
         return np.searchsorted(self.rows, self.leader)
 
 
 def make_groups(
     records: pa.Table, leader: Positions, *, min_tokens: int, min_detail: float
 ) -> ContentGroups:
-    """Number the units of `records` (sorted by record_id) given each record's leader."""
+    """Number the groups of `records` (sorted by record_id) given each record's leader."""
     rows, _ = factorize(leader)
-    unit = records.select(["text_hash", "image_hash", "text_tokens", "image_detail"]).take(
+    group = records.select(["text_hash", "image_hash", "text_tokens", "image_detail"]).take(
         pa.array(rows)
     )
-    poor = pc.less(pc.fill_null(unit["image_detail"], 0.0), min_detail)
-    images = pc.if_else(poor, pa.scalar(None, pa.string()), unit["image_hash"])
-    text_hashes, text = factorize_strings(unit["text_hash"])
+    poor = pc.less(pc.fill_null(group["image_detail"], 0.0), min_detail)
+    images = pc.if_else(poor, pa.scalar(None, pa.string()), group["image_hash"])
+    text_hashes, text = factorize_strings(group["text_hash"])
     image_hashes, image = factorize_strings(images)
-    short = pc.less(pc.fill_null(unit["text_tokens"], 0), min_tokens)
-    pictured = pc.is_valid(unit["image_hash"]).to_numpy().astype(bool)
+    short = pc.less(pc.fill_null(group["text_tokens"], 0), min_tokens)
+    pictured = pc.is_valid(group["image_hash"]).to_numpy().astype(bool)
     small = short.to_numpy().astype(bool)
     return ContentGroups(leader, rows, text, image, text_hashes, image_hashes, small, pictured)
 
 
-def restrict(units: ContentGroups, chosen: Positions) -> tuple[ContentGroups, Positions, Positions]:
-    """Some units as if they were all, their contents numbered anew.
+def restrict(
+    groups: ContentGroups, chosen: Positions
+) -> tuple[ContentGroups, Positions, Positions]:
+    """Some groups as if they were all, their contents numbered anew.
 
     Args:
-        chosen: (k,) ascending numbers of units.
+        chosen: (k,) ascending numbers of groups.
 
     Returns:
-        The units, each its own leader, and the places of their texts and of their pictures in
-        `units.text_hashes` and `units.image_hashes`.
+        The groups, each its own leader, and the places of their texts and of their pictures in
+        `groups.text_hashes` and `groups.image_hashes`.
     """
-    text, texts = _renumber(units.text[chosen])
-    image, images = _renumber(units.image[chosen])
-    rows = units.rows[chosen]
+    text, texts = _renumber(groups.text[chosen])
+    image, images = _renumber(groups.image[chosen])
+    rows = groups.rows[chosen]
     some = ContentGroups(
         rows, rows, text, image,
-        units.text_hashes.take(pa.array(texts)), units.image_hashes.take(pa.array(images)),
-        units.short[chosen], units.pictured[chosen],
+        groups.text_hashes.take(pa.array(texts)), groups.image_hashes.take(pa.array(images)),
+        groups.short[chosen], groups.pictured[chosen],
     )  # fmt: skip
     return some, texts, images
 

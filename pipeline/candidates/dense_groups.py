@@ -8,9 +8,9 @@ import numpy as np
 
 from pipeline.arrays import FLOAT32, Flags, Matrix, Positions, Scores, Vectors, cosines, fastest
 
-CROWD_SAMPLE = 2048  # at most; see `_sample_size`
+SAMPLE = 2048  # at most; see `_sample_size`
 # An estimate from fewer hits in the sample than this is noise, and raises nothing.
-CROWD_HITS = 8
+FEWEST_HITS = 8
 LADDER = 8
 ROWS = 2048  # at a time
 ROUNDS = 4  # of leaders
@@ -30,11 +30,11 @@ class DenseGroups:
             member.
         kept: (k,) ascending row numbers that go on to the search: everything but the members.
         floor: (k,) search floor of each kept row: the common one, or a higher one at which a row
-            in a crowd has about as many near copies as may be listed. A pair is listed when it
-            reaches the lower of its two rows' floors, so the nearest copies are always there.
+            in a dense group has about as many near copies as may be listed. A pair is listed when
+            it reaches the lower of its two rows' floors, so the nearest copies are always there.
         raised: kept rows whose floor was raised.
 
-    A near pair of a collapsed member with anything outside its crowd is represented by the
+    A near pair of a collapsed member with anything outside its group is represented by the
     leader's pair: by the triangle inequality for angles the leader is at most arccos(collapse
     cosine) farther away.
     """
@@ -51,14 +51,16 @@ class DenseGroups:
         return len(self.member) + self.raised
 
 
-def find_dense_groups(vectors: Matrix, *, floor: float, crowd: int, cosine: float) -> DenseGroups:
-    """Bound the pairs of every row: raise floors inside crowds, collapse what is nearly identical.
+def find_dense_groups(
+    vectors: Matrix, *, floor: float, max_neighbours: int, cosine: float
+) -> DenseGroups:
+    """Bound the pairs of every row: raise floors in dense groups, collapse near-identical rows.
 
     How many near copies a row has is estimated against a sample: the first rows, as good as any in
     the order of a hash and, night after night, nearly the same ones. Where there are more than
-    `crowd` at the floor, the row's floor rises by steps towards `cosine` until there are not. Where
-    there are more even at `cosine`, rows are grouped around leaders; groups that turn out smaller
-    than `crowd` are left as they were.
+    `max_neighbours` at the floor, the row's floor rises by steps towards `cosine` until there are
+    not. Where there are more even at `cosine`, rows are grouped around leaders; groups that turn
+    out smaller than `max_neighbours` are left as they were.
 
     The work is linear in the rows: each meets the sample once, and fewer than LEADING leaders in
     each of at most ROUNDS rounds. What is counted and grouped are exact cosines, so that neither
@@ -67,11 +69,11 @@ def find_dense_groups(vectors: Matrix, *, floor: float, crowd: int, cosine: floa
     count = len(vectors)
     floors = np.full(count, floor, np.float32)
     empty = np.zeros(0, np.int64)
-    if count <= crowd:
+    if count <= max_neighbours:
         return DenseGroups(empty, empty, np.arange(count), floors, 0)
     steps = np.linspace(floor, max(cosine, floor), LADDER, dtype=np.float32)
-    sample = vectors[: _sample_size(count, crowd)]
-    limit, densest = _limit(crowd, len(sample), count), [empty]
+    sample = vectors[: _sample_size(count, max_neighbours)]
+    limit, densest = _limit(max_neighbours, len(sample), count), [empty]
     kernel = fastest()
     drawn = kernel.of(sample)
     for start in range(0, count, ROWS):
@@ -82,21 +84,21 @@ def find_dense_groups(vectors: Matrix, *, floor: float, crowd: int, cosine: floa
         floors[start + rows] = steps[np.minimum(dense, LADDER - 1)]
         densest.append(start + rows[dense == LADDER])
     members, leaders = _collapse(
-        vectors, np.concatenate(densest), crowd=crowd, cosine=max(cosine, floor)
+        vectors, np.concatenate(densest), max_neighbours=max_neighbours, cosine=max(cosine, floor)
     )
     kept = np.setdiff1d(np.arange(count), members)
     return DenseGroups(members, leaders, kept, floors[kept], int((floors[kept] > floor).sum()))
 
 
-def _sample_size(count: int, crowd: int) -> int:
-    """Rows of which a crowd has about ten, a power of two: the same from night to night."""
-    wanted = 2 ** int(np.ceil(np.log2(10 * count / crowd)))
-    return int(np.clip(wanted, 512, CROWD_SAMPLE))
+def _sample_size(count: int, max_neighbours: int) -> int:
+    """Rows of which a dense group has about ten, a power of two: the same from night to night."""
+    wanted = 2 ** int(np.ceil(np.log2(10 * count / max_neighbours)))
+    return int(np.clip(wanted, 512, SAMPLE))
 
 
-def _limit(crowd: int, sample: int, count: int) -> float:
-    """How many rows of a sample out of `count` a crowd has, no fewer than tell it from chance."""
-    return crowd if sample >= count else max(crowd * sample / count, CROWD_HITS)
+def _limit(max_neighbours: int, sample: int, count: int) -> float:
+    """Rows of a sample out of `count` that a dense group has, at least what chance cannot give."""
+    return max_neighbours if sample >= count else max(max_neighbours * sample / count, FEWEST_HITS)
 
 
 def _dense_steps(block: Vectors, sample: Vectors, steps: Scores, limit: float) -> Positions:
@@ -124,16 +126,18 @@ def _cosines_within(
 
 
 def _collapse(
-    vectors: Matrix, dense: Positions, *, crowd: int, cosine: float
+    vectors: Matrix, dense: Positions, *, max_neighbours: int, cosine: float
 ) -> tuple[Positions, Positions]:
-    """Members and their leaders, out of rows in a crowd even at `cosine`."""
+    """Members and their leaders, out of rows in a dense group even at `cosine`."""
     left, members, leaders = dense, [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for _ in range(ROUNDS):
         drawn = left[:LEADING]
         sample = vectors[drawn]
-        heads = drawn[_heads(sample, cosine=cosine, limit=_limit(crowd, len(drawn), len(left)))]
+        heads = drawn[
+            _heads(sample, cosine=cosine, limit=_limit(max_neighbours, len(drawn), len(left)))
+        ]
         own = _first_head(vectors, left, heads, cosine)
-        whole = np.bincount(own + 1, minlength=len(heads) + 1)[1:] >= crowd
+        whole = np.bincount(own + 1, minlength=len(heads) + 1)[1:] >= max_neighbours
         taken = np.append(whole, False)[own]
         if not taken.any():
             break

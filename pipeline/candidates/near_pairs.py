@@ -65,7 +65,7 @@ class NearPairs:
 
     left: Positions
     right: Positions
-    crowds: DenseGroups
+    dense: DenseGroups
     recall: Recall
     index: Index | None
     description: str
@@ -82,7 +82,7 @@ def find_near_pairs(
     carried: ReusedPairs | None = None,
     keep: Keep = no_checkpoint,
 ) -> NearPairs:
-    """Find every pair with cosine >= `floor`, crowds collapsed first, recall measured after.
+    """Find every pair with cosine >= `floor`, dense groups collapsed first, recall measured after.
 
     Args:
         vectors: (n, d) unit-norm float32, possibly memory-mapped, in an order that does not depend
@@ -93,48 +93,49 @@ def find_near_pairs(
         keep: keeps the pieces of a search of all.
 
     Returns:
-        Pairs (left < right), each once, sorted; crowd members appear only with their leader.
+        Pairs (left < right), each once, sorted; collapsed members appear only with their leader.
     """
     stored = in_memory(vectors)
-    crowds = find_dense_groups(
-        stored, floor=floor, crowd=settings.crowd, cosine=settings.crowd_cosine
+    dense = find_dense_groups(
+        stored,
+        floor=floor,
+        max_neighbours=settings.max_neighbours,
+        cosine=settings.collapse_cosine,
     )
-    kept = SelectedRows(stored, crowds.kept) if len(crowds.member) else stored
+    kept = SelectedRows(stored, dense.kept) if len(dense.member) else stored
     count = len(kept)
     if count < 2:
         nothing = Recall(1.0, 0.0, 1.0, 0, count)
-        told = f"one leader of {len(crowds.member)} members" if len(crowds.member) else ""
-        left, right = _with_members(np.zeros(0, np.int64), crowds, len(vectors))
-        return NearPairs(left, right, crowds, nothing, None, told, count)
-    fresh = _fresh_rows(crowds, carried)
+        told = f"one leader of {len(dense.member)} members" if len(dense.member) else ""
+        left, right = _with_members(np.zeros(0, np.int64), dense, len(vectors))
+        return NearPairs(left, right, dense, nothing, None, told, count)
+    fresh = _fresh_rows(dense, carried)
     built = None
     if carried is not None and _few(len(fresh), count):
         told = f"last night's pairs and {len(fresh)} fresh contents against {count}, exact"
-        new = exact_pairs(kept, _of_fresh(kept, fresh, crowds.floor))
-        standing = _list_pairs(_reused_pairs(carried, crowds, len(vectors)), kept, crowds)
+        new = exact_pairs(kept, _of_fresh(kept, fresh, dense.floor))
+        standing = _list_pairs(_reused_pairs(carried, dense, len(vectors)), kept, dense)
         keys = _keys(chain(standing, new), count)
     else:
-        built = build_index(index, kept, floor=crowds.floor, seed=seed, keep=keep)
+        built = build_index(index, kept, floor=dense.floor, seed=seed, keep=keep)
         told, fresh = built.description, np.arange(count)
-        keys = _join(built, count, crowds.floor, keep)
-    recall = measure_recall(
-        kept, keys, floor=crowds.floor, sample=settings.recall_sample, seed=seed
-    )
-    left, right = _with_members(keys, crowds, len(vectors))
-    return NearPairs(left, right, crowds, recall, built, told, len(fresh))
+        keys = _join(built, count, dense.floor, keep)
+    recall = measure_recall(kept, keys, floor=dense.floor, sample=settings.recall_sample, seed=seed)
+    left, right = _with_members(keys, dense, len(vectors))
+    return NearPairs(left, right, dense, recall, built, told, len(fresh))
 
 
-def _with_members(keys: Positions, crowds: DenseGroups, count: int) -> Pairs:
-    """The rows of the pairs of kept rows and, if any, of crowd members with their leaders, sorted.
+def _with_members(keys: Positions, dense: DenseGroups, count: int) -> Pairs:
+    """Sorted pairs of rows: of kept ones and, if any, of collapsed members with their leaders.
 
     Args:
         keys: sorted; they are used up, as there may be hundreds of millions.
     """
-    kept, led = crowds.kept, len(crowds.member)
+    kept, led = dense.kept, len(dense.member)
     if led:
         left = keys // len(kept)
         keys -= left * len(kept)
-        with_leader = pair_key(crowds.leader, crowds.member, count)
+        with_leader = pair_key(dense.leader, dense.member, count)
         keys = sorted_unique([pair_key(kept[left], kept[keys], count), with_leader])
     left = keys // max(count, 1)
     keys -= left * count
@@ -154,11 +155,11 @@ def _join(index: Index, count: int, floors: Scores, keep: Keep) -> Positions:
     return sorted_unique(parts)
 
 
-def _fresh_rows(crowds: DenseGroups, carried: ReusedPairs | None) -> Positions:
+def _fresh_rows(dense: DenseGroups, carried: ReusedPairs | None) -> Positions:
     """Places among the kept rows that last night did not search as far down as tonight."""
     if carried is None:
-        return np.arange(len(crowds.kept))
-    return np.flatnonzero(carried.floor[crowds.kept] > crowds.floor)
+        return np.arange(len(dense.kept))
+    return np.flatnonzero(carried.floor[dense.kept] > dense.floor)
 
 
 def _few(fresh: int, count: int) -> bool:
@@ -166,10 +167,10 @@ def _few(fresh: int, count: int) -> bool:
     return fresh * count <= FRESH_SCORES and fresh <= FRESH_SHARE * count
 
 
-def _reused_pairs(carried: ReusedPairs, crowds: DenseGroups, count: int) -> Iterator[Pairs]:
+def _reused_pairs(carried: ReusedPairs, dense: DenseGroups, count: int) -> Iterator[Pairs]:
     """Last night's pairs by their places among the kept rows."""
     place = np.full(count, -1, np.int64)
-    place[crowds.kept] = np.arange(len(crowds.kept))
+    place[dense.kept] = np.arange(len(dense.kept))
     left, right = place[carried.pairs.left], place[carried.pairs.right]
     kept = (left >= 0) & (right >= 0)
     yield left[kept], right[kept]
@@ -186,12 +187,12 @@ def _of_fresh(vectors: Matrix, fresh: Positions, floors: Scores) -> Iterator[Hit
         yield Hits(own[kept], other[kept], found.floor[kept], found.sure[kept])
 
 
-def _list_pairs(pairs: Iterator[Pairs], vectors: Matrix, crowds: DenseGroups) -> Iterator[Pairs]:
+def _list_pairs(pairs: Iterator[Pairs], vectors: Matrix, dense: DenseGroups) -> Iterator[Pairs]:
     """Leave out the pairs below both rows' raised floors."""
     for left, right in pairs:
-        if crowds.raised:
-            wanted = np.minimum(crowds.floor[left], crowds.floor[right])
-            sure = wanted <= crowds.floor.min()
+        if dense.raised:
+            wanted = np.minimum(dense.floor[left], dense.floor[right])
+            sure = wanted <= dense.floor.min()
             kept = pairs_reaching(vectors, Hits(left, right, wanted, sure))
             left, right = left[kept], right[kept]
         yield left, right

@@ -26,7 +26,7 @@ class ReusedPairs:
     Attributes:
         pairs: those pairs, sorted.
         floor: (n,) float32 cosine down to which last night searched each of tonight's contents;
-            infinite where it did not: the content is new, or was collapsed into a crowd.
+            infinite where it did not: the content is new, or was collapsed into a dense group.
     """
 
     pairs: Near
@@ -34,18 +34,18 @@ class ReusedPairs:
 
 
 def reuse_near_pairs(
-    tonight: pa.Array, before: pa.Array, near: Near, *, again: Flags, floor: Scores
+    current: pa.Array, previous: pa.Array, near: Near, *, again: Flags, floor: Scores
 ) -> ReusedPairs:
     """Move last night's near pairs to tonight's contents.
 
     Args:
-        tonight, before: distinct sorted hashes; near: places in `before`.
-        again: (tonight,) contents to be looked at as if they were new.
-        floor: (before,) as in `Carried`, by last night's places.
+        current, previous: distinct sorted hashes; near: places in `previous`.
+        again: (current,) contents to be looked at as if they were new.
+        floor: (previous,) as in `ReusedPairs`, by last night's places.
     """
-    place = positions_in(before, tonight)
+    place = positions_in(previous, current)
     stayed = place >= 0
-    floors = np.full(len(tonight), np.inf, np.float32)
+    floors = np.full(len(current), np.inf, np.float32)
     floors[place[stayed]] = floor[stayed]
     floors[again] = np.inf
     left, right = place[near.left], place[near.right]

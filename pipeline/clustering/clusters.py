@@ -29,7 +29,7 @@ EVIDENCE = (
 
 def cluster_tables(
     records: pa.Table,
-    units: ContentGroups,
+    groups: ContentGroups,
     links: Links,
     settings: ClusterSettings,
     verdicts: Verdicts | None = None,
@@ -44,7 +44,7 @@ def cluster_tables(
         time: a hash of the smallest record id) and the cut links.
     """
     verdicts = verdicts or no_verdicts()
-    bound = constrain(units, links, verdicts)
+    bound = constrain(groups, links, verdicts)
     entities = MustLinkGroups.of(bound)
     of_record = bound.entity[bound.of_record]
     rank, rules = preference(records, bound, settings)
@@ -61,7 +61,7 @@ def cluster_tables(
     np.minimum.at(cohesion, cluster, to_kept[of_record])
     ids = records["record_id"].combine_chunks()
     doubted = clusters_in_review(
-        grouping, bound, entities, units=units, texts=records["text"], verdicts=verdicts
+        grouping, bound, entities, groups=groups, texts=records["text"], verdicts=verdicts
     )
     table = pa.table(
         {

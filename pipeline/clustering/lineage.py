@@ -29,11 +29,13 @@ NIGHT = pa.schema(
 DIGITS = 17  # of an id: a "c" and 64 bits
 
 
-def stable_ids(before: pa.Table, records: pa.Array, group: Ints, *, retired: pa.Array) -> pa.Array:
+def stable_ids(
+    previous: pa.Table, records: pa.Array, group: Ints, *, retired: pa.Array
+) -> pa.Array:
     """Give each of tonight's clusters its id.
 
     Args:
-        before: last night's clusters, with the columns of `NIGHT`, in any order; empty before the
+        previous: last night's clusters, with the columns of `NIGHT`, in any order; empty before the
             first night.
         records: (n,) tonight's record ids, ascending.
         group: (n,) number of each record's cluster, 0 … g - 1, none left out.
@@ -41,12 +43,12 @@ def stable_ids(before: pa.Table, records: pa.Array, group: Ints, *, retired: pa.
 
     Returns:
         (n,) cluster id of each record. It depends on which records are together, and on nothing
-        else: not on the numbers of the groups nor on the order of `before`.
+        else: not on the numbers of the groups nor on the order of `previous`.
     """
-    names, old = factorize_strings(before["cluster_id"])
+    names, old = factorize_strings(previous["cluster_id"])
     first = np.unique(group, return_index=True)[1]
     heir = np.full(len(first), -1)
-    left, right = _match(before, old, records, group, first)
+    left, right = _match(previous, old, records, group, first)
     heir[right] = left
     fresh = np.flatnonzero(heir < 0)
     fresh = fresh[np.argsort(first[fresh])]
@@ -56,15 +58,15 @@ def stable_ids(before: pa.Table, records: pa.Array, group: Ints, *, retired: pa.
 
 
 def _match(
-    before: pa.Table, old: Ints, records: pa.Array, group: Ints, first: Ints
+    previous: pa.Table, old: Ints, records: pa.Array, group: Ints, first: Ints
 ) -> tuple[Ints, Ints]:
     """Places of the ids that go on, and the groups that get them."""
-    place = positions_in(records, as_strings(before["record_id"]))
+    place = positions_in(records, as_strings(previous["record_id"]))
     known = place >= 0
     key = old[place[known]] * len(first) + group[known]
     keys, shared = np.unique(key, return_counts=True)
     headed = np.zeros(len(keys), bool)
-    heads = pc.equal(before["record_id"], before["representative"])
+    heads = pc.equal(previous["record_id"], previous["representative"])
     of_head = np.asarray(heads.to_numpy(), bool)[place[known]]
     headed[np.searchsorted(keys, key[of_head])] = True
     left, right = np.divmod(keys, max(len(first), 1))

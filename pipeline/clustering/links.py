@@ -12,13 +12,13 @@ from pipeline.arrays import Flags, Positions
 
 @dataclass(frozen=True)
 class Links:
-    """Accepted links between units.
+    """Accepted links between groups.
 
     Attributes:
-        left, right: (m,) unit numbers, left < right, each once, sorted.
+        left, right: (m,) group numbers, left < right, each once, sorted.
         probability: (m,) judge's probability.
         proposed_by: (m,) flags of `ProposedBy`.
-        refused_left, refused_right: (r,) pairs of units that were not accepted.
+        refused_left, refused_right: (r,) pairs of groups that were not accepted.
         apart: (r,) true where such a pair was judged distinct, or text and picture contradict.
     """
 
@@ -31,7 +31,7 @@ class Links:
     apart: Flags
 
     def among(self, kept: Flags) -> Links:
-        """The links between units of a subset (u,), by their numbers in it.
+        """The links between groups of a subset (g,), by their numbers in it.
 
         A link has both ends in the subset or none.
         """

@@ -22,42 +22,42 @@ from pipeline.storage import CLUSTERS, CUT_LINKS
 
 def cluster_touched(
     records: pa.Table,
-    units: ContentGroups,
+    groups: ContentGroups,
     links: Links,
     settings: ClusterSettings,
     verdicts: Verdicts,
     *,
     touched: Flags,
-    before: pa.Table,
-    cut_before: pa.Table,
+    previous: pa.Table,
+    previous_cut: pa.Table,
 ) -> tuple[pa.Table, Rows, pa.Table]:
     """Cluster every record, taking over what is as it was last night.
 
     Args:
         records: as `cluster_tables` takes them.
-        touched: (u,) units whose records, contents, pairs or verdicts are not last night's.
-        before, cut_before: last night's clusters and cut links.
+        touched: (g,) groups whose records, contents, pairs or verdicts are not last night's.
+        previous, previous_cut: last night's clusters and cut links.
 
     Returns:
         What `cluster_tables` gives, but for the cluster ids, with the (n,) number of each record's
         cluster: those of last night's rows and of new ones may clash.
     """
     ids = as_strings(records["record_id"])
-    place = positions_in(ids, as_strings(before["record_id"]))
-    open_units = _spread(ids, units, links, verdicts, touched, place, before, cut_before)
-    anew = open_units[units.of_record]
+    place = positions_in(ids, as_strings(previous["record_id"]))
+    open_groups = _spread(ids, groups, links, verdicts, touched, place, previous, previous_cut)
+    anew = open_groups[groups.group_of_record]
     fresh, cut = cluster_tables(
         records.filter(pa.array(anew)),
-        _restrict_groups(units, anew, open_units),
-        links.among(open_units),
+        _restrict_groups(groups, anew, open_groups),
+        links.among(open_groups),
         settings,
         verdicts.among(anew),
     )
     kept = np.flatnonzero(~anew)
-    rows = pa.concat_tables([fresh, before.take(pa.array(place[kept])).select(CLUSTERS.names)])
+    rows = pa.concat_tables([fresh, previous.take(pa.array(place[kept])).select(CLUSTERS.names)])
     order = np.empty(len(ids), np.int64)
     order[np.concatenate([np.flatnonzero(anew), kept])] = np.arange(len(ids))
-    old_cut = cut_before.filter(pa.array(_links_among(cut_before["left_id"], ids, ~anew)))
+    old_cut = previous_cut.filter(pa.array(_links_among(previous_cut["left_id"], ids, ~anew)))
     cuts = pa.concat_tables([cut, old_cut.select(CUT_LINKS.names)])
     return (
         rows.take(pa.array(order)).combine_chunks(),
@@ -81,39 +81,44 @@ def _links_among(column: pa.ChunkedArray, ids: pa.Array, chosen: Flags) -> Flags
 
 def _spread(
     ids: pa.Array,
-    units: ContentGroups,
+    groups: ContentGroups,
     links: Links,
     verdicts: Verdicts,
     touched: Flags,
     place: Rows,
-    before: pa.Table,
-    cut_before: pa.Table,
+    previous: pa.Table,
+    previous_cut: pa.Table,
 ) -> Flags:
-    """(u,) units in a component that something touched.
+    """(g,) groups in a component that something touched.
 
     What was together last night, or would have been but for a cut, hangs together here too: so what
     has lost a member or a link is found by what is left of it.
     """
-    of_record, count = units.of_record, len(units.rows)
-    old = np.asarray(as_strings(before["cluster_id"]).dictionary_encode().indices, np.int64)
+    group_of_record, count = groups.group_of_record, len(groups.rows)
+    old = np.asarray(as_strings(previous["cluster_id"]).dictionary_encode().indices, np.int64)
     known = np.flatnonzero(place >= 0)
     ends = [
-        positions_in(cut_before[side], as_strings(before["record_id"]))
+        positions_in(previous_cut[side], as_strings(previous["record_id"]))
         for side in ("left_id", "right_id")
     ]
-    left = [links.left, of_record[verdicts.left], of_record[known], count + old[ends[0]]]
+    left = [
+        links.left,
+        group_of_record[verdicts.left],
+        group_of_record[known],
+        count + old[ends[0]],
+    ]
     right = [
         links.right,
-        of_record[verdicts.right],
+        group_of_record[verdicts.right],
         count + old[place[known]],
         count + old[ends[1]],
     ]
     total = count + int(old.max(initial=-1)) + 1
     part = components(total, np.concatenate(left), np.concatenate(right))
-    gone = np.ones(len(before), bool)
+    gone = np.ones(len(previous), bool)
     gone[place[known]] = False
     seeds = np.concatenate(
-        [np.flatnonzero(touched), of_record[place < 0], count + old[np.flatnonzero(gone)]]
+        [np.flatnonzero(touched), group_of_record[place < 0], count + old[np.flatnonzero(gone)]]
     )
     opened = np.zeros(total, bool)
     opened[part[seeds]] = True
@@ -121,12 +126,12 @@ def _spread(
     return found
 
 
-def _restrict_groups(units: ContentGroups, records: Flags, kept: Flags) -> ContentGroups:
-    """The kept units of the kept records, numbered anew."""
+def _restrict_groups(groups: ContentGroups, records: Flags, kept: Flags) -> ContentGroups:
+    """The kept groups of the kept records, numbered anew."""
     row = np.cumsum(records) - 1
     return replace(
-        units,
-        leader=row[units.leader[records]],
-        rows=row[units.rows[kept]],
-        **{name: getattr(units, name)[kept] for name in ("text", "image", "short", "pictured")},
+        groups,
+        leader=row[groups.leader[records]],
+        rows=row[groups.rows[kept]],
+        **{name: getattr(groups, name)[kept] for name in ("text", "image", "short", "pictured")},
     )

@@ -23,7 +23,7 @@ def clusters_in_review(
     bound: ConstrainedLinks,
     entities: MustLinkGroups,
     *,
-    units: ContentGroups,
+    groups: ContentGroups,
     texts: pa.ChunkedArray,
     verdicts: Verdicts,
 ) -> Flags:
@@ -64,17 +64,17 @@ def clusters_in_review(
     left, right = left[inside], right[inside]
     adds = _add(np.union1d(left, right), grouping.representative, entities.rows, texts)
     doubted[cluster[left[adds[left] & adds[right]]]] = True
-    tiny = bound.entity[_tiny_copies(bound, units, verdicts)]
+    tiny = bound.entity[_tiny_copies(bound, groups, verdicts)]
     doubted[cluster[tiny]] = True
     return doubted
 
 
-def _tiny_copies(bound: ConstrainedLinks, units: ContentGroups, verdicts: Verdicts) -> Positions:
+def _tiny_copies(bound: ConstrainedLinks, groups: ContentGroups, verdicts: Verdicts) -> Positions:
     """Nodes of several records that are equal in a tiny text alone: not surely one record."""
-    unit = units.of_record[bound.rows]
+    group = groups.group_of_record[bound.rows]
     copies = np.bincount(bound.of_record, minlength=len(bound.rows)) > 1
     tiny = np.flatnonzero(
-        (copies & units.short[unit]) & (units.text[unit] >= 0) & ~units.pictured[unit]
+        (copies & groups.short[group]) & (groups.text[group] >= 0) & ~groups.pictured[group]
     )
     one, other = verdicts.ties()
     if not len(one) or not len(tiny):
@@ -90,18 +90,18 @@ def _tiny_copies(bound: ConstrainedLinks, units: ContentGroups, verdicts: Verdic
 def _add(
     members: Positions, representative: Positions, rows: Positions, texts: pa.ChunkedArray
 ) -> npt.NDArray[np.bool_]:
-    """(u,) which of `members` have a word that their representative cannot account for.
+    """(g,) which of `members` have a word that their representative cannot account for.
 
     Args:
-        rows: (u,) row of each unit in `texts`.
+        rows: (g,) row of each group in `texts`.
     """
     adds = np.zeros(len(representative), bool)
     # By representative, so that each one's words are looked at once, and few are held at a time.
     members = members[np.argsort(representative[members], kind="stable")]
     for start in range(0, len(members), TEXTS):
         part = members[start : start + TEXTS]
-        units, place = factorize(np.concatenate([part, representative[part]]))
-        known = pc.fill_null(combine_large(texts.take(pa.array(rows[units]))), "")
+        groups, place = factorize(np.concatenate([part, representative[part]]))
+        known = pc.fill_null(combine_large(texts.take(pa.array(rows[groups]))), "")
         own, heads = np.split(place, 2)
         adds[part] = unmatched_words(known, own, heads)[0] > 0
     return adds

@@ -7,7 +7,6 @@ from .candidates import (
     LexicalSettings as LexicalSettings,
 )
 from .encoders import (
-    CascadeText as CascadeText,
     CharacterCnn as CharacterCnn,
     CopyDetection as CopyDetection,
     DistillSettings as DistillSettings,
@@ -17,13 +16,12 @@ from .encoders import (
     SentenceTransformersImage as SentenceTransformersImage,
     SentenceTransformersText as SentenceTransformersText,
     StaticText as StaticText,
+    StudentConfig as StudentConfig,
     TextEncoderConfig as TextEncoderConfig,
-    TextEncodersConfig as TextEncodersConfig,
     TorchScriptImage as TorchScriptImage,
     ToyImage as ToyImage,
     ToyText as ToyText,
-    judged_by as judged_by,
-    searched_by as searched_by,
+    check_student as check_student,
 )
 from .finetune import (
     EncoderTraining as EncoderTraining,

@@ -47,10 +47,10 @@ class CandidateSettings(Frozen):
         None, description="The same for pictures; none: the encoder's, or what a run found."
     )
     lexical: LexicalSettings = LexicalSettings()
-    crowd: int = Field(
+    max_neighbours: int = Field(
         1000, ge=2, description="Near copies listed of one content; above, its floor rises."
     )
-    crowd_cosine: Share = Field(
+    collapse_cosine: Share = Field(
         0.98, description="Dense groups above this cosine are collapsed to leaders."
     )
     recall_sample: int = Field(500, ge=1, description="Contents searched by brute force each run.")

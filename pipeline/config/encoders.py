@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from pipeline.config.base import Frozen, anchor_paths
 
@@ -92,39 +92,6 @@ class OnnxImage(Frozen):
     batch_size: int = Field(32, ge=1, description="Pictures at a time.")
 
 
-class CascadeText(Frozen):
-    """A fast student proposes pairs, and the teacher sees only what occurs in them."""
-
-    type: Literal["cascade"]
-    teacher: Annotated[
-        MiniLmEncoder | SentenceTransformersText | ToyText, Field(discriminator="type")
-    ] = Field(MiniLmEncoder(), description="Whose cosines and thresholds decide.")
-    student: Annotated[SentenceTransformersText | ToyText, Field(discriminator="type")] | None = (
-        Field(None, description="Who proposes; default: a static student of the teacher.")
-    )
-    dimension: int = Field(256, ge=8, description="Of the static student.")
-    target_recall: float = Field(
-        0.99, gt=0, lt=1, description="Share of the teacher's duplicates that it is to see."
-    )
-    sample: int = Field(
-        5000, ge=100, description="Texts whose pairs are looked at to choose the floor."
-    )
-
-    @model_validator(mode="after")
-    def _distillable(self) -> CascadeText:
-        if self.student is None and isinstance(self.teacher, ToyText):
-            raise ValueError("a toy teacher has no static student; state `student`")
-        return self
-
-    @property
-    def proposer(self) -> StaticText | SentenceTransformersText | ToyText:
-        """The encoder whose vectors are searched."""
-        if self.student is not None:
-            return self.student
-        assert not isinstance(self.teacher, ToyText)
-        return StaticText(type="static", teacher=self.teacher, dimension=self.dimension)
-
-
 class ToyImage(Frozen):
     """A small luminance grid: deterministic, instant, for tests and demonstrations."""
 
@@ -135,36 +102,68 @@ class ToyImage(Frozen):
 TextEncoderConfig = Annotated[
     MiniLmEncoder | SentenceTransformersText | StaticText | ToyText, Field(discriminator="type")
 ]
-# What a run can be given: an encoder, or two of them in turn.
-TextEncodersConfig = Annotated[
-    MiniLmEncoder | SentenceTransformersText | StaticText | ToyText | CascadeText,
-    Field(discriminator="type"),
-]
 ImageEncoderConfig = Annotated[
     CopyDetection | SentenceTransformersImage | TorchScriptImage | OnnxImage | ToyImage,
     Field(discriminator="type"),
 ]
 
 
-def searched_by(encoder: TextEncodersConfig) -> TextEncoderConfig:
-    """The encoder whose vectors propose pairs."""
-    return encoder.proposer if isinstance(encoder, CascadeText) else encoder
+class StudentBase(Frozen):
+    """A fast encoder that proposes pairs, so that the text encoder sees only what is in them."""
+
+    target_recall: float = Field(
+        0.99, gt=0, lt=1, description="Share of the text encoder's duplicates that it is to see."
+    )
+    sample: int = Field(
+        5000, ge=100, description="Texts whose pairs are looked at to choose the floor."
+    )
 
 
-def judged_by(encoder: TextEncodersConfig) -> TextEncoderConfig:
-    """The encoder whose cosines are judged."""
-    return encoder.teacher if isinstance(encoder, CascadeText) else encoder
+class StaticStudent(StudentBase):
+    """Distilled from the text encoder on first use."""
+
+    type: Literal["static"]
+    dimension: int = Field(256, ge=8, description="Of its vectors.")
+
+
+class SentenceTransformersStudent(StudentBase, SentenceTransformersText):
+    """Any local sentence-transformers folder for text."""
+
+
+class ToyStudent(StudentBase, ToyText):
+    """Hashed character trigrams, for tests and demonstrations."""
+
+
+StudentConfig = Annotated[
+    StaticStudent | SentenceTransformersStudent | ToyStudent, Field(discriminator="type")
+]
+
+
+def check_student(student: StudentConfig, teacher: TextEncoderConfig) -> None:
+    """Look whether a student can come before a text encoder.
+
+    Raises:
+        ValueError: it is as fast itself, or nothing can be distilled from it.
+    """
+    if isinstance(teacher, StaticText):
+        raise ValueError("the text encoder static needs no student before it; leave `student` out")
+    if isinstance(student, StaticStudent) and isinstance(teacher, ToyText):
+        raise ValueError(
+            "static is distilled from the text encoder, and toy cannot be; state another `type`"
+        )
+
+
+def student_encoder(student: StudentConfig, teacher: TextEncoderConfig) -> TextEncoderConfig:
+    """The encoder that a student embeds with."""
+    if isinstance(student, StaticStudent):
+        assert isinstance(teacher, MiniLmEncoder | SentenceTransformersText)
+        return StaticText(type="static", teacher=teacher, dimension=student.dimension)
+    kind = SentenceTransformersText if student.type == "sentence_transformers" else ToyText
+    return kind.model_validate(student.model_dump(exclude=set(StudentBase.model_fields)))
 
 
 def anchor_encoder(folder: Path, encoder: Any) -> Any:
     """An encoder's settings whose paths, those of its teacher too, start from `folder`."""
-    if isinstance(encoder, CascadeText):
-        both = {
-            name: anchor_paths(folder, part, "path")
-            for name in ("teacher", "student")
-            if (part := getattr(encoder, name)) is not None
-        }
-        return encoder.model_copy(update=both)
     if isinstance(encoder, StaticText):
         return encoder.model_copy(update={"teacher": anchor_paths(folder, encoder.teacher, "path")})
     return anchor_paths(folder, encoder, "path")

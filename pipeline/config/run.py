@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline.config.base import (
     CatalogSettings,
@@ -20,8 +20,11 @@ from pipeline.config.encoders import (
     CopyDetection,
     ImageEncoderConfig,
     MiniLmEncoder,
-    TextEncodersConfig,
+    StudentConfig,
+    TextEncoderConfig,
     anchor_encoder,
+    check_student,
+    student_encoder,
 )
 from pipeline.config.gates import GateSettings
 from pipeline.config.matching import JudgeSettings
@@ -70,8 +73,11 @@ class RunConfig(CatalogSettings):
     purpose: Purpose = Field(
         "deduplication", description="Which champion is taken: that of models with this purpose."
     )
-    text_encoder: TextEncodersConfig = Field(
+    text_encoder: TextEncoderConfig = Field(
         MiniLmEncoder(), description="What makes vectors of texts."
+    )
+    student: StudentConfig | None = Field(
+        None, description="Who proposes pairs of texts; none: the text encoder itself."
     )
     image_encoder: ImageEncoderConfig = Field(
         CopyDetection(), description="What makes vectors of pictures."
@@ -99,6 +105,22 @@ class RunConfig(CatalogSettings):
             raise ValueError(f"source names must differ; used twice: {', '.join(twice)}")
         return sources
 
+    @field_validator("student")
+    @classmethod
+    def _teachable(
+        cls, student: StudentConfig | None, info: ValidationInfo
+    ) -> StudentConfig | None:
+        if student is not None and "text_encoder" in info.data:  # else that is the error
+            check_student(student, info.data["text_encoder"])
+        return student
+
+    @property
+    def proposing_encoder(self) -> TextEncoderConfig:
+        """The encoder whose vectors propose pairs of texts."""
+        if self.student is None:
+            return self.text_encoder
+        return student_encoder(self.student, self.text_encoder)
+
 
 # --- loading -----------------------------------------------------------------------------------
 
@@ -120,6 +142,7 @@ def load_config(path: str | Path, **overrides: Any) -> RunConfig:
                 anchor_paths(folder, source, "path", "image_root") for source in config.sources
             ),
             "text_encoder": anchor_encoder(folder, config.text_encoder),
+            "student": config.student and anchor_paths(folder, config.student, "path"),
             "image_encoder": anchor_paths(folder, config.image_encoder, "path"),
             "exports": tuple(anchor_paths(folder, export, "path") for export in config.exports),
             "metrics": anchor_paths(folder, config.metrics, "path"),

@@ -8,14 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline.config import (
-    CascadeText,
     CopyDetection,
     ImageEncoderConfig,
     OnnxImage,
     SentenceTransformersImage,
     SentenceTransformersText,
     StaticText,
-    TextEncodersConfig,
+    TextEncoderConfig,
     TorchScriptImage,
 )
 from pipeline.errors import EncoderError
@@ -24,7 +23,7 @@ from pipeline.errors import EncoderError
 _ONNX_STARTS = frozenset({0x08, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42, 0x72})
 
 
-def check_encoder(config: TextEncodersConfig | ImageEncoderConfig, *, field: str) -> None:
+def check_encoder(config: TextEncoderConfig | ImageEncoderConfig, *, field: str) -> None:
     """Look whether an encoder's files are there and of the kind its type says.
 
     Args:
@@ -34,11 +33,6 @@ def check_encoder(config: TextEncodersConfig | ImageEncoderConfig, *, field: str
         EncoderError: they are not, or a library is missing.
     """
     match config:
-        case CascadeText():
-            check_encoder(config.teacher, field=f"{field}.teacher")
-            if config.student is not None:
-                check_encoder(config.student, field=f"{field}.student")
-            return
         case StaticText():
             check_encoder(config.teacher, field=f"{field}.teacher")
             return

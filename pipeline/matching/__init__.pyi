@@ -15,12 +15,22 @@ from .comparison.unmatched_words import (
 from .decision_counts import DecisionCounts as DecisionCounts
 from .default_rules import (
     DefaultRule as DefaultRule,
+    LogisticImageRule as LogisticImageRule,
+    LogisticTextRule as LogisticTextRule,
     default_of as default_of,
     image_default as image_default,
     registered_default as registered_default,
     text_default as text_default,
 )
-from .evidence import Evidence as Evidence
+from .evidence import (
+    GEOMETRY as GEOMETRY,
+    PICTURED as PICTURED,
+    Evidence as Evidence,
+    ImageEvidence as ImageEvidence,
+    Modality as Modality,
+    PairEvidence as PairEvidence,
+    head_inputs as head_inputs,
+)
 from .geometry.describe_edit import overlay_outlines as overlay_outlines
 from .geometry.pixels import Matrix as Matrix
 from .geometry.verify_pairs import (
@@ -29,13 +39,6 @@ from .geometry.verify_pairs import (
     align_pairs as align_pairs,
     decode_for_geometry as decode_for_geometry,
     geometry_findings as geometry_findings,
-)
-from .head_inputs import (
-    GEOMETRY as GEOMETRY,
-    PICTURED as PICTURED,
-    Modality as Modality,
-    assemble as assemble,
-    extra_columns as extra_columns,
 )
 from .heads import (
     Blend as Blend,
@@ -46,7 +49,7 @@ from .heads import (
     Scaler as Scaler,
     Similarity as Similarity,
 )
-from .judge import Judge as Judge
+from .judge import Judge as Judge, Rule as Rule, TextRule as TextRule
 from .learned import (
     Fusion as Fusion,
     JudgeModel as JudgeModel,

@@ -24,7 +24,7 @@ class DecisionCounts:
     links: list[tuple[Any, ...]] = field(default_factory=list)
 
     def add(self, part: CandidatePairs, rows: pa.RecordBatch, count: int) -> None:
-        """Count a batch of judged candidates; `count` units number them."""
+        """Count a batch of judged candidates; `count` groups number them."""
         # As the table has it, so that a pair that stands and one judged tonight cluster alike.
         probability = np.round(np.asarray(rows["probability"], np.float64), 4)
         self.histogram += np.histogram(probability, bins=50, range=(0, 1))[0]

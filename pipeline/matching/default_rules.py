@@ -8,7 +8,7 @@ decision they make is marked uncalibrated: labels of your own are better.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Generic, NoReturn, TypeVar, overload
 
 import numpy as np
 from scipy.special import expit, logit
@@ -27,9 +27,8 @@ from pipeline.config import (
 )
 from pipeline.errors import ConfigError
 from pipeline.evaluation import SyntheticRule
-from pipeline.matching.comparison.text import TextEvidence
-from pipeline.matching.evidence import Evidence
-from pipeline.matching.judge import Rule
+from pipeline.matching.comparison.text import WordEvidence
+from pipeline.matching.evidence import ImageEvidence, Modality, TextEvidence
 
 
 @dataclass(frozen=True)
@@ -38,33 +37,38 @@ class LogisticRule:
 
     bias: float
     cosine: float
+    background: float = 0.0
+    accept: float = 0.9
+    review: float = 0.5
+    calibrated: bool = False
+
+
+@dataclass(frozen=True)
+class LogisticTextRule(LogisticRule):
+    """A logistic rule for texts, which weighs their words beside their cosine."""
+
     token_overlap: float = 0.0
     edit_similarity: float = 0.0
     length_ratio: float = 0.0
     code_agreement: float = 0.0
     lexical: float = 0.0
-    background: float = 0.0
-    accept: float = 0.9
-    review: float = 0.5
-    calibrated: bool = False
-    joint: bool = False
 
-    def text_probability(self, evidence: Evidence) -> Floats:
+    def probability(self, evidence: TextEvidence) -> Floats:
         """See `pipeline.matching.judge.Rule`; equal texts have 1."""
         odds = (
             self.bias
-            + self.cosine * evidence.text_cosine
+            + self.cosine * evidence.cosine
             + self.token_overlap * evidence.token_overlap
             + self.edit_similarity * evidence.edit_similarity
             + self.length_ratio * evidence.length_ratio
             + self.code_agreement * np.nan_to_num(evidence.code_agreement)
             + self.lexical * np.nan_to_num(evidence.lexical)
-            + self.background * np.nan_to_num(evidence.text_background)
+            + self.background * np.nan_to_num(evidence.background)
         )
-        return np.where(evidence.exact_text, 1.0, expit(odds))
+        return np.where(evidence.exact, 1.0, expit(odds))
 
-    def needed_cosine(self, words: TextEvidence) -> Floats:
-        """See `pipeline.matching.judge.Rule`; shingles, unknown here, count as if they agreed."""
+    def needed_cosine(self, words: WordEvidence) -> Floats:
+        """See `pipeline.matching.judge.TextRule`; shingles count as if they agreed."""
         odds = (
             self.bias
             + self.token_overlap * words.token_overlap.astype(np.float64)
@@ -80,74 +84,87 @@ class LogisticRule:
             return np.where(odds >= wanted - 1e-3, -1.0, np.inf)
         return np.asarray((wanted - 1e-3 - odds) / self.cosine)
 
-    def image_probability(self, evidence: Evidence) -> Floats:
+
+@dataclass(frozen=True)
+class LogisticImageRule(LogisticRule):
+    """A logistic rule for pictures, corrected by what geometry found."""
+
+    def probability(self, evidence: ImageEvidence) -> Floats:
         """See `pipeline.matching.judge.Rule`; equal pictures have 1."""
         odds = (
             self.bias
-            + self.cosine * evidence.image_cosine
-            + self.background * np.nan_to_num(evidence.image_background)
+            + self.cosine * evidence.cosine
+            + self.background * np.nan_to_num(evidence.background)
         )
-        probability = np.where(evidence.exact_image, 1.0, expit(odds))
+        probability = np.where(evidence.exact, 1.0, expit(odds))
         return self._second_look(probability, evidence)
 
-    def _second_look(self, probability: Floats, evidence: Evidence) -> Floats:
+    def _second_look(self, probability: Floats, evidence: ImageEvidence) -> Floats:
         """What geometry found lifts a pair over the threshold, or leaves it to a person.
 
         It lifts to the middle between the threshold and 1 at least, and holds as
         `pipeline.matching.judge.Judge` holds: below the threshold, in the order there was.
         """
-        looked = evidence.image_geometry
-        if looked is None:
-            return probability
+        looked = evidence.geometry
         lifted = (1 + self.accept) / 2
         held = self.review + 0.999 * (self.accept - self.review) * probability
         probability = np.where(looked == 1, np.maximum(probability, lifted), probability)
-        hold = (looked == 0) & (probability >= self.accept) & ~evidence.exact_image
+        hold = (looked == 0) & (probability >= self.accept) & ~evidence.exact
         return np.where(hold, held, probability)
 
 
+R = TypeVar("R", covariant=True)
+L = TypeVar("L", bound=LogisticRule)
+
+
 @dataclass(frozen=True)
-class DefaultRule:
+class DefaultRule(Generic[R]):
     """Search floor (cosine) and rule of one encoder."""
 
     floor: float
-    rule: Rule
+    rule: R
 
     @property
     def accepted_from(self) -> float:
         """Cosine from which the cosine alone accepts; -1: other evidence decides."""
         rule = self.rule
-        if not isinstance(rule, LogisticRule) or rule.token_overlap or not rule.cosine:
+        if not isinstance(rule, LogisticRule) or not rule.cosine:
+            return -1.0
+        if isinstance(rule, LogisticTextRule) and rule.token_overlap:
             return -1.0
         return (float(logit(rule.accept)) - rule.bias) / rule.cosine
 
 
-def _at(default: DefaultRule, judge: JudgeSettings) -> DefaultRule:
+def _at(default: DefaultRule[L], judge: JudgeSettings) -> DefaultRule[L]:
     """The same with the thresholds of `judge`."""
-    assert isinstance(default.rule, LogisticRule)
     rule = replace(default.rule, accept=judge.accept, review=judge.review)
     return replace(default, rule=rule)
 
 
 MINILM = DefaultRule(
     floor=0.65,
-    rule=LogisticRule(bias=-14.14, cosine=12.49, token_overlap=6.07, code_agreement=1.26),
+    rule=LogisticTextRule(bias=-14.14, cosine=12.49, token_overlap=6.07, code_agreement=1.26),
 )
 # The fit gave the student's cosine no weight beside the words in common: it finds the candidates,
 # their words decide, and rounding on another machine moves no probability. The floor: of the pairs
 # of Cora that the rule would accept at cosine 0.65 and up 98 % are above it, of its duplicates for
 # review 92 %; at 0.75 Debian's descriptions would have about five times the candidates.
 MINILM_STUDENT = DefaultRule(
-    floor=0.8, rule=LogisticRule(bias=-5.05, cosine=0.0, token_overlap=13.14, code_agreement=1.03)
+    floor=0.8,
+    rule=LogisticTextRule(bias=-5.05, cosine=0.0, token_overlap=13.14, code_agreement=1.03),
 )
 # Half at cosine 0.30 and nine tenths at 0.70, `tests/bench/fit_image_judge.py`: of photographs that
 # training held back 1 in 500 pairs of one scene reach 0.659, and of 482,762 pairs of strangers one.
-COPIES = DefaultRule(floor=0.25, rule=LogisticRule(bias=-1.648, cosine=5.493))
-TOY_TEXT = DefaultRule(floor=0.5, rule=LogisticRule(bias=-14.0, cosine=20.0))
-TOY_IMAGE = DefaultRule(floor=0.9, rule=LogisticRule(bias=-380.0, cosine=400.0))
+COPIES = DefaultRule(floor=0.25, rule=LogisticImageRule(bias=-1.648, cosine=5.493))
+TOY_TEXT = DefaultRule(floor=0.5, rule=LogisticTextRule(bias=-14.0, cosine=20.0))
+TOY_IMAGE = DefaultRule(floor=0.9, rule=LogisticImageRule(bias=-380.0, cosine=400.0))
 
 
-def default_of(encoder: TextEncoderConfig | ImageEncoderConfig) -> DefaultRule | None:
+@overload
+def default_of(encoder: TextEncoderConfig) -> DefaultRule[LogisticTextRule] | None: ...
+@overload
+def default_of(encoder: ImageEncoderConfig) -> DefaultRule[LogisticImageRule] | None: ...
+def default_of(encoder: TextEncoderConfig | ImageEncoderConfig) -> DefaultRule[Any] | None:
     """What an encoder ships; None: nothing."""
     match encoder:
         case MiniLmEncoder():
@@ -164,35 +181,29 @@ def default_of(encoder: TextEncoderConfig | ImageEncoderConfig) -> DefaultRule |
             return None
 
 
-def text_default(encoder: TextEncoderConfig, judge: JudgeSettings) -> DefaultRule:
+def text_default(encoder: TextEncoderConfig, judge: JudgeSettings) -> DefaultRule[LogisticTextRule]:
     """The default of a shipped text encoder, or the rule the user states for another.
 
     Raises:
         ConfigError: a thresholdless encoder of the user's own.
     """
-    return _default("text", encoder, judge)
+    stated = judge.text and _state(LogisticTextRule, judge.text, judge)
+    return _at(stated or default_of(encoder) or _missing("text", encoder), judge)
 
 
-def image_default(encoder: ImageEncoderConfig, judge: JudgeSettings) -> DefaultRule:
+def image_default(
+    encoder: ImageEncoderConfig, judge: JudgeSettings
+) -> DefaultRule[LogisticImageRule]:
     """The default of a shipped image encoder, or the rule the user states for another.
 
     Raises:
         ConfigError: a thresholdless encoder of the user's own.
     """
-    return _default("image", encoder, judge)
+    stated = judge.image and _state(LogisticImageRule, judge.image, judge)
+    return _at(stated or default_of(encoder) or _missing("image", encoder), judge)
 
 
-def _default(
-    modality: Literal["text", "image"],
-    encoder: TextEncoderConfig | ImageEncoderConfig,
-    judge: JudgeSettings,
-) -> DefaultRule:
-    stated = getattr(judge, modality)
-    if stated is not None:
-        return _at(_state(stated, judge), judge)
-    shipped = default_of(encoder)
-    if shipped is not None:
-        return _at(shipped, judge)
+def _missing(modality: Modality, encoder: TextEncoderConfig | ImageEncoderConfig) -> NoReturn:
     kind = repr(encoder.type)
     if isinstance(encoder, StaticText):
         kind = f"static (teacher {encoder.teacher.type}, dimension {encoder.dimension})"
@@ -203,14 +214,13 @@ def _default(
     )
 
 
-def registered_default(found: SyntheticRule, judge: JudgeSettings) -> DefaultRule:
+def registered_default(kind: type[L], found: SyntheticRule, judge: JudgeSettings) -> DefaultRule[L]:
     """The rule that edited copies taught, under the thresholds of `judge`."""
     bias, slope = found.curve
-    rule = LogisticRule(bias, slope, background=-found.share * slope)
-    return _at(DefaultRule(found.floor, rule), judge)
+    return _at(DefaultRule(found.floor, kind(bias, slope, -found.share * slope)), judge)
 
 
-def _state(rule: CosineRule, judge: JudgeSettings) -> DefaultRule:
+def _state(kind: type[L], rule: CosineRule, judge: JudgeSettings) -> DefaultRule[L]:
     """The logistic curve through (review cosine, review) and (accept cosine, accept)."""
 
     accept, review = logit(np.clip([judge.accept, judge.review], 1e-6, 1 - 1e-6)).tolist()
@@ -218,4 +228,4 @@ def _state(rule: CosineRule, judge: JudgeSettings) -> DefaultRule:
     slope = max((accept - review) / width, 1.0)
     # Through the accept point exactly; a hair of tolerance keeps the tie itself a duplicate.
     bias = accept - slope * (rule.accept - 1e-6)
-    return DefaultRule(floor=max(rule.review - 0.05, -1.0), rule=LogisticRule(bias, slope))
+    return DefaultRule(floor=max(rule.review - 0.05, -1.0), rule=kind(bias, slope))

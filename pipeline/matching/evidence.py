@@ -1,57 +1,156 @@
-"""Evidence of candidate pairs: what is known of both sides, in arrays."""
+"""Evidence of candidate pairs: what is known of both sides' texts and pictures, in arrays."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.arrays import Flags, Floats
+from pipeline.matching.comparison.text import WordEvidence
+
+Modality = Literal["text", "image"]
+Features = npt.NDArray[np.float32]
+
+# What a judge of texts sees of the pictures beside them.
+PICTURED = ("image: cosine", "image: exact", "image: sides")
+# What a judge of pictures is told of a pair laid upon each other.
+GEOMETRY = "image: geometry"
+
+
+class _Pairs:
+    """Arrays over p pairs, cut together."""
+
+    def take(self, rows: Flags) -> Self:
+        """The evidence of some of the pairs."""
+        known: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return replace(self, **{name: values[rows] for name, values in known.items()})  # type: ignore[type-var]
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What is known of p pairs; arrays of length p, NaN where a modality is absent on a side.
+class TextEvidence(WordEvidence, _Pairs):
+    """What is known of the texts of p pairs; float64 and NaN where a side has no text.
 
     Attributes:
-        text_cosine, image_cosine, lexical, token_overlap, edit_similarity, length_ratio,
-        code_agreement: float, ranges as in `pipeline.storage.schemas.PAIRS`.
-        exact_text, exact_image: equal content hashes.
-        short_text: either side's text is too short for its embedding to decide.
-        word_conflicts: words that each side has and the other cannot account for; NaN: not counted.
-        words: words of the shorter text, 0 without text.
-        features, image_features: (p, f) float32 of words and attributes, for a learned judge of
-            texts and one of pictures; None: not asked for.
-        text_background, image_background: (p,) mean cosine of both sides to their neighbours in
-            the learned judge's background sample; NaN without one.
-        image_geometry: (p,) 1 where one picture is the other, edited, 0 where geometry does not
-            find the one in the other although it sees enough of both, NaN where it cannot tell;
-            None: not looked at.
-        image_sides: (p,) sides with a picture fit for matching, 0, 1 or 2; None: not looked at.
+        cosine, lexical: (p,) ranges as in `pipeline.storage.schemas.PAIRS`.
+        exact: (p,) equal content hashes.
+        short: (p,) either side's text is too short for its embedding to decide.
+        words: (p,) int64 words of the shorter text, 0 without text.
+        unmatched_words: (p,) words that each side has and the other cannot account for; NaN: not
+            counted.
+        background: (p,) mean cosine of both sides to their neighbours in the judge's background
+            sample; NaN without one.
+        features: (p, f) of words and attributes, for a learned judge; f = 0 without one.
     """
 
-    text_cosine: Floats
-    image_cosine: Floats
+    cosine: Floats
     lexical: Floats
-    token_overlap: Floats
-    edit_similarity: Floats
-    length_ratio: Floats
-    code_agreement: Floats
-    exact_text: Flags
-    exact_image: Flags
-    short_text: Flags
-    word_conflicts: Floats
+    exact: Flags
+    short: Flags
     words: npt.NDArray[np.int64]
-    text_background: Floats
-    image_background: Floats
-    features: npt.NDArray[np.float32] | None = None
-    image_features: npt.NDArray[np.float32] | None = None
-    image_sides: Floats | None = None
-    image_geometry: Floats | None = None
+    unmatched_words: Floats
+    background: Floats
+    features: Features
 
-    def take(self, rows: Flags) -> Evidence:
+    @property
+    def present(self) -> Flags:
+        """(p,) both sides have a text."""
+        return ~np.isnan(self.cosine)
+
+    @property
+    def copies(self) -> Flags:
+        """(p,) all that is compared by content is equal."""
+        return self.exact
+
+    def columns(self) -> dict[str, Floats]:
+        """What a head may see beside the features, by name: (p,), NaN where unknown."""
+        return {
+            "text: cosine": self.cosine,
+            "text: cosine above background": self.cosine - self.background,
+        }
+
+
+@dataclass(frozen=True)
+class ImageEvidence(_Pairs):
+    """What is known of the pictures of p pairs; NaN where a side has none.
+
+    Attributes:
+        cosine: (p,) -1 … 1.
+        exact: (p,) equal content hashes.
+        sides: (p,) sides with a picture fit for matching, 0, 1 or 2.
+        geometry: (p,) 1 where one picture is the other, edited, 0 where geometry does not find the
+            one in the other although it sees enough of both, NaN where it cannot tell.
+        background, features: as those of `TextEvidence`.
+    """
+
+    cosine: Floats
+    exact: Flags
+    sides: Floats
+    geometry: Floats
+    background: Floats
+    features: Features
+
+    @property
+    def present(self) -> Flags:
+        """(p,) both sides have a picture."""
+        return ~np.isnan(self.cosine)
+
+    @property
+    def copies(self) -> Flags:
+        """(p,) all that is compared by content is equal."""
+        return self.exact
+
+    def columns(self) -> dict[str, Floats]:
+        """What a head may see beside the features, by name: (p,), NaN where unknown."""
+        return {
+            "image: cosine": self.cosine,
+            "image: cosine above background": self.cosine - self.background,
+            "image: exact": np.where(self.present, self.exact.astype(np.float64), np.nan),
+            "image: sides": self.sides,
+            GEOMETRY: self.geometry,
+        }
+
+
+@dataclass(frozen=True)
+class PairEvidence:
+    """What is known of p pairs; to a joint judge, that of texts with the pictures beside them."""
+
+    text: TextEvidence
+    image: ImageEvidence
+
+    @property
+    def present(self) -> Flags:
+        """(p,) both sides have a text."""
+        return self.text.present
+
+    @property
+    def copies(self) -> Flags:
+        """(p,) equal texts, and equal pictures or none."""
+        alike = self.image.exact | (self.image.sides == 0)
+        return np.asarray(self.text.exact & alike, bool)
+
+    @property
+    def features(self) -> Features:
+        """(p, f) those of the texts."""
+        return self.text.features
+
+    def columns(self) -> dict[str, Floats]:
+        """What a head may see beside the features, by name: (p,), NaN where unknown."""
+        return {**self.text.columns(), **self.image.columns()}
+
+    def take(self, rows: Flags) -> PairEvidence:
         """The evidence of some of the pairs."""
-        known: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{n: v[rows] for n, v in known.items() if v is not None})
+        return PairEvidence(self.text.take(rows), self.image.take(rows))
+
+
+Evidence = TextEvidence | ImageEvidence | PairEvidence
+
+
+def head_inputs(evidence: Evidence, extras: Sequence[str]) -> Features:
+    """(p, c) what a learned judge's head sees: the features, then the columns named by `extras`."""
+    columns = evidence.columns()
+    parts = [columns[name][:, None].astype(np.float32) for name in extras]
+    return np.concatenate([evidence.features, *parts], axis=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,21 +12,23 @@ import pyarrow as pa
 from scipy.special import expit, logit
 
 from pipeline.arrays import Flags, Floats
-from pipeline.matching.comparison.text import TextEvidence
+from pipeline.matching.comparison.text import WordEvidence
 from pipeline.matching.comparison.unmatched_words import allowed_conflicts
-from pipeline.matching.evidence import Evidence
+from pipeline.matching.evidence import ImageEvidence, PairEvidence, TextEvidence
 
 DUPLICATE, REVIEW, DISTINCT = "duplicate", "review", "distinct"
 # An edit similarity that, beside the embedding, is evidence enough for a very short text.
 SHORT_TEXT_EDIT = 0.9
 
 
-class Rule(Protocol):
-    """What makes a probability of one modality's evidence, and its own thresholds.
+E_contra = TypeVar("E_contra", contravariant=True)
+
+
+class Rule(Protocol[E_contra]):
+    """What makes a probability of evidence of one kind, and its own thresholds.
 
     `calibrated`: learned from labels, so that words that differ and texts that are short have had
-    their say already. `joint`: a rule for texts that has weighed the pictures beside them, so that
-    it decides alone wherever there are texts.
+    their say already.
     """
 
     @property
@@ -35,18 +37,16 @@ class Rule(Protocol):
     def review(self) -> float: ...
     @property
     def calibrated(self) -> bool: ...
-    @property
-    def joint(self) -> bool: ...
 
-    def text_probability(self, evidence: Evidence) -> Floats:
-        """(p,) from the texts, NaN where a side has none."""
+    def probability(self, evidence: E_contra) -> Floats:
+        """(p,) in 0 … 1, NaN where the evidence is not present."""
         ...
 
-    def image_probability(self, evidence: Evidence) -> Floats:
-        """(p,) from the pictures, NaN where a side has none."""
-        ...
 
-    def needed_cosine(self, words: TextEvidence) -> Floats:
+class TextRule(Rule[TextEvidence], Protocol):
+    """A rule for texts, which also tells what their words exclude before they are embedded."""
+
+    def needed_cosine(self, words: WordEvidence) -> Floats:
         """(p,) cosine of two texts below which their words alone exclude acceptance.
 
         Above 1: no cosine suffices; -1 where the words bound nothing.
@@ -83,18 +83,22 @@ class Judge:
     """One rule per modality; both must agree where a pair has both.
 
     A pair with one modality is decided by that modality's thresholds; a pair with both by the
-    text's, after the log-odds of each, counted from its own accept threshold, have been averaged;
-    under a joint rule for texts the picture has no second say.
+    text's, after the log-odds of each, counted from its own accept threshold, have been averaged.
+
+    Attributes:
+        joint: decides in place of both wherever there are texts: a rule for texts that has weighed
+            the pictures beside them, so that they have no second say. None: there is no such rule.
     """
 
-    text: Rule
-    image: Rule
+    text: TextRule
+    image: Rule[ImageEvidence]
     name: str
+    joint: Rule[PairEvidence] | None = None
 
     @property
     def calibrated(self) -> bool:
         """Whether any decision rests on labels."""
-        return self.text.calibrated or self.image.calibrated
+        return self._of_texts.calibrated or self.image.calibrated
 
     @property
     def accept(self) -> float:
@@ -107,17 +111,23 @@ class Judge:
         return self._shown.review
 
     @property
-    def _shown(self) -> Rule:
-        return self.image if self.image.calibrated and not self.text.calibrated else self.text
+    def _shown(self) -> Rule[Any]:
+        alone = self.image.calibrated and not self._of_texts.calibrated
+        return self.image if alone else self._of_texts
 
-    def scores(self, evidence: Evidence) -> Scores:
-        """What either rule makes of the evidence; conflicting words need not be counted yet."""
-        text = self.text.text_probability(evidence)
-        image = self.image.image_probability(evidence)
-        heard = np.isnan(text) | (not self.text.joint)
-        return Scores(text, np.where(heard, image, np.nan))
+    @property
+    def _of_texts(self) -> Rule[Any]:
+        return self.joint or self.text
 
-    def decide(self, evidence: Evidence, scores: Scores | None = None) -> Decisions:
+    def scores(self, evidence: PairEvidence) -> Scores:
+        """What either rule makes of the evidence; unmatched words need not be counted yet."""
+        image = self.image.probability(evidence.image)
+        if self.joint is None:
+            return Scores(self.text.probability(evidence.text), image)
+        text = self.joint.probability(evidence)
+        return Scores(text, np.where(np.isnan(text), image, np.nan))
+
+    def decide(self, evidence: PairEvidence, scores: Scores | None = None) -> Decisions:
         """Judge every pair; `scores` spares a second look at the same evidence.
 
         The probability is held below the accept threshold, so that a person looks first, where
@@ -126,15 +136,15 @@ class Judge:
         has words or numbers that the other cannot account for.
         """
         scores = scores or self.scores(evidence)
-        text, image = scores.text, scores.image
+        text, image, words = scores.text, scores.image, evidence.text
         probability = self._combined(text, image)
         accept, review = self._thresholds(text)
         both = ~np.isnan(text) & ~np.isnan(image)
-        disagree = both & ((text < self.text.review) | (image < self.image.review))
-        unsure = not self.text.calibrated
-        alone = evidence.short_text & ~evidence.exact_text & np.isnan(image) & unsure
-        alone &= ~(evidence.edit_similarity >= SHORT_TEXT_EDIT)
-        variant = self.variants(evidence.word_conflicts, evidence.words)
+        disagree = both & ((text < self._of_texts.review) | (image < self.image.review))
+        unsure = not self._of_texts.calibrated
+        alone = words.short & ~words.exact & np.isnan(image) & unsure
+        alone &= ~(words.edit_similarity >= SHORT_TEXT_EDIT)
+        variant = self.variants(words.unmatched_words, words.words)
         held = (disagree | alone | variant) & (probability >= accept)
         # Held pairs keep their order among themselves, all below the threshold.
         probability = np.where(held, review + 0.999 * (accept - review) * probability, probability)
@@ -152,40 +162,40 @@ class Judge:
             disagree=disagree,
             alone=alone & held,
             variant=variant,
-            weighed=~np.isnan(text) & ~np.isnan(evidence.image_cosine) & self.text.joint,
+            weighed=~np.isnan(text) & evidence.image.present & (self.joint is not None),
         )
         return Decisions(probability, accept, decision, reason, disagree)
 
-    def likely(self, evidence: Evidence, scores: Scores) -> Flags:
+    def likely(self, evidence: PairEvidence, scores: Scores) -> Flags:
         """Pairs (p,) that the scores alone would accept: those whose wording must be looked at.
 
         None under a rule learned from labels, which has seen the words already.
         """
-        if self.text.calibrated:
+        if self._of_texts.calibrated:
             return np.zeros(len(scores.text), bool)
         probability = self._combined(scores.text, scores.image)
-        return np.asarray((probability >= self._thresholds(scores.text)[0]) & ~evidence.exact_text)
+        return np.asarray((probability >= self._thresholds(scores.text)[0]) & ~evidence.text.exact)
 
-    def variants(self, conflicts: npt.ArrayLike, words: npt.NDArray[np.int64]) -> Flags:
+    def variants(self, unmatched: npt.ArrayLike, words: npt.NDArray[np.int64]) -> Flags:
         """Pairs (p,) of texts whose wording alone keeps them from being accepted.
 
         None under a rule learned from labels.
 
         Args:
-            conflicts: (p,) words on each side that the other cannot account for; NaN: not counted.
+            unmatched: (p,) words on each side that the other cannot account for; NaN: not counted.
             words: (p,) words of the shorter text.
         """
-        differ = np.asarray(conflicts) > allowed_conflicts(words)
-        return np.asarray(differ & (not self.text.calibrated))
+        differ = np.asarray(unmatched) > allowed_conflicts(words)
+        return np.asarray(differ & (not self._of_texts.calibrated))
 
     def _thresholds(self, text: Floats) -> tuple[Floats, Floats]:
         """(p,) accept and review thresholds: the text's where there is text evidence."""
         alone = np.isnan(text)
-        accept = np.where(alone, self.image.accept, self.text.accept)
-        return accept, np.where(alone, self.image.review, self.text.review)
+        accept = np.where(alone, self.image.accept, self._of_texts.accept)
+        return accept, np.where(alone, self.image.review, self._of_texts.review)
 
     def _combined(self, text: Floats, image: Floats) -> Floats:
-        shift = _logit(np.array(self.text.accept)), _logit(np.array(self.image.accept))
+        shift = _logit(np.array(self._of_texts.accept)), _logit(np.array(self.image.accept))
         both = expit((_logit(text) - shift[0] + _logit(image) - shift[1]) / 2 + shift[0])
         certain = (text == 1.0) & (image == 1.0)
         single = np.nan_to_num(np.where(np.isnan(text), image, text))
@@ -198,7 +208,7 @@ def _logit(probability: Floats) -> Floats:
 
 
 def _reasons(
-    evidence: Evidence,
+    evidence: PairEvidence,
     text: Floats,
     image: Floats,
     accepted: Flags,
@@ -210,31 +220,32 @@ def _reasons(
 ) -> pa.Array:
     """One plain phrase per pair, the first that applies."""
     has_text, has_image = ~np.isnan(text), ~np.isnan(image)
-    looked = evidence.image_geometry
-    nothing = np.zeros(len(text), bool)
-    one_picture, unlike = (nothing, nothing) if looked is None else (looked == 1, looked == 0)
+    words, pictures = evidence.text, evidence.image
     cases = [
-        (evidence.exact_text & evidence.exact_image, "identical text and picture"),
+        (words.exact & pictures.exact, "identical text and picture"),
         (weighed & accepted, "text and picture, weighed together, agree"),
         (weighed, "text and picture, weighed together, not enough to be sure"),
         (disagree & (text < image), "pictures agree but texts differ"),
         (disagree, "texts agree but pictures differ"),
-        (evidence.exact_text & has_image & accepted, "identical text, near-identical picture"),
-        (evidence.exact_image & has_text & accepted, "identical picture, near-identical text"),
-        (evidence.exact_text, "identical text"),
-        (evidence.exact_image, "identical picture"),
+        (words.exact & has_image & accepted, "identical text, near-identical picture"),
+        (pictures.exact & has_text & accepted, "identical picture, near-identical text"),
+        (words.exact, "identical text"),
+        (pictures.exact, "identical picture"),
         (alone, "very short text: an embedding alone does not decide"),
-        (variant & (evidence.code_agreement < 1), "numbers or model codes differ"),
+        (variant & (words.code_agreement < 1), "numbers or model codes differ"),
         (variant, "alike, but each text has words the other lacks"),
         (accepted & has_text & has_image, "texts and pictures agree"),
-        (accepted & has_image & one_picture, "one picture is the other, edited"),
+        (accepted & has_image & (pictures.geometry == 1), "one picture is the other, edited"),
         (accepted & has_image, "pictures agree"),
-        (accepted & (np.nan_to_num(evidence.lexical) >= 0.8), "long texts share most passages"),
+        (accepted & (np.nan_to_num(words.lexical) >= 0.8), "long texts share most passages"),
         (accepted, "texts agree"),
-        (has_text & (evidence.code_agreement < 0), "numbers or model codes differ"),
-        (has_text & (evidence.token_overlap < 0.5), "alike in meaning, few words in common"),
+        (has_text & (words.code_agreement < 0), "numbers or model codes differ"),
+        (has_text & (words.token_overlap < 0.5), "alike in meaning, few words in common"),
         (has_text, "texts alike, not enough to be sure"),
-        (has_image & unlike, "pictures alike, but geometry does not find one in the other"),
+        (
+            has_image & (pictures.geometry == 0),
+            "pictures alike, but geometry does not find one in the other",
+        ),
     ]
     return choose_threshold_of(cases, "pictures alike, not enough")
 

@@ -19,10 +19,9 @@ import pyarrow as pa
 from pipeline.arrays import Floats
 from pipeline.evaluation import Calibration, NeighbourhoodLevel
 from pipeline.matching.comparison.attribute_features import attribute_features
-from pipeline.matching.comparison.text import TextEvidence
+from pipeline.matching.comparison.text import WordEvidence
 from pipeline.matching.comparison.text_features import TextFeatures, WordWeights, feature_names
-from pipeline.matching.evidence import Evidence
-from pipeline.matching.head_inputs import Modality, assemble, extra_columns
+from pipeline.matching.evidence import Evidence, Modality, PairEvidence, head_inputs
 from pipeline.matching.heads import Head, load_head, save_head
 from pipeline.matching.judge_files import Arrays, reading_files, write_arrays
 from pipeline.matching.scoring import LearnedInputs
@@ -56,7 +55,7 @@ class JudgeModel:
     Attributes:
         modality: whose probability it gives.
         blocks: word weights by block; empty for pictures.
-        extras: columns beside the blocks that the head sees, in order, of `extra_columns`.
+        extras: columns beside the blocks that the head sees, in order, of `Evidence.columns`.
         head, fusion: see their modules; without fusion the head's score is the score.
         background: for the normalised cosines; None: not used.
         floor: cosine down to which candidates are searched.
@@ -102,25 +101,20 @@ class JudgeModel:
         known = attribute_features(self.attributes, attributes or {})
         return TextFeatures(texts, fields, weights=self.blocks, threads=threads, attributes=known)
 
+    def sees(self, pairs: PairEvidence) -> Evidence:
+        """What of the evidence of some pairs it judges by."""
+        if self.modality == "image":
+            return pairs.image
+        return pairs.text if self.pictures is None else pairs
+
     def score(self, evidence: Evidence) -> Floats:
         """(p,) log-odds before calibration; +inf for copies, which need no judging."""
-        return np.where(self._copies(evidence), np.inf, self.learned_score(evidence))
+        return np.where(evidence.copies, np.inf, self.learned_score(evidence))
 
     def learned_score(self, evidence: Evidence) -> Floats:
         """(p,) log-odds by the head and the fusion, of copies as of all others."""
-        columns = extra_columns(evidence)
-        seen = assemble(evidence, self.extras, modality=self.modality)
-        score = self.head.score(seen)
-        return score if self.fusion is None else self.fusion(score, columns)
-
-    def _copies(self, evidence: Evidence) -> npt.NDArray[np.bool_]:
-        """(p,) true where all that the judge compares by content is equal."""
-        if self.modality == "image":
-            return evidence.exact_image
-        if self.pictures is None or evidence.image_sides is None:
-            return evidence.exact_text
-        alike = evidence.exact_image | (evidence.image_sides == 0)
-        return np.asarray(evidence.exact_text & alike, bool)
+        score = self.head.score(head_inputs(evidence, self.extras))
+        return score if self.fusion is None else self.fusion(score, evidence.columns())
 
     def save(self, folder: Path) -> None:
         """Write judge.json, weights.safetensors and the head below `folder`."""
@@ -199,7 +193,7 @@ def fields_of(column: pa.ChunkedArray) -> dict[str, list[str]]:
 
 
 def learning_for(
-    judge: JudgeModel | None,
+    judge: JudgeModel,
     texts: Sequence[str],
     fields: dict[str, list[str]],
     level: npt.NDArray[np.float32] | None,
@@ -208,15 +202,13 @@ def learning_for(
     attributes: Mapping[str, pa.Array] | None = None,
 ) -> dict[str, LearnedInputs]:
     """What a learned judge needs of the contents, as keywords of `Contents`."""
-    if judge is None:
-        return {}
     features = judge.features(texts, dict(fields), threads=threads, attributes=attributes)
     return {f"{judge.modality}_judge": LearnedInputs(features, level)}
 
 
 @dataclass(frozen=True)
 class LearnedRule:
-    """A judge model at work; see `pipeline.matching.judge.Rule`."""
+    """A judge model at work, upon what the model `sees`; see `pipeline.matching.judge.Rule`."""
 
     model: JudgeModel
     calibration: Calibration
@@ -238,19 +230,13 @@ class LearnedRule:
         """Whether it weighs the pictures beside the texts too."""
         return self.model.pictures is not None
 
-    def text_probability(self, evidence: Evidence) -> Floats:
-        """See `pipeline.matching.judge.Rule`; copies have 1."""
-        return self._probability(evidence, ~np.isnan(evidence.text_cosine))
-
-    def needed_cosine(self, words: TextEvidence) -> Floats:
-        """See `pipeline.matching.judge.Rule`: what a judge has learned of words bounds nothing."""
+    def needed_cosine(self, words: WordEvidence) -> Floats:
+        """See `pipeline.matching.judge.TextRule`: learned words bound nothing."""
         return np.full(len(words.token_overlap), -1.0)
 
-    def image_probability(self, evidence: Evidence) -> Floats:
+    def probability(self, evidence: Evidence) -> Floats:
         """See `pipeline.matching.judge.Rule`; copies have 1."""
-        return self._probability(evidence, ~np.isnan(evidence.image_cosine))
-
-    def _probability(self, evidence: Evidence, known: npt.NDArray[np.bool_]) -> Floats:
+        known = evidence.present
         probability = np.full(len(known), np.nan)
         if known.any():
             seen = evidence if known.all() else evidence.take(known)

@@ -42,21 +42,21 @@ class RecordChanges:
     same: Flags
 
 
-def compare_records(tonight: pa.Table, before: pa.Table) -> RecordChanges:
+def compare_records(current: pa.Table, previous: pa.Table) -> RecordChanges:
     """Compare two nights' records by id.
 
     Args:
-        tonight, before: record_id (each once) and the columns `COMPARED`.
+        current, previous: record_id (each once) and the columns `COMPARED`.
     """
     place = positions_in(
-        before["record_id"].combine_chunks(), tonight["record_id"].combine_chunks()
+        previous["record_id"].combine_chunks(), current["record_id"].combine_chunks()
     )
     stayed = np.flatnonzero(place >= 0)
-    old, new = before.take(pa.array(stayed)), tonight.take(pa.array(place[stayed]))
+    old, new = previous.take(pa.array(stayed)), current.take(pa.array(place[stayed]))
     equal = np.ones(len(stayed), bool)
     for name in COMPARED:
         equal &= _equal(old[name].combine_chunks(), new[name].combine_chunks())
-    same = np.zeros(len(tonight), bool)
+    same = np.zeros(len(current), bool)
     same[place[stayed]] = equal
     return RecordChanges(place, same)
 
@@ -82,11 +82,11 @@ def _spell(maps: pa.Array) -> pa.Array:
 
 @dataclass(frozen=True)
 class ReusedDecisions:
-    """Which of tonight's candidates were judged last night, and which units have changed.
+    """Which of tonight's candidates were judged last night, and which groups have changed.
 
     Attributes:
         row: (p,) row of last night's pairs table for each candidate, -1: to be judged.
-        touched: (u,) units of which a record, a content or a pair is not as it was.
+        touched: (g,) groups of which a record, a content or a pair is not as it was.
     """
 
     row: Positions
@@ -94,13 +94,13 @@ class ReusedDecisions:
 
 
 def reuse_decisions(
-    units: ContentGroups,
+    groups: ContentGroups,
     candidates: CandidatePairs,
     *,
     ids: pa.Array,
     pairs: pa.Table,
     changes: RecordChanges,
-    leader_before: Positions,
+    previous_leader: Positions,
     again: Flags,
 ) -> ReusedDecisions:
     """Find the candidates whose judgement stands.
@@ -108,14 +108,17 @@ def reuse_decisions(
     Args:
         ids: (n,) tonight's record ids by row. pairs: last night's, columns left_id, right_id and
             proposed_by, in the order of the rows that are pointed at.
-        leader_before: (m,) last night's leader of each of last night's records.
-        again: (u,) units with a content that is looked at as if it were new.
+        previous_leader: (m,) last night's leader of each of last night's records.
+        again: (g,) groups with a content that is looked at as if it were new.
     """
-    count = len(units.rows)
-    # An id that is gone has row -1, which leads no unit.
+    count = len(groups.rows)
+    # An id that is gone has row -1, which leads no group.
     rows_of = [positions_in(pairs[name], ids) for name in ("left_id", "right_id")]
-    sides = positions_in_sorted(rows_of[0], units.rows), positions_in_sorted(rows_of[1], units.rows)
-    moved = again | ~changes.same[units.rows]
+    sides = (
+        positions_in_sorted(rows_of[0], groups.rows),
+        positions_in_sorted(rows_of[1], groups.rows),
+    )
+    moved = again | ~changes.same[groups.rows]
     known = (sides[0] >= 0) & (sides[1] >= 0)
     known[known] = ~(moved[sides[0][known]] | moved[sides[1][known]])
     code = ProposedBy.from_words(pairs["proposed_by"])
@@ -128,7 +131,7 @@ def reuse_decisions(
     found = np.append(rows, -1)[at]
     # Found again by other means, the pair is another one.
     found[(found >= 0) & (np.append(code, -1)[found] != candidates.proposed_by)] = -1
-    touched = _changed_groups(units, changes, leader_before) | again
+    touched = _changed_groups(groups, changes, previous_leader) | again
     for side in pair_sides(candidates.key[found < 0], count):
         touched[side] = True
     gone = code > 0
@@ -140,19 +143,19 @@ def reuse_decisions(
 
 
 def _changed_groups(
-    units: ContentGroups, changes: RecordChanges, leader_before: Positions
+    groups: ContentGroups, changes: RecordChanges, previous_leader: Positions
 ) -> Flags:
-    """(u,) units with a record that is new, changed, or left by one that was its copy."""
-    touched = np.zeros(len(units.rows), bool)
-    of_record = units.of_record
-    touched[of_record[~changes.same]] = True
+    """(g,) groups with a record that is new, changed, or left by one that was its copy."""
+    touched = np.zeros(len(groups.rows), bool)
+    group_of_record = groups.group_of_record
+    touched[group_of_record[~changes.same]] = True
     place = changes.place
     left = place < 0
     left[~left] = ~changes.same[place[~left]]
     shaken = np.zeros(len(place), bool)  # by row of last night's leader
-    shaken[leader_before[left]] = True
-    stayed = (place >= 0) & shaken[leader_before]
-    touched[of_record[place[stayed]]] = True
+    shaken[previous_leader[left]] = True
+    stayed = (place >= 0) & shaken[previous_leader]
+    touched[group_of_record[place[stayed]]] = True
     return touched
 
 
@@ -169,10 +172,10 @@ def encode_strings(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def renumber_reasons(batch: CandidatePairs, number: Positions) -> CandidatePairs:
-    """The same pairs of units under other numbers, which ascend as theirs do.
+    """The same pairs of groups under other numbers, which ascend as theirs do.
 
     Args:
-        number: (u,) new number of each unit.
+        number: (g,) new number of each group.
     """
     left, right = (number[side] for side in pair_sides(batch.key, len(number)))
     return replace(batch, key=pair_key(left, right, int(number[-1]) + 1))

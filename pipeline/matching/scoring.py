@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays import Floats, Positions, Vectors, cosines, pair_sides
+from pipeline.arrays import Flags, Floats, Pairs, Positions, Vectors, cosines, pair_sides
 from pipeline.candidates import CandidatePairs, ContentGroups, ProposedBy
-from pipeline.matching.comparison.text import TextComparison
+from pipeline.matching.comparison.text import TextComparison, WordEvidence
 from pipeline.matching.comparison.text_features import TextFeatures
-from pipeline.matching.evidence import Evidence
+from pipeline.matching.evidence import ImageEvidence, PairEvidence, TextEvidence
 from pipeline.matching.judge import DUPLICATE, Decisions, Judge, choose_threshold_of
 from pipeline.storage import PAIRS
 
@@ -27,7 +27,7 @@ class LearnedInputs:
     """What a learned judge of one modality looks at.
 
     Attributes:
-        features: over the units; None: none.
+        features: over the groups; None: none.
         background: (contents,) level of each content's background; None: not normalised.
     """
 
@@ -39,7 +39,7 @@ class GeometryLookup(Protocol):
     """What geometry found of pairs of pictures, by their places; -1 is none."""
 
     def verdicts(self, left: Positions, right: Positions) -> Floats:
-        """(p,) as `Evidence.image_geometry`."""
+        """(p,) as `ImageEvidence.geometry`."""
         ...
 
     def edits(self, left: Positions, right: Positions) -> pa.Array:
@@ -49,18 +49,18 @@ class GeometryLookup(Protocol):
 
 @dataclass(frozen=True)
 class Contents:
-    """The contents behind the units.
+    """The contents behind the groups.
 
     Attributes:
-        units: which content each unit has.
-        text_vectors, image_vectors: (t, d) and (i, d) float32, rows as the units' hashes; NaN-free
+        groups: which content each group has.
+        text_vectors, image_vectors: (t, d) and (i, d) float32, rows as the groups' hashes; NaN-free
             rows of zeros where a content could not be embedded.
         comparer: over the texts, rows likewise; None without texts.
         text_judge, image_judge: what a judge that has learned needs beside the above.
         looks: what geometry found of pairs of pictures.
     """
 
-    units: ContentGroups
+    groups: ContentGroups
     text_vectors: Vectors
     image_vectors: Vectors
     comparer: TextComparison | None
@@ -77,58 +77,65 @@ class Contents:
 
 @dataclass(frozen=True)
 class ScoredPairs:
-    """A batch of judged pairs of units."""
+    """A batch of judged pairs of groups."""
 
     left: Positions
     right: Positions
-    evidence: Evidence
+    evidence: PairEvidence
     judgement: Decisions
     proposed_by: npt.NDArray[np.uint8]
 
 
 def score_pairs(pairs: CandidatePairs, contents: Contents, judge: Judge) -> ScoredPairs:
-    """Judge a batch of candidates, numbered as the units of `contents` are."""
-    left, right = pair_sides(pairs.key, len(contents.units.rows))
+    """Judge a batch of candidates, numbered as the groups of `contents` are."""
+    left, right = pair_sides(pairs.key, len(contents.groups.rows))
     evidence = evidence_of(contents, left, right, pairs.lexical)
     scores = judge.scores(evidence)
     likely = judge.likely(evidence, scores)
-    evidence = _with_wording(evidence, contents, (left, right), likely)
+    evidence = _with_unmatched_words(evidence, contents, (left, right), likely)
     return ScoredPairs(left, right, evidence, judge.decide(evidence, scores), pairs.proposed_by)
 
 
 def evidence_of(
     contents: Contents, left: Positions, right: Positions, lexical: npt.NDArray[np.float32]
-) -> Evidence:
-    """Evidence of pairs of units, their conflicting words not counted; `lexical` is passed on."""
-    units = contents.units
-    text = units.text[left], units.text[right]
-    image = units.image[left], units.image[right]
+) -> PairEvidence:
+    """Evidence of pairs of groups, unmatched words not counted yet; `lexical` is passed on."""
+    groups, text_judge, image_judge = contents.groups, contents.text_judge, contents.image_judge
+    text = groups.text[left], groups.text[right]
+    image = groups.image[left], groups.image[right]
     both = (text[0] >= 0) & (text[1] >= 0)
-    text_judge = contents.text_judge
-    words = {name: np.full(len(left), np.nan) for name in WORDS}
+    nothing = np.full(len(left), np.nan)
+    words = {name: nothing.copy() for name in WORDS}
     if contents.comparer is not None and both.any():
         compared = contents.comparer.compare(text[0][both], text[1][both])
         for name in WORDS:
             words[name][both] = getattr(compared, name)
-    return Evidence(
-        text_cosine=_cosine(contents.text_vectors, *text),
-        image_cosine=_cosine(contents.image_vectors, *image),
-        lexical=np.asarray(np.round(lexical, DECIMALS), np.float64),
-        exact_text=both & (text[0] == text[1]),
-        exact_image=(image[0] >= 0) & (image[0] == image[1]),
-        short_text=both & (units.short[left] | units.short[right]),
-        word_conflicts=np.full(len(left), np.nan),
-        words=np.where(both, np.minimum(*(contents.words_of(rows) for rows in text)), 0),
-        features=text_judge.features.compare(left, right) if text_judge.features else None,
-        image_features=contents.image_judge.features.compare(left, right)
-        if contents.image_judge.features
-        else None,
-        text_background=_background(text_judge.background, *text),
-        image_background=_background(contents.image_judge.background, *image),
-        image_geometry=None if contents.looks is None else contents.looks.verdicts(*image),
-        image_sides=(image[0] >= 0).astype(np.float64) + (image[1] >= 0),
+    texts = TextEvidence(
         **words,
+        cosine=_cosine(contents.text_vectors, *text),
+        lexical=np.asarray(np.round(lexical, DECIMALS), np.float64),
+        exact=both & (text[0] == text[1]),
+        short=both & (groups.short[left] | groups.short[right]),
+        words=np.where(both, np.minimum(*(contents.words_of(rows) for rows in text)), 0),
+        unmatched_words=nothing.copy(),
+        background=_background(text_judge.background, *text),
+        features=_features(text_judge, left, right),
     )
+    pictures = ImageEvidence(
+        cosine=_cosine(contents.image_vectors, *image),
+        exact=(image[0] >= 0) & (image[0] == image[1]),
+        sides=(image[0] >= 0).astype(np.float64) + (image[1] >= 0),
+        geometry=nothing if contents.looks is None else contents.looks.verdicts(*image),
+        background=_background(image_judge.background, *image),
+        features=_features(image_judge, left, right),
+    )
+    return PairEvidence(texts, pictures)
+
+
+def _features(judge: LearnedInputs, left: Positions, right: Positions) -> npt.NDArray[np.float32]:
+    if judge.features is None:
+        return np.zeros((len(left), 0), np.float32)
+    return judge.features.compare(left, right)
 
 
 def _background(level: npt.NDArray[np.float32] | None, left: Positions, right: Positions) -> Floats:
@@ -140,23 +147,20 @@ def _background(level: npt.NDArray[np.float32] | None, left: Positions, right: P
     return out
 
 
-def _with_wording(
-    evidence: Evidence,
-    contents: Contents,
-    pair: tuple[Positions, Positions],
-    likely: npt.NDArray[np.bool_],
-) -> Evidence:
-    """Count the conflicting words of the pairs that the scores alone would accept."""
-    text = contents.units.text[pair[0]], contents.units.text[pair[1]]
+def _with_unmatched_words(
+    evidence: PairEvidence, contents: Contents, pair: Pairs, likely: Flags
+) -> PairEvidence:
+    """Count the unmatched words of the pairs that the scores alone would accept."""
+    text = contents.groups.text[pair[0]], contents.groups.text[pair[1]]
     chosen = np.flatnonzero(likely & (text[0] >= 0) & (text[1] >= 0))
     if contents.comparer is None or not len(chosen):
         return evidence
-    counts = evidence.word_conflicts.copy()
-    counts[chosen] = contents.comparer.conflicts(text[0][chosen], text[1][chosen])
-    return replace(evidence, word_conflicts=counts)
+    counts = evidence.text.unmatched_words.copy()
+    counts[chosen] = contents.comparer.unmatched_word_counts(text[0][chosen], text[1][chosen])
+    return replace(evidence, text=replace(evidence.text, unmatched_words=counts))
 
 
-WORDS = ("token_overlap", "edit_similarity", "length_ratio", "code_agreement")
+WORDS = tuple(field.name for field in fields(WordEvidence))
 
 
 def _cosine(vectors: Vectors, left: Positions, right: Positions) -> Floats:
@@ -173,14 +177,18 @@ def pairs_batch(
     scored: ScoredPairs, *, ids: pa.Array, contents: Contents, judge: Judge, run: str
 ) -> pa.RecordBatch:
     """The scored pairs as rows of the pairs table; `ids` are the record ids by row."""
-    evidence, judgement, units = scored.evidence, scored.judgement, contents.units
+    text, image = scored.evidence.text, scored.evidence.image
+    judgement, groups = scored.judgement, contents.groups
     columns = {
-        "left_id": ids.take(pa.array(units.rows[scored.left])),
-        "right_id": ids.take(pa.array(units.rows[scored.right])),
-        **{name: _nullable(getattr(evidence, name)) for name in NUMBERS},
-        "word_conflicts": _nullable(evidence.word_conflicts).cast(pa.int32()),
-        "exact_text": pa.array(evidence.exact_text),
-        "exact_image": pa.array(evidence.exact_image),
+        "left_id": ids.take(pa.array(groups.rows[scored.left])),
+        "right_id": ids.take(pa.array(groups.rows[scored.right])),
+        "text_cosine": _nullable(text.cosine),
+        "image_cosine": _nullable(image.cosine),
+        "lexical": _nullable(text.lexical),
+        **{name: _nullable(getattr(text, name)) for name in WORDS},
+        "word_conflicts": _nullable(text.unmatched_words).cast(pa.int32()),
+        "exact_text": pa.array(text.exact),
+        "exact_image": pa.array(image.exact),
         **_with_geometry(scored, contents),
         "contradicts": pa.array(judgement.contradicts),
         "probability": pa.array(judgement.probability.astype(np.float32)),
@@ -194,18 +202,15 @@ def pairs_batch(
 
 def _with_geometry(scored: ScoredPairs, contents: Contents) -> dict[str, pa.Array]:
     """The columns of what geometry found."""
-    count, looked = len(scored.left), scored.evidence.image_geometry
-    if contents.looks is None or looked is None:
+    count, found = len(scored.left), scored.evidence.image.geometry
+    if contents.looks is None:
         return {"image_verified": pa.nulls(count, pa.bool_()),
                 "image_edit": pa.nulls(count, pa.string())}  # fmt: skip
-    image = contents.units.image
+    image = contents.groups.image
     return {
-        "image_verified": pa.array(looked == 1, mask=np.isnan(looked)),
+        "image_verified": pa.array(found == 1, mask=np.isnan(found)),
         "image_edit": contents.looks.edits(image[scored.left], image[scored.right]),
     }
-
-
-NUMBERS = ("text_cosine", "image_cosine", "lexical", *WORDS)
 
 
 def exact_pairs_batch(
@@ -225,18 +230,17 @@ def exact_pairs_batch(
     member = np.flatnonzero(leader != np.arange(len(leader)))
     count = len(member)
     text, image = has["text"][member], has["image"][member]
-    one = np.ones(count)
     cases = [(text & image, "identical text and picture"), (text, "identical text")]
-    exact = {
-        "text_cosine": np.where(text, one, np.nan),
-        "image_cosine": np.where(image, one, np.nan),
-    }
-    exact |= {name: np.where(text, one, np.nan) for name in WORDS[:3]}
-    blank = np.full(count, np.nan)
+    one, blank = np.ones(count), pa.nulls(count, pa.float32())
+    of_text, of_image = (_nullable(np.where(has_it, one, np.nan)) for has_it in (text, image))
     columns = {
         "left_id": ids.take(pa.array(leader[member])),
         "right_id": ids.take(pa.array(member)),
-        **{name: _nullable(exact.get(name, blank)) for name in NUMBERS},
+        "text_cosine": of_text,
+        "image_cosine": of_image,
+        "lexical": blank,
+        **dict.fromkeys(WORDS, of_text),
+        "code_agreement": blank,
         "word_conflicts": pa.nulls(count, pa.int32()),
         "exact_text": pa.array(text),
         "exact_image": pa.array(image),

@@ -47,6 +47,8 @@ def prepare(config: RunConfig) -> PreparedRun:
     check_rules(config, models)
     check_encoder(config.text_encoder, field="text_encoder")
     check_encoder(config.image_encoder, field="image_encoder")
+    if config.student is not None:
+        check_encoder(config.proposing_encoder, field="student")
     for labels in filter(None, (config.labels, config.gates.audit)):
         read_labels(labels)
     for source in config.sources:

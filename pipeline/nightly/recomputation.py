@@ -12,6 +12,7 @@ from pipeline.storage import Place
 # Setting → what is computed again when it is another; the rest of a night stays incremental.
 AGAIN = {
     "text_encoder": "every text is embedded, searched and judged again",
+    "student": "every text is searched and judged again",
     "image_encoder": "every picture is embedded, searched and judged again",
     "images": "every picture is decoded, searched and judged again",
     "text": "every pair is judged and every cluster formed again",

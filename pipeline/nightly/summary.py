@@ -207,7 +207,7 @@ def _counts(results: Results, context: RunContext) -> RunCounts:
         images_embedded=images.embedded,
         embedding_failed=text.failed + images.failed,
         texts_chunked=text.chunked,
-        short_texts=int(units.short[units.of_record][units.text[units.of_record] >= 0].sum()),
+        short_texts=int((units.short & (units.text >= 0))[units.group_of_record].sum()),
         low_detail_images=pc.sum(low_detail).as_py() or 0,
         crowded=results.search.crowded,
         lexical_pairs=results.search.lexical_pairs,

@@ -1,4 +1,4 @@
-"""A cascade beside its teacher alone: first runs of the same texts, default judge.
+"""A student before its teacher, and the teacher alone: first runs of the same texts, default judge.
 
 The student is distilled already. Quality is the share of the pairs that the teacher alone calls
 duplicates and that the cascade calls so too, exact copies left out.
@@ -14,23 +14,23 @@ from material import first_run, material
 from processes import called
 from results import Measured, Way
 
-ENCODERS = {"gemel": {"type": "cascade"}, "gemel, teacher alone": {"type": "minilm"}}
+STUDENTS = {"gemel": {"type": "static"}, "gemel, teacher alone": None}
 
 
 def ways(data: Path, out: Path, rows: int) -> list[Way]:
     """The teacher comes first: the cascade is compared with what it found."""
     given = material(data, out, rows)
-    teacher, cascade = (_settings(given, name) for name in reversed(ENCODERS))
+    teacher, cascade = (_settings(given, name) for name in reversed(STUDENTS))
     first = Way("gemel, teacher alone", partial(_teacher, teacher))
     return [first, Way("gemel", partial(_cascade, cascade, teacher["catalog"], out))]
 
 
 def _settings(given: dict[str, Any], name: str) -> dict[str, Any]:
-    encoder, kept = ENCODERS[name], given["settings"]
+    student, kept = STUDENTS[name], given["settings"]
     return {
-        "catalog": f"{kept['catalog']}-{encoder['type']}",
+        "catalog": f"{kept['catalog']}-{'student' if student else 'teacher'}",
         "sources": kept["sources"],
-        "text_encoder": encoder,
+        "student": student,
     }
 
 

@@ -38,7 +38,7 @@ from pipeline.encoders import Encoder, ImageRef
 from pipeline.encoders.opening import open_encoder
 from pipeline.evaluation.intervals import share_interval
 from pipeline.evaluation.ranking import Ranking
-from pipeline.matching.default_rules import LogisticRule, image_default
+from pipeline.matching.default_rules import LogisticImageRule, image_default
 from pipeline.training.self_supervised.train import read_training_records
 from pipeline.training.self_supervised.views import split_views
 
@@ -185,7 +185,7 @@ def main() -> None:
     for given in chosen.encoder:
         config = TypeAdapter(ImageEncoderConfig).validate_python(json.loads(given))
         rule = image_default(config, JudgeSettings()).rule
-        assert isinstance(rule, LogisticRule)
+        assert isinstance(rule, LogisticImageRule)
         accept = (np.log(rule.accept / (1 - rule.accept)) - rule.bias) / rule.cosine
         encoder = open_encoder(config, images=ImageSettings(), threads=None)
         columns[encoder.name] = {

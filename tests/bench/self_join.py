@@ -97,7 +97,7 @@ def candidates(vectors: np.ndarray, floor: float) -> tuple[np.ndarray, str]:
     found = find_near_pairs(
         vectors, floor=floor, index=FaissIndex(), settings=CandidateSettings(), seed=0
     )
-    told = f"{found.description}, {found.crowds.crowded} crowded"
+    told = f"{found.description}, {found.dense.crowded} crowded"
     return found.left * len(vectors) + found.right, told
 
 

@@ -4,7 +4,7 @@ A *same* is a must-link: records that persons tied together are one entity, whic
 one. A *different* is a cannot-link between two entities; it holds for the exact copies of either
 record too. Only where verdicts contradict the copies themselves (two identical records are called
 different; one copy is called the same as a record that another is called different from) is the
-unit of the copies taken apart: each copy that a verdict names stands for itself, the unnamed ones
+group of the copies taken apart: each copy that a verdict names stands for itself, the unnamed ones
 stay one, and what ties them to each other is one accepted link each, of probability 1.
 """
 
@@ -30,7 +30,7 @@ from pipeline.labels import DIFFERENT, RELATED, SAME, Verdicts
 
 @dataclass(frozen=True)
 class ConstrainedLinks:
-    """What is clustered: entities, each of one or more nodes, a node being a unit or part of one.
+    """What is clustered: entities, each of one or more nodes, a node being a group or part of one.
 
     Attributes:
         of_record: (n,) node of each record.
@@ -61,15 +61,14 @@ class ConstrainedLinks:
         return int(self.entity.max(initial=-1)) + 1 < len(self.entity)
 
 
-def constrain(units: ContentGroups, links: Links, verdicts: Verdicts) -> ConstrainedLinks:
-    """Bring verdicts on records to bear on the links between units."""
+def constrain(groups: ContentGroups, links: Links, verdicts: Verdicts) -> ConstrainedLinks:
+    """Bring verdicts on records to bear on the links between groups."""
     no = np.zeros(0, np.int64)
     if not len(verdicts.left):
-        whole = np.arange(len(units.rows))
-        return ConstrainedLinks(
-            units.of_record, units.rows, whole, links, _choose(links, no), no, no, no, no, no
-        )
-    nodes = _split_groups(units, verdicts)
+        whole = np.arange(len(groups.rows))
+        node, rows = groups.group_of_record, groups.rows
+        return ConstrainedLinks(node, rows, whole, links, _choose(links, no), no, no, no, no, no)
+    nodes = _split_groups(groups, verdicts)
     spread = _between_nodes(links, nodes)
     entity = _must_links(nodes, verdicts)
     apart, apart_by = _cannot_links(nodes, verdicts, entity)
@@ -154,40 +153,40 @@ class _Nodes:
         return self.members[one], self.members[other], source
 
 
-def _split_groups(units: ContentGroups, verdicts: Verdicts) -> _Nodes:
+def _split_groups(groups: ContentGroups, verdicts: Verdicts) -> _Nodes:
     """Take apart the groups whose copies the verdicts tell apart.
 
     Each copy that a verdict names stands for itself, the others stay one node.
     """
-    unit, count = units.of_record, len(units.rows)
-    split = _told_apart(unit, count, verdicts)
-    named = np.zeros(len(unit), bool)
+    group, count = groups.group_of_record, len(groups.rows)
+    split = _told_apart(group, count, verdicts)
+    named = np.zeros(len(group), bool)
     named[verdicts.left] = named[verdicts.right] = True
-    alone, unnamed = np.flatnonzero(split[unit] & named), np.flatnonzero(split[unit] & ~named)
-    smallest = np.full(count, len(unit))
-    np.minimum.at(smallest, unit[unnamed], unnamed)
-    leader = units.leader.copy()
-    leader[alone], leader[unnamed] = alone, smallest[unit[unnamed]]
+    alone, unnamed = np.flatnonzero(split[group] & named), np.flatnonzero(split[group] & ~named)
+    smallest = np.full(count, len(group))
+    np.minimum.at(smallest, group[unnamed], unnamed)
+    leader = groups.leader.copy()
+    leader[alone], leader[unnamed] = alone, smallest[group[unnamed]]
     rows, of_record = np.unique(leader, return_inverse=True)
     rest = np.full(count, -1)
-    rest[unit[unnamed]] = of_record[unnamed]
-    sizes = np.bincount(unit[rows], minlength=count)
-    members = np.argsort(unit[rows], kind="stable")
+    rest[group[unnamed]] = of_record[unnamed]
+    sizes = np.bincount(group[rows], minlength=count)
+    members = np.argsort(group[rows], kind="stable")
     return _Nodes(
-        of_record, rows, unit[rows], split, rest, members, np.cumsum(sizes) - sizes, sizes
+        of_record, rows, group[rows], split, rest, members, np.cumsum(sizes) - sizes, sizes
     )
 
 
-def _told_apart(unit: Rows, count: int, verdicts: Verdicts) -> Flags:
+def _told_apart(group: Rows, count: int, verdicts: Verdicts) -> Flags:
     """(g,) groups whose copies the verdicts tell apart."""
     one, other = verdicts.ties()
-    home = components(count, unit[one], unit[other])
-    left, right = unit[verdicts.left], unit[verdicts.right]
+    home = components(count, group[one], group[other])
+    left, right = group[verdicts.left], group[verdicts.right]
     different, related = verdicts.places_of(DIFFERENT), verdicts.places_of(RELATED)
     clash = different[home[left[different]] == home[right[different]]]
     split: Flags = np.isin(home, home[left[clash]])
     split[left[related[left[related] == right[related]]]] = True
-    return split & (np.bincount(unit, minlength=count) > 1)
+    return split & (np.bincount(group, minlength=count) > 1)
 
 
 def _between_nodes(links: Links, nodes: _Nodes) -> Links:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from pipeline.matching.comparison.document_frequencies import FEATURES, Document
 from pipeline.matching.comparison.tokens import PORTION, Letters, Tokens
 from pipeline.matching.comparison.unmatched_words import conflicting_words
 
+Values = npt.NDArray[np.floating[Any]]
 Rows = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]
 Looked = TypeVar("Looked")
 
@@ -37,8 +38,8 @@ PORTIONS = 4  # of the texts, looked at side by side at most; each takes some 50
 
 
 @dataclass(frozen=True)
-class TextEvidence:
-    """Evidence per pair; all (p,) float32, rounded to 4 decimals so that it reads as it decides.
+class WordEvidence:
+    """What the words of p pairs of texts say: (p,) floats, rounded to 4 decimals as it is shown.
 
     Attributes:
         token_overlap: sum of idf over common words / sum of idf over all words of both, 0 … 1.
@@ -49,10 +50,10 @@ class TextEvidence:
             in the other's, -1 when none are; NaN when a side has none.
     """
 
-    token_overlap: Scores
-    edit_similarity: Scores
-    length_ratio: Scores
-    code_agreement: Scores
+    token_overlap: Values
+    edit_similarity: Values
+    length_ratio: Values
+    code_agreement: Values
 
 
 class TextComparison:
@@ -60,14 +61,18 @@ class TextComparison:
 
     Args:
         texts: (n,) strings. threads: of the edit similarity.
-        frequencies: of words, learned from another corpus; None: from these texts.
+        document_frequencies: of words, learned from another corpus; None: from these texts.
 
     The texts may exceed 2 GB together (as `large_string`) and memory stays near their size: what
     is made of them is made a bounded portion at a time.
     """
 
     def __init__(
-        self, texts: pa.Array, *, threads: int, frequencies: DocumentFrequencies | None = None
+        self,
+        texts: pa.Array,
+        *,
+        threads: int,
+        document_frequencies: DocumentFrequencies | None = None,
     ) -> None:
         self.texts = texts
         self.threads = threads
@@ -81,20 +86,20 @@ class TextComparison:
             [np.zeros(0, np.int64), *(spaced for _, _, spaced in parts)]
         )
         del parts
-        self.idf = (frequencies or DocumentFrequencies.of(self.words)).idf()
+        self.idf = (document_frequencies or DocumentFrequencies.of(self.words)).idf()
         self.weight = np.asarray(self.words @ self.idf)
         self.code_count = np.diff(self.codes.indptr).astype(np.float64)
 
-    def bounded(self, left: Positions, right: Positions) -> TextEvidence:
+    def upper_bound(self, left: Positions, right: Positions) -> WordEvidence:
         """The most that comparing each pair could say for it, from weights and lengths alone."""
         weight = self.weight[left], self.weight[right]
         overlap = np.minimum(*weight) / np.maximum(np.maximum(*weight), 1e-9)
         lengths = self.lengths[left], self.lengths[right]
         ratio = np.minimum(*lengths) / np.maximum(np.maximum(*lengths), 1)
         one = np.ones(len(left), np.float32)
-        return TextEvidence(_round(np.minimum(overlap + 1e-4, 1)), one, _round(ratio), one)
+        return WordEvidence(_round(np.minimum(overlap + 1e-4, 1)), one, _round(ratio), one)
 
-    def compare(self, left: Positions, right: Positions, *, edits: bool = True) -> TextEvidence:
+    def compare(self, left: Positions, right: Positions, *, edits: bool = True) -> WordEvidence:
         """Evidence for each pair of rows of the texts.
 
         Args:
@@ -103,13 +108,13 @@ class TextComparison:
         words = np.diff(self.words.indptr).astype(np.int64)
         parts = chunk_bounds(words[left] + words[right], limit=COMPARED_WORDS)
         found = [self._compare(left[part], right[part], edits) for part in parts]
-        names = [field.name for field in fields(TextEvidence)]
+        names = [field.name for field in fields(WordEvidence)]
         empty = np.zeros(0, np.float32)
-        return TextEvidence(
+        return WordEvidence(
             **{n: np.concatenate([empty, *(getattr(item, n) for item in found)]) for n in names}
         )
 
-    def _compare(self, left: Positions, right: Positions, edits: bool) -> TextEvidence:
+    def _compare(self, left: Positions, right: Positions, edits: bool) -> WordEvidence:
         common = self.words[left].multiply(self.words[right]) @ self.idf
         union = self.weight[left] + self.weight[right] - common
         shared = np.diff(self.codes[left].multiply(self.codes[right]).indptr)
@@ -118,15 +123,15 @@ class TextComparison:
         agreement = np.where(known > 0, (shared - conflict) / np.maximum(known, 1), np.nan)
         lengths = self.lengths[left], self.lengths[right]
         one = np.ones(len(left), np.float32)
-        return TextEvidence(
+        return WordEvidence(
             token_overlap=_round(np.asarray(common) / np.maximum(union, 1e-9)),
             edit_similarity=_round(self._edit(left, right)) if edits else one,
             length_ratio=_round(np.minimum(*lengths) / np.maximum(np.maximum(*lengths), 1)),
             code_agreement=_round(agreement),
         )
 
-    def conflicts(self, left: Positions, right: Positions) -> npt.NDArray[np.int64]:
-        """Conflicting words of each pair of rows; see `comparison.unmatched_words`."""
+    def unmatched_word_counts(self, left: Positions, right: Positions) -> npt.NDArray[np.int64]:
+        """Unmatched words of each pair of rows; see `comparison.unmatched_words`."""
         return conflicting_words(self.texts, left, right)
 
     def _edit(self, left: Positions, right: Positions) -> Scores:

@@ -104,7 +104,7 @@ def _group(
         cut = context.catalog.read("cut_links", run=context.base_run)
         return cluster_touched(
             records, units, links, settings, verdicts,
-            touched=touched, before=before, cut_before=cut,
+            touched=touched, previous=before, previous_cut=cut,
         )  # fmt: skip
     clusters, cut = cluster_tables(records, units, links, settings, verdicts)
     code = as_strings(clusters["cluster_id"]).dictionary_encode().indices
@@ -126,7 +126,7 @@ def _touched_components(
     earlier = None if version is None else read("labels", version=version)
     named = positions_in(changed_pairs(earlier, labels), ids)
     touched = pairs.copy()
-    touched[groups_of(context).of_record[named[named >= 0]]] = True
+    touched[groups_of(context).group_of_record[named[named >= 0]]] = True
     return touched
 
 

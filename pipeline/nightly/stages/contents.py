@@ -121,7 +121,7 @@ def contents_of(
     comparer = None
     if len(texts):
         column = read_column(context, some.text_hashes, modality="text", column="text")
-        comparer = TextComparison(column, threads=context.threads, frequencies=frequencies)
+        comparer = TextComparison(column, threads=context.threads, document_frequencies=frequencies)
     text, image = _rows(context, "text", texts), _rows(context, "image", images)
     learned = {
         f"{kind}_judge": LearnedInputs(

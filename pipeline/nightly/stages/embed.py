@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from pipeline.arrays import Positions, iter_chunks, progress
 from pipeline.catalog import VectorStore
-from pipeline.config import ImageSettings, judged_by, searched_by
+from pipeline.config import ImageSettings
 from pipeline.encoders import (
     Encoder,
     ImageRef,
@@ -48,14 +48,14 @@ def embed_modality(context: RunContext, modality: Modality, hashes: pa.Array) ->
         context.work.matrix(modality, (0, 1))
         return EmbedResult()
     config = context.config
-    chosen = searched_by(config.text_encoder) if modality == "text" else config.image_encoder
+    chosen = config.proposing_encoder if modality == "text" else config.image_encoder
     encoder = open_cached(context, chosen)
     return _make(context, hashes, _Vectors(modality, encoder, modality, modality))
 
 
 def meet_teacher(context: RunContext) -> Encoder:
-    """The teacher of a run's cascade, noted as the encoder whose cosines are judged."""
-    teacher = open_cached(context, judged_by(context.config.text_encoder))
+    """The text encoder behind a student, noted as the encoder whose cosines are judged."""
+    teacher = open_cached(context, context.config.text_encoder)
     context.work.keep(Teacher(teacher.name, teacher.fingerprint))
     return teacher
 
@@ -63,7 +63,7 @@ def meet_teacher(context: RunContext) -> Encoder:
 def embed_asked(
     context: RunContext, hashes: pa.Array, asked: Positions, *, purpose: str
 ) -> EmbedResult:
-    """Embed some of the texts with a cascade's teacher, and judge by these vectors from now on.
+    """Embed some of the texts with the student's teacher, and judge by these vectors from now on.
 
     Args:
         hashes: of all texts. asked: (k,) ascending places in them; row i of the matrix `asked` is

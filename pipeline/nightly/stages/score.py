@@ -122,7 +122,7 @@ def find_reusable(
         ids=ids,
         pairs=pairs.select(["left_id", "right_id", "proposed_by"]),
         changes=changes,
-        leader_before=before.units.leader,
+        previous_leader=before.units.leader,
         again=_reuse_rows(before, units),
     )
     return ReusableDecisions(found.row, found.touched, pairs, None)

@@ -31,7 +31,7 @@ from pipeline.candidates import (
 from pipeline.catalog import CascadeChoice, CascadeCounts, PerModality, SearchState, VectorStore
 from pipeline.encoders import fingerprint_of, gather_vectors, missing_hashes
 from pipeline.errors import DamagedVectorsError
-from pipeline.nightly.stages.cascade import ask_teacher, choose_cascade, filter_student_pairs
+from pipeline.nightly.stages.cascade import text_proposer
 from pipeline.nightly.stages.self_calibration import find_thresholds
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.embedded import embedded_by
@@ -144,7 +144,8 @@ def search_vectors(context: RunContext, modality: Modality, floor: float) -> Sea
     encoder = embedded_by(context, modality).fingerprint
     key = key_of(
         encoder=encoder, floor=floor, index=config.index.model_dump(),
-        crowd=settings.crowd, crowd_cosine=settings.crowd_cosine, seed=config.seed,
+        max_neighbours=settings.max_neighbours, collapse_cosine=settings.collapse_cosine,
+        seed=config.seed,
     )  # fmt: skip
     carried = _reusable_pairs(context, modality, key, hashes)
     found = find_near_pairs(
@@ -167,7 +168,7 @@ def search_vectors(context: RunContext, modality: Modality, floor: float) -> Sea
     known = tuple(failed) if len(failed) <= FAILED_KEPT else None
     record = SearchRecord(SearchState(key, hashes_digest(hashes), known), _describe(found), why)
     near = Near(found.left, found.right, np.full(len(found.left), np.nan, np.float32))
-    return SearchedPairs(near, record, crowd_rows(modality, found.crowds, floor))
+    return SearchedPairs(near, record, crowd_rows(modality, found.dense, floor))
 
 
 def _checkpoints(context: RunContext, search: str) -> Keep:
@@ -215,7 +216,7 @@ def _keep_index(
     shutil.rmtree(folder)
     if found.index is not None:
         found.index.save(folder)
-        ids = pa.table({"content_hash": hashes.take(pa.array(found.crowds.kept))})
+        ids = pa.table({"content_hash": hashes.take(pa.array(found.dense.kept))})
         pq.write_table(ids, folder / "ids.parquet")
 
 
@@ -226,7 +227,7 @@ def _describe(found: NearPairs) -> SearchFigures | None:
         index=found.description,
         pairs=len(found.left),
         recall=found.recall,
-        crowded=int(found.crowds.crowded),
+        crowded=int(found.dense.crowded),
         searched=int(found.fresh),
     )
 
@@ -328,17 +329,14 @@ def search(context: RunContext) -> SearchResult:
     units = groups_of(context)
     backgrounds = find_thresholds(context, units)
     floors = floors_of(context)
-    choice = choose_cascade(context, units)
-    floor = choice.floor if choice else floors["text"]
-    text = cached(context, "text", lambda: search_vectors(context, "text", floor))
+    proposer = text_proposer(context, units)
+    text = cached(context, "text", lambda: search_vectors(context, "text", proposer.floor))
     image = cached(context, "image", lambda: search_vectors(context, "image", floors["image"]))
     lexical = cached(context, "lexical", lambda: search_shingles(context, units))
     long = above_floor(lexical.near, context.config.candidates.lexical.floor)
-    near = filter_student_pairs(context, units, text.pairs, choice) if choice else text.pairs
+    near = proposer.select(text.pairs)
     proposed = propose(units, text=near, lexical=long, image=image.pairs)
-    late = None
-    if choice:
-        proposed, late = ask_teacher(context, units, proposed, choice, len(text.near.left))
+    proposed, asked = proposer.confirm(proposed, len(text.near.left))
     context.work.save(
         "candidates", key=proposed.key, proposed_by=proposed.proposed_by, lexical=proposed.lexical
     )
@@ -355,7 +353,7 @@ def search(context: RunContext) -> SearchResult:
         crowded=sum(f.record.figures.crowded for f in (text, image) if f.record.figures),
         lexical_pairs=len(long[0]),
         searched_all={kind: f.record.why for kind, f in kinds.items() if f.record.why},
-        cascade=late,
+        cascade=asked,
         state={kind: found.record.state for kind, found in kinds.items()},
         chosen=context.work.kept(CascadeChoice),
     )

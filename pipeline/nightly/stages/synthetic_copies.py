@@ -59,7 +59,7 @@ def natural_copies_of_texts(context: RunContext, hashes: pa.Array, pairs: Pairs)
     words = comparer.compare(*sides)
     same = (words.token_overlap >= SAME_WORDS) | (words.edit_similarity >= SAME_LETTERS)
     shorter = np.minimum(*(comparer.word_count[side] for side in sides))
-    other = comparer.conflicts(*sides) > allowed_conflicts(shorter)
+    other = comparer.unmatched_word_counts(*sides) > allowed_conflicts(shorter)
     return np.select([other, same], [OTHER, COPY], UNKNOWN).astype(np.int8)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pipeline.catalog import (
     Catalog,
     ModelVersion,
@@ -11,7 +9,7 @@ from pipeline.catalog import (
     champion_purpose,
     open_registered,
 )
-from pipeline.config import CascadeText, MiniLmEncoder, RunConfig, SentenceTransformersText, ToyText
+from pipeline.config import RunConfig, check_student
 from pipeline.encoders import open_encoder
 from pipeline.errors import CatalogError, ConfigError, ModelError
 from pipeline.storage import Place
@@ -34,23 +32,25 @@ def pin_models(config: RunConfig) -> tuple[RunConfig, tuple[str, ...]]:
         raise ConfigError(f"model: {error}; state another, or `model: none`") from error
     for model in found:
         _check_attributes(config, model)
-    encoders = {f"{model.modality}_encoder": _encoder(config, model) for model in found}
+        _check_student(config, model)
+    encoders = {f"{model.modality}_encoder": model.encoder for model in found}
     config = config.model_copy(update=encoders)
     for model in found:
         _check_pictures(config, model)
     return config, tuple(model.model.reference for model in found)
 
 
-def _encoder(config: RunConfig, model: RegisteredJudge) -> Any:
-    """A model's encoder, behind the student that the run puts before it."""
-    if model.modality != "text" or not isinstance(config.text_encoder, CascadeText):
-        return model.encoder
-    if not isinstance(model.encoder, MiniLmEncoder | SentenceTransformersText | ToyText):
+def _check_student(config: RunConfig, model: RegisteredJudge) -> None:
+    """Look whether the run's student can come before a model's encoder."""
+    if config.student is None or model.modality != "text":
+        return
+    try:
+        check_student(config.student, model.encoder)
+    except ValueError as error:
         raise ConfigError(
-            f"text_encoder: {model.model.reference} has the encoder {model.encoder.type}, which "
-            "needs no student before it; state another text_encoder, or `model: none`"
-        )
-    return config.text_encoder.model_copy(update={"teacher": model.encoder})
+            f"student: {model.model.reference} has the encoder {model.encoder.type}: {error}, or "
+            "state `model: none`"
+        ) from error
 
 
 def _check_attributes(config: RunConfig, model: RegisteredJudge) -> None:

@@ -6,13 +6,18 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 
 from pipeline.catalog import Catalog, RegisteredJudge, SelfCalibration, open_registered
-from pipeline.config import CascadeText, RunConfig, judged_by
+from pipeline.config import RunConfig
 from pipeline.encoders import fingerprint_of
 from pipeline.errors import ConfigError
 from pipeline.evaluation import NeighbourhoodLevel, SyntheticRule, normalise_with
 from pipeline.matching import (
     DefaultRule,
+    ImageEvidence,
     Judge,
+    LogisticImageRule,
+    LogisticTextRule,
+    Rule,
+    TextRule,
     default_of,
     image_default,
     registered_default,
@@ -30,20 +35,34 @@ class SelfCalibrations:
     version: int | None = None
 
 
-def rules_of(context: RunContext) -> dict[str, DefaultRule]:
-    """The search floor and the rule of each modality: the pinned model's, or the stated default."""
-    config = context.config
-    learned = {model.modality: model for model in models_of(context)}
-    rules: dict[str, DefaultRule] = {
-        name: DefaultRule(model.rule.model.floor, model.rule) for name, model in learned.items()
-    }
-    for name, rule in synthetic_of(context).items():
-        rules.setdefault(name, registered_default(rule, config.judge))
-    if "text" not in rules:
-        rules["text"] = text_default(judged_by(config.text_encoder), config.judge)
-    if "image" not in rules:
-        rules["image"] = image_default(config.image_encoder, config.judge)
-    return rules
+@dataclass(frozen=True)
+class RunRules:
+    """The search floor and the rule of each modality."""
+
+    text: DefaultRule[TextRule]
+    image: DefaultRule[Rule[ImageEvidence]]
+
+
+def rules_of(context: RunContext) -> RunRules:
+    """The rules of a run: the pinned models', those found on edited copies, or the defaults."""
+    judge, config = context.config.judge, context.config
+    text: DefaultRule[TextRule] | None = None
+    image: DefaultRule[Rule[ImageEvidence]] | None = None
+    for kind, rule in synthetic_of(context).items():
+        if kind == "text":
+            text = registered_default(LogisticTextRule, rule, judge)
+        else:
+            image = registered_default(LogisticImageRule, rule, judge)
+    for model in models_of(context):
+        learned = DefaultRule(model.rule.model.floor, model.rule)
+        if model.modality == "text":
+            text = learned
+        else:
+            image = learned
+    return RunRules(
+        text=text or text_default(config.text_encoder, judge),
+        image=image or image_default(config.image_encoder, judge),
+    )
 
 
 def check_rules(config: RunConfig, models: tuple[str, ...]) -> None:
@@ -63,7 +82,7 @@ def check_rules(config: RunConfig, models: tuple[str, ...]) -> None:
         )
     ruled |= {kind for kind in ("text", "image") if self_calibrated_rule(context, kind)}
     if "text" not in ruled:
-        text_default(judged_by(config.text_encoder), config.judge)
+        text_default(config.text_encoder, config.judge)
     if "image" not in ruled:
         image_default(config.image_encoder, config.judge)
 
@@ -74,7 +93,8 @@ def self_calibrated_rule(context: RunContext, kind: str) -> bool:
     settings, encoder = config.judge.synthetic, getattr(config, f"{kind}_encoder")
     stated = getattr(config.judge, kind) is not None
     learned = any(model.modality == kind for model in models_of(context))
-    if stated or learned or isinstance(encoder, CascadeText):
+    proposed = kind == "text" and config.student is not None
+    if stated or learned or proposed:
         return False
     wanted = settings.images if kind == "image" else settings.texts
     return wanted or default_of(encoder) is None
@@ -103,8 +123,11 @@ def background_of(context: RunContext) -> dict[str, NeighbourhoodLevel]:
 def floors_of(context: RunContext) -> dict[str, float]:
     """The search floor of each modality: the stated one, or that of its rule."""
     settings, rules = context.config.candidates, rules_of(context)
-    stated = {"text": settings.text_floor, "image": settings.image_floor}
-    return {name: rules[name].floor if floor is None else floor for name, floor in stated.items()}
+    text, image = settings.text_floor, settings.image_floor
+    return {
+        "text": rules.text.floor if text is None else text,
+        "image": rules.image.floor if image is None else image,
+    }
 
 
 def models_of(context: RunContext) -> tuple[RegisteredJudge, ...]:
@@ -135,6 +158,5 @@ def make_judge(context: RunContext) -> Judge:
         f"copies-{kind}-{fingerprint_of(rule=found.rule and asdict(found.rule))}"
         for kind, found in calibrations_of(context).items()
     ]
-    return Judge(
-        text=rules["text"].rule, image=rules["image"].rule, name="+".join([*names, *prints])
-    )
+    joint = next((model.rule for model in models_of(context) if model.rule.joint), None)
+    return Judge(rules.text.rule, rules.image.rule, "+".join([*names, *prints]), joint)

@@ -123,15 +123,15 @@ class LabelledRecords:
             return list(self.texts)
         return [ImageRef(uri=uri) for uri in self.records["image_uri"].to_pylist()]
 
-    def evidence(self, left: Positions, right: Positions, judge: JudgeModel | None) -> Evidence:
-        """Evidence of pairs of records, with what `judge` wants beside."""
+    def evidence(self, left: Positions, right: Positions, judge: JudgeModel) -> Evidence:
+        """Evidence of pairs of records, as `judge` sees them."""
         known = learning_for(
             judge,
             self.texts,
             self.fields,
             self._levels(judge),
             threads=self.threads,
-            attributes=attributes_of(self.records, judge.attributes if judge else ()),
+            attributes=attributes_of(self.records, judge.attributes),
         )
         contents = Contents(
             self._embedded_units(),
@@ -142,12 +142,13 @@ class LabelledRecords:
             image_judge=known.get("image_judge", LearnedInputs()),
         )
         found = evidence_of(contents, left, right, np.full(len(left), np.nan, np.float32))
-        if judge is None or judge.geometry is None:
-            return found
-        return replace(found, image_geometry=self._geometry(left, right))
+        if judge.geometry is not None:
+            image = replace(found.image, geometry=self._geometry(left, right))
+            found = replace(found, image=image)
+        return judge.sees(found)
 
     def _geometry(self, left: Positions, right: Positions) -> npt.NDArray[np.float64]:
-        """(p,) what laying their pictures upon each other says; see `Evidence.image_geometry`."""
+        """(p,) what laying their pictures upon each other says; see `ImageEvidence.geometry`."""
         one, other = self.units.image[left], self.units.image[right]
         low, high = np.minimum(one, other), np.maximum(one, other)
         told = (low >= 0) & (low != high)  # equal pictures need no look, as in a run
@@ -188,8 +189,8 @@ class LabelledRecords:
         image = self.units.image if len(self.image_vectors) else nowhere
         return replace(self.units, text=text, image=image)
 
-    def _levels(self, judge: JudgeModel | None) -> npt.NDArray[np.float32] | None:
-        if judge is None or judge.background is None:
+    def _levels(self, judge: JudgeModel) -> npt.NDArray[np.float32] | None:
+        if judge.background is None:
             return None
         return judge.background.level(
             self.text_vectors if judge.modality == "text" else self.image_vectors

@@ -19,9 +19,9 @@ from pipeline.matching import (
     Fusion,
     JudgeModel,
     Modality,
+    PairEvidence,
     Similarity,
-    assemble,
-    extra_columns,
+    head_inputs,
     learn_weights,
 )
 from pipeline.training.judge.fit_heads import FittedHead, JudgePairs, fit_head
@@ -112,17 +112,18 @@ class EvidentPairs:
     group: Rows
     blind_cosine: Floats | None = None
 
-    def pairs(self, extras: tuple[str, ...], learner: Learner) -> JudgePairs:
+    def pairs(self, extras: tuple[str, ...]) -> JudgePairs:
         """As a head sees them."""
         evidence = self.evidence
         if self.blind_cosine is not None:
-            evidence = (
-                replace(evidence, text_cosine=self.blind_cosine)
-                if learner.modality == "text"
-                else replace(evidence, image_cosine=self.blind_cosine)
-            )
-        features = assemble(evidence, extras, modality=learner.modality)
-        return JudgePairs(features, self.same, self.group)
+            evidence = _with_cosine(evidence, self.blind_cosine)
+        return JudgePairs(head_inputs(evidence, extras), self.same, self.group)
+
+
+def _with_cosine(evidence: Evidence, cosine: Floats) -> Evidence:
+    if isinstance(evidence, PairEvidence):
+        return replace(evidence, text=replace(evidence.text, cosine=cosine))
+    return replace(evidence, cosine=cosine)
 
 
 def learn_judge(
@@ -179,8 +180,8 @@ def _fit(
     pictured = (*(PICTURED if blank.pictures else ()), *((GEOMETRY,) if looked else ()))
     extras = (*(() if fused else columns), *pictured)
     fit = fit_head(
-        train.pairs(extras, learner),
-        valid.pairs(extras, learner),
+        train.pairs(extras),
+        valid.pairs(extras),
         cosine=-1 if fused else len(blank.names),
         kind=learner.settings.kind,
         seed=learner.seed,
@@ -197,8 +198,7 @@ def _fit(
 
 def _tells(train: EvidentPairs) -> bool:
     """Whether laying pictures upon each other told anything of a training pair."""
-    looked = train.evidence.image_geometry
-    return looked is not None and not bool(np.isnan(looked).all())
+    return not bool(np.isnan(train.evidence.columns()[GEOMETRY]).all())
 
 
 def _fusion(judge: JudgeModel, valid: EvidentPairs, columns: tuple[str, ...]) -> Fusion:
@@ -206,7 +206,7 @@ def _fusion(judge: JudgeModel, valid: EvidentPairs, columns: tuple[str, ...]) ->
     from scipy.optimize import minimize
     from scipy.special import expit
 
-    known = extra_columns(valid.evidence)
+    known = valid.evidence.columns()
     parts = [judge.learned_score(valid.evidence), *(np.nan_to_num(known[name]) for name in columns)]
     values = np.stack(parts, axis=1)
     scale = np.maximum(values.std(axis=0), 1e-6)

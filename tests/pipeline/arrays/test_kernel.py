@@ -71,7 +71,7 @@ def test_the_pairs_do_not_depend_on_the_kernel(
             vectors,
             floor=0.9,
             index=FaissIndex(exact_below=exact_below),
-            settings=CandidateSettings(crowd=200),
+            settings=CandidateSettings(max_neighbours=200),
             seed=0,
         )
         found.append((pairs.left.tolist(), pairs.right.tolist(), pairs.recall, pairs.description))

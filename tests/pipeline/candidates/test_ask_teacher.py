@@ -16,7 +16,7 @@ from pipeline.errors import ConfigError
 from tests.worlds.runs import rows_in, run_config, write_texts
 
 WORDS = [a + b for a in "bdfgklmnprst" for b in ("ado", "eki", "imo", "oru", "usa")]
-TEACHER, STUDENT = {"type": "toy"}, {"type": "toy", "dimension": 64}
+TEACHER, STUDENT = {"type": "toy"}, {"type": "toy", "dimension": 64, "sample": 100}
 
 
 def texts(count: int, seed: int = 0) -> list[str]:
@@ -38,8 +38,9 @@ def write(folder: Path, rows: list[str]) -> None:
 
 
 def config(folder: Path, catalog: str = "catalog", **changes: Any) -> RunConfig:
-    cascade = {"type": "cascade", "teacher": TEACHER, "student": STUDENT, "sample": 100}
-    given = {"text_encoder": cascade, "index": {"type": "exact"}, **changes}
+    given = {
+        "text_encoder": TEACHER, "student": STUDENT, "index": {"type": "exact"}, **changes,
+    }  # fmt: skip
     return run_config(folder / catalog, rows_in(folder / "in.jsonl"), **given)
 
 
@@ -64,7 +65,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
     folder = tmp_path_factory.mktemp("late")
     write(folder, texts(300))
     summary = run(config(folder))
-    run(config(folder, "teacher-only", text_encoder=TEACHER))
+    run(config(folder, "teacher-only", student=None))
     return folder, summary
 
 
@@ -108,7 +109,7 @@ def test_what_the_wording_sets_apart_never_meets_the_teacher(tmp_path: Path) -> 
     same = texts(60)
     write(tmp_path, [*same, *pairs])
     told = run(config(tmp_path)).cascade
-    run(config(tmp_path, "teacher-only", text_encoder=TEACHER))
+    run(config(tmp_path, "teacher-only", student=None))
     apart = {(f"s:{n}", f"s:{n + 1}") for n in range(len(same), len(same) + len(pairs), 2)}
     alone = rows(tmp_path, "teacher-only")
     assert {alone[pair]["decision"] for pair in apart} == {"review"}
@@ -136,16 +137,14 @@ def test_the_floor_stands_the_next_night_and_only_new_texts_meet_the_teacher(
 def test_another_target_measures_the_floor_again(tmp_path: Path) -> None:
     write(tmp_path, texts(200))
     first = run(config(tmp_path))
-    cascade = config(tmp_path).text_encoder.model_copy(update={"target_recall": 0.6})
-    second = run(config(tmp_path, text_encoder=cascade.model_dump()))
+    second = run(config(tmp_path, student=STUDENT | {"target_recall": 0.6}))
     assert second.cascade.measured_in == second.run != first.run
     assert second.cascade.choice.floor > first.cascade.choice.floor
 
 
 def test_a_student_that_loses_too_much_holds_the_run(tmp_path: Path) -> None:
     write(tmp_path, texts(300))
-    cascade = config(tmp_path).text_encoder.model_copy(update={"target_recall": 0.4})
-    held = run(config(tmp_path, text_encoder=cascade.model_dump()))
+    held = run(config(tmp_path, student=STUDENT | {"target_recall": 0.4}))
     (gate,) = (g for g in held.gates if g.title == "duplicates past the student")
     assert not gate.passed
     assert gate.value == held.cascade.choice.recall < 0.95
@@ -180,7 +179,7 @@ def test_texts_in_pairs_that_pictures_propose_meet_the_teacher_too(tmp_path: Pat
     }  # fmt: skip
     changes: dict[str, Any] = {"sources": [source], "images": {"workers": 0}}
     run(config(tmp_path, **changes))
-    run(config(tmp_path, "teacher-only", text_encoder=TEACHER, **changes))
+    run(config(tmp_path, "teacher-only", student=None, **changes))
     pair = ("s:1", "s:5")
     row, alone = rows(tmp_path, "catalog")[pair], rows(tmp_path, "teacher-only")[pair]
     assert row.pop("proposed_by") == "image"
@@ -189,9 +188,17 @@ def test_texts_in_pairs_that_pictures_propose_meet_the_teacher_too(tmp_path: Pat
     assert row["text_cosine"] is not None
 
 
-def test_a_toy_teacher_needs_a_student() -> None:
-    with pytest.raises(ValueError, match="state `student`"):
-        config(Path("x"), text_encoder={"type": "cascade", "teacher": TEACHER})
+@pytest.mark.parametrize(
+    ("encoder", "said"),
+    [({"type": "toy"}, "toy cannot be; state another `type`"),
+     ({"type": "static"}, "static needs no student before it; leave `student` out")],
+)  # fmt: skip
+def test_a_student_that_its_teacher_cannot_have_is_refused(
+    encoder: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said) as refused:
+        config(Path("x"), text_encoder=encoder, student={"type": "static"})
+    assert "student" in str(refused.value)
 
 
 def test_no_texts_no_cascade(tmp_path: Path) -> None:
@@ -207,8 +214,7 @@ def test_no_texts_no_cascade(tmp_path: Path) -> None:
 def test_a_missing_student_is_named_before_any_work(tmp_path: Path) -> None:
     write(tmp_path, texts(5))
     student = {"type": "sentence_transformers", "path": str(tmp_path / "none")}
-    cascade = {"type": "cascade", "teacher": TEACHER, "student": student}
     from pipeline.errors import EncoderError
 
-    with pytest.raises((EncoderError, ConfigError), match=r"text_encoder\.student\.path"):
-        run(config(tmp_path, text_encoder=cascade))
+    with pytest.raises((EncoderError, ConfigError), match=r"student\.path"):
+        run(config(tmp_path, student=student))

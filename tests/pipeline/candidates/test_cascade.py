@@ -17,9 +17,9 @@ from pipeline.candidates.cascade import (
 )
 from pipeline.config.encoders import MiniLmEncoder, StaticText
 from pipeline.config.matching import JudgeSettings
-from pipeline.matching.comparison.text import TextComparison, TextEvidence
+from pipeline.matching.comparison.text import TextComparison, WordEvidence
 from pipeline.matching.default_rules import MINILM, text_default
-from pipeline.matching.evidence import Evidence
+from pipeline.matching.evidence import TextEvidence
 from pipeline.matching.learned import LearnedRule
 
 
@@ -143,11 +143,11 @@ def test_nothing_added_is_nothing_kept() -> None:
     assert Strata(5).pairs() == ()
 
 
-def words(count: int, seed: int) -> TextEvidence:
+def words(count: int, seed: int) -> WordEvidence:
     random = np.random.default_rng(seed)
     draw = lambda low: random.uniform(low, 1, count).astype(np.float32)  # noqa: E731
     code = np.where(random.random(count) < 0.5, np.nan, draw(-1)).astype(np.float32)
-    return TextEvidence(draw(0), draw(0), draw(0), code)
+    return WordEvidence(draw(0), draw(0), draw(0), code)
 
 
 def test_no_pair_below_the_cosine_it_needs_is_accepted() -> None:
@@ -160,16 +160,16 @@ def test_no_pair_below_the_cosine_it_needs_is_accepted() -> None:
         within = np.abs(needed + shift) < 1
         nothing = np.full(5000, np.nan)
         no = np.zeros(5000, bool)
-        evidence = Evidence(
-            text_cosine=cosine, image_cosine=nothing, lexical=nothing,
+        evidence = TextEvidence(
+            cosine=cosine, lexical=nothing,
             token_overlap=seen.token_overlap.astype(float),
             edit_similarity=seen.edit_similarity.astype(float),
             length_ratio=seen.length_ratio.astype(float),
             code_agreement=seen.code_agreement.astype(float),
-            exact_text=no, exact_image=no, short_text=no, word_conflicts=nothing,
-            words=np.full(5000, 9), text_background=nothing, image_background=nothing,
+            exact=no, short=no, unmatched_words=nothing, words=np.full(5000, 9),
+            background=nothing, features=np.zeros((5000, 0), np.float32),
         )  # fmt: skip
-        probability = np.round(rule.text_probability(evidence), 4)
+        probability = np.round(rule.probability(evidence), 4)
         assert ((probability >= rule.accept) == accepted)[within].all()
         assert within.sum() > 1000
     assert (needed > 1).sum() > 1000
@@ -185,7 +185,7 @@ def test_what_a_judge_has_learned_of_words_bounds_nothing() -> None:
 def test_comparing_two_texts_never_says_more_for_them_than_the_bound(texts: list[str]) -> None:
     comparer = TextComparison(pa.array(texts), threads=1)
     left, right = np.triu_indices(len(texts), 1)
-    most, found = comparer.bounded(left, right), comparer.compare(left, right)
+    most, found = comparer.upper_bound(left, right), comparer.compare(left, right)
     for name in ("token_overlap", "edit_similarity", "length_ratio", "code_agreement"):
         assert (np.nan_to_num(getattr(found, name)) <= getattr(most, name)).all(), name
 

@@ -37,7 +37,7 @@ def pairs(candidates, count: int) -> dict[tuple[int, int], int]:
 def test_equal_contents_are_one_unit_and_shared_ones_a_star() -> None:
     made = units([("a", "x"), ("a", "x"), ("a", "y"), ("a", None), ("b", "x")])
     assert made.rows.tolist() == [0, 2, 3, 4]
-    assert made.of_record.tolist() == [0, 0, 1, 2, 3]
+    assert made.group_of_record.tolist() == [0, 0, 1, 2, 3]
     found = pairs(propose(made, text=NONE, lexical=NO_LEXICAL, image=NONE), 4)
     assert found == {(0, 1): ProposedBy.TEXT, (0, 2): ProposedBy.TEXT, (0, 3): ProposedBy.IMAGE}
 

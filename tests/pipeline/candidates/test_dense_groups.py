@@ -70,7 +70,7 @@ def members(found: DenseGroups) -> dict[int, int]:
 @settings(max_examples=150, deadline=None)
 def test_floors_and_groups_are_those_of_the_oracle(case: tuple[np.ndarray, int]) -> None:
     vectors, crowd = case
-    found = find_dense_groups(vectors, floor=FLOOR, crowd=crowd, cosine=COSINE)
+    found = find_dense_groups(vectors, floor=FLOOR, max_neighbours=crowd, cosine=COSINE)
     if len(vectors) <= crowd:
         assert not found.crowded
         return
@@ -88,7 +88,7 @@ def test_every_member_is_as_near_to_its_leader_as_is_promised(
     case: tuple[np.ndarray, int],
 ) -> None:
     vectors, crowd = case
-    found = find_dense_groups(vectors, floor=FLOOR, crowd=crowd, cosine=COSINE)
+    found = find_dense_groups(vectors, floor=FLOOR, max_neighbours=crowd, cosine=COSINE)
     scores = every_cosine(vectors)
     assert (scores[found.member, found.leader] >= np.float32(COSINE)).all()
     assert not np.isin(found.leader, found.member).any(), "a leader is never a member"
@@ -107,14 +107,14 @@ def test_pairs_are_those_that_reach_the_lower_floor_and_every_member_with_its_le
         vectors,
         floor=FLOOR,
         index=ExactIndex(type="exact"),
-        settings=CandidateSettings(crowd=crowd, crowd_cosine=COSINE),
+        settings=CandidateSettings(max_neighbours=crowd, collapse_cosine=COSINE),
         seed=0,
     )
-    scores, kept = every_cosine(vectors), found.crowds.kept
-    wanted = np.minimum.outer(found.crowds.floor, found.crowds.floor)
+    scores, kept = every_cosine(vectors), found.dense.kept
+    wanted = np.minimum.outer(found.dense.floor, found.dense.floor)
     left, right = np.nonzero(np.triu(scores[np.ix_(kept, kept)] >= wanted, 1))
     expected = {(int(kept[a]), int(kept[b])) for a, b in zip(left, right, strict=True)}
-    led = {(min(pair), max(pair)) for pair in members(found.crowds).items()}
+    led = {(min(pair), max(pair)) for pair in members(found.dense).items()}
     pairs = list(zip(found.left.tolist(), found.right.tolist(), strict=True))
     assert pairs == sorted(expected | led)
     assert found.recall.recall == 1.0
@@ -124,10 +124,10 @@ def test_pairs_are_those_that_reach_the_lower_floor_and_every_member_with_its_le
 @settings(max_examples=50, deadline=None)
 def test_blocks_change_nothing(case: tuple[np.ndarray, int]) -> None:
     vectors, crowd = case
-    whole = find_dense_groups(vectors, floor=FLOOR, crowd=crowd, cosine=COSINE)
+    whole = find_dense_groups(vectors, floor=FLOOR, max_neighbours=crowd, cosine=COSINE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dense_groups, "ROWS", 7)
-        pieces = find_dense_groups(vectors, floor=FLOOR, crowd=crowd, cosine=COSINE)
+        pieces = find_dense_groups(vectors, floor=FLOOR, max_neighbours=crowd, cosine=COSINE)
     assert members(whole) == members(pieces)
     assert (whole.floor == pieces.floor).all()
 
@@ -154,11 +154,10 @@ def test_a_loose_crowd_costs_linear_work(monkeypatch: pytest.MonkeyPatch) -> Non
     spent = []
     for count in (6000, 12_000, 24_000):
         work.clear()
-        find_dense_groups(loose(count), floor=0.9, crowd=100, cosine=0.98)
+        find_dense_groups(loose(count), floor=0.9, max_neighbours=100, cosine=0.98)
         spent.append(sum(work) / count)
     most = (
-        dense_groups.LADDER * dense_groups.CROWD_SAMPLE
-        + 2 * dense_groups.ROUNDS * dense_groups.LEADING
+        dense_groups.LADDER * dense_groups.SAMPLE + 2 * dense_groups.ROUNDS * dense_groups.LEADING
     )
     assert max(spent) < most, "the same per row, however many there are"
 
@@ -169,15 +168,15 @@ def test_a_large_crowd_lists_few_pairs_and_records_every_member(spread: float) -
     random = np.random.default_rng(4)
     centre = random.standard_normal((1, 96))
     vectors = normalise(centre + spread * random.standard_normal((12_000, 96)))
-    chosen = CandidateSettings(crowd=300, crowd_cosine=0.98)
+    chosen = CandidateSettings(max_neighbours=300, collapse_cosine=0.98)
     found = find_near_pairs(
         vectors, floor=0.9, index=ExactIndex(type="exact"), settings=chosen, seed=0
     )
     assert len(found.left) < 2 * 300 * len(vectors)
     pairs = set(zip(found.left.tolist(), found.right.tolist(), strict=True))
-    led = members(found.crowds)
+    led = members(found.dense)
     assert all((min(pair), max(pair)) in pairs for pair in led.items())
-    assert (cosines(vectors, found.crowds.member, found.crowds.leader) >= 0.98).all()
+    assert (cosines(vectors, found.dense.member, found.dense.leader) >= 0.98).all()
     assert found.recall.recall == 1.0
     if spread < 0.1:
         assert len(led) > 11_900
@@ -187,11 +186,11 @@ def test_a_large_crowd_lists_few_pairs_and_records_every_member(spread: float) -
 def test_a_crowd_that_is_all_there_is_has_its_pairs_in_order_and_is_told_of() -> None:
     random = np.random.default_rng(6)
     vectors = normalise(random.standard_normal((1, 16)) + 0.005 * random.standard_normal((400, 16)))
-    chosen = CandidateSettings(crowd=100)
+    chosen = CandidateSettings(max_neighbours=100)
     found = find_near_pairs(
         vectors, floor=0.9, index=ExactIndex(type="exact"), settings=chosen, seed=0
     )
-    assert len(found.crowds.member) == 399
+    assert len(found.dense.member) == 399
     assert (found.left < found.right).all()
     assert (np.diff(found.left * 400 + found.right) > 0).all()
     assert found.description == "one leader of 399 members"
@@ -210,13 +209,13 @@ def test_lists_search_each_row_down_to_its_own_floor_and_without_the_collapsed()
         vectors,
         floor=0.8,
         index=FaissIndex(exact_below=0),
-        settings=CandidateSettings(crowd=200),
+        settings=CandidateSettings(max_neighbours=200),
         seed=0,
     )
-    kept, led = found.crowds.kept, members(found.crowds)
+    kept, led = found.dense.kept, members(found.dense)
     assert len(led) == 799
-    assert found.crowds.raised > 1000
-    wanted = np.minimum.outer(found.crowds.floor, found.crowds.floor)
+    assert found.dense.raised > 1000
+    wanted = np.minimum.outer(found.dense.floor, found.dense.floor)
     scores = every_cosine(vectors)[np.ix_(kept, kept)]
     left, right = np.nonzero(np.triu(scores >= wanted, 1))
     expected = set(zip(kept[left].tolist(), kept[right].tolist(), strict=True))

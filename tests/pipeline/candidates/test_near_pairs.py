@@ -22,7 +22,7 @@ def crowd() -> np.ndarray:
 
 
 def test_crowds_collapse_to_leaders_within_the_stated_cosine(crowd: np.ndarray) -> None:
-    crowds = find_dense_groups(crowd, floor=0.8, crowd=500, cosine=0.95)
+    crowds = find_dense_groups(crowd, floor=0.8, max_neighbours=500, cosine=0.95)
     assert len(crowds.member) >= 8990, "nearly every member of both crowds is collapsed"
     assert len(np.unique(crowds.member)) == len(crowds.member)
     assert (cosines(crowd, crowds.member, crowds.leader) >= 0.95).all()
@@ -32,7 +32,7 @@ def test_crowds_collapse_to_leaders_within_the_stated_cosine(crowd: np.ndarray) 
 
 
 def test_a_crowd_costs_linear_pairs(crowd: np.ndarray) -> None:
-    settings = CandidateSettings(crowd=500, crowd_cosine=0.95, recall_sample=200)
+    settings = CandidateSettings(max_neighbours=500, collapse_cosine=0.95, recall_sample=200)
     found = find_near_pairs(
         crowd, floor=0.9, index=ExactIndex(type="exact"), settings=settings, seed=0
     )
@@ -47,7 +47,9 @@ def test_groups_below_the_limit_are_left_alone() -> None:
         [random.standard_normal((1, 16)) + 0.01 * random.standard_normal((300, 16)),
          random.standard_normal((2000, 16))]
     )  # fmt: skip
-    assert not len(find_dense_groups(normalise(rows), floor=0.8, crowd=400, cosine=0.9).member)
+    assert not len(
+        find_dense_groups(normalise(rows), floor=0.8, max_neighbours=400, cosine=0.9).member
+    )
 
 
 def test_recall_counts_what_is_missing() -> None:
@@ -86,14 +88,14 @@ def test_in_a_crowd_the_floor_rises_and_the_nearest_stay() -> None:
     crowd = random.standard_normal((1, 48)) * 1.2 + 0.45 * random.standard_normal((5000, 48))
     twins = crowd[:100] + 0.01 * random.standard_normal((100, 48))
     vectors = normalise(np.concatenate([crowd, twins]))
-    settings = CandidateSettings(crowd=300, recall_sample=200)
+    settings = CandidateSettings(max_neighbours=300, recall_sample=200)
     found = find_near_pairs(
         vectors, floor=0.7, index=ExactIndex(type="exact"), settings=settings, seed=0
     )
     every = 5100 * 5099 // 2
     assert (vectors[:500] @ vectors[500:].T >= 0.7).mean() > 0.5, "it is a crowd"
     assert len(found.left) < every / 4
-    assert found.crowds.raised > 4000
+    assert found.dense.raised > 4000
     pairs = set(zip(found.left.tolist(), found.right.tolist(), strict=True))
     assert all((n, 5000 + n) in pairs for n in range(100))
     assert found.recall.recall == 1.0

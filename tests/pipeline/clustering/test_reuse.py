@@ -70,7 +70,7 @@ def touched(old: Content, new: Content, was: Pairs, now: Pairs, units: ContentGr
 
     moved = np.array([around(new[i], was, before) != around(new[i], now, after) for i in ids], bool)
     found = np.zeros(len(units.rows), bool)
-    found[units.of_record[records | moved]] = True
+    found[units.group_of_record[records | moved]] = True
     return found
 
 
@@ -119,9 +119,9 @@ def test_taking_over_what_did_not_change_changes_nothing(
     units = tonight[1]
     open_units = touched(old, new, was, now, units)
     at = [n for n, record in enumerate(sorted(new)) if record in named]
-    open_units[units.of_record[at]] = True
+    open_units[units.group_of_record[at]] = True
     rows, group, cuts = cluster_touched(
-        *tonight, policy, verdicts, touched=open_units, before=before, cut_before=cut_before
+        *tonight, policy, verdicts, touched=open_units, previous=before, previous_cut=cut_before
     )
     columns = [name for name in whole.column_names if name != "cluster_id"]
     assert rows.select(columns).to_pylist() == whole.select(columns).to_pylist()
@@ -144,7 +144,7 @@ def test_an_untouched_component_is_not_clustered_again(monkeypatch: Any) -> None
 
     monkeypatch.setattr(reuse, "cluster_tables", watched)
     open_units = np.arange(9) == 4
-    cluster_touched(*night, ClusterSettings(), verdicts, touched=open_units, before=before,
-              cut_before=cut)  # fmt: skip
+    cluster_touched(*night, ClusterSettings(), verdicts, touched=open_units, previous=before,
+              previous_cut=cut)  # fmt: skip
     assert seen == [["s:03", "s:04"]]
     assert isinstance(verdicts, Verdicts)

@@ -6,11 +6,11 @@ import pytest
 from pipeline.config.encoders import SentenceTransformersText, StaticText
 from pipeline.config.matching import CosineRule, JudgeSettings
 from pipeline.errors import ConfigError
-from pipeline.matching.default_rules import MINILM, MINILM_STUDENT, LogisticRule, text_default
-from pipeline.matching.evidence import Evidence
+from pipeline.matching.default_rules import MINILM, MINILM_STUDENT, LogisticImageRule, text_default
+from pipeline.matching.evidence import ImageEvidence, PairEvidence, TextEvidence
 from pipeline.matching.judge import Judge
 
-PICTURES = LogisticRule(bias=-17.578, cosine=21.972)  # half at 0.80, nine tenths at 0.90
+PICTURES = LogisticImageRule(bias=-17.578, cosine=21.972)  # half at 0.80, nine tenths at 0.90
 JUDGE = Judge(MINILM.rule, PICTURES, "test")
 NAN = float("nan")
 TEXT = {"text_cosine": 0.99, "token_overlap": 0.97, "edit_similarity": 0.98, "length_ratio": 0.99,
@@ -19,18 +19,27 @@ FAR = {"text_cosine": 0.75, "token_overlap": 0.1, "edit_similarity": 0.4, "lengt
        "code_agreement": -1.0}  # fmt: skip
 
 
-def evidence(**given: float | bool) -> Evidence:
-    numbers = ("text_cosine", "image_cosine", "lexical", "token_overlap", "edit_similarity",
-               "length_ratio", "code_agreement")  # fmt: skip
-    flags = ("exact_text", "exact_image", "short_text")
-    return Evidence(
-        **{name: np.array([given.get(name, NAN)], float) for name in numbers},
-        **{name: np.array([given.get(name, False)], bool) for name in flags},
-        word_conflicts=np.array([given.get("word_conflicts", NAN)], float),
-        words=np.array([int(given.get("words", 12))]),
-        text_background=np.array([NAN]),
-        image_background=np.array([NAN]),
-    )
+def evidence(**given: float | bool) -> PairEvidence:
+    def number(name: str) -> np.ndarray:
+        return np.array([given.get(name, NAN)], float)
+
+    def flag(name: str) -> np.ndarray:
+        return np.array([given.get(name, False)], bool)
+
+    words = ("token_overlap", "edit_similarity", "length_ratio", "code_agreement", "lexical",
+             "unmatched_words")  # fmt: skip
+    nothing, features = np.array([NAN]), np.zeros((1, 0), np.float32)
+    return PairEvidence(
+        TextEvidence(
+            **{name: number(name) for name in words},
+            cosine=number("text_cosine"), exact=flag("exact_text"), short=flag("short_text"),
+            words=np.array([int(given.get("words", 12))]), background=nothing, features=features,
+        ),
+        ImageEvidence(
+            cosine=number("image_cosine"), exact=flag("exact_image"), sides=nothing,
+            geometry=nothing, background=nothing, features=features,
+        ),
+    )  # fmt: skip
 
 
 def decide(**given: float | bool) -> tuple[float, str, str]:
@@ -74,19 +83,19 @@ def test_very_short_texts_need_more_than_an_embedding() -> None:
 
 
 def test_words_that_each_side_lacks_are_left_to_a_person() -> None:
-    assert decide(**TEXT, word_conflicts=0)[1] == "duplicate"
-    held = decide(**TEXT, word_conflicts=1)
+    assert decide(**TEXT, unmatched_words=0)[1] == "duplicate"
+    held = decide(**TEXT, unmatched_words=1)
     assert held[1:] == ("review", "alike, but each text has words the other lacks")
     assert JUDGE.review < held[0] < JUDGE.accept
-    number = decide(**{**TEXT, "code_agreement": 0.0}, word_conflicts=1)
+    number = decide(**{**TEXT, "code_agreement": 0.0}, unmatched_words=1)
     assert number[1:] == ("review", "numbers or model codes differ")
-    assert decide(**TEXT, word_conflicts=5, words=100)[1] == "duplicate"
-    assert decide(**TEXT, word_conflicts=6, words=100)[1] == "review"
+    assert decide(**TEXT, unmatched_words=5, words=100)[1] == "duplicate"
+    assert decide(**TEXT, unmatched_words=6, words=100)[1] == "review"
 
 
 def test_held_pairs_keep_their_order() -> None:
-    likely = decide(**TEXT, word_conflicts=2)[0]
-    less = decide(**{**TEXT, "text_cosine": 0.95}, word_conflicts=2)[0]
+    likely = decide(**TEXT, unmatched_words=2)[0]
+    less = decide(**{**TEXT, "text_cosine": 0.95}, unmatched_words=2)[0]
     assert less < likely
 
 

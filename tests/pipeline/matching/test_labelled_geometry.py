@@ -94,7 +94,7 @@ def test_labelled_pairs_are_seen_as_a_run_sees_them(folder: Path, learned: dict[
     left, right = (
         np.array([place[row[f"{side}_id"]] for row in pairs]) for side in ("left", "right")
     )
-    looked = study.evidence(left, right, opened.rule.model).image_geometry
+    looked = study.evidence(left, right, opened.rule.model).geometry
     wanted = [row["image_verified"] for row in pairs]
     assert looked is not None
     assert [None if np.isnan(x) else bool(x) for x in looked] == wanted

@@ -20,7 +20,7 @@ from pipeline.evaluation.calibration.score_normalisation import NeighbourhoodLev
 from pipeline.matching.comparison.text import TextComparison
 from pipeline.matching.comparison.text_features import BLOCK, learn_weights
 from pipeline.matching.default_rules import TOY_IMAGE, TOY_TEXT
-from pipeline.matching.evidence import Evidence
+from pipeline.matching.evidence import Evidence, PairEvidence
 from pipeline.matching.heads import Linear, LinearModel, Scaler, Similarity
 from pipeline.matching.judge import Judge
 from pipeline.matching.learned import Fusion, JudgeModel, LearnedRule, fields_of, learning_for
@@ -96,7 +96,7 @@ def contents(*models: JudgeModel) -> Contents:
     return Contents(UNITS, TEXT_VECTORS, IMAGE_VECTORS, comparer, **learned)
 
 
-def evidence(*models: JudgeModel) -> Evidence:
+def evidence(*models: JudgeModel) -> PairEvidence:
     blank = np.full(len(LEFT), np.nan, np.float32)
     return evidence_of(contents(*models), LEFT, RIGHT, blank)
 
@@ -123,7 +123,7 @@ def every_part() -> JudgeModel:
 def test_a_judge_comes_back_as_it_was(model: JudgeModel, tmp_path: Path) -> None:
     model.save(tmp_path / "a")
     back = JudgeModel.load(tmp_path / "a")
-    seen = evidence(model)
+    seen = model.sees(evidence(model))
     assert np.array_equal(back.score(seen), model.score(seen))
     assert back.names == model.names
     assert back.floor == model.floor
@@ -202,7 +202,7 @@ def test_thresholds_are_those_of_the_calibration() -> None:
 
 
 def test_a_rule_says_nothing_of_pairs_that_lack_its_modality() -> None:
-    found = rule(text_model()).text_probability(evidence(text_model()))
+    found = rule(text_model()).probability(evidence(text_model()).text)
     with_text = (RIGHT <= 2) & (LEFT <= 2)
     assert np.isnan(found[~with_text]).all()
     assert ((found[with_text] > 0) & (found[with_text] < 1)).all()
@@ -210,9 +210,9 @@ def test_a_rule_says_nothing_of_pairs_that_lack_its_modality() -> None:
 
 def test_a_copy_has_probability_one_whatever_the_head_says() -> None:
     sceptic = rule(text_model(head=Similarity(len(BLOCK), 0.0, -9.0)))
-    known = evidence(text_model())
-    known.exact_text[0] = True
-    found = sceptic.text_probability(known)
+    known = evidence(text_model()).text
+    known.exact[0] = True
+    found = sceptic.probability(known)
     assert found[0] == 1.0
     assert np.nanmax(found[1:]) < 0.5
 
@@ -235,8 +235,8 @@ def test_pairs_are_decided_by_the_rule_of_what_they_have() -> None:
 def test_a_rule_learned_from_labels_is_not_held_back_by_wording() -> None:
     sure = text_model(head=Similarity(len(BLOCK), 0.0, 9.0))
     known = evidence(sure)
-    known.word_conflicts[:] = 5
-    known.short_text[:] = True
+    known.text.unmatched_words[:] = 5
+    known.text.short[:] = True
     known = known.take((LEFT == 0) & (RIGHT == 2))
     found = Judge(text=rule(sure), image=TOY_IMAGE.rule, name="t").decide(known)
     assert found.decision.tolist() == ["duplicate"]
@@ -249,10 +249,10 @@ def test_two_learned_judges_each_see_their_own_modality() -> None:
     texts = text_model(head=line(len(BLOCK) + 1, 0))
     images = image_model(head=line(1, 1))
     both, alone = evidence(texts, images), evidence(images)
-    assert np.array_equal(images.score(both), images.score(alone))
+    assert np.array_equal(images.score(both.image), images.score(alone.image))
     assert np.array_equal(
-        rule(texts).text_probability(both),
-        rule(texts).text_probability(evidence(texts)),
+        rule(texts).probability(both.text),
+        rule(texts).probability(evidence(texts).text),
         equal_nan=True,
     )
 
@@ -262,7 +262,7 @@ def test_every_batch_is_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:
     score = JudgeModel.score
 
     def counted(self: JudgeModel, found: Evidence) -> Any:
-        seen.append(len(found.text_cosine))
+        seen.append(len(found.present))
         return score(self, found)
 
     monkeypatch.setattr(JudgeModel, "score", counted)

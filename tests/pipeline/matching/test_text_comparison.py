@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 
 from pipeline.matching.comparison import text as evidence
 from pipeline.matching.comparison.document_frequencies import FEATURES
-from pipeline.matching.comparison.text import TextComparison, TextEvidence, words_of
+from pipeline.matching.comparison.text import TextComparison, WordEvidence, words_of
 
 JOINERS = re.compile(r"(?<=\w)[-./](?=\w)")
 TEXTS = [
@@ -40,7 +40,7 @@ def test_words_and_codes_are_hashed_as_catalogs_keep_them(texts: list[str]) -> N
     assert (words_of(pa.array(texts)) != words).nnz == 0
 
 
-def compared(**changed: Any) -> TextEvidence:
+def compared(**changed: Any) -> WordEvidence:
     comparer = TextComparison(pa.array(TEXTS), threads=changed.pop("threads", 1))
     left, right = (side.ravel() for side in np.indices((len(TEXTS), len(TEXTS))))
     return comparer.compare(left, right)
@@ -71,7 +71,7 @@ def test_neither_portions_nor_threads_change_the_evidence(
     whole = compared()
     monkeypatch.setattr(evidence, limit, 9)
     cut = compared(threads=2)
-    for field in fields(TextEvidence):
+    for field in fields(WordEvidence):
         assert np.array_equal(
             getattr(cut, field.name), getattr(whole, field.name), equal_nan=True
         ), field.name
@@ -81,4 +81,4 @@ def test_no_texts_have_no_evidence() -> None:
     nothing = np.zeros(0, np.int64)
     comparer = TextComparison(pa.array([], pa.large_string()), threads=1)
     assert len(comparer.compare(nothing, nothing).token_overlap) == 0
-    assert comparer.conflicts(nothing, nothing).tolist() == []
+    assert comparer.unmatched_word_counts(nothing, nothing).tolist() == []

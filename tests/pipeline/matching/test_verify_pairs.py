@@ -16,7 +16,8 @@ from pipeline.catalog import Catalog
 from pipeline.catalog.runs import Run
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
-from pipeline.matching.default_rules import LogisticRule
+from pipeline.matching.default_rules import LogisticImageRule
+from pipeline.matching.evidence import ImageEvidence
 from pipeline.nightly.stages.geometry import verify_pictures
 from tests.worlds.pictures import drawn, save
 from tests.worlds.runs import OPEN_GATES, pictures_in, run_config
@@ -211,18 +212,15 @@ def test_an_encoder_without_a_default_needs_copies_or_a_statement(
 
 
 def test_the_rule_lifts_holds_and_leaves_alone() -> None:
-    from pipeline.matching.evidence import Evidence
-
     nothing = np.full(4, np.nan)
-    no = np.zeros(4, bool)
-    evidence = Evidence(
-        nothing, np.array([0.5, 0.9, 0.9, 0.5]), nothing, nothing, nothing, nothing, nothing,
-        no, no, no, nothing, np.zeros(4, np.int64), nothing, nothing,
-        image_geometry=np.array([1, 0, np.nan, 0]),
+    evidence = ImageEvidence(
+        cosine=np.array([0.5, 0.9, 0.9, 0.5]), exact=np.zeros(4, bool), sides=np.full(4, 2.0),
+        geometry=np.array([1, 0, np.nan, 0]), background=nothing,
+        features=np.zeros((4, 0), np.float32),
     )  # fmt: skip
-    rule = LogisticRule(bias=-10.0, cosine=15.0)
-    found = rule.image_probability(evidence)
-    plain = rule.image_probability(replace(evidence, image_geometry=None))
+    rule = LogisticImageRule(bias=-10.0, cosine=15.0)
+    found = rule.probability(evidence)
+    plain = rule.probability(replace(evidence, geometry=nothing))
     assert found[0] >= rule.accept
     assert plain[0] < rule.accept
     assert rule.review <= found[1] < rule.accept <= plain[1]

@@ -118,7 +118,7 @@ class Nights(RuleBasedStateMachine):
         self.accept = 0.9
         self.crowd = 1000
         self.dimension = 256
-        self.cascade = False
+        self.student = False
         self.model = "none"
         self.said = 0
         self.changed = False
@@ -170,10 +170,10 @@ class Nights(RuleBasedStateMachine):
         self.changed |= dimension != self.dimension
         self.dimension = dimension
 
-    @rule(cascade=st.booleans())
-    def put_a_student_before_it(self, cascade: bool) -> None:
-        self.changed |= cascade != self.cascade
-        self.cascade = cascade
+    @rule(student=st.booleans())
+    def put_a_student_before_it(self, student: bool) -> None:
+        self.changed |= student != self.student
+        self.student = student
 
     @rule(model=st.sampled_from(["none", "one", "two"]))
     def change_model(self, model: str) -> None:
@@ -199,11 +199,10 @@ class Nights(RuleBasedStateMachine):
         tables.append("labels", pa.Table.from_pylist([row], schema=LABELS))
         self.changed = True
 
-    def _encoder(self) -> dict[str, Any]:
+    def _encoders(self) -> dict[str, Any]:
         teacher = {"type": "toy", "dimension": self.dimension}
-        student = {"type": "toy", "dimension": 32}
-        cascade = {"type": "cascade", "teacher": teacher, "student": student, "sample": 100}
-        return cascade if self.cascade else teacher
+        student = {"type": "toy", "dimension": 32, "sample": 100}
+        return {"text_encoder": teacher, "student": student if self.student else None}
 
     @invariant()
     def tonight_equals_a_rebuild(self) -> None:
@@ -216,9 +215,9 @@ class Nights(RuleBasedStateMachine):
         catalog, copy = self.folder / "catalog", self.folder / "copy"
         changes: dict[str, Any] = {
             "judge": {"accept": self.accept},
-            "candidates": {"lexical": {"min_tokens": 20}, "crowd": self.crowd},
+            "candidates": {"lexical": {"min_tokens": 20}, "max_neighbours": self.crowd},
             "complete": True,
-            "text_encoder": self._encoder(),
+            **self._encoders(),
             "model": self.model,
         }
         shutil.rmtree(copy, ignore_errors=True)

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.config.finetune import JudgeTraining
 from pipeline.errors import TrainingError
-from pipeline.matching.evidence import Evidence
+from pipeline.matching.evidence import ImageEvidence, TextEvidence
 from pipeline.matching.learned import JudgeModel
 from pipeline.training.judge import learn
 from pipeline.training.judge.learn import (
@@ -29,17 +29,23 @@ def learner(modality: Any = "text", *, kind: str = "linear", trained: bool = Fal
     return Learner(modality, JudgeTraining.model_validate({"kind": kind}), trained, 0)
 
 
-def evidence(count: int, **known: Any) -> Evidence:
+def of_text(count: int, **known: Any) -> TextEvidence:
     nothing, no = np.full(count, np.nan), np.zeros(count, bool)
-    names = ("text_cosine", "image_cosine", "lexical", "token_overlap", "edit_similarity",
-             "length_ratio", "code_agreement", "word_conflicts", "text_background",
-             "image_background")  # fmt: skip
+    names = ("cosine", "lexical", "token_overlap", "edit_similarity", "length_ratio",
+             "code_agreement", "unmatched_words", "background")  # fmt: skip
     blank = {
         **dict.fromkeys(names, nothing),
-        **dict.fromkeys(("exact_text", "exact_image", "short_text"), no),
+        **dict.fromkeys(("exact", "short"), no),
         "words": np.full(count, 5),
+        "features": np.zeros((count, 0), np.float32),
     }
-    return Evidence(**{**blank, **known})
+    return TextEvidence(**{**blank, **known})
+
+
+def of_image(count: int, **known: Any) -> ImageEvidence:
+    nothing, no = np.full(count, np.nan), np.zeros(count, bool)
+    blank = dict.fromkeys(("sides", "geometry"), nothing)
+    return ImageEvidence(**blank, exact=no, features=np.zeros((count, 0), np.float32), **known)
 
 
 def texts(count: int = 120, seed: int = 0) -> list[str]:
@@ -54,7 +60,7 @@ def texts(count: int = 120, seed: int = 0) -> list[str]:
 
 def of_texts(
     blank: JudgeModel, rows: list[str], cosine: Any, seed: int = 0, **more: Any
-) -> tuple[Evidence, np.ndarray, np.ndarray]:
+) -> tuple[TextEvidence, np.ndarray, np.ndarray]:
     """Every entity's duplicate, and two pairs with other entities for each."""
     rng = np.random.default_rng(seed)
     even = np.arange(0, len(rows), 2)
@@ -63,9 +69,9 @@ def of_texts(
     same = np.arange(len(left)) < len(even)
     features = blank.features(rows, {}, threads=1)
     assert features is not None
-    found = evidence(
+    found = of_text(
         len(left),
-        text_cosine=np.clip(cosine(same, rng), -1, 1),
+        cosine=np.clip(cosine(same, rng), -1, 1),
         features=features.compare(left, right),
         **more,
     )
@@ -114,23 +120,23 @@ def test_blind_cosines_take_the_place_of_those_the_encoder_gives() -> None:
     blank = blank_judge(of, texts(), {}, vectors=random_vectors(120, 8))
     found, same, group = of_texts(blank, texts(), helpful)
     blind = EvidentPairs(found, same, group, np.zeros(len(same)))
-    column = blind.pairs(("text: cosine",), of).features[:, -1]
+    column = blind.pairs(("text: cosine",)).features[:, -1]
     assert (column == 0).all()
-    honest = EvidentPairs(found, same, group).pairs(("text: cosine",), of).features[:, -1]
-    assert honest == pytest.approx(found.text_cosine, abs=1e-6)
+    honest = EvidentPairs(found, same, group).pairs(("text: cosine",)).features[:, -1]
+    assert honest == pytest.approx(found.cosine, abs=1e-6)
 
 
 # --- the background ----------------------------------------------------------------------------
 
 
-def dense(count: int, *, telling: bool, seed: int) -> tuple[Evidence, np.ndarray, np.ndarray]:
+def dense(count: int, *, telling: bool, seed: int) -> tuple[ImageEvidence, np.ndarray, np.ndarray]:
     """Pictures in neighbourhoods of any density; `telling`: the background says how dense."""
     rng = np.random.default_rng(seed)
     same = np.arange(count) % 2 == 0
     base = rng.uniform(0.1, 0.7, count)
     cosine = base + 0.15 * same + rng.normal(scale=0.02, size=count)
     level = base if telling else rng.permutation(base)
-    found = evidence(count, image_cosine=cosine, image_background=level)
+    found = of_image(count, cosine=cosine, background=level)
     return found, same, np.arange(count) // 4
 
 
@@ -202,10 +208,10 @@ def test_a_copy_scores_above_every_other_record(kind: str) -> None:
     features = blank.features(rows, {}, threads=1)
     assert features is not None
     score = judge.score(
-        evidence(
+        of_text(
             len(rows),
-            text_cosine=np.where(right == 0, 1.0, 0.5),
-            text_background=np.full(len(rows), 0.2),
+            cosine=np.where(right == 0, 1.0, 0.5),
+            background=np.full(len(rows), 0.2),
             features=features.compare(left, right),
         )
     )
