@@ -31,7 +31,7 @@ finetune: $(STAMP) ## Fine-tune on the sample's labels and run again
 	$(BIN)/gemel run configs/sample.yaml
 
 train-images: $(STAMP) ## Make the shipped image encoder again, on the photographs in DATA (75 minutes)
-	$(BIN)/python tests/bench/train_images.py --data $(DATA) --out build/copies
+	$(BIN)/python tests/bench/pictures/train_images.py --data $(DATA) --out build/copies
 
 test: $(STAMP) ## Lint, layers, types and every test (about 10 minutes on 2 cores)
 	$(BIN)/ruff check .
@@ -50,20 +50,20 @@ figures: $(STAMP) ## The other figures of tests/bench/README.md, on the sets in 
 	$(BIN)/python tests/bench/real_data.py --data $(DATA)
 	$(BIN)/python tests/bench/million.py --data $(DATA)
 	$(BIN)/python tests/bench/self_join.py --data $(DATA) --rows 300000 1000000
-	$(BIN)/python tests/bench/crowds.py
+	$(BIN)/python tests/bench/dense_groups.py
 	$(BIN)/python tests/bench/clustering.py
-	$(BIN)/python tests/bench/pictures.py --data $(DATA)
-	$(BIN)/python tests/bench/copy_detection.py --data $(DATA)
-	$(BIN)/python tests/bench/edited_photographs.py --data $(DATA)
-	$(BIN)/python tests/bench/scenes.py --data $(DATA)
-	$(BIN)/python tests/bench/wallpapers.py --data $(DATA)
-	$(BIN)/python tests/bench/labelled_pictures.py --data $(DATA)
+	$(BIN)/python tests/bench/pictures/pictures.py --data $(DATA)
+	$(BIN)/python tests/bench/pictures/copy_detection.py --data $(DATA)
+	$(BIN)/python tests/bench/pictures/edited_photographs.py --data $(DATA)
+	$(BIN)/python tests/bench/pictures/scenes.py --data $(DATA)
+	$(BIN)/python tests/bench/pictures/wallpapers.py --data $(DATA)
+	$(BIN)/python tests/bench/pictures/labelled_pictures.py --data $(DATA)
 	$(BIN)/python tests/bench/nights.py --data $(DATA)
 	$(BIN)/python tests/bench/thirty_nights.py --data $(DATA)
 	$(BIN)/python tests/bench/two_starts.py --tries 50
-	$(BIN)/python tests/bench/finetune.py --data $(DATA)
-	$(BIN)/python tests/bench/distillation.py --data $(DATA)
-	$(BIN)/python tests/bench/training_throughput.py
+	$(BIN)/python tests/bench/training/finetune.py --data $(DATA)
+	$(BIN)/python tests/bench/training/distillation.py --data $(DATA)
+	$(BIN)/python tests/bench/training/training_throughput.py
 
 chaos: $(STAMP) ## Kill runs, fill disks and break files: last night's result stays, the next run ends
 	$(BIN)/python tests/bench/chaos.py --kills 64 --errors 30 --full 10

@@ -362,11 +362,13 @@ def test_the_columns_of_the_exports_exist(sample: None, gemel: Gemel, what: str)
 
 
 def test_measured_figures_name_scripts_that_exist() -> None:
-    scripts = set(re.findall(r"tests/bench/(\w+\.py)", "".join(PAGES.values())))
-    titles = re.findall(r"^## ((?:\w+\.py(?:, )?)+)$", "".join(PAGES.values()), re.MULTILINE)
-    scripts |= {name for title in titles for name in title.split(", ")}
-    assert titles
-    assert not {name for name in scripts if not (ROOT / "tests" / "bench" / name).is_file()}
+    scripts = set(re.findall(r"tests/bench/(?:\w+/)?\w+\.py", "".join(PAGES.values())))
+    for page, text in PAGES.items():
+        titles = re.findall(r"^## ((?:\w+\.py(?:, )?)+)$", text, re.MULTILINE)
+        assert titles or not page.startswith("tests/bench/")
+        folder = page.removesuffix("README.md")
+        scripts |= {folder + name for title in titles for name in title.split(", ")}
+    assert not {name for name in scripts if not (ROOT / name).is_file()}
 
 
 def test_it_says_what_it_must() -> None:

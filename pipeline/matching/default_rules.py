@@ -1,7 +1,7 @@
 """Default rules: one stated judge per shipped encoder, for runs without labels.
 
-The weights are logistic regressions fitted by `tests/bench/fit_default_judge.py` on open labelled
-sets; tests/bench/README.md has the figures. They belong to these encoders only, and every
+The weights are logistic regressions fitted by `tests/bench/training/fit_default_judge.py` on open
+labelled sets; tests/bench/README.md has the figures. They belong to these encoders only, and every
 decision they make is marked uncalibrated: labels of your own are better.
 """
 
@@ -153,8 +153,9 @@ MINILM_STUDENT = DefaultRule(
     floor=0.8,
     rule=LogisticTextRule(bias=-5.05, cosine=0.0, token_overlap=13.14, code_agreement=1.03),
 )
-# Half at cosine 0.30 and nine tenths at 0.70, `tests/bench/fit_image_judge.py`: of photographs that
-# training held back 1 in 500 pairs of one scene reach 0.659, and of 482,762 pairs of strangers one.
+# Half at cosine 0.30 and nine tenths at 0.70, `tests/bench/pictures/fit_image_judge.py`: of
+# photographs that training held back 1 in 500 pairs of one scene reach 0.659, and of 482,762 pairs
+# of strangers one.
 COPIES = DefaultRule(floor=0.25, rule=LogisticImageRule(bias=-1.648, cosine=5.493))
 TOY_TEXT = DefaultRule(floor=0.5, rule=LogisticTextRule(bias=-14.0, cosine=20.0))
 TOY_IMAGE = DefaultRule(floor=0.9, rule=LogisticImageRule(bias=-380.0, cosine=400.0))

@@ -1,4 +1,4 @@
-"""Wide tables with and without the names of their columns: the README's figures.
+"""Wide tables with and without the names of their columns: the figures of this page.
 
     python tests/bench/wide_tables.py --data ../shared/data [--out build/bench]
 

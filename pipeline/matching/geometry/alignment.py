@@ -41,9 +41,9 @@ class _Query:
     differing: float
 
 
-# Measured on the sets of tests/bench/geometry.py, and on the 142 pairs of one garment or shelf that
-# looser rules took for copies: ten are left. A cut, scaled, framed or mirrored copy is upright to a
-# fifth of a degree; a hand that takes a second shot is not.
+# Measured on the sets of tests/bench/pictures/geometry.py, and on the 142 pairs of one garment or
+# shelf that looser rules took for copies: ten are left. A cut, scaled, framed or mirrored copy is
+# upright to a fifth of a degree; a hand that takes a second shot is not.
 _TILTED = 0.25  # degrees
 # Half of what has texture may be covered by bands or blurred by noise.
 _UPRIGHT = _Query(inliers=8, tight=0.3, agreement=0.55, agreeing=0.4, differing=0.4)

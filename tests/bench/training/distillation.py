@@ -1,6 +1,6 @@
 """What a static student gains by learning its teacher's cosines on the corpus itself.
 
-    python tests/bench/distillation.py --data ../shared/data [--only er_abt_buy …] [--texts 6000]
+    python tests/bench/training/distillation.py --data DATA [--only er_abt_buy …] [--texts 6000]
 
 A third of each set's texts is held out and never learned from. Printed of the held-out texts,
 before and after: rank correlation of the student's cosines with MiniLM's, over the pairs near to

@@ -1,6 +1,6 @@
 """How well the geometry of two pictures tells an edited copy from a second photograph.
 
-    python tests/bench/geometry.py --data ../shared/data [--out build/bench] [--nearest 10]
+    python tests/bench/pictures/geometry.py --data DATA [--out build/bench] [--nearest 10]
 
 augly: true pairs of a query and its reference that are verified, by level, and for each half of the
 references (the thresholds were chosen on the even one); hard: pairs of a query and the references

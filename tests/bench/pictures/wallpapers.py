@@ -1,6 +1,6 @@
 """Sizes, crops and thumbnails of one wallpaper: what a whole run without labels joins.
 
-    python tests/bench/wallpapers.py --data ../shared/data [--out build/bench]
+    python tests/bench/pictures/wallpapers.py --data DATA [--out build/bench]
 
 Told, with Wilson's 95 % intervals: pairs of these kinds that are accepted, groups of which all such
 pictures are in one cluster; and the accepted pairs of two groups, those with equal pixels apart.

@@ -1,6 +1,6 @@
-"""Print the default judge of the shipped copy-detection network, as `pipeline/defaults.py` has it.
+"""Print the shipped copy-detection network's default judge, as `matching/default_rules.py` has it.
 
-    python tests/bench/fit_image_judge.py --data ../shared/data
+    python tests/bench/pictures/fit_image_judge.py --data DATA
 
 From photographs that training held back: copies are five plain edits of them; what must not be
 accepted are pairs of different photographs, those of one group, which may be seconds apart, among

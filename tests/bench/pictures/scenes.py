@@ -1,6 +1,6 @@
 """How many photographs of one scene a whole run without labels would merge.
 
-    python tests/bench/scenes.py --data ../shared/data [--out build/bench]
+    python tests/bench/pictures/scenes.py --data DATA [--out build/bench]
 
 All photographs of `photos_train`: a group is one sender's garment or one product, photographed
 again, often seconds apart. Counted are accepted pairs within and across groups, and groups that

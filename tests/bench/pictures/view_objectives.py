@@ -1,6 +1,6 @@
 """The objectives of self-supervised training beside each other, on one short training each.
 
-    python tests/bench/view_objectives.py --data ../shared/data [--records 1500] [--epochs 2]
+    python tests/bench/pictures/view_objectives.py --data DATA [--records 1500] [--epochs 2]
 
 The same photographs, start (learned whitening), steps, views and rate for all. Told of each: micro
 average precision and recall at a precision of 0.999 of held-back views, which no objective learned

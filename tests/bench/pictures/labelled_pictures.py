@@ -1,6 +1,6 @@
 """A judge of pictures, and the shipped network itself, fine-tuned on labelled copies.
 
-    python tests/bench/labelled_pictures.py --data ../shared/data [--seeds 0 1 2] [--ways …]
+    python tests/bench/pictures/labelled_pictures.py --data DATA [--seeds 0 1 2] [--ways …]
 
 The AugLy copies, clusters of a photograph and its copies, split by cluster: 60 % to train on, 20 %
 to choose thresholds on, 20 % that only measure. Three ways, each beside the network's cosine as it

@@ -1,6 +1,6 @@
 """How well an image encoder finds copies: every measure of its own, with the thresholds it ships.
 
-    python tests/bench/copy_detection.py --data ../shared/data [--out build/bench]
+    python tests/bench/pictures/copy_detection.py --data DATA [--out build/bench]
         [--encoder '{"type": "copy_detection"}' '{"type": "copy_detection", "path": "mine"}']
 
 augly: micro average precision and recall at precision 0.90 over all pairs of a query and a

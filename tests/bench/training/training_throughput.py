@@ -1,6 +1,6 @@
 """Training throughput of `train_encoder` against sentence-transformers' own trainer.
 
-    python tests/bench/training_throughput.py [--data ../shared/data] [--rounds 3] [--threads 2]
+    python tests/bench/training/training_throughput.py [--data DATA] [--rounds 3] [--threads 2]
 
 Same model (MiniLM), loss (InfoNCE over the duplicates of a step), batch, precision, threads and
 pairs of distinct texts; the two take turns, each run in a process of its own, and the ratio of a
@@ -111,7 +111,7 @@ def theirs(left: list[str], right: list[str], options: argparse.Namespace, work:
 def one_run(who: str, options: argparse.Namespace, packages: Path) -> float:
     """Measure one of the two in a process of its own."""
     command = [sys.executable, __file__, "--only", who, *sys.argv[1:]]
-    here = str(Path(__file__).resolve().parents[2])
+    here = str(Path(__file__).resolve().parents[3])
     paths = [here, os.environ.get("PYTHONPATH", ""), *([str(packages)] if who == "theirs" else [])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -1,6 +1,6 @@
 """A whole run without labels over photographs and five plain edits of each.
 
-    python tests/bench/edited_photographs.py --data ../shared/data [--photographs 1002]
+    python tests/bench/pictures/edited_photographs.py --data DATA [--photographs 1002]
 
 The photographs are those that the shipped network's training held back. Told, with Wilson's 95 %
 intervals: of the accepted pairs the share that is a photograph and an edit of it, or two edits of

@@ -1,6 +1,6 @@
 """Make the copy-detection network that Gemel ships, as `configs/train_images_selfsup.yaml` says.
 
-    python tests/bench/train_images.py --data ../shared/data [--out build/copies]
+    python tests/bench/pictures/train_images.py --data DATA [--out build/copies]
 
 The photographs of `photos_train` take the place of the sample's: their groups may show one scene.
 A second, short training goes on from there with photographs of one scene as negatives.
@@ -18,7 +18,7 @@ from pipeline.config.sources import ParquetSource
 from pipeline.outputs.terminal_models import view_lines
 from pipeline.training.self_supervised.train import train_self_supervised
 
-RECIPE = Path(__file__).parents[2] / "configs" / "train_images_selfsup.yaml"
+RECIPE = Path(__file__).parents[3] / "configs" / "train_images_selfsup.yaml"
 
 
 SCENES = {"scenes": True, "epochs": 4, "learning_rate": 5e-5}

@@ -1,6 +1,6 @@
 """Pictures a second from file to vector, beside the same network in plain PyTorch.
 
-    python tests/bench/pictures.py --data ../shared/data [--out build/bench]
+    python tests/bench/pictures/pictures.py --data DATA [--out build/bench]
 
 Plain: one process opens, squashes and stacks 32 pictures at a time, PyTorch runs the shipped
 network in float32 on every core. The others are `copy_detection` with each backend and two decoder

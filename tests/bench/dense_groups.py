@@ -1,6 +1,6 @@
-"""Crowds: what a night costs when all texts come out of one template, and how it grows.
+"""Dense groups: what a night costs when all texts come out of one template, and how it grows.
 
-    python tests/bench/crowds.py [--rows 12500 25000 50000] [--kinds notice order]
+    python tests/bench/dense_groups.py [--rows 12500 25000 50000] [--kinds notice order]
 
 `notice`: a page of boilerplate in which an order number, a name and a city differ, so that all are
 nearly identical and collapse to leaders. `order`: two sentences in which more differs, so that each
@@ -106,7 +106,7 @@ def recorded(catalog: Path, texts: list[str], encoder: Path) -> tuple[int, int]:
 
 
 def measure(kind: str, rows: int, out: Path) -> dict[str, Any]:
-    path, catalog = out / f"crowds-{kind}-{rows}.parquet", out / f"crowds-catalog-{kind}-{rows}"
+    path, catalog = out / f"dense-{kind}-{rows}.parquet", out / f"dense-catalog-{kind}-{rows}"
     shutil.rmtree(catalog, ignore_errors=True)
     texts, encoder = write(path, kind, rows), static_encoder(out)
     settings = {
@@ -160,7 +160,7 @@ def main() -> None:
             )
             if row["exact"] < row["collapsed"]:
                 raise SystemExit(f"{row['collapsed'] - row['exact']} members are not recorded")
-    report.write(out / "crowds", rows=results)
+    report.write(out / "dense_groups", rows=results)
     print(json.dumps({row["kind"]: row["clusters"] for row in results}))
 
 

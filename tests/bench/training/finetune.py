@@ -1,6 +1,6 @@
 """Fine-tune on the official splits of open labelled sets and print what comes out.
 
-    python tests/bench/finetune.py --data ../shared/data [--only Abt-Buy …] [--seeds 0 1 2]
+    python tests/bench/training/finetune.py --data DATA [--only Abt-Buy …] [--seeds 0 1 2]
 
 For each task and seed: `finetune` on the official train and valid rows, then, once, every official
 test row: F1 at the accept threshold, F1 at the balanced threshold, average precision beside
