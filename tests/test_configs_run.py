@@ -71,7 +71,7 @@ def test_it_trains_calibrates_and_registers(home: Path, tmp_path: Path, name: st
     assert summary["held"] == "test"
     assert summary["metrics"]["average_precision"]["value"] > 0.5
     assert set(config.slices) == set(summary["errors"]["slices"])
-    assert Path(summary.report).stat().st_size > 0
+    assert Path(summary["report"]).stat().st_size > 0
 
 
 @pytest.mark.parametrize("name", [path.name for path in VIEWS])

@@ -34,9 +34,9 @@ def held(tmp_path: Path) -> str:
               "gates": {"max_quarantined": 0}, "exports": [{"path": "out.csv"}]}  # fmt: skip
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     (tmp_path / "in.csv").write_text("id,title\n" + "\n".join(rows) + "\n")
-    assert run(load_config(tmp_path / "config.yaml"))["status"] == "published"
+    assert run(load_config(tmp_path / "config.yaml")).status == "published"
     (tmp_path / "in.csv").write_text("id,title\n" + "\n".join([*rows[:19], ",no id"]) + "\n")
-    return str(run(load_config(tmp_path / "config.yaml"))["run"])
+    return str(run(load_config(tmp_path / "config.yaml")).run)
 
 
 def test_release_then_roll_back_and_forward(gemel: Callable[..., Said], held: str) -> None:

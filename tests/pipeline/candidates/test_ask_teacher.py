@@ -94,6 +94,8 @@ def test_its_scores_are_those_of_the_teacher_alone(nights: Any) -> None:
         assert row == alone[pair]
     kept = Catalog(folder / "teacher-only").runs()[0].summary
     assert summary.models.text == kept.models.text
+    assert summary.models.student is not None
+    assert kept.models.text is not None
     assert summary.models.student.fingerprint != kept.models.text.fingerprint
     assert kept.cascade is None
 

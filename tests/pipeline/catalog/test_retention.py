@@ -78,9 +78,10 @@ def files(catalog: Catalog, table: str) -> int:
 
 def test_what_is_kept_and_why(tmp_path: Path) -> None:
     catalog = Catalog(tmp_path)
-    for number, status in enumerate(
-        ("published", "held", "published", "failed", "discarded", "published", "published")
-    ):
+    every: tuple[Status, ...] = (
+        "published", "held", "published", "failed", "discarded", "published", "published",
+    )  # fmt: skip
+    for number, status in enumerate(every):
         night(catalog, f"r{number}", "a", status=status, days=40 - number)
     found = plan_pruning(catalog.runs(), keep=1, days=0, now=NOW)
     assert names(found.kept) == ["r6", "r5", "r1"], "what readers see, its base, what is held"
@@ -227,7 +228,7 @@ nights = st.lists(
 @settings(max_examples=25, deadline=None)
 def test_nothing_a_kept_run_needs_is_ever_removed(
     tmp_path_factory: pytest.TempPathFactory,
-    made: list[tuple[str, float, set[str], str, bool]],
+    made: list[tuple[Status, float, set[str], str, bool]],
     keep: int,
     days: float,
     slack: float,

@@ -14,6 +14,7 @@ from sklearn.datasets import load_sample_image
 from pipeline import run
 from pipeline.catalog import Catalog
 from pipeline.catalog.runs import Run
+from pipeline.catalog.summary.figures import GeometryCounts
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.matching.default_rules import LogisticImageRule
@@ -35,6 +36,12 @@ def config(folder: Path, **changes: Any) -> RunConfig:
 def last(folder: Path) -> tuple[Catalog, Run]:
     catalog = Catalog(folder / "catalog")
     return catalog, catalog.runs()[0]
+
+
+def geometry(folder: Path) -> GeometryCounts:
+    found = last(folder)[1].summary.geometry
+    assert found is not None
+    return found
 
 
 def pair(folder: Path, one: str, other: str) -> dict[str, Any]:
@@ -87,18 +94,18 @@ def test_what_was_looked_at_is_not_looked_at_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(config(folder))
-    first = last(folder)[1].summary.geometry
+    first = geometry(folder)
     assert first.fresh == first.looked_at > 0
     save(folder, e=photograph("china.jpg").crop((10, 10, 600, 400)))
     run(config(folder))
     catalog, night = last(folder)
-    second = night.summary.geometry
+    second = geometry(folder)
     assert 0 < second.fresh < second.looked_at
     stored = catalog.read("alignments", run=night)
     run(config(folder), full=True)
     again = last(folder)[1]
     assert catalog.read("alignments", run=again).equals(stored)
-    assert again.summary.geometry.fresh == 0
+    assert geometry(folder).fresh == 0
 
     (folder / "photos" / "b.png").unlink()
     assert run(config(folder, gates={"max_shrinkage": 1, "max_removed": 1, "max_cluster": 1}))
@@ -144,7 +151,7 @@ def test_a_picture_that_is_gone_is_not_aligned(
     )
     run(config(folder))
     assert pair(folder, "a", "b")["image_verified"] is None
-    assert last(folder)[1].summary.geometry.verified == 0
+    assert geometry(folder).verified == 0
 
 
 def recording(looked_at: list[tuple[str, str]]) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ from pipeline import run
 from pipeline.catalog import Catalog
 from pipeline.catalog.registry.judge import judge_fingerprint
 from pipeline.catalog.run_decisions import Decision, discard
+from pipeline.catalog.summary.run_summary import RunSummary
 from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError, DamagedTableError
 from pipeline.evaluation.calibration.calibration import Calibration
@@ -50,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def failed(summary: dict[str, Any]) -> list[str]:
+def failed(summary: RunSummary) -> list[str]:
     return [gate.title for gate in summary.gates if not gate.passed]
 
 
@@ -156,7 +157,7 @@ def test_a_released_run_is_reported_and_exported_as_any_other(folder: Path) -> N
     assert catalog.run().summary == summary
     assert (summary.status, summary.exports) == ("published", {str(folder / "out.jsonl"): 9})
     assert len((folder / "out.jsonl").read_text().splitlines()) == 9
-    page = Path(summary.report).read_text()
+    page = Path(str(summary.report)).read_text()
     assert "<title>Gemel" in page
     assert "Released by ann" in page
     assert "a new supplier" in page
@@ -199,6 +200,7 @@ def test_every_published_night_drops_what_its_retention_does_not_keep(folder: Pa
     catalog = Catalog(folder / "catalog")
     last = catalog.run()
     assert last.summary == summaries[-1]
+    assert last.summary.retention is not None
     assert last.summary.retention.dropped == (summaries[1].run,)
     for summary in summaries[:2]:
         with pytest.raises(CatalogError, match="were dropped"):

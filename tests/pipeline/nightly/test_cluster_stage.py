@@ -11,6 +11,7 @@ from pipeline import run
 from pipeline.catalog import Catalog, RecordChanges
 from pipeline.catalog.events import event_line, events_of
 from pipeline.catalog.runs import Run
+from pipeline.catalog.summary.run_summary import RunSummary
 from pipeline.clustering.events import replay
 from pipeline.errors import CatalogError
 from pipeline.storage.schemas import LABELS
@@ -20,12 +21,13 @@ TEXT = "the quick brown fox number {} jumps over the lazy dog of farm {} near th
 Texts = dict[str, str]
 
 
-def night(folder: Path, texts: Texts, *, full: bool = False, **changes: Any) -> dict[str, Any]:
+def night(folder: Path, texts: Texts, *, full: bool = False, **changes: Any) -> RunSummary:
     """One run over records; their lines are in the order given."""
     path = folder / "in.csv"
     path.write_text("id,text\n" + "".join(f"{i},{t}\n" for i, t in texts.items()))
     settings = run_config(folder / "catalog", rows_in(path, "csv"), **changes)
-    return dict(run(settings, full=full))
+    summary: RunSummary = run(settings, full=full)
+    return summary
 
 
 def say(folder: Path, left: str, right: str, label: str) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from pipeline.catalog import Catalog
 from pipeline.catalog.runs import Run
+from pipeline.catalog.summary.run_summary import RunSummary
 from pipeline.config.run import RunConfig
 from pipeline.errors import SourceError
 from pipeline.nightly.stages import ingest
@@ -52,7 +53,7 @@ def config(at: Path, *sources: dict[str, Any], **changes: Any) -> RunConfig:
     return run_config(at / "catalog", *sources, **changes)
 
 
-def night(made: RunConfig, number: int, *, full: bool = False) -> dict[str, Any]:
+def night(made: RunConfig, number: int, *, full: bool = False) -> IngestResult:
     """Ingest once on top of the last night and publish what it wrote."""
     catalog = Catalog(made.catalog)
     base = catalog.published()
@@ -60,7 +61,8 @@ def night(made: RunConfig, number: int, *, full: bool = False) -> dict[str, Any]
     context = new_context(made, base=base.run if base else None, full=full, started=started)
     facts = ingest.ingest(context)
     name, versions = context.run, facts.versions
-    catalog.publish(Run(name, started, started, "published", {}, versions, {"run": name}))
+    summary = RunSummary(run=name, name="nightly", status="published")
+    catalog.publish(Run(name, started, started, "published", {}, versions, summary))
     return facts
 
 
@@ -150,7 +152,7 @@ def test_only_new_and_changed_pictures_are_decoded(tmp_path: Path) -> None:
     photograph(pictures / "broken.bmp", 9).write_bytes(b"BM nothing")
     os.utime(pictures / "broken.bmp", (1, 1.125))
     made = config(tmp_path, folder(pictures))
-    assert night(made, 0)["pictures_decoded"] == 5
+    assert night(made, 0).pictures_decoded == 5
     before = records(made)
     facts = night(made, 1)
     assert (facts.pictures_decoded, facts.unchanged, facts.quarantined) == (0, 4, 1)
@@ -167,10 +169,10 @@ def test_only_new_and_changed_pictures_are_decoded(tmp_path: Path) -> None:
     facts = night(made, 2)
     assert (facts.pictures_decoded, facts.unchanged, facts.changes.changed) == (2, 3, 1)
     assert without_night(records(made)["p:0.bmp"]) == without_night(before["p:0.bmp"])
-    assert night(made, 3, full=True)["pictures_decoded"] == 5
+    assert night(made, 3, full=True).pictures_decoded == 5
     smaller = config(tmp_path, folder(pictures), images={"workers": 0, "thumbnail": 16})
-    assert night(smaller, 4)["pictures_decoded"] == 5
-    assert night(smaller, 5)["pictures_decoded"] == 0
+    assert night(smaller, 4).pictures_decoded == 5
+    assert night(smaller, 5).pictures_decoded == 0
 
 
 def test_the_true_side_of_a_picture_is_kept_and_known_the_next_night(tmp_path: Path) -> None:
@@ -188,7 +190,7 @@ def test_the_true_side_of_a_picture_is_kept_and_known_the_next_night(tmp_path: P
     assert 0.6 * photo.width < before["p:photo.png"] <= photo.width
     assert before["p:twice.png"] == pytest.approx(before["p:photo.png"], rel=0.15)
     assert before["s:a"] is None
-    assert night(made, 1)["pictures_decoded"] == 0
+    assert night(made, 1).pictures_decoded == 0
     assert {key: row["image_true_side"] for key, row in records(made).items()} == before
 
 
@@ -208,7 +210,7 @@ def test_a_record_of_before_the_true_side_is_not_taken_for_what_a_picture_came_t
     rows = rows.set_column(at, "image_true_side", pa.nulls(len(rows), pa.float32()))
     versions = before.versions | {"records": catalog.tables.replace("records", rows)}
     catalog.publish(replace(before, versions=versions))
-    assert night(made, 1)["pictures_decoded"] == 1
+    assert night(made, 1).pictures_decoded == 1
     assert records(made)["p:a.bmp"]["image_true_side"] == 20
 
 
@@ -227,7 +229,7 @@ def test_a_file_just_written_may_be_written_again_unseen(tmp_path: Path) -> None
     before = records(made)["p:a.bmp"]["image_hash"]
     photograph(path, 2)
     os.utime(path, ns=(soon, soon))
-    assert night(made, 1)["pictures_decoded"] == 1
+    assert night(made, 1).pictures_decoded == 1
     assert records(made)["p:a.bmp"]["image_hash"] != before
 
 
@@ -246,7 +248,7 @@ def test_pictures_inside_rows_are_told_by_their_bytes(tmp_path: Path) -> None:
 
     write(1, 2, 2)
     made = config(tmp_path, source)
-    assert night(made, 0)["pictures_decoded"] == 3
+    assert night(made, 0).pictures_decoded == 3
     write(2, 3, 1)
     facts = night(made, 1)
     assert (facts.pictures_decoded, facts.unchanged, facts.changes.changed) == (1, 0, 3)
@@ -260,8 +262,8 @@ def test_pictures_are_decoded_again_when_what_is_known_is_lost(tmp_path: Path) -
     night(made, 0)
     for part in (tmp_path / "catalog" / "tables" / "pictures").glob("*.parquet"):
         part.write_bytes(b"PAR1 no more")
-    assert night(made, 1)["pictures_decoded"] == 1
-    assert night(made, 2)["pictures_decoded"] == 0
+    assert night(made, 1).pictures_decoded == 1
+    assert night(made, 2).pictures_decoded == 0
 
 
 def test_a_source_that_goes_away_while_it_is_read_stops_the_run(tmp_path: Path) -> None:

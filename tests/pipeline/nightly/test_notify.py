@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import pytest
 
 from pipeline.catalog import Gate, RunCounts, RunSummary
+from pipeline.catalog.summary.run_summary import Status
 from pipeline.config.run import RunConfig, load_config
 from pipeline.errors import ConfigError
 from pipeline.nightly.monitoring.notify import notify, unset_variables
@@ -124,7 +125,7 @@ def test_a_webhook_gets_the_facts(served: Any, monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_only_what_is_asked_for_is_told(
-    served: Any, status: str, change: dict[str, Any], outcome: str
+    served: Any, status: Status, change: dict[str, Any], outcome: str
 ) -> None:
     port = served(Hook)
     every = ["published", "unwritten", "held", "failed"]

@@ -15,13 +15,14 @@ import pytest
 from PIL import Image
 
 from pipeline.catalog import Catalog
+from pipeline.catalog.summary.run_summary import RunSummary
 from pipeline.catalog.vectors import VectorStore
 from pipeline.config.run import RunConfig
 from pipeline.encoders.text.toy import ToyTextEncoder
 from pipeline.ingestion import records
 from pipeline.nightly import publication, runner as nightly
 from pipeline.nightly.stages import embed, ingest, score, search
-from pipeline.nightly.state.context import Stage
+from pipeline.nightly.state.stage import Stage
 from tests.worlds.runs import pictures_in, rows_in, run_config, write_jsonl
 
 STARTED = datetime(2026, 1, 1, 2, tzinfo=UTC)
@@ -87,7 +88,7 @@ def tables(made: RunConfig) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], dict[str, Any]]:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], RunSummary]:
     """The data, and the tables and counts of a run over it that nothing stopped."""
     folder = tmp_path_factory.mktemp("whole")
     write(folder)
@@ -197,7 +198,7 @@ def test_what_was_published_gets_its_exports_and_a_new_night_begins(whole: Any) 
     catalog = Catalog(made.catalog)
     first = catalog.run(NAME)
     assert first.summary.exports == {str(out): 66}
-    assert Path(first.summary.report).exists()
+    assert Path(str(first.summary.report)).exists()
     assert [run.run for run in catalog.runs()] == [summary.run, NAME]
     assert summary.counts.texts_embedded == 0
 

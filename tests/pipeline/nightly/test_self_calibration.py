@@ -38,7 +38,7 @@ def config(folder: Path, catalog: str = "catalog", **changes: Any) -> RunConfig:
     return run_config(folder / catalog, rows_in(folder / "in.jsonl"), **given)
 
 
-def pairs(folder: Path, catalog: str) -> list[RunSummary]:
+def pairs(folder: Path, catalog: str) -> list[dict[str, Any]]:
     kept = Catalog(folder / catalog)
     rows = kept.read("pairs", run=kept.runs()[0]).drop(["run"]).to_pylist()
     return sorted(rows, key=lambda row: (row["left_id"], row["right_id"]))
