@@ -67,11 +67,11 @@ def test_it_trains_calibrates_and_registers(home: Path, tmp_path: Path, name: st
         "judge": config.judge.model_copy(update={"kind": "boosted"}),
     }
     summary = finetune(config.model_copy(update=settings))
-    assert summary["model"] == f"{config.name}/v0001"
-    assert summary["held"] == "test"
-    assert summary["metrics"]["average_precision"]["value"] > 0.5
-    assert set(config.slices) == set(summary["errors"]["slices"])
-    assert Path(summary["report"]).stat().st_size > 0
+    assert summary.model == f"{config.name}/v0001"
+    assert summary.held_out == "test"
+    assert summary.metrics.average_precision.value > 0.5
+    assert set(config.slices) == set(summary.errors.slices)
+    assert Path(summary.report).stat().st_size > 0
 
 
 @pytest.mark.parametrize("name", [path.name for path in VIEWS])
@@ -80,8 +80,8 @@ def test_it_learns_from_views(home: Path, tmp_path: Path, name: str) -> None:
     views = config.views.model_copy(update={"train_size": 64, "image_size": 64, "dimension": 16})
     learning = config.learning.model_copy(update={"epochs": 1, "batch_size": 16})
     facts = train_self_supervised(config.model_copy(update={"views": views, "learning": learning}))
-    assert facts["trained_on"] + facts["held_back"] == facts["records"] > 30
-    assert set(facts["held_back_figures"]) == {"before", "after"}
+    assert facts.trained_on + facts.held_back == facts.records > 30
+    assert set(facts.held_back_figures) == {"before", "after"}
     assert "identifying persons" in (tmp_path / "out" / "README.md").read_text()
 
 

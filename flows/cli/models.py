@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from flows.cli.choice import chosen_catalog, resolve
 from flows.cli.options import CatalogOption, JsonOption, show
 from pipeline.errors import ConfigError
+from pipeline.storage import to_plain
 
 PairsOption = Annotated[
     Path | None,
@@ -55,19 +56,19 @@ def finetune(
     from flows.cli.run import run_flow
     from pipeline.config import is_view_config, load_train_config
     from pipeline.outputs import finetune_lines, plan_lines
-    from pipeline.training import finetune as train
+    from pipeline.training import plan_finetune
 
     if is_view_config(config):
         return _from_views(config, catalog=catalog, dry_run=dry_run, plain=plain, as_json=as_json)
 
     settings = load_train_config(config, catalog=resolve(catalog))
     if dry_run:
-        plan = train(settings, dry_run=True)
-        show(plan, plan_lines(plan), as_json=as_json)
+        plan = plan_finetune(settings)
+        show(to_plain(plan), plan_lines(plan), as_json=as_json)
         return 0
     summary = run_flow(settings, plain=plain, quiet=as_json)
-    show(summary, finetune_lines(summary), as_json=as_json)
-    return 0 if summary["promoted"] or not settings.gate.promote else 1
+    show(to_plain(summary), finetune_lines(summary), as_json=as_json)
+    return 0 if summary.promoted or not settings.gate.promote else 1
 
 
 def _from_views(
@@ -86,7 +87,7 @@ def _from_views(
         if dry_run
         else run_flow(settings, plain=plain, quiet=as_json)
     )
-    show(facts, view_lines(facts), as_json=as_json)
+    show(to_plain(facts), view_lines(facts), as_json=as_json)
     return 0
 
 
@@ -108,11 +109,11 @@ def evaluate(
     Example: `gemel evaluate --model champion --pairs labels.csv --catalog .gemel/sample`
     """
     from pipeline.outputs import evaluation_lines
-    from pipeline.training import model_evaluation as assessment
+    from pipeline.training import model_evaluation
 
     settings = _labels(pairs, config, catalog)
-    found = assessment.evaluate(settings, model=model, against=against, split=split)
-    show(found, evaluation_lines(found), as_json=as_json)
+    found = model_evaluation.evaluate(settings, model=model, against=against, split=split)
+    show(to_plain(found), evaluation_lines(found), as_json=as_json)
     return 0
 
 
@@ -138,15 +139,15 @@ def calibrate(
     settings = _labels(pairs, config, catalog)
     judge = settings.judge.model_copy(update={"target_precision": target_precision})
     made = recalibrate(settings.model_copy(update={"judge": judge}), model=model)
-    accept = made["accept"]
+    accept = made.accept
     lines = [
-        f"{made['model']} made from {made['from']} on {made['pairs']:,} labelled pairs",
+        f"{made.model} made from {made.parent} on {made.pairs:,} labelled pairs",
         *left_out_lines(made),
-        f"accept at {accept['value']:.4f}: precision {accept['precision']:.3f}, at least "
-        f"{accept['precision_low']:.3f} with {accept['confidence']:.0%} confidence",
-        f"not promoted; to use it: gemel models promote {made['model']}",
+        f"accept at {accept.value:.4f}: precision {accept.precision:.3f}, at least "
+        f"{accept.precision_low:.3f} with {accept.confidence:.0%} confidence",
+        f"not promoted; to use it: gemel models promote {made.model}",
     ]
-    show(made, lines, as_json=as_json)
+    show(to_plain(made), lines, as_json=as_json)
     return 0
 
 
@@ -161,7 +162,11 @@ def list_models(*, catalog: CatalogOption = None, as_json: JsonOption = False) -
 
     kept = chosen_catalog(catalog)
     rows = model_rows(kept.models)
-    show(rows, model_lines(rows) if rows else [f"no models in {kept.root}"], as_json=as_json)
+    show(
+        [to_plain(row) for row in rows],
+        model_lines(rows) if rows else [f"no models in {kept.root}"],
+        as_json=as_json,
+    )
     return 0
 
 
@@ -171,12 +176,15 @@ def show_model(model: str, *, catalog: CatalogOption = None, as_json: JsonOption
 
     Example: `gemel models show champion --catalog .gemel/sample`
     """
+    from pipeline.catalog import CALIBRATION
+    from pipeline.evaluation import Calibration
     from pipeline.outputs import precision_line
     from pipeline.training import find_model
 
     found = find_model(chosen_catalog(catalog), model)
-    accept = found.read("calibration.json")["accept"]
-    facts = {"model": found.reference, "folder": str(found.folder), **found.facts, "accept": accept}
+    accept = found.read(CALIBRATION, Calibration).accept
+    named = {"model": found.reference, "folder": str(found.folder)}
+    facts = {**named, **to_plain(found.facts), "accept": to_plain(accept)}
     card = (found.folder / "card.md").read_text()
     show(facts, [card, precision_line(accept), str(found.folder)], as_json=as_json)
     return 0
@@ -194,13 +202,19 @@ def promote_model(
 
     Example: `gemel models promote products/v0003 --catalog .gemel/sample`
     """
+    from pipeline.catalog import CALIBRATION
+    from pipeline.evaluation import Calibration
     from pipeline.outputs import precision_line
 
     registry = chosen_catalog(catalog).models
     found = registry.find(model)
     registry.promote(found.name, found.version, by=getpass.getuser(), reason=reason)
-    accept = found.read("calibration.json")["accept"]
-    facts = {"champion": found.reference, "purpose": found.purpose, "accept": accept}
+    accept = found.read(CALIBRATION, Calibration).accept
+    facts = {
+        "champion": found.reference,
+        "purpose": found.purpose,
+        "accept": to_plain(accept),
+    }
     lines = [f"{found.reference} is champion for {found.purpose}", precision_line(accept)]
     show(facts, lines, as_json=as_json)
     return 0

@@ -124,8 +124,8 @@ def _recall(text: Positions, kept: Flags, weight: Floats) -> tuple[float, float,
     # Of pairs that stand for different numbers fewer are as good as these (Kish 1965).
     effective = weight.sum() ** 2 / (len(weight) * (weight**2).sum())
     units = max(round(len(np.unique(text)) * effective), 1)
-    _, low, high = share_interval(round(recall * units), units)
-    return recall, min(low, recall), max(high, recall)
+    found = share_interval(round(recall * units), units)
+    return recall, min(found.low, recall), max(found.high, recall)
 
 
 class Strata:

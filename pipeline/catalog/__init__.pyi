@@ -2,6 +2,7 @@ from . import run_decisions as run_decisions
 from .catalog import Catalog as Catalog
 from .events import events_of as events_of, retired_ids as retired_ids
 from .health import check_catalog as check_catalog
+from .registry.champions import GateCheck as GateCheck
 from .registry.judge import (
     CALIBRATION as CALIBRATION,
     IMAGE_ENCODER as IMAGE_ENCODER,
@@ -12,8 +13,8 @@ from .registry.judge import (
     judge_fingerprint as judge_fingerprint,
     open_registered as open_registered,
 )
-from .registry.listing import model_rows as model_rows
-from .registry.version import ModelVersion as ModelVersion
+from .registry.listing import ModelRow as ModelRow, model_rows as model_rows
+from .registry.version import ModelFacts as ModelFacts, ModelVersion as ModelVersion
 from .retention import prune as prune
 from .run_decisions import Decision as Decision, free_name as free_name
 from .runs import Run as Run
@@ -25,17 +26,13 @@ from .summary.figures import (
     ClusterSizes as ClusterSizes,
     Gate as Gate,
     GeometryCounts as GeometryCounts,
-    Histogram as Histogram,
     JudgeState as JudgeState,
-    LabelScores as LabelScores,
-    MeasuredAt as MeasuredAt,
     NightState as NightState,
     PerModality as PerModality,
     Pruned as Pruned,
     RecordChanges as RecordChanges,
     Reuse as Reuse,
     RunCounts as RunCounts,
-    ScoreDrift as ScoreDrift,
     SearchState as SearchState,
     SelfCalibration as SelfCalibration,
     StageRow as StageRow,

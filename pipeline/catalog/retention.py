@@ -107,7 +107,7 @@ def _vectors(catalog: Catalog, kept: Sequence[Run], *, slack: float) -> tuple[in
     The encoder of a registered model stays whole, whether a run has used it or not.
     """
     used = _encoders(kept, catalog.stored_encoders())
-    registered = {m.facts.get("encoder_fingerprint") for m in catalog.models.list()}
+    registered = {m.facts.encoder_fingerprint for m in catalog.models.list()}
     vectors, encoders = 0, []
     for fingerprint in catalog.stored_encoders():
         if fingerprint in used:

@@ -1,17 +1,46 @@
 from .calibration.bounds import lower_bound as lower_bound
 from .calibration.calibration import Calibration as Calibration, calibrate as calibrate
 from .calibration.score_normalisation import NeighbourhoodLevel as NeighbourhoodLevel
-from .calibration.thresholds import balanced_value as balanced_value
-from .drift import histogram as histogram, score_drift as score_drift
-from .error_rates import measure_error_rates as measure_error_rates
-from .intervals import share_interval as share_interval, wilson_interval as wilson_interval
+from .calibration.thresholds import Threshold as Threshold, balanced_value as balanced_value
+from .cluster_metrics import measure_clusters as measure_clusters
+from .drift import (
+    Drift as Drift,
+    ScoreHistogram as ScoreHistogram,
+    histogram as histogram,
+    score_drift as score_drift,
+)
+from .error_rates import (
+    ErrorRate as ErrorRate,
+    ErrorRates as ErrorRates,
+    GroupRates as GroupRates,
+    Rate as Rate,
+    SliceRates as SliceRates,
+    WorstToBest as WorstToBest,
+    measure_error_rates as measure_error_rates,
+)
+from .intervals import (
+    Estimate as Estimate,
+    share_interval as share_interval,
+    wilson_interval as wilson_interval,
+)
 from .pair_metrics import (
+    BalancedMetrics as BalancedMetrics,
+    Difference as Difference,
     GoldPairs as GoldPairs,
+    MeasuredAt as MeasuredAt,
+    ModelMetrics as ModelMetrics,
+    PairEvaluation as PairEvaluation,
+    PairMetrics as PairMetrics,
+    RunQuality as RunQuality,
     compare_models as compare_models,
     evaluate_pairs as evaluate_pairs,
     measure_pairs as measure_pairs,
 )
-from .ranking import Ranking as Ranking
+from .ranking import CurvePoint as CurvePoint, Ranking as Ranking
+from .reliability import (
+    CalibrationError as CalibrationError,
+    ReliabilityBin as ReliabilityBin,
+)
 from .synthetic.picture_edits import PICTURE_EDITS as PICTURE_EDITS, edit_picture as edit_picture
 from .synthetic.text_edits import TEXT_EDITS as TEXT_EDITS, edit_text as edit_text
 from .synthetic.thresholds import (

@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.arrays import Floats, Ints
-from pipeline.evaluation.intervals import bootstrap_draws, bootstrap_interval
+from pipeline.evaluation.intervals import Estimate, bootstrap_draws, bootstrap_interval
+
+
+@dataclass(frozen=True)
+class ClusterMetrics:
+    """Clusters against true entities.
+
+    Attributes:
+        records, clusters, entities: how many were compared.
+        resamples, seed: of the bootstrap that the intervals are from.
+    """
+
+    bcubed_precision: Estimate
+    bcubed_recall: Estimate
+    bcubed_f1: Estimate
+    pairwise_precision: Estimate
+    pairwise_recall: Estimate
+    pairwise_f1: Estimate
+    records: int
+    clusters: int
+    entities: int
+    resamples: int
+    seed: int
+
+    @property
+    def bcubed(self) -> dict[str, Estimate]:
+        """The B-cubed figures by the name a reader knows."""
+        return {
+            "precision": self.bcubed_precision,
+            "recall": self.bcubed_recall,
+            "F1": self.bcubed_f1,
+        }
 
 
 def measure_clusters(
     cluster: Ints, entity: Ints, *, seed: int, resamples: int = 1000
-) -> dict[str, Any]:
+) -> ClusterMetrics:
     """B-cubed (Bagga and Baldwin, 1998) and pairwise precision, recall and F1.
 
     Pairwise precision is 1 where no pair is predicted, recall 1 where there is none to find.
@@ -21,10 +52,6 @@ def measure_clusters(
     Args:
         cluster: (n,) predicted cluster of each record.
         entity: (n,) true entity of each record.
-
-    Returns:
-        'bcubed_precision', …, 'pairwise_f1': {value, low, high}; records, clusters, entities,
-        resamples, seed.
     """
     clusters, cluster = np.unique(cluster, return_inverse=True)
     entities, entity = np.unique(entity, return_inverse=True)
@@ -42,18 +69,20 @@ def measure_clusters(
         _metrics(drawn @ sums)
         for drawn in bootstrap_draws(len(entities), resamples=resamples, seed=seed)
     ]
-    found: dict[str, Any] = {}
-    for name, one in value.items():
-        low, high = bootstrap_interval(np.concatenate([part[name] for part in resampled]))
-        found[name] = {"value": float(one[0]), "low": low, "high": high}
-    return {
-        **found,
-        "records": len(entity),
-        "clusters": len(clusters),
-        "entities": len(entities),
-        "resamples": resamples,
-        "seed": seed,
+    found = {
+        name: Estimate(
+            float(one[0]), *bootstrap_interval(np.concatenate([part[name] for part in resampled]))
+        )
+        for name, one in value.items()
     }
+    return ClusterMetrics(
+        **found,
+        records=len(entity),
+        clusters=len(clusters),
+        entities=len(entities),
+        resamples=resamples,
+        seed=seed,
+    )
 
 
 def _metrics(sums: Floats) -> dict[str, Floats]:

@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.arrays import Floats
 from pipeline.errors import PipelineError
 
 # The customary readings of the population stability index (Siddiqi, Credit Risk Scorecards, 2006).
 STABLE, MOVED = 0.1, 0.25
-
-
 BINS = 50
 
+Level = Literal["stable", "moved", "drifted", "too few pairs"]
 
-def histogram(probability: npt.NDArray[np.float64]) -> dict[str, list[float]]:
+
+@dataclass(frozen=True)
+class ScoreHistogram:
+    """Pairs per probability: `edges`, ascending, and `counts`, one fewer, none negative."""
+
+    edges: tuple[float, ...] = ()
+    counts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far two histograms of probabilities are apart.
+
+    Attributes:
+        psi: population stability index. ks: Kolmogorov-Smirnov distance, in [0, 1].
+        pairs, train_pairs: tonight's and those of training.
+        words: what the level means for the reader.
+    """
+
+    psi: float
+    ks: float
+    pairs: int
+    train_pairs: int
+    level: Level
+    words: str
+
+
+def histogram(probability: npt.NDArray[np.float64]) -> ScoreHistogram:
     """Count probabilities in the bins that every run counts its pairs in."""
     edges = np.linspace(0, 1, BINS + 1)
     counts = np.histogram(probability, edges)[0]
-    return {"edges": edges.round(4).tolist(), "counts": counts.tolist()}
+    return ScoreHistogram(tuple(edges.round(4).tolist()), tuple(counts.tolist()))
 
 
-def score_drift(
-    train_histogram: Mapping[str, Sequence[float]], tonight_histogram: Mapping[str, Sequence[float]]
-) -> dict[str, Any]:
+def score_drift(train_histogram: ScoreHistogram, tonight_histogram: ScoreHistogram) -> Drift:
     """Compare two histograms of probabilities over the same edges.
 
     The population stability index is Σ (p − q) ln(p / q) over the bins, each with half a count
@@ -36,18 +61,14 @@ def score_drift(
     lower bound of the exact one.
 
     Args:
-        train_histogram, tonight_histogram: `edges`, ascending, and `counts`, one fewer. Both of
-            the same population, such as all scored pairs of a run.
-
-    Returns:
-        psi, ks, pairs (tonight's), train_pairs, level ('stable', 'moved', 'drifted', 'too few
-        pairs'), and `words`.
+        train_histogram, tonight_histogram: both of the same population, such as all scored pairs
+            of a run.
 
     Raises:
         PipelineError: edges differ, counts do not fit them, or there is nothing to compare with.
     """
     train, tonight = _counts(train_histogram), _counts(tonight_histogram)
-    if not np.allclose(train_histogram["edges"], tonight_histogram["edges"], rtol=0, atol=1e-9):
+    if not np.allclose(train_histogram.edges, tonight_histogram.edges, rtol=0, atol=1e-9):
         raise PipelineError("the histograms have different edges; count both over the same ones")
     n, m = float(train.sum()), float(tonight.sum())
     if not n:
@@ -57,17 +78,10 @@ def score_drift(
     ks = float(np.abs(np.cumsum(train) / n - np.cumsum(tonight) / max(m, 1)).max()) if m else 0.0
     noise = (len(train) - 1) * (1 / n + 1 / max(m, 1))
     level = _level(psi, noise=noise, pairs=m)
-    return {
-        "psi": psi if m else 0.0,
-        "ks": ks,
-        "pairs": int(m),
-        "train_pairs": int(n),
-        "level": level,
-        "words": _WORDS[level],
-    }
+    return Drift(psi if m else 0.0, ks, int(m), int(n), level, _WORDS[level])
 
 
-_WORDS = {
+_WORDS: dict[Level, str] = {
     "stable": "The scores are distributed as in training: thresholds and probabilities still "
     "apply.",
     "moved": "The scores have moved: look at a sample of tonight's accepted pairs.",
@@ -77,7 +91,7 @@ _WORDS = {
 }
 
 
-def _level(psi: float, *, noise: float, pairs: float) -> str:
+def _level(psi: float, *, noise: float, pairs: float) -> Level:
     if not pairs or noise > STABLE:
         return "too few pairs"
     if psi < STABLE:
@@ -85,11 +99,11 @@ def _level(psi: float, *, noise: float, pairs: float) -> str:
     return "moved" if psi < MOVED else "drifted"
 
 
-def _counts(histogram: Mapping[str, Sequence[float]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    counts = np.asarray(histogram["counts"], np.float64)
-    if len(histogram["edges"]) != len(counts) + 1 or not (counts >= 0).all():
+def _counts(counted: ScoreHistogram) -> Floats:
+    counts = np.asarray(counted.counts, np.float64)
+    if len(counted.edges) != len(counts) + 1 or not (counts >= 0).all():
         raise PipelineError(
             f"a histogram needs one edge more than counts, none negative; it has "
-            f"{len(histogram['edges'])} edges and {len(counts)} counts"
+            f"{len(counted.edges)} edges and {len(counts)} counts"
         )
     return counts

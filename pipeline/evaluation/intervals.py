@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtri
@@ -18,11 +19,20 @@ from pipeline.arrays import Floats, Ints
 CHUNK = 4_000_000  # weights held at a time
 
 
-def share_interval(successes: int, trials: int) -> tuple[float, float, float]:
-    """A proportion with its 95 % Wilson interval: (value, low, high); (0, 0, 1) of nothing."""
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its interval, 95 % unless said otherwise: low <= high."""
+
+    value: float
+    low: float
+    high: float
+
+
+def share_interval(successes: int, trials: int) -> Estimate:
+    """A proportion with its 95 % Wilson interval; 0 between 0 and 1 of nothing."""
     if not trials:
-        return 0.0, 0.0, 1.0
-    return successes / trials, *wilson_interval(successes / trials, trials)
+        return Estimate(0.0, 0.0, 1.0)
+    return Estimate(successes / trials, *wilson_interval(successes / trials, trials))
 
 
 def wilson_interval(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from pipeline.arrays import Flags, Floats
@@ -9,6 +11,15 @@ from pipeline.arrays import Flags, Floats
 RECALLS = {"recall_at_precision_90": 0.90, "recall_at_precision_95": 0.95,
            "recall_at_precision_99": 0.99}  # fmt: skip
 METRICS = ("precision", "recall", "f1", "average_precision", *RECALLS)
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One threshold of the precision-recall curve."""
+
+    threshold: float
+    precision: float
+    recall: float
 
 
 class Ranking:
@@ -64,7 +75,7 @@ class Ranking:
             found[name] = np.where(np.isnan(recall[:, -1]), np.nan, best)
         return found
 
-    def points(self, count: int = 200) -> list[dict[str, float]]:
+    def points(self, count: int = 200) -> tuple[CurvePoint, ...]:
         """The curve thinned to `count` points for a plot, evenly over its length, ends kept."""
         precision, recall = (part[0] for part in self.curve(np.ones((1, len(self.score)))))
         length = np.cumsum(
@@ -74,11 +85,11 @@ class Ranking:
         places = np.unique(np.minimum(np.searchsorted(length, wanted), len(length) - 1))
         if len(places):
             places = np.union1d(places, [0, len(length) - 1])
-        return [
-            {
-                "threshold": float(self.score[self.ends[i]]),
-                "precision": float(precision[i]),
-                "recall": float(np.nan_to_num(recall[i])),
-            }
+        return tuple(
+            CurvePoint(
+                float(self.score[self.ends[i]]),
+                float(precision[i]),
+                float(np.nan_to_num(recall[i])),
+            )
             for i in places
-        ]
+        )

@@ -2,12 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from scipy.special import xlogy
 
 from pipeline.arrays import Flags, Floats
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Pairs of like probability: their mean probability, and the share that are duplicates."""
+
+    pairs: int
+    probability: float
+    same: float
+
+
+@dataclass(frozen=True)
+class CalibrationError:
+    """How far probabilities are from the truth: 0 is perfect in each.
+
+    Attributes:
+        brier: mean squared difference. log_loss: in nats.
+        ece_equal_mass, ece_equal_width: expected calibration error over bins of as many pairs
+            each, and of equal width.
+    """
+
+    brier: float
+    log_loss: float
+    ece_equal_mass: float
+    ece_equal_width: float
+
+
+def calibration_error(probability: Floats, same: Flags) -> CalibrationError:
+    """Measure (p,) probabilities against the (p,) truth."""
+    return CalibrationError(
+        brier(probability, same),
+        log_loss(probability, same),
+        expected_calibration_error(probability, same),
+        expected_calibration_error(probability, same, equal="width"),
+    )
 
 
 def brier(probability: Floats, same: Flags) -> float:
@@ -28,7 +64,7 @@ def reliability_bins(
     bins: int = 10,
     *,
     equal: Literal["mass", "width"] = "width",
-) -> list[dict[str, float]]:
+) -> tuple[ReliabilityBin, ...]:
     """Compare probability and truth bin by bin; empty bins are left out.
 
     Args:
@@ -44,14 +80,10 @@ def reliability_bins(
     count = np.bincount(number, minlength=bins)
     predicted = np.bincount(number, weights=probability, minlength=bins)
     true = np.bincount(number, weights=same, minlength=bins)
-    return [
-        {
-            "pairs": int(count[i]),
-            "probability": float(predicted[i] / count[i]),
-            "same": float(true[i] / count[i]),
-        }
+    return tuple(
+        ReliabilityBin(int(count[i]), float(predicted[i] / count[i]), float(true[i] / count[i]))
         for i in np.flatnonzero(count)
-    ]
+    )
 
 
 def expected_calibration_error(
@@ -63,7 +95,7 @@ def expected_calibration_error(
 ) -> float:
     """Mean distance of probability and truth over bins, weighted by pairs (Naeini et al., 2015)."""
     rows = reliability_bins(probability, same, bins, equal=equal)
-    total = sum(row["pairs"] for row in rows)
+    total = sum(row.pairs for row in rows)
     if not total:
         return 0.0
-    return sum(row["pairs"] * abs(row["probability"] - row["same"]) for row in rows) / total
+    return sum(row.pairs * abs(row.probability - row.same) for row in rows) / total

@@ -1,4 +1,14 @@
 from .conflicts import HELD_OUT as HELD_OUT
+from .facts import (
+    LabelFacts as LabelFacts,
+    Leak as Leak,
+    LeakExample as LeakExample,
+    Leaks as Leaks,
+    MinedFacts as MinedFacts,
+    ReadFacts as ReadFacts,
+    SplitFacts as SplitFacts,
+    SplitSize as SplitSize,
+)
 from .files import read_labels as read_labels, require_known as require_known
 from .labelled_pairs import SPLITS as SPLITS, LabelledPairs as LabelledPairs
 from .precision import is_enough as is_enough

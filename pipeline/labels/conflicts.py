@@ -5,12 +5,18 @@ from __future__ import annotations
 import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.arrays import Flags, Rows, Words, components, pair_key
+from pipeline.labels.facts import (
+    Conflict,
+    ConflictFacts,
+    DirectConflicts,
+    Overruled,
+    TransitiveConflicts,
+)
 
 ORIGINS = np.array(["cluster", "given", "verdict"])  # by rank: a later one beats an earlier one
 HELD_OUT = np.array(["", "train", "valid", "test"])  # a pair given two splits is in the later one
@@ -72,33 +78,45 @@ def join_rows(parts: list[LabelRows], names: tuple[str, ...]) -> LabelRows:
     )
 
 
-def resolve_conflicts(claims: LabelRows, names: Words) -> tuple[LabelRows, dict[str, Any]]:
+@dataclass(frozen=True)
+class Settled:
+    """Claims without contradictions, one a pair, and what it took.
+
+    `repeated_pairs`: claims that repeat another's pair; `split_twice`: pairs given two splits.
+    """
+
+    claims: LabelRows
+    conflicts: ConflictFacts
+    repeated_pairs: int
+    split_twice: int
+
+
+def resolve_conflicts(claims: LabelRows, names: Words) -> Settled:
     """Make one claim per pair, sorted, none contradicting another; see RULE.
 
     Nothing depends on the order of the claims.
 
     Args:
         names: (records,) what each record is called in the examples.
-
-    Returns:
-        The settled claims, and the facts: conflicts, repeated pairs, pairs in two splits.
     """
-    once, facts = _one_each(claims.take(claims.left < claims.right), names)
+    first = _one_each(claims.take(claims.left < claims.right), names)
+    once = first.claims
     by = find_overruled(
         len(names), once.left, once.right, same=once.same, rank=once.rank, at=once.at
     )
     lost = np.flatnonzero(by >= 0)
 
-    def told(place: int) -> str:
+    def stated(place: int) -> str:
         sign = "=" if once.same[place] else "≠"
         return f"{names[once.left[place]]} {sign} {names[once.right[place]]}"
 
-    facts["conflicts"]["transitive"] = {
-        "different_dropped": int((~once.same[lost]).sum()),
-        "same_dropped": int(once.same[lost].sum()),
-        "examples": [{"dropped": told(i), "kept": told(by[i])} for i in lost[:EXAMPLES]],
-    }
-    return once.take(by < 0), facts
+    transitive = TransitiveConflicts(
+        int((~once.same[lost]).sum()),
+        int(once.same[lost].sum()),
+        tuple(Overruled(dropped=stated(i), kept=stated(by[i])) for i in lost[:EXAMPLES]),
+    )
+    conflicts = replace(first.conflicts, transitive=transitive)
+    return replace(first, claims=once.take(by < 0), conflicts=conflicts)
 
 
 def find_overruled(
@@ -172,7 +190,7 @@ class _Groups:
         self.apart[one][other] = self.apart[other][one] = first
 
 
-def _one_each(claims: LabelRows, names: Words) -> tuple[LabelRows, dict[str, Any]]:
+def _one_each(claims: LabelRows, names: Words) -> Settled:
     """The claims of each pair as one: of the most trusted side, by the most trusted rows."""
     key = pair_key(claims.left, claims.right, len(names))
     order = np.lexsort((claims.grade, -claims.at, -claims.rank, key))
@@ -191,20 +209,21 @@ def _one_each(claims: LabelRows, names: Words) -> tuple[LabelRows, dict[str, Any
     )
     least = np.minimum.reduceat(np.where(claims.split > 0, claims.split, len(HELD_OUT)), starts)
     clash = np.unique(group[~won])
-    examples = [
-        {
-            "left": str(names[merged.left[i]]),
-            "right": str(names[merged.right[i]]),
-            "kept": "same" if merged.same[i] else "different",
-        }
+    examples = tuple(
+        Conflict(
+            str(names[merged.left[i]]),
+            str(names[merged.right[i]]),
+            "same" if merged.same[i] else "different",
+        )
         for i in clash[:EXAMPLES]
-    ]
-    direct = {"count": len(clash), "dropped": int((~won).sum()), "examples": examples}
-    return merged, {
-        "conflicts": {"rule": RULE, "direct": direct},
-        "repeated_pairs": len(key) - len(starts),
-        "split_twice": int((merged.split > least).sum()),
-    }
+    )
+    direct = DirectConflicts(len(clash), int((~won).sum()), examples)
+    return Settled(
+        merged,
+        ConflictFacts(RULE, direct),
+        repeated_pairs=len(key) - len(starts),
+        split_twice=int((merged.split > least).sum()),
+    )
 
 
 def _smallest(values: Words, starts: Rows) -> Words:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, assert_never
+from typing import assert_never
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays import Rows, Words, as_array
+from pipeline.arrays import Flags, Rows, Words, as_array
 from pipeline.config import (
     ClusterLabels,
     InlineLabels,
@@ -22,6 +22,7 @@ from pipeline.config import (
 from pipeline.errors import ConfigError
 from pipeline.ingestion import Decoder
 from pipeline.labels.conflicts import EXAMPLES, HELD_OUT, ORIGINS, LabelRows
+from pipeline.labels.facts import ClusterFacts, EntryFacts, UnknownIds
 from pipeline.labels.files import parse_labels, parse_splits, read_strings
 from pipeline.labels.records import InlineRecords, find_rows, inline_records
 from pipeline.labels.verdicts import latest_verdicts
@@ -43,7 +44,7 @@ class Entry:
     config: LabelConfig
     ids: tuple[pa.Array, ...]
     claims: LabelRows
-    facts: dict[str, Any]
+    facts: EntryFacts
     cluster: Words | None = None
     inline: InlineRecords | None = None
 
@@ -129,36 +130,40 @@ def _entry(
         split=split,
         slices=slices,
     )
-    facts = {"labels": where, "type": entry.type, "rows": count, "left_out": left_out}
-    return Entry(entry, ids, claims, facts)
+    return Entry(entry, ids, claims, EntryFacts(where, entry.type, count, left_out))
 
 
 def tie_pairs(entry: Entry, ids: pa.Array) -> Entry:
     """Tie the claims to record rows; drop and count those of unknown ids and what is left out."""
-    claims, facts = entry.claims, dict(entry.facts)
+    claims, facts = entry.claims, entry.facts
     if entry.inline is not None:
         row = pc.index_in(as_array(entry.inline.records["record_id"]), value_set=ids).to_numpy()
         row = np.append(row, -1).astype(np.int64)
         sides = [row[entry.inline.left], row[entry.inline.right]]
-        facts["unusable_rows"] = int(((sides[0] < 0) | (sides[1] < 0)).sum())
-        if len(sides[0]) == facts["unusable_rows"]:
+        unusable = int(((sides[0] < 0) | (sides[1] < 0)).sum())
+        facts = replace(facts, unusable_rows=unusable)
+        if len(sides[0]) == unusable:
             raise ConfigError(f"labels: {_where(entry.config)} has no row with two usable sides")
     else:
         found = [find_rows(wanted, ids) for wanted in entry.ids]
         sides = [rows for rows, _ in found]
-        facts["unknown_ids"] = _unknown(entry, sides, [ambiguous for _, ambiguous in found])
+        unknown = _unknown(entry, sides, [ambiguous for _, ambiguous in found])
+        facts = replace(facts, unknown_ids=unknown)
     if entry.cluster is not None:
         return _expand(entry, sides[0], facts)
     left, right = np.minimum(sides[0], sides[1]), np.maximum(sides[0], sides[1])
     kept = (left >= 0) & ~np.isnan(claims.grade)
     self_pairs = kept & (left == right)
-    facts["self_pairs"] = int(self_pairs.sum())
-    facts["self_pairs_different"] = int((self_pairs & (claims.grade < 0.5)).sum())
-    facts["pairs"] = int((kept & ~self_pairs).sum())
+    facts = replace(
+        facts,
+        self_pairs=int(self_pairs.sum()),
+        self_pairs_different=int((self_pairs & (claims.grade < 0.5)).sum()),
+        pairs=int((kept & ~self_pairs).sum()),
+    )
     return replace(entry, claims=replace(claims, left=left, right=right).take(kept), facts=facts)
 
 
-def _unknown(entry: Entry, sides: list[Rows], ambiguous: list[Any]) -> dict[str, Any]:
+def _unknown(entry: Entry, sides: list[Rows], ambiguous: list[Flags]) -> UnknownIds:
     """Count the unknown ids.
 
     Raises:
@@ -181,15 +186,10 @@ def _unknown(entry: Entry, sides: list[Rows], ambiguous: list[Any]) -> dict[str,
             f"labels: every row of {_where(entry.config)} names an unknown record, such as "
             f"{', '.join(map(repr, names[:3]))}; {hint}"
         )
-    return {
-        "rows": int(lost.sum()),
-        "ids": len(names),
-        "examples": names[:EXAMPLES],
-        "ambiguous": several,
-    }
+    return UnknownIds(int(lost.sum()), len(names), several, tuple(names[:EXAMPLES]))
 
 
-def _expand(entry: Entry, rows: Rows, facts: dict[str, Any]) -> Entry:
+def _expand(entry: Entry, rows: Rows, facts: EntryFacts) -> Entry:
     """Turn records with their cluster into pairs; see `cluster_pairs`."""
     assert entry.cluster is not None
     known = (rows >= 0) & (entry.cluster != "")
@@ -214,18 +214,16 @@ def _expand(entry: Entry, rows: Rows, facts: dict[str, Any]) -> Entry:
         split=np.maximum(*sides)[~crossing],
         slices={name: np.full(len(left), "") for name in entry.claims.slices},
     )
-    facts |= {
-        "self_pairs": 0,
-        "self_pairs_different": 0,
-        "clusters": int((sizes > 0).sum()),
-        "clusters_of_two_or_more": int((sizes > 1).sum()),
-        "records_in_several_clusters": len(np.unique(members[0][twice])),
-        "rows_without_cluster": int((entry.cluster == "").sum()),
-        "large_entities": large,
-        "pairs_not_listed": int((sizes * (sizes - 1) // 2).sum()) - len(crossing),
-        "pairs_across_given_splits": int(crossing.sum()),
-        "pairs": len(left),
-    }
+    clusters = ClusterFacts(
+        clusters=int((sizes > 0).sum()),
+        clusters_of_two_or_more=int((sizes > 1).sum()),
+        records_in_several_clusters=len(np.unique(members[0][twice])),
+        rows_without_cluster=int((entry.cluster == "").sum()),
+        large_entities=large,
+        pairs_not_listed=int((sizes * (sizes - 1) // 2).sum()) - len(crossing),
+        pairs_across_given_splits=int(crossing.sum()),
+    )
+    facts = replace(facts, pairs=len(left), clusters=clusters)
     return replace(entry, claims=claims, facts=facts)
 
 

@@ -1,13 +1,14 @@
-"""The values that training, calibration and evaluation share: labelled pairs over records."""
+"""Labelled pairs over records, which training, calibration and evaluation share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+from pipeline.labels.facts import LabelFacts, SplitSize
 
 SPLITS = ("train", "valid", "test")
 
@@ -25,8 +26,7 @@ class LabelledPairs:
         split: (p,) str: 'train', 'valid', 'test', or '' where the labels name none.
         slices: attribute name -> (p,) str, '' where unknown; an attribute of the pair's row, or of
             its records ('a' when both say a, 'a | b' sorted when they differ).
-        facts: what was read, dropped and resolved, JSON-able: rows, per origin counts, unknown
-            ids (count and examples), conflicts (count, examples, rule), self pairs, repeated pairs.
+        facts: what was read, dropped and settled.
     """
 
     records: pa.Table
@@ -36,7 +36,7 @@ class LabelledPairs:
     origin: npt.NDArray[np.str_]
     split: npt.NDArray[np.str_]
     slices: dict[str, npt.NDArray[np.str_]]
-    facts: dict[str, Any]
+    facts: LabelFacts
 
     @property
     def same(self) -> npt.NDArray[np.bool_]:
@@ -46,3 +46,12 @@ class LabelledPairs:
     def part(self, split: str) -> npt.NDArray[np.int64]:
         """Places of the pairs in `split`, ascending."""
         return np.flatnonzero(self.split == split)
+
+    def sizes(self) -> dict[str, SplitSize]:
+        """Pairs, duplicates and records of each split."""
+        found = {}
+        for split in SPLITS:
+            part = self.part(split)
+            rows = np.union1d(self.left[part], self.right[part])
+            found[split] = SplitSize(len(part), int(self.same[part].sum()), len(rows))
+        return found

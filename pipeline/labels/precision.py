@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,7 +21,70 @@ class Cell:
     same: int
 
 
-def estimate_strata(cells: list[Cell], *, rows: int, confidence: float) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class PrecisionEstimate:
+    """What labels say of the precision of accepted pairs.
+
+    Attributes:
+        precision: None: nothing is answered. low, high: two-sided interval.
+        pairs: accepted ones, estimated. answered, unanswered: of the rows.
+        sentence: the same in words.
+    """
+
+    precision: float | None
+    low: float
+    high: float
+    pairs: int
+    answered: int
+    unanswered: int
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelDemand:
+    """Whether more labels would help.
+
+    Attributes:
+        labels: so far. precision: share of them that are the same. low: its lower bound.
+        expected_low: the bound after 100 more labels that are right as often; gain: its rise.
+        needed: more labels until the bound meets the target, 0 when it does, None when none would.
+    """
+
+    labels: int
+    precision: float
+    low: float
+    target: float
+    expected_low: float
+    gain: float
+    needed: int | None
+
+    @property
+    def enough(self) -> bool:
+        """Whether labelling can stop: the bound meets the target, or no label would help."""
+        return self.labels > 0 and not self.needed
+
+    @property
+    def sentence(self) -> str:
+        """The same in words."""
+        now = f"{self.labels:,} labels give a precision of at least {self.low:.3f}"
+        more = f"100 more would raise that bound by about {max(self.gain, 0):.3f}"
+        if not self.labels:
+            return "No labelled pair lies at or above the threshold yet: label some there first."
+        if self.needed == 0:
+            return f"Enough: {now}, the target is {self.target:.3f}; {more}."
+        if self.needed is None:
+            return (
+                f"More labels would not help: {now}, and the precision itself, about "
+                f"{self.precision:.3f}, does not exceed the target of {self.target:.3f}; raise the "
+                "threshold or improve the model."
+            )
+        return (
+            f"Not yet: {now}, the target is {self.target:.3f}; about {self.needed:,} more labels "
+            f"would reach it if the share stays; {more}."
+        )
+
+
+def estimate_strata(cells: list[Cell], *, rows: int, confidence: float) -> PrecisionEstimate:
     """Estimate the precision of all accepted pairs from cells of them.
 
     Each cell's answers stand for its pairs (Horvitz and Thompson, 1952): unanswered ones are taken
@@ -32,18 +94,21 @@ def estimate_strata(cells: list[Cell], *, rows: int, confidence: float) -> dict[
 
     Args:
         rows: accepted pairs on the list.
-
-    Returns:
-        precision (None: nothing answered), low, high (two-sided), pairs (accepted ones, estimated),
-        answered, unanswered, and `sentence`.
     """
     known = [cell for cell in cells if cell.answered]
     pairs, covered = (sum(cell.pairs for cell in part) for part in (cells, known))
     answered = sum(cell.answered for cell in cells)
-    facts = {"pairs": round(pairs), "answered": answered, "unanswered": rows - answered}
+    nothing = PrecisionEstimate(
+        precision=None,
+        low=0.0,
+        high=1.0,
+        pairs=round(pairs),
+        answered=answered,
+        unanswered=rows - answered,
+        sentence="No accepted pair has a label yet: nothing can be estimated.",
+    )
     if not known:
-        sentence = "No accepted pair has a label yet: nothing can be estimated."
-        return {"precision": None, "low": 0.0, "high": 1.0, **facts, "sentence": sentence}
+        return nothing
     value = sum(cell.pairs * cell.same / cell.answered for cell in known) / covered
     low, high = wilson_interval(value, effective_count(known, covered), confidence=confidence)
     low, high = low * covered / pairs, (high * covered + pairs - covered) / pairs
@@ -51,10 +116,10 @@ def estimate_strata(cells: list[Cell], *, rows: int, confidence: float) -> dict[
         f"Of about {pairs:,.0f} accepted pairs {100 * value:.1f} % are the same "
         f"({100 * low:.1f} to {100 * high:.1f} %, from {answered:,} labels)."
     )
-    return {"precision": value, "low": low, "high": high, **facts, "sentence": sentence}
+    return replace(nothing, precision=value, low=low, high=high, sentence=sentence)
 
 
-def is_enough(same: Flags, *, target: float, confidence: float = 0.95) -> dict[str, Any]:
+def is_enough(same: Flags, *, target: float, confidence: float = 0.95) -> LabelDemand:
     """Say whether more labels would move the precision's lower bound much.
 
     The bound is the exact one-sided one (Clopper and Pearson, 1934), for a threshold that was not
@@ -62,11 +127,6 @@ def is_enough(same: Flags, *, target: float, confidence: float = 0.95) -> dict[s
 
     Args:
         same: (n,) verdicts of the labelled pairs at or above the accept threshold.
-
-    Returns:
-        labels, precision, low, target; `expected_low`: the bound after 100 more labels that are
-        right as often; `gain`: its rise; `needed`: more labels until the bound meets the target,
-        0 when it does, None when none would do; `enough`; and `sentence`.
 
     Raises:
         PipelineError: target or confidence is no share between 0 and 1.
@@ -81,10 +141,15 @@ def is_enough(same: Flags, *, target: float, confidence: float = 0.95) -> dict[s
     low = _bound(right, labels, confidence)
     later = _bound(right + 100 * rate, labels + 100, confidence) if labels else 0.0
     needed = needed_labels(rate, labels, target=target, confidence=confidence)
-    facts = {"labels": labels, "precision": rate, "low": low, "target": target,
-             "expected_low": later, "gain": later - low, "needed": needed}  # fmt: skip
-    done = labels > 0 and (needed == 0 or needed is None)
-    return {**facts, "enough": done, "sentence": _sentence(facts)}
+    return LabelDemand(
+        labels=labels,
+        precision=rate,
+        low=low,
+        target=target,
+        expected_low=later,
+        gain=later - low,
+        needed=needed,
+    )
 
 
 def effective_count(cells: list[Cell], pairs: float) -> float:
@@ -116,22 +181,3 @@ def needed_labels(rate: float, labels: int, *, target: float, confidence: float)
         else:
             low = middle + 1
     return low
-
-
-def _sentence(facts: dict[str, Any]) -> str:
-    now = f"{facts['labels']:,} labels give a precision of at least {facts['low']:.3f}"
-    more = f"100 more would raise that bound by about {max(facts['gain'], 0):.3f}"
-    if not facts["labels"]:
-        return "No labelled pair lies at or above the threshold yet: label some there first."
-    if facts["needed"] == 0:
-        return f"Enough: {now}, the target is {facts['target']:.3f}; {more}."
-    if facts["needed"] is None:
-        return (
-            f"More labels would not help: {now}, and the precision itself, about "
-            f"{facts['precision']:.3f}, does not exceed the target of {facts['target']:.3f}; raise "
-            "the threshold or improve the model."
-        )
-    return (
-        f"Not yet: {now}, the target is {facts['target']:.3f}; about {facts['needed']:,} more "
-        f"labels would reach it if the share stays; {more}."
-    )

@@ -1,6 +1,6 @@
 """Labels in: files and verdicts → labelled pairs over records, contradictions settled.
 
-What is stated: `conflicts.RULE` settles contradictions; *related* and *unsure* are left out
+`conflicts.RULE` settles contradictions; *related* and *unsure* are left out
 (`files.parse_labels`); an entity of more than LARGE_ENTITY records gives a spanning selection
 of its pairs; a record that a file puts into two clusters is left out of both.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +28,14 @@ from pipeline.labels.conflicts import (
     resolve_conflicts,
 )
 from pipeline.labels.entries import Entry, read_entry, tie_pairs
+from pipeline.labels.facts import (
+    LabelFacts,
+    QuarantinedRow,
+    QuarantineFacts,
+    ReadFacts,
+    UnknownIds,
+)
+from pipeline.labels.files import LEFT_OUT
 from pipeline.labels.labelled_pairs import LabelledPairs
 from pipeline.labels.records import INLINE, read_labelled_records
 from pipeline.storage import QUARANTINE, RECORDS, conform
@@ -68,7 +75,7 @@ def read_label_rows(
     verdicts: pa.Table | None,
     decoder: Decoder,
     now: datetime,
-) -> tuple[pa.Table, LabelRows, dict[str, Any]]:
+) -> tuple[pa.Table, LabelRows, ReadFacts]:
     """Read every entry as `read_labelled` does, but leave contradictions and repetitions in.
 
     One claim for every usable row in the rows' order, self pairs too: what a benchmark with an
@@ -86,12 +93,7 @@ def read_label_rows(
     ids = as_array(records["record_id"])
     entries = [tie_pairs(entry, ids) for entry in entries]
     claims = join_rows([entry.claims for entry in entries], names)
-    facts = _facts(entries)
-    facts["quarantined"] = {
-        "rows": len(quarantined),
-        "examples": quarantined.select(["location", "reason"]).slice(0, EXAMPLES).to_pylist(),
-    }
-    return records, claims, facts
+    return records, claims, _facts(entries, quarantined)
 
 
 def slice_names(config: TrainConfig) -> tuple[str, ...]:
@@ -128,45 +130,49 @@ def _records(
     )
 
 
-def _facts(entries: Sequence[Entry]) -> dict[str, Any]:
+def _facts(entries: Sequence[Entry], quarantined: pa.Table) -> ReadFacts:
     each = [entry.facts for entry in entries]
-    unknown = [facts["unknown_ids"] for facts in each if "unknown_ids" in facts]
-    return {
-        "rows": sum(facts["rows"] for facts in each),
-        "entries": each,
-        "unknown_ids": {
-            **{name: sum(item[name] for item in unknown) for name in ("rows", "ids", "ambiguous")},
-            "examples": [name for item in unknown for name in item["examples"]][:EXAMPLES],
-        },
-        "self_pairs": sum(facts["self_pairs"] for facts in each),
-        "self_pairs_different": sum(facts["self_pairs_different"] for facts in each),
-        "left_out": {
-            word: sum(facts["left_out"][word] for facts in each) for word in ("related", "unsure")
-        },
-    }
+    unknown = [facts.unknown_ids for facts in each if facts.unknown_ids is not None]
+    refused = quarantined.select(["location", "reason"]).slice(0, EXAMPLES).to_pylist()
+    return ReadFacts(
+        rows=sum(facts.rows for facts in each),
+        entries=tuple(each),
+        unknown_ids=UnknownIds(
+            sum(item.rows for item in unknown),
+            sum(item.ids for item in unknown),
+            sum(item.ambiguous for item in unknown),
+            tuple(name for item in unknown for name in item.examples)[:EXAMPLES],
+        ),
+        self_pairs=sum(facts.self_pairs for facts in each),
+        self_pairs_different=sum(facts.self_pairs_different for facts in each),
+        left_out={word: sum(facts.left_out[word] for facts in each) for word in LEFT_OUT},
+        quarantined=QuarantineFacts(
+            len(quarantined), tuple(QuarantinedRow(**row) for row in refused)
+        ),
+    )
 
 
 def _finish(
-    config: TrainConfig, records: pa.Table, claims: LabelRows, facts: dict[str, Any]
+    config: TrainConfig, records: pa.Table, claims: LabelRows, read: ReadFacts
 ) -> LabelledPairs:
-    _check_contents(records, facts)
-    settled, more = resolve_conflicts(claims, _names_called(records))
-    same = settled.same
+    _check_contents(records, read)
+    found = resolve_conflicts(claims, _names_called(records))
+    settled, same = found.claims, found.claims.same
     equal = exact_groups(records)
-    facts |= more | {
-        "pairs": len(same),
-        "positives": int(same.sum()),
-        "negatives": int((~same).sum()),
-        "graded": int(((settled.grade > 0) & (settled.grade < 1)).sum()),
-        "origins": {
-            str(name): int((settled.rank == rank).sum()) for rank, name in enumerate(ORIGINS)
-        },
-        "equal_content_different": int(
-            (~same & (equal[settled.left] == equal[settled.right])).sum()
-        ),
-        "records": len(records),
-        "contents": len(np.unique(equal)),
-    }
+    facts = LabelFacts(
+        **vars(read),
+        conflicts=found.conflicts,
+        repeated_pairs=found.repeated_pairs,
+        split_twice=found.split_twice,
+        pairs=len(same),
+        positives=int(same.sum()),
+        negatives=int((~same).sum()),
+        graded=int(((settled.grade > 0) & (settled.grade < 1)).sum()),
+        origins={str(name): int((settled.rank == rank).sum()) for rank, name in enumerate(ORIGINS)},
+        equal_content_different=int((~same & (equal[settled.left] == equal[settled.right])).sum()),
+        records=len(records),
+        contents=len(np.unique(equal)),
+    )
     _check_classes(config, facts)
     return LabelledPairs(
         records=records,
@@ -183,21 +189,21 @@ def _finish(
     )
 
 
-def _check_contents(records: pa.Table, facts: dict[str, Any]) -> None:
+def _check_contents(records: pa.Table, facts: ReadFacts) -> None:
     if len(np.unique(exact_groups(records))) == 1:
         raise ConfigError(
-            f"labels: all {facts['rows']} labelled rows have one and the same content; there is "
+            f"labels: all {facts.rows} labelled rows have one and the same content; there is "
             "nothing to learn to tell apart, check which columns are named"
         )
 
 
-def _check_classes(config: TrainConfig, facts: dict[str, Any]) -> None:
-    positives, negatives = facts["positives"], facts["negatives"]
+def _check_classes(config: TrainConfig, facts: LabelFacts) -> None:
+    positives, negatives = facts.positives, facts.negatives
     if not positives and not negatives:
         raise ConfigError(
-            f"labels: no labelled pair is left of {facts['rows']} rows (unknown ids: "
-            f"{facts['unknown_ids']['rows']}, self pairs: {facts['self_pairs']}, related or "
-            f"unsure: {sum(facts['left_out'].values())}); add labels"
+            f"labels: no labelled pair is left of {facts.rows} rows (unknown ids: "
+            f"{facts.unknown_ids.rows}, self pairs: {facts.self_pairs}, related or "
+            f"unsure: {sum(facts.left_out.values())}); add labels"
         )
     later = config.negatives.closed_world or any(
         isinstance(entry, ClusterLabels) for entry in config.labels

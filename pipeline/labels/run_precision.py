@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,15 +11,39 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays import Flags, as_strings, positions_in
-from pipeline.labels.precision import Cell, effective_count, estimate_strata, needed_labels
+from pipeline.labels.precision import (
+    Cell,
+    PrecisionEstimate,
+    effective_count,
+    estimate_strata,
+    needed_labels,
+)
 from pipeline.labels.verdicts import LABELS, latest_verdicts
 
 _SCORES = ("probability", "threshold")
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunPrecision(PrecisionEstimate):
+    """What labels say of a run's precision.
+
+    Attributes:
+        random: answered labels of pairs that were drawn at random.
+        target: the precision that more labels should show.
+        needed: how many more would show it if the share stays, 0 when they do, None when none
+            would.
+        advice: the same in words.
+    """
+
+    random: int
+    target: float
+    needed: int | None
+    advice: str
+
+
 def estimate_run(
     pairs: pa.Table, labels: pa.Table | None, *, target: float, confidence: float = 0.95
-) -> dict[str, Any]:
+) -> RunPrecision:
     """Estimate the precision of a run's accepted pairs from the labels drawn at random.
 
     Pairs somebody chose to label (near a threshold, a disagreement, an imported file) speak for
@@ -34,11 +58,6 @@ def estimate_run(
             that the judge put at or above the threshold, whatever a verdict made of them.
         labels: schemas.LABELS.
         target: the precision that more labels should show.
-
-    Returns:
-        As `estimate_strata`, and random: answered labels of the random share; target; needed:
-        how many more would show the target if the share stays, 0 when they do, None when none
-        would; `advice`, a sentence on that.
     """
     accepted = pairs.filter(pc.greater_equal(pairs["probability"], pairs["threshold"]))
     verdict, drawn = _verdicts(accepted, labels)
@@ -53,9 +72,9 @@ def estimate_run(
     ]
     found = estimate_strata(cells, rows=len(accepted), confidence=confidence)
     random = int((answered & drawn).sum())
-    needed = _more(cells, found["precision"], target=target, confidence=confidence)
+    needed = _more(cells, found.precision, target=target, confidence=confidence)
     advice = _advice(found, random=random, needed=needed, target=target)
-    return {**found, "random": random, "target": target, "needed": needed, "advice": advice}
+    return RunPrecision(**vars(found), random=random, target=target, needed=needed, advice=advice)
 
 
 def _verdicts(pairs: pa.Table, labels: pa.Table | None) -> tuple[npt.NDArray[np.str_], Flags]:
@@ -90,15 +109,15 @@ def _more(
     return needed_labels(precision, round(trials), target=target, confidence=confidence)
 
 
-def _advice(found: dict[str, Any], *, random: int, needed: int | None, target: float) -> str:
-    if found["precision"] is None or not random:
+def _advice(found: PrecisionEstimate, *, random: int, needed: int | None, target: float) -> str:
+    if found.precision is None or not random:
         return (
             "None of these pairs was drawn at random and labelled: fill in all rows of "
             "`gemel label suggest`, those that say random most of all, and import them."
         )
     if needed == 0:
         return f"Enough: {random:,} random labels show a precision of {target:.3f}."
-    if needed is None and found["high"] >= target:
+    if needed is None and found.high >= target:
         return (
             f"Too early to tell: {random:,} random labels neither show a precision of "
             f"{target:.3f} nor rule it out; label more."
@@ -106,7 +125,7 @@ def _advice(found: dict[str, Any], *, random: int, needed: int | None, target: f
     if needed is None:
         return (
             f"More labels would not show a precision of {target:.3f}: it is about "
-            f"{found['precision']:.3f}; raise the threshold or improve the model."
+            f"{found.precision:.3f}; raise the threshold or improve the model."
         )
     return (
         f"About {needed:,} more random labels of accepted pairs would show a precision of "

@@ -1,6 +1,6 @@
-"""Active labelling: the pairs most worth a person's look, and the file that comes back.
+"""Suggested pairs: those whose label would help the model most, for a person to fill in.
 
-Pairs near the thresholds and pairs on which cosine and judge disagree teach the most; a random
+Pairs near the thresholds and pairs on which cosine and judge disagree help the most; a random
 share of all others, drawn with a known probability, keeps the precision estimable.
 """
 

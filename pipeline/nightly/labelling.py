@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def _enough(pairs: pa.Table, labels: pa.Table | None) -> list[str]:
     if len(known) < FEW:
         return [f"{len(known)} accepted pairs have a label: too few to say what precision is"]
     same = np.asarray(pc.equal(known["code"], SAME).to_pylist(), bool)
-    return [str(is_enough(same, target=TARGET)["sentence"])]
+    return [is_enough(same, target=TARGET).sentence]
 
 
 def estimate_labels(catalog: Catalog, run: Run, *, target: float) -> dict[str, Any]:
@@ -94,7 +95,7 @@ def estimate_labels(catalog: Catalog, run: Run, *, target: float) -> dict[str, A
     pairs = catalog.read(
         "pairs", run=run, columns=["left_id", "right_id", "probability", "threshold"]
     )
-    return {"run": run.run, **estimate_run(pairs, catalog.tables.labels(), target=target)}
+    return {"run": run.run, **asdict(estimate_run(pairs, catalog.tables.labels(), target=target))}
 
 
 def add_labels(catalog: Catalog, path: Path, *, by: str) -> dict[str, Any]:

@@ -11,15 +11,11 @@ import numpy as np
 import pyarrow.compute as pc
 
 from pipeline.catalog import (
-    Histogram,
-    LabelScores,
-    MeasuredAt,
     NightState,
     RegisteredJudge,
     Reuse,
     RunCounts,
     RunSummary,
-    ScoreDrift,
     StageRow,
     Status,
     Thresholds,
@@ -28,7 +24,7 @@ from pipeline.catalog import (
     UsedModels,
 )
 from pipeline.errors import PipelineError
-from pipeline.evaluation import histogram, score_drift
+from pipeline.evaluation import ModelMetrics, ScoreHistogram, histogram, score_drift
 from pipeline.matching import GEOMETRY_METHOD
 from pipeline.nightly.gates.check import check_gates
 from pipeline.nightly.gates.scorecard import label_metrics
@@ -121,7 +117,7 @@ def summarise_run(context: RunContext, results: Results) -> RunSummary:
         context, counts=counts, recall=recall, cascade=search.cascade, versions=results.versions
     )
     judge = make_judge(context)
-    tonight = Histogram(tuple(histogram(np.zeros(0))["edges"]), score.histogram)
+    tonight = replace(histogram(np.zeros(0)), counts=score.histogram)
     return replace(
         heading(context, "published" if all(gate.passed for gate in gates) else "held"),
         calibrated=judge.calibrated,
@@ -149,11 +145,7 @@ def summarise_run(context: RunContext, results: Results) -> RunSummary:
         ),
         changes=results.cluster.changes,
         verdicts=results.cluster.verdicts,
-        labels=(
-            LabelScores(**label_metrics(context, results.versions))  # type: ignore[arg-type]
-            if context.config.labels
-            else None
-        ),
+        labels=label_metrics(context, results.versions) if context.config.labels else None,
         quarantine_reasons=results.ingest.quarantine_reasons,
         repaired=(*results.embed_text.repaired, *results.embed_images.repaired),
         state=NightState(
@@ -167,10 +159,9 @@ def summarise_run(context: RunContext, results: Results) -> RunSummary:
     )
 
 
-def _used_model(model: RegisteredJudge, tonight: Histogram) -> UsedModel:
-    metrics, accept = model.model.read("metrics.json"), model.rule.calibration.accept
-    overall, slices = metrics["errors"]["overall"], metrics["errors"]["slices"]
-    measured_at: dict[str, Any] | None = metrics.get("measured_at")
+def _used_model(model: RegisteredJudge, tonight: ScoreHistogram) -> UsedModel:
+    metrics = model.model.read("metrics.json", ModelMetrics)
+    accept, errors = model.rule.calibration.accept, metrics.errors
     return UsedModel(
         model=model.model.reference,
         fingerprint=model.model.fingerprint,
@@ -179,12 +170,12 @@ def _used_model(model: RegisteredJudge, tonight: Histogram) -> UsedModel:
         precision_low=accept.precision_low,
         target=accept.target,
         met=accept.met,
-        false_match_rate=overall["false_match_rate"]["value"],
-        false_non_match_rate=overall["false_non_match_rate"]["value"],
+        false_match_rate=errors.overall.false_match_rate.value,
+        false_non_match_rate=errors.overall.false_non_match_rate.value,
         # After `gemel calibrate` without test pairs the rates are those at the parent's threshold.
-        measured_at=MeasuredAt(**measured_at) if measured_at else None,
-        worst_slices={name: found["worst_to_best"] for name, found in slices.items()},
-        drift=ScoreDrift(**score_drift(metrics["histogram"], asdict(tonight))),
+        measured_at=metrics.measured_at,
+        worst_slices={name: found.worst_to_best for name, found in errors.slices.items()},
+        drift=score_drift(metrics.histogram, tonight),
         report=str(model.model.folder / "governance.html"),
     )
 

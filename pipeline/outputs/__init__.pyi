@@ -7,11 +7,43 @@ from .exporters.contents import (
     export_survivors as export_survivors,
     is_removed as is_removed,
 )
+from .governance.facts import (
+    ErrorFacts as ErrorFacts,
+    ErrorPair as ErrorPair,
+    GovernanceFacts as GovernanceFacts,
+    ModelDescription as ModelDescription,
+    PairFacts as PairFacts,
+    ScoreFacts as ScoreFacts,
+    TrainingFacts as TrainingFacts,
+)
 from .governance.html import render_governance as render_governance
 from .governance.report import (
+    GovernanceReport as GovernanceReport,
     governance_markdown as governance_markdown,
     governance_report as governance_report,
     model_card as model_card,
+)
+from .model_results import (
+    Agreement as Agreement,
+    DistillationFacts as DistillationFacts,
+    EncoderTrainingFacts as EncoderTrainingFacts,
+    Epoch as Epoch,
+    EvaluationSummary as EvaluationSummary,
+    FinetunePlan as FinetunePlan,
+    FinetuneSummary as FinetuneSummary,
+    HeadScore as HeadScore,
+    HeldBackFigures as HeldBackFigures,
+    JudgeFacts as JudgeFacts,
+    LeftOutPairs as LeftOutPairs,
+    ModelComparison as ModelComparison,
+    NormalisationChoice as NormalisationChoice,
+    PictureEvidence as PictureEvidence,
+    RecalibrationSummary as RecalibrationSummary,
+    SearchFloor as SearchFloor,
+    Thresholds as Thresholds,
+    TrainingRecord as TrainingRecord,
+    ViewEpoch as ViewEpoch,
+    ViewTrainingSummary as ViewTrainingSummary,
 )
 from .report.build import build_report as build_report
 from .report.html import render_report as render_report

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.candidates import Recall
 from pipeline.catalog import RunCounts, RunSummary
+from pipeline.evaluation import Estimate
 from pipeline.outputs import formats
 
 LAST = "Readers still see the last published run."
@@ -149,10 +150,11 @@ def label_facts(summary: RunSummary) -> list[Fact]:
     labels = summary.labels
     if not labels:
         return []
+    clusters = labels.clusters
     kinds = f"{labels.positives:,} are duplicates; {labels.unknown:,} name unknown records"
     return [
-        Fact("Precision", formats.share(labels.precision), _least(labels.precision_low)),
-        Fact("Recall", formats.share(labels.recall), _least(labels.recall_low)),
+        Fact("Precision", formats.share(labels.precision.value), _least(labels.precision)),
+        Fact("Recall", formats.share(labels.recall.value), _least(labels.recall)),
         Fact("F1", f"{labels.f1:.3f}"),
         Fact("Average precision", f"{labels.average_precision:.3f}"),
         Fact(
@@ -161,6 +163,10 @@ def label_facts(summary: RunSummary) -> list[Fact]:
             "of the labelled duplicates",
         ),
         Fact("Labelled pairs", formats.count(labels.pairs), kinds),
+        *(
+            Fact(f"B-cubed {name}", formats.share(found.value), _least(found))
+            for name, found in (clusters.bcubed.items() if clusters else ())
+        ),
     ]
 
 
@@ -168,8 +174,8 @@ def _removable(summary: RunSummary) -> str:
     return f"{formats.share(removable_share(summary))} of the records; {in_review(summary)}"
 
 
-def _least(low: float) -> str:
-    return f"at least {formats.share(low)} with 95 % confidence"
+def _least(found: Estimate) -> str:
+    return f"at least {formats.share(found.low)} with 95 % confidence"
 
 
 def _interval(found: Recall) -> str:

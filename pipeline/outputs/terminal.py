@@ -207,13 +207,14 @@ def _labels(summary: RunSummary) -> list[str]:
     if not labels:
         return []
     precision, recall = (
-        f"{name} {formats.share(value)} (≥ {formats.share(low)})"
-        for name, value, low in (
-            ("precision", labels.precision, labels.precision_low),
-            ("recall", labels.recall, labels.recall_low),
-        )
+        f"{name} {formats.share(found.value)} (≥ {formats.share(found.low)})"
+        for name, found in (("precision", labels.precision), ("recall", labels.recall))
     )
-    return [_line("labels", f"{precision}, {recall}, {labels.pairs:,} pairs")]
+    lines = [_line("labels", f"{precision}, {recall}, {labels.pairs:,} pairs")]
+    if clusters := labels.clusters:
+        said = (f"{name} {formats.share(found.value)}" for name, found in clusters.bcubed.items())
+        lines.append(_line("B-cubed", f"{', '.join(said)}, {clusters.entities:,} entities"))
+    return lines
 
 
 def _stages(summary: RunSummary, *, room: int) -> list[str]:

@@ -44,4 +44,9 @@ from .schemas import (
     conform as conform,
     vector_schema as vector_schema,
 )
-from .typed_json import from_plain as from_plain, to_plain as to_plain
+from .typed_json import (
+    from_json as from_json,
+    from_plain as from_plain,
+    to_json as to_json,
+    to_plain as to_plain,
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +26,33 @@ def from_plain(kind: type[R], plain: object) -> R:
     """
     of: Any = kind
     found: R = _adapter(of).validate_python(plain)
+    return found
+
+
+def to_json(record: object) -> str:
+    """JSON text, keys sorted, that `from_json` reads back to an equal dataclass.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
+    return json.dumps(to_plain(record), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def from_json(kind: type[R], text: str | bytes) -> R:
+    """Read what `to_json` wrote.
+
+    Raises:
+        ValueError: it is no JSON of this kind; names the first field that does not fit.
+    """
+    from pydantic import ValidationError
+
+    of: Any = kind
+    try:
+        found: R = _adapter(of).validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{where}: {first['msg']}" if where else first["msg"]) from error
     return found
 
 

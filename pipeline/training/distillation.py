@@ -1,4 +1,4 @@
-"""A static student learns its teacher's cosines on the user's texts, before any label. SHELL."""
+"""Distilled students: static encoders with their teacher's cosines on the user's texts. SHELL."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from pipeline.config import (
 )
 from pipeline.encoders import Encoder, missing_hashes, open_encoder
 from pipeline.errors import TrainingError
+from pipeline.outputs import Agreement, DistillationFacts
 from pipeline.training.data.corpus import corpus_texts
 from pipeline.training.data.labelled_records import embed_records
 from pipeline.training.data.training_data import LabelledData
@@ -51,45 +52,47 @@ class DistillationCorpus:
 
 
 def distil(
-    config: TrainConfig, lesson: LabelledData, *, work: Path
-) -> tuple[TrainConfig, dict[str, Any]]:
+    config: TrainConfig, data: LabelledData, *, work: Path
+) -> tuple[TrainConfig, DistillationFacts | None]:
     """The configuration with a student that has learned its teacher's cosines, and how it did.
 
     Without `encoder.distill` the configuration is as it was and there are no facts. A training that
     was killed goes on where it was.
 
     Returns:
-        The configuration, and the facts, JSON-able: texts and pairs by where they are from, and
-        the agreement with the teacher on held-out texts, before and after.
+        The configuration, and the facts; None without `encoder.distill`.
 
     Raises:
         TrainingError: the start is no static student, or there are too few texts.
     """
     settings, start = config.encoder.distill, config.encoder.start
     if settings is None:
-        return config, {}
+        return config, None
     assert isinstance(start, SentenceTransformersText)
-    corpus = _embed(config, settings, corpus_texts(config, lesson, most=settings.texts))
-    data, origins = distillation_data(
-        corpus, _label(lesson, corpus.hashes), settings, held=HELD, seed=config.seed
+    corpus = _embed(config, settings, corpus_texts(config, data, most=settings.texts))
+    training, origins = distillation_data(
+        corpus, _label(data, corpus.hashes), settings, held=HELD, seed=config.seed
     )
     found = learn_student(
-        data, config.encoder, settings, work=work, seed=config.seed, threads=config.threads
+        training, config.encoder, settings, work=work, seed=config.seed, threads=config.threads
     )
     path = start.model_copy(update={"path": str(found.folder)})
     after = vectors_of(_student(config, path), corpus.texts)
-    held = data.valid_left, data.valid_right
-    facts = {
-        "texts": len(corpus.texts),
-        "embedded_by_the_teacher": corpus.asked,
-        "pairs": origins,
-        "held_out_pairs": len(held[0]),
-        "before": agreement(corpus.student, corpus.teacher, *held),
-        "after": agreement(after, corpus.teacher, *held),
-        **{name: found.facts[name] for name in ("epochs", "best_epoch", "steps", "seconds")},
-    }
+    held = training.valid_left, training.valid_right
+    facts = DistillationFacts(
+        texts=len(corpus.texts),
+        embedded_by_the_teacher=corpus.asked,
+        pairs=origins,
+        held_out_pairs=len(held[0]),
+        before=agreement(corpus.student, corpus.teacher, *held),
+        after=agreement(after, corpus.teacher, *held),
+        epochs=found.facts.epochs,
+        best_epoch=found.facts.best_epoch,
+        steps=found.facts.steps,
+        seconds=found.facts.seconds,
+    )
     encoder = config.encoder.model_copy(update={"start": path})
-    return config.model_copy(update={"encoder": encoder}), {"distillation": facts}
+    return config.model_copy(update={"encoder": encoder}), facts
 
 
 def distillation_data(
@@ -164,19 +167,13 @@ def learn_student(
     )
 
 
-def agreement(student: Floats, teacher: Floats, left: Rows, right: Rows) -> dict[str, float]:
-    """How alike the cosines of two encoders are on some pairs of texts.
-
-    Returns:
-        spearman: their rank correlation. squared_error: the mean squared difference.
-    """
+def agreement(student: Floats, teacher: Floats, left: Rows, right: Rows) -> Agreement:
+    """How alike the cosines of two encoders are on some pairs of texts."""
     from scipy.stats import spearmanr
 
     mine, other = cosines(student, left, right), cosines(teacher, left, right)
-    return {
-        "spearman": round(float(spearmanr(mine, other)[0]), 4),
-        "squared_error": round(float(np.square(mine - other, dtype=np.float64).mean()), 5),
-    }
+    error = float(np.square(mine - other, dtype=np.float64).mean())
+    return Agreement(round(float(spearmanr(mine, other)[0]), 4), round(error, 5))
 
 
 def vectors_of(encoder: Encoder, texts: list[str]) -> Floats:
@@ -194,21 +191,21 @@ def _embed(config: TrainConfig, settings: DistillSettings, table: pa.Table) -> D
         TrainingError: the start is no static student, or too few texts are left.
     """
     student = _student(config, config.encoder.start)
-    assert settings.teacher is not None, "with_student fills it in"
+    assert settings.teacher is not None, "train_student fills it in"
     teacher = open_encoder(settings.teacher, images=config.images, threads=config.threads)
     hashes, texts = as_strings(table["text_hash"]), table["text"].to_pylist()
     store = Catalog.of(config).vectors(teacher.fingerprint)
     asked = len(missing_hashes(hashes, store.hashes()))
     progress.say(f"distilling: the teacher embeds {asked:,} of {len(texts):,} texts")
-    wanted, seen = embed_records(hashes, texts, teacher, store), vectors_of(student, texts)
-    rows = np.flatnonzero(wanted.any(axis=1) & seen.any(axis=1))
+    wanted, present = embed_records(hashes, texts, teacher, store), vectors_of(student, texts)
+    rows = np.flatnonzero(wanted.any(axis=1) & present.any(axis=1))
     if len(rows) < FEWEST:
         raise TrainingError(
             f"encoder.distill: {len(rows)} texts to learn from, too few; name all records under "
             "`sources`, or leave distill out"
         )
     kept = [texts[row] for row in rows]
-    return DistillationCorpus(hashes.take(pa.array(rows)), kept, seen[rows], wanted[rows], asked)
+    return DistillationCorpus(hashes.take(pa.array(rows)), kept, present[rows], wanted[rows], asked)
 
 
 def _student(config: TrainConfig, start: Any) -> Encoder:
@@ -223,10 +220,10 @@ def _student(config: TrainConfig, start: Any) -> Encoder:
     return encoder
 
 
-def _label(lesson: LabelledData, hashes: pa.Array) -> tuple[Rows, Rows]:
+def _label(data: LabelledData, hashes: pa.Array) -> tuple[Rows, Rows]:
     """The training pairs as rows of the corpus, those that are in it."""
-    place = positions_in(as_strings(lesson.study.records["text_hash"]), hashes)
-    part = lesson.pairs.part("train")
-    left, right = place[lesson.pairs.left[part]], place[lesson.pairs.right[part]]
+    place = positions_in(as_strings(data.labelled.records["text_hash"]), hashes)
+    part = data.pairs.part("train")
+    left, right = place[data.pairs.left[part]], place[data.pairs.right[part]]
     inside = (left >= 0) & (right >= 0)
     return left[inside], right[inside]

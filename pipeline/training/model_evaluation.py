@@ -1,10 +1,9 @@
-"""Registered models on labelled pairs: evaluate one, compare two. SHELL."""
+"""Evaluations of registered models on labelled pairs, alone or side by side. SHELL."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +12,12 @@ from pipeline.arrays import Floats, Rows
 from pipeline.catalog import Catalog, ModelVersion, RegisteredJudge, open_registered
 from pipeline.config import TrainConfig
 from pipeline.errors import ConfigError
-from pipeline.evaluation import compare_models, evaluate_pairs
+from pipeline.evaluation import PairEvaluation, compare_models, evaluate_pairs
 from pipeline.ingestion import Decoder
-from pipeline.labels import HELD_OUT, LabelledPairs, read_label_rows
+from pipeline.labels import HELD_OUT, ReadFacts, read_label_rows
+from pipeline.outputs import EvaluationSummary
 from pipeline.training.data.labelled_records import LabelledRecords
-from pipeline.training.data.splits import entities
+from pipeline.training.data.splits import entities_of
 from pipeline.training.data.training_data import labelled_records_of, read_catalog_records
 
 
@@ -26,17 +26,17 @@ class EvaluationSet:
     """Labelled pairs as their files have them, one row each, and the records they name.
 
     Attributes:
-        study: the records. left, right: (p,) rows. same: (p,). entity: (n,) of each record.
+        labelled: the records. left, right: (p,) rows. same: (p,). entity: (n,) of each record.
         slices: attribute -> (p,) value of each pair. facts: of reading them.
     """
 
-    study: LabelledRecords
+    labelled: LabelledRecords
     left: Rows
     right: Rows
     same: npt.NDArray[np.bool_]
     entity: Rows
     slices: dict[str, npt.NDArray[np.str_]]
-    facts: dict[str, Any]
+    facts: ReadFacts
 
     @property
     def sides(self) -> Rows:
@@ -62,46 +62,40 @@ def evaluation_set(config: TrainConfig, *, split: str | None) -> EvaluationSet:
         raise ConfigError(f"the labels name no pair in the split {split!r}; leave --split out")
     kept = claims.left != claims.right
     claims = claims.take(kept)
-    study = labelled_records_of(config, records)
-    pairs = LabelledPairs(
-        records, claims.left, claims.right, claims.grade, np.full(len(claims.left), "given"),
-        np.full(len(claims.left), "test"), claims.slices, facts,
-    )  # fmt: skip
+    labelled = labelled_records_of(config, records)
+    entity = entities_of(records, claims.left[claims.same], claims.right[claims.same])
     return EvaluationSet(
-        study, claims.left, claims.right, claims.same, entities(pairs), claims.slices, facts
+        labelled, claims.left, claims.right, claims.same, entity, claims.slices, facts
     )
 
 
-def score_set(config: TrainConfig, exam: EvaluationSet, model: RegisteredJudge) -> Floats:
-    """(p,) log-odds of a model for the pairs of an exam."""
-    study = exam.study.seen_by(model, Catalog.of(config), config.images)
-    return model.rule.model.score(study.evidence(exam.left, exam.right, model.rule.model))
+def score_set(config: TrainConfig, data: EvaluationSet, model: RegisteredJudge) -> Floats:
+    """(p,) log-odds of a model for the pairs of an evaluation set."""
+    labelled = data.labelled.embedded_by(model, Catalog.of(config), config.images)
+    return model.rule.model.score(labelled.evidence(data.left, data.right, model.rule.model))
 
 
 def evaluate(
     config: TrainConfig, *, model: str, against: str | None = None, split: str | None = None
-) -> dict[str, Any]:
-    """Metrics of a registered model on labelled pairs, and of a second one beside it.
-
-    Returns:
-        `evaluate_pairs` of each model by reference, and their paired comparison; JSON-able.
-    """
+) -> EvaluationSummary:
+    """Metrics of a registered model on labelled pairs, and of a second one beside it."""
     catalog = Catalog.of(config, create=False)
     wanted = [open_registered(find_model(catalog, name)) for name in (model, against) if name]
-    exam = evaluation_set(config, split=split)
+    data = evaluation_set(config, split=split)
     found: dict[str, tuple[Floats, float]] = {}
-    out: dict[str, Any] = {"pairs": len(exam.left), "labels": exam.facts, "models": {}}
+    measured: dict[str, PairEvaluation] = {}
     for opened in wanted:
-        probability = opened.rule.calibration.calibrator(score_set(config, exam, opened))
+        probability = opened.rule.calibration.calibrator(score_set(config, data, opened))
         found[opened.rule.reference] = probability, opened.rule.accept
-        out["models"][opened.rule.reference] = evaluate_pairs(
-            exam.same, probability, opened.rule.accept, exam.sides, seed=config.seed,
-            slices=exam.slices, min_slice=config.min_slice,
+        measured[opened.rule.reference] = evaluate_pairs(
+            data.same, probability, opened.rule.accept, data.sides, seed=config.seed,
+            slices=data.slices, min_slice=config.min_slice,
         )  # fmt: skip
-    if against and len(found) == 2:
+    comparison = None
+    if len(found) == 2:
         first, second = found.values()
-        out["comparison"] = compare_models(exam.same, second, first, exam.sides, seed=config.seed)
-    return out
+        comparison = compare_models(data.same, second, first, data.sides, seed=config.seed)
+    return EvaluationSummary(len(data.left), data.facts, measured, comparison)
 
 
 def find_model(catalog: Catalog, reference: str) -> ModelVersion:

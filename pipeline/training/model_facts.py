@@ -1,18 +1,35 @@
-"""The facts of a trained model that its governance report, card and files tell."""
+"""The facts of a trained model for its governance report, its card and its files."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.arrays import Flags, Floats, Rows
+from pipeline.catalog import GateCheck
 from pipeline.config import TrainConfig
-from pipeline.outputs import governance_markdown, governance_report, model_card
+from pipeline.evaluation import ModelMetrics
+from pipeline.outputs import (
+    ErrorFacts,
+    ErrorPair,
+    GovernanceFacts,
+    ModelComparison,
+    ModelDescription,
+    PairFacts,
+    ScoreFacts,
+    TrainingFacts,
+    governance_markdown,
+    governance_report,
+    model_card,
+    render_governance,
+)
+from pipeline.storage import to_json
 from pipeline.training.data.labelled_records import LabelledRecords
 from pipeline.training.data.training_data import LabelledData
 
@@ -22,22 +39,8 @@ if TYPE_CHECKING:
 PACKAGES = ("torch", "pytorch-lightning", "sentence-transformers", "lightgbm", "scikit-learn")
 WORST = 20  # errors of each kind shown in the governance report
 BINS = 20
-REPORTS = ("governance.json", "governance.md", "governance.html", "card.md")
-
-
-def split_sizes(lesson: LabelledData) -> dict[str, dict[str, int]]:
-    """Pairs, duplicates and records of each split."""
-    pairs = lesson.pairs
-    out = {}
-    for split in ("train", "valid", "test"):
-        part = pairs.part(split)
-        rows = np.union1d(pairs.left[part], pairs.right[part])
-        out[split] = {
-            "pairs": len(part),
-            "positives": int(pairs.same[part].sum()),
-            "records": len(rows),
-        }
-    return out
+METRICS, GOVERNANCE = "metrics.json", "governance.json"
+REPORTS = (GOVERNANCE, "governance.md", "governance.html", "card.md")
 
 
 def start_name(config: TrainConfig) -> str:
@@ -57,76 +60,65 @@ def package_versions() -> dict[str, str]:
     return {"gemel": version("gemel"), **{name: version(name) for name in PACKAGES}}
 
 
-def governance(
+def governance_facts(
     config: TrainConfig,
-    lesson: LabelledData,
-    candidate: TrainedModel,
-    metrics: dict[str, Any],
-    comparison: dict[str, Any],
-    gate: list[dict[str, Any]],
-) -> dict[str, Any]:
-    """The facts of the governance report; see `governance.facts`."""
-    pairs, part = lesson.pairs, lesson.pairs.part(candidate.held)
-    training = candidate.trained
-    return {
-        "model": {
-            "name": config.name,
-            "purpose": config.purpose,
-            "encoder": encoder_name(config),
-            "judge": _judge(candidate.facts),
-            "parent": start_name(config),
-        },
-        "labels": pairs.facts,
-        "pairs": _creation(lesson, candidate),
-        "split": {"parts": split_sizes(lesson), **_but_parts(pairs.facts["split"])},
-        "leaks": lesson.leaks,
-        "calibration": json.loads(candidate.calibration.to_json()),
-        "evaluation": metrics,
-        "training": {"facts": training.facts, "history": training.history}
-        if training.facts
+    data: LabelledData,
+    model: TrainedModel,
+    metrics: ModelMetrics,
+    comparison: ModelComparison,
+    checks: Sequence[GateCheck],
+) -> GovernanceFacts:
+    """What the governance report and the card of a trained model say."""
+    pairs, part = data.pairs, data.pairs.part(model.held_out)
+    trained, split = model.trained, pairs.facts.split
+    assert split is not None, "split_pairs states it"
+    return GovernanceFacts(
+        model=ModelDescription(
+            name=config.name,
+            purpose=config.purpose,
+            encoder=encoder_name(config),
+            judge=model.facts.words,
+            parent=start_name(config),
+        ),
+        labels=pairs.facts,
+        pairs=_creation(data, model),
+        split=replace(split, parts=pairs.sizes()),
+        leaks=data.leaks,
+        calibration=model.calibration,
+        evaluation=metrics,
+        training=TrainingFacts(
+            encoder=trained.facts, distillation=trained.distillation, history=trained.history
+        )
+        if trained.facts or trained.distillation
         else None,
-        "comparison": comparison,
-        "gate": gate,
-        "errors": worst_errors(
-            lesson.study,
+        comparison=comparison,
+        gate=tuple(checks),
+        errors=worst_errors(
+            data.labelled,
             (pairs.left[part], pairs.right[part]),
             pairs.same[part],
-            candidate.probability,
-            candidate.calibration.accept.value,
+            model.probability,
+            model.calibration.accept.value,
         ),
-        "scores": score_counts(pairs.same[part], candidate.probability),
-    }
+        scores=score_counts(pairs.same[part], model.probability),
+    )
 
 
-def _judge(facts: dict[str, Any]) -> str:
-    named = facts["attributes"]
-    beside = f", attributes {', '.join(named)} among them" if named else ""
-    pictures = ", and of the pictures beside the texts" if facts["pictures"]["used"] else ""
-    laid = ", and of pictures laid upon each other" if facts.get("geometry") else ""
-    return f"{facts['kind']} over {facts['features']} features{beside}{pictures}{laid}"
-
-
-def _but_parts(facts: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in facts.items() if name != "parts"}
-
-
-def _creation(lesson: LabelledData, candidate: TrainedModel) -> dict[str, Any]:
+def _creation(data: LabelledData, model: TrainedModel) -> PairFacts:
     """How pairs were made: labelled and mined ones, and those that training made for itself."""
-    pairs, history = lesson.pairs, candidate.trained.history
+    pairs, history = data.pairs, model.trained.history
     negatives = _origins(pairs.origin[~pairs.same])
-    for name in ("mined", "in_batch"):
-        made = sum(int(row.get(name) or 0) for row in history)
-        if made:
-            negatives[f"{name}, in training"] = made
+    if mined := sum(row.mined for row in history):
+        negatives["mined, in training"] = mined
     excluded = {
-        name: sum(int(row.get(f"excluded_{name}") or 0) for row in history)
-        for name in ("known", "suspected")
+        "known": sum(row.excluded_known for row in history),
+        "suspected": sum(row.excluded_suspected for row in history),
     }
-    return {
-        "positives": _origins(pairs.origin[pairs.same]),
-        "negatives": negatives,
-        "excluded": {name: count for name, count in excluded.items() if count},
-    }
+    return PairFacts(
+        positives=_origins(pairs.origin[pairs.same]),
+        negatives=negatives,
+        excluded={name: count for name, count in excluded.items() if count},
+    )
 
 
 def _origins(origin: npt.NDArray[np.str_]) -> dict[str, int]:
@@ -135,57 +127,50 @@ def _origins(origin: npt.NDArray[np.str_]) -> dict[str, int]:
 
 
 def worst_errors(
-    study: LabelledRecords, sides: tuple[Rows, Rows], same: Flags, p: Floats, accept: float
-) -> dict[str, list[dict[str, Any]]]:
-    """The worst of the wrong decisions on some pairs, see `governance_facts.ErrorFacts`.
+    labelled: LabelledRecords, sides: tuple[Rows, Rows], same: Flags, p: Floats, accept: float
+) -> ErrorFacts:
+    """The worst of the wrong decisions on some pairs.
 
     Args:
-        sides: (p,) rows of the study's records, left and right. same, p: (p,) labels, probability.
+        sides: (p,) rows of the labelled records, left and right. same, p: (p,) labels, probability.
     """
     yes = p >= accept
     wrong, missed = np.flatnonzero(yes & ~same), np.flatnonzero(~yes & same)
-    ids, texts = study.records["record_id"], study.texts
+    ids, texts = labelled.records["record_id"], labelled.texts
 
-    def shown(places: Rows) -> list[dict[str, Any]]:
-        return [
-            {
-                "left_id": ids[int(sides[0][place])].as_py(),
-                "right_id": ids[int(sides[1][place])].as_py(),
-                "probability": float(p[place]),
-                "left_text": texts[sides[0][place]] or None,
-                "right_text": texts[sides[1][place]] or None,
-            }
-            for place in places[:WORST]
-        ]
+    def shown(places: Rows) -> tuple[ErrorPair, ...]:
+        return tuple(
+            ErrorPair.of(
+                (ids[left].as_py(), ids[right].as_py()),
+                (texts[left], texts[right]),
+                probability=float(p[place]),
+            )
+            for place in places[:WORST].tolist()
+            for left, right in [(int(sides[0][place]), int(sides[1][place]))]
+        )
 
-    return {
-        "false_matches": shown(wrong[np.argsort(-p[wrong], kind="stable")]),
-        "missed": shown(missed[np.argsort(p[missed], kind="stable")]),
-    }
+    return ErrorFacts(
+        false_matches=shown(wrong[np.argsort(-p[wrong], kind="stable")]),
+        missed=shown(missed[np.argsort(p[missed], kind="stable")]),
+    )
 
 
-def score_counts(same: Flags, probability: Floats) -> dict[str, list[float]]:
-    """Pairs per probability and class, see `governance_facts.ScoreFacts`."""
+def score_counts(same: Flags, probability: Floats) -> ScoreFacts:
+    """Pairs per probability and class."""
     edges = np.linspace(0, 1, BINS + 1)
-    return {
-        "edges": edges.round(4).tolist(),
-        "same": np.histogram(probability[same], edges)[0].tolist(),
-        "different": np.histogram(probability[~same], edges)[0].tolist(),
-    }
+    return ScoreFacts(
+        edges=tuple(edges.round(4).tolist()),
+        same=tuple(np.histogram(probability[same], edges)[0].tolist()),
+        different=tuple(np.histogram(probability[~same], edges)[0].tolist()),
+    )
 
 
-def write_reports(folder: Path, facts: dict[str, Any], version: str) -> None:
-    """Write `REPORTS` of one version from the facts of `governance`."""
-    from pipeline.outputs import render_governance
-
-    facts = {**facts, "model": {**facts["model"], "version": version}}
+def write_reports(folder: Path, facts: GovernanceFacts, version: str) -> None:
+    """Write `REPORTS` of one version."""
+    numbered = facts.model.model_copy(update={"version": version})
+    facts = facts.model_copy(update={"model": numbered})
     report = governance_report(facts)
-    write_facts(folder / "governance.json", report)
+    (folder / GOVERNANCE).write_text(to_json(report))
     (folder / "governance.md").write_text(governance_markdown(report))
     (folder / "governance.html").write_text(render_governance(report))
-    (folder / "card.md").write_text(model_card(facts))
-
-
-def write_facts(path: Path, data: dict[str, Any]) -> None:
-    """Write JSON for people and programs to read."""
-    path.write_text(json.dumps(data, indent=2, sort_keys=True, default=str) + "\n")
+    (folder / "card.md").write_text(model_card(report))

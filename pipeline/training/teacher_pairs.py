@@ -36,9 +36,9 @@ def teacher_pairs(
     random: int,
     seed: int,
 ) -> TeacherPairs:
-    """Return the pairs among `rows` that are worth learning from.
+    """Return the pairs among `rows` for a student to learn from.
 
-    What the student finds near has to be told apart, what the teacher finds near has to be found,
+    What the student finds near has to be kept apart, what the teacher finds near has to be found,
     and pairs drawn at random keep everything else apart.
 
     Args:

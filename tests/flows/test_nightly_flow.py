@@ -163,17 +163,17 @@ def test_a_fine_tune_is_a_flow_and_its_champion_judges_the_next_one(
         }
     )  # fmt: skip
     summary: Any = finetune(settings)
-    assert summary["promoted"]
+    assert summary.promoted
     table = artifact("gemel-model")
     assert "average precision" in {row["metric"] for row in json.loads(table)}
     link = artifact("gemel-governance")
-    assert summary["report"] in link
+    assert summary.report in link
 
     state: Any = finetune(settings, return_state=True)
     assert (state.name, state.is_failed()) == ("NotPromoted", True)
     assert "offers/v0002 is registered, not promoted: gain in average precision" in state.message
     found = run_flow(settings, plain=False, quiet=True)
-    assert (found["model"], found["promoted"]) == ("offers/v0003", False)
+    assert (found.model, found.promoted) == ("offers/v0003", False)
 
     night = config(tmp_path / "data").model_copy(update={"catalog": settings.catalog})
     judged: Any = nightly(night)

@@ -7,16 +7,27 @@ takes the top one off, so that each further rollback goes one step further back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pipeline.catalog.registry.version import digest, read_object
 from pipeline.errors import ModelError
-from pipeline.storage import replace_file
+from pipeline.storage import from_json, replace_file, to_plain
 
 CURRENT, PREVIOUS = "registry.json", "registry.previous.json"
 FORMAT = 1
+
+
+@dataclass(frozen=True)
+class GateCheck:
+    """One condition of a promotion: its value, the limit in the config, and what it means."""
+
+    name: str
+    passed: bool
+    value: float
+    limit: float
+    message: str
 
 
 @dataclass(frozen=True)
@@ -27,7 +38,7 @@ class ChampionChange:
         at: when, ISO 8601 in UTC.
         before, after: references such as 'products/v0003'; None: no champion.
         fingerprint: of `after`, so that a champion's folder cannot be exchanged.
-        gate: the checks it passed or was promoted in spite of, as rows.
+        gate: the checks it passed or was promoted in spite of.
     """
 
     at: str
@@ -38,7 +49,14 @@ class ChampionChange:
     fingerprint: str | None
     by: str
     reason: str
-    gate: tuple[dict[str, Any], ...] = field(default=())
+    gate: tuple[GateCheck, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What registry.json says that is read back."""
+
+    history: tuple[ChampionChange, ...]
 
 
 def current_champions(history: Sequence[ChampionChange]) -> dict[str, list[ChampionChange]]:
@@ -77,7 +95,7 @@ def write_history(root: Path, history: Sequence[ChampionChange]) -> None:
     facts = {
         "format": FORMAT,
         "champions": {purpose: stack[-1].after for purpose, stack in stacks.items() if stack},
-        "history": [{**asdict(change), "gate": list(change.gate)} for change in history],
+        "history": [to_plain(change) for change in history],
     }
     replace_file(current, {**facts, "sha256": digest(facts)})
 
@@ -91,7 +109,10 @@ def _read(path: Path) -> list[ChampionChange]:
         raise ModelError(
             f"{path} has format {facts['format']}, this version of Gemel reads {FORMAT}"
         )
-    return [ChampionChange(**{**row, "gate": tuple(row["gate"])}) for row in facts["history"]]
+    try:
+        return list(from_json(_Stored, path.read_bytes()).history)
+    except ValueError as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
 
 
 def _repair(current: Path, previous: Path) -> str:

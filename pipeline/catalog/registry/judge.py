@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
-from pipeline.catalog.registry.version import ModelVersion, encoder_settings
+from pipeline.catalog.registry.version import Encoder, ModelVersion
 from pipeline.encoders import fingerprint_of, folder_digest
 from pipeline.errors import ModelError
 from pipeline.evaluation import Calibration
 from pipeline.matching import GEOMETRY_METHOD, JudgeModel, LearnedRule
 
 JUDGE, CALIBRATION, SPLIT = "judge", "calibration.json", "split.parquet"
-IMAGE_ENCODER = "image_encoder"  # the fact of model.json, and the folder of its files
+IMAGE_ENCODER = "image_encoder"  # the folder of its files
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,16 @@ class RegisteredJudge:
         return self.rule.model.modality
 
     @property
-    def encoder(self) -> Any:
+    def encoder(self) -> Encoder:
         """Settings that open its encoder."""
         return self.model.encoder
 
     @property
-    def image_encoder(self) -> Any:
+    def image_encoder(self) -> Encoder | None:
         """Settings that open the encoder of the pictures beside the texts; None: not looked at."""
         if self.rule.model.pictures is None:
             return None
-        return encoder_settings(self.model.facts[IMAGE_ENCODER], self.model.folder)
+        return self.model.image_encoder
 
 
 def open_registered(model: ModelVersion) -> RegisteredJudge:
@@ -53,23 +53,19 @@ def open_registered(model: ModelVersion) -> RegisteredJudge:
             learned from another way of laying pictures upon each other.
     """
     judge = JudgeModel.load(model.folder / JUDGE)
-    try:
-        text = (model.folder / CALIBRATION).read_text()
-    except OSError as error:
-        raise ModelError(f"{model.reference} has no {CALIBRATION}: {error.strerror}") from error
-    if judge.pictures is not None and IMAGE_ENCODER not in model.facts:
+    if judge.pictures is not None and model.facts.image_encoder is None:
         raise ModelError(f"{model.reference} does not say which encoder sees its pictures")
     if judge.geometry not in (None, GEOMETRY_METHOD):
         raise ModelError(
             f"{model.reference} learned from way {judge.geometry} of laying pictures upon each "
             f"other, and this is way {GEOMETRY_METHOD}; fine-tune again"
         )
-    calibration = Calibration.from_json(text)
-    calibration.require_model(judge_fingerprint(model.facts["encoder_fingerprint"], model.folder))
+    calibration = model.read(CALIBRATION, Calibration)
+    calibration.require_model(judge_fingerprint(model.facts.encoder_fingerprint, model.folder))
     return RegisteredJudge(model, LearnedRule(judge, calibration, model.reference))
 
 
-def judge_fingerprint(encoder_fingerprint: str, folder: Any) -> str:
+def judge_fingerprint(encoder_fingerprint: str, folder: Path) -> str:
     """What a calibration is bound to: the encoder and the judge's files, 16 hex digits."""
     return fingerprint_of(encoder=encoder_fingerprint, judge=folder_digest(folder / JUDGE))
 

@@ -11,23 +11,26 @@ Each change is one rename, so a process killed at any moment leaves the state be
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pipeline.catalog.registry.champions import (
     ChampionChange,
+    GateCheck,
     current_champions,
     read_history,
     write_history,
 )
 from pipeline.catalog.registry.staging import lock_version, stage_version
 from pipeline.catalog.registry.version import (
+    FORMAT,
     MANIFEST,
     NAME,
     VERSION,
+    Manifest,
+    ModelFacts,
     ModelVersion,
     check_facts,
     check_name,
@@ -36,7 +39,7 @@ from pipeline.catalog.registry.version import (
     load_version,
 )
 from pipeline.errors import ModelError
-from pipeline.storage import file_digest, sync_folder, sync_tree, write_json
+from pipeline.storage import file_digest, sync_folder, sync_tree, to_plain, write_json
 
 
 class Registry:
@@ -48,16 +51,15 @@ class Registry:
     def register(
         self,
         name: str,
-        fill: Callable[[Path], Mapping[str, Any]],
+        fill: Callable[[Path], ModelFacts],
         *,
         tell: Callable[[Path, str], None] | None = None,
     ) -> ModelVersion:
         """Make the next version of `name` out of what `fill` writes.
 
         Args:
-            fill: writes the version's files into the empty folder it is given and returns
-                model.json's facts, JSON-able: `purpose` and `encoder` at least. When it raises,
-                nothing is registered.
+            fill: writes the version's files into the empty folder it is given and says what they
+                are. When it raises, nothing is registered.
             tell: writes the files that name the version, which is given to it: its number is known
                 only under the lock, so it must be quick and touch no file of `fill`.
 
@@ -66,7 +68,7 @@ class Registry:
         """
         check_name(name)
         with stage_version(self.root) as staging:
-            facts = dict(fill(staging))
+            facts = fill(staging)
             check_facts(facts, staging)
             files = {
                 path: file_digest(staging / path, error=ModelError) for path in files_of(staging)
@@ -78,10 +80,16 @@ class Registry:
                     tell(staging, version)
                     sync_tree(staging)
                 later = [path for path in files_of(staging) if path not in files]
-                facts["files"] = files | {
-                    path: file_digest(staging / path, error=ModelError) for path in later
-                }
-                folder = self._settle(staging, version, name=name, facts=facts)
+                files |= {path: file_digest(staging / path, error=ModelError) for path in later}
+                manifest = Manifest(
+                    **vars(facts),
+                    format=FORMAT,
+                    name=name,
+                    version=version,
+                    created=_now(),
+                    files=files,
+                )
+                folder = self._settle(staging, manifest)
         return load_version(folder)
 
     def open(self, name: str, version: str | None = None) -> ModelVersion:
@@ -149,7 +157,7 @@ class Registry:
         purpose: str | None = None,
         by: str,
         reason: str,
-        gate: Sequence[Mapping[str, Any]] = (),
+        gate: Sequence[GateCheck] = (),
     ) -> ModelVersion:
         """Make a version the champion of its purpose, in one step; the present one stays below.
 
@@ -157,7 +165,7 @@ class Registry:
 
         Args:
             purpose: must be the one the model was registered for; default: that one.
-            gate: the rows of the gate's checks, kept with the promotion.
+            gate: its checks, kept with the promotion.
 
         Raises:
             ModelError: the version is not sound, or was registered for another purpose.
@@ -183,7 +191,7 @@ class Registry:
                     fingerprint=model.fingerprint,
                     by=by,
                     reason=reason,
-                    gate=tuple(dict(row) for row in gate),
+                    gate=tuple(gate),
                 )
                 self._record([*history, change])
         return model
@@ -282,12 +290,12 @@ class Registry:
         last = max((int(version[1:]) for version in self._versions(name)), default=0)
         return f"v{last + 1:04d}"
 
-    def _settle(self, staging: Path, version: str, *, name: str, facts: dict[str, Any]) -> Path:
+    def _settle(self, staging: Path, manifest: Manifest) -> Path:
         """Seal a staged version and move it to its place."""
-        facts = {**facts, "name": name, "version": version, "created": _now()}
+        facts = to_plain(manifest)
         write_json(staging / MANIFEST, {**facts, "sha256": digest(facts)})
         sync_folder(staging)
-        folder = self.root / name / version
+        folder = self.root / manifest.name / manifest.version
         self._install(staging, folder)
         return folder
 

@@ -141,7 +141,7 @@ class SharedRegistry(Registry):
     def _complete(self, model: ModelVersion) -> None:
         """Fetch the files that model.json names and are not here; what the store lacks stays so."""
         place = self.store / model.name / model.version
-        for path in model.facts["files"]:
+        for path in model.facts.files:
             target = model.folder / path
             if target.exists() or not target.resolve().is_relative_to(model.folder.resolve()):
                 continue

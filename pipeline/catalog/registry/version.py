@@ -7,37 +7,66 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any, TypeVar
 
 from pipeline.config import PURPOSES, ImageEncoderConfig, TextEncoderConfig
 from pipeline.errors import ModelError
-from pipeline.storage import file_digest
+from pipeline.storage import file_digest, from_json
 
 MANIFEST = "model.json"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 VERSION = re.compile(r"v\d{4,}")
-_OWN_FACTS = {"name", "version", "created", "files", "sha256"}
-_ENCODER: TypeAdapter[TextEncoderConfig | ImageEncoderConfig] = TypeAdapter(
-    TextEncoderConfig | ImageEncoderConfig
-)
+FORMAT = 1  # of a version's JSON files
+
+Encoder = TextEncoderConfig | ImageEncoderConfig
+Kind = TypeVar("Kind")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """What a version is, as whoever registers it says.
+
+    Attributes:
+        encoder, image_encoder: settings, a path in them relative to the version's folder; the
+            latter of the pictures beside the texts, None where the judge does not see them.
+        modality: 'text' or 'image'.
+        parent: what training started from.
+        recalibrated: its thresholds were chosen anew, its encoder and judge are its parent's.
+    """
+
+    purpose: str
+    encoder: Encoder
+    encoder_fingerprint: str = ""
+    modality: str = "text"
+    parent: str | None = None
+    image_encoder: Encoder | None = None
+    recalibrated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest(ModelFacts):
+    """What model.json says of a version.
+
+    Attributes:
+        format: of the version's JSON files. created: ISO 8601 in UTC.
+        files: relative path -> sha256 of every other file.
+    """
+
+    format: int
+    name: str
+    version: str
+    created: str
+    files: dict[str, str]
 
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """One registered version.
-
-    Attributes:
-        facts: what `model.json` says: name, version, created (ISO 8601), purpose, parent, encoder
-            (settings, its path relative to the folder), files (relative path -> sha256), and
-            whatever else was registered.
-    """
+    """One registered version: its folder, and what model.json says of it."""
 
     name: str
     version: str
     folder: Path
-    facts: dict[str, Any]
+    facts: Manifest
 
     @property
     def reference(self) -> str:
@@ -47,25 +76,37 @@ class ModelVersion:
     @property
     def fingerprint(self) -> str:
         """16 hex digits over the paths and hashes of all files but model.json itself."""
-        return digest(self.facts["files"])[:16]
+        return digest(self.facts.files)[:16]
 
     @property
     def purpose(self) -> str:
         """What the model is for."""
-        return str(self.facts["purpose"])
+        return self.facts.purpose
 
     @property
-    def encoder(self) -> TextEncoderConfig | ImageEncoderConfig:
+    def encoder(self) -> Encoder:
         """The encoder's settings for a run, its path absolute."""
-        return encoder_settings(self.facts["encoder"], self.folder)
+        return place_encoder(self.facts.encoder, self.folder)
 
-    def read(self, file: str) -> dict[str, Any]:
-        """Read one of the version's JSON files, such as 'calibration.json'.
+    @property
+    def image_encoder(self) -> Encoder | None:
+        """The same of the pictures beside the texts; None: the judge does not see them."""
+        settings = self.facts.image_encoder
+        return settings and place_encoder(settings, self.folder)
+
+    def read(self, file: str, kind: type[Kind]) -> Kind:
+        """Read one of the version's JSON files, such as 'metrics.json'.
 
         Raises:
-            ModelError: it is absent, or not a JSON object.
+            ModelError: it is absent, or no JSON of this kind.
         """
-        return read_object(self.folder / file)
+        path = self.folder / file
+        try:
+            return from_json(kind, path.read_bytes())
+        except OSError as error:
+            raise ModelError(f"cannot read {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise ModelError(f"{path} cannot be read ({error}); fine-tune again") from error
 
     def verify(self) -> None:
         """Compare every file with its hash.
@@ -73,7 +114,7 @@ class ModelVersion:
         Raises:
             ModelError: a file is altered, missing or not of this version; the message names it.
         """
-        known, found = self.facts["files"], set(files_of(self.folder)) - {MANIFEST}
+        known, found = self.facts.files, set(files_of(self.folder)) - {MANIFEST}
         problems = [
             *(f"{path} is missing" for path in sorted(set(known) - found)),
             *(f"{path} does not belong to it" for path in sorted(found - set(known))),
@@ -94,7 +135,7 @@ def load_version(folder: Path) -> ModelVersion:
     """Read a version's model.json, without looking at its other files.
 
     Raises:
-        ModelError: it is absent, unreadable, altered, or of another name or version.
+        ModelError: it is absent, unreadable, altered, of another format, name or version.
     """
     facts = read_object(folder / MANIFEST)
     seal = facts.pop("sha256", None)
@@ -104,13 +145,20 @@ def load_version(folder: Path) -> ModelVersion:
             "put the file back from a copy, or use another version"
         )
     name, version = folder.parent.name, folder.name
-    if missing := sorted({"name", "version", "purpose", "encoder", "files"} - set(facts)):
-        raise ModelError(f"{folder / MANIFEST} lacks {missing}; it is no model of this registry")
-    if (facts["name"], facts["version"]) != (name, version):
+    if facts.get("format") != FORMAT:
         raise ModelError(
-            f"{folder} holds the model {facts['name']}/{facts['version']}; move it to its place"
+            f"the model {name}/{version} has the format {facts.get('format')}, this version of "
+            f"Gemel reads {FORMAT}; fine-tune again"
         )
-    return ModelVersion(name, version, folder, facts)
+    try:
+        manifest = from_json(Manifest, json.dumps(facts))
+    except ValueError as error:
+        raise ModelError(f"{folder / MANIFEST} is no model of this registry: {error}") from error
+    if (manifest.name, manifest.version) != (name, version):
+        raise ModelError(
+            f"{folder} holds the model {manifest.name}/{manifest.version}; move it to its place"
+        )
+    return ModelVersion(name, version, folder, manifest)
 
 
 def check_name(name: str) -> None:
@@ -121,40 +169,25 @@ def check_name(name: str) -> None:
         )
 
 
-def check_facts(facts: dict[str, Any], folder: Path) -> None:
+def check_facts(facts: ModelFacts, folder: Path) -> None:
     """Refuse facts that could not be used later."""
-    if own := sorted(_OWN_FACTS & set(facts)):
-        raise ModelError(f"the facts {own} of a model are the registry's to set; leave them out")
-    if missing := sorted({"purpose", "encoder"} - set(facts)):
-        raise ModelError(f"a model's facts lack {missing}")
-    if str(facts["purpose"]).removesuffix(", images") not in PURPOSES:
+    if facts.purpose.removesuffix(", images") not in PURPOSES:
         raise ModelError(
-            f"the purpose {facts['purpose']!r} of a model is none of {', '.join(PURPOSES)}"
+            f"the purpose {facts.purpose!r} of a model is none of {', '.join(PURPOSES)}"
         )
     if (folder / MANIFEST).exists():
         raise ModelError(f"{MANIFEST} is written by the registry; return the facts instead")
-    encoder_settings(facts["encoder"], folder)
-    try:
-        digest(facts)
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"a model's facts must be JSON without NaN: {error}") from error
+    place_encoder(facts.encoder, folder)
+    if facts.image_encoder is not None:
+        place_encoder(facts.image_encoder, folder)
 
 
-def encoder_settings(
-    settings: dict[str, Any], folder: Path
-) -> TextEncoderConfig | ImageEncoderConfig:
-    """Validate an encoder's settings; a path in them starts from the version's folder.
+def place_encoder(encoder: Encoder, folder: Path) -> Encoder:
+    """An encoder's settings; a path in them, which starts from the version's folder, absolute.
 
     Raises:
-        ModelError: they are no encoder's, or the path leaves the folder or does not exist.
+        ModelError: the path leaves the folder or does not exist.
     """
-    try:
-        encoder = _ENCODER.validate_python(settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ModelError(
-            f"the model's encoder settings {settings} are not usable: {first['msg']}"
-        ) from error
     path = getattr(encoder, "path", None)
     if path is None:
         return encoder

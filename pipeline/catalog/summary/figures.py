@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
 from pipeline.candidates import CascadeThresholds
-from pipeline.evaluation import SyntheticRule
+from pipeline.evaluation import Drift, MeasuredAt, Rate, SyntheticRule, WorstToBest
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -79,24 +79,6 @@ class UsedEncoder:
     floor: float | None = None
 
 
-@dataclass(frozen=True)
-class ScoreDrift:
-    """How a run's scores stand to those that its model was made on, see `score_drift`."""
-
-    psi: float
-    ks: float
-    pairs: int
-    train_pairs: int
-    level: str
-    words: str
-
-
-@dataclass(frozen=True)
-class MeasuredAt:
-    """Whose test pairs and which threshold a recalibrated model's error rates are of."""
-
-    model: str
-    accept: float
 
 
 @dataclass(frozen=True)
@@ -113,8 +95,8 @@ class UsedModel:
     false_match_rate: float | None
     false_non_match_rate: float | None
     measured_at: MeasuredAt | None
-    worst_slices: dict[str, float | None]
-    drift: ScoreDrift
+    worst_slices: dict[str, dict[Rate, WorstToBest | None]]
+    drift: Drift
     report: str
 
 
@@ -137,13 +119,6 @@ class UsedModels:
         if self.image is not None:
             yield "image", self.image
 
-
-@dataclass(frozen=True)
-class Histogram:
-    """Scored pairs by probability: ascending edges, and one count fewer."""
-
-    edges: tuple[float, ...] = ()
-    counts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -305,21 +280,6 @@ class GeometryCounts:
     fresh: int
     verified: int
 
-
-@dataclass(frozen=True)
-class LabelScores:
-    """A run on labelled pairs, see `measure_pairs`."""
-
-    pairs: int
-    positives: int
-    unknown: int
-    precision: float
-    precision_low: float
-    recall: float
-    recall_low: float
-    f1: float
-    average_precision: float
-    candidate_recall: float
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,7 @@ from pipeline.catalog.summary.figures import (
     ClusterSizes,
     Gate,
     GeometryCounts,
-    Histogram,
     HistoryEntry,
-    LabelScores,
     NightState,
     PerModality,
     Pruned,
@@ -26,6 +24,7 @@ from pipeline.catalog.summary.figures import (
     VerdictCounts,
 )
 from pipeline.errors import CatalogError
+from pipeline.evaluation import RunQuality, ScoreHistogram
 from pipeline.storage import from_plain, to_plain
 
 Status = Literal["published", "held", "failed", "discarded", "rolled_back"]
@@ -72,12 +71,12 @@ class RunSummary:
     geometry: GeometryCounts | None = None
     gates: tuple[Gate, ...] = ()
     stages: tuple[StageRow, ...] = ()
-    histogram: Histogram = field(default_factory=Histogram)
+    histogram: ScoreHistogram = field(default_factory=ScoreHistogram)
     cluster_sizes: ClusterSizes = field(default_factory=ClusterSizes)
     reused: Reuse = field(default_factory=Reuse)
     changes: Changes = field(default_factory=Changes)
     verdicts: VerdictCounts = field(default_factory=VerdictCounts)
-    labels: LabelScores | None = None
+    labels: RunQuality | None = None
     quarantine_reasons: dict[str, int] = field(default_factory=dict)
     repaired: tuple[str, ...] = ()
     state: NightState = field(default_factory=NightState)

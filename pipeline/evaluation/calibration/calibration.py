@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -12,7 +11,11 @@ import numpy.typing as npt
 
 from pipeline.arrays import Flags, Floats
 from pipeline.errors import ConfigError
-from pipeline.evaluation.calibration.calibrator import Calibrator, choose_calibrator
+from pipeline.evaluation.calibration.calibrator import (
+    Calibrator,
+    CalibratorChoice,
+    choose_calibrator,
+)
 from pipeline.evaluation.calibration.thresholds import (
     Threshold,
     UnreachableTarget,
@@ -20,6 +23,8 @@ from pipeline.evaluation.calibration.thresholds import (
     balanced_threshold,
     review_threshold,
 )
+
+AcceptRule = Literal["target_precision", "balanced"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,9 @@ class Calibration:
     Attributes:
         model, version, fingerprint: the model; another fingerprint is refused.
         accept, review: thresholds on the probability, review.value <= accept.value.
-        chosen: how: the calibrator's kinds compared, the rule of the accept threshold
-            (target_precision or balanced), and what could not be met, in words.
+        chosen: the calibrator's kinds compared.
+        rule: how the accept threshold was chosen.
+        unreachable: what could not be met, in words.
     """
 
     model: str
@@ -39,7 +45,9 @@ class Calibration:
     calibrator: Calibrator
     accept: Threshold
     review: Threshold
-    chosen: dict[str, Any]
+    chosen: CalibratorChoice
+    rule: AcceptRule
+    unreachable: tuple[str, ...]
 
     def require_model(self, fingerprint: str) -> None:
         """Refuse another model.
@@ -52,39 +60,6 @@ class Calibration:
                 f"the thresholds of {self.model} version {self.version} belong to the fingerprint "
                 f"{self.fingerprint}, not to {fingerprint}; run `gemel calibrate` for that model"
             )
-
-    def to_json(self) -> str:
-        """JSON text that `from_json` reads back to an equal value."""
-        data = {
-            "model": self.model,
-            "version": self.version,
-            "fingerprint": self.fingerprint,
-            "calibrator": self.calibrator.to_json(),
-            "accept": self.accept.to_json(),
-            "review": self.review.to_json(),
-            "chosen": self.chosen,
-        }
-        return json.dumps(data, indent=2, sort_keys=True, allow_nan=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> Calibration:
-        """Read what `to_json` wrote.
-
-        Raises:
-            ConfigError: it is not that.
-        """
-        try:
-            data = json.loads(text)
-            return cls(
-                **{
-                    **data,
-                    "calibrator": Calibrator.from_json(data["calibrator"]),
-                    "accept": Threshold(**data["accept"]),
-                    "review": Threshold(**data["review"]),
-                }
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"this is no calibration that can be read: {error}") from error
 
 
 def calibrate(
@@ -102,7 +77,7 @@ def calibrate(
     group: npt.NDArray[np.int64] | None = None,
     weight: Floats | None = None,
     sides: npt.NDArray[np.int64] | None = None,
-    rule: Literal["target_precision", "balanced"] = "target_precision",
+    rule: AcceptRule = "target_precision",
 ) -> Calibration:
     """Calibrate a model's raw scores on held-out labelled pairs, and choose both thresholds.
 
@@ -122,25 +97,26 @@ def calibrate(
     """
     calibrator, chosen = choose_calibrator(score, same, seed=seed, group=group, weight=weight)
     probability = calibrator(score)
-    chosen = {**chosen, "rule": rule, "unreachable": []}
-    known: dict[str, Any] = {"confidence": confidence, "weight": weight, "sides": sides}
+    unreachable: list[str] = []
+    known: Any = {"confidence": confidence, "weight": weight, "sides": sides}
     choose = accept_threshold if rule == "target_precision" else _balance
     accept = _reach(
         lambda: choose(probability, same, target=target_precision, **known),
-        chosen,
+        unreachable,
         target=target_precision,
         fatal=on_unreachable == "error",
     )
     review = _reach(
         lambda: review_threshold(probability, same, target=target_recall, **known),
-        chosen,
+        unreachable,
         target=target_recall,
         fatal=False,
     )
     if review.value > accept.value:
-        lowered = {**accept.to_json(), "measure": "recall", "target": target_recall}
-        review = Threshold(**{**lowered, "met": review.met})
-    return Calibration(model, version, fingerprint, calibrator, accept, review, chosen)
+        review = replace(accept, measure="recall", target=target_recall, met=review.met)
+    return Calibration(
+        model, version, fingerprint, calibrator, accept, review, chosen, rule, tuple(unreachable)
+    )
 
 
 def _balance(probability: Floats, same: Flags, *, target: float, **known: Any) -> Threshold:
@@ -158,7 +134,7 @@ def _balance(probability: Floats, same: Flags, *, target: float, **known: Any) -
 
 
 def _reach(
-    choose: Callable[[], Threshold], chosen: dict[str, Any], *, target: float, fatal: bool
+    choose: Callable[[], Threshold], unreachable: list[str], *, target: float, fatal: bool
 ) -> Threshold:
     """The threshold chosen, or the best that can be shown, which keeps the target it misses."""
     try:
@@ -166,5 +142,5 @@ def _reach(
     except UnreachableTarget as error:
         if fatal or error.best is None:
             raise
-        chosen["unreachable"].append(str(error))
+        unreachable.append(str(error))
         return replace(error.best, target=target)

@@ -7,8 +7,8 @@ nothing is learned from it.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,10 @@ from scipy.special import expit
 
 from pipeline.arrays import Flags, Floats
 from pipeline.errors import ConfigError
-from pipeline.evaluation.reliability import brier, expected_calibration_error, log_loss
+from pipeline.evaluation.reliability import CalibrationError, calibration_error
 
 Kind = Literal["isotonic", "platt"]
+KINDS: tuple[Kind, ...] = ("isotonic", "platt")
 FOLDS = 5
 MOST = 1e9  # a finite score beyond it is cut, so that no flat curve is multiplied by infinity
 
@@ -74,14 +75,15 @@ class Calibrator:
             likely = np.interp(values, x, y)
         return np.where(values == np.inf, 1.0, np.asarray(likely, np.float64))
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values that `from_json` reads back exactly."""
-        return {**asdict(self), "knots": [list(knot) for knot in self.knots]}
 
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Calibrator:
-        """Read what `to_json` gave."""
-        return cls(**{**data, "knots": tuple((x, y) for x, y in data["knots"])})
+@dataclass(frozen=True)
+class CalibratorChoice:
+    """How a calibrator was chosen: each kind's errors on scores that it was not fitted on."""
+
+    chosen: Kind
+    by: str
+    folds: int
+    kinds: dict[Kind, CalibrationError]
 
 
 def _without_copies(
@@ -137,28 +139,20 @@ def choose_calibrator(
     seed: int,
     group: npt.NDArray[np.int64] | None = None,
     weight: Floats | None = None,
-) -> tuple[Calibrator, dict[str, Any]]:
+) -> tuple[Calibrator, CalibratorChoice]:
     """Choose isotonic or Platt by log loss in cross-validation (5 folds, groups kept whole).
 
     Returns:
-        The calibrator fitted on everything, and what the choice rests on: log loss, Brier score
-        and calibration error of each kind on scores it was not fitted on.
+        The calibrator fitted on everything, and what the choice rests on.
     """
     score, same = np.asarray(score, np.float64), np.asarray(same, bool)
     fold = _folds(same, seed=seed, group=group)
-    kinds: dict[str, dict[str, float]] = {}
-    for kind in ("isotonic", "platt"):
+    kinds: dict[Kind, CalibrationError] = {}
+    for kind in KINDS:
         blind = _blind(score, same, fold, kind=kind, weight=weight)
-        kinds[kind] = {
-            "log_loss": log_loss(blind, same),
-            "brier": brier(blind, same),
-            "ece_equal_mass": expected_calibration_error(blind, same),
-            "ece_equal_width": expected_calibration_error(blind, same, equal="width"),
-        }
-    best: Kind = (
-        "platt" if kinds["platt"]["log_loss"] <= kinds["isotonic"]["log_loss"] else "isotonic"
-    )
-    how = {"chosen": best, "by": "cross-validated log loss", "folds": FOLDS, "kinds": kinds}
+        kinds[kind] = calibration_error(blind, same)
+    best: Kind = "platt" if kinds["platt"].log_loss <= kinds["isotonic"].log_loss else "isotonic"
+    how = CalibratorChoice(best, "cross-validated log loss", FOLDS, kinds)
     return Calibrator.fit(score, same, kind=best, weight=weight), how
 
 

@@ -6,8 +6,8 @@ bounds are those of `calibration.bounds`.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from scipy.special import expit, logit
@@ -30,8 +30,8 @@ class Threshold:
         precision_low, recall_low: one-sided lower bounds; that of the measure holds with
             `confidence` although many thresholds were looked at.
         accepted, positives, n: accepted pairs, labelled duplicates, labelled pairs.
-        independent: independent pairs that the accepted ones are worth, which the bound rests on;
-            None: stated before that was told.
+        independent: effective sample size of the accepted pairs, on which the bound rests; None:
+            not known.
         target, confidence: what was asked for.
         met: whether the target is met; false for the best that was reachable.
     """
@@ -49,10 +49,6 @@ class Threshold:
     confidence: float
     met: bool = True
     independent: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; `Threshold(**…)` reads them back."""
-        return asdict(self)
 
 
 class UnreachableTarget(ConfigError):  # noqa: N818

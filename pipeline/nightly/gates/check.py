@@ -176,7 +176,7 @@ def problems(
     found: dict[str, str | None] = {}
     for model in models:
         used = prints[model.modality]
-        own = model.model.facts["encoder_fingerprint"]
+        own = model.model.facts.encoder_fingerprint
         found[model.model.reference] = None
         if used is not None and used != own:
             found[model.model.reference] = f"embedded by the encoder {used}, calibrated with {own}"

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays import pair_key, pair_sides, positions_in, positions_in_sorted
-from pipeline.evaluation import GoldPairs, measure_pairs
+from pipeline.arrays import (
+    Flags,
+    Rows,
+    components,
+    pair_key,
+    pair_sides,
+    positions_in,
+    positions_in_sorted,
+)
+from pipeline.evaluation import GoldPairs, RunQuality, measure_clusters, measure_pairs
 from pipeline.labels import read_labels
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.run_records import groups_of, record_ids
 
+RESAMPLES = 200  # of the bootstrap over entities
 
-def label_metrics(context: RunContext, versions: dict[str, int]) -> dict[str, float]:
-    """Precision and recall of the run on the configured labels.
+
+def label_metrics(context: RunContext, versions: dict[str, int]) -> RunQuality:
+    """Precision and recall of the run on the configured labels, B-cubed where they form entities.
 
     With `labels_complete`, every scored or clustered pair without a label counts as different.
     """
@@ -42,7 +53,7 @@ def label_metrics(context: RunContext, versions: dict[str, int]) -> dict[str, fl
     probability = np.append(pairs["probability"].to_numpy()[order], 0.0)  # -1: no candidate
     same_content = leader[left] == leader[right]
     score = np.where(same_content, 1.0, probability[place])
-    return measure_pairs(
+    found = measure_pairs(
         labels,
         left=left,
         right=right,
@@ -50,6 +61,39 @@ def label_metrics(context: RunContext, versions: dict[str, int]) -> dict[str, fl
         score=score,
         candidate=(place >= 0) | same_content,
     )
+    known = (left >= 0) & (right >= 0)
+    entity = entities_of(left[known], right[known], labels.same[known], cluster)
+    if entity is None:
+        return found
+    named = np.flatnonzero(entity >= 0)
+    clusters = measure_clusters(cluster[named], entity[named], seed=0, resamples=RESAMPLES)
+    return replace(found, clusters=clusters)
+
+
+def entities_of(left: Rows, right: Rows, same: Flags, cluster: Rows) -> Rows | None:
+    """(n,) the entity of each record that a label names, else -1; None where labels form none.
+
+    Entities are the components of the duplicates. Labels form them where of every two that share a
+    cluster some label says that they differ: else B-cubed would count as wrong what nobody judged.
+
+    Args:
+        left, right, same: (p,) records of each labelled pair, and whether they are duplicates.
+        cluster: (n,) of each record.
+    """
+    count, named = len(cluster), np.union1d(left, right)
+    if not same.any():
+        return None
+    entity = components(count, left[same], right[same])
+    held = np.unique(np.stack([cluster[named], entity[named]]), axis=1)
+    ends = np.flatnonzero(np.diff(held[0])) + 1
+    apart = pair_key(entity[left[~same]], entity[right[~same]], count)
+    for members in np.split(held[1], ends):
+        first, second = np.triu_indices(len(members), 1)
+        if not np.isin(pair_key(members[first], members[second], count), apart).all():
+            return None
+    out = np.full(count, -1)
+    out[named] = entity[named]
+    return out
 
 
 def _keys(left: pa.Array, right: pa.Array, ids: pa.Array) -> Any:

@@ -1,12 +1,12 @@
-"""A figure of a document (`governance.document`) in pixels."""
+"""Plots: the figures of a document (`governance.document`) in pixels."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from pipeline.outputs.governance import document
+from pipeline.outputs.governance.document import Figure
 from pipeline.outputs.report.figures import Bar, Mark
 
 WIDTH, HEIGHT = 560, 300
@@ -44,23 +44,23 @@ class Plot:
         return named if len(named) > 1 else ()
 
 
-def plot(figure: Mapping[str, Any]) -> Plot:
+def plot(figure: Figure) -> Plot:
     """Scale a figure's numbers to pixels."""
-    across = _Axis(*figure["x_range"], start=LEFT, end=WIDTH - RIGHT)
-    up = _Axis(*figure["y_range"], start=HEIGHT - BOTTOM, end=TOP, log=figure["log"])
+    across = _Axis(*figure.x_range, start=LEFT, end=WIDTH - RIGHT)
+    up = _Axis(*figure.y_range, start=HEIGHT - BOTTOM, end=TOP, log=figure.log)
     return Plot(
-        figure["title"],
-        figure["x"],
-        figure["y"],
-        tuple(_series(item, place, across, up) for place, item in enumerate(figure["series"])),
+        figure.title,
+        figure.x,
+        figure.y,
+        tuple(_series(item, place, across, up) for place, item in enumerate(figure.series)),
         across.ticks(),
         up.ticks(),
-        tuple(Mark(across.at(mark["at"]), mark["label"]) for mark in figure["marks"]),
+        tuple(Mark(across.at(mark.at), mark.label) for mark in figure.marks),
     )
 
 
-def _series(item: Mapping[str, Any], place: int, across: _Axis, up: _Axis) -> Series:
-    name, kind, points = item["name"], item["kind"], item["points"]
+def _series(item: document.Series, place: int, across: _Axis, up: _Axis) -> Series:
+    name, kind, points = item.name, item.kind, item.points
     if kind == "bars":
         floor = HEIGHT - BOTTOM
         bars = []
@@ -70,7 +70,7 @@ def _series(item: Mapping[str, Any], place: int, across: _Axis, up: _Axis) -> Se
             label = f"{name}, {start:.2f} to {end:.2f}"
             bars.append(Bar(x, y, round(width, 1), round(floor - y, 1), label, int(count)))
         return Series(name, kind, place, bars=tuple(bars))
-    dots = tuple((across.at(x), up.at(y)) for x, y in points)
+    dots = tuple((across.at(point[0]), up.at(point[1])) for point in points)
     return Series(name, kind, place, " ".join(f"{x},{y}" for x, y in dots), dots)
 
 

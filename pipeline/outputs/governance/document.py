@@ -1,46 +1,116 @@
-"""A report as sections of blocks, plain JSON: what Markdown and HTML are both rendered from.
+"""Documents as sections of blocks, what Markdown, HTML and JSON are all rendered from.
 
-A section has `id`, `title` and `blocks`. A block has `kind`: 'text' and 'warning' with `text`;
-'list' with `items`; 'table' with `columns`, `rows` (of strings) and `numeric` (a flag per column);
-'figure' with `title`, `x`, `y`, `x_range`, `y_range`, `log` (counts on a logarithmic axis),
-`series` (name, kind 'line', 'guide', 'points' or 'bars', points; a bar is [start, end, height]),
-`marks` (at, label), and the columns and rows of its numbers as a table.
+Every text in a block is on one line, its hidden characters spelled out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
 from pipeline.outputs.visible import make_visible
 
-Block = dict[str, Any]
+Point = tuple[float, ...]  # (x, y); of bars (start, end, height)
 
 
-def text(words: str) -> Block:
-    """A paragraph."""
-    return {"kind": "text", "text": words}
+@dataclass(frozen=True)
+class Text:
+    """A paragraph; a warning must not be overlooked."""
+
+    text: str
+    kind: Literal["text", "warning"] = "text"
 
 
-def warning(words: str) -> Block:
-    """A paragraph that must not be overlooked."""
-    return {"kind": "warning", "text": words}
-
-
-def bullets(items: Iterable[str]) -> Block:
+@dataclass(frozen=True)
+class Bullets:
     """A list."""
-    return {"kind": "list", "items": list(items)}
+
+    items: tuple[str, ...]
+    kind: Literal["list"] = "list"
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> Block:
+@dataclass(frozen=True)
+class Table:
+    """A table; `numeric` says of each column whether it holds numbers."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: tuple[bool, ...]
+    kind: Literal["table"] = "table"
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points of a figure that belong together; one without a name has no legend."""
+
+    name: str
+    kind: Literal["line", "guide", "points", "bars"]
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class PlotMark:
+    """A labelled place on the x axis."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A plot, and its numbers as a table; `log`: counts on a logarithmic axis."""
+
+    title: str
+    x: str
+    y: str
+    x_range: tuple[float, float]
+    y_range: tuple[float, float]
+    log: bool
+    series: tuple[Series, ...]
+    marks: tuple[PlotMark, ...]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: tuple[bool, ...]
+    kind: Literal["figure"] = "figure"
+
+
+Block = Text | Bullets | Table | Figure
+
+
+@dataclass(frozen=True)
+class Section:
+    """Blocks under one title; `id` is its anchor in HTML."""
+
+    id: str
+    title: str
+    blocks: tuple[Block, ...]
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """The figures among the blocks."""
+        return tuple(block for block in self.blocks if isinstance(block, Figure))
+
+
+def text(words: str) -> Text:
+    """A paragraph."""
+    return Text(clean(words))
+
+
+def warning(words: str) -> Text:
+    """A paragraph that must not be overlooked."""
+    return Text(clean(words), "warning")
+
+
+def bullets(items: Iterable[str]) -> Bullets:
+    """A list."""
+    return Bullets(_line(items))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> Table:
     """A table whose first `words` columns are text and whose others are numbers."""
-    numeric = [place >= words for place in range(len(columns))]
-    return {
-        "kind": "table",
-        "columns": list(columns),
-        "rows": [list(row) for row in rows],
-        "numeric": numeric,
-    }
+    numeric = tuple(place >= words for place in range(len(columns)))
+    return Table(_line(columns), tuple(_line(row) for row in rows), numeric)
 
 
 def figure(
@@ -48,33 +118,31 @@ def figure(
     *,
     x: str,
     y: str,
-    series: Sequence[dict[str, Any]],
+    series: Sequence[Series],
     columns: Sequence[str],
     rows: Iterable[Sequence[str]],
     x_range: tuple[float, float] = (0, 1),
     y_range: tuple[float, float] = (0, 1),
     log: bool = False,
-    marks: Sequence[dict[str, Any]] = (),
-) -> Block:
+    marks: Sequence[PlotMark] = (),
+) -> Figure:
     """A plot with its numbers."""
     numbers = table(columns, rows, words=0)
-    return {
-        **numbers, "kind": "figure", "title": title, "x": x, "y": y, "x_range": list(x_range),
-        "y_range": list(y_range), "log": log, "series": list(series), "marks": list(marks),
-    }  # fmt: skip
+    return Figure(
+        clean(title), clean(x), clean(y), x_range, y_range, log, tuple(series), tuple(marks),
+        numbers.columns, numbers.rows, numbers.numeric,
+    )  # fmt: skip
 
 
-def section(name: str, title: str, *blocks: Block | None) -> dict[str, Any]:
+def section(name: str, title: str, *blocks: Block | None) -> Section:
     """A section; blocks that are None are left out."""
-    return {"id": name, "title": title, "blocks": [block for block in blocks if block]}
+    return Section(name, title, tuple(block for block in blocks if block))
 
 
-def clean(value: Any) -> Any:
-    """The same with every string on one line and hidden characters spelled out."""
-    if isinstance(value, str):
-        return make_visible(" ".join(value.split()))
-    if isinstance(value, dict):
-        return {make_visible(str(key)): clean(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [clean(item) for item in value]
-    return value
+def clean(words: str) -> str:
+    """The same on one line, hidden characters spelled out."""
+    return make_visible(" ".join(words.split()))
+
+
+def _line(cells: Iterable[str]) -> tuple[str, ...]:
+    return tuple(clean(cell) for cell in cells)

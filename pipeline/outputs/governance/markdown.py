@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, assert_never
+from typing import assert_never
 
-from pipeline.outputs.governance.document import Block
+from pipeline.outputs.governance.document import Block, Bullets, Figure, Section, Table, Text
 
 # Whatever starts markup inside a line in CommonMark, GitHub's tables, strike-through and formulas.
 _INSIDE = re.compile(r"([\\`*_\[\]<>&|~$]|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=\w)(?=@))")
@@ -29,34 +29,34 @@ def _heading(text: str) -> str:
     return re.sub(r"(?<= )#+$", r"\\\g<0>", markdown_line(text))
 
 
-def to_markdown(title: str, sections: Iterable[dict[str, Any]]) -> str:
+def to_markdown(title: str, sections: Iterable[Section]) -> str:
     """Render a document."""
     parts = [f"# {_heading(title)}"]
     for item in sections:
-        parts.append(f"## {_heading(item['title'])}")
-        parts += [_block(block) for block in item["blocks"]]
+        parts.append(f"## {_heading(item.title)}")
+        parts += [_block(block) for block in item.blocks]
     return "\n\n".join(parts) + "\n"
 
 
 def _block(block: Block) -> str:
-    match block["kind"]:
-        case "text":
-            return markdown_line(block["text"])
-        case "warning":
-            return f"> **Warning.** {escape_markdown(block['text'])}"
-        case "list":
-            return "\n".join(f"- {markdown_line(item)}" for item in block["items"])
-        case "table":
+    match block:
+        case Text(text=words, kind="text"):
+            return markdown_line(words)
+        case Text(text=words):
+            return f"> **Warning.** {escape_markdown(words)}"
+        case Bullets(items=items):
+            return "\n".join(f"- {markdown_line(item)}" for item in items)
+        case Table():
             return _table(block)
-        case "figure":
-            return f"### {_heading(block['title'])}\n\n{_table(block)}"
-    assert_never(block["kind"])
+        case Figure(title=title):
+            return f"### {_heading(title)}\n\n{_table(block)}"
+    assert_never(block)
 
 
-def _table(block: Block) -> str:
-    rule = ["---:" if number else "---" for number in block["numeric"]]
-    rows = [_row(escape_markdown(cell) for cell in row) for row in block["rows"]]
-    return "\n".join([_row(escape_markdown(name) for name in block["columns"]), _row(rule), *rows])
+def _table(block: Table | Figure) -> str:
+    rule = ["---:" if number else "---" for number in block.numeric]
+    rows = [_row(escape_markdown(cell) for cell in row) for row in block.rows]
+    return "\n".join([_row(escape_markdown(name) for name in block.columns), _row(rule), *rows])
 
 
 def _row(cells: Iterable[str] | Sequence[str]) -> str:

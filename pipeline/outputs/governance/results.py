@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+from pipeline.catalog import GateCheck
+from pipeline.evaluation import (
+    Calibration,
+    Drift,
+    ErrorRate,
+    ErrorRates,
+    GroupRates,
+    ModelMetrics,
+    Rate,
+    SliceRates,
+    Threshold,
+    WorstToBest,
+)
 from pipeline.outputs import formats
 from pipeline.outputs.governance import figures
-from pipeline.outputs.governance.document import Block, bullets, section, table, text, warning
-from pipeline.outputs.governance.facts import (
-    CalibrationFacts,
-    ComparisonFacts,
-    ErrorFacts,
-    ErrorPair,
-    EvaluationFacts,
-    FailureFacts,
-    Rate,
-    Rates,
-    Ratio,
-    ReliabilityFacts,
-    ScoreFacts,
-    SliceFacts,
-    ThresholdFacts,
+from pipeline.outputs.governance.document import (
+    Block,
+    Section,
+    Text,
+    bullets,
+    section,
+    table,
+    text,
+    warning,
 )
+from pipeline.outputs.governance.facts import ErrorFacts, ErrorPair, ScoreFacts
+from pipeline.outputs.model_results import ModelComparison
 
-Section = dict[str, Any]
-
-RATES = {"false_match_rate": "false match rate", "false_non_match_rate": "false non-match rate"}
+RATES: dict[Rate, str] = {
+    "false_match_rate": "false match rate",
+    "false_non_match_rate": "false non-match rate",
+}
 GENERAL_LIMITS = (
     "The figures hold for records like the labelled ones. They say nothing about another source, "
     "language or time until pairs from there are labelled.",
@@ -36,7 +45,7 @@ GENERAL_LIMITS = (
 )
 
 
-def thresholds(facts: CalibrationFacts, measured: ReliabilityFacts) -> Section:
+def thresholds(facts: Calibration, measured: ModelMetrics) -> Section:
     """Where decisions fall, why there, and whether the probabilities are right."""
     accept, review = facts.accept, facts.review
     rows = [
@@ -47,33 +56,30 @@ def thresholds(facts: CalibrationFacts, measured: ReliabilityFacts) -> Section:
         ("Review threshold", review.value),
         ("Recall at review", review.recall),
         ("Lower bound of that recall", review.recall_low),
-        ("Brier score, held-out pairs", measured.brier),
-        ("Expected calibration error, held-out pairs", measured.ece_equal_mass),
+        ("Brier score, held-out pairs", measured.calibration.brier),
+        ("Expected calibration error, held-out pairs", measured.calibration.ece_equal_mass),
     ]
-    method = facts.chosen.get("chosen")
     return section(
         "threshold",
         "Thresholds and calibration",
-        _accept(accept, str(facts.chosen.get("rule", "target_precision"))),
+        _accept(accept, facts.rule),
         _review(review),
-        text(f"Probabilities were calibrated by {method}.") if method else None,
-        *(text(words) for words in facts.chosen.get("unreachable", ())),
+        text(f"Probabilities were calibrated by {facts.chosen.chosen}."),
+        *(text(words) for words in facts.unreachable),
         table(("Figure", "Value"), [(name, f"{value:.4f}") for name, value in rows]),
         figures.reliability_figure(measured.reliability) if measured.reliability else None,
     )
 
 
 def quality(
-    facts: EvaluationFacts, comparison: ComparisonFacts | None, gate: Sequence[Mapping[str, Any]]
+    facts: ModelMetrics, comparison: ModelComparison | None, gate: Sequence[GateCheck]
 ) -> Section:
     """How good it is on the held-out pairs, and against whom."""
     measured = [
         (name.replace("_", " "), f"{m.value:.4f}", f"{m.low:.4f} to {m.high:.4f}")
-        for name, m in facts.metrics.items()
+        for name, m in vars(facts.metrics).items()
     ]
-    checks = [
-        ("passed" if row["passed"] else "FAILED", row["name"], row["message"]) for row in gate
-    ]
+    checks = [("passed" if check.passed else "FAILED", check.name, check.message) for check in gate]
     return section(
         "quality",
         "Quality on held-out pairs",
@@ -89,9 +95,9 @@ def quality(
     )
 
 
-def failures(facts: FailureFacts) -> Section:
+def failures(facts: ErrorRates) -> Section:
     """On whom the failures fall."""
-    overall = [(words, *_rate(getattr(facts.overall, name))) for name, words in RATES.items()]
+    overall = [(words, *_rate(facts.overall.rate(name))) for name, words in RATES.items()]
     return section(
         "failures",
         "Failure rates at the accept threshold",
@@ -119,7 +125,7 @@ def errors(facts: ErrorFacts | None) -> Section:
     if facts is None:
         return section("errors", title, text("No errors were recorded."))
     columns = ("Probability", "Left", "Left text", "Right", "Right text")
-    blocks = []
+    blocks: list[Block] = []
     for name, found in (
         ("Highest-scored pairs that are labelled different", facts.false_matches),
         ("Lowest-scored pairs that are labelled the same", facts.missed),
@@ -130,12 +136,10 @@ def errors(facts: ErrorFacts | None) -> Section:
     return section("errors", title, *blocks)
 
 
-def scores(
-    facts: ScoreFacts | None, calibration: CalibrationFacts, moved: dict[str, Any] | None
-) -> Section:
+def scores(facts: ScoreFacts | None, calibration: Calibration, moved: Drift | None) -> Section:
     """How scores are distributed, and whether they have moved since training."""
-    says = moved["words"] if moved else "Every run compares its scores with those of training."
-    alarm = moved is not None and moved["level"] in ("moved", "drifted")
+    says = moved.words if moved else "Every run compares its scores with those of training."
+    alarm = moved is not None and moved.level in ("moved", "drifted")
     figure = None
     if facts:
         figure = figures.score_histograms_figure(
@@ -155,7 +159,7 @@ def limits(own: Sequence[str]) -> Section:
     return section("limits", "Limits", bullets((*own, *GENERAL_LIMITS)))
 
 
-def _elsewhere(facts: EvaluationFacts) -> Block | None:
+def _elsewhere(facts: ModelMetrics) -> Text | None:
     """Says so where the figures are of another threshold."""
     if facts.measured_at is None:
         return None
@@ -170,12 +174,12 @@ def _elsewhere(facts: EvaluationFacts) -> Block | None:
 # --- words -------------------------------------------------------------------------------------
 
 
-def _accept(facts: ThresholdFacts, rule: str) -> Block:
-    worth = "" if facts.independent is None else f", worth {facts.independent:.0f} independent ones"
+def _accept(facts: Threshold, rule: str) -> Text:
+    size = "" if facts.independent is None else f", effective sample size {facts.independent:.0f}"
     bound = (
         f"precision {facts.precision:.4f}, one-sided {100 * facts.confidence:g} % lower bound "
         f"{facts.precision_low:.4f}, from {formats.count(facts.accepted)} labelled pairs at or "
-        f"above it{worth}"
+        f"above it{size}"
     )
     balanced = rule == "balanced"
     how = "the score of the greatest F1 on the validation pairs" if balanced else "the lowest score"
@@ -193,7 +197,7 @@ def _accept(facts: ThresholdFacts, rule: str) -> Block:
     )
 
 
-def _review(facts: ThresholdFacts) -> Block:
+def _review(facts: Threshold) -> Text:
     known = f"{formats.count(facts.positives)} labelled duplicates"
     if facts.met:
         return text(
@@ -206,7 +210,7 @@ def _review(facts: ThresholdFacts) -> Block:
     )
 
 
-def _compared(facts: ComparisonFacts) -> Iterator[Block]:
+def _compared(facts: ModelComparison) -> Iterator[Block]:
     yield text(f"Against {facts.against}, on the same pairs, by a paired bootstrap:")
     rows = [
         (name.replace("_", " "), f"{m.first:.4f}", f"{m.second:.4f}", f"{m.difference:+.4f}",
@@ -216,7 +220,7 @@ def _compared(facts: ComparisonFacts) -> Iterator[Block]:
     yield table(("Metric", "Before", "This model", "Difference", "95 % interval"), rows)
 
 
-def _slices(attribute: str, facts: SliceFacts) -> Iterator[Block]:
+def _slices(attribute: str, facts: SliceRates) -> Iterator[Block]:
     rows = [
         (f"{value} ({rate.note})" if rate.note else value, words, *_rate(rate))
         for value, rates in facts.values.items()
@@ -225,24 +229,24 @@ def _slices(attribute: str, facts: SliceFacts) -> Iterator[Block]:
     columns = (attribute, "Rate", "Failures", "Pairs", "Value", "95 % interval")
     yield table(columns, rows, words=2)
     yield bullets(
-        f"{words} by {attribute}: {_ratio(facts.worst_to_best.get(name))}"
+        f"{words} by {attribute}: {_ratio(facts.worst_to_best[name])}"
         for name, words in RATES.items()
     )
 
 
-def _each(rates: Rates) -> Iterator[tuple[Rate, str]]:
+def _each(rates: GroupRates) -> Iterator[tuple[ErrorRate, str]]:
     for name, words in RATES.items():
-        yield getattr(rates, name), words
+        yield rates.rate(name), words
 
 
-def _rate(rate: Rate) -> tuple[str, str, str, str]:
+def _rate(rate: ErrorRate) -> tuple[str, str, str, str]:
     if not rate.n:
         return "0", "0", "no pairs", ""
     interval = f"{formats.share(rate.low)} to {formats.share(rate.high)}"
     return formats.count(rate.errors), formats.count(rate.n), formats.share(rate.value), interval
 
 
-def _ratio(ratio: Ratio | None) -> str:
+def _ratio(ratio: WorstToBest | None) -> str:
     if ratio is None:
         return "fewer than two slices are large enough to compare."
     between = f"worst slice {ratio.worst}, best {ratio.best}"
@@ -251,17 +255,17 @@ def _ratio(ratio: Ratio | None) -> str:
     return f"{between}, ratio {ratio.ratio:.2f}."
 
 
-def _warnings(attribute: str, facts: SliceFacts, whole: FailureFacts) -> Iterator[str]:
+def _warnings(attribute: str, facts: SliceRates, whole: ErrorRates) -> Iterator[str]:
     """What must not be overlooked: slices too small to tell, slices that fail more than all do."""
     for name, words in RATES.items():
-        rates = {value: getattr(both, name) for value, both in facts.values.items()}
+        rates = {value: both.rate(name) for value, both in facts.values.items()}
         if small := [value for value, rate in rates.items() if rate.note]:
             yield (
                 f"{attribute}: {', '.join(small)} {'has' if len(small) == 1 else 'have'} fewer "
                 f"than {whole.min_slice} pairs for the {words}: too small to tell, whatever it "
                 "shows."
             )
-        general = getattr(whole.overall, name).value
+        general = whole.overall.rate(name).value
         for value, rate in rates.items():
             if not rate.note and rate.low > general:
                 yield (
@@ -275,11 +279,11 @@ def _error(pair: ErrorPair) -> tuple[str, ...]:
     return f"{pair.probability:.4f}", pair.left_id, left, pair.right_id, right
 
 
-def _drift(moved: Mapping[str, Any]) -> Block:
+def _drift(moved: Drift) -> Block:
     rows = [
-        ("Population stability index", f"{moved['psi']:.4f}"),
-        ("Kolmogorov-Smirnov distance", f"{moved['ks']:.4f}"),
-        ("Pairs", formats.count(moved["pairs"])),
-        ("Pairs in training", formats.count(moved["train_pairs"])),
+        ("Population stability index", f"{moved.psi:.4f}"),
+        ("Kolmogorov-Smirnov distance", f"{moved.ks:.4f}"),
+        ("Pairs", formats.count(moved.pairs)),
+        ("Pairs in training", formats.count(moved.train_pairs)),
     ]
     return table(("Drift", "Value"), rows)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
+from pipeline.labels import LabelFacts, Leaks, SplitFacts
 from pipeline.outputs import formats
 from pipeline.outputs.governance import figures
-from pipeline.outputs.governance.document import bullets, section, table, text, warning
-from pipeline.outputs.governance.facts import ModelFacts, PairFacts, SplitFacts, TrainingFacts
-
-Section = dict[str, Any]
+from pipeline.outputs.governance.document import (
+    Section,
+    bullets,
+    section,
+    table,
+    text,
+    warning,
+)
+from pipeline.outputs.governance.facts import ModelDescription, PairFacts, TrainingFacts
+from pipeline.storage import to_plain
 
 REFUSALS = {
     "identification of persons": "Identification of persons, from names, faces or any other "
@@ -20,10 +28,10 @@ REFUSALS = {
     "surveillance": "Surveillance: nobody may be watched or searched for by it.",
     "admission": "Admission: nobody may be admitted, refused or ranked by it.",
 }
-CURVES = ("train_loss", "valid_loss", "valid_average_precision")
+CURVES: tuple[figures.Curve, ...] = ("train_loss", "valid_loss", "valid_average_precision")
 
 
-def model(facts: ModelFacts) -> Section:
+def model(facts: ModelDescription) -> Section:
     """What the model is."""
     known = {
         "Name": facts.name,
@@ -44,7 +52,7 @@ def model(facts: ModelFacts) -> Section:
     )
 
 
-def use(facts: ModelFacts) -> Section:
+def use(facts: ModelDescription) -> Section:
     """What it may be used for."""
     purpose = (
         facts.intended_use or f"Finding duplicate and near-duplicate records: {facts.purpose}."
@@ -62,17 +70,17 @@ def out_of_scope() -> Section:
     )
 
 
-def data(facts: Mapping[str, Any]) -> Section:
+def data(facts: LabelFacts) -> Section:
     """The labels read, what was dropped and how contradictions were settled."""
-    rules = [value for path, value in _flat(facts) if path[-1] == "rule"]
+    leaves = list(_flat(to_plain(replace(facts, entries=(), split=None))))
     rows = [
         (", ".join(path).replace("_", " "), shown(value))
-        for path, value in _flat(facts)
-        if not isinstance(value, list) and path[-1] != "rule"
+        for path, value in leaves
+        if value is not None and not isinstance(value, list) and path[-1] != "rule"
     ]
     examples = [
         f"{', '.join(path[:-1]).replace('_', ' ')}: {_example(item)}"
-        for path, value in _flat(facts)
+        for path, value in leaves
         if path[-1] == "examples"
         for item in value[:5]
     ]
@@ -80,7 +88,7 @@ def data(facts: Mapping[str, Any]) -> Section:
         "data",
         "Labels",
         table(("Read", "Count"), rows),
-        *(text(f"How conflicts were resolved: {rule}") for rule in rules),
+        text(f"How conflicts were resolved: {facts.conflicts.rule}"),
         text("Examples of what was dropped or contradictory:") if examples else None,
         bullets(examples) if examples else None,
     )
@@ -106,22 +114,17 @@ def pairs(facts: PairFacts) -> Section:
     )
 
 
-def split(facts: SplitFacts, leaks: Mapping[str, Any]) -> Section:
+def split(facts: SplitFacts, leaks: Leaks) -> Section:
     """How pairs were divided, and whether anything is in two parts."""
     rows = [
-        (name, formats.count(part.get("pairs", 0)), formats.count(part.get("positives", 0)))
+        (name, formats.count(part.pairs), formats.count(part.positives))
         for name, part in facts.parts.items()
     ]
     others = [
         (", ".join(path).replace("_", " "), shown(value))
-        for path, value in _flat(facts.model_extra or {})
-        if not isinstance(value, list)
+        for path, value in _flat(to_plain(replace(facts, parts={})))
     ]
-    found = {
-        kind: item["count"]
-        for kind, item in leaks.items()
-        if isinstance(item, Mapping) and item.get("count")
-    }
+    found = {kind: leak.count for kind, leak in vars(leaks).items() if leak.count}
     listed = ", ".join(f"{formats.count(count)} {kind}" for kind, count in found.items())
     return section(
         "splits",
@@ -146,7 +149,8 @@ def training(facts: TrainingFacts | None) -> Section:
             ", ".join(path).replace("_", " ").replace("seconds", "time"),
             formats.duration(value) if path[-1] == "seconds" else shown(value),
         )
-        for path, value in _flat(facts.facts)
+        for found in (facts.encoder, facts.distillation)
+        for path, value in (_flat(to_plain(found)) if found else ())
         if value is not None
     ]
     return section(
@@ -161,10 +165,8 @@ def training(facts: TrainingFacts | None) -> Section:
 
 
 def _flat(facts: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Leaves of nested facts with their paths, but for per-file entries and the split."""
+    """Leaves of nested facts with their paths."""
     for name, value in facts.items():
-        if not path and name in ("entries", "split"):
-            continue
         if isinstance(value, Mapping):
             yield from _flat(value, (*path, str(name)))
         else:

@@ -21,24 +21,24 @@ from pipeline.training.data.training_data import LabelledData, read_catalog_reco
 SHARD = 16_384
 
 
-def corpus_texts(config: TrainConfig, lesson: LabelledData, *, most: int) -> pa.Table:
+def corpus_texts(config: TrainConfig, data: LabelledData, *, most: int) -> pa.Table:
     """text_hash, text: distinct, by ascending hash; those of training labels before all others."""
-    records, pairs = lesson.study.records, lesson.pairs
-    held = np.union1d(lesson.usable["valid"], lesson.usable["test"])
+    records, pairs = data.labelled.records, data.pairs
+    held = np.union1d(data.usable["valid"], data.usable["test"])
     part = pairs.part("train")
     named = np.union1d(pairs.left[part], pairs.right[part])
     apart = as_strings(records["text_hash"].take(pa.array(held)))
     kept = _first(_without(records.take(pa.array(named)), apart), most)
     others = kept.slice(0, 0)
-    for table in _records(config, lesson):
+    for table in _records(config, data):
         fresh = _without(_without(table, apart), as_strings(kept["text_hash"]))
         others = _first(pa.concat_tables([others, fresh]), most - len(kept))
     return _first(pa.concat_tables([kept, others]), most)
 
 
-def _records(config: TrainConfig, lesson: LabelledData) -> Iterator[pa.Table]:
+def _records(config: TrainConfig, data: LabelledData) -> Iterator[pa.Table]:
     """The texts of the records that labels name, of the sources, or else of the last run."""
-    yield lesson.study.records
+    yield data.labelled.records
     for source in config.sources:
         if not isinstance(source, ImageFolderSource) and source.has_text:
             yield from source_texts(source)

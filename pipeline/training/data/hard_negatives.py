@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pipeline.arrays import Rows, pair_key, pair_sides
 from pipeline.config import NegativeSettings
-from pipeline.labels import SPLITS, LabelledPairs, pair_slice
+from pipeline.labels import SPLITS, LabelledPairs, MinedFacts, pair_slice
 
 BLOCK = 1024
 
@@ -33,7 +33,7 @@ def add_mined(
     Unless the world is closed, neighbours at or above `suspect_cosine` are suspected duplicates
     and are left out. Of more records than `settings.max_records` as many are drawn, those of
     labelled pairs first, and only they are mined for and searched: time and memory are bounded, the
-    negatives of a drawn part are a little less hard. Counts go to `facts['mined']`.
+    negatives of a drawn part are a little less hard. Counts go to `facts.mined`.
 
     Args:
         vectors: (n, d) unit norm, zeros without content. entity: (n,).
@@ -53,14 +53,8 @@ def add_mined(
         fresh = ~np.isin(pair_key(left, right, len(entity)), known)
         left, right = left[fresh], right[fresh]
         parts.append((left, right, np.full(len(left), split)))
-        counts[split] = {
-            "given": given,
-            "mined": len(left),
-            "suspected": suspected,
-            "records": len(usable[split]),
-            "searched": len(held),
-        }
-    facts = {**pairs.facts, "mined": counts}
+        counts[split] = MinedFacts(given, len(left), suspected, len(usable[split]), len(held))
+    facts = replace(pairs.facts, mined=counts)
     if not parts:
         return replace(pairs, facts=facts)
     lefts, rights, splits = (np.concatenate(column) for column in zip(*parts, strict=True))

@@ -94,16 +94,16 @@ class LabelledRecords:
             return replace(self, text_vectors=vectors)
         return replace(self, image_vectors=vectors)
 
-    def seen_by(
+    def embedded_by(
         self, model: RegisteredJudge, catalog: Catalog, images: ImageSettings
     ) -> LabelledRecords:
         """The same with the vectors of a registered model's encoders."""
-        study = self
+        labelled = self
         for settings in (model.encoder, model.image_encoder):
             if settings is not None:
                 encoder = open_encoder(settings, images=images, threads=self.threads)
-                study = study.embedded(encoder, catalog.vectors(encoder.fingerprint))
-        return study
+                labelled = labelled.embedded(encoder, catalog.vectors(encoder.fingerprint))
+        return labelled
 
     def pictured(self, left: Positions, right: Positions) -> npt.NDArray[np.bool_]:
         """(p,) true where both records have a picture fit for matching."""
@@ -151,8 +151,8 @@ class LabelledRecords:
         """(p,) what laying their pictures upon each other says; see `ImageEvidence.geometry`."""
         one, other = self.units.image[left], self.units.image[right]
         low, high = np.minimum(one, other), np.maximum(one, other)
-        told = (low >= 0) & (low != high)  # equal pictures need no look, as in a run
-        keys = [(int(a), int(b)) for a, b in zip(low[told], high[told], strict=True)]
+        differ = (low >= 0) & (low != high)  # equal pictures need no look, as in a run
+        keys = [(int(a), int(b)) for a, b in zip(low[differ], high[differ], strict=True)]
         wanted = sorted(set(keys) - self.laid.keys())
         if wanted:
             refs = self._items("image", self.units.image_hashes)
@@ -170,7 +170,7 @@ class LabelledRecords:
             )
             self.laid.update(zip(wanted, geometry_findings(verified, unlike).tolist(), strict=True))
         out = np.full(len(left), np.nan)
-        out[told] = [self.laid[key] for key in keys]
+        out[differ] = [self.laid[key] for key in keys]
         return out
 
     def _of_pictures(self, column: str) -> pa.Array:

@@ -6,28 +6,30 @@ An entity is a component of the labelled duplicates, records of equal content co
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from pipeline.arrays import Floats, Rows, components
+from pipeline.arrays import Flags, Floats, Rows, components
 from pipeline.config import SplitSettings
 from pipeline.ingestion import exact_groups
-from pipeline.labels import SPLITS, LabelledPairs
+from pipeline.labels import SPLITS, LabelledPairs, Leak, LeakExample, Leaks, SplitFacts
 from pipeline.training.data.split_assignment import NONE, SEVERAL, assign_splits
 
 EXAMPLES = 10
 
 
 def entities(pairs: LabelledPairs) -> Rows:
-    """(n,) entity number of each record: components of all duplicates, equal contents together."""
-    leader = exact_groups(pairs.records)
-    same = pairs.same
-    count = len(leader)
-    left = np.concatenate([np.arange(count), pairs.left[same]])
-    right = np.concatenate([leader, pairs.right[same]])
-    return components(count, left, right)
+    """(n,) entity number of each record; see `entities_of`."""
+    return entities_of(pairs.records, pairs.left[pairs.same], pairs.right[pairs.same])
+
+
+def entities_of(records: pa.Table, left: Rows, right: Rows) -> Rows:
+    """(n,) entity number of each record: components of duplicates, equal contents together."""
+    leader = exact_groups(records)
+    rows = np.arange(len(leader))
+    return components(len(leader), np.append(rows, left), np.append(leader, right))
 
 
 def split_pairs(pairs: LabelledPairs, settings: SplitSettings, *, seed: int) -> LabelledPairs:
@@ -38,7 +40,7 @@ def split_pairs(pairs: LabelledPairs, settings: SplitSettings, *, seed: int) -> 
     'valid', 'valid' is taken out of 'train'. Free entities are assigned by seed so that each
     split's share of the duplicates and of all pairs is near the wanted one; entities that
     negatives join stay together while their group is small, larger groups are grown apart greedily.
-    Negatives whose sides fall in different splits are dropped. `facts['split']` counts it all.
+    Negatives whose sides fall in different splits are dropped. `facts.split` counts it all.
     """
     place = np.full(len(pairs.split), NONE)
     for number, name in enumerate(SPLITS):
@@ -98,45 +100,45 @@ def record_splits(pairs: LabelledPairs, settings: SplitSettings, *, seed: int) -
     }
 
 
-def check_leaks(pairs: LabelledPairs) -> dict[str, Any]:
+def check_leaks(pairs: LabelledPairs) -> Leaks:
     """Count the records, contents and entities that occur in two splits, with examples.
 
     Public benchmarks leak records across their official splits: reported, not refused.
     """
     ids = pairs.records["record_id"]
     rows = np.arange(len(ids))
-    kinds = {"records": rows, "contents": exact_groups(pairs.records), "entities": entities(pairs)}
+    numbers = rows, exact_groups(pairs.records), entities(pairs)
     member = np.zeros((len(rows), len(SPLITS)), bool)
     for place, name in enumerate(SPLITS):
         part = pairs.part(name)
         member[pairs.left[part], place] = member[pairs.right[part], place] = True
-    report: dict[str, Any] = {}
-    for kind, number in kinds.items():
-        held = np.zeros((int(number.max(initial=-1)) + 1, len(SPLITS)), bool)
-        np.logical_or.at(held, number, member)
-        leaking = np.flatnonzero(held.sum(axis=1) > 1)
-        between = {
-            f"{SPLITS[i]}/{SPLITS[j]}": int((held[:, i] & held[:, j]).sum())
-            for i in range(len(SPLITS))
-            for j in range(i + 1, len(SPLITS))
-        }
-        shown = np.unique(number, return_index=True)
-        first = dict(zip(shown[0].tolist(), shown[1].tolist(), strict=True))
-        examples = [
-            {
-                "record": ids[first[int(item)]].as_py(),
-                "splits": [name for name, here in zip(SPLITS, held[item], strict=True) if here],
-            }
-            for item in leaking[:EXAMPLES]
-        ]
-        report[kind] = {
-            "count": len(leaking),
-            "of": int(held.any(axis=1).sum()),
-            "between": between,
-            "examples": examples,
-        }
-    report["clean"] = not any(report[kind]["count"] for kind in kinds)
-    return report
+    return Leaks(*(_leak(number, member, ids) for number in numbers))
+
+
+def _leak(number: Rows, member: Flags, ids: pa.ChunkedArray) -> Leak:
+    """What of one kind is in two splits.
+
+    Args:
+        number: (n,) of each record's content, entity, or itself. member: (n, 3) its splits.
+    """
+    held = np.zeros((int(number.max(initial=-1)) + 1, len(SPLITS)), bool)
+    np.logical_or.at(held, number, member)
+    leaking = np.flatnonzero(held.sum(axis=1) > 1)
+    between = {
+        f"{SPLITS[i]}/{SPLITS[j]}": int((held[:, i] & held[:, j]).sum())
+        for i in range(len(SPLITS))
+        for j in range(i + 1, len(SPLITS))
+    }
+    shown = np.unique(number, return_index=True)
+    first = dict(zip(shown[0].tolist(), shown[1].tolist(), strict=True))
+    examples = tuple(
+        LeakExample(
+            ids[first[int(item)]].as_py(),
+            tuple(name for name, here in zip(SPLITS, held[item], strict=True) if here),
+        )
+        for item in leaking[:EXAMPLES]
+    )
+    return Leak(len(leaking), int(held.any(axis=1).sum()), between, examples)
 
 
 def _stated_splits(sides: tuple[Rows, Rows], place: Rows, *, count: int) -> Rows:
@@ -173,22 +175,14 @@ def _stated(
     ambiguous: int = 0,
     dropped: int = 0,
 ) -> LabelledPairs:
-    same = after.same
-    parts = {
-        name: {
-            "pairs": len(after.part(name)),
-            "positives": int(same[after.part(name)].sum()),
-        }
-        for name in SPLITS
-    }
-    facts = {
-        "given": given,
-        "valid_taken_from_train": carved,
-        "wanted": dict(zip(SPLITS, wanted.round(6).tolist(), strict=True)),
-        "dropped": dropped,
-        "dropped_positives": int(before.same.sum() - same.sum()),
-        "dropped_of_leaking_entities": ambiguous,
-        "dropped_across": dropped - ambiguous,
-        "parts": parts,
-    }
-    return replace(after, facts={**before.facts, "split": facts})
+    facts = SplitFacts(
+        given=given,
+        valid_taken_from_train=carved,
+        wanted=dict(zip(SPLITS, wanted.round(6).tolist(), strict=True)),
+        dropped=dropped,
+        dropped_positives=int(before.same.sum() - after.same.sum()),
+        dropped_of_leaking_entities=ambiguous,
+        dropped_across=dropped - ambiguous,
+        parts=after.sizes(),
+    )
+    return replace(after, facts=replace(before.facts, split=facts))

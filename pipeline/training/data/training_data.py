@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,32 +13,14 @@ from pipeline.arrays import Rows, progress
 from pipeline.catalog import Catalog
 from pipeline.config import CopyDetection, SentenceTransformersImage, TrainConfig
 from pipeline.errors import CatalogError
-from pipeline.labels import LabelledPairs, read_labelled
+from pipeline.labels import LabelledPairs, Leaks, read_labelled
 from pipeline.matching import Modality, check_attributes
+from pipeline.outputs import PictureEvidence
 from pipeline.storage import Place
 from pipeline.training.data.labelled_records import LabelledRecords
 from pipeline.training.data.splits import check_leaks, entities, record_splits, split_pairs
 
-PICTURED_PAIRS = 10
-
-
-@dataclass(frozen=True)
-class PictureEvidence:
-    """The pictures beside the texts of a judge of texts.
-
-    Attributes:
-        fingerprint: of the encoder that embedded them; None: the judge does not see them.
-        same, different: training pairs of either kind with a picture on both sides.
-    """
-
-    fingerprint: str | None = None
-    same: int = 0
-    different: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """What the judge's facts say of them."""
-        rule = f"seen where at least {PICTURED_PAIRS} training pairs of either kind have them"
-        return {"used": self.fingerprint is not None, **vars(self), "rule": rule}
+PICTURED_PAIRS = 10  # training pairs of either kind with pictures, from which a judge sees them
 
 
 @dataclass(frozen=True)
@@ -49,16 +30,16 @@ class LabelledData:
     Attributes:
         pairs: labelled pairs, every one with a split; mined ones among them.
         entity: (n,) entity of each record.
-        leaks: the leak check's result.
-        study: the records, embedded by the encoder at hand.
+        leaks: what occurs in two splits.
+        labelled: the records, embedded by the encoder at hand.
         usable: split -> rows of the records that may be used in it.
-        pictures: of the pictures beside the texts, `Pictures`.
+        pictures: the pictures beside the texts.
     """
 
     pairs: LabelledPairs
     entity: Rows
-    leaks: dict[str, Any]
-    study: LabelledRecords
+    leaks: Leaks
+    labelled: LabelledRecords
     usable: dict[str, Rows]
     pictures: PictureEvidence = field(default_factory=lambda: PictureEvidence())
 
@@ -99,10 +80,10 @@ def read_training_data(config: TrainConfig) -> LabelledData:
     pairs = read_labelled(config, published=published, verdicts=verdicts, now=datetime.now(UTC))
     check_attributes(pairs.records, config.judge.attributes)
     pairs = split_pairs(pairs, config.split, seed=config.seed)
-    study = labelled_records_of(config, pairs.records)
+    labelled = labelled_records_of(config, pairs.records)
     usable = record_splits(pairs, config.split, seed=config.seed)
     progress.report("labels", len(pairs.left), len(pairs.left))
-    return LabelledData(pairs, entities(pairs), check_leaks(pairs), study, usable)
+    return LabelledData(pairs, entities(pairs), check_leaks(pairs), labelled, usable)
 
 
 def read_catalog_records(config: TrainConfig) -> tuple[pa.Table | None, pa.Table | None]:

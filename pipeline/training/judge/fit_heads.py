@@ -1,8 +1,8 @@
-"""Fit the judge's head: every kind by cross-fitting over entities, the best on validation kept.
+"""A judge's head: every kind fitted by cross-fitting over entities, the best on validation kept.
 
 Cross-fitting (k models, each blind to one fold of the entities) gives every training pair a score
-by a model that has not seen its entities, or, where different pairs join almost all entities, not
-its left one (`training.folds`); the k models together are the head.
+by a model fitted without its entities, or, where different pairs join almost all entities, without
+its left one (`judge.folds`); the k models together are the head.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pipeline.arrays import Flags, Floats
 from pipeline.errors import TrainingError
 from pipeline.matching import Blend, Boosted, Head, Linear, LinearModel, Scaler, Similarity
+from pipeline.outputs import HeadScore
 from pipeline.training.judge.folds import entity_folds
 
 Features = npt.NDArray[np.floating[Any]]
@@ -37,7 +38,7 @@ class JudgePairs:
     Attributes:
         features: (p, f), NaN where unknown.
         same: (p,) true for duplicates.
-        group: (p,) entity of the pair, or (p, 2) those of both its sides; see `training.folds`.
+        group: (p,) entity of the pair, or (p, 2) those of both its sides; see `judge.folds`.
     """
 
     features: Features
@@ -52,12 +53,12 @@ class FittedHead:
     Attributes:
         head: the chosen head.
         out_of_fold: (p,) scores of the training pairs by models blind to their entity.
-        tried: kind -> average precision on validation, and of the out-of-fold scores.
+        tried: average precision of each kind.
     """
 
     head: Head
     out_of_fold: Floats
-    tried: dict[str, dict[str, float]]
+    tried: dict[str, HeadScore]
 
 
 def fit_head(
@@ -85,10 +86,10 @@ def fit_head(
             )
     fits = _fits(train, cosine=cosine, kind=kind, seed=seed)
     tried = {
-        name: {
-            "validation": float(average_precision_score(valid.same, head.score(valid.features))),
-            "out_of_fold": float(average_precision_score(train.same, scores)),
-        }
+        name: HeadScore(
+            float(average_precision_score(valid.same, head.score(valid.features))),
+            float(average_precision_score(train.same, scores)),
+        )
         for name, (head, scores) in fits.items()
     }
 
@@ -96,12 +97,12 @@ def fit_head(
     return FittedHead(head, scores, tried)
 
 
-def _best(tried: dict[str, dict[str, float]]) -> str:
+def _best(tried: dict[str, HeadScore]) -> str:
     """The head that misses least, or a simpler one that misses hardly more.
 
     Validation and the folds' blind scores count alike: a small validation set alone is luck.
     """
-    missed = {name: 1 - sum(found.values()) / 2 for name, found in tried.items()}
+    missed = {name: 1 - (found.validation + found.out_of_fold) / 2 for name, found in tried.items()}
     close = min(missed.values()) * (1 + TIE) + NOISE
     return next(name for name in KINDS if missed.get(name, np.inf) <= close)
 

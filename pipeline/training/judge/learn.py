@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +23,13 @@ from pipeline.matching import (
     head_inputs,
     learn_weights,
 )
+from pipeline.outputs import JudgeFacts, NormalisationChoice, SearchFloor
 from pipeline.training.judge.fit_heads import FittedHead, JudgePairs, fit_head
 
 BACKGROUND_SAMPLE = 4096
 NEIGHBOURS = 10
 # Normalised cosines are used when they raise validation's average precision by this much.
-WORTH_IT = 0.002
+LEAST_GAIN = 0.002
 # What bounds the candidates of a run at the search floor: neighbours of a record on average, or,
 # in a small corpus, pairs in all.
 CROWDED, FEW_PAIRS = 50, 4_000_000
@@ -42,7 +42,7 @@ class Learner:
     Attributes:
         modality: of the encoder.
         settings: of the judge.
-        trained: the encoder has seen the training pairs, so its cosines of them are no evidence.
+        trained: the encoder was trained on these very pairs, so its cosines are no evidence.
         seed: of every draw.
         pictures: fingerprint of the image encoder that looked at the pictures beside the texts.
     """
@@ -56,7 +56,7 @@ class Learner:
     @property
     def geometry(self) -> bool:
         """Whether pairs of pictures are laid upon each other for it."""
-        beside = self.settings.kind != "similarity"  # which looks at the cosine alone
+        beside = self.settings.kind != "similarity"  # whose only evidence is the cosine
         return self.modality == "image" and self.settings.geometry and beside
 
 
@@ -102,8 +102,8 @@ class EvidentPairs:
     """Labelled pairs with their evidence.
 
     Attributes:
-        evidence: of p pairs. same, group: as `training.judge.Pairs`.
-        blind_cosine: (p,) cosines by encoders that have not seen the pair's fold; None: those in
+        evidence: of p pairs. same, group: as `JudgePairs`.
+        blind_cosine: (p,) cosines by encoders not trained on the pair's fold; None: those in
             the evidence are honest.
     """
 
@@ -128,11 +128,11 @@ def _with_cosine(evidence: Evidence, cosine: Floats) -> Evidence:
 
 def learn_judge(
     blank: JudgeModel, train: EvidentPairs, valid: EvidentPairs, learner: Learner
-) -> tuple[JudgeModel, dict[str, Any]]:
-    """Fit the head, and decide on validation whether normalised cosines are worth their cost.
+) -> tuple[JudgeModel, JudgeFacts]:
+    """Fit the head, and decide on validation whether normalised cosines gain enough to be used.
 
     Returns:
-        The judge without a floor, and what was tried, JSON-able.
+        The judge without a floor, and how it was fitted.
     """
     plain = (f"{learner.modality}: cosine",)
     normalised = (*plain, f"{learner.modality}: cosine above background")
@@ -143,25 +143,23 @@ def learn_judge(
         again = replace(learner, settings=chosen)
         tried.append(_fit(blank, train, valid, again, normalised))
     best = 0
-    if len(tried) > 1 and tried[1][1] >= tried[0][1] + WORTH_IT:
+    if len(tried) > 1 and tried[1][1] >= tried[0][1] + LEAST_GAIN:
         best = 1
     judge, precision, fit = tried[best]
     if not best:
         judge = replace(judge, background=None)
-    return judge, {
-        "kind": fit.head.kind,
-        "tried": fit.tried,
-        "validation_average_precision": precision,
-        "background": {
-            "used": bool(best),
-            "average_precision": [value for _, value, _ in tried],
-            "rule": f"used when it gains {WORTH_IT}",
-        },
-        "features": len(judge.names),
-        "attributes": list(judge.attributes),
-        "geometry": judge.geometry is not None,
-        "fusion": judge.fusion and vars(judge.fusion),
-    }
+    return judge, JudgeFacts(
+        kind=fit.head.kind,
+        tried=fit.tried,
+        validation_average_precision=precision,
+        background=NormalisationChoice(
+            bool(best), tuple(value for _, value, _ in tried), f"used when it gains {LEAST_GAIN}"
+        ),
+        features=len(judge.names),
+        attributes=tuple(judge.attributes),
+        geometry=judge.geometry is not None,
+        fusion=judge.fusion,
+    )
 
 
 def _fit(
@@ -188,7 +186,7 @@ def _fit(
     )
     way = blank.geometry if looked else None
     judge = replace(blank, extras=extras, head=fit.head, geometry=way)
-    if fit.head.kind == "similarity":  # it looks at the cosine alone
+    if fit.head.kind == "similarity":  # its only evidence is the cosine
         judge = replace(judge, extras=columns, pictures=None, geometry=None)
     if fused:
         judge = replace(judge, fusion=_fusion(judge, valid, columns))
@@ -230,14 +228,11 @@ def _fusion(judge: JudgeModel, valid: EvidentPairs, columns: tuple[str, ...]) ->
 
 def cosine_floor(
     cosine: Floats, same: npt.NDArray[np.bool_], vectors: npt.NDArray[np.float32], *, seed: int
-) -> dict[str, float]:
+) -> SearchFloor:
     """The cosine down to which a run searches with this encoder.
 
     One in a hundred labelled duplicates may lie below it; but it never is so low that the corpus
     at hand would have more than CROWDED neighbours a record and FEW_PAIRS pairs.
-
-    Returns:
-        floor, and the share of the labelled duplicates that lie at or above it.
     """
     near = cosine[same & ~np.isnan(cosine)]
     wanted = float(np.quantile(near, 0.01)) if len(near) else -1.0
@@ -248,4 +243,4 @@ def cosine_floor(
     share = min(max(CROWDED / count, FEW_PAIRS / count**2), 1.0)
     crowded = float(levels[int((1 - share) * (len(levels) - 1))])
     floor = round(min(max(wanted, crowded), 0.95), 4)
-    return {"floor": floor, "duplicates_above": float((near >= floor).mean()) if len(near) else 1.0}
+    return SearchFloor(floor, float((near >= floor).mean()) if len(near) else 1.0)

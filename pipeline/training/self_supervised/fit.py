@@ -1,4 +1,4 @@
-"""A fit on views: from a start to the trained encoder, with what it finds of held-back records."""
+"""A fit on views: from a start to the trained encoder, and how it finds held-back records."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pipeline.arrays import Rows, progress
 from pipeline.config import ViewLearning
 from pipeline.encoders import CopyNetwork, imagenet_layers
 from pipeline.evaluation import Ranking
+from pipeline.outputs import HeldBackFigures, ViewEpoch
 from pipeline.training.self_supervised.module import TwoViews
 from pipeline.training.self_supervised.scenes import negatives_beside
 from pipeline.training.self_supervised.views import (
@@ -43,8 +44,8 @@ class ViewData:
     Attributes:
         views: item (epoch, row). collate: makes a step of items. group: int64 (n,), records of
             which may show the same. workers: processes that make views.
-        apart: from (n, d) vectors of the records to `scenes.told_apart`; None: nothing is known of
-            pairs of one group.
+        apart: from (n, d) vectors of the records to `scenes.known_strangers`; None: nothing is
+            known of pairs of one group.
     """
 
     views: Any
@@ -120,14 +121,14 @@ def fit_views(
     settings: ViewLearning,
     *,
     seed: int,
-    each: Callable[[dict[str, Any]], None] = lambda _: None,
-) -> list[dict[str, Any]]:
-    """Train the encoder in place; returns what is told of every epoch.
+    each: Callable[[ViewEpoch], None] = lambda _: None,
+) -> tuple[ViewEpoch, ...]:
+    """Train the encoder in place; returns every epoch.
 
     Raises:
         TrainingError: the loss became no number.
     """
-    # The epochs before those of training: a start's features, never seen again.
+    # Views of an epoch that no training has: the features of the start.
     start = embed_views(encoder, data, np.arange(len(data.group)), epoch=settings.epochs + 1)[0::2]
     near, apart, join = look_alikes(start, data.group), None, settings.near
     if settings.scenes and data.apart is not None:
@@ -141,19 +142,19 @@ def fit_views(
     module = TwoViews(
         encoder, torch.from_numpy(data.group), settings, steps=len(batches), apart=apart
     )
-    told = _EpochProgress(batches.steps, each)
+    epochs = _EpochProgress(batches.steps, each)
     trainer = quiet_trainer(
-        max_epochs=1, accelerator=hardware("32")[0], gradient_clip_val=1.0, callbacks=[told],
+        max_epochs=1, accelerator=hardware("32")[0], gradient_clip_val=1.0, callbacks=[epochs],
         use_distributed_sampler=False,
     )  # fmt: skip
     trainer.fit(
         module, view_loader(data.views, batches, workers=data.workers, collate=data.collate)
     )
     encoder.eval().to("cpu")
-    return told.history
+    return tuple(epochs.history)
 
 
-def measure_held_back(encoder: Any, data: ViewData, *, epoch: int) -> dict[str, float]:
+def measure_held_back(encoder: Any, data: ViewData, *, epoch: int) -> HeldBackFigures:
     """How well the views of records that were not learned from find each other.
 
     Returns:
@@ -166,32 +167,29 @@ def measure_held_back(encoder: Any, data: ViewData, *, epoch: int) -> dict[str, 
     same = np.eye(len(rows), dtype=bool)
     counted = same | (data.group[:, None] != data.group[None, :])
     score, true = cosine[counted], same[counted]
-    return {
-        "average_precision": float(average_precision_score(true, score)),
-        "recall_at_precision_999": Ranking(true, score).recall_at(0.999),
-        "records": float(len(rows)),
-    }
+    return HeldBackFigures(
+        float(average_precision_score(true, score)),
+        Ranking(true, score).recall_at(0.999),
+        len(rows),
+    )
 
 
 class _EpochProgress(Callback):
     """Mean loss and seconds of every epoch."""
 
-    def __init__(self, steps: int, each: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, steps: int, each: Callable[[ViewEpoch], None]) -> None:
         self.steps, self.each = steps, each
-        self.history: list[dict[str, Any]] = []
+        self.history: list[ViewEpoch] = []
         self.began = time.monotonic()
 
     def on_train_batch_end(
         self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Tell after the last step of an epoch."""
+        """Record the last step of an epoch."""
         progress.report("train", batch_idx + 1, int(trainer.num_training_batches))
         if (batch_idx + 1) % self.steps:
             return
-        entry = {
-            "epoch": len(self.history) + 1,
-            "loss": module.sums.mean(),
-            "seconds": round(time.monotonic() - self.began, 1),
-        }
+        seconds = round(time.monotonic() - self.began, 1)
+        entry = ViewEpoch(len(self.history) + 1, module.sums.mean(), seconds)
         self.history.append(entry)
         self.each(entry)

@@ -30,7 +30,7 @@ from pipeline.training.self_supervised.views import ViewStep
 from pipeline.training.siamese.module import adamw, learning_rate_share
 
 _WIDE = 2048  # of the heads' hidden layers, and the classes of self-distillation
-_NARROW = 256  # what its classes are told by
+_NARROW = 256  # of the vectors that its classes are compared with
 _REDUNDANCY = 0.005  # of Barlow Twins
 _INVARIANCE, _VARIANCE, _COVARIANCE = 25.0, 25.0, 1.0  # of VICReg
 _STUDENT, _TEACHER = 0.1, 0.05  # temperatures of self-distillation
@@ -39,7 +39,7 @@ _CENTRE = 0.9  # share of the running mean that stays
 
 @dataclass
 class Sums:
-    """Over the steps since they were last told."""
+    """Over the steps since the last mean."""
 
     steps: int = 0
     loss: float = 0.0
@@ -58,7 +58,7 @@ def _head(dimension: int, out: int) -> nn.Sequential:
 class TwoViews(LightningModule):
     """Trains `encoder`, whose features give `sentence_embedding`, on pairs of views.
 
-    `apart` are the keys of `scenes.told_apart`.
+    `apart` are the keys of `scenes.known_strangers`.
 
     Vectors enter the objectives before any head where the objective is contrastive, and through a
     head that is thrown away where it is not.

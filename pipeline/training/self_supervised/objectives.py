@@ -115,7 +115,7 @@ def barlow_twins(first: Tensor, second: Tensor, *, redundancy: float) -> Tensor:
 def vicreg(
     first: Tensor, second: Tensor, *, invariance: float, variance: float, covariance: float
 ) -> Tensor:
-    """Bring both views together while every coordinate varies and none tells another; scalar >= 0.
+    """Bring both views together; every coordinate varies, none predicts another; scalar >= 0.
 
     Bardes, Ponce and LeCun, VICReg: variance-invariance-covariance regularization, 2022, eq. 6,
     with a deviation of 1.

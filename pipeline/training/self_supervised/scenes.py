@@ -15,7 +15,7 @@ NEAREST = 4  # of a picture's own group are laid upon it
 def known_strangers(photographs: Photographs, vectors: Floats, *, threads: int) -> Rows:
     """Pairs of one group in which geometry sees enough of both and does not find one in the other.
 
-    Where it cannot tell, two pictures of one group may be copies, and are left out.
+    Where it cannot say, two pictures of one group may be copies, and are left out.
 
     Args:
         vectors: float32 (n, d) of the pictures; each is looked at with the NEAREST of its group.
@@ -51,7 +51,7 @@ def nearest_of_group(vectors: Floats, group: Rows) -> tuple[Rows, Rows]:
 
 
 def negatives_beside(apart: Rows, count: int, *, most: int) -> Rows:
-    """(count, most) for each row others that it is told apart from, -1 where there are fewer."""
+    """(count, most) for each row others that it surely differs from, -1 where there are fewer."""
     out = np.full((count, most), -1, np.int64)
     used = np.zeros(count, np.int64)
     for one, other in zip(*pair_sides(apart, count), strict=True):

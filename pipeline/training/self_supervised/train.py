@@ -1,10 +1,9 @@
-"""Self-supervised training from records to a folder: an encoder that no label was needed for."""
+"""Self-supervised encoders: trained on records without labels, written to a folder."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +17,15 @@ from pipeline.encoders import ImageRef, core_count
 from pipeline.errors import ConfigError
 from pipeline.evaluation import PICTURE_EDITS, TEXT_EDITS
 from pipeline.ingestion import SourceBatch, content_hash, normalise_text, open_source
+from pipeline.outputs import HeldBackFigures, ViewEpoch, ViewTrainingSummary
+from pipeline.storage import to_json
 
 if TYPE_CHECKING:
     from pipeline.training.self_supervised.picture_views import Photographs
 
 
 _SHARD = 4096
-_FEWEST = 8  # records that are worth a training
+_FEWEST = 8  # records, below which nothing is trained
 _CARD = "README.md"
 
 
@@ -45,11 +46,11 @@ class TrainingRecords:
     rejected: int
 
 
-def train_self_supervised(config: ViewTrainConfig, *, dry_run: bool = False) -> dict[str, Any]:
+def train_self_supervised(config: ViewTrainConfig, *, dry_run: bool = False) -> ViewTrainingSummary:
     """Train an encoder on edited views of the records and write its folder.
 
-    Returns:
-        What was learned from, the held-back figures before and after, the history.
+    Args:
+        dry_run: read the records, say what would be learned from, write nothing.
 
     Raises:
         ConfigError: there are too few records, or `group` names no attribute of theirs.
@@ -59,24 +60,38 @@ def train_self_supervised(config: ViewTrainConfig, *, dry_run: bool = False) -> 
     from pipeline.training.self_supervised.views import split_views
 
     train, held = split_views(material.group, held_back=config.held_back, seed=config.seed)
-    facts: dict[str, Any] = {
-        "name": config.name, "purpose": config.purpose, "views": config.views.type,
-        "objective": config.learning.objective, "out": config.out, "read": material.read,
-        "rejected": material.rejected, "records": len(material.items),
-        "groups": material.groups, "trained_on": len(train), "held_back": len(held),
-    }  # fmt: skip
+    plan = ViewTrainingSummary(
+        name=config.name,
+        purpose=config.purpose,
+        views=config.views.type,
+        objective=config.learning.objective,
+        out=config.out,
+        read=material.read,
+        rejected=material.rejected,
+        records=len(material.items),
+        groups=material.groups,
+        trained_on=len(train),
+        held_back=len(held),
+    )
     if dry_run:
-        return facts
+        return plan
     from pipeline.training.siamese.runtime import library_versions, silence, torch_settings
 
     with silence(), torch_settings(core_count(None), seed=config.seed):
         pictures = isinstance(config.views, PictureViewSettings)
         learned = (_pictures if pictures else _texts)(config, material, train, held)
-    facts |= {"versions": library_versions(), "settings": config.model_dump(mode="json"), **learned}
+    summary = replace(
+        plan,
+        versions=library_versions(),
+        settings=config.model_dump(mode="json"),
+        unreadable=learned.unreadable,
+        history=learned.history,
+        held_back_figures=learned.figures,
+    )
     folder = Path(config.out)
-    (folder / "training.json").write_text(json.dumps(facts, indent=1, default=str) + "\n")
-    (folder / _CARD).write_text(view_model_card(facts))
-    return facts
+    (folder / "training.json").write_text(to_json(summary))
+    (folder / _CARD).write_text(view_model_card(config, summary))
+    return summary
 
 
 def read_training_records(config: ViewTrainConfig) -> TrainingRecords:
@@ -141,7 +156,18 @@ def _items(
 # --- the two kinds -----------------------------------------------------------------------------
 
 
-def _pictures(config: ViewTrainConfig, material: TrainingRecords, train: Rows, held: Rows) -> Any:
+@dataclass(frozen=True)
+class _Learned:
+    """Every epoch, figures 'before' and 'after' on held-back records, pictures not decoded."""
+
+    history: tuple[ViewEpoch, ...]
+    figures: dict[str, HeldBackFigures]
+    unreadable: int = 0
+
+
+def _pictures(
+    config: ViewTrainConfig, material: TrainingRecords, train: Rows, held: Rows
+) -> _Learned:
     from pipeline.encoders import CALIBRATED, CopyNetwork
     from pipeline.training.self_supervised import fit
     from pipeline.training.self_supervised.picture_views import (
@@ -171,12 +197,12 @@ def _pictures(config: ViewTrainConfig, material: TrainingRecords, train: Rows, h
         network = fit.copy_network(image_size=views.image_size, dimension=views.dimension)
         fit.whiten(network, data(train, views.train_size), epoch=epochs)
     network.freeze()
-    told = _learn(config, network, data(train, views.train_size), data(held, network.image_size))
+    learned = _learn(config, network, data(train, views.train_size), data(held, network.image_size))
     some = data(train[:CALIBRATED], network.image_size)
     pixels = [step["pixel_values"] for _, step in some.each(np.arange(len(some.group)), epoch=0)]
     network.measure_ranges(np.concatenate([x.numpy() for x in pixels]))
     network.save(config.out)
-    return {**told, "unreadable": len(unreadable)}
+    return replace(learned, unreadable=len(unreadable))
 
 
 def _drop_unreadable(photographs: Photographs, size: int) -> Rows:
@@ -193,7 +219,7 @@ def _drop_unreadable(photographs: Photographs, size: int) -> Rows:
     return np.array(bad, np.int64)
 
 
-def _texts(config: ViewTrainConfig, material: TrainingRecords, train: Rows, held: Rows) -> Any:
+def _texts(config: ViewTrainConfig, material: TrainingRecords, train: Rows, held: Rows) -> _Learned:
     from pipeline.encoders import load_model, verify_folder
     from pipeline.training.self_supervised import fit
     from pipeline.training.self_supervised.text_views import TextViews, text_step
@@ -209,18 +235,18 @@ def _texts(config: ViewTrainConfig, material: TrainingRecords, train: Rows, held
         made = TextViews(texts, seed=config.seed, edits=views.edits or tuple(TEXT_EDITS))
         return fit.ViewData(made, collate, material.group[rows], 0)
 
-    told = _learn(config, encoder, data(train), data(held))
+    learned = _learn(config, encoder, data(train), data(held))
     Path(config.out).mkdir(parents=True, exist_ok=True)
     encoder.save(config.out, create_model_card=False)
-    return told
+    return learned
 
 
-def _learn(config: ViewTrainConfig, encoder: Any, train: Any, held: Any) -> dict[str, Any]:
+def _learn(config: ViewTrainConfig, encoder: Any, train: Any, held: Any) -> _Learned:
     """Train, and measure on the held-back records before and after."""
     from pipeline.training.self_supervised import fit
 
     epochs = config.learning.epochs
-    measured: dict[str, Any] = {}
+    measured: dict[str, HeldBackFigures] = {}
 
     def measure(name: str) -> None:
         if len(held.group) > 1:
@@ -229,40 +255,38 @@ def _learn(config: ViewTrainConfig, encoder: Any, train: Any, held: Any) -> dict
     measure("before")
     history = fit.fit_views(encoder, train, config.learning, seed=config.seed, each=_say)
     measure("after")
-    return {"history": history, "held_back_figures": measured}
+    return _Learned(history, measured)
 
 
-def _say(entry: dict[str, Any]) -> None:
-    epoch, loss, seconds = entry["epoch"], entry["loss"], entry["seconds"]
-    progress.say(f"epoch {epoch}: loss {loss:.3f}, after {seconds:.0f} s")
+def _say(entry: ViewEpoch) -> None:
+    progress.say(f"epoch {entry.epoch}: loss {entry.loss:.3f}, after {entry.seconds:.0f} s")
 
 
 # --- the card ----------------------------------------------------------------------------------
 
 
-def view_model_card(facts: dict[str, Any]) -> str:
+def view_model_card(config: ViewTrainConfig, facts: ViewTrainingSummary) -> str:
     """The model card: data, recipe, figures, limits."""
-    measured = facts["held_back_figures"]
     rows = [
-        f"| {name} | {found['average_precision']:.3f} | {found['recall_at_precision_999']:.3f} |"
-        for name, found in measured.items()
+        f"| {name} | {found.average_precision:.3f} | {found.recall_at_precision_999:.3f} |"
+        for name, found in facts.held_back_figures.items()
     ]
     table = ["| | average precision | recall at precision 0.999 |", "|---|---|---|", *rows]
-    learning = facts["settings"]["learning"]
-    sources = ", ".join(source["name"] for source in facts["settings"]["sources"])
+    learning = config.learning
+    sources = ", ".join(source.name for source in config.sources)
     lines = [
-        f"# {facts['name']}",
+        f"# {facts.name}",
         "",
-        f"A Siamese encoder of {facts['views']}, trained without labels on two edited views of "
-        f"each record ({facts['objective']}), for {facts['purpose']}.",
+        f"A Siamese encoder of {facts.views}, trained without labels on two edited views of "
+        f"each record ({facts.objective}), for {facts.purpose}.",
         "",
-        f"Learned from {facts['trained_on']:,} of {facts['records']:,} records ({sources}); whole "
-        f"groups, {facts['held_back']:,} records, were held back and only measure:",
+        f"Learned from {facts.trained_on:,} of {facts.records:,} records ({sources}); whole "
+        f"groups, {facts.held_back:,} records, were held back and only measure:",
         "",
         *(table if rows else ["nothing was held back, so nothing is measured"]),
         "",
-        f"{learning['epochs']} epochs of steps of {learning['batch_size']} records, learning rate "
-        f"{learning['learning_rate']:g}, seed {facts['settings']['seed']}. The whole recipe and "
+        f"{learning.epochs} epochs of steps of {learning.batch_size} records, learning rate "
+        f"{learning.learning_rate:g}, seed {config.seed}. The whole recipe and "
         "the versions are in training.json.",
         "",
         "Views are edits that a program makes; copies that people make differ in other ways. The "

@@ -1,4 +1,4 @@
-"""Keeps what must outlive a training: its history, its best weights, a checkpoint to go on from."""
+"""A journal of what must outlive a training: history, best weights, a checkpoint to go on from."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from safetensors.torch import save_model
 
 from pipeline.arrays import progress
 from pipeline.config import EncoderTraining
+from pipeline.outputs import Epoch
 from pipeline.storage import writing
 from pipeline.training.siamese.datamodule import PairModule
 from pipeline.training.siamese.module import EpochMetrics, Siamese
@@ -30,7 +31,7 @@ class CheckpointJournal(Checkpoint):
 
     def __init__(self, work: Path, settings: EncoderTraining, *, started: float) -> None:
         self.work, self.settings, self._started = work, settings, started
-        self.history: list[dict[str, Any]] = []
+        self.history: list[Epoch] = []
         self.best = -1
         self.out_of_time = False
         self._earlier = 0.0  # seconds of the training before it was killed
@@ -64,7 +65,7 @@ class CheckpointJournal(Checkpoint):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any
     ) -> None:
-        """Tell the progress, write a checkpoint when it is due, stop when time is up."""
+        """Report the progress, write a checkpoint when it is due, stop when time is up."""
         data, steps = _data(trainer), int(trainer.num_training_batches)
         data.taken += 1
         tally, now = _siamese(pl_module).tally, time.monotonic()
@@ -91,35 +92,40 @@ class CheckpointJournal(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed training goes on from."""
-        return {"history": self.history, "best": self.best, "seconds": self.seconds}
+        return {
+            "history": [vars(row) for row in self.history],
+            "best": self.best,
+            "seconds": self.seconds,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take it up again."""
-        self.history, self.best = list(state_dict["history"]), state_dict["best"]
+        self.history = [Epoch(**row) for row in state_dict["history"]]
+        self.best = state_dict["best"]
         self._earlier = state_dict["seconds"]
 
     def _record(self, trainer: lightning.Trainer, module: Siamese) -> None:
         data, tally = _data(trainer), module.tally
         epoch = len(self.history)
         self.history.append(
-            {
-                "epoch": epoch,
-                "step": trainer.global_step,
-                "train_loss": tally.loss / tally.steps if tally.steps else None,
-                "valid_average_precision": module.valid.get("valid_average_precision"),
-                "valid_loss": module.valid.get("valid_loss"),
-                "learning_rate": trainer.optimizers[0].param_groups[0]["lr"] if epoch else 0.0,
-                "seconds": time.monotonic() - self._epoch_started,
-                "contents": tally.contents,
-                "step_seconds": tally.seconds,
-                "in_batch_negatives": tally.negatives / tally.steps if tally.steps else None,
-                "mined": len(data.mined.left) if epoch else 0,
-                "excluded_known": data.mined.known if epoch else 0,
-                "excluded_suspected": data.mined.suspected if epoch else 0,
-                "excluded_labelled": data.mined.labelled if epoch else 0,
-                "mined_short": data.mined.short if epoch else 0,
-                "mined_among": data.mined.searched if epoch else 0,
-            }
+            Epoch(
+                epoch=epoch,
+                step=trainer.global_step,
+                train_loss=tally.loss / tally.steps if tally.steps else None,
+                valid_average_precision=module.valid.get("valid_average_precision"),
+                valid_loss=module.valid.get("valid_loss"),
+                learning_rate=trainer.optimizers[0].param_groups[0]["lr"] if epoch else 0.0,
+                seconds=time.monotonic() - self._epoch_started,
+                contents=tally.contents,
+                step_seconds=tally.seconds,
+                in_batch_negatives=tally.negatives / tally.steps if tally.steps else None,
+                mined=len(data.mined.left) if epoch else 0,
+                excluded_known=data.mined.known if epoch else 0,
+                excluded_suspected=data.mined.suspected if epoch else 0,
+                excluded_labelled=data.mined.labelled if epoch else 0,
+                mined_short=data.mined.short if epoch else 0,
+                mined_among=data.mined.searched if epoch else 0,
+            )
         )
         if self.best < 0 or _merit(self.history[-1]) > _merit(self.history[self.best]):
             self._keep(module, epoch)
@@ -139,12 +145,12 @@ class CheckpointJournal(Checkpoint):
         self._saved = time.monotonic()
 
 
-def _merit(row: dict[str, Any]) -> tuple[float, float]:
+def _merit(row: Epoch) -> tuple[float, float]:
     """Return average precision, then loss; without validation a later epoch is better."""
-    if row["valid_loss"] is None:
-        return float(row["epoch"]), 0.0
-    score = row["valid_average_precision"]
-    return (0.0 if score is None else score), -row["valid_loss"]
+    if row.valid_loss is None:
+        return float(row.epoch), 0.0
+    score = row.valid_average_precision
+    return (0.0 if score is None else score), -row.valid_loss
 
 
 def _siamese(module: lightning.LightningModule) -> Siamese:

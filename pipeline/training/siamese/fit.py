@@ -1,4 +1,4 @@
-"""`train_encoder`: labelled pairs in, the folder of a fine-tuned encoder out.
+"""Fine-tuned encoders: labelled pairs in, the folder of a trained encoder out.
 
 Deterministic: the same data, settings, seed and threads give the same weights, bit for bit, on one
 machine's CPU. The weights kept are those of the best epoch by validation, the start included.
@@ -9,10 +9,9 @@ wait for each other by spinning were five times slower on two busy cores.
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -32,7 +31,8 @@ from pipeline.config import (
 )
 from pipeline.encoders import ImageRef, core_count
 from pipeline.errors import TrainingError
-from pipeline.storage import writing, writing_folder
+from pipeline.outputs import EncoderTrainingFacts, Epoch
+from pipeline.storage import from_json, to_json, writing, writing_folder
 from pipeline.training.siamese.pairs import PreparedData, TrainingData, drop_pairs, prepare_pairs
 from pipeline.training.siamese.runtime import hardware, library_versions, silence, torch_settings
 from pipeline.training.siamese.scratch import claim, training_key
@@ -44,14 +44,21 @@ _CLIP = 1.0  # norm of the gradient, as Hugging Face's trainer does by default
 class TrainedEncoder:
     """What a training leaves.
 
-    folder: opens with the encoders' `load_model`. history: per epoch (0: the start) epoch, step,
-    train_loss, valid_average_precision, valid_loss, learning_rate, seconds, mined, excluded_known,
-    excluded_suspected and more. facts: how it went, JSON-able.
+    folder: opens with the encoders' `load_model`. history: of every epoch, 0 the start. facts: how
+    it went.
     """
 
     folder: Path
-    history: list[dict[str, Any]]
-    facts: dict[str, Any]
+    history: tuple[Epoch, ...]
+    facts: EncoderTrainingFacts
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """A finished training: what finished.json keeps of it until its folder is written."""
+
+    history: tuple[Epoch, ...]
+    facts: EncoderTrainingFacts
 
 
 def train_encoder(
@@ -89,9 +96,9 @@ def train_encoder(
     with silence(), torch_settings(core_count(threads), seed=seed):
         run = _Run(prepared, items, settings, negatives, work=work, seed=seed, images=images)
         outcome = run.outcome()
-        run.export(outcome["best"], folder)
-    facts = outcome["facts"] | {"seed": seed, "threads": core_count(threads)}
-    return TrainedEncoder(folder, outcome["history"], facts)
+        run.export(outcome.facts.best_epoch, folder)
+    facts = replace(outcome.facts, threads=core_count(threads))
+    return TrainedEncoder(folder, outcome.history, facts)
 
 
 class _Run:
@@ -134,16 +141,14 @@ class _Run:
             seed=seed,
         )
 
-    def outcome(self) -> dict[str, Any]:
-        """Train, unless a training that was killed afterwards has done so; history, best, facts."""
+    def outcome(self) -> _Outcome:
+        """Train, unless a training that was killed afterwards has done so."""
         finished = self.work / "finished.json"
         if not finished.is_file():
-            stopped, device, precision = self._fit()
-            facts = self._facts(stopped) | {"device": device, "precision": precision}
-            outcome = {"history": self.journal.history, "best": self.journal.best, "facts": facts}
+            facts = self._facts(*self._fit())
             with writing(finished) as partial:
-                partial.write_text(json.dumps(outcome))
-        return dict(json.loads(finished.read_text()))
+                partial.write_text(to_json(_Outcome(tuple(self.journal.history), facts)))
+        return from_json(_Outcome, finished.read_text())
 
     def _fit(self) -> tuple[str, str, str]:
         import pytorch_lightning as lightning
@@ -194,28 +199,30 @@ class _Run:
             stopped = "epochs"
         return stopped, str(trainer.strategy.root_device), precision
 
-    def _facts(self, stopped: str) -> dict[str, Any]:
+    def _facts(self, stopped: str, device: str, precision: str) -> EncoderTrainingFacts:
         history, settings = self.journal.history, self.settings
-        contents = sum(row["contents"] for row in history)
-        seconds = sum(row["step_seconds"] for row in history)
-        met = [
-            row["in_batch_negatives"] for row in history if row["in_batch_negatives"] is not None
-        ]
-        return {
-            "objective": settings.objective,
-            "start": settings.start.model_dump(mode="json"),
-            "monitor": self.module.monitor,
-            "epochs": len(history) - 1,
-            "best_epoch": self.journal.best,
-            "steps": history[-1]["step"],
-            "stopped": stopped,
-            "seconds": round(self.journal.seconds, 3),
-            "texts_per_second": round(contents / seconds, 3) if seconds else None,
-            "in_batch_negatives": round(float(np.mean(met)), 3) if met else None,
-            "mined": [row["mined"] for row in history[1:]],
-            "pairs": self.prepared.counts,
-            "versions": library_versions(),
-        }
+        contents = sum(row.contents for row in history)
+        seconds = sum(row.step_seconds for row in history)
+        met = [row.in_batch_negatives for row in history if row.in_batch_negatives is not None]
+        return EncoderTrainingFacts(
+            objective=settings.objective,
+            start=settings.start.model_dump(mode="json"),
+            monitor=self.module.monitor,
+            epochs=len(history) - 1,
+            best_epoch=self.journal.best,
+            steps=history[-1].step,
+            stopped=stopped,
+            seconds=round(self.journal.seconds, 3),
+            texts_per_second=round(contents / seconds, 3) if seconds else None,
+            in_batch_negatives=round(float(np.mean(met)), 3) if met else None,
+            mined=tuple(row.mined for row in history[1:]),
+            pairs=self.prepared.counts,
+            versions=library_versions(),
+            device=device,
+            precision=precision,
+            seed=self.data.seed,
+            threads=0,
+        )
 
     def export(self, best: int, folder: Path) -> None:
         """Write the weights of the best epoch as a folder, whole or not at all."""

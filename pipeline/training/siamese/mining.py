@@ -159,8 +159,8 @@ def _nearest(
     rank = before - offset[place]  # … and of its own
     has = np.bincount(place[free], minlength=len(block))
     done = (has >= wanted) | last
-    seen = (rank < wanted) & done[place]
-    taken = seen & free
+    met = (rank < wanted) & done[place]
+    taken = met & free
     keys = pair_key(query, row, count)
-    counts = np.array([(seen & (status == why)).sum() for why in (_KNOWN, _SUSPECTED, _LABELLED)])
+    counts = np.array([(met & (status == why)).sum() for why in (_KNOWN, _SUSPECTED, _LABELLED)])
     return keys[taken], counts, block[has < wanted]

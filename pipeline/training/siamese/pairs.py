@@ -78,10 +78,10 @@ class TrainingPairs:
 
 @dataclass(frozen=True)
 class PreparedData:
-    """`TrainingData` over distinct contents, without the pairs that teach nothing.
+    """`TrainingData` over distinct contents, without the pairs that nothing can be learned from.
 
-    first: int64 (c,), the row of `TrainingData.items` that each content was first seen in. entity,
-    minable: (c,). counts: what was taken and what was left out, JSON-able.
+    first: int64 (c,), the row of `TrainingData.items` that each content first occurs in. entity,
+    minable: (c,). counts: what was taken and what was left out.
     """
 
     first: Rows
@@ -150,7 +150,7 @@ def arrange_pairs(pairs: TrainingPairs, *, rng: np.random.Generator) -> Rows:
     """Return an order of the pairs, (p,), in which each duplicate is followed by its negatives.
 
     A negative follows a random duplicate that shares a record with it, or stands with the others of
-    its left record. So a step holds anchors together with what is hard to tell from them, and its
+    its left record. So a step holds anchors with what is hardly distinct from them, and its
     pairs share contents, which are embedded once.
     """
     same = pairs.same
@@ -206,7 +206,7 @@ def _key(item: Any) -> Any:
 def _pairs(
     left: Rows, right: Rows, grade: Grades, entity: Rows, *, counts: dict[str, int], use: str
 ) -> TrainingPairs:
-    """Order sides and pairs; count and leave out what teaches nothing."""
+    """Order sides and pairs; count and leave out what nothing can be learned from."""
     low, high = np.minimum(left, right), np.maximum(left, right)
     one = low == high
     against = ~one & (grade < 0.5) & (entity[low] == entity[high])

@@ -21,15 +21,14 @@ warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning).*")
 
 def quiet_trainer(**options: Any) -> lightning.Trainer:
     """Make a deterministic trainer without logger, bars, summaries or checkpoints of its own."""
-    settings: dict[str, Any] = {
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "deterministic": True,
+    return lightning.Trainer(
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        deterministic=True,
         **options,
-    }
-    return lightning.Trainer(**settings)
+    )
 
 
 def hardware(wanted: Literal["auto", "32", "bf16"]) -> tuple[str, Any]:

@@ -54,8 +54,8 @@ def embed(encoder: Encoder, refs: Sequence[ImageRef]) -> np.ndarray:
 
 
 def told(part: int, of: int) -> str:
-    value, low, high = share_interval(part, of)
-    return f"{value:.3f} ({low:.3f} to {high:.3f}, {of:,})"
+    found = share_interval(part, of)
+    return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f}, {of:,})"
 
 
 def augly(encoder: Encoder, data: Path) -> dict[str, Any]:

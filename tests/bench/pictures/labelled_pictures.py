@@ -15,6 +15,7 @@ import argparse
 import itertools
 import shutil
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,9 @@ def main() -> None:
         summary = finetune(
             config(work, chosen.data.resolve(), train=train, geometry=geometry, seed=seed)
         )
-        seconds, measured = round(time.monotonic() - began), summary["metrics"]
-        told = {name: summary[name] for name in ("metrics", "comparison", "thresholds", "judge")}
+        seconds, measured = round(time.monotonic() - began), asdict(summary.metrics)
+        whole = asdict(summary)
+        told = {name: whole[name] for name in ("metrics", "comparison", "thresholds", "judge")}
         rows.append({"way": way, "seed": seed, "seconds": seconds, **told})
         cells = [shown(measured, name) for name in MEASURES]
         print(f"| {way} | {seed} | {' | '.join(cells)} | {seconds} |", flush=True)

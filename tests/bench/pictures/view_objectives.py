@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
@@ -41,8 +42,8 @@ def trained(data: Path, out: Path, objective: str, chosen: Any) -> dict[str, Any
     network = CopyDetection(path=str(out), backend="float32")
     copies = augly(open_encoder(network, images=ImageSettings(), threads=None), data)
     return {
-        "held_back": facts["held_back_figures"], "augly": copies,
-        "seconds": facts["history"][-1]["seconds"],
+        "held_back": asdict(facts)["held_back_figures"], "augly": copies,
+        "seconds": facts.history[-1].seconds,
     }  # fmt: skip
 
 

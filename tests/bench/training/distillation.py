@@ -114,7 +114,7 @@ def measure(name: str, chosen: argparse.Namespace) -> str:
     facts = found.facts
     return (
         f"| {name} | {len(kept):,} | {asked * len(kept) / len(texts):.0f} | {len(data.left):,} | "
-        f"{facts['seconds']:.0f} | {facts['best_epoch']} | {both} | {recall['near']:,.0f} |"
+        f"{facts.seconds:.0f} | {facts.best_epoch} | {both} | {recall['near']:,.0f} |"
     )
 
 

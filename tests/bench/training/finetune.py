@@ -145,28 +145,28 @@ def measured(name: str, task: Task, *, data: Path, out: Path, seed: int) -> dict
     summary = finetuning.finetune(config)
     seconds = time.perf_counter() - began
     exam = model_evaluation.evaluation_set(config, split="test")
-    opened = open_registered(Catalog(config.catalog).models.find(summary["model"]))
+    opened = open_registered(Catalog(config.catalog).models.find(summary.model))
     probability = opened.rule.calibration.calibrator(
         model_evaluation.score_set(config, exam, opened)
     )
-    accept, balanced = opened.rule.accept, summary["balanced"]["threshold"]
+    accept, balanced = opened.rule.accept, summary.balanced.threshold
     evaluated = pair_metrics.evaluate_pairs(exam.same, probability, accept, exam.sides, seed=seed)
-    gain = summary["comparison"]["metrics"]["average_precision"]
-    stated = summary["thresholds"]["accept"]
-    precision = evaluated["metrics"]["precision"]["value"]
+    gain = summary.comparison.metrics["average_precision"]
+    stated = summary.thresholds.accept
+    precision = evaluated.metrics.precision.value
     return {
         "task": name,
         "seed": seed,
         "test_rows": len(exam.same),
-        "f1_accept": evaluated["metrics"]["f1"]["value"],
+        "f1_accept": evaluated.metrics.f1.value,
         "f1_balanced": f1(exam.same, probability >= balanced),
-        "average_precision": evaluated["metrics"]["average_precision"]["value"],
-        "zero_shot": gain["first"],
-        "ece": evaluated["calibration"]["ece_equal_mass"],
-        "bound": stated["precision_low"],
+        "average_precision": evaluated.metrics.average_precision.value,
+        "zero_shot": gain.first,
+        "ece": evaluated.calibration.ece_equal_mass,
+        "bound": stated.precision_low,
         "precision": precision,
-        "held": bool(precision >= stated["precision_low"]),
-        "judge": summary["judge"]["kind"],
+        "held": bool(precision >= stated.precision_low),
+        "judge": summary.judge.kind,
         "seconds": seconds,
     }
 

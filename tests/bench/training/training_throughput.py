@@ -75,7 +75,7 @@ def ours(left: list[str], right: list[str], options: argparse.Namespace, work: P
         data, settings, NegativeSettings(mined=0), folder=work / "model", work=work / "scratch",
         seed=0, threads=options.threads,
     )  # fmt: skip
-    return count / sum(float(row["step_seconds"]) for row in trained.history)
+    return count / sum(row.step_seconds for row in trained.history)
 
 
 def theirs(left: list[str], right: list[str], options: argparse.Namespace, work: Path) -> float:

@@ -13,6 +13,8 @@ from pipeline import run
 from pipeline.catalog import Catalog
 from pipeline.catalog.health import check_catalog
 from pipeline.catalog.registry.remote import SharedRegistry
+from pipeline.catalog.registry.version import ModelFacts
+from pipeline.config.encoders import ToyText
 from pipeline.config.finetune import TrainConfig
 from pipeline.config.run import RunConfig
 from pipeline.errors import LostLockError, ModelError
@@ -31,12 +33,12 @@ pytest.importorskip("s3fs", reason="s3fs is not installed: make install")
 Machine = Callable[[str], SharedRegistry]
 
 
-def filler(text: str) -> Callable[[Path], dict[str, Any]]:
-    def fill(folder: Path) -> dict[str, Any]:
+def filler(text: str) -> Callable[[Path], ModelFacts]:
+    def fill(folder: Path) -> ModelFacts:
         (folder / "encoder").mkdir()
         (folder / "encoder" / "weights").write_text(text)
         (folder / "metrics.json").write_text("{}")
-        return {"purpose": "deduplication", "encoder": {"type": "toy", "dimension": 16}}
+        return ModelFacts(purpose="deduplication", encoder=ToyText(type="toy", dimension=16))
 
     return fill
 
@@ -170,7 +172,7 @@ def test_a_process_that_lost_the_lock_changes_nothing(
     promoted(machine("here"), "a")
     registry = machine("here")
 
-    def fill(folder: Path) -> dict[str, Any]:
+    def fill(folder: Path) -> ModelFacts:
         # Meanwhile the lock is another's: as after minutes without a network.
         monkeypatch.setattr(object_lock.ObjectLock, "check", lost)
         return filler("b")(folder)
@@ -221,7 +223,7 @@ def test_a_model_fine_tuned_into_object_storage_judges_the_nights_there(
             "judge": {"kind": "linear", "target_precision": 0.6},
         }
     )
-    model = finetune(training)["model"]
+    model = finetune(training).model
     catalog = Catalog.of(training)
     if catalog.models.champion() is None:
         catalog.models.promote(*model.split("/"), by="ann", reason="tried")
@@ -230,7 +232,7 @@ def test_a_model_fine_tuned_into_object_storage_judges_the_nights_there(
     summary = run(RunConfig.model_validate({**common, **encoders}))
     assert [row.model for row in summary.models.registered] == [model]
     assert evaluate(training, model="champion")["models"].keys() == {model}
-    assert recalibrate(training, model=model)["model"] == "offers/v0002"
+    assert recalibrate(training, model=model).model == "offers/v0002"
     assert not [found for found in check_catalog(catalog) if not found.ok]
     kept = catalog.root / "models" / "offers" / "v0001" / "training.json"
     assert json.loads(kept.read())["config"]["catalog_options"]["secret"] == "***"

@@ -165,7 +165,7 @@ def test_a_student_is_fine_tuned_like_any_encoder_and_judges_the_nights(
         }
     )
     found = finetune(config)
-    model = Catalog.of(config).models.find(found["model"])
+    model = Catalog.of(config).models.find(found.model)
     assert isinstance(model.encoder, SentenceTransformersText)
     encoder = open_encoder(model.encoder, images=ImageSettings(), threads=1)
     assert isinstance(encoder, StaticTextEncoder)

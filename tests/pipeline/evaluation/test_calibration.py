@@ -1,6 +1,5 @@
 """Calibrators: monotone, never sure, read back exactly; calibrations belong to one model."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,20 @@ from sklearn.metrics import brier_score_loss, log_loss
 from pipeline.errors import ConfigError
 from pipeline.evaluation import reliability as reliability_
 from pipeline.evaluation.calibration.calibration import Calibration, calibrate
-from pipeline.evaluation.calibration.calibrator import Calibrator, Kind, choose_calibrator
+from pipeline.evaluation.calibration.calibrator import (
+    Calibrator,
+    CalibratorChoice,
+    Kind,
+    choose_calibrator,
+)
 from pipeline.evaluation.calibration.thresholds import UnreachableTarget
-from pipeline.evaluation.reliability import brier, expected_calibration_error, reliability_bins
+from pipeline.evaluation.reliability import (
+    ReliabilityBin,
+    brier,
+    expected_calibration_error,
+    reliability_bins,
+)
+from pipeline.storage import from_json, to_json
 
 KINDS: tuple[Kind, ...] = ("isotonic", "platt")
 
@@ -41,7 +51,7 @@ def test_monotone_within_bounds_and_read_back(rows: list[Any], kind: Kind) -> No
     probability = found(at)
     assert (np.diff(probability) >= 0).all()
     assert ((probability >= 0) & (probability <= 1)).all()
-    assert Calibrator.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert from_json(Calibrator, to_json(found)) == found
 
 
 def test_isotonic_ranks_as_the_scores_do_and_is_near_scikit_learn() -> None:
@@ -95,14 +105,14 @@ def test_copies_are_certain_and_teach_nothing(kind: Any) -> None:
 def test_the_choice_follows_the_held_out_loss() -> None:
     score, same, _ = world(400)
     found, how = choose_calibrator(score, same, seed=1)
-    assert found.kind == how["chosen"] == "platt"  # the truth is logistic
+    assert found.kind == how.chosen == "platt"  # the truth is logistic
     stepped = np.random.default_rng(0).random(4000)
     steps = np.random.default_rng(1).random(4000) < np.where(stepped > 0.5, 0.97, 0.2)
     found, how = choose_calibrator(stepped, steps, seed=1, group=np.arange(4000) // 2)
     assert found.kind == "isotonic"
-    losses = {kind: row["log_loss"] for kind, row in how["kinds"].items()}
+    losses = {kind: row.log_loss for kind, row in how.kinds.items()}
     assert losses["isotonic"] < losses["platt"]
-    json.dumps(how, allow_nan=False)
+    assert from_json(CalibratorChoice, to_json(how)) == how
 
 
 def test_measures_equal_scikit_learn() -> None:
@@ -115,12 +125,12 @@ def test_reliability_by_hand() -> None:
     probability = np.array([0.05, 0.15, 0.15, 0.95, 1.0])
     same = np.array([False, True, False, True, True])
     rows = reliability_bins(probability, same)
-    assert [row["pairs"] for row in rows] == [1, 2, 2]
-    assert rows[1] == {"pairs": 2, "probability": pytest.approx(0.15), "same": 0.5}
+    assert [row.pairs for row in rows] == [1, 2, 2]
+    assert rows[1] == ReliabilityBin(2, pytest.approx(0.15), 0.5)
     by_hand = (1 * 0.05 + 2 * 0.35 + 2 * 0.025) / 5
     assert expected_calibration_error(probability, same, equal="width") == pytest.approx(by_hand)
     halves = reliability_bins(np.array([0.1] * 5 + [0.9] * 5), np.arange(10) > 5, 2, equal="mass")
-    assert [row["pairs"] for row in halves] == [5, 5]
+    assert [row.pairs for row in halves] == [5, 5]
     _, same, truth = world(20_000)
     for equal in ("mass", "width"):
         assert expected_calibration_error(truth, same, equal=equal) < 0.02
@@ -140,12 +150,12 @@ def test_a_calibration_belongs_to_one_model_and_reads_back() -> None:
     found = settled()
     assert found.accept.met
     assert found.review.value <= found.accept.value
-    assert Calibration.from_json(found.to_json()) == found
+    assert from_json(Calibration, to_json(found)) == found
     found.require_model("f")
     with pytest.raises(ConfigError, match="belong to the fingerprint f, not to g"):
         found.require_model("g")
-    with pytest.raises(ConfigError, match="no calibration"):
-        Calibration.from_json('{"model": "m"}')
+    with pytest.raises(ValueError, match="version: Field required"):
+        from_json(Calibration, '{"model": "m"}')
 
 
 def test_review_never_lies_above_accept() -> None:
@@ -159,5 +169,5 @@ def test_an_unreachable_target_stops_or_takes_the_best() -> None:
         settled(target_precision=0.9999)
     found = settled(target_precision=0.9999, on_unreachable="best")
     assert not found.accept.met
-    assert len(found.chosen["unreachable"]) == 1
-    assert Calibration.from_json(found.to_json()) == found
+    assert len(found.unreachable) == 1
+    assert from_json(Calibration, to_json(found)) == found

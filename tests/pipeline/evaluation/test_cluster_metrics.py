@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from pipeline.evaluation.cluster_metrics import measure_clusters
+from pipeline.evaluation.intervals import Estimate
 
 
 def by_hand(cluster: list[int], entity: list[int]) -> dict[str, float]:
@@ -34,18 +35,18 @@ def test_metrics_equal_counting(rows: list[tuple[int, int]]) -> None:
     cluster, entity = [row[0] for row in rows], [row[1] for row in rows]
     found = measure_clusters(np.array(cluster), np.array(entity), seed=0, resamples=5)
     for name, value in by_hand(cluster, entity).items():
-        assert found[name]["value"] == pytest.approx(value), name
+        assert getattr(found, name).value == pytest.approx(value), name
 
 
 def test_intervals_hold_the_value_and_narrow_with_more_entities() -> None:
-    def f1(entities: int) -> Any:
+    def f1(entities: int) -> Estimate:
         random = np.random.default_rng(0)
         entity = np.repeat(np.arange(entities), 3)
         cluster = np.where(
             random.random(len(entity)) < 0.2, np.arange(len(entity)) + 10_000, entity
         )
-        return measure_clusters(cluster, entity, seed=1, resamples=300)["bcubed_f1"]
+        return measure_clusters(cluster, entity, seed=1, resamples=300).bcubed_f1
 
     few, many = f1(30), f1(600)
-    assert few["low"] < few["value"] < few["high"]
-    assert many["high"] - many["low"] < (few["high"] - few["low"]) / 2
+    assert few.low < few.value < few.high
+    assert many.high - many.low < (few.high - few.low) / 2

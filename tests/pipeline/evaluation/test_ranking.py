@@ -56,6 +56,6 @@ def test_a_thinned_curve_lies_on_the_curve_and_keeps_its_ends() -> None:
     at = {value: (p, r) for value, p, r in zip(values, precision, recall, strict=False)}
     assert 30 < len(points) <= 52
     for point in points:
-        assert at[point["threshold"]] == pytest.approx((point["precision"], point["recall"]))
-    assert points[-1]["recall"] == 1.0
-    assert points[0]["threshold"] == values.max()
+        assert at[point.threshold] == pytest.approx((point.precision, point.recall))
+    assert points[-1].recall == 1.0
+    assert points[0].threshold == values.max()

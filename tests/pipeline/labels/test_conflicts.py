@@ -13,6 +13,11 @@ from pipeline.labels.conflicts import LabelRows, find_overruled, resolve_conflic
 NAMES = np.array([chr(ord("a") + i) for i in range(10)])
 
 
+def settled(rows: LabelRows, names: Words) -> tuple[LabelRows, Settled]:
+    found = resolve_conflicts(rows, names)
+    return found.claims, found
+
+
 def claims(
     rows: Sequence[tuple[int, int, float, int, int]], split: list[int] | None = None
 ) -> LabelRows:
@@ -32,7 +37,7 @@ def pairs(found: LabelRows) -> dict[str, float]:
 
 
 def test_a_pair_labelled_both_ways() -> None:
-    found, facts = resolve_conflicts(
+    found, facts = settled(
         claims(
             [(0, 1, 1, 0, 0), (0, 1, 0, 1, 0),  # given beats cluster
              (1, 2, 1, 1, 0), (1, 2, 0, 2, 5),  # a verdict beats given
@@ -43,50 +48,50 @@ def test_a_pair_labelled_both_ways() -> None:
         NAMES,
     )  # fmt: skip
     assert pairs(found) == {"ab": 0, "bc": 0, "cd": 1, "de": 0, "ef": 0.9}
-    direct = facts["conflicts"]["direct"]
-    assert (direct["count"], direct["dropped"], facts["repeated_pairs"]) == (4, 4, 5)
-    kept = [item["kept"] for item in direct["examples"]]
+    direct = facts.conflicts.direct
+    assert (direct.count, direct.dropped, facts.repeated_pairs) == (4, 4, 5)
+    kept = [item["kept"] for item in direct.examples]
     assert kept == ["different", "different", "same", "different"]
 
 
 def test_what_is_least_trusted_of_a_contradiction_is_dropped() -> None:
     # Of one rank and time different stands, and of the same the one of the later records goes.
-    found, facts = resolve_conflicts(
+    found, facts = settled(
         claims([(0, 1, 1, 1, 0), (1, 2, 1, 1, 0), (0, 2, 0, 1, 0)]), NAMES
     )
     assert pairs(found) == {"ab": 1, "ac": 0}
-    assert facts["conflicts"]["transitive"] == {
+    assert facts.conflicts.transitive == {
         "different_dropped": 0,
         "same_dropped": 1,
         "examples": [{"dropped": "b = c", "kept": "a ≠ c"}],
     }
     # The oldest verdict goes, be it the different; told is the last of what ties its records.
-    found, facts = resolve_conflicts(
+    found, facts = settled(
         claims([(0, 1, 1, 2, 7), (1, 2, 1, 2, 8), (0, 2, 0, 2, 6)]), NAMES
     )
     assert pairs(found) == {"ab": 1, "bc": 1}
-    (example,) = facts["conflicts"]["transitive"]["examples"]
+    (example,) = facts.conflicts.transitive.examples
     assert example == {"dropped": "a ≠ c", "kept": "a = b"}
-    found, _ = resolve_conflicts(claims([(0, 1, 1, 2, 5), (1, 2, 1, 2, 8), (0, 2, 0, 2, 6)]), NAMES)
+    found, _ = settled(claims([(0, 1, 1, 2, 5), (1, 2, 1, 2, 8), (0, 2, 0, 2, 6)]), NAMES)
     assert pairs(found) == {"ac": 0, "bc": 1}
 
 
 def test_rank_beats_numbers_and_times() -> None:
     chains = [(0, 1), (1, 2), (0, 3), (3, 2)]
     lower = [(left, right, 1, 0, 0) for left, right in chains]
-    found, _ = resolve_conflicts(claims([*lower, (0, 2, 0, 2, 1)]), NAMES)
+    found, _ = settled(claims([*lower, (0, 2, 0, 2, 1)]), NAMES)
     assert pairs(found)["ac"] == 0
     assert len(pairs(found)) == 3
     higher = [(0, 1, 1, 2, 1), (1, 2, 1, 2, 1)]
-    found, _ = resolve_conflicts(claims([*higher, (0, 2, 0, 1, 0)]), NAMES)
+    found, _ = settled(claims([*higher, (0, 2, 0, 1, 0)]), NAMES)
     assert pairs(found) == {"ab": 1, "bc": 1}
 
 
 def test_a_pair_given_two_splits_is_held_out() -> None:
-    found, facts = resolve_conflicts(
+    found, facts = settled(
         claims([(0, 1, 1, 1, 0), (0, 1, 1, 1, 0)], split=[3, 1]), NAMES
     )
-    assert (found.split.tolist(), facts["split_twice"]) == ([3], 1)
+    assert (found.split.tolist(), facts.split_twice) == ([3], 1)
 
 
 claim = st.tuples(
@@ -100,7 +105,7 @@ claim = claim.map(lambda row: (*row[:4], row[4] if row[3] == 2 else 0))
 @settings(max_examples=150, deadline=None)
 @given(st.lists(claim, min_size=1, max_size=30), st.randoms())
 def test_what_is_settled_is_consistent_and_knows_no_order(rows: list[Any], random: object) -> None:
-    found, facts = resolve_conflicts(claims(rows), NAMES)
+    found, facts = settled(claims(rows), NAMES)
     graph = nx.Graph()
     graph.add_nodes_from(range(len(NAMES)))
     graph.add_edges_from(zip(found.left[found.same], found.right[found.same], strict=True))
@@ -111,12 +116,12 @@ def test_what_is_settled_is_consistent_and_knows_no_order(rows: list[Any], rando
     keys = list(zip(found.left.tolist(), found.right.tolist(), strict=True))
     assert keys == sorted(set(keys))
     random.shuffle(rows)  # type: ignore[attr-defined]
-    again, facts_again = resolve_conflicts(claims(rows), NAMES)
+    again, facts_again = settled(claims(rows), NAMES)
     assert pairs(again) == pairs(found)
     assert facts_again == facts
-    once_more, nothing = resolve_conflicts(found, NAMES)
+    once_more, nothing = settled(found, NAMES)
     assert pairs(once_more) == pairs(found)
-    assert nothing["conflicts"]["transitive"]["examples"] == []
+    assert nothing.conflicts.transitive.examples == []
 
 
 def tied(ends: list[tuple[int, int, bool]], places: list[int]) -> nx.Graph:

@@ -22,9 +22,11 @@ from pipeline.ingestion.decoding import Decoder
 from pipeline.ingestion.records import build_records
 from pipeline.ingestion.sources import open_source
 from pipeline.labels.entries import LARGE_ENTITY, cluster_pairs
+from pipeline.labels.facts import LabelFacts, UnknownIds
 from pipeline.labels.labelled_pairs import LabelledPairs
 from pipeline.labels.read import read_label_rows, read_labelled
 from pipeline.labels.records import find_rows, read_labelled_records
+from pipeline.storage import from_json, to_json
 from pipeline.storage.schemas import LABELS, RECORDS
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
@@ -93,16 +95,16 @@ def test_pairs_by_id_and_key(tmp_path: Path, shop: dict[str, Any]) -> None:
         ("shop:4", "shop:5"): 0.25,
     }  # fmt: skip
     facts = found.facts
-    assert facts["rows"] == 9
-    assert facts["unknown_ids"] == {"rows": 1, "ids": 1, "ambiguous": 0, "examples": ["99"]}
-    assert (facts["self_pairs"], facts["repeated_pairs"]) == (1, 1)
-    assert facts["left_out"] == {"related": 1, "unsure": 1}
-    assert (facts["positives"], facts["negatives"], facts["graded"]) == (2, 2, 1)
+    assert facts.rows == 9
+    assert facts.unknown_ids == UnknownIds(1, 1, 0, ("99",))
+    assert (facts.self_pairs, facts.repeated_pairs) == (1, 1)
+    assert facts.left_out == {"related": 1, "unsure": 1}
+    assert (facts.positives, facts.negatives, facts.graded) == (2, 2, 1)
     assert found.slices["colour"].tolist() == ["red", "blue | red", "red", "blue | red"]
     assert found.slices["source"].tolist() == ["shop"] * 4
     assert found.records["text"][2].as_py() == "title: item 3"
     assert found.records.schema.equals(RECORDS)
-    json.dumps(facts, allow_nan=False)
+    assert from_json(LabelFacts, to_json(facts)) == facts
 
 
 def test_claims_keep_every_usable_row(tmp_path: Path, shop: dict[str, Any]) -> None:
@@ -116,7 +118,7 @@ def test_claims_keep_every_usable_row(tmp_path: Path, shop: dict[str, Any]) -> N
     assert claims.left.tolist() == [0, 0, 2, 0]
     assert claims.right.tolist() == [1, 1, 2, 1]
     assert claims.same.tolist() == [True, False, True, True]
-    assert facts["self_pairs"] == 1
+    assert facts.self_pairs == 1
 
 
 def test_the_order_of_rows_says_nothing(tmp_path: Path, shop: dict[str, Any]) -> None:
@@ -128,7 +130,7 @@ def test_the_order_of_rows_says_nothing(tmp_path: Path, shop: dict[str, Any]) ->
     for number, order in enumerate((rows, rows[::-1])):
         path = write(tmp_path / f"{number}.csv", order)
         pairs = read(config([{"type": "pairs", "path": path}], sources=[shop]))
-        found.append((by_id(pairs), pairs.facts["conflicts"]))
+        found.append((by_id(pairs), pairs.facts.conflicts))
     assert found[0] == found[1]
     assert (found[0][0]["shop:4", "shop:5"], found[0][0]["shop:1", "shop:3"]) == (0, 0)
     assert ("shop:2", "shop:3") not in found[0][0]
@@ -150,7 +152,7 @@ def test_records_of_the_catalog(tmp_path: Path, shop: dict[str, Any]) -> None:
     )
     found = read(config([{"type": "pairs", "path": path}]), published=records)
     assert len(by_id(found)) == 3
-    assert found.facts["unknown_ids"]["examples"] == ["2"]
+    assert found.facts.unknown_ids.examples == ("2",)
     with pytest.raises(ConfigError, match="name them under `sources`"):
         read(config([{"type": "pairs", "path": path}]))
 
@@ -207,7 +209,7 @@ def test_inline_texts_are_serialised_as_a_source_does_it(
     assert dict(one["fields"][0].as_py()) == {"title": "item 1", "note": "note 1"}
     # Row 4 is row 3 again in other spacing; row 5 is one content twice.
     assert len(found.left) == 3
-    assert (found.facts["self_pairs"], found.facts["repeated_pairs"]) == (1, 1)
+    assert (found.facts.self_pairs, found.facts.repeated_pairs) == (1, 1)
     assert sorted(found.split) == ["test", "train", "valid"]
     assert sorted(found.slices["lang"]) == ["de", "de", "en"]
 
@@ -226,10 +228,10 @@ def test_inline_json_fields(tmp_path: Path) -> None:
     assert set(found.records["text"].to_pylist()) == {
         "name: a; price: 3", "name: b", "name: c; brand: x", "name: d",
     }  # fmt: skip
-    (facts,) = found.facts["entries"]
-    assert facts["unusable_rows"] == 1
-    assert found.facts["quarantined"]["rows"] == 1
-    assert found.facts["quarantined"]["examples"][0]["location"] == "inline.jsonl:4"
+    (facts,) = found.facts.entries
+    assert facts.unusable_rows == 1
+    assert found.facts.quarantined.rows == 1
+    assert found.facts.quarantined.examples[0].location == "inline.jsonl:4"
     named = read(config([{**entry, "names": ["name"]}], min_positives=2))
     assert set(named.records["text"].to_pylist()) == {"a", "b", "c", "d"}
     with pytest.raises(ConfigError, match="names 'colour', which is not there"):
@@ -267,7 +269,7 @@ def test_inline_pictures(tmp_path: Path) -> None:
     found = read(config([entry]))
     assert found.records["image_hash"].null_count == 2
     assert len(found.left) == 3
-    assert found.facts["quarantined"]["rows"] == 1
+    assert found.facts.quarantined.rows == 1
     # Equal pixels with different texts are different records, and their ids hash both.
     assert len(set(found.records["record_id"].to_pylist())) == len(found.records) == 7
 
@@ -281,11 +283,11 @@ def test_clusters_become_pairs(tmp_path: Path, shop: dict[str, Any]) -> None:
     path = write(tmp_path / "c.csv", [{"record_id": r, "cluster_id": c} for r, c in rows])
     found = read(config([{"type": "clusters", "path": path}], sources=[shop]))
     assert {(a[-1] + b[-1]) for a, b in by_id(found)} == {"12", "13", "23", "45"}
-    (facts,) = found.facts["entries"]
-    assert facts["records_in_several_clusters"] == 1
-    assert facts["rows_without_cluster"] == 1
-    assert facts["unknown_ids"]["examples"] == ["99"]
-    assert facts["clusters"] == 3
+    (facts,) = found.facts.entries
+    assert facts.clusters.records_in_several_clusters == 1
+    assert facts.clusters.rows_without_cluster == 1
+    assert facts.unknown_ids.examples == ("99",)
+    assert facts.clusters.clusters == 3
     assert set(found.origin) == {"cluster"}
     assert "shop:6" in found.records["record_id"].to_pylist()  # single, but named
 
@@ -310,7 +312,7 @@ def test_clusters_with_given_splits(tmp_path: Path, shop: dict[str, Any]) -> Non
     assert dict(zip(by_id(found), found.split, strict=True)) == {
         ("shop:1", "shop:2"): "train", ("shop:4", "shop:5"): "test",
     }  # fmt: skip
-    assert found.facts["entries"][0]["pairs_across_given_splits"] == 2
+    assert found.facts.entries[0].clusters.pairs_across_given_splits == 2
 
 
 def test_large_entities_give_a_connected_selection() -> None:
@@ -363,13 +365,13 @@ def test_verdicts_beat_files_and_later_ones_beat_earlier(
         ("shop:5", "shop:6"): 1,
     }  # fmt: skip
     assert found.origin.tolist() == ["verdict", "given", "verdict", "given"]
-    assert found.facts["origins"] == {"cluster": 0, "given": 2, "verdict": 2}
+    assert found.facts.origins == {"cluster": 0, "given": 2, "verdict": 2}
     # Of a pair the latest verdict counts: the earlier one is no contradiction.
-    assert found.facts["conflicts"]["direct"]["count"] == 1
+    assert found.facts.conflicts.direct.count == 1
     with pytest.raises(ConfigError, match="no labelled pair is left of 0 rows"):
         read(config([{"type": "verdicts"}], sources=[shop]))
     none = read(config(labels, sources=[shop]))
-    assert none.facts["entries"][1]["rows"] == 0
+    assert none.facts.entries[1].rows == 0
 
 
 # --- what is refused ---------------------------------------------------------------------------
@@ -422,4 +424,4 @@ def test_one_class_is_enough_where_negatives_come_later(
     settings = config(
         [{"type": "pairs", "path": path}], sources=[shop], negatives={"closed_world": True}
     )
-    assert read(settings).facts["negatives"] == 0
+    assert read(settings).facts.negatives == 0

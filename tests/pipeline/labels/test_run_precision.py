@@ -58,10 +58,10 @@ def test_the_interval_of_a_run_holds_its_precision_after_several_rounds():
         labels = pa.concat_tables([second, first])
         found = estimate_run(pairs, labels, target=0.95)
         precision = same[accepted].mean()
-        held += found["low"] <= precision <= found["high"]
-        errors.append(found["precision"] - precision)
-        assert found["pairs"] == accepted.sum()
-        assert 0 < found["random"] < found["answered"]
+        held += found.low <= precision <= found.high
+        errors.append(found.precision - precision)
+        assert found.pairs == accepted.sum()
+        assert 0 < found.random < found.answered
     assert held / trials >= 0.9
     assert abs(np.mean(errors)) < 0.01, "pairs chosen for their score must not lean on the rest"
 
@@ -71,20 +71,20 @@ def test_the_labels_it_asks_for_are_enough_and_advice_fits():
     truth = dict.fromkeys(keys(pairs), True)
     labels = stored(suggested(pairs, n=60), truth)
     found = estimate_run(pairs, labels, target=0.95)
-    assert found["needed"] > 0
-    assert f"About {found['needed']:,} more" in found["advice"]
-    assert "Enough" in estimate_run(pairs, labels, target=0.5)["advice"]
+    assert found.needed > 0
+    assert f"About {found.needed:,} more" in found.advice
+    assert "Enough" in estimate_run(pairs, labels, target=0.5).advice
     wrong = stored(suggested(pairs, n=60), dict.fromkeys(truth, False))
-    assert "would not show" in estimate_run(pairs, wrong, target=0.95)["advice"]
+    assert "would not show" in estimate_run(pairs, wrong, target=0.95).advice
     few = suggested(pairs, n=20)
     mixed = dict(zip(keys(few), np.arange(len(few)) % 8 != 7, strict=True))
     unclear = estimate_run(pairs, stored(few, mixed), target=0.95)
-    assert unclear["precision"] < 0.95 < unclear["high"]
-    assert "Too early to tell: 6 random labels" in unclear["advice"]
+    assert unclear.precision < 0.95 < unclear.high
+    assert "Too early to tell: 6 random labels" in unclear.advice
     for none in (None, labels.slice(0, 0)):
         empty = estimate_run(pairs, none, target=0.95)
-        assert empty["precision"] is None
-        assert "drawn at random" in empty["advice"]
+        assert empty.precision is None
+        assert "drawn at random" in empty.advice
 
 
 def test_the_latest_label_wins_and_unsure_answers_nothing():
@@ -97,7 +97,7 @@ def test_the_latest_label_wins_and_unsure_answers_nothing():
         for day, label in ((2, "different"), (1, "same"))
     ]  # fmt: skip
     found = estimate_run(pairs, pa.Table.from_pylist(rows, LABELS), target=0.9)
-    assert (found["precision"], found["answered"]) == (0, 1)
+    assert (found.precision, found.answered) == (0, 1)
     rows[0]["label"] = "unsure"
     found = estimate_run(pairs, pa.Table.from_pylist(rows, LABELS), target=0.9)
-    assert (found["precision"], found["answered"]) == (None, 0)
+    assert (found.precision, found.answered) == (None, 0)

@@ -235,13 +235,13 @@ def test_the_bound_is_the_exact_binomial_one(right, wrong):
     facts = is_enough(same, target=0.9, confidence=0.95)
     if right + wrong:
         oracle = binomtest(right, right + wrong, alternative="greater")
-        assert facts["low"] == pytest.approx(oracle.proportion_ci(0.95, method="exact").low)
-    if facts["needed"]:
+        assert facts.low == pytest.approx(oracle.proportion_ci(0.95, method="exact").low)
+    if facts.needed:
         reached = is_enough(
             np.array([True] * right * 50 + [False] * wrong * 50), target=0.9, confidence=0.95
         )
-        assert (reached["needed"] == 0) == (49 * (right + wrong) >= facts["needed"])
-    assert facts["gain"] >= -1e-9
+        assert (reached.needed == 0) == (49 * (right + wrong) >= facts.needed)
+    assert facts.gain >= -1e-9
 
 
 @pytest.mark.parametrize(
@@ -255,5 +255,5 @@ def test_the_bound_is_the_exact_binomial_one(right, wrong):
 )
 def test_it_says_in_one_sentence_whether_more_labels_help(right, wrong, words, done):
     facts = is_enough(np.array([True] * right + [False] * wrong), target=0.95)
-    assert words in facts["sentence"]
-    assert facts["enough"] is done
+    assert words in facts.sentence
+    assert facts.enough is done

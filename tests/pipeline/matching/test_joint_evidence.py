@@ -107,7 +107,7 @@ ATTRIBUTES = {"kind": "boosted", "attributes": ["maker", "price"]}
 
 
 def precision(summary: dict[str, Any]) -> float:
-    return float(summary["metrics"]["average_precision"]["value"])
+    return float(summary.metrics.average_precision.value)
 
 
 def test_attributes_decide_where_texts_say_nothing(data: Path, tmp_path: Path) -> None:
@@ -116,8 +116,8 @@ def test_attributes_decide_where_texts_say_nothing(data: Path, tmp_path: Path) -
     seeing = finetune(training(data, catalog, judge=ATTRIBUTES))
     assert precision(blind) < 0.7
     assert precision(seeing) > 0.95
-    assert seeing["promoted"], seeing["gate"]
-    card = (Path(seeing["folder"]) / "governance.md").read_text()
+    assert seeing.promoted, seeing.gate
+    card = (Path(seeing.folder) / "governance.md").read_text()
     assert "attributes maker, price among them" in card
     run(nightly(data, catalog))
     hits, accepted = right(catalog)
@@ -134,7 +134,7 @@ def test_an_attribute_that_no_record_has_stops_a_fine_tune(data: Path, tmp_path:
 
 def test_a_run_that_does_not_keep_the_attributes_is_refused(data: Path, tmp_path: Path) -> None:
     catalog = tmp_path / "catalog"
-    assert finetune(training(data, catalog, judge=ATTRIBUTES))["promoted"]
+    assert finetune(training(data, catalog, judge=ATTRIBUTES)).promoted
     without = nightly(data, catalog, sources=[source(data, attributes=["maker"])])
     with pytest.raises(ConfigError, match=r"compares 'price', which no source keeps \(kept: maker"):
         prepare(without)
@@ -191,13 +191,13 @@ def test_pictures_decide_where_texts_say_nothing(
     blind = finetune(training(pictured, tmp_path / "catalog", sources=[of_pictures(pictured)],
                               judge={**SEEING, "image_encoder": None}))  # fmt: skip
     catalog, summary = seeing
-    assert not blind["judge"]["pictures"]["used"]
+    assert not blind.judge.pictures.used
     assert precision(blind) < 0.7
-    assert summary["judge"]["pictures"]["used"]
-    assert summary["judge"]["pictures"]["same"] >= 10
+    assert summary.judge.pictures.fingerprint
+    assert summary.judge.pictures.same >= 10
     assert precision(summary) > 0.85, "some have no picture"
-    assert summary["promoted"], summary["gate"]
-    assert "pictures beside the texts" in (Path(summary["folder"]) / "governance.md").read_text()
+    assert summary.promoted, summary.gate
+    assert "pictures beside the texts" in (Path(summary.folder) / "governance.md").read_text()
     seen = [(pair, row) for pair, row in rows_of_run(catalog).items()
             if row["image_cosine"] is not None and row["text_cosine"] is not None]  # fmt: skip
     of_one = [left[3:] == right[3:] for (left, right), _ in seen if right[2] == "b"]
@@ -219,7 +219,7 @@ def test_evaluation_and_run_agree_on_every_probability(
     rows = rows_of_run(catalog)
     config = training(pictured, catalog, sources=[of_pictures(pictured)])
     exam = evaluation_set(config, split=None)
-    opened = open_registered(Catalog(catalog).models.find(summary["model"]))
+    opened = open_registered(Catalog(catalog).models.find(summary.model))
     found = opened.rule.calibration.calibrator(score_set(config, exam, opened))
     ids = exam.study.records["record_id"].to_pylist()
     sides = [tuple(sorted((ids[a], ids[b]))) for a, b in zip(exam.left, exam.right, strict=True)]
@@ -245,7 +245,7 @@ def test_an_equal_text_under_another_picture_is_no_copy(
 
 def test_a_joint_judge_decides_alone_and_says_so(seeing: tuple[Path, dict[str, Any]]) -> None:
     catalog, summary = seeing
-    accept = summary["thresholds"]["accept"]["value"]
+    accept = summary.thresholds.accept.value
     rows = rows_of_run(catalog).values()
     texts = [
         row for row in rows if row["text_cosine"] is not None and row["proposed_by"] != "exact"
@@ -285,9 +285,9 @@ def test_few_pictures_leave_the_judge_to_the_texts(
     config = training(pictured, catalog, sources=[of_pictures(pictured)], judge=SEEING,
                       gate={"min_gain": -1})  # fmt: skip
     summary = finetune(config)
-    assert not summary["judge"]["pictures"]["used"]
-    assert summary["judge"]["pictures"]["different"] > 10
-    opened = open_registered(Catalog(catalog).models.find(summary["model"]))
+    assert not summary.judge.pictures.fingerprint
+    assert summary.judge.pictures.different > 10
+    opened = open_registered(Catalog(catalog).models.find(summary.model))
     assert opened.image_encoder is None
     assert not opened.rule.joint
 
@@ -306,13 +306,13 @@ def test_an_image_encoder_of_one_s_own_goes_with_the_model(pictured: Path, tmp_p
     config = training(pictured, catalog, sources=[of_pictures(pictured)],
                       judge={**SEEING, "image_encoder": own})  # fmt: skip
     summary = finetune(config)
-    assert summary["promoted"], summary["gate"]
+    assert summary.promoted, summary.gate
     night = nightly(pictured, catalog, sources=[of_pictures(pictured)], image_encoder=own,
                     judge={"image": {"accept": 0.99, "review": 0.9}})  # fmt: skip
     prepare(night)
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(ConfigError, match="learned from pictures"):
         prepare(night)
-    opened = open_registered(Catalog(catalog).models.find(summary["model"]))
-    assert Path(opened.image_encoder.path) == Path(summary["folder"], "image_encoder", "means.pt")
-    assert evaluate(config, model="champion")["pairs"] > 0, "with the model's own copy"
+    opened = open_registered(Catalog(catalog).models.find(summary.model))
+    assert Path(opened.image_encoder.path) == Path(summary.folder, "image_encoder", "means.pt")
+    assert evaluate(config, model="champion").pairs > 0, "with the model's own copy"

@@ -68,8 +68,8 @@ def nightly(folder: Path, **changes: Any) -> RunConfig:
 
 
 def test_geometry_is_evidence_to_a_judge_of_pictures(folder: Path, learned: dict[str, Any]) -> None:
-    assert learned["judge"]["geometry"] is True
-    model = JudgeModel.load(Path(learned["folder"]) / "judge")
+    assert learned.judge.geometry is True
+    model = JudgeModel.load(Path(learned.folder) / "judge")
     assert GEOMETRY in model.extras
     summary = run(nightly(folder))
     assert summary["calibrated"]
@@ -88,7 +88,7 @@ def test_labelled_pairs_are_seen_as_a_run_sees_them(folder: Path, learned: dict[
     run(nightly(folder))
     records = catalog.read("records", run=catalog.run())
     records = records.take(np.argsort(records["record_id"].to_pylist()))
-    study = labelled_records_of(settings, records).seen_by(opened, catalog, settings.images)
+    study = labelled_records_of(settings, records).embedded_by(opened, catalog, settings.images)
     place = {name: row for row, name in enumerate(records["record_id"].to_pylist())}
     pairs = catalog.read("pairs", run=catalog.run()).to_pylist()
     left, right = (
@@ -115,14 +115,14 @@ def test_a_run_without_geometry_is_refused(folder: Path, learned: dict[str, Any]
 def test_it_can_be_left_out(folder: Path, tmp_path: Path) -> None:
     config = training(folder, geometry=False).model_copy(update={"catalog": str(tmp_path)})
     summary = finetune(config)
-    assert summary["judge"]["geometry"] is False
-    assert GEOMETRY not in JudgeModel.load(Path(summary["folder"]) / "judge").extras
+    assert summary.judge.geometry is False
+    assert GEOMETRY not in JudgeModel.load(Path(summary.folder) / "judge").extras
     prepare(nightly(folder, catalog=str(tmp_path), judge={"geometry": False}))
 
 
 def test_a_judge_by_the_cosine_alone_looks_at_nothing_else(folder: Path, tmp_path: Path) -> None:
     config = training(folder, kind="similarity").model_copy(update={"catalog": str(tmp_path)})
-    assert finetune(config)["judge"]["geometry"] is False
+    assert finetune(config).judge.geometry is False
 
 
 def test_another_way_of_looking_is_noticed(
@@ -131,5 +131,5 @@ def test_another_way_of_looking_is_noticed(
     monkeypatch.setattr("pipeline.catalog.registry.judge.GEOMETRY_METHOD", 99)
     with pytest.raises(ModelError, match="learned from way 1 of laying pictures"):
         open_registered(Catalog(folder / "catalog").models.find("copies/v0001"))
-    facts = json.loads((Path(learned["folder"]) / "judge" / "judge.json").read_text())
+    facts = json.loads((Path(learned.folder) / "judge" / "judge.json").read_text())
     assert facts["geometry"] == 1

@@ -13,7 +13,8 @@ from pipeline.candidates.candidate_pairs import CandidatePairs
 from pipeline.candidates.content_groups import make_groups
 from pipeline.catalog.registry.judge import CALIBRATION, JUDGE, judge_fingerprint, open_registered
 from pipeline.catalog.registry.registry import Registry
-from pipeline.catalog.registry.version import ModelVersion
+from pipeline.catalog.registry.version import ModelFacts, ModelVersion
+from pipeline.config.encoders import ToyText
 from pipeline.errors import ConfigError, ModelError
 from pipeline.evaluation.calibration.calibration import Calibration, calibrate
 from pipeline.evaluation.calibration.score_normalisation import NeighbourhoodLevel
@@ -25,6 +26,7 @@ from pipeline.matching.heads import Linear, LinearModel, Scaler, Similarity
 from pipeline.matching.judge import Judge
 from pipeline.matching.learned import Fusion, JudgeModel, LearnedRule, fields_of, learning_for
 from pipeline.matching.scoring import Contents, evidence_of, pairs_batch, score_pairs
+from pipeline.storage import to_json
 from pipeline.storage.schemas import RECORDS
 from tests.worlds.vectors import random_vectors
 
@@ -161,12 +163,13 @@ def test_fields_by_name_over_records_that_lack_some() -> None:
 
 
 def registered(root: Path, bound: str | None = None) -> ModelVersion:
-    def fill(folder: Path) -> dict[str, Any]:
+    def fill(folder: Path) -> ModelFacts:
         text_model().save(folder / JUDGE)
         own = bound or judge_fingerprint(ENCODER, folder)
-        (folder / CALIBRATION).write_text(calibration(own).to_json())
-        return {"purpose": "deduplication", "encoder": {"type": "toy"},
-                "encoder_fingerprint": ENCODER}  # fmt: skip
+        (folder / CALIBRATION).write_text(to_json(calibration(own)))
+        return ModelFacts(
+            purpose="deduplication", encoder=ToyText(type="toy"), encoder_fingerprint=ENCODER
+        )
 
     return Registry(root).register("m", fill)
 

@@ -14,7 +14,7 @@ from pipeline.catalog.summary.run_summary import RunSummary
 from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError, DamagedTableError
 from pipeline.evaluation.calibration.calibration import Calibration
-from pipeline.evaluation.calibration.calibrator import Calibrator
+from pipeline.evaluation.calibration.calibrator import Calibrator, CalibratorChoice
 from pipeline.evaluation.calibration.thresholds import Threshold
 from pipeline.nightly import operate
 from pipeline.nightly.gates import differences
@@ -231,9 +231,14 @@ def registered(folder: Path, *, calibrated_for: str | None = None) -> Any:
     (folder / "judge").mkdir(exist_ok=True)
     (folder / "judge" / "judge.json").write_text("{}")
     own = calibrated_for or judge_fingerprint("e1", folder)
+    chosen = CalibratorChoice("platt", "", 5, {})
     edge = Threshold(0.9, "precision", 1, 0.9, 1, 0.9, 9, 9, 9, 0.9, 0.95, True)
-    calibration = Calibration("m", "v0001", own, Calibrator("platt", (), 1, 0), edge, edge, {})
-    model = SimpleNamespace(reference="m/v0001", facts={"encoder_fingerprint": "e1"}, folder=folder)
+    calibration = Calibration(
+        "m", "v0001", own, Calibrator("platt", (), 1, 0), edge, edge, chosen, "balanced", ()
+    )
+    model = SimpleNamespace(
+        reference="m/v0001", facts=SimpleNamespace(encoder_fingerprint="e1"), folder=folder
+    )
     return SimpleNamespace(
         model=model, modality="text", rule=SimpleNamespace(calibration=calibration)
     )

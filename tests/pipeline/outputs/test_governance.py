@@ -1,7 +1,7 @@
 """The governance report: complete, honest about small slices, the same in every format."""
 
-import copy
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -10,123 +10,185 @@ from hypothesis import given, settings, strategies as st
 from markdown_it import MarkdownIt
 from scipy.stats import binomtest
 
+from pipeline.catalog.registry.champions import GateCheck
 from pipeline.config.base import REFUSED_USES
-from pipeline.errors import PipelineError
-from pipeline.evaluation.drift import score_drift
+from pipeline.evaluation.calibration.calibration import Calibration
+from pipeline.evaluation.calibration.calibrator import Calibrator, CalibratorChoice
+from pipeline.evaluation.calibration.thresholds import Threshold
+from pipeline.evaluation.drift import ScoreHistogram, score_drift
+from pipeline.evaluation.error_rates import (
+    RATES,
+    ErrorRate,
+    ErrorRates,
+    GroupRates,
+    SliceRates,
+    WorstToBest,
+)
+from pipeline.evaluation.intervals import Estimate
+from pipeline.evaluation.pair_metrics import Difference, ModelMetrics, PairMetrics
+from pipeline.evaluation.ranking import CurvePoint
+from pipeline.evaluation.reliability import CalibrationError, ReliabilityBin
+from pipeline.labels.facts import (
+    Conflict,
+    ConflictFacts,
+    DirectConflicts,
+    LabelFacts,
+    Leak,
+    Leaks,
+    QuarantineFacts,
+    SplitFacts,
+    SplitSize,
+    UnknownIds,
+)
+from pipeline.outputs.governance.facts import (
+    ErrorFacts,
+    ErrorPair,
+    GovernanceFacts,
+    ModelDescription,
+    PairFacts,
+    ScoreFacts,
+    TrainingFacts,
+)
 from pipeline.outputs.governance.html import render_governance
-from pipeline.outputs.governance.report import governance_markdown, governance_report, model_card
+from pipeline.outputs.governance.report import (
+    GovernanceReport,
+    governance_markdown,
+    governance_report,
+    model_card,
+)
+from pipeline.outputs.model_results import EncoderTrainingFacts, Epoch, ModelComparison
+from pipeline.storage import from_json, to_json, to_plain
 
-EDGES = [0.0, 0.25, 0.5, 0.75, 1.0]
+EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)
 MIN_SLICE = 30
 
 
 def rate(errors, n):
     low, high = binomtest(errors, n).proportion_ci(method="wilson") if n else (0, 1)
-    return {
-        "value": errors / n if n else 0.0, "low": low, "high": high, "errors": errors, "n": n,
-        "note": "too small to tell" if n < MIN_SLICE else "",
-    }  # fmt: skip
+    note = "too small to tell" if n < MIN_SLICE else ""
+    return ErrorRate(errors / n if n else 0.0, low, high, errors, n, note)
 
 
 def rates(false_matches, different, missed, same):
-    return {
-        "pairs": different + same,
-        "false_match_rate": rate(false_matches, different),
-        "false_non_match_rate": rate(missed, same),
-    }
+    return GroupRates(different + same, same, rate(false_matches, different), rate(missed, same))
 
 
 def threshold(value, measure, **facts):
-    return {
-        "value": value, "measure": measure, "precision": 0.978, "precision_low": 0.9512,
-        "recall": 0.966, "recall_low": 0.951, "accepted": 184, "positives": 206, "n": 1916,
-        "target": 0.95, "confidence": 0.95, "met": True, **facts,
+    given = {
+        "precision": 0.978, "precision_low": 0.9512, "recall": 0.966, "recall_low": 0.951,
+        "accepted": 184, "positives": 206, "n": 1916, "target": 0.95, "confidence": 0.95, **facts,
     }  # fmt: skip
+    return Threshold(value, measure, **given)
 
 
-FACTS: dict[str, Any] = {
-    "model": {
-        "name": "products", "version": "v0003", "purpose": "deduplication of products",
-        "encoder": "MiniLM, fine-tuned", "judge": "gradient boosting, isotonic",
-    },
-    "labels": {
-        "rows": 9600,
-        "unknown_ids": {"rows": 12, "ids": 7, "examples": ["shop:991"]},
-        "conflicts": {
-            "rule": "the latest verdict wins",
-            "direct": {"count": 2, "examples": [{"left": "a:1", "right": "a:2", "kept": None}]},
-        },
-        "entries": [{"rows": 9600}],
-    },
-    "pairs": {
-        "positives": {"given": 616},
-        "negatives": {"given": 5127, "in_batch": 372000, "mined": 8692},
-        "excluded": {"known_duplicate": 616, "suspected_duplicate": 77},
-    },
-    "split": {"parts": {"train": {"pairs": 5743, "positives": 616}}, "given": 9575,
-              "valid_taken_from_train": False},
-    "leaks": {"records": {"count": 0}, "entities": {"count": 0}, "clean": True},
-    "calibration": {
-        "model": "products", "accept": threshold(0.8125, "precision"),
-        "review": threshold(0.2217, "recall"), "chosen": {"chosen": "isotonic", "unreachable": []},
-    },
-    "evaluation": {
-        "pairs": 1916, "positives": 206,
-        "metrics": {"f1": {"value": 0.921, "low": 0.89, "high": 0.946}},
-        "errors": {"overall": rates(8, 1710, 23, 206), "slices": {}, "min_slice": MIN_SLICE},
-        "calibration": {
-            "brier": 0.018, "ece_equal_mass": 0.012,
-            "reliability": [{"probability": 0.1, "same": 0.12, "pairs": 90},
-                            {"probability": 1, "same": 1, "pairs": 9}],
-        },
-        "curve": [{"threshold": 0.5, "recall": 0.1 * n, "precision": 1 - 0.04 * n}
-                  for n in range(1, 11)],
-    },
-}  # fmt: skip
-LANGUAGES = {
-    "values": {
+def leaks(records=0):
+    none = Leak(0, 9600, {}, ())
+    return Leaks(Leak(records, 9600, {}, ()), none, none)
+
+
+def errors(**slices):
+    return ErrorRates(rates(8, 1710, 23, 206), slices, MIN_SLICE)
+
+
+def slices(values, worst="a", best="b", ratio=None):
+    pair = WorstToBest(ratio, worst, best, 0.1)
+    return SliceRates(values, dict.fromkeys(RATES, pair), ())
+
+
+LABELS = LabelFacts(
+    rows=9600, entries=(), unknown_ids=UnknownIds(12, 7, 0, ("shop:991",)), self_pairs=0,
+    self_pairs_different=0, left_out={"related": 1, "unsure": 2},
+    quarantined=QuarantineFacts(0, ()),
+    conflicts=ConflictFacts(
+        "the latest verdict wins", DirectConflicts(2, 1, (Conflict("a:1", "a:2", "same"),))
+    ),
+    repeated_pairs=3, split_twice=0, pairs=9575, positives=616, negatives=8959, graded=0,
+    origins={"given": 9575}, equal_content_different=0, records=4000, contents=3900,
+)  # fmt: skip
+SOME = Estimate(0.921, 0.89, 0.946)
+NONE = CalibrationError(0.018, 0.1, 0.012, 0.013)
+METRICS = ModelMetrics(
+    pairs=1916, positives=206, negatives=1710, entities=900, accept=0.8125,
+    metrics=PairMetrics(*[SOME] * 7), errors=errors(), calibration=NONE,
+    reliability=(ReliabilityBin(90, 0.1, 0.12), ReliabilityBin(9, 1.0, 1.0)),
+    curve=tuple(CurvePoint(0.5, 1 - 0.04 * n, 0.1 * n) for n in range(1, 11)),
+    confidence=0.95, resamples=1000, seed=0, split="test",
+    histogram=ScoreHistogram(EDGES, (1200, 40, 20, 90)),
+)  # fmt: skip
+CALIBRATION = Calibration(
+    "products", "1", "f", Calibrator("platt"), threshold(0.8125, "precision"),
+    threshold(0.2217, "recall"), CalibratorChoice("isotonic", "loss", 5, {}), "target_precision",
+    (),
+)  # fmt: skip
+FACTS = GovernanceFacts(
+    model=ModelDescription(
+        name="products", version="v0003", purpose="deduplication of products",
+        encoder="MiniLM, fine-tuned", judge="gradient boosting, isotonic",
+    ),
+    labels=LABELS,
+    pairs=PairFacts(
+        positives={"given": 616}, negatives={"given": 5127, "in_batch": 372000, "mined": 8692},
+        excluded={"known_duplicate": 616, "suspected_duplicate": 77},
+    ),
+    split=SplitFacts(9575, False, {"train": 1.0}, 0, 0, 0, 0, {"train": SplitSize(5743, 616, 900)}),
+    leaks=leaks(),
+    calibration=CALIBRATION,
+    evaluation=METRICS,
+)  # fmt: skip
+LANGUAGES = SliceRates(
+    {
         "en": rates(3, 1100, 8, 120),
         "fr": rates(5, 500, 14, 50),
         "lv": rates(0, 110, 1, 6),
     },
-    "worst_to_best": {
-        "false_match_rate": {"worst": "fr", "best": "lv", "ratio": None, "gap": 0.01},
-        "false_non_match_rate": {"worst": "fr", "best": "en", "ratio": 4.2, "gap": 0.2},
+    {
+        "false_match_rate": WorstToBest(None, "fr", "lv", 0.01),
+        "false_non_match_rate": WorstToBest(4.2, "fr", "en", 0.2),
     },
-}
+    ("lv",),
+)
 
 
-def with_slices(**slices):
-    errors = {**FACTS["evaluation"]["errors"], "slices": slices}
-    return {**FACTS["evaluation"], "errors": errors}
+def epoch(number, loss, precision):
+    return Epoch(number, 9, loss, precision, None, 0.1, 1.0, 9, 1.0, None, 3, 1, 1, 0, 0, 9)
 
 
-WHOLE = {
-    **FACTS,
-    "training": {
-        "facts": {"objective": "info_nce", "seconds": 1240.2, "versions": {"torch": "2.13.0"}},
-        "history": [
-            {"epoch": 0, "train_loss": None, "valid_average_precision": 0.8},
-            {"epoch": 1, "train_loss": 1.9, "valid_average_precision": 0.9},
-            {"epoch": 2, "train_loss": 0.5, "valid_average_precision": 0.88},
-        ],
-    },
-    "evaluation": with_slices(language=LANGUAGES),
-    "comparison": {"against": "products/v0002", "metrics": {
-        "f1": {"first": 0.9, "second": 0.92, "difference": 0.02, "low": 0.01, "high": 0.03}
-    }},
-    "gate": [{"passed": False, "name": "gain", "message": "too small"}],
-    "errors": {
-        "false_matches": [{"left_id": "a:1", "right_id": "b:9", "left_text": "lamp 40",
-                           "right_text": "lamp 46", "probability": 0.97}],
-        "missed": [{"left_id": "a:7", "right_id": "b:2", "left_text": "w" * 300,
-                    "probability": 0.01}],
-    },
-    "scores": {"edges": EDGES, "same": [0, 3, 9, 90], "different": [1200, 40, 8, 2]},
-    "drift": {"train": {"edges": EDGES, "counts": [1200, 40, 20, 90]},
-              "tonight": {"edges": EDGES, "counts": [600, 40, 200, 900]}},
-    "limits": ["Only two languages have enough labels."],
-}  # fmt: skip
+TRAINED = EncoderTrainingFacts(
+    objective="info_nce", start={"type": "minilm"}, monitor="valid_average_precision", epochs=2,
+    best_epoch=1, steps=90, stopped="epochs", seconds=1240.2, texts_per_second=None,
+    in_batch_negatives=None, mined=(3, 3), pairs={"train_given": 9}, versions={"torch": "2.13.0"},
+    device="cpu", precision="32-true", seed=0, threads=1,
+)  # fmt: skip
+
+
+def with_slices(**named):
+    return replace(METRICS, errors=errors(**named))
+
+
+def change(facts, **parts):
+    return facts.model_copy(update=parts)
+
+
+WHOLE = change(
+    FACTS,
+    training=TrainingFacts(
+        encoder=TRAINED, history=(epoch(0, None, 0.8), epoch(1, 1.9, 0.9), epoch(2, 0.5, 0.88))
+    ),
+    evaluation=with_slices(language=LANGUAGES),
+    comparison=ModelComparison(
+        "products/v0002", {"f1": Difference(0.9, 0.92, 0.02, 0.01, 0.03, 1.0)}
+    ),
+    gate=(GateCheck("gain", False, 0.0, 0.1, "too small"),),
+    errors=ErrorFacts(
+        false_matches=(
+            ErrorPair.of(("a:1", "b:9"), ("lamp 40", "lamp 46"), probability=0.97),
+        ),
+        missed=(ErrorPair.of(("a:7", "b:2"), ("w" * 300, ""), probability=0.01),),
+    ),
+    scores=ScoreFacts(edges=EDGES, same=(0, 3, 9, 90), different=(1200, 40, 8, 2)),
+    tonight=ScoreHistogram(EDGES, (600, 40, 200, 900)),
+    limits=("Only two languages have enough labels.",),
+)  # fmt: skip
 
 
 class Words(HTMLParser):
@@ -159,17 +221,13 @@ def in_markdown(report):
 
 
 def strings(report):
-    for part in report["sections"]:
-        yield part["title"]
-        for block in part["blocks"]:
-            yield from [block[key] for key in ("text", "title") if key in block]
-            yield from block.get("items", [])
-            yield from block.get("columns", [])
-            yield from (cell for row in block.get("rows", []) for cell in row if cell)
-
-
-def with_facts(**parts):
-    return {**copy.deepcopy(WHOLE), **parts}
+    for part in report.sections:
+        yield part.title
+        for block in part.blocks:
+            yield from [getattr(block, key) for key in ("text", "title") if hasattr(block, key)]
+            yield from getattr(block, "items", ())
+            yield from getattr(block, "columns", ())
+            yield from (cell for row in getattr(block, "rows", ()) for cell in row if cell)
 
 
 # --- content -----------------------------------------------------------------------------------
@@ -178,7 +236,7 @@ def with_facts(**parts):
 @pytest.mark.parametrize("facts", [FACTS, WHOLE], ids=["mandatory", "whole"])
 def test_the_three_formats_say_the_same(facts):
     report = governance_report(facts)
-    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert from_json(GovernanceReport, to_json(report)) == report
     markdown, page = in_markdown(report).text, Words(render_governance(report)).text
     for words in strings(report):
         assert words in markdown, words
@@ -188,7 +246,7 @@ def test_the_three_formats_say_the_same(facts):
 def test_what_an_auditor_looks_for_is_there():
     text = in_markdown(governance_report(WHOLE)).text
     for words in (
-        "the latest verdict wins", "kept none", "372,000", "suspected duplicate",
+        "the latest verdict wins", "kept same", "372,000", "suspected duplicate",
         "no record, content", "lower bound 0.9512", "184 labelled pairs", "info_nce",
         "20 min 40 s", "paired bootstrap",
         "7.6 % to 16.2 %", "lv (too small to tell)", "worst slice fr, best en, ratio 4.20",
@@ -198,7 +256,10 @@ def test_what_an_auditor_looks_for_is_there():
 
 
 def test_uses_out_of_scope_are_refused_by_name_in_report_and_card():
-    for text in (governance_markdown(governance_report(FACTS)), model_card(FACTS)):
+    for text in (
+        governance_markdown(governance_report(FACTS)),
+        model_card(governance_report(FACTS)),
+    ):
         for words in ("Identification of persons", "Access control", "Surveillance", "Admission"):
             assert words in text
     from pipeline.outputs.governance.sections import REFUSALS
@@ -207,7 +268,10 @@ def test_uses_out_of_scope_are_refused_by_name_in_report_and_card():
 
 
 def test_the_card_is_a_part_of_the_report():
-    card, report = model_card(WHOLE), governance_markdown(governance_report(WHOLE))
+    card, report = (
+        model_card(governance_report(WHOLE)),
+        governance_markdown(governance_report(WHOLE)),
+    )
     assert card.startswith("# Model card: products/v0003")
     assert all(line in report for line in card.splitlines()[1:])
     assert "The worst errors" not in card
@@ -215,34 +279,31 @@ def test_the_card_is_a_part_of_the_report():
 
 
 def test_an_unreachable_target_is_a_warning():
-    accept = threshold(0.9, "precision", met=False)
-    calibration = {**FACTS["calibration"], "accept": accept}
-    warnings = governance_report({**FACTS, "calibration": calibration})["warnings"]
+    calibration = replace(CALIBRATION, accept=threshold(0.9, "precision", met=False))
+    warnings = governance_report(change(FACTS, calibration=calibration)).warnings
     assert len(warnings) == 1
     assert "target precision of 0.9500 was not shown" in warnings[0]
 
 
 def test_a_recall_that_too_few_labels_show_is_a_warning():
-    review = threshold(0.1, "recall", met=False)
-    calibration = {**FACTS["calibration"], "review": review}
-    (words,) = governance_report({**FACTS, "calibration": calibration})["warnings"]
+    calibration = replace(CALIBRATION, review=threshold(0.1, "recall", met=False))
+    (words,) = governance_report(change(FACTS, calibration=calibration)).warnings
     assert "to show the target recall" in words
 
 
 def test_a_leak_is_a_warning():
-    leaks = {"records": {"count": 4}, "entities": {"count": 0}, "clean": False}
-    report = governance_report({**FACTS, "leaks": leaks})
-    assert report["warnings"] == [
-        "Leak check: 4 records in two splits; the held-out figures may be too good."
-    ]
+    report = governance_report(change(FACTS, leaks=leaks(records=4)))
+    assert report.warnings == (
+        "Leak check: 4 records in two splits; the held-out figures may be too good.",
+    )
 
 
 def test_drift_is_a_warning_only_when_scores_have_moved():
-    calm = {"train": WHOLE["drift"]["train"], "tonight": WHOLE["drift"]["train"]}
-    moved, still = governance_report(WHOLE), governance_report(with_facts(drift=calm))
-    assert moved["drift"] == score_drift(WHOLE["drift"]["train"], WHOLE["drift"]["tonight"])
-    assert moved["drift"]["words"] in moved["warnings"]
-    assert still["drift"]["words"] not in still["warnings"]
+    calm = change(WHOLE, tonight=METRICS.histogram)
+    moved, still = governance_report(WHOLE), governance_report(calm)
+    assert moved.drift == score_drift(METRICS.histogram, WHOLE.tonight)
+    assert moved.drift.words in moved.warnings
+    assert still.drift.words not in still.warnings
 
 
 # --- failures ----------------------------------------------------------------------------------
@@ -257,17 +318,18 @@ def test_drift_is_a_warning_only_when_scores_have_moved():
     ),
     st.integers(0, 60),
 )
-def test_a_warning_for_every_slice_that_is_small_or_fails_more_than_all(slices, less):
+def test_a_warning_for_every_slice_that_is_small_or_fails_more_than_all(counts, less):
     values = {v: rates(a, max(c - less, a), b, max(d - less, b))
-              for v, (a, b, c, d) in slices.items()}  # fmt: skip
-    part = {"values": values, "worst_to_best": {"false_match_rate": None}}
-    report = governance_report({**FACTS, "evaluation": with_slices(group=part)})
+              for v, (a, b, c, d) in counts.items()}  # fmt: skip
+    report = governance_report(change(FACTS, evaluation=with_slices(group=slices(values))))
     for name, words in (("false_match_rate", "false match"),
                         ("false_non_match_rate", "false non-match")):  # fmt: skip
-        said = [w for w in report["warnings"] if f"the {words} rate" in w]
-        small = {value for value, both in values.items() if both[name]["n"] < MIN_SLICE}
-        general = FACTS["evaluation"]["errors"]["overall"][name]["value"]
-        worse = {v for v, both in values.items() if v not in small and both[name]["low"] > general}
+        said = [w for w in report.warnings if f"the {words} rate" in w]
+        small = {value for value, both in values.items() if both.rate(name).n < MIN_SLICE}
+        general = METRICS.errors.overall.rate(name).value
+        worse = {
+            v for v, both in values.items() if v not in small and both.rate(name).low > general
+        }
         assert {w.split()[1].rstrip(":") for w in said if w.startswith("group ")} == worse
         few = [w for w in said if w.startswith("group:")]
         assert len(few) == bool(small)
@@ -275,7 +337,7 @@ def test_a_warning_for_every_slice_that_is_small_or_fails_more_than_all(slices, 
 
 
 def test_a_slice_that_fails_more_than_the_rest_is_a_warning():
-    warnings = governance_report(WHOLE)["warnings"]
+    warnings = governance_report(WHOLE).warnings
     assert any(w.startswith("language fr: the false non-match rate is 28.0 %") for w in warnings)
     assert not any(w.startswith("language en") for w in warnings)
 
@@ -283,32 +345,16 @@ def test_a_slice_that_fails_more_than_the_rest_is_a_warning():
 # --- input -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("part", sorted(FACTS))
+@pytest.mark.parametrize("part", ["model", "labels", "leaks", "calibration", "evaluation"])
 def test_a_mandatory_part_that_is_missing_is_named(part):
-    with pytest.raises(PipelineError, match=f"{part}: Field required"):
-        governance_report({name: value for name, value in FACTS.items() if name != part})
+    facts = {name: value for name, value in to_plain(FACTS).items() if name != part}
+    with pytest.raises(ValueError, match=f"{part}: Field required"):
+        from_json(GovernanceFacts, json.dumps(facts))
 
 
-@pytest.mark.parametrize(
-    ("parts", "words"),
-    [
-        ({"slice": {}}, "slice: Extra inputs"),
-        (
-            {
-                "calibration": {
-                    **FACTS["calibration"],
-                    "accept": threshold(float("nan"), "precision"),
-                }
-            },
-            "calibration.accept.value",
-        ),
-        ({"evaluation": {**FACTS["evaluation"], "errors": {}}}, "evaluation.errors.overall"),
-        ({"scores": {"edges": EDGES, "same": [1], "different": [1]}}, "edges must be one more"),
-    ],
-)
-def test_facts_that_do_not_fit_are_named(parts, words):
-    with pytest.raises(PipelineError, match=words):
-        governance_report({**FACTS, **parts})
+def test_counts_that_do_not_fit_their_edges_are_refused():
+    with pytest.raises(ValueError, match="edges must be one more"):
+        ScoreFacts(edges=EDGES, same=(1,), different=(1,))
 
 
 # --- hostile texts -----------------------------------------------------------------------------
@@ -324,20 +370,17 @@ HOSTILE = [
 @pytest.mark.parametrize("words", HOSTILE)
 def test_no_text_becomes_markup(words):
     calm, hostile = (
-        with_facts(
-            model={**FACTS["model"], "purpose": w, "encoder": w},
-            labels={"examples": [w], w: 3},
-            limits=[w],
-            evaluation=with_slices(**{w: {
-                "values": {w: rates(1, 90, 2, 80)},
-                "worst_to_best": {"false_match_rate": {"worst": w, "best": w, "ratio": 1.0}},
-            }}),
-            comparison={**WHOLE["comparison"], "against": w},
-            gate=[{"passed": False, "name": w, "message": w}],
-            errors={"missed": [
-                {"left_id": w, "right_id": w, "left_text": w, "right_text": w, "probability": 0.1}
-            ]},
-            training={"facts": {w: w, "list": [w]}, "history": []},
+        change(WHOLE, 
+            model=FACTS.model.model_copy(update={"purpose": w, "encoder": w}),
+            labels=replace(LABELS, origins={w: 3}, unknown_ids=UnknownIds(1, 1, 0, (w,))),
+            limits=(w,),
+            evaluation=with_slices(**{w: slices({w: rates(1, 90, 2, 80)}, w, w, 1.0)}),
+            comparison=replace(WHOLE.comparison, against=w),
+            gate=(GateCheck(w, False, 0.0, 0.0, w),),
+            errors=ErrorFacts(missed=(
+                ErrorPair.of((w, w), (w, w), probability=0.1),
+            )),
+            training=TrainingFacts(encoder=replace(TRAINED, objective=w, versions={w: w})),
         )
         for w in ("calm", words)
     )  # fmt: skip

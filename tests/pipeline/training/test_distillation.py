@@ -6,6 +6,7 @@ import csv
 import json
 import string
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from pipeline.catalog import Catalog
 from pipeline.config.encoders import SentenceTransformersText
 from pipeline.config.finetune import EncoderTraining, TrainConfig, load_train_config
 from pipeline.errors import ConfigError, TrainingError
+from pipeline.outputs.model_results import Agreement, DistillationFacts, TrainingRecord
+from pipeline.storage import from_json, to_json
 from pipeline.training.data.corpus import corpus_texts
 from pipeline.training.data.training_data import LabelledData, read_training_data
 from pipeline.training.distillation import agreement, distil
@@ -110,30 +113,30 @@ def test_agreement_by_hand() -> None:
     other = one[[0, 2, 1, 3]]
     left, right = np.zeros(3, np.int64), np.arange(1, 4)
     found = agreement(one, other, left, right)  # ranks 1 2 3 against 2 1 3
-    assert found["spearman"] == pytest.approx(0.5)
+    assert found.spearman == pytest.approx(0.5)
     apart = np.cos(np.radians(10)) - np.cos(np.radians(40))
-    assert found["squared_error"] == pytest.approx(2 * apart**2 / 3, abs=1e-5)
-    assert agreement(one, one, left, right) == {"spearman": 1.0, "squared_error": 0.0}
+    assert found.squared_error == pytest.approx(2 * apart**2 / 3, abs=1e-5)
+    assert agreement(one, one, left, right) == Agreement(1.0, 0.0)
 
 
 def test_training_raises_agreement_on_texts_it_has_not_seen(
     training: Callable[..., TrainConfig], of_words: dict[str, Any], tmp_path: Path
 ) -> None:
-    config, lesson = prepared(training(**of_words))
-    begun, told = distil(config, lesson, work=tmp_path / "work")
-    facts = told["distillation"]
-    assert facts["after"]["spearman"] > facts["before"]["spearman"] + 0.1
-    assert facts["after"]["squared_error"] < 0.5 * facts["before"]["squared_error"]
-    assert facts["pairs"]["labelled"] > 0
-    assert all(count > 0 for count in facts["pairs"].values())
+    config, data = prepared(training(**of_words))
+    begun, facts = distil(config, data, work=tmp_path / "work")
+    assert facts is not None
+    assert facts.after.spearman > facts.before.spearman + 0.1
+    assert facts.after.squared_error < 0.5 * facts.before.squared_error
+    assert facts.pairs["labelled"] > 0
+    assert all(count > 0 for count in facts.pairs.values())
     assert isinstance(begun.encoder.start, SentenceTransformersText)
     assert begun.encoder.start.path == str(tmp_path / "work" / "student")
-    json.dumps(told)
-    again, said = distil(config, lesson, work=tmp_path / "work")  # as after a kill
-    same = {"embedded_by_the_teacher": 0}
-    assert said["distillation"] | same == facts | same
-    assert said["distillation"]["embedded_by_the_teacher"] == 0, "the catalog has its vectors"
-    twin, _ = distil(config, lesson, work=tmp_path / "other")
+    assert from_json(DistillationFacts, to_json(facts)) == facts
+    again, said = distil(config, data, work=tmp_path / "work")  # as after a kill
+    assert said is not None
+    assert said == replace(facts, embedded_by_the_teacher=0)
+    assert said.embedded_by_the_teacher == 0, "the catalog has its vectors"
+    twin, _ = distil(config, data, work=tmp_path / "other")
     folders = [Path(getattr(c.encoder.start, "path", "")) for c in (begun, again, twin)]
     assert len({(folder / "model.safetensors").read_bytes() for folder in folders}) == 1
 
@@ -141,29 +144,29 @@ def test_training_raises_agreement_on_texts_it_has_not_seen(
 def test_the_teacher_embeds_as_many_texts_as_it_may_and_none_that_is_held_out(
     training: Callable[..., TrainConfig], of_words: dict[str, Any]
 ) -> None:
-    config, lesson = prepared(training(**of_words))
-    records = lesson.study.records
-    held = np.union1d(lesson.usable["valid"], lesson.usable["test"])
+    config, data = prepared(training(**of_words))
+    records = data.labelled.records
+    held = np.union1d(data.usable["valid"], data.usable["test"])
     apart = set(records["text_hash"].take(held).to_pylist())
-    part = lesson.pairs.part("train")
-    named = np.union1d(lesson.pairs.left[part], lesson.pairs.right[part])
+    part = data.pairs.part("train")
+    named = np.union1d(data.pairs.left[part], data.pairs.right[part])
     own = set(records["text_hash"].take(named).to_pylist())
-    whole = corpus_texts(config, lesson, most=10_000)["text_hash"].to_pylist()
+    whole = corpus_texts(config, data, most=10_000)["text_hash"].to_pylist()
     assert whole == sorted(set(whole))
     assert not set(whole) & apart
     assert len(whole) == 180 - len(apart) > len(own) > 0
-    few = corpus_texts(config, lesson, most=len(own) + 5)["text_hash"].to_pylist()
+    few = corpus_texts(config, data, most=len(own) + 5)["text_hash"].to_pylist()
     assert own < set(few) < set(whole)
     assert few == sorted(few)
     assert len(few) == len(own) + 5
-    assert set(corpus_texts(config, lesson, most=7)["text_hash"].to_pylist()) < own
+    assert set(corpus_texts(config, data, most=7)["text_hash"].to_pylist()) < own
 
 
 def test_without_distill_nothing_is_done(
     training: Callable[..., TrainConfig], of_words: dict[str, Any], tmp_path: Path
 ) -> None:
-    config, lesson = prepared(training(start=of_words["start"]))
-    assert distil(config, lesson, work=tmp_path / "work") == (config, {})
+    config, data = prepared(training(start=of_words["start"]))
+    assert distil(config, data, work=tmp_path / "work") == (config, None)
     assert not (tmp_path / "work").exists()
 
 
@@ -175,15 +178,15 @@ def test_a_model_is_made_with_labels_for_the_encoder_and_without(
         distill={"epochs": 2, "batch_size": 64}, train=train, epochs=1, learning_rate=0.01
     )
     summary = finetune(config)
-    facts = summary["encoder"]
-    assert facts["distillation"]["texts"] > 100
-    assert ("objective" in facts) == train
-    model = Catalog.of(config).models.find(summary["model"])
+    assert summary.distillation is not None
+    assert summary.distillation.texts > 100
+    assert (summary.encoder is not None) == train
+    model = Catalog.of(config).models.find(summary.model)
     assert (model.folder / "encoder" / "model.safetensors").is_file()
-    kept = json.loads((model.folder / "training.json").read_text())
-    assert kept["encoder"]["distillation"] == facts["distillation"]
+    kept = from_json(TrainingRecord, (model.folder / "training.json").read_text())
+    assert kept.distillation == summary.distillation
     report = (model.folder / "governance.md").read_text()
-    assert "distillation, pairs, near to the teacher" in report
+    assert "pairs, near to the teacher" in report
     ends = "trained on its teacher's cosines" + (", fine-tuned" if train else "")
     assert json.loads((model.folder / "governance.json").read_text())["facts"]["model"][
         "encoder"
@@ -193,35 +196,35 @@ def test_a_model_is_made_with_labels_for_the_encoder_and_without(
 def test_the_published_records_are_the_corpus_where_no_source_is_named(
     training: Callable[..., TrainConfig], of_words: dict[str, Any]
 ) -> None:
-    config, lesson = prepared(training(**of_words))
+    config, data = prepared(training(**of_words))
     run(
         run_config(
             Path(config.catalog), *(source.model_dump() for source in config.sources), threads=1
         )
     )
     published = config.model_copy(update={"sources": ()})
-    wanted = corpus_texts(config, lesson, most=1000)
-    assert corpus_texts(published, lesson, most=1000).equals(wanted)
-    assert len(wanted) > len(lesson.pairs.records) / 2
+    wanted = corpus_texts(config, data, most=1000)
+    assert corpus_texts(published, data, most=1000).equals(wanted)
+    assert len(wanted) > len(data.pairs.records) / 2
 
 
 def test_too_few_texts_say_so(
     training: Callable[..., TrainConfig], of_words: dict[str, Any], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    config, lesson = prepared(training(**of_words))
+    config, data = prepared(training(**of_words))
     monkeypatch.setattr("pipeline.training.distillation.FEWEST", 1000)
     with pytest.raises(TrainingError, match="too few; name all records under `sources`"):
-        distil(config, lesson, work=tmp_path / "work")
+        distil(config, data, work=tmp_path / "work")
 
 
 def test_a_folder_that_is_no_student_is_refused(
     training: Callable[..., TrainConfig], teacher: Path, tmp_path: Path
 ) -> None:
     folder = {"type": "sentence_transformers", "path": str(teacher)}
-    config, lesson = prepared(training(start=folder, distill={"teacher": folder}))
+    config, data = prepared(training(start=folder, distill={"teacher": folder}))
     with pytest.raises(TrainingError, match=r"is none; set encoder\.start: \{type: static\}"):
-        distil(config, lesson, work=tmp_path / "work")
+        distil(config, data, work=tmp_path / "work")
 
 
 @pytest.mark.parametrize(

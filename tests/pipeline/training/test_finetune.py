@@ -23,13 +23,17 @@ from pipeline.config.run import RunConfig
 from pipeline.encoders.image.copy_detection import shipped_folder
 from pipeline.encoders.image.copy_weights import read_copy_folder
 from pipeline.errors import CatalogError, ConfigError, PipelineError
+from pipeline.evaluation.calibration.calibration import Calibration
 from pipeline.evaluation.calibration.thresholds import UnreachableTarget
+from pipeline.evaluation.pair_metrics import MeasuredAt
 from pipeline.nightly.checks import prepare
 from pipeline.nightly.deliver import write_export
 from pipeline.nightly.labelling import add_labels, suggest_labels
+from pipeline.outputs.model_results import FinetuneSummary, TrainingRecord
+from pipeline.storage import from_json, to_json
 from pipeline.storage.place import Place
 from pipeline.training.data import training_data
-from pipeline.training.finetuning import finetune
+from pipeline.training.finetuning import finetune, plan_finetune
 from pipeline.training.model_evaluation import evaluate
 from pipeline.training.recalibration import recalibrate
 from tests.worlds.models import write_vit
@@ -88,7 +92,7 @@ def data(tmp_path_factory: pytest.TempPathFactory, write_offers: Write) -> Path:
 
 
 @pytest.fixture(scope="module")
-def first(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def first(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FinetuneSummary]:
     """A catalog whose first model has just been promoted; tests that change it take a copy."""
     catalog = tmp_path_factory.mktemp("first") / "catalog"
     return catalog, finetune(training(data, catalog))
@@ -104,23 +108,23 @@ def promoted(first: Any, tmp_path: Path) -> Path:
 
 def test_a_dry_run_reads_the_labels_and_writes_nothing(data: Path, tmp_path: Path) -> None:
     before = files(data)
-    plan = finetune(training(data, tmp_path / "catalog"), dry_run=True)
-    assert sum(part["positives"] for part in plan["splits"].values()) == 50
-    assert plan["leaks"]["clean"]
+    plan = plan_finetune(training(data, tmp_path / "catalog"))
+    assert sum(part.positives for part in plan.splits.values()) == 50
+    assert plan.leaks.clean
     assert not list(tmp_path.iterdir())
     assert files(data) == before
 
 
 def test_the_first_model_beats_the_cosine_and_is_promoted(first: Any) -> None:
     catalog, summary = first
-    assert summary["promoted"], summary["gate"]
-    assert summary["model"] == "offers/v0001"
-    assert summary["held"] == "test"
-    assert summary["comparison"]["against"] == "zero-shot"
-    assert not summary["thresholds"]["accept"]["met"], "ten duplicates show no precision of 0.95"
-    assert "0.95" in summary["thresholds"]["unreachable"][0]
-    gain = summary["comparison"]["metrics"]["average_precision"]
-    assert gain["second"] >= 0.9 > gain["first"] + 0.1
+    assert summary.promoted, summary.gate
+    assert summary.model == "offers/v0001"
+    assert summary.held_out == "test"
+    assert summary.comparison.against == "zero-shot"
+    assert not summary.thresholds.accept.met, "ten duplicates show no precision of 0.95"
+    assert "0.95" in summary.thresholds.unreachable[0]
+    gain = summary.comparison.metrics["average_precision"]
+    assert gain.second >= 0.9 > gain.first + 0.1
     champion = Catalog(catalog).models.champion()
     assert champion is not None
     assert champion.reference == "offers/v0001"
@@ -128,11 +132,13 @@ def test_the_first_model_beats_the_cosine_and_is_promoted(first: Any) -> None:
 
 
 def test_the_version_holds_what_its_readers_need(first: Any) -> None:
-    folder = Path(first[1]["folder"])
+    folder = Path(first[1].folder)
     wanted = {"calibration.json", "metrics.json", "training.json", "card.md", "governance.json"}
     assert wanted | {"governance.md", "governance.html"} <= set(files(folder))
     training_facts = json.loads((folder / "training.json").read_text())
-    assert training_facts["leaks"]["clean"]
+    kept = from_json(TrainingRecord, (folder / "training.json").read_text())
+    assert kept.leaks.clean
+    assert from_json(TrainingRecord, to_json(kept)) == kept
     assert {split: part["positives"] for split, part in training_facts["splits"].items()} == {
         "train": 30, "valid": 10, "test": 10,
     }  # fmt: skip
@@ -153,21 +159,21 @@ def test_the_version_holds_what_its_readers_need(first: Any) -> None:
 
 def test_the_same_settings_give_the_same_model(first: Any, data: Path, tmp_path: Path) -> None:
     again = finetune(training(data, tmp_path / "other"))
-    assert again["metrics"] == first[1]["metrics"]
-    assert again["thresholds"] == first[1]["thresholds"]
+    assert again.metrics == first[1].metrics
+    assert again.thresholds == first[1].thresholds
     judge = Path("judge")
-    assert files(Path(again["folder"]) / judge) == files(Path(first[1]["folder"]) / judge)
+    assert files(Path(again.folder) / judge) == files(Path(first[1].folder) / judge)
 
 
 def test_a_second_model_is_compared_with_the_champion(promoted: Path, data: Path) -> None:
     tied = finetune(training(data, promoted))
-    assert tied["model"] == "offers/v0002"
-    assert tied["comparison"]["against"] == "offers/v0001"
-    assert tied["comparison"]["metrics"]["average_precision"]["difference"] == 0
-    assert not tied["promoted"], "a tie replaces nothing"
-    assert any(check["name"] == "loss of F1 by brand" for check in tied["gate"])
+    assert tied.model == "offers/v0002"
+    assert tied.comparison.against == "offers/v0001"
+    assert tied.comparison.metrics["average_precision"].difference == 0
+    assert not tied.promoted, "a tie replaces nothing"
+    assert any(check.name == "loss of F1 by brand" for check in tied.gate)
     allowed = finetune(training(data, promoted, gate={"min_gain": -0.1}))
-    assert allowed["promoted"]
+    assert allowed.promoted
     registry = Catalog(promoted).models
     assert registry.champion().reference == "offers/v0003"  # type: ignore[union-attr]
     assert registry.rollback().reference == "offers/v0001"  # type: ignore[union-attr]
@@ -181,33 +187,33 @@ def test_a_closed_gate_registers_and_does_not_promote(
     registry = Catalog(tmp_path / "catalog").models
     assert [model.reference for model in registry.list()] == ["offers/v0001"]
     assert registry.champion() is None
-    assert not summary["promoted"]
-    assert all(check["passed"] for check in summary["gate"]) == ("promote" in gate)
+    assert not summary.promoted
+    assert all(check.passed for check in summary.gate) == ("promote" in gate)
 
 
 def test_inline_labels_need_no_sources(data: Path, tmp_path: Path) -> None:
     inline = {"type": "inline", "path": str(data / "inline.csv"), "left_text": ["left"],
               "right_text": ["right"], "names": ["title"]}  # fmt: skip
     summary = finetune(training(data, tmp_path / "catalog", labels=[inline], sources=[], slices=[]))
-    assert summary["promoted"], summary["gate"]
+    assert summary.promoted, summary.gate
 
 
 def test_clusters_alone_are_enough(data: Path, tmp_path: Path) -> None:
     labels = [{"type": "clusters", "path": str(data / "clusters.csv")}]
     summary = finetune(training(data, tmp_path / "catalog", labels=labels))
-    report = json.loads((Path(summary["folder"]) / "training.json").read_text())
+    report = json.loads((Path(summary.folder) / "training.json").read_text())
     mined = report["labels"]["mined"]
     assert all(mined[split]["mined"] > 0 for split in ("train", "valid", "test"))
-    slices = summary["errors"]["slices"]["brand"]["values"]
+    slices = summary.errors.slices["brand"].values
     assert "(unknown)" not in slices, "mined pairs have their records' attributes"
 
 
 def test_boosted_trees_and_every_other_kind_register(data: Path, tmp_path: Path) -> None:
     summary = finetune(training(data, tmp_path / "catalog", judge={"kind": "auto"}))
-    tried = summary["judge"]["tried"]
+    tried = summary.judge.tried
     assert set(tried) == {"similarity", "linear", "boosted", "blend"}
-    assert tried["boosted"]["validation"] > tried["similarity"]["validation"] + 0.1
-    assert summary["promoted"], summary["gate"]
+    assert tried["boosted"].validation > tried["similarity"].validation + 0.1
+    assert summary.promoted, summary.gate
 
 
 @pytest.mark.parametrize("purpose", ["face identification", "Access Control at the gate"])
@@ -250,30 +256,30 @@ def test_the_balanced_rule_accepts_at_the_best_f1_and_says_so(
 ) -> None:
     judge = {"kind": "linear", "accept": "balanced"}
     summary = finetune(training(data, tmp_path / "catalog", judge=judge))
-    accept = summary["thresholds"]["accept"]
-    assert accept["value"] == summary["balanced"]["threshold"] == first[1]["balanced"]["threshold"]
-    assert not accept["met"]
-    assert summary["metrics"]["f1"] == first[1]["balanced"]["metrics"]["f1"]
-    folder = Path(summary["folder"])
-    chosen = json.loads((folder / "calibration.json").read_text())["chosen"]
+    accept = summary.thresholds.accept
+    assert accept.value == summary.balanced.threshold == first[1].balanced.threshold
+    assert not accept.met
+    assert summary.metrics.f1 == first[1].balanced.metrics.f1
+    folder = Path(summary.folder)
+    chosen = json.loads((folder / "calibration.json").read_text())
     assert chosen["rule"] == "balanced"
     assert "does not show a precision of 0.95" in chosen["unreachable"][0]
     assert "the score of the greatest F1" in (folder / "card.md").read_text()
-    assert summary["promoted"], "without a champion its bound is said, not asked for"
+    assert summary.promoted, "without a champion its bound is said, not asked for"
     with pytest.raises(UnreachableTarget, match="balanced threshold"):
         finetune(training(data, tmp_path / "other", judge={**judge, "on_unreachable": "error"}))
 
 
 def test_a_weaker_bound_than_the_champion_s_needs_a_word(promoted: Path, data: Path) -> None:
-    own = Catalog(promoted).models.champion().read("calibration.json")["accept"]  # type: ignore[union-attr]
+    own = Catalog(promoted).models.champion().read("calibration.json", Calibration).accept  # type: ignore[union-attr]
     changes = {"judge": {"kind": "linear", "confidence": 0.995}, "gate": {"min_gain": -0.1}}
     weak = finetune(training(data, promoted, **changes))
-    assert weak["thresholds"]["accept"]["precision_low"] < own["precision_low"]
-    assert not weak["promoted"]
-    (failed,) = [check for check in weak["gate"] if not check["passed"]]
-    assert "that the champion offers/v0001 shows" in failed["message"]
+    assert weak.thresholds.accept.precision_low < own.precision_low
+    assert not weak.promoted
+    (failed,) = [check for check in weak.gate if not check.passed]
+    assert "that the champion offers/v0001 shows" in failed.message
     gate = {"min_gain": -0.1, "min_precision_low": 0.3}
-    assert finetune(training(data, promoted, judge=changes["judge"], gate=gate))["promoted"]
+    assert finetune(training(data, promoted, judge=changes["judge"], gate=gate)).promoted
 
 
 # --- the nightly run ---------------------------------------------------------------------------
@@ -287,7 +293,7 @@ def test_the_nightly_run_judges_with_the_champion(
     pairs = kept.read("pairs", run=kept.run())
     assert summary["calibrated"]
     assert [model.model for model in summary.models.registered] == ["offers/v0001"]
-    accept = first[1]["thresholds"]["accept"]["value"]
+    accept = first[1].thresholds.accept.value
     assert summary["thresholds"]["accept"] == accept
     assert all(name.startswith("offers/v0001 ") for name in pc.unique(pairs["model"]).to_pylist())
     assert pc.unique(pairs["threshold"]).to_pylist() == [pytest.approx(accept, abs=1e-6)]
@@ -338,7 +344,8 @@ def test_a_tampered_model_stops_a_run_before_any_work(
     assert Catalog(promoted).runs() == []
     assert run(nightly(data, promoted, model="none"))["status"] == "published"
     (row,) = model_rows(Catalog(promoted).models)
-    assert "altered" in row["problem"]
+    assert row.problem is not None
+    assert "altered" in row.problem
     assert row["champion"]
 
 
@@ -376,13 +383,13 @@ def test_two_versions_side_by_side(promoted: Path, data: Path) -> None:
     finetune(training(data, promoted, judge={"kind": "similarity"}))
     config = training(data, promoted)
     found = evaluate(config, model="champion", against="offers/v0002", split=None)
-    assert found["pairs"] == 150
-    assert list(found["models"]) == ["offers/v0001", "offers/v0002"]
-    row = found["comparison"]["average_precision"]
-    values = [found["models"][name]["metrics"]["average_precision"]["value"] for name in
+    assert found.pairs == 150
+    assert list(found.models) == ["offers/v0001", "offers/v0002"]
+    row = found.comparison["average_precision"]
+    values = [found.models[name].metrics.average_precision.value for name in
               ("offers/v0001", "offers/v0002")]  # fmt: skip
-    assert row["difference"] == pytest.approx(values[0] - values[1])
-    assert row["difference"] > 0.1
+    assert row.difference == pytest.approx(values[0] - values[1])
+    assert row.difference > 0.1
     with pytest.raises(ConfigError, match=r"split 'test'"):
         evaluate(config, model="champion", split="test")
 
@@ -398,22 +405,22 @@ def test_recalibrating_keeps_the_judge_and_moves_the_threshold(
 ) -> None:
     judge = {"kind": "linear", "target_precision": 0.4}
     made = recalibrate(training(data, promoted, judge=judge), model="champion")
-    assert made["model"] == "offers/v0002"
-    assert made["accept"]["target"] == 0.4
-    assert made["accept"]["value"] != first[1]["thresholds"]["accept"]["value"]
+    assert made.model == "offers/v0002"
+    assert made.accept.target == 0.4
+    assert made.accept.value != first[1].thresholds.accept.value
     home = promoted / "models" / "offers"
     assert files(home / "v0001" / "judge") == files(home / "v0002" / "judge")
-    shown = f"{made['accept']['value']:.4f}"
+    shown = f"{made.accept.value:.4f}"
     assert shown in (home / "v0002" / "card.md").read_text()
     assert shown not in (home / "v0001" / "card.md").read_text()
     report = json.loads((home / "v0002" / "governance.json").read_text())
-    assert report["facts"]["calibration"]["accept"]["value"] == made["accept"]["value"]
+    assert report["facts"]["calibration"]["accept"]["value"] == made.accept.value
     assert report["facts"]["model"]["parent"] == "offers/v0001"
     assert report["title"].endswith("offers/v0002")
     registry = Catalog(promoted).models
     assert registry.champion().reference == "offers/v0001"  # type: ignore[union-attr]
     registry.promote("offers", "v0002", by="test", reason="a laxer threshold")
-    assert run(nightly(data, promoted))["thresholds"]["accept"] == made["accept"]["value"]
+    assert run(nightly(data, promoted))["thresholds"]["accept"] == made.accept.value
 
 
 def rows_of(data: Path, out: Path, wanted: set[str], promoted: Path) -> Path:
@@ -441,9 +448,9 @@ def test_training_pairs_never_calibrate(promoted: Path, data: Path, tmp_path: Pa
     sizes = {name: part["pairs"] for name, part in split_sizes_of(promoted).items()}
     judge = {"kind": "linear", "target_precision": 0.4}
     every = recalibrate(training(data, promoted, judge=judge), model="champion")
-    assert every["pairs"] == every["accept"]["n"] == sizes["valid"]
-    assert every["left_out"]["trained"] == sizes["train"]
-    assert every["left_out"]["held_out"] == sizes["test"]
+    assert every.pairs == every.accept.n == sizes["valid"]
+    assert every.left_out.trained == sizes["train"]
+    assert every.left_out.held_out == sizes["test"]
     # The same from the validation pairs alone, under other ids but with the same contents.
     path = rows_of(data, tmp_path / "valid.csv", {"valid", "train"}, promoted)
     labels = [{"type": "pairs", "path": str(path)}]
@@ -451,8 +458,8 @@ def test_training_pairs_never_calibrate(promoted: Path, data: Path, tmp_path: Pa
     alone = recalibrate(
         training(data, promoted, judge=judge, labels=labels, sources=[other]), model="champion"
     )
-    assert alone["accept"] == every["accept"]
-    assert alone["left_out"]["held_out"] == 0
+    assert alone.accept == every.accept
+    assert alone.left_out.held_out == 0
 
     path = rows_of(data, tmp_path / "train.csv", {"train"}, promoted)
     labels = [{"type": "pairs", "path": str(path)}]
@@ -474,10 +481,10 @@ def test_figures_of_a_new_threshold_are_measured_at_it_or_marked(
     judge = {"kind": "linear", "target_precision": 0.4}
     old = json.loads((promoted / "models" / "offers" / "v0001" / "metrics.json").read_text())
     with_test = recalibrate(training(data, promoted, judge=judge), model="champion")
-    assert with_test["measured_at"] is None
+    assert with_test.measured_at is None
     folder = promoted / "models" / "offers" / "v0002"
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert metrics["accept"] == with_test["accept"]["value"] != old["accept"]
+    assert metrics["accept"] == with_test.accept.value != old["accept"]
     assert metrics["pairs"] == old["pairs"]
     assert "its held-out figures are not" not in (folder / "card.md").read_text()
     checked = evaluate(
@@ -486,7 +493,7 @@ def test_figures_of_a_new_threshold_are_measured_at_it_or_marked(
         ], min_positives=2),
         model="offers/v0002",
     )  # fmt: skip
-    assert checked["models"]["offers/v0002"]["metrics"]["f1"]["value"] == pytest.approx(
+    assert checked.models["offers/v0002"].metrics.f1.value == pytest.approx(
         metrics["metrics"]["f1"]["value"]
     )
 
@@ -495,13 +502,13 @@ def test_figures_of_a_new_threshold_are_measured_at_it_or_marked(
     without = recalibrate(
         training(data, promoted, judge=judge, labels=labels), model="offers/v0001"
     )
-    assert without["measured_at"] == {"model": "offers/v0001", "accept": old["accept"]}
+    assert without.measured_at == MeasuredAt("offers/v0001", old["accept"])
     folder = promoted / "models" / "offers" / "v0003"
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["measured_at"]["model"] == "offers/v0001"
-    assert sum(metrics["histogram"]["counts"]) == without["pairs"]
+    assert sum(metrics["histogram"]["counts"]) == without.pairs
     assert "threshold of offers/v0001" in (folder / "card.md").read_text()
-    shown = {row["model"]: row["f1"] for row in model_rows(Catalog(promoted).models)}
+    shown = {row.model: row.f1 for row in model_rows(Catalog(promoted).models)}
     assert shown["offers/v0003"] is None
     assert shown["offers/v0002"] is not None
     Catalog(promoted).models.promote("offers", "v0003", by="test", reason="to see it run")
@@ -539,7 +546,7 @@ def test_labels_go_round_and_train_a_model(data: Path, tmp_path: Path) -> None:
 
     config = training(data, catalog.root, labels=[{"type": "verdicts"}], sources=[])
     summary = finetune(config)
-    report = json.loads((Path(summary["folder"]) / "training.json").read_text())
+    report = json.loads((Path(summary.folder) / "training.json").read_text())
     assert report["labels"]["origins"]["verdict"] > 0
     assert report["labels"]["origins"]["given"] == 0
 
@@ -557,12 +564,12 @@ def test_an_encoder_from_scratch_is_registered_and_used(
                "precision": "32", "folds": folds, "learning_rate": 3e-3}  # fmt: skip
     catalog = tmp_path / "catalog"
     summary = finetune(training(data, catalog, encoder=encoder, gate={"min_gain": -1}))
-    assert summary["promoted"], summary["gate"]
-    fusion = summary["judge"]["fusion"]
+    assert summary.promoted, summary.gate
+    fusion = summary.judge.fusion
     assert (fusion is None) == (folds > 1), "blind cosines join the head, seen ones the fusion"
     if fusion:
-        assert fusion["head"] >= 0
-        assert min(fusion["weights"]) >= 0
+        assert fusion.head >= 0
+        assert min(fusion.weights) >= 0
     done = run(nightly(data, catalog))
     assert done.models.text.fingerprint == summary_fingerprint(summary)
     assert done.counts.texts_embedded == 0, "the fine-tune has embedded these texts already"
@@ -608,7 +615,7 @@ def test_pictures_have_a_champion_of_their_own(
                  "objective": "info_nce", "precision": "32"},
     )  # fmt: skip
     summary = finetune(config)
-    assert summary["promoted"], summary["gate"]
+    assert summary.promoted, summary.gate
     registry = Catalog(promoted).models
     assert registry.champion("deduplication, images").reference == "pictures/v0001"  # type: ignore[union-attr]
     assert registry.champion().reference == "offers/v0001"  # type: ignore[union-attr]
@@ -628,12 +635,12 @@ def test_pictures_have_a_champion_of_their_own(
         assert own.bounds != before.bounds
     kept = Catalog(promoted)
     pairs = kept.read("pairs", run=kept.run(), columns=["left_id", "image_cosine", "threshold"])
-    accept = summary["thresholds"]["accept"]["value"]
+    accept = summary.thresholds.accept.value
     of_pictures = pairs.filter(pc.starts_with(pairs["left_id"], "p:"))
     assert len(of_pictures) > 0
     assert pc.unique(of_pictures["threshold"]).to_pylist() == [pytest.approx(accept, abs=1e-6)]
 
 
-def summary_fingerprint(summary: dict[str, Any]) -> str:
-    facts = json.loads((Path(summary["folder"]) / "model.json").read_text())
+def summary_fingerprint(summary: FinetuneSummary) -> str:
+    facts = json.loads((Path(summary.folder) / "model.json").read_text())
     return str(facts["encoder_fingerprint"])

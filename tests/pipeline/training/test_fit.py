@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -21,6 +20,8 @@ from pipeline.config.finetune import EncoderTraining
 from pipeline.encoders import ImageRef
 from pipeline.encoders.text.folder import open_folder
 from pipeline.errors import TrainingError
+from pipeline.outputs.model_results import EncoderTrainingFacts
+from pipeline.storage import from_json, to_json
 from pipeline.training.siamese.pairs import TrainingData
 
 pytestmark = pytest.mark.slow
@@ -48,18 +49,18 @@ def test_it_learns_and_the_folder_is_what_it_learnt(
     data: TrainingData, settings: EncoderTraining, train: Callable[..., Any]
 ) -> None:
     trained = train(data, changed(settings, epochs=6, objective="supervised_contrastive+cosent"))
-    scores = [row["valid_average_precision"] for row in trained.history]
+    scores = [row.valid_average_precision for row in trained.history]
     assert max(scores) > scores[0] + 0.2
-    assert scores[trained.facts["best_epoch"]] == max(scores)
+    assert scores[trained.facts.best_epoch] == max(scores)
     embedded = vectors(trained.folder, list(data.items))
     cosine = (embedded[data.valid_left] * embedded[data.valid_right]).sum(axis=1)
     found = average_precision_score(data.valid_grade >= 0.5, cosine)
     assert found == pytest.approx(max(scores), abs=1e-6)
-    json.dumps([trained.facts, trained.history])
-    assert trained.facts["stopped"] == "epochs"
-    assert trained.facts["steps"] == trained.history[-1]["step"]
-    assert trained.facts["mined"][0] == 0  # random weights know no hard negative
-    assert all(row["mined"] > 0 and row["excluded_known"] > 0 for row in trained.history[2:])
+    assert from_json(EncoderTrainingFacts, to_json(trained.facts)) == trained.facts
+    assert trained.facts.stopped == "epochs"
+    assert trained.facts.steps == trained.history[-1].step
+    assert trained.facts.mined[0] == 0  # random weights know no hard negative
+    assert all(row.mined > 0 and row.excluded_known > 0 for row in trained.history[2:])
 
 
 @pytest.mark.parametrize("model", ["character_cnn", "bert"])
@@ -74,7 +75,7 @@ def test_two_trainings_are_one(
     other = train(unvalidated, settings, name="c", seed=2)
     assert weights(one.folder) == weights(two.folder)
     assert weights(one.folder) != weights(other.folder)
-    assert one.facts["best_epoch"] == 2
+    assert one.facts.best_epoch == 2
 
 
 def test_the_callers_random_state_and_torch_stay_as_they_were(
@@ -143,9 +144,9 @@ def test_a_killed_training_goes_on_to_the_same_end(
     process.wait()
     assert not (tmp_path / "a").exists()
     resumed, whole = train(few, settings, name="a"), train(few, settings, name="b")
-    assert resumed.facts["epochs"] == 3
-    assert [row["step"] for row in resumed.history] == [row["step"] for row in whole.history]
-    losses = [[row["train_loss"] for row in run.history] for run in (resumed, whole)]
+    assert resumed.facts.epochs == 3
+    assert [row.step for row in resumed.history] == [row.step for row in whole.history]
+    losses = [[row.train_loss for row in run.history] for run in (resumed, whole)]
     assert losses[0] == losses[1]
     assert weights(resumed.folder) == weights(whole.folder)
     # Started once more, for the folder was lost: nothing is trained again.
@@ -175,7 +176,7 @@ def test_another_training_does_not_go_on_from_this_one(
 ) -> None:
     one = train(few, changed(settings, epochs=1))
     two = train(few, changed(settings, epochs=2))
-    assert (one.facts["epochs"], two.facts["epochs"]) == (1, 2)
+    assert (one.facts.epochs, two.facts.epochs) == (1, 2)
     assert len(two.history) == 3
 
 
@@ -185,7 +186,7 @@ def test_progress_reaches_its_total(
     told: list[tuple[str, int, int | None]] = []
     with progress.listening(lambda *report: told.append(report)):
         trained = train(few, settings)
-    steps = trained.facts["steps"]
+    steps = trained.facts.steps
     assert [done for _, done, _ in told] == list(range(1, steps + 1))
     assert told[-1] == ("finetune", steps, steps)
 
@@ -198,10 +199,10 @@ def test_it_stops_when_validation_does_not_improve_and_keeps_the_best(
         few, valid_grade=1 - few.valid_grade, entity=np.arange(len(few.entity))
     )  # fmt: skip
     trained = train(upside_down, changed(settings, epochs=20, patience=2), mined=0)
-    assert trained.facts["stopped"] == "patience"
-    assert trained.facts["epochs"] < 20
-    scores = [row["valid_average_precision"] for row in trained.history]
-    best = trained.facts["best_epoch"]
+    assert trained.facts.stopped == "patience"
+    assert trained.facts.epochs < 20
+    scores = [row.valid_average_precision for row in trained.history]
+    best = trained.facts.best_epoch
     assert scores[best] == max(scores)
     embedded = vectors(trained.folder, list(few.items))
     cosine = (embedded[few.valid_left] * embedded[few.valid_right]).sum(axis=1)
@@ -213,8 +214,8 @@ def test_it_stops_when_time_is_up(
     few: TrainingData, settings: EncoderTraining, train: Callable[..., Any]
 ) -> None:
     trained = train(few, changed(settings, epochs=50, max_minutes=1e-6))
-    assert trained.facts["stopped"] == "minutes"
-    assert trained.facts["steps"] == 1
+    assert trained.facts.stopped == "minutes"
+    assert trained.facts.steps == 1
     assert len(trained.history) == 2
 
 
@@ -229,10 +230,10 @@ def test_validation_of_one_kind_or_none(
         valid_grade=few.valid_grade[chosen],
     )  # fmt: skip
     trained = train(data, settings)
-    assert trained.facts["monitor"] == monitor
-    assert all(row["valid_average_precision"] is None for row in trained.history)
-    assert (trained.history[-1]["valid_loss"] is None) == (monitor == "none")
-    assert monitor != "none" or trained.facts["best_epoch"] == trained.facts["epochs"]
+    assert trained.facts.monitor == monitor
+    assert all(row.valid_average_precision is None for row in trained.history)
+    assert (trained.history[-1].valid_loss is None) == (monitor == "none")
+    assert monitor != "none" or trained.facts.best_epoch == trained.facts.epochs
 
 
 def test_pictures_are_trained_and_broken_ones_counted(
@@ -247,9 +248,9 @@ def test_pictures_are_trained_and_broken_ones_counted(
     items[int(data.left[0])] = ImageRef(data=b"no picture")
     start = SentenceTransformersImage(type="sentence_transformers_image", path=str(router_folder))
     trained = train(replace(data, items=items), changed(settings, start=start))
-    assert trained.history[-1]["train_loss"] < trained.history[1]["train_loss"]
-    assert trained.facts["pairs"]["unusable_contents"] == 1
-    assert trained.facts["pairs"]["train_unusable"] >= 1
+    assert trained.history[-1].train_loss < trained.history[1].train_loss
+    assert trained.facts.pairs["unusable_contents"] == 1
+    assert trained.facts.pairs["train_unusable"] >= 1
     saved = start.model_copy(update={"path": str(trained.folder)})
     encoder = open_encoder(saved, images=ImageSettings(workers=0), threads=1)
     assert next(iter(encoder.encode(items[1:3]))).vectors.shape == (2, 32)
@@ -263,7 +264,7 @@ def test_a_text_that_names_a_file_is_read_as_a_text(
     items[int(few.left[1])] = "https://example.invalid/a.jpg"
     start = SentenceTransformersText(type="sentence_transformers", path=str(router_folder))
     trained = train(replace(few, items=items), changed(settings, start=start, epochs=1))
-    assert trained.facts["pairs"]["unusable_contents"] == 0
+    assert trained.facts.pairs["unusable_contents"] == 0
     assert vectors(trained.folder, items).shape == (len(items), 32)
 
 

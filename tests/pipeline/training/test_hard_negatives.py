@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.config.finetune import NegativeSettings
+from pipeline.labels.facts import LabelFacts
 from pipeline.labels.labelled_pairs import SPLITS, LabelledPairs
 from pipeline.storage.schemas import RECORDS
 from pipeline.training.data.hard_negatives import add_mined, draw
@@ -52,7 +53,7 @@ def labelled(*extra: tuple[int, int, float]) -> LabelledPairs:
     rows = np.array(left)
     return LabelledPairs(
         records(), rows, np.array(right), np.array(grade), np.full(len(rows), "given"),
-        SPLIT[rows], {"colour": np.full(len(rows), "given colour")}, {"rows": len(rows)},
+        SPLIT[rows], {"colour": np.full(len(rows), "given colour")}, LabelFacts(rows=len(rows)),
     )  # fmt: skip
 
 
@@ -89,30 +90,30 @@ def test_the_nearest_of_other_entities_as_brute_force_finds_them(closed: bool, m
         wanted, suspected = brute(split, settings, set())
         assert found(out, split) == wanted
         assert wanted
-        facts = out.facts["mined"][split]
-        assert facts["mined"] == len(wanted)
-        assert facts["suspected"] == (0 if closed else suspected)
-    assert closed or sum(row["suspected"] for row in out.facts["mined"].values()) > 0
+        facts = out.facts.mined[split]
+        assert facts.mined == len(wanted)
+        assert facts.suspected == (0 if closed else suspected)
+    assert closed or sum(row.suspected for row in out.facts.mined.values()) > 0
     made = out.origin == "mined"
     assert (ENTITY[out.left[made]] != ENTITY[out.right[made]]).all()
     assert (out.grade[made] == 0).all()
     assert (out.left < out.right).all()
     keys = list(zip(out.left.tolist(), out.right.tolist(), strict=True))
     assert keys == sorted(set(keys))
-    assert out.facts["rows"] == given.facts["rows"]
+    assert out.facts.rows == given.facts.rows
 
 
 def test_a_split_with_given_negatives_is_left_alone_in_an_open_world() -> None:
     pairs = labelled((0, 7, 0.0))  # entities 0 and 3: both train
     settings = NegativeSettings(mined=2)
     out = add_mined(pairs, vectors(), ENTITY, USABLE, settings)
-    assert set(out.facts["mined"]) == {"valid", "test"}
+    assert set(out.facts.mined) == {"valid", "test"}
     assert len(out.part("train")) == len(pairs.part("train"))
     closed = NegativeSettings(mined=100, closed_world=True)
     out = add_mined(pairs, vectors(), ENTITY, USABLE, closed)
     wanted, _ = brute("train", closed, {(0, 7)})
     assert found(out, "train") == wanted
-    assert out.facts["mined"]["train"]["given"] == 1
+    assert out.facts.mined["train"].given == 1
 
 
 def test_mined_pairs_have_the_slices_of_their_records() -> None:
@@ -130,7 +131,7 @@ def test_nothing_to_mine_changes_no_pair() -> None:
         alone = vectors() if not settings.mined else np.abs(vectors())
         out = add_mined(pairs, alone, ENTITY, USABLE, settings)
         assert len(out.left) == len(pairs.left)
-        assert all(row["mined"] == 0 for row in out.facts["mined"].values())
+        assert all(row.mined == 0 for row in out.facts.mined.values())
 
 
 def test_the_order_of_the_usable_rows_changes_nothing() -> None:
@@ -154,8 +155,8 @@ def test_mining_is_bounded_and_says_so() -> None:
     first = add_mined(labelled(), vectors(), ENTITY, USABLE, settings, seed=1)
     again = add_mined(labelled(), vectors(), ENTITY, USABLE, settings, seed=1)
     for split in SPLITS:
-        facts = first.facts["mined"][split]
-        assert facts["searched"] == 6 < facts["records"]
+        facts = first.facts.mined[split]
+        assert facts.searched == 6 < facts.records
         rows = np.unique(np.array(sorted(found(first, split))))
         assert 0 < len(rows) <= 6
         assert found(first, split) == found(again, split)

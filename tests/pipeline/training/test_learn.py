@@ -97,12 +97,12 @@ def test_the_weights_of_the_fusion_are_not_negative(cosine: Any) -> None:
     valid = EvidentPairs(*of_texts(blank, texts(seed=1), cosine, seed=1))
     judge, facts = learn_judge(blank, train, valid, of)
     assert judge.fusion is not None
-    assert judge.extras == (), "the head has not seen the cosines of a trained encoder"
+    assert judge.extras == (), "the head is not given the cosines of a trained encoder"
     assert judge.fusion.head > 0
     assert min(judge.fusion.weights) >= 0
     if cosine is harmful:
         assert judge.fusion.weights[0] == pytest.approx(0, abs=1e-6)
-    assert facts["fusion"]["weights"] == judge.fusion.weights
+    assert facts.fusion == judge.fusion
 
 
 def test_a_head_over_an_untrained_encoder_has_no_fusion() -> None:
@@ -151,12 +151,12 @@ def test_the_background_is_used_only_where_it_pays(telling: bool) -> None:
         EvidentPairs(*dense(240, telling=telling, seed=1)),
         of,
     )
-    plain, normalised = facts["background"]["average_precision"]
-    assert facts["background"]["used"] is telling
+    plain, normalised = facts.background.average_precision
+    assert facts.background.used is telling
     assert (judge.background is not None) is telling
     assert ("image: cosine above background" in judge.extras) is telling
     assert (normalised > plain + 0.1) is telling
-    assert facts["validation_average_precision"] == max(plain, normalised if telling else plain)
+    assert facts.validation_average_precision == max(plain, normalised if telling else plain)
 
 
 def test_a_corpus_of_few_contents_has_no_background() -> None:
@@ -192,7 +192,7 @@ def test_the_same_seed_gives_the_same_judge() -> None:
         blank = blank_judge(of, texts(), {}, vectors=random_vectors(120, 8))
         pairs = EvidentPairs(*of_texts(blank, texts(), helpful))
         judge, facts = learn_judge(blank, pairs, pairs, of)
-        found.append((judge.score(pairs.evidence).tolist(), facts["tried"]))
+        found.append((judge.score(pairs.evidence).tolist(), facts.tried))
     assert found[0] == found[1]
 
 

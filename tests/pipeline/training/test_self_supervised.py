@@ -1,6 +1,7 @@
 """Training without labels from a file of settings to a folder that a run opens."""
 
 import json
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +77,8 @@ def test_training_goes_on_from_a_folder(photos: Path, tmp_path: Path) -> None:
         views={"type": "pictures", "start": "mine", "train_size": 64, "workers": 0},
     )  # fmt: skip
     second = train_self_supervised(load_view_config(again))
-    assert second["held_back_figures"]["before"] == pytest.approx(
-        first["held_back_figures"]["after"], abs=0.15
-    )
+    before, after = second.held_back_figures["before"], first.held_back_figures["after"]
+    assert astuple(before) == pytest.approx(astuple(after), abs=0.15)
     assert (tmp_path / "further" / "model.safetensors").stat().st_size > 0
 
 

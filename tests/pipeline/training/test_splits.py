@@ -1,6 +1,5 @@
 """Splits: nothing leaks, shares come out, given splits stay, the order says nothing."""
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +12,14 @@ from hypothesis import given, settings, strategies as st
 
 from pipeline.config.finetune import SplitSettings
 from pipeline.ingestion.records import content_hash
+from pipeline.labels.facts import (
+    LabelFacts,
+    LeakExample,
+    Leaks,
+    SplitFacts,
+)
 from pipeline.labels.labelled_pairs import SPLITS, LabelledPairs
+from pipeline.storage import from_json, to_json
 from pipeline.storage.schemas import RECORDS
 from pipeline.training.data.splits import check_leaks, entities, record_splits, split_pairs
 
@@ -48,7 +54,7 @@ def labelled(
         origin=np.array(["given"] * len(keys)),
         split=np.array([unique[key][1] for key in keys], dtype="<U5"),
         slices={"s": np.array([f"{a}" for a, _ in keys])},
-        facts={"rows": len(rows)},
+        facts=LabelFacts(rows=len(rows)),
     )
 
 
@@ -86,11 +92,11 @@ def test_nothing_leaks_whatever_the_order(
     pairs = labelled(texts, rows)
     done = split_pairs(pairs, SplitSettings(), seed=seed)
     leaks = check_leaks(done)
-    assert leaks["clean"]
+    assert leaks.clean
     assert set(done.split) <= set(SPLITS)
-    facts = done.facts["split"]
-    assert facts["dropped"] == len(pairs.left) - len(done.left)
-    assert facts["dropped_positives"] == 0
+    facts = done.facts.split
+    assert facts.dropped == len(pairs.left) - len(done.left)
+    assert facts.dropped_positives == 0
     assert done.same.sum() == pairs.same.sum()
     order = list(range(len(pairs.left)))
     random.shuffle(order)  # type: ignore[attr-defined]
@@ -102,7 +108,8 @@ def test_nothing_leaks_whatever_the_order(
     entity = entities(done)
     home = {name: set(entity[rows]) for name, rows in parts.items()}
     assert not home["train"] & home["test"]
-    json.dumps([facts, leaks], allow_nan=False)
+    assert from_json(SplitFacts, to_json(facts)) == facts
+    assert from_json(Leaks, to_json(leaks)) == leaks
 
 
 @settings(max_examples=60, deadline=None)
@@ -130,11 +137,11 @@ def test_shares_come_out_and_few_negatives_are_lost() -> None:
     ]
     pairs = labelled([str(i) for i in range(600)], rows)
     done = split_pairs(pairs, SplitSettings(), seed=0)
-    parts = done.facts["split"]["parts"]
-    assert [parts[name]["positives"] for name in SPLITS] == pytest.approx([180, 60, 60], abs=6)
-    share = [parts[name]["pairs"] / len(done.left) for name in SPLITS]
+    parts = done.facts.split.parts
+    assert [parts[name].positives for name in SPLITS] == pytest.approx([180, 60, 60], abs=6)
+    share = [parts[name].pairs / len(done.left) for name in SPLITS]
     assert share == pytest.approx([0.6, 0.2, 0.2], abs=0.05)
-    assert done.facts["split"]["dropped"] < 0.12 * len(pairs.left)
+    assert done.facts.split.dropped < 0.12 * len(pairs.left)
     assert (entities(done) == entity).all()
     other = split_pairs(pairs, SplitSettings(), seed=1)
     assert as_dict(other) != as_dict(done)
@@ -145,9 +152,9 @@ def test_small_groups_lose_nothing() -> None:
     rows += [(4 * i + 1, 4 * i + 2, False) for i in range(100)]
     pairs = labelled([str(i) for i in range(400)], rows)
     done = split_pairs(pairs, SplitSettings(valid=0.25, test=0), seed=0)
-    facts = done.facts["split"]
-    assert facts["dropped"] == 0
-    assert [facts["parts"][name]["pairs"] for name in SPLITS] == [150, 50, 0]
+    facts = done.facts.split
+    assert facts.dropped == 0
+    assert [facts.parts[name].pairs for name in SPLITS] == [150, 50, 0]
 
 
 def test_given_splits_stay_and_their_leaks_are_told() -> None:
@@ -156,13 +163,13 @@ def test_given_splits_stay_and_their_leaks_are_told() -> None:
     done = split_pairs(pairs, SplitSettings(), seed=0)
     assert as_dict(done) == as_dict(pairs)
     leaks = check_leaks(done)
-    assert not leaks["clean"]
-    assert leaks["records"]["count"] == 1
-    assert leaks["records"]["examples"] == [{"record": "s:0001", "splits": ["train", "test"]}]
-    assert leaks["records"]["between"] == {"train/valid": 0, "train/test": 1, "valid/test": 0}
-    assert leaks["contents"]["count"] == 1
-    assert leaks["entities"]["count"] == 1
-    assert done.facts["split"]["given"] == 4
+    assert not leaks.clean
+    assert leaks.records.count == 1
+    assert leaks.records.examples == (LeakExample("s:0001", ("train", "test")),)
+    assert leaks.records.between == {"train/valid": 0, "train/test": 1, "valid/test": 0}
+    assert leaks.contents.count == 1
+    assert leaks.entities.count == 1
+    assert done.facts.split.given == 4
 
 
 def test_pairs_without_a_split_follow_their_entities() -> None:
@@ -174,7 +181,7 @@ def test_pairs_without_a_split_follow_their_entities() -> None:
     found = as_dict(done)
     assert found[(1, 2)] == found[(0, 1)] == "test"
     assert found[(4, 5)] == "train"
-    assert check_leaks(done)["clean"]
+    assert check_leaks(done).clean
     # An entity that is given in two splits has no home for further pairs.
     leaking = labelled(
         [str(i) for i in range(4)],
@@ -183,7 +190,7 @@ def test_pairs_without_a_split_follow_their_entities() -> None:
     )
     done = split_pairs(leaking, SplitSettings(), seed=0)
     assert as_dict(done) == {(0, 1): "train", (1, 2): "test"}
-    assert done.facts["split"]["dropped_of_leaking_entities"] == 2
+    assert done.facts.split.dropped_of_leaking_entities == 2
 
 
 def test_valid_is_carved_out_of_train_where_none_is_given() -> None:
@@ -191,11 +198,11 @@ def test_valid_is_carved_out_of_train_where_none_is_given() -> None:
     split = ["train"] * 40 + ["test"] * 10 + ["train", "test"]
     pairs = labelled([str(i) for i in range(100)], rows, split)
     done = split_pairs(pairs, SplitSettings(valid=0.25), seed=0)
-    facts = done.facts["split"]
-    assert facts["valid_taken_from_train"]
+    facts = done.facts.split
+    assert facts.valid_taken_from_train
     before, after = as_dict(pairs), as_dict(done)
     assert {k for k, v in after.items() if v == "test"} == {
         k for k, v in before.items() if v == "test"
     }
-    assert facts["parts"]["valid"]["positives"] == 10
-    assert check_leaks(done)["records"]["between"]["train/valid"] == 0
+    assert facts.parts["valid"].positives == 10
+    assert check_leaks(done).records.between["train/valid"] == 0

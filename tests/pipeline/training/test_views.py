@@ -111,9 +111,9 @@ def test_every_objective_trains_and_a_training_repeats(objective: str) -> None:
         encoder, told = network(), list[Any]()
         with silence(), torch_settings(1, seed=0):
             history = fit.fit_views(encoder, data(), settings, seed=0, each=told.append)
-        assert [entry["epoch"] for entry in history] == [1, 2]
-        assert told == history
-        assert all(np.isfinite(entry["loss"]) for entry in history)
+        assert [entry.epoch for entry in history] == [1, 2]
+        assert tuple(told) == history
+        assert all(np.isfinite(entry.loss) for entry in history)
         results.append(encoder.state_dict())
     start = network().state_dict()
     assert any(not torch.equal(start[name], results[0][name]) for name in start)
@@ -129,8 +129,8 @@ def test_training_brings_views_nearer_than_strangers() -> None:
         before = fit.measure_held_back(encoder, given, epoch=99)
         fit.fit_views(encoder, given, settings, seed=0)
         after = fit.measure_held_back(encoder, given, epoch=99)
-    assert after["average_precision"] > before["average_precision"] + 0.1
-    assert after["records"] == 24
+    assert after.average_precision > before.average_precision + 0.1
+    assert after.records == 24
 
 
 def test_frozen_layers_stay(tmp_path: Path) -> None:
@@ -179,4 +179,4 @@ def test_texts_are_learned_from_in_the_same_way(bert_folder: Path) -> None:
         history = fit.fit_views(
             encoder, given, ViewLearning(epochs=1, batch_size=4, learning_rate=1e-3), seed=0
         )
-    assert np.isfinite(history[0]["loss"])
+    assert np.isfinite(history[0].loss)
