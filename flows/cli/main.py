@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
@@ -199,13 +200,13 @@ def doctor(
             count = kept.rebuild_runs()
         print(f"{count} runs are in the table again; the damaged one is beside it", file=sys.stderr)
     checks = examine(likely_catalog(catalog))
-    width = max(len(check["check"]) for check in checks)
+    width = max(len(found.check) for found in checks)
     lines = [
-        f"{'ok  ' if check['ok'] else 'FAIL'}  {check['check']:<{width}}  {check['found']}"
-        for check in checks
+        f"{'ok  ' if found.ok else 'FAIL'}  {found.check:<{width}}  {found.found}"
+        for found in checks
     ]
-    show(checks, lines, as_json=as_json)
-    return 0 if all(check["ok"] for check in checks) else 1
+    show([asdict(found) for found in checks], lines, as_json=as_json)
+    return 0 if all(found.ok for found in checks) else 1
 
 
 def _say(line: str, error: BaseException) -> None:

@@ -238,5 +238,5 @@ def _recall(true: Positions, found: Positions) -> Recall:
     if not pairs:
         return Recall(1.0, 0.0, 1.0, 0, len(true))
     share = float(found.sum() / pairs)
-    _, low, high = share_interval(round(share * units), units)
-    return Recall(share, min(share, low), max(share, high), pairs, len(true))
+    around = share_interval(round(share * units), units)
+    return Recall(share, min(share, around.low), max(share, around.high), pairs, len(true))

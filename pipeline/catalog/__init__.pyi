@@ -1,7 +1,7 @@
 from . import run_decisions as run_decisions
 from .catalog import Catalog as Catalog
 from .events import events_of as events_of, retired_ids as retired_ids
-from .health import check_catalog as check_catalog
+from .health import Finding as Finding, check_catalog as check_catalog
 from .registry.champions import GateCheck as GateCheck
 from .registry.judge import (
     CALIBRATION as CALIBRATION,

@@ -20,7 +20,7 @@ from pipeline.storage import DamageError, check_whole
 class Finding:
     """One thing that was looked at."""
 
-    what: str
+    check: str
     ok: bool
     found: str
 

@@ -139,7 +139,7 @@ StudentConfig = Annotated[
 ]
 
 
-def check_student(student: StudentConfig, teacher: TextEncoderConfig) -> None:
+def check_student(student: StudentConfig, teacher: TextEncoderConfig | ImageEncoderConfig) -> None:
     """Look whether a student can come before a text encoder.
 
     Raises:

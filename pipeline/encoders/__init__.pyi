@@ -1,5 +1,5 @@
 from . import character_cnn as character_cnn
-from .base import Encoder as Encoder, ImageRef as ImageRef
+from .base import Encoder as Encoder, Features as Features, ImageRef as ImageRef
 from .copy_network import CALIBRATED as CALIBRATED, CopyNetwork as CopyNetwork
 from .embeddings import (
     WRITE_OPTIONS as WRITE_OPTIONS,

@@ -13,6 +13,7 @@ Floats32 = NDArray[np.float32]
 Failure = tuple[int, str]
 
 _BLOCK_CHARACTERS = 4_000_000  # bounds the memory of one block of long texts
+Features = dict[str, Any]  # tensors by name, as a network's forward takes and gives them
 
 
 @dataclass(frozen=True)

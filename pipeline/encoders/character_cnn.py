@@ -21,6 +21,7 @@ from sentence_transformers.base.modules import InputModule
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.encoders.base import Features
 from pipeline.encoders.windows import Window
 
 _BYTES = 4
@@ -115,7 +116,7 @@ class CharacterCnn(InputModule):
         prompt: str | None = None,
         processing_kwargs: Any = None,
         **_: Any,
-    ) -> dict[str, Any]:
+    ) -> Features:
         """Return input_ids int64 (n, length, 4) and attention_mask int64 (n, length).
 
         inputs: texts. processing_kwargs: as a Transformer's; text: {"max_length", "padding"}.
@@ -135,7 +136,7 @@ class CharacterCnn(InputModule):
             "modality": "text",
         }
 
-    def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
+    def forward(self, features: Features, **_: Any) -> Features:
         """Set sentence_embedding, (n, dimension), unit rows."""
         ids, mask = features["input_ids"], features["attention_mask"].bool().unsqueeze(-1)
         x = sum(table(ids[..., at]) for at, table in enumerate(self.bytes)) * mask

@@ -17,6 +17,7 @@ from sentence_transformers.base.modules import InputModule
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.encoders.base import Features
 from pipeline.encoders.image.copy_weights import Convolution, CopyWeights, read_copy_folder
 
 _SCALE, _SHIFT = 128.0, 127.0  # pixels are (x - 127) / 128
@@ -126,7 +127,7 @@ class CopyNetwork(InputModule):
             value = result + before[layer.sum_from] if layer.sum_from else result
         return value
 
-    def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
+    def forward(self, features: Features, **_: Any) -> Features:
         """Add `sentence_embedding`, float32 (n, d), of unit norm."""
         projected = self.projection(self.pooled(features["pixel_values"]))
         features["sentence_embedding"] = functional.normalize(projected.float(), dim=1)

@@ -167,7 +167,7 @@ def _picture(
         return str(error)
 
 
-def _read(uri: str, *, options: dict[str, Any], limit: int) -> bytes:
+def _read(uri: str, *, options: Mapping[str, Any], limit: int) -> bytes:
     path = uri.removeprefix("file://")
     if "://" not in path:
         found = os.stat(path)

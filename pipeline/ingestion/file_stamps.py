@@ -87,7 +87,7 @@ class Stamper:
         said = "\0".join((self.rules, *parts)).encode("utf-8", "surrogatepass")
         return FileStamp(blake2b(said, digest_size=16).hexdigest(), firm)
 
-    def _versions(self, uris: Sequence[str], options: dict[str, Any]) -> dict[str, str | None]:
+    def _versions(self, uris: Sequence[str], options: Mapping[str, Any]) -> dict[str, str | None]:
         """Size and version of each remote picture; None where its storage tells none."""
         if not uris:
             return {}
@@ -96,7 +96,7 @@ class Stamper:
                 zip(uris, looks.map(lambda uri: self._version(uri, options), uris), strict=True)
             )
 
-    def _version(self, uri: str, options: dict[str, Any]) -> str | None:
+    def _version(self, uri: str, options: Mapping[str, Any]) -> str | None:
         import fsspec
 
         if uri.startswith(("http://", "https://")):

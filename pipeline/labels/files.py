@@ -20,6 +20,8 @@ from pipeline.errors import ConfigError
 from pipeline.evaluation import GoldPairs
 from pipeline.ingestion import json_text
 
+JsonRow = dict[str, Any]
+
 ALLOWED = "1 or same or true, 0 or different or false, a grade between 0 and 1, related, unsure"
 LEFT_OUT = ("related", "unsure")
 _WORDS = {"same": 1.0, "true": 1.0, "different": 0.0, "false": 0.0}
@@ -130,7 +132,7 @@ def _read_csv(path: str) -> pa.Table:
     return pa.csv.read_csv(path, parse_options=quoted, convert_options=types)
 
 
-def read_json_lines(path: str | Path) -> list[dict[str, Any]]:
+def read_json_lines(path: str | Path) -> list[JsonRow]:
     """Read the objects of a JSON Lines file; blank lines are left out.
 
     Raises:

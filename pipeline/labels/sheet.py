@@ -16,7 +16,7 @@ import pyarrow.parquet
 
 from pipeline.config import Format
 from pipeline.errors import PipelineError
-from pipeline.labels.files import read_json_lines
+from pipeline.labels.files import JsonRow, read_json_lines
 from pipeline.storage import LABELS, unescape
 
 SUGGESTED = pa.schema(
@@ -65,7 +65,7 @@ def read_filled(
             record on both sides, or contradicts an earlier row; names row and value.
     """
     when = at or datetime.now(UTC)
-    labels: dict[tuple[str, str], dict[str, Any]] = {}
+    labels: dict[tuple[str, str], JsonRow] = {}
     first: dict[tuple[str, str], int] = {}
     blank = 0
     for number, row in _rows(path, format):
@@ -120,7 +120,7 @@ def _rows(path: str | Path, format: Format) -> Iterator[tuple[int, Mapping[str, 
         yield number, row
 
 
-def _parse(path: Path, format: Format) -> list[dict[str, Any]]:  # noqa: A002
+def _parse(path: Path, format: Format) -> list[JsonRow]:  # noqa: A002
     match format:
         case "csv":
             return _csv_rows(path.read_bytes().decode("utf-8-sig"))
@@ -131,7 +131,7 @@ def _parse(path: Path, format: Format) -> list[dict[str, Any]]:  # noqa: A002
     assert_never(format)
 
 
-def _csv_rows(text: str) -> list[dict[str, Any]]:
+def _csv_rows(text: str) -> list[JsonRow]:
     """Rows of a CSV file as spreadsheets write it: comma, semicolon or tab between the cells."""
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)

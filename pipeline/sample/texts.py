@@ -29,13 +29,15 @@ BAD_TICKETS = {
     140: b'{"id": "T-100004", "subject": "", "body": "   ", "attachment": null}\n',
 }
 
+Row = dict[str, Any]
+
 
 def products() -> list[dict[str, str]]:
     """Return the packaged product rows, with `entity` and `family`."""
     return list(csv.DictReader(StringIO(_packaged("catalogue.csv"))))
 
 
-def tickets() -> list[dict[str, Any]]:
+def tickets() -> list[Row]:
     """Return the packaged support tickets, with `entity` and `family`."""
     return [json.loads(line) for line in _packaged("tickets.jsonl").split("\n") if line]
 
@@ -63,7 +65,7 @@ def _packaged(name: str) -> str:
     return files("pipeline.sample").joinpath(name).read_bytes().decode("utf-8")
 
 
-def _visible(row: dict[str, Any]) -> dict[str, Any]:
+def _visible(row: Row) -> Row:
     return {name: value for name, value in row.items() if name not in HIDDEN}
 
 
@@ -73,7 +75,7 @@ def _csv_line(cells: list[str]) -> bytes:
     return line.getvalue().encode("utf-8")
 
 
-def _json_line(row: dict[str, Any]) -> bytes:
+def _json_line(row: Row) -> bytes:
     return json.dumps(row, ensure_ascii=False).encode("utf-8") + b"\n"
 
 

@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+Note = dict[str, Any]  # host, pid, command, started, and the run once it has a name
 
-def current_owner() -> dict[str, Any]:
+
+def current_owner() -> Note:
     """Who this process is, for the one it keeps waiting."""
     return {
         "host": socket.gethostname(),
@@ -21,7 +23,7 @@ def current_owner() -> dict[str, Any]:
     }
 
 
-def owner_words(note: dict[str, Any]) -> str:
+def owner_words(note: Note) -> str:
     """The owner of a lock in a few words; empty when it left no note."""
     if not note.get("pid"):
         return ""
@@ -34,7 +36,7 @@ def note_of(path: Path) -> Path:
     return path.with_suffix(".owner.json")
 
 
-def read_note(path: Path) -> dict[str, Any]:
+def read_note(path: Path) -> Note:
     """A note; empty while it is being written or when it is damaged, for it only informs."""
     try:
         return dict(json.loads(path.read_bytes()))

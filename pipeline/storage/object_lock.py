@@ -17,7 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 from pipeline.errors import CatalogError, HeldLockError, LostLockError
-from pipeline.storage.lock_owner import owner_words
+from pipeline.storage.lock_owner import Note, owner_words
 from pipeline.storage.place import Place
 
 BEAT_SECONDS = 20.0
@@ -29,7 +29,7 @@ _REFUSED = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
 class ObjectLock:
     """The lock, held from the constructor to `release`."""
 
-    def __init__(self, place: Place, note: dict[str, Any], taken: str) -> None:
+    def __init__(self, place: Place, note: Note, taken: str) -> None:
         self.place, self.note = place, {**note, "owner": uuid4().hex, "released": False}
         self._guard, self._ended, self._lost = threading.Lock(), threading.Event(), False
         self._etag = self._take(taken)
@@ -97,17 +97,17 @@ class ObjectLock:
             f"one that died is taken over after {STALE_SECONDS:.0f} s"
         )
 
-    def _put(self, note: dict[str, Any], **condition: str) -> str | None:
+    def _put(self, note: Note, **condition: str) -> str | None:
         """Write the object under a condition; return its etag, or None when it did not hold."""
         # A text that never comes twice: an etag is a hash of the content.
         body = json.dumps({**note, "beat": uuid4().hex}).encode()
         answer = self._call("put_object", lambda found: found["ETag"], Body=body, **condition)
         return None if answer is None else str(answer)
 
-    def _get(self) -> tuple[dict[str, Any], str, float]:
+    def _get(self) -> tuple[Note, str, float]:
         """What the object says, its etag, and its age in seconds by the store's clock."""
 
-        def read(answer: Any) -> tuple[dict[str, Any], str, float]:
+        def read(answer: Any) -> tuple[Note, str, float]:
             import fsspec.asyn
 
             stream = answer["Body"]

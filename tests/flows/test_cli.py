@@ -329,7 +329,7 @@ def test_doctor_finds_the_encoders(night: Path) -> None:
 
 def test_doctor_says_what_heif_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.ingestion.FORMATS", ["JPEG"])
-    (found,) = [check for check in _formats() if check["check"] == "HEIF pictures"]
-    assert found["ok"]
-    assert found["found"].startswith("not readable")
-    assert "pip install 'gemel[heif]'" in found["found"]
+    (found,) = [check for check in _formats() if check.check == "HEIF pictures"]
+    assert found.ok
+    assert found.found.startswith("not readable")
+    assert "pip install 'gemel[heif]'" in found.found

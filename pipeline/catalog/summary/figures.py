@@ -79,8 +79,6 @@ class UsedEncoder:
     floor: float | None = None
 
 
-
-
 @dataclass(frozen=True)
 class UsedModel:
     """A registered model that judged a run: its bound, its failures, tonight's drift."""
@@ -118,7 +116,6 @@ class UsedModels:
             yield "student", self.student
         if self.image is not None:
             yield "image", self.image
-
 
 
 @dataclass(frozen=True)
@@ -279,7 +276,6 @@ class GeometryCounts:
     looked_at: int
     fresh: int
     verified: int
-
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import SentenceTransformersText
-from pipeline.encoders.base import Encoded, Floats32, normalise, text_blocks
+from pipeline.encoders.base import Encoded, Features, Floats32, normalise, text_blocks
 from pipeline.encoders.fingerprint import fingerprint_of, folder_digest
 from pipeline.encoders.model_folder import default_prompt, load_model, text_cutter, text_module
 from pipeline.encoders.runtime import in_threads, resolve_dtype
@@ -87,7 +87,7 @@ class TextFolderEncoder:
             for at in range(0, len(rows), step):
                 yield rows[at : at + step], length
 
-    def _features(self, texts: list[str], length: int) -> dict[str, Any]:
+    def _features(self, texts: list[str], length: int) -> Features:
         """Preprocess to exactly `_rows_per_pass(length)` rows; the surplus repeats the first."""
         options: dict[str, Any] = {}
         if self.cutter is not None:
@@ -101,7 +101,7 @@ class TextFolderEncoder:
         # ours, and refuses a batch of which some texts look like file names.
         return dict(self.model[0].preprocess(texts, prompt=default_prompt(self.model), **options))
 
-    def _forward(self, features: dict[str, Any]) -> Floats32:
+    def _forward(self, features: Features) -> Floats32:
         import torch
 
         with torch.inference_mode():

@@ -27,6 +27,8 @@ GEOMETRY_METHOD = (
 SIZE = 224  # pixels that pictures are read for: half as many again a side, no fewer than 336
 AT_A_TIME = 1024  # pictures of a portion, 150 KB each; those of two portions are in memory
 
+AlignmentRow = dict[str, Any]  # a row of `schemas.ALIGNMENTS` without its hashes
+
 
 @dataclass(frozen=True)
 class PictureSet:
@@ -55,14 +57,14 @@ def decode_for_geometry(ref: ImageRef | None, settings: ImageSettings) -> Image 
         return None
 
 
-def align_pairs(gallery: PictureSet, left: Positions, right: Positions) -> list[dict[str, Any]]:
+def align_pairs(gallery: PictureSet, left: Positions, right: Positions) -> list[AlignmentRow]:
     """What geometry says of each pair of places, as columns of `schemas.ALIGNMENTS`.
 
     A pair of which one picture cannot be read is not aligned.
     """
     import cv2
 
-    rows, done = [dict[str, Any]()] * len(left), 0
+    rows, done = [AlignmentRow()] * len(left), 0
     keys: dict[int, Keypoints | None] = {}
     # Pairs are worked on side by side; threads inside each cost more than they bring.
     cv2.setNumThreads(1)
@@ -125,7 +127,7 @@ def _describe(gallery: PictureSet, places: Positions) -> Iterator[Keypoints | No
     return map_in_order(described, jobs, workers=gallery.threads)
 
 
-def _align(pair: tuple[Keypoints | None, Keypoints | None]) -> dict[str, Any]:
+def _align(pair: tuple[Keypoints | None, Keypoints | None]) -> AlignmentRow:
     from pipeline.matching.geometry.alignment import (
         align,
         are_unlike,

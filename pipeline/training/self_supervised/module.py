@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from pipeline.arrays import Rows, pair_key, positions_in_sorted
 from pipeline.config import ViewLearning
+from pipeline.encoders import Features
 from pipeline.errors import TrainingError
 from pipeline.training.self_supervised.objectives import (
     VectorMemory,
@@ -105,7 +106,7 @@ class TwoViews(LightningModule):
     def transfer_batch_to_device(self, batch: ViewStep, device: torch.device, _: int) -> ViewStep:
         """Move rows and features."""
         rows, features = batch
-        moved: dict[str, Any] = batch_to_device(features, device)
+        moved: Features = batch_to_device(features, device)
         return rows.to(device), moved
 
     def training_step(self, batch: ViewStep, _: int) -> Tensor:
@@ -134,7 +135,7 @@ class TwoViews(LightningModule):
         found = positions_in_sorted(keys.ravel(), self.apart) >= 0
         return torch.from_numpy(found.reshape(keys.shape)).to(rows.device)
 
-    def _loss(self, features: dict[str, Any], group: Tensor, apart: Tensor | None) -> Tensor:
+    def _loss(self, features: Features, group: Tensor, apart: Tensor | None) -> Tensor:
         settings = self.settings
         vectors = _vectors(self.encoder, features)
         first, second = vectors[0::2], vectors[1::2]
@@ -171,7 +172,7 @@ class TwoViews(LightningModule):
             case _:
                 assert_never(settings.objective)
 
-    def _distilled(self, features: dict[str, Any], vectors: Tensor) -> Tensor:
+    def _distilled(self, features: Features, vectors: Tensor) -> Tensor:
         assert isinstance(self.teacher, nn.Sequential)
         said = self.head(vectors)
         with torch.no_grad():
@@ -211,7 +212,7 @@ class TwoViews(LightningModule):
         return adamw(weights, rate, weight_decay=decay)
 
 
-def _vectors(encoder: Any, features: dict[str, Any]) -> Tensor:
+def _vectors(encoder: Any, features: Features) -> Tensor:
     """(2n, d) unit vectors. A copy: the modules write into the dictionary they are given."""
     return functional.normalize(encoder(dict(features))["sentence_embedding"].float(), dim=1)
 

@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from pipeline.arrays import Rows
+from pipeline.encoders import Features
 
 Floats = NDArray[np.float32]
 ViewPlace = tuple[int, int]  # epoch and row
-ViewStep = tuple[Tensor, dict[str, Any]]  # rows, and features of both views of each in turn
+ViewStep = tuple[Tensor, Features]  # rows, and features of both views of each in turn
 
 # How many edits a view has: the one lightly, the other heavily edited, as an original and its copy.
 LIGHT = (0.3, 0.4, 0.3)

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from pipeline.arrays import Rows
 from pipeline.config import EncoderTraining
+from pipeline.encoders import Features
 from pipeline.errors import TrainingError
 from pipeline.training.siamese.datamodule import Step
 from pipeline.training.siamese.objectives import build_objective
@@ -140,7 +141,7 @@ class Siamese(LightningModule):
         parts = [self._forward(features) for features in groups.features]
         return torch.cat(parts)[torch.from_numpy(groups.places).to(self.device)]
 
-    def _forward(self, features: dict[str, Any]) -> Tensor:
+    def _forward(self, features: Features) -> Tensor:
         # A copy: the modules write into the dictionary they are given.
         vectors = self.encoder(dict(features))["sentence_embedding"]
         return functional.normalize(vectors.float(), dim=1)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.arrays import Rows
 from pipeline.config import ImageSettings
 from pipeline.encoders import (
+    Features,
     ImageRef,
     WindowCutter,
     default_prompt,
@@ -35,7 +36,7 @@ class Reader(Protocol):
     lengths: Rows
     unusable: NDArray[np.bool_]
 
-    def features(self, rows: Rows) -> dict[str, Any]:
+    def features(self, rows: Rows) -> Features:
         """Return what the model takes for these contents, in this order."""
         ...
 
@@ -79,7 +80,7 @@ class TextReader:
             lengths += [len(x) for x in cutter.tokenise(self.texts[start : start + _TEXTS])]
         return np.array(lengths, np.int64)
 
-    def features(self, rows: Rows) -> dict[str, Any]:
+    def features(self, rows: Rows) -> Features:
         """Tokenise; padded to the longest of `rows`."""
         texts = [self.texts[row] for row in rows.tolist()]
         return dict(self._module.preprocess(texts, prompt=self._prompt, **self._options))
@@ -105,7 +106,7 @@ class PictureFeatureReader:
             self._pixels[batch.positions] = batch.pixels
             self.unusable[[at for at, _ in batch.failed]] = True
 
-    def features(self, rows: Rows) -> dict[str, Any]:
+    def features(self, rows: Rows) -> Features:
         """Hand pictures to the model's own preprocessing, at the size it takes."""
         from PIL import Image
 
@@ -120,7 +121,7 @@ class ReaderGroups:
     places: int64 (c,), row i of the contents is row places[i] of the groups one after the other.
     """
 
-    features: list[dict[str, Any]]
+    features: list[Features]
     places: Rows
 
 

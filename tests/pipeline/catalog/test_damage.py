@@ -41,7 +41,7 @@ def _inside(path: Path) -> int:
 
 
 def problems(catalog: Catalog) -> dict[str, str]:
-    return {found.what: found.found for found in check_catalog(catalog) if not found.ok}
+    return {found.check: found.found for found in check_catalog(catalog) if not found.ok}
 
 
 def newest(catalog: Catalog, table: str) -> Path:
