@@ -59,7 +59,7 @@ def folder(made: Path, tmp_path: Path) -> Path:
 def test_the_run_says_that_it_is_calibrated(made: Path) -> None:
     shown = gemel("runs", "show", "--catalog", made / "catalog", "--json").json
     assert shown["calibrated"]
-    assert [model["model"] for model in shown["model"]["registered"]] == ["offers/v0001"]
+    assert [model["model"] for model in shown["models"]["registered"]] == ["offers/v0001"]
 
 
 def test_a_dry_run_in_json(made: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from pipeline.catalog import (
     Catalog,
     ModelVersion,
@@ -9,7 +11,7 @@ from pipeline.catalog import (
     champion_purpose,
     open_registered,
 )
-from pipeline.config import RunConfig, check_student
+from pipeline.config import RunConfig, TextEncoderConfig, check_student
 from pipeline.encoders import open_encoder
 from pipeline.errors import CatalogError, ConfigError, ModelError
 from pipeline.storage import Place
@@ -45,7 +47,7 @@ def _check_student(config: RunConfig, model: RegisteredJudge) -> None:
     if config.student is None or model.modality != "text":
         return
     try:
-        check_student(config.student, model.encoder)
+        check_student(config.student, cast(TextEncoderConfig, model.encoder))
     except ValueError as error:
         raise ConfigError(
             f"student: {model.model.reference} has the encoder {model.encoder.type}: {error}, or "

@@ -231,7 +231,7 @@ def test_a_model_fine_tuned_into_object_storage_judges_the_nights_there(
     shutil.rmtree(catalog.local / "models")  # the night is another machine's
     summary = run(RunConfig.model_validate({**common, **encoders}))
     assert [row.model for row in summary.models.registered] == [model]
-    assert evaluate(training, model="champion")["models"].keys() == {model}
+    assert evaluate(training, model="champion").models.keys() == {model}
     assert recalibrate(training, model=model).model == "offers/v0002"
     assert not [found for found in check_catalog(catalog) if not found.ok]
     kept = catalog.root / "models" / "offers" / "v0001" / "training.json"

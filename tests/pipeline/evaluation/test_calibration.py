@@ -1,5 +1,6 @@
 """Calibrators: monotone, never sure, read back exactly; calibrations belong to one model."""
 
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,6 @@ from pipeline.evaluation.calibration.calibrator import (
 )
 from pipeline.evaluation.calibration.thresholds import UnreachableTarget
 from pipeline.evaluation.reliability import (
-    ReliabilityBin,
     brier,
     expected_calibration_error,
     reliability_bins,
@@ -126,7 +126,7 @@ def test_reliability_by_hand() -> None:
     same = np.array([False, True, False, True, True])
     rows = reliability_bins(probability, same)
     assert [row.pairs for row in rows] == [1, 2, 2]
-    assert rows[1] == ReliabilityBin(2, pytest.approx(0.15), 0.5)
+    assert astuple(rows[1]) == pytest.approx((2, 0.15, 0.5))
     by_hand = (1 * 0.05 + 2 * 0.35 + 2 * 0.025) / 5
     assert expected_calibration_error(probability, same, equal="width") == pytest.approx(by_hand)
     halves = reliability_bins(np.array([0.1] * 5 + [0.9] * 5), np.arange(10) > 5, 2, equal="mass")

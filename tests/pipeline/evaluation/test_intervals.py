@@ -1,10 +1,13 @@
 """Bootstrap by entity: what was drawn, and that intervals cover."""
 
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
 from pipeline.evaluation.intervals import (
+    Estimate,
     bootstrap_draws,
     bootstrap_interval,
     pair_weights,
@@ -18,8 +21,9 @@ def test_wilson_is_scipys_for_whole_numbers_and_narrows_with_any_more() -> None:
         for right in range(trials + 1):
             wanted = binomtest(right, trials).proportion_ci(method="wilson")
             found = share_interval(right, trials)
-            assert found == pytest.approx((right / trials, wanted.low, wanted.high), abs=1e-15)
-    assert share_interval(0, 0) == (0, 0, 1)
+            by_scipy = (right / trials, wanted.low, wanted.high)
+            assert astuple(found) == pytest.approx(by_scipy, abs=1e-15)
+    assert share_interval(0, 0) == Estimate(0.0, 0.0, 1.0)
     widths = [high - low for low, high in (wilson_interval(0.7, n) for n in (9.5, 10, 10.5, 1e9))]
     assert widths == sorted(widths, reverse=True)
     assert wilson_interval(0.7, np.inf) == (0.7, 0.7)

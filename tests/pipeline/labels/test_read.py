@@ -284,6 +284,8 @@ def test_clusters_become_pairs(tmp_path: Path, shop: dict[str, Any]) -> None:
     found = read(config([{"type": "clusters", "path": path}], sources=[shop]))
     assert {(a[-1] + b[-1]) for a, b in by_id(found)} == {"12", "13", "23", "45"}
     (facts,) = found.facts.entries
+    assert facts.clusters is not None
+    assert facts.unknown_ids is not None
     assert facts.clusters.records_in_several_clusters == 1
     assert facts.clusters.rows_without_cluster == 1
     assert facts.unknown_ids.examples == ("99",)
@@ -312,7 +314,9 @@ def test_clusters_with_given_splits(tmp_path: Path, shop: dict[str, Any]) -> Non
     assert dict(zip(by_id(found), found.split, strict=True)) == {
         ("shop:1", "shop:2"): "train", ("shop:4", "shop:5"): "test",
     }  # fmt: skip
-    assert found.facts.entries[0].clusters.pairs_across_given_splits == 2
+    clusters = found.facts.entries[0].clusters
+    assert clusters is not None
+    assert clusters.pairs_across_given_splits == 2
 
 
 def test_large_entities_give_a_connected_selection() -> None:

@@ -306,7 +306,8 @@ def test_training_reads_from_the_verdicts_what_the_night_follows(night: Any) -> 
     entry = read_entry(
         VerdictLabels(type="verdicts"), unused, (), verdicts=said, decoder=unused, now=START
     )
-    settled, _ = resolve_conflicts(tie_pairs(entry, names).claims, np.array(names.to_pylist()))
+    claims = tie_pairs(entry, names).claims
+    settled = resolve_conflicts(claims, np.array(names.to_pylist())).claims
     for label, same in ((0, True), (3, False)):
         places, rows = found.places_of(label), np.flatnonzero(settled.same == same)
         assert settled.left[rows].tolist() == found.left[places].tolist()

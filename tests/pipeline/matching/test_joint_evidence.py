@@ -20,7 +20,8 @@ from pipeline.config.finetune import TrainConfig
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.nightly.checks import prepare
-from pipeline.training.finetuning import finetune
+from pipeline.outputs.model_results import FinetuneSummary
+from pipeline.training.finetuning import finetune, plan_finetune
 from pipeline.training.model_evaluation import evaluate, evaluation_set, score_set
 from tests.worlds.runs import rows_in, run_config
 
@@ -106,7 +107,7 @@ def right(catalog: Path) -> tuple[int, int]:
 ATTRIBUTES = {"kind": "boosted", "attributes": ["maker", "price"]}
 
 
-def precision(summary: dict[str, Any]) -> float:
+def precision(summary: FinetuneSummary) -> float:
     return float(summary.metrics.average_precision.value)
 
 
@@ -128,7 +129,7 @@ def test_attributes_decide_where_texts_say_nothing(data: Path, tmp_path: Path) -
 def test_an_attribute_that_no_record_has_stops_a_fine_tune(data: Path, tmp_path: Path) -> None:
     config = training(data, tmp_path / "catalog", judge={"attributes": ["prise"]})
     with pytest.raises(ConfigError, match=r"'prise'.*maker, price"):
-        finetune(config, dry_run=True)
+        plan_finetune(config)
     assert not (tmp_path / "catalog").exists()
 
 
@@ -176,7 +177,9 @@ def of_pictures(data: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def seeing(pictured: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def seeing(
+    pictured: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, FinetuneSummary]:
     """A catalog with a judge of texts that has learned from pictures, and a run that it judged."""
     catalog = tmp_path_factory.mktemp("seeing") / "catalog"
     summary = finetune(training(pictured, catalog, sources=[of_pictures(pictured)], judge=SEEING))
@@ -186,12 +189,12 @@ def seeing(pictured: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 
 
 def test_pictures_decide_where_texts_say_nothing(
-    pictured: Path, seeing: tuple[Path, dict[str, Any]], tmp_path: Path
+    pictured: Path, seeing: tuple[Path, FinetuneSummary], tmp_path: Path
 ) -> None:
     blind = finetune(training(pictured, tmp_path / "catalog", sources=[of_pictures(pictured)],
                               judge={**SEEING, "image_encoder": None}))  # fmt: skip
     catalog, summary = seeing
-    assert not blind.judge.pictures.used
+    assert not blind.judge.pictures.fingerprint
     assert precision(blind) < 0.7
     assert summary.judge.pictures.fingerprint
     assert summary.judge.pictures.same >= 10
@@ -213,7 +216,7 @@ def rows_of_run(catalog: Path) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def test_evaluation_and_run_agree_on_every_probability(
-    pictured: Path, seeing: tuple[Path, dict[str, Any]]
+    pictured: Path, seeing: tuple[Path, FinetuneSummary]
 ) -> None:
     catalog, summary = seeing
     rows = rows_of_run(catalog)
@@ -221,7 +224,7 @@ def test_evaluation_and_run_agree_on_every_probability(
     exam = evaluation_set(config, split=None)
     opened = open_registered(Catalog(catalog).models.find(summary.model))
     found = opened.rule.calibration.calibrator(score_set(config, exam, opened))
-    ids = exam.study.records["record_id"].to_pylist()
+    ids = exam.labelled.records["record_id"].to_pylist()
     sides = [tuple(sorted((ids[a], ids[b]))) for a, b in zip(exam.left, exam.right, strict=True)]
     met = 0
     for pair, probability in zip(sides, found, strict=True):
@@ -234,7 +237,7 @@ def test_evaluation_and_run_agree_on_every_probability(
 
 
 def test_an_equal_text_under_another_picture_is_no_copy(
-    seeing: tuple[Path, dict[str, Any]],
+    seeing: tuple[Path, FinetuneSummary],
 ) -> None:
     row = rows_of_run(seeing[0])["s:a0", "s:d0"]
     assert row["exact_text"]
@@ -243,7 +246,7 @@ def test_an_equal_text_under_another_picture_is_no_copy(
     assert row["decision"] == "distinct"
 
 
-def test_a_joint_judge_decides_alone_and_says_so(seeing: tuple[Path, dict[str, Any]]) -> None:
+def test_a_joint_judge_decides_alone_and_says_so(seeing: tuple[Path, FinetuneSummary]) -> None:
     catalog, summary = seeing
     accept = summary.thresholds.accept.value
     rows = rows_of_run(catalog).values()
@@ -263,7 +266,7 @@ def test_a_joint_judge_decides_alone_and_says_so(seeing: tuple[Path, dict[str, A
 
 
 def test_a_run_that_sees_pictures_otherwise_is_refused(
-    pictured: Path, seeing: tuple[Path, dict[str, Any]]
+    pictured: Path, seeing: tuple[Path, FinetuneSummary]
 ) -> None:
     catalog, _ = seeing
     before = len(Catalog(catalog).runs())
@@ -314,5 +317,7 @@ def test_an_image_encoder_of_one_s_own_goes_with_the_model(pictured: Path, tmp_p
     with pytest.raises(ConfigError, match="learned from pictures"):
         prepare(night)
     opened = open_registered(Catalog(catalog).models.find(summary.model))
-    assert Path(opened.image_encoder.path) == Path(summary.folder, "image_encoder", "means.pt")
+    assert Path(str(getattr(opened.image_encoder, "path", ""))) == Path(
+        summary.folder, "image_encoder", "means.pt"
+    )
     assert evaluate(config, model="champion").pairs > 0, "with the model's own copy"

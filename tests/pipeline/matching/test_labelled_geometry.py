@@ -14,9 +14,10 @@ from pipeline.catalog.registry.judge import open_registered
 from pipeline.config.finetune import TrainConfig
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError, ModelError
-from pipeline.matching.head_inputs import GEOMETRY
+from pipeline.matching.evidence import GEOMETRY, ImageEvidence
 from pipeline.matching.learned import JudgeModel
 from pipeline.nightly.checks import prepare
+from pipeline.outputs.model_results import FinetuneSummary
 from pipeline.training.data.training_data import labelled_records_of
 from pipeline.training.finetuning import finetune
 from pipeline.training.model_evaluation import evaluate
@@ -58,7 +59,7 @@ def training(folder: Path, **judge: Any) -> TrainConfig:
 
 
 @pytest.fixture(scope="module")
-def learned(folder: Path) -> dict[str, Any]:
+def learned(folder: Path) -> FinetuneSummary:
     return finetune(training(folder))
 
 
@@ -67,7 +68,9 @@ def nightly(folder: Path, **changes: Any) -> RunConfig:
     return run_config(folder / "catalog", pictures_in(folder / "photos"), **given)
 
 
-def test_geometry_is_evidence_to_a_judge_of_pictures(folder: Path, learned: dict[str, Any]) -> None:
+def test_geometry_is_evidence_to_a_judge_of_pictures(
+    folder: Path, learned: FinetuneSummary
+) -> None:
     assert learned.judge.geometry is True
     model = JudgeModel.load(Path(learned.folder) / "judge")
     assert GEOMETRY in model.extras
@@ -81,7 +84,7 @@ def test_geometry_is_evidence_to_a_judge_of_pictures(folder: Path, learned: dict
     assert min(verified) > np.mean(others)
 
 
-def test_labelled_pairs_are_seen_as_a_run_sees_them(folder: Path, learned: dict[str, Any]) -> None:
+def test_labelled_pairs_are_seen_as_a_run_sees_them(folder: Path, learned: FinetuneSummary) -> None:
     opened = open_registered(Catalog(folder / "catalog").models.find("copies/v0001"))
     settings = training(folder)
     catalog = Catalog(folder / "catalog")
@@ -94,20 +97,22 @@ def test_labelled_pairs_are_seen_as_a_run_sees_them(folder: Path, learned: dict[
     left, right = (
         np.array([place[row[f"{side}_id"]] for row in pairs]) for side in ("left", "right")
     )
-    looked = study.evidence(left, right, opened.rule.model).geometry
+    evidence = study.evidence(left, right, opened.rule.model)
+    assert isinstance(evidence, ImageEvidence)
+    looked = evidence.geometry
     wanted = [row["image_verified"] for row in pairs]
     assert looked is not None
     assert [None if np.isnan(x) else bool(x) for x in looked] == wanted
     assert len(study.laid) > 0
 
 
-def test_evaluation_shows_it_too(folder: Path, learned: dict[str, Any]) -> None:
+def test_evaluation_shows_it_too(folder: Path, learned: FinetuneSummary) -> None:
     found = evaluate(training(folder), model="copies/v0001", split=None)
-    (measured,) = found["models"].values()
-    assert measured["metrics"]["average_precision"]["value"] > 0.9
+    (measured,) = found.models.values()
+    assert measured.metrics.average_precision.value > 0.9
 
 
-def test_a_run_without_geometry_is_refused(folder: Path, learned: dict[str, Any]) -> None:
+def test_a_run_without_geometry_is_refused(folder: Path, learned: FinetuneSummary) -> None:
     with pytest.raises(ConfigError, match="copies/v0001 learned from pictures laid upon"):
         prepare(nightly(folder, judge={"geometry": False}))
 
@@ -126,7 +131,7 @@ def test_a_judge_by_the_cosine_alone_looks_at_nothing_else(folder: Path, tmp_pat
 
 
 def test_another_way_of_looking_is_noticed(
-    folder: Path, learned: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    folder: Path, learned: FinetuneSummary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.catalog.registry.judge.GEOMETRY_METHOD", 99)
     with pytest.raises(ModelError, match="learned from way 1 of laying pictures"):

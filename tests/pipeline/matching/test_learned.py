@@ -243,7 +243,7 @@ def test_a_rule_learned_from_labels_is_not_held_back_by_wording() -> None:
     known = known.take((LEFT == 0) & (RIGHT == 2))
     found = Judge(text=rule(sure), image=TOY_IMAGE.rule, name="t").decide(known)
     assert found.decision.tolist() == ["duplicate"]
-    stated = replace(TOY_TEXT.rule, bias=9.0)  # type: ignore[type-var]
+    stated = replace(TOY_TEXT.rule, bias=9.0)
     held = Judge(text=stated, image=TOY_IMAGE.rule, name="t").decide(known)
     assert held.decision.tolist() != ["duplicate"]
 

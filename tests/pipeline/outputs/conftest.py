@@ -14,8 +14,6 @@ from pipeline.candidates import Recall
 from pipeline.catalog import (
     ClusterSizes,
     Gate,
-    Histogram,
-    LabelScores,
     PerModality,
     RunCounts,
     RunSummary,
@@ -24,6 +22,10 @@ from pipeline.catalog import (
     UsedEncoder,
     UsedModels,
 )
+from pipeline.evaluation.cluster_metrics import ClusterMetrics
+from pipeline.evaluation.drift import ScoreHistogram
+from pipeline.evaluation.intervals import Estimate
+from pipeline.evaluation.pair_metrics import RunQuality
 from pipeline.storage.schemas import CLUSTERS, CUT_LINKS, PAIRS, QUARANTINE, RECORDS
 
 LONG = " ".join(f"Sentence {n} of a longer article about the harbour." for n in range(90))
@@ -163,7 +165,7 @@ def summary():
             Gate("quarantined", "quarantined", True, 0.000025, 0.2, "3 of 120,345 rows"),
         ),
         versions={"gemel": "0.1.0", "pyarrow": "25.0"},
-        histogram=Histogram(tuple(edges), tuple(scored)),
+        histogram=ScoreHistogram(tuple(edges), tuple(scored)),
         cluster_sizes=ClusterSizes(sizes, clusters),
         quarantine_reasons={"neither text nor image": 2, "id used twice": 1},
     )
@@ -175,16 +177,21 @@ def held(summary):
         summary.gates[1], passed=False, value=0.31,
         message="31 % of the rows could not be read; the feed may have changed its columns",
     )  # fmt: skip
+    some = Estimate(0.97, 0.95, 0.99)
     return replace(
         summary,
         status="held",
         gates=(summary.gates[0], failed),
         calibrated=True,
         report="/data/catalog/reports/r.html",
-        labels=LabelScores(
-            pairs=900, positives=300, precision=0.991, precision_low=0.978,
-            recall=0.93, recall_low=0.9, f1=0.96, average_precision=0.985,
+        labels=RunQuality(
+            pairs=900, positives=300, precision=Estimate(0.991, 0.978, 1.0),
+            recall=Estimate(0.93, 0.9, 0.95), f1=0.96, average_precision=0.985,
             candidate_recall=0.99, unknown=4,
+            clusters=ClusterMetrics(
+                some, some, some, some, some, some,
+                records=600, clusters=290, entities=280, resamples=200, seed=0,
+            ),
         ),
     )  # fmt: skip
 

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from html.parser import HTMLParser
-from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -302,6 +301,8 @@ def test_drift_is_a_warning_only_when_scores_have_moved():
     calm = change(WHOLE, tonight=METRICS.histogram)
     moved, still = governance_report(WHOLE), governance_report(calm)
     assert moved.drift == score_drift(METRICS.histogram, WHOLE.tonight)
+    assert moved.drift is not None
+    assert still.drift is not None
     assert moved.drift.words in moved.warnings
     assert still.drift.words not in still.warnings
 
@@ -322,8 +323,7 @@ def test_a_warning_for_every_slice_that_is_small_or_fails_more_than_all(counts, 
     values = {v: rates(a, max(c - less, a), b, max(d - less, b))
               for v, (a, b, c, d) in counts.items()}  # fmt: skip
     report = governance_report(change(FACTS, evaluation=with_slices(group=slices(values))))
-    for name, words in (("false_match_rate", "false match"),
-                        ("false_non_match_rate", "false non-match")):  # fmt: skip
+    for name, words in zip(RATES, ("false match", "false non-match"), strict=True):
         said = [w for w in report.warnings if f"the {words} rate" in w]
         small = {value for value, both in values.items() if both.rate(name).n < MIN_SLICE}
         general = METRICS.errors.overall.rate(name).value

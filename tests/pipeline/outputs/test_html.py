@@ -15,8 +15,9 @@ import pyarrow as pa
 import pytest
 
 from pipeline.candidates import CascadeThresholds
-from pipeline.catalog import CascadeCounts, Gate, Histogram, RunSummary, UsedEncoder, UsedModels
+from pipeline.catalog import CascadeCounts, Gate, RunSummary, UsedEncoder, UsedModels
 from pipeline.config.outputs import ReportSettings
+from pipeline.evaluation import ScoreHistogram
 from pipeline.outputs.report.build import build_report
 from pipeline.outputs.report.html import render_report
 from pipeline.storage.schemas import CLUSTERS, CUT_LINKS, PAIRS, QUARANTINE, RECORDS
@@ -197,7 +198,7 @@ def test_a_preview_that_is_no_jpeg_is_not_embedded(summary, build):
 def test_empty_run_renders(build):
     summary = replace(
         RunSummary(run="r", name="n", status="published"),
-        histogram=Histogram((0.0, 0.5, 1.0), (0, 0)),
+        histogram=ScoreHistogram((0.0, 0.5, 1.0), (0, 0)),
         models=UsedModels(judge="default"),
     )
     text = Page(render_report(report(summary, build["tables_of"](records=[])))).text

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 from markdown_it import MarkdownIt
 
-from pipeline.outputs.governance.document import bullets, clean, section, table, text, warning
+from pipeline.outputs.governance.document import Block, bullets, section, table, text, warning
 from pipeline.outputs.governance.markdown import to_markdown
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
@@ -24,8 +24,10 @@ TAGS = {"h1", "h2", "p", "ul", "li", "table", "thead", "tbody", "tr", "th", "td"
 
 def shown(words):
     """The document's tags, and its text without them."""
-    blocks = [text(words), bullets([words]), table((words,), [[words]]), warning(words)]
-    page = PARSER.render(to_markdown(words, clean([section("x", words, *blocks)])))
+    blocks: list[Block] = [
+        text(words), bullets([words]), table((words,), [[words]]), warning(words)
+    ]  # fmt: skip
+    page = PARSER.render(to_markdown(words, [section("x", words, *blocks)]))
     tags = {tag.lower() for tag in re.findall(r"</?([a-zA-Z!][a-zA-Z0-9]*)", page)}
     body = html.unescape(re.sub(r"<[^>]*>", "\n", page))
     return tags, [row for row in (" ".join(part.split()) for part in body.split("\n")) if row]

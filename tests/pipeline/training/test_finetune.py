@@ -346,7 +346,7 @@ def test_a_tampered_model_stops_a_run_before_any_work(
     (row,) = model_rows(Catalog(promoted).models)
     assert row.problem is not None
     assert "altered" in row.problem
-    assert row["champion"]
+    assert row.champion
 
 
 def test_a_model_that_does_not_exist_is_named(promoted: Path, data: Path, tmp_path: Path) -> None:
@@ -385,6 +385,7 @@ def test_two_versions_side_by_side(promoted: Path, data: Path) -> None:
     found = evaluate(config, model="champion", against="offers/v0002", split=None)
     assert found.pairs == 150
     assert list(found.models) == ["offers/v0001", "offers/v0002"]
+    assert found.comparison is not None
     row = found.comparison["average_precision"]
     values = [found.models[name].metrics.average_precision.value for name in
               ("offers/v0001", "offers/v0002")]  # fmt: skip

@@ -47,13 +47,13 @@ def test_out_of_fold_scores_are_blind_to_the_entity() -> None:
     assert average_precision_score(train.same, fit.out_of_fold) < 0.65
     # The head itself has seen every entity, in four of its five models.
     assert average_precision_score(train.same, fit.head.score(train.features)) > 0.9
-    assert fit.tried["boosted"]["out_of_fold"] < 0.65 < fit.tried["boosted"]["validation"]
+    assert fit.tried["boosted"].out_of_fold < 0.65 < fit.tried["boosted"].validation
 
 
 @pytest.mark.parametrize("kind", TRAINED)
 def test_out_of_fold_scores_are_honest_where_there_is_something_to_learn(kind: str) -> None:
     fit = fit_head(pairs(), pairs(seed=1), cosine=0, kind=kind, seed=0)
-    honest, fresh = fit.tried[kind]["out_of_fold"], fit.tried[kind]["validation"]
+    honest, fresh = fit.tried[kind].out_of_fold, fit.tried[kind].validation
     assert honest > 0.9
     assert fresh > 0.9
     assert len(fit.out_of_fold) == 360
@@ -73,8 +73,8 @@ def test_the_same_seed_gives_the_same_head(kind: str, tmp_path: Path) -> None:
 def test_auto_tries_every_kind_and_keeps_the_best() -> None:
     fit = fit_head(pairs(), pairs(seed=1), cosine=0, kind="auto", seed=0)
     assert set(fit.tried) == set(KINDS)
-    best = max(row["validation"] for row in fit.tried.values())
-    assert fit.tried[fit.head.kind]["validation"] == pytest.approx(best, abs=1e-3)
+    best = max(row.validation for row in fit.tried.values())
+    assert fit.tried[fit.head.kind].validation == pytest.approx(best, abs=1e-3)
     assert fit.head.kind != "similarity"
 
 
@@ -82,7 +82,7 @@ def test_the_simpler_head_wins_a_tie() -> None:
     easy = pairs(30)
     easy.features[:, 0] = np.where(easy.same, 0.9, 0.1)
     fit = fit_head(easy, easy, cosine=0, kind="auto", seed=0)
-    assert fit.tried["boosted"]["validation"] > 0.999
+    assert fit.tried["boosted"].validation > 0.999
     assert fit.head.kind == "similarity"
     without = fit_head(easy, easy, cosine=-1, kind="auto", seed=0)
     assert without.head.kind == "linear"

@@ -12,6 +12,7 @@ from pipeline.config.finetune import JudgeTraining
 from pipeline.errors import TrainingError
 from pipeline.matching.evidence import ImageEvidence, TextEvidence
 from pipeline.matching.learned import JudgeModel
+from pipeline.outputs.model_results import SearchFloor
 from pipeline.training.judge import learn
 from pipeline.training.judge.learn import (
     EvidentPairs,
@@ -238,13 +239,13 @@ def test_the_floor_keeps_nearly_all_duplicates_of_a_small_corpus() -> None:
     cosine = np.concatenate([np.linspace(0.5, 0.9, 200), np.full(50, -0.9)])
     same = np.arange(250) < 200
     found = cosine_floor(cosine, same, random_vectors(300, 8), seed=0)
-    assert found["floor"] == pytest.approx(np.quantile(cosine[:200], 0.01), abs=1e-4)
-    assert 0.985 <= found["duplicates_above"] < 1
+    assert found.floor == pytest.approx(np.quantile(cosine[:200], 0.01), abs=1e-4)
+    assert 0.985 <= found.duplicates_above < 1
 
 
 def test_the_floor_is_never_so_high_that_copies_are_missed() -> None:
     found = cosine_floor(np.full(20, 0.999), np.ones(20, bool), random_vectors(100, 8), seed=0)
-    assert found == {"floor": 0.95, "duplicates_above": 1.0}
+    assert found == SearchFloor(0.95, 1.0)
 
 
 def test_the_floor_bounds_the_neighbours_of_a_large_corpus(
@@ -254,16 +255,16 @@ def test_the_floor_bounds_the_neighbours_of_a_large_corpus(
     monkeypatch.setattr(learn, "CROWDED", 20)
     vectors = random_vectors(900, 8)
     found = cosine_floor(np.full(20, -0.5), np.ones(20, bool), vectors, seed=0)
-    neighbours = ((vectors @ vectors.T) >= found["floor"]).sum() / len(vectors)
+    neighbours = ((vectors @ vectors.T) >= found.floor).sum() / len(vectors)
     assert 15 <= neighbours <= 21
-    assert found["duplicates_above"] == 0
+    assert found.duplicates_above == 0
 
 
 def test_unknown_cosines_and_no_duplicates_leave_a_floor() -> None:
     cosine = np.array([np.nan, 0.6, 0.7, 0.1])
     same = np.array([True, True, True, False])
-    assert cosine_floor(cosine, same, random_vectors(20, 8), seed=0)["floor"] >= 0.6
+    assert cosine_floor(cosine, same, random_vectors(20, 8), seed=0).floor >= 0.6
     without = cosine_floor(cosine, np.zeros(4, bool), random_vectors(20, 8), seed=0)
-    assert -1 <= without["floor"] <= 0.95
-    assert without["duplicates_above"] == 1.0
-    assert cosine_floor(cosine, same, random_vectors(1, 8), seed=0)["floor"] <= 0.95
+    assert -1 <= without.floor <= 0.95
+    assert without.duplicates_above == 1.0
+    assert cosine_floor(cosine, same, random_vectors(1, 8), seed=0).floor <= 0.95

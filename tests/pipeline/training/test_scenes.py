@@ -87,7 +87,7 @@ def test_a_training_puts_scenes_into_one_step_and_learns_from_them() -> None:
     for scenes in (False, True):
         settings = ViewLearning(epochs=1, batch_size=8, learning_rate=1e-3, scenes=scenes, near=0)
         with silence(), torch_settings(1, seed=0):
-            losses.append(fit.fit_views(network(), given, settings, seed=0)[0]["loss"])
+            losses.append(fit.fit_views(network(), given, settings, seed=0)[0].loss)
     assert asked == [24]
     assert losses[0] != losses[1]
     near = negatives_beside(apart(np.zeros((24, 2))), 24, most=1)

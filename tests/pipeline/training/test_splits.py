@@ -58,6 +58,11 @@ def labelled(
     )
 
 
+def split_facts(pairs: LabelledPairs) -> SplitFacts:
+    assert pairs.facts.split is not None
+    return pairs.facts.split
+
+
 def permuted(pairs: LabelledPairs, order: np.ndarray) -> LabelledPairs:
     names = ("left", "right", "grade", "origin", "split")
     return replace(
@@ -94,7 +99,7 @@ def test_nothing_leaks_whatever_the_order(
     leaks = check_leaks(done)
     assert leaks.clean
     assert set(done.split) <= set(SPLITS)
-    facts = done.facts.split
+    facts = split_facts(done)
     assert facts.dropped == len(pairs.left) - len(done.left)
     assert facts.dropped_positives == 0
     assert done.same.sum() == pairs.same.sum()
@@ -137,11 +142,11 @@ def test_shares_come_out_and_few_negatives_are_lost() -> None:
     ]
     pairs = labelled([str(i) for i in range(600)], rows)
     done = split_pairs(pairs, SplitSettings(), seed=0)
-    parts = done.facts.split.parts
+    parts = split_facts(done).parts
     assert [parts[name].positives for name in SPLITS] == pytest.approx([180, 60, 60], abs=6)
     share = [parts[name].pairs / len(done.left) for name in SPLITS]
     assert share == pytest.approx([0.6, 0.2, 0.2], abs=0.05)
-    assert done.facts.split.dropped < 0.12 * len(pairs.left)
+    assert split_facts(done).dropped < 0.12 * len(pairs.left)
     assert (entities(done) == entity).all()
     other = split_pairs(pairs, SplitSettings(), seed=1)
     assert as_dict(other) != as_dict(done)
@@ -152,7 +157,7 @@ def test_small_groups_lose_nothing() -> None:
     rows += [(4 * i + 1, 4 * i + 2, False) for i in range(100)]
     pairs = labelled([str(i) for i in range(400)], rows)
     done = split_pairs(pairs, SplitSettings(valid=0.25, test=0), seed=0)
-    facts = done.facts.split
+    facts = split_facts(done)
     assert facts.dropped == 0
     assert [facts.parts[name].pairs for name in SPLITS] == [150, 50, 0]
 
@@ -169,7 +174,7 @@ def test_given_splits_stay_and_their_leaks_are_told() -> None:
     assert leaks.records.between == {"train/valid": 0, "train/test": 1, "valid/test": 0}
     assert leaks.contents.count == 1
     assert leaks.entities.count == 1
-    assert done.facts.split.given == 4
+    assert split_facts(done).given == 4
 
 
 def test_pairs_without_a_split_follow_their_entities() -> None:
@@ -190,7 +195,7 @@ def test_pairs_without_a_split_follow_their_entities() -> None:
     )
     done = split_pairs(leaking, SplitSettings(), seed=0)
     assert as_dict(done) == {(0, 1): "train", (1, 2): "test"}
-    assert done.facts.split.dropped_of_leaking_entities == 2
+    assert split_facts(done).dropped_of_leaking_entities == 2
 
 
 def test_valid_is_carved_out_of_train_where_none_is_given() -> None:
@@ -198,7 +203,7 @@ def test_valid_is_carved_out_of_train_where_none_is_given() -> None:
     split = ["train"] * 40 + ["test"] * 10 + ["train", "test"]
     pairs = labelled([str(i) for i in range(100)], rows, split)
     done = split_pairs(pairs, SplitSettings(valid=0.25), seed=0)
-    facts = done.facts.split
+    facts = split_facts(done)
     assert facts.valid_taken_from_train
     before, after = as_dict(pairs), as_dict(done)
     assert {k for k, v in after.items() if v == "test"} == {

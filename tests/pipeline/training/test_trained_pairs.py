@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow as pa
 
+from pipeline.labels.facts import LabelFacts
 from pipeline.labels.labelled_pairs import LabelledPairs
 from pipeline.storage.schemas import RECORDS
 from pipeline.training.data.trained_pairs import SPLIT_TABLE, TOUCHES, TrainedPairs, split_table
@@ -27,7 +28,9 @@ def records(prefix: str = "s", text: str = "h") -> pa.Table:
 def pairs(rows: list[tuple[int, int, str]], known: pa.Table) -> LabelledPairs:
     left, right, split = (np.array(column) for column in zip(*rows, strict=True))
     grade = np.ones(len(rows))
-    return LabelledPairs(known, left, right, grade, np.full(len(rows), "given"), split, {}, {})
+    return LabelledPairs(
+        known, left, right, grade, np.full(len(rows), "given"), split, {}, LabelFacts()
+    )
 
 
 MADE = [(0, 1, "train"), (1, 2, "train"), (3, 4, "valid"), (1, 5, "test")]
