@@ -123,6 +123,7 @@ def sample(gemel: Gemel) -> None:
     assert gemel(SAMPLE_RUN) == 0
 
 
+@pytest.mark.slow
 def test_the_fine_tuning_script_works(gemel: Gemel, sample: None) -> None:
     from pipeline.catalog import Catalog
 
@@ -136,6 +137,7 @@ def test_the_fine_tuning_script_works(gemel: Gemel, sample: None) -> None:
     assert files | {"encoder/"} == described
 
 
+@pytest.mark.slow
 def test_the_decisions_about_runs_work(gemel: Gemel, sample: None, tmp_path: Path) -> None:
     from pipeline import run
     from pipeline.catalog import Catalog
@@ -160,6 +162,7 @@ def test_the_decisions_about_runs_work(gemel: Gemel, sample: None, tmp_path: Pat
     assert {found.status for found in catalog.runs()} == {"published", "discarded"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", [line for line in SHELL if line not in [*TUNING, *DECIDING]])
 def test_every_command_works(gemel: Gemel, sample: None, line: str) -> None:
     program, word, *_ = line.split()
@@ -173,6 +176,7 @@ def test_every_command_works(gemel: Gemel, sample: None, line: str) -> None:
         assert gemel(line) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", dict.fromkeys(block.body for block in blocks("python")))
 def test_every_python_block_runs(sample: None, code: str) -> None:
     exec(compile(code, "README.md", "exec"), {})
@@ -349,6 +353,7 @@ def test_every_configuration_is_named() -> None:
     assert set(re.findall(r"^\| `(\w+\.yaml)` \|", PAGES["configs/README.md"], re.M)) == files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["survivors", "removals"])
 def test_the_columns_of_the_exports_exist(sample: None, gemel: Gemel, what: str) -> None:
     import pyarrow.parquet as pq

@@ -19,7 +19,10 @@ from flows.cli.doctor import _formats
 from pipeline.catalog import Catalog
 from tests.worlds.command_line import gemel
 
-pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens"),
+]
 
 COMMANDS = [
     ["run"], ["runs", "list"], ["runs", "show"], ["runs", "release"], ["runs", "discard"],

@@ -12,7 +12,10 @@ from pipeline import load_config, run
 from pipeline.catalog import Catalog
 from tests.worlds import command_line
 
-pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens"),
+]
 Said = tuple[int, str, str]
 
 

@@ -15,6 +15,8 @@ from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from tests.worlds.runs import rows_in, run_config, write_texts
 
+pytestmark = pytest.mark.slow
+
 WORDS = [a + b for a in "bdfgklmnprst" for b in ("ado", "eki", "imo", "oru", "usa")]
 TEACHER, STUDENT = {"type": "toy"}, {"type": "toy", "dimension": 64, "sample": 100}
 

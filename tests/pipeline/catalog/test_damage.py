@@ -16,6 +16,8 @@ from pipeline.errors import CatalogError, DamagedTableError
 from pipeline.storage.checksums import DamageError, check_whole
 from pipeline.storage.place import Place
 
+pytestmark = pytest.mark.slow
+
 Damage = Callable[[Path], None]
 
 

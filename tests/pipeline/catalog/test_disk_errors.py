@@ -16,6 +16,8 @@ from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError
 from pipeline.storage.disk_errors import explain_disk_errors
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import json, sys
 from pipeline import run

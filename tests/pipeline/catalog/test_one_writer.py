@@ -18,6 +18,8 @@ from pipeline.catalog import Catalog
 from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError, LostLockError
 
+pytestmark = pytest.mark.slow
+
 
 def test_of_two_runs_started_together_one_works_and_one_says_why_not(
     two_starts: ModuleType, tmp_path: Path

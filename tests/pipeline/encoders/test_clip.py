@@ -17,6 +17,8 @@ from pipeline.encoders.opening import open_encoder
 from tests.worlds.pictures import drawn
 from tests.worlds.runs import OPEN_GATES, pictures_in, run_config
 
+pytestmark = pytest.mark.slow
+
 PICTURES = 120
 
 

@@ -25,6 +25,8 @@ from pipeline.training.finetuning import finetune, plan_finetune
 from pipeline.training.model_evaluation import evaluate, evaluation_set, score_set
 from tests.worlds.runs import rows_in, run_config
 
+pytestmark = pytest.mark.slow
+
 ENTITIES = 60
 SENTENCES = (
     "a used kettle in good order",

@@ -24,6 +24,8 @@ from pipeline.training.model_evaluation import evaluate
 from tests.worlds.pictures import drawn, save
 from tests.worlds.runs import OPEN_GATES, pictures_in, run_config
 
+pytestmark = pytest.mark.slow
+
 ENCODER = {"type": "copy_detection", "image_size": 64}
 NUMBER = 40
 

@@ -23,6 +23,8 @@ from pipeline.nightly.stages.geometry import verify_pictures
 from tests.worlds.pictures import drawn, save
 from tests.worlds.runs import OPEN_GATES, pictures_in, run_config
 
+pytestmark = pytest.mark.slow
+
 
 def photograph(name: str) -> Image.Image:
     return Image.fromarray(load_sample_image(name))

@@ -21,6 +21,8 @@ from pipeline.nightly.gates import differences
 from pipeline.nightly.gates.check import problems
 from tests.worlds.runs import rows_in, run_config, write_jsonl
 
+pytestmark = pytest.mark.slow
+
 FEW = {"few": 2, "small_cluster": 3}
 WORDS = (
     "amber", "birch", "cedar", "dune", "ember", "fjord",

@@ -25,6 +25,8 @@ from pipeline.nightly.stages import embed, ingest, score, search
 from pipeline.nightly.state.stage import Stage
 from tests.worlds.runs import pictures_in, rows_in, run_config, write_jsonl
 
+pytestmark = pytest.mark.slow
+
 STARTED = datetime(2026, 1, 1, 2, tzinfo=UTC)
 NAME = "20260101T020000.000000Z"
 LATER = datetime(2026, 1, 2, 2, tzinfo=UTC)

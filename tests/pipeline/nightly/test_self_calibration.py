@@ -11,6 +11,8 @@ from pipeline.catalog import Catalog, RunSummary
 from pipeline.config.run import RunConfig
 from tests.worlds.runs import OPEN_GATES, rows_in, run_config, write_texts
 
+pytestmark = pytest.mark.slow
+
 PARTS = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
 WORDS = [a + b + c for a in PARTS for b in PARTS[::3] for c in PARTS[::5]]
 

@@ -26,6 +26,8 @@ from pipeline.training.siamese.runtime import silence, torch_settings
 from tests.worlds.vectors import random_vectors
 from tests.worlds.views import SIZE, network, photographs
 
+pytestmark = pytest.mark.slow
+
 
 def photograph(name: str) -> Image.Image:
     return Image.fromarray(load_sample_image(name))

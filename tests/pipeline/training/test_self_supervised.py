@@ -19,6 +19,8 @@ from pipeline.errors import ConfigError
 from pipeline.outputs.terminal_models import view_lines
 from pipeline.training.self_supervised.train import read_training_records, train_self_supervised
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:

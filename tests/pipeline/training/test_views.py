@@ -26,6 +26,8 @@ from pipeline.training.self_supervised.views import (
 from pipeline.training.siamese.runtime import silence, torch_settings
 from tests.worlds.views import SIZE, network, photographs
 
+pytestmark = pytest.mark.slow
+
 
 def data(*, workers: int = 0, edits: tuple[str, ...] = tuple(PICTURE_EDITS)) -> fit.ViewData:
     some = photographs()
