@@ -140,7 +140,7 @@ def main() -> None:
         seconds = time.perf_counter() - began
         if summary.status != "published":
             failed = [g.title for g in summary.gates if not g.passed]
-            sys.exit(f"night {night} is {summary['status']}: {failed}")
+            sys.exit(f"night {night} is {summary.status}: {failed}")
         tonight = catalog.run(summary.run)
         after = catalog.read("clusters", run=tonight)
         row = {

@@ -154,23 +154,6 @@ def test_the_order_of_runs_is_not_the_clock_s(
     assert seen(catalog) == names[-2]
 
 
-def test_runs_of_before_there_were_numbers_come_first(tmp_path: Path) -> None:
-    from deltalake import write_deltalake
-
-    catalog = Catalog(tmp_path)
-    for hour, name in enumerate(("old", "older"), start=-2):
-        night(catalog, name, started=-hour)
-    rows = catalog.tables.runs().drop_columns(["number"])
-    write_deltalake(str(tmp_path / "tables" / "runs"), rows, mode="overwrite",
-                    schema_mode="overwrite")  # fmt: skip
-    assert [run.run for run in catalog.runs()] == ["old", "older"]
-    rollback(catalog, None, WORD)
-    assert seen(catalog) == "older"
-    night(catalog, "new", started=-90)
-    assert [run.run for run in catalog.runs()] == ["new", "old", "older"]
-    assert seen(catalog) == "new"
-
-
 def test_no_two_runs_share_a_name() -> None:
     assert free_name("a", []) == "a"
     assert free_name("a", ["a", "a-2", "b"]) == "a-3"

@@ -84,15 +84,15 @@ def test_a_night_that_would_remove_too_much_is_held_and_shows_where(folder: Path
         "growth of a cluster",
     ]
     (cluster,) = {tuple(gate.clusters) for gate in held.gates if not gate.passed}
-    catalog = Catalog(held["catalog"])
+    catalog = Catalog(held.catalog)
     assert catalog.run().run == published.run
     table = catalog.read("clusters", run=catalog.run(held.run))
     largest = table.filter([size == 10 for size in table["size"].to_pylist()])
     assert set(largest["cluster_id"].to_pylist()) == set(cluster)
     assert (folder / "out.jsonl").read_text() == "", "a held run exports nothing"
-    page = Path(held.report).read_text()
+    page = Path(str(held.report)).read_text()
     for word in ("show", "release", "discard"):
-        assert f"gemel runs {word} {held['run']} --catalog {held['catalog']}" in page
+        assert f"gemel runs {word} {held.run} --catalog {held.catalog}" in page
     assert f"Cluster <code>{cluster[0]}</code>" in page
     assert 'data-tags="gate' in page
 
@@ -108,7 +108,7 @@ def test_a_source_that_lost_rows_is_held(folder: Path) -> None:
 
 def test_a_damaged_last_night_is_said_and_nothing_is_published(folder: Path) -> None:
     first = run(config(folder))
-    catalog = Catalog(first["catalog"])
+    catalog = Catalog(first.catalog)
     version = catalog.run().versions["clusters"]
     for path in catalog.tables.dataset("clusters", version=version).files:
         Path(path).write_bytes(b"cut short")
@@ -131,7 +131,7 @@ def test_what_cannot_be_compared_is_not_published(
     assert held.status == "held"
     assert failed(held) == ["removals", "clusters"]
     assert all("could not be computed" in g.message for g in held.gates if not g.passed)
-    assert Path(held.report).exists()
+    assert Path(str(held.report)).exists()
 
 
 def test_audit_pairs_of_a_file_are_held_to(folder: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_released_run_is_reported_and_exported_as_any_other(folder: Path) -> N
     run(config(folder))
     copies(folder, 9)
     held = run(config(folder))
-    catalog = Catalog(held["catalog"])
+    catalog = Catalog(held.catalog)
     summary = operate.release_run(catalog, held.run, by="ann", reason="a new supplier")
     assert catalog.run().summary == summary
     assert (summary.status, summary.exports) == ("published", {str(folder / "out.jsonl"): 9})
@@ -189,7 +189,7 @@ def test_a_discarded_run_is_not_what_the_next_night_starts_from(folder: Path) ->
     first = run(config(folder))
     copies(folder, 9)
     held = run(config(folder))
-    catalog = Catalog(held["catalog"])
+    catalog = Catalog(held.catalog)
     discard(catalog, held.run, Decision("ann", catalog.run(held.run).finished, "cut short"))
     write(folder / "b.jsonl", {f"{n}": text(n) for n in range(40, 60)})
     again = run(config(folder))
