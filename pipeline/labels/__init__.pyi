@@ -1,6 +1,9 @@
 from .conflicts import HELD_OUT as HELD_OUT
-from .facts import (
+from .files import read_labels as read_labels, require_known as require_known
+from .labelled_pairs import (
+    SPLITS as SPLITS,
     LabelFacts as LabelFacts,
+    LabelledPairs as LabelledPairs,
     Leak as Leak,
     LeakExample as LeakExample,
     Leaks as Leaks,
@@ -9,8 +12,6 @@ from .facts import (
     SplitFacts as SplitFacts,
     SplitSize as SplitSize,
 )
-from .files import read_labels as read_labels, require_known as require_known
-from .labelled_pairs import SPLITS as SPLITS, LabelledPairs as LabelledPairs
 from .precision import is_enough as is_enough
 from .read import (
     pair_slice as pair_slice,

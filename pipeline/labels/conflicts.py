@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.arrays import Flags, Rows, Words, components, pair_key
-from pipeline.labels.facts import (
+from pipeline.labels.labelled_pairs import (
     Conflict,
     ConflictFacts,
     DirectConflicts,

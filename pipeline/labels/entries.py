@@ -22,8 +22,8 @@ from pipeline.config import (
 from pipeline.errors import ConfigError
 from pipeline.ingestion import Decoder
 from pipeline.labels.conflicts import EXAMPLES, HELD_OUT, ORIGINS, LabelRows
-from pipeline.labels.facts import ClusterFacts, EntryFacts, UnknownIds
 from pipeline.labels.files import parse_labels, parse_splits, read_strings
+from pipeline.labels.labelled_pairs import ClusterFacts, EntryFacts, UnknownIds
 from pipeline.labels.records import InlineRecords, find_rows, inline_records
 from pipeline.labels.verdicts import latest_verdicts
 from pipeline.storage import LABELS

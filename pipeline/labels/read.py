@@ -28,15 +28,15 @@ from pipeline.labels.conflicts import (
     resolve_conflicts,
 )
 from pipeline.labels.entries import Entry, read_entry, tie_pairs
-from pipeline.labels.facts import (
+from pipeline.labels.files import LEFT_OUT
+from pipeline.labels.labelled_pairs import (
     LabelFacts,
+    LabelledPairs,
     QuarantinedRow,
     QuarantineFacts,
     ReadFacts,
     UnknownIds,
 )
-from pipeline.labels.files import LEFT_OUT
-from pipeline.labels.labelled_pairs import LabelledPairs
 from pipeline.labels.records import INLINE, read_labelled_records
 from pipeline.storage import QUARANTINE, RECORDS, conform
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from pipeline.arrays import Words
 from pipeline.arrays.graph import components
 from pipeline.labels.conflicts import LabelRows, Settled, find_overruled, resolve_conflicts
-from pipeline.labels.facts import Overruled, TransitiveConflicts
+from pipeline.labels.labelled_pairs import Overruled, TransitiveConflicts
 
 NAMES = np.array([chr(ord("a") + i) for i in range(10)])
 

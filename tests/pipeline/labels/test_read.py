@@ -22,8 +22,7 @@ from pipeline.ingestion.decoding import Decoder
 from pipeline.ingestion.records import build_records
 from pipeline.ingestion.sources import open_source
 from pipeline.labels.entries import LARGE_ENTITY, cluster_pairs
-from pipeline.labels.facts import LabelFacts, UnknownIds
-from pipeline.labels.labelled_pairs import LabelledPairs
+from pipeline.labels.labelled_pairs import LabelFacts, LabelledPairs, UnknownIds
 from pipeline.labels.read import read_label_rows, read_labelled
 from pipeline.labels.records import find_rows, read_labelled_records
 from pipeline.storage import from_json, to_json

@@ -27,7 +27,7 @@ from pipeline.evaluation.intervals import Estimate
 from pipeline.evaluation.pair_metrics import Difference, ModelMetrics, PairMetrics
 from pipeline.evaluation.ranking import CurvePoint
 from pipeline.evaluation.reliability import CalibrationError, ReliabilityBin
-from pipeline.labels.facts import (
+from pipeline.labels.labelled_pairs import (
     Conflict,
     ConflictFacts,
     DirectConflicts,

@@ -8,8 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.config.finetune import NegativeSettings
-from pipeline.labels.facts import LabelFacts
-from pipeline.labels.labelled_pairs import SPLITS, LabelledPairs
+from pipeline.labels.labelled_pairs import SPLITS, LabelFacts, LabelledPairs
 from pipeline.storage.schemas import RECORDS
 from pipeline.training.data.hard_negatives import add_mined, draw
 from tests.worlds.vectors import random_vectors

@@ -12,13 +12,14 @@ from hypothesis import given, settings, strategies as st
 
 from pipeline.config.finetune import SplitSettings
 from pipeline.ingestion.records import content_hash
-from pipeline.labels.facts import (
+from pipeline.labels.labelled_pairs import (
+    SPLITS,
     LabelFacts,
+    LabelledPairs,
     LeakExample,
     Leaks,
     SplitFacts,
 )
-from pipeline.labels.labelled_pairs import SPLITS, LabelledPairs
 from pipeline.storage import from_json, to_json
 from pipeline.storage.schemas import RECORDS
 from pipeline.training.data.splits import check_leaks, entities, record_splits, split_pairs

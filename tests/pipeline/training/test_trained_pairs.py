@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow as pa
 
-from pipeline.labels.facts import LabelFacts
-from pipeline.labels.labelled_pairs import LabelledPairs
+from pipeline.labels.labelled_pairs import LabelFacts, LabelledPairs
 from pipeline.storage.schemas import RECORDS
 from pipeline.training.data.trained_pairs import SPLIT_TABLE, TOUCHES, TrainedPairs, split_table
 
