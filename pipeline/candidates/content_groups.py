@@ -55,14 +55,14 @@ def make_groups(
 ) -> ContentGroups:
     """Number the groups of `records` (sorted by record_id) given each record's leader."""
     rows, _ = factorize(leader)
-    group = records.select(["text_hash", "image_hash", "text_tokens", "image_detail"]).take(
+    group = records.select(["text_hash", "image_hash", "word_count", "image_detail"]).take(
         pa.array(rows)
     )
     poor = pc.less(pc.fill_null(group["image_detail"], 0.0), min_detail)
     images = pc.if_else(poor, pa.scalar(None, pa.string()), group["image_hash"])
     text_hashes, text = factorize_strings(group["text_hash"])
     image_hashes, image = factorize_strings(images)
-    short = pc.less(pc.fill_null(group["text_tokens"], 0), min_tokens)
+    short = pc.less(pc.fill_null(group["word_count"], 0), min_tokens)
     pictured = pc.is_valid(group["image_hash"]).to_numpy().astype(bool)
     small = short.to_numpy().astype(bool)
     return ContentGroups(leader, rows, text, image, text_hashes, image_hashes, small, pictured)

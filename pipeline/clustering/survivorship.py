@@ -79,7 +79,7 @@ def _resolution(records: pa.Table) -> Floats:
     copies. Where the share is not known all count.
     """
     width, height = _numbers(records["image_width"]), _numbers(records["image_height"])
-    true = _numbers(records["image_true_side"], missing=np.inf)
+    true = _numbers(records["image_effective_side"], missing=np.inf)
     longer = np.maximum(np.maximum(width, height), 1)
     share = np.minimum(1, true / (ENLARGED * longer))
     # Squared, the share leaves an enlarged copy the pixels of its source, give or take the

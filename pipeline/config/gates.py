@@ -35,7 +35,7 @@ class GateSettings(Frozen):
         500, ge=1, description="Clusters of up to so many records never hold a run."
     )
     max_in_review: Share = Field(0.5, description="Share of the records in clusters in review.")
-    few: int = Field(
+    ignore_below: int = Field(
         100, ge=0, description="Shares of up to so many records or rows never hold a run."
     )
     require_calibrated: bool = Field(

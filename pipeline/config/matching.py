@@ -43,7 +43,7 @@ class JudgeSettings(Frozen):
     review: Share = Field(0.5, description="Probability at or above which a person should look.")
     text: CosineRule | None = Field(None, description="Needed for a text encoder of your own.")
     image: CosineRule | None = Field(None, description="Needed for an image encoder of your own.")
-    synthetic: SelfCalibrationSettings = SelfCalibrationSettings()
+    self_calibration: SelfCalibrationSettings = SelfCalibrationSettings()
     geometry: bool = Field(
         True, description="Whether pairs of pictures are laid upon each other (OpenCV)."
     )

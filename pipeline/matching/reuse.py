@@ -24,8 +24,8 @@ from pipeline.candidates import CandidatePairs, ContentGroups, ProposedBy
 
 # What makes a record another one; where it was first and last seen does not.
 COMPARED = (
-    "source", "text_hash", "image_hash", "text_tokens", "image_width", "image_height",
-    "image_detail", "image_true_side", "fields", "attributes", "timestamp",
+    "source", "text_hash", "image_hash", "word_count", "image_width", "image_height",
+    "image_detail", "image_effective_side", "fields", "attributes", "timestamp",
 )  # fmt: skip
 
 

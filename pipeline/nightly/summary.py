@@ -150,7 +150,7 @@ def summarise_run(context: RunContext, results: Results) -> RunSummary:
         state=NightState(
             near=search.state,
             cascade=search.chosen,
-            synthetic=calibrations_of(context),
+            self_calibrations=calibrations_of(context),
             judge=score.state,
             geometry=GEOMETRY_METHOD if score.geometry else None,
         ),
@@ -181,7 +181,7 @@ def _used_model(model: RegisteredJudge, tonight: ScoreHistogram) -> UsedModel:
 
 def _counts(results: Results, context: RunContext) -> RunCounts:
     ingest, score, cluster = results.ingest, results.score, results.cluster
-    text, images, units = results.embed_text, results.embed_images, groups_of(context)
+    text, images, groups = results.embed_text, results.embed_images, groups_of(context)
     poor = context.catalog.tables.read(
         "records", version=ingest.versions["records"], columns=["image_hash", "image_detail"]
     )
@@ -197,7 +197,7 @@ def _counts(results: Results, context: RunContext) -> RunCounts:
         images_embedded=images.embedded,
         embedding_failed=text.failed + images.failed,
         texts_chunked=text.chunked,
-        short_texts=int((units.short & (units.text >= 0))[units.group_of_record].sum()),
+        short_texts=int((groups.short & (groups.text >= 0))[groups.group_of_record].sum()),
         low_detail_images=pc.sum(low_detail).as_py() or 0,
         crowded=results.search.crowded,
         lexical_pairs=results.search.lexical_pairs,

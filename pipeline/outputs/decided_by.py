@@ -28,13 +28,15 @@ def threshold_words(summary: RunSummary) -> str:
 
 def self_calibration_words(summary: RunSummary) -> str:
     """The modalities whose thresholds edited copies gave."""
-    return " and ".join(f"{kind}s" for kind, found in summary.state.synthetic.items() if found.rule)
+    return " and ".join(
+        f"{kind}s" for kind, found in summary.state.self_calibrations.items() if found.rule
+    )
 
 
 def synthetic_words(summary: RunSummary) -> list[Fact]:
     """What edited copies said of the thresholds, by modality."""
     facts = []
-    for kind, found in summary.state.synthetic.items():
+    for kind, found in summary.state.self_calibrations.items():
         label = f"Threshold of {kind}s, from edited copies"
         rule = found.rule
         if not rule:

@@ -56,14 +56,14 @@ RECORDS = pa.schema(
         pa.field("image_uri", pa.string()),
         pa.field("text_hash", pa.string()),  # 32 hex digits
         pa.field("image_hash", pa.string()),  # 32 hex digits, of decoded pixels
-        pa.field("text_tokens", pa.int32()),  # words of the normalised text
+        pa.field("word_count", pa.int32()),  # words of the normalised text
         pa.field("image_width", pa.int32()),
         pa.field("image_height", pa.int32()),
         pa.field(
             "image_detail", pa.float32()
         ),  # 0 blank … 1 rich; see pipeline.ingestion.images.detail
         # Pixels of the longer side up to which there is detail; null: an older record.
-        pa.field("image_true_side", pa.float32()),
+        pa.field("image_effective_side", pa.float32()),
         pa.field("thumbnail", pa.binary()),  # JPEG
         pa.field("fields", STRINGS),
         pa.field("attributes", STRINGS),

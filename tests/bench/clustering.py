@@ -99,7 +99,7 @@ def records_of(count: int) -> pa.Table:
             "text": pc.binary_join_element_wise("garden chair, model", number, " "),
             "image_width": none,
             "image_height": none,
-            "image_true_side": pa.nulls(count, pa.float32()),
+            "image_effective_side": pa.nulls(count, pa.float32()),
             "timestamp": pa.nulls(count, pa.timestamp("us", "UTC")),
         }
     )

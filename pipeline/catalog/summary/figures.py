@@ -192,7 +192,7 @@ class NightState:
 
     near: dict[str, SearchState] = field(default_factory=dict)  # by text, image, lexical
     cascade: CascadeChoice | None = None
-    synthetic: dict[str, SelfCalibration] = field(default_factory=dict)  # by modality
+    self_calibrations: dict[str, SelfCalibration] = field(default_factory=dict)  # by modality
     judge: JudgeState | None = None
     geometry: int | None = None  # the method
 

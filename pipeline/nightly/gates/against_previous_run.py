@@ -27,7 +27,7 @@ def source_gates(
         yield Gate(
             "rows-quarantined-worst-source",
             "share of rows quarantined, worst source",
-            share <= settings.max_quarantined or count <= settings.few,
+            share <= settings.max_quarantined or count <= settings.ignore_below,
             share,
             settings.max_quarantined,
             f"{name}: {count:,} of {rows[name]:,} rows could not be used",
@@ -40,14 +40,14 @@ def source_gates(
     lost = [(n, was, max(was - rows.get(n, 0), 0)) for n, was in before.items() if n in watched]
     name, was, gone = max(
         lost,
-        key=lambda one: (one[2] > settings.few, one[2] / max(one[1], 1), one[0]),
+        key=lambda one: (one[2] > settings.ignore_below, one[2] / max(one[1], 1), one[0]),
         default=("no source", 0, 0),
     )
     absent = "" if name in rows or not gone else "; it is not among tonight's sources"
     yield Gate(
         "rows-missing",
         "rows missing against last night",
-        gone / max(was, 1) <= limit or gone <= settings.few,
+        gone / max(was, 1) <= limit or gone <= settings.ignore_below,
         gone / max(was, 1),
         limit,
         f"{name}: {was - gone:,} rows, {was:,} last night{absent}",
@@ -67,18 +67,18 @@ def removal_gates(
     yield Gate(
         "records-removable",
         "share of records removable",
-        share <= settings.max_removed or tonight.listed <= settings.few,
+        share <= settings.max_removed or tonight.listed <= settings.ignore_below,
         share,
         settings.max_removed,
         f"the removal list names {tonight.listed:,} of {total:,} records",
         tonight.clusters.get("", ()) if first else (),
     )
-    few = tonight.newly <= settings.few
+    few = tonight.newly <= settings.ignore_below
     told = f"{tonight.newly:,} not named last night, {tonight.arrived:,} of them new records"
     growth = tonight.newly / max(tonight.listed_before, 1)
     worst = max(
         ((n / max(records.get(name, 0), 1), name, n) for name, n in tonight.by_source.items()
-         if n > settings.few),
+         if n > settings.ignore_below),
         default=(0.0, "no source", 0),
     )  # fmt: skip
     limits = {
@@ -158,7 +158,7 @@ def review_gate(
     return Gate(
         "records-in-review",
         "share of records in review",
-        share <= settings.max_in_review or waiting <= settings.few,
+        share <= settings.max_in_review or waiting <= settings.ignore_below,
         share,
         settings.max_in_review,
         f"{waiting:,} of {records:,} records are in clusters in review",

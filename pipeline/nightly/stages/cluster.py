@@ -31,7 +31,8 @@ from pipeline.outputs import is_removed
 from pipeline.storage import from_plain
 
 COLUMNS = [
-    "record_id", "source", "text", "image_width", "image_height", "image_true_side", "timestamp",
+    "record_id", "source", "text", "image_width", "image_height", "image_effective_side",
+    "timestamp",
 ]  # fmt: skip
 RULES = ("clustering", "text", "images")  # settings that decide about clusters of equal links
 
@@ -99,14 +100,14 @@ def _group(
     before: pa.Table,
 ) -> tuple[pa.Table, npt.NDArray[np.int64], pa.Table]:
     """The clusters table, the number of each record's cluster, and the cut links."""
-    units, settings = groups_of(context), context.config.clustering
+    groups, settings = groups_of(context), context.config.clustering
     if touched is not None and context.base_run:
         cut = context.catalog.read("cut_links", run=context.base_run)
         return cluster_touched(
-            records, units, links, settings, verdicts,
+            records, groups, links, settings, verdicts,
             touched=touched, previous=before, previous_cut=cut,
         )  # fmt: skip
-    clusters, cut = cluster_tables(records, units, links, settings, verdicts)
+    clusters, cut = cluster_tables(records, groups, links, settings, verdicts)
     code = as_strings(clusters["cluster_id"]).dictionary_encode().indices
     return clusters, np.asarray(code, np.int64), cut
 
@@ -114,7 +115,7 @@ def _group(
 def _touched_components(
     context: RunContext, base: Run, ids: pa.Array, labels: pa.Table | None
 ) -> Flags | None:
-    """(u,) units with a record, a pair or a verdict that is not last night's; None: take all."""
+    """(u,) groups with a record, a pair or a verdict that is not last night's; None: take all."""
     config = context.config.model_dump(mode="json")
     pairs = _pairs_touched(context)
     if context.full or pairs is None or any(base.config.get(n) != config[n] for n in RULES):
@@ -131,7 +132,7 @@ def _touched_components(
 
 
 def _pairs_touched(context: RunContext) -> Flags | None:
-    """(u,) units with a record or pair that is not last night's; None where all were judged."""
+    """(u,) groups with a record or pair that is not last night's; None where all were judged."""
     try:
         stored = context.work.load("touched")
     except CatalogError:

@@ -81,14 +81,14 @@ class AlignmentTable:
 
     @classmethod
     def of(
-        cls, context: RunContext, units: ContentGroups, places: Positions
+        cls, context: RunContext, groups: ContentGroups, places: Positions
     ) -> AlignmentTable | None:
         """Those of a run, out of its scratch; see the class."""
         if not context.work.has("alignments"):
             return None
         rows = context.work.read_shard("alignments", "all")
         key = context.work.load("alignments")["key"]
-        return cls(key, len(units.image_hashes), KeptAlignments.of(rows), places)
+        return cls(key, len(groups.image_hashes), KeptAlignments.of(rows), places)
 
     def verdicts(self, left: Positions, right: Positions) -> npt.NDArray[np.float64]:
         """See `pipeline.matching.scoring.GeometryLookup`."""
@@ -110,14 +110,14 @@ class AlignmentTable:
 
 
 def contents_of(
-    context: RunContext, units: ContentGroups, chosen: Positions, frequencies: DocumentFrequencies
+    context: RunContext, groups: ContentGroups, chosen: Positions, frequencies: DocumentFrequencies
 ) -> Contents:
-    """Everything judging needs of the contents of some units, which are numbered anew.
+    """Everything judging needs of the contents of some groups, which are numbered anew.
 
     Args:
-        chosen: (k,) ascending numbers of units; where they are all, the vectors stay on disk.
+        chosen: (k,) ascending numbers of groups; where they are all, the vectors stay on disk.
     """
-    some, texts, images = restrict(units, chosen)
+    some, texts, images = restrict(groups, chosen)
     comparer = None
     if len(texts):
         column = read_column(context, some.text_hashes, modality="text", column="text")
@@ -132,7 +132,7 @@ def contents_of(
     for model in models_of(context):
         vectors = text if model.modality == "text" else image
         learned |= _learning(context, some, model.rule.model, vectors)
-    looks = AlignmentTable.of(context, units, images)
+    looks = AlignmentTable.of(context, groups, images)
     return Contents(some, text, image, comparer, looks=looks, **learned)
 
 
@@ -153,7 +153,7 @@ def _asked_rows(context: RunContext, rows: Positions) -> Vectors:
     return out
 
 
-def frequencies_of(context: RunContext, units: ContentGroups) -> tuple[DocumentFrequencies, int]:
+def frequencies_of(context: RunContext, groups: ContentGroups) -> tuple[DocumentFrequencies, int]:
     """The word frequencies that the catalog judges with, and the version of their table.
 
     A catalog learns its own once, from the texts of its first night; for when again see
@@ -161,7 +161,7 @@ def frequencies_of(context: RunContext, units: ContentGroups) -> tuple[DocumentF
     """
     if (found := _kept_frequencies(context)) is not None:
         return found
-    hashes, run = units.text_hashes, context.base_run
+    hashes, run = groups.text_hashes, context.base_run
     known = frequencies_before(context, len(hashes))
     if known is not None and run is not None:
         return known, run.versions["word_counts"]
@@ -184,17 +184,17 @@ def _kept_frequencies(context: RunContext) -> tuple[DocumentFrequencies, int] | 
 
 
 def _learning(
-    context: RunContext, units: ContentGroups, judge: JudgeModel, vectors: Vectors
+    context: RunContext, groups: ContentGroups, judge: JudgeModel, vectors: Vectors
 ) -> dict[str, LearnedInputs]:
-    """What a learned judge needs of the units, as keywords of `Contents`."""
+    """What a learned judge needs of the groups, as keywords of `Contents`."""
     texts: list[str] = []
     fields: dict[str, list[str]] = {}
     attributes: dict[str, pa.Array] = {}
     if judge.attributes:
-        rows = read_records(context, ["attributes", "timestamp"]).take(pa.array(units.rows))
+        rows = read_records(context, ["attributes", "timestamp"]).take(pa.array(groups.rows))
         attributes = attributes_of(rows, judge.attributes)
     if judge.blocks:
-        rows = read_records(context, ["text", "fields"]).take(pa.array(units.rows))
+        rows = read_records(context, ["text", "fields"]).take(pa.array(groups.rows))
         texts = [text or "" for text in rows["text"].to_pylist()]
         fields = fields_of(rows["fields"])
     level = judge.background.level(vectors) if judge.background is not None else None

@@ -39,7 +39,7 @@ LOOKED_AT = "looked_at"  # what a run has looked at before its candidates
 
 
 def verify_candidates(
-    context: RunContext, units: ContentGroups, kept: CandidatePairs
+    context: RunContext, groups: ContentGroups, kept: CandidatePairs
 ) -> GeometryResult | None:
     """Look at every pair of pictures that images proposed; what was looked at before stands.
 
@@ -50,19 +50,19 @@ def verify_candidates(
         return None
     if done := context.work.kept(GeometryResult):
         return done
-    left, right = _proposed_pairs(units, kept)
+    left, right = _proposed_pairs(groups, kept)
     if not len(left):
         return None
     before = _before(context)
     known = pa.concat_tables([before, context.work.read_shards(LOOKED_AT, ALIGNMENTS)])
-    place = _places(known, units.image_hashes, left, right)
+    place = _places(known, groups.image_hashes, left, right)
     fresh = place < 0
-    found = verify_pictures(context, units.image_hashes, (left[fresh], right[fresh]))
+    found = verify_pictures(context, groups.image_hashes, (left[fresh], right[fresh]))
     place[fresh] = len(known) + np.arange(len(found.rows))
     rows = pa.concat_tables([known, found.rows]).take(pa.array(place)).combine_chunks()
     version = context.catalog.tables.replace("alignments", rows)
     context.work.keep_shard("alignments", "all", rows)
-    context.work.save("alignments", key=pair_key(left, right, len(units.image_hashes)))
+    context.work.save("alignments", key=pair_key(left, right, len(groups.image_hashes)))
     fresh_rows, verified = (place >= len(before)).sum(), KeptAlignments.of(rows).verified.sum()
     counts = GeometryCounts(len(rows), int(fresh_rows), int(verified))
     result = GeometryResult(version, counts)
@@ -70,11 +70,11 @@ def verify_candidates(
     return result
 
 
-def _proposed_pairs(units: ContentGroups, kept: CandidatePairs) -> Pairs:
+def _proposed_pairs(groups: ContentGroups, kept: CandidatePairs) -> Pairs:
     """Pairs of contents that images proposed, left < right, each once, sorted."""
-    count = len(units.image_hashes)
-    rows = pair_sides(kept.key[(kept.proposed_by & ProposedBy.IMAGE) > 0], len(units.rows))
-    one, other = (units.image[side] for side in rows)
+    count = len(groups.image_hashes)
+    rows = pair_sides(kept.key[(kept.proposed_by & ProposedBy.IMAGE) > 0], len(groups.rows))
+    one, other = (groups.image[side] for side in rows)
     both = (one >= 0) & (other >= 0) & (one != other)
     return pair_sides(np.unique(pair_key(one[both], other[both], count)), count)
 

@@ -90,7 +90,7 @@ class ReusableDecisions:
 
     Attributes:
         row: (p,) row of `pairs` for each candidate, -1: to be judged tonight.
-        touched: (u,) units of which anything has changed; None: all.
+        touched: (u,) groups of which anything has changed; None: all.
         pairs: last night's pairs table, empty where none is used.
         why: why every pair is judged again; None where some may stand.
     """
@@ -102,7 +102,7 @@ class ReusableDecisions:
 
 
 def find_reusable(
-    context: RunContext, units: ContentGroups, kept: CandidatePairs, *, ids: pa.Array, key: str
+    context: RunContext, groups: ContentGroups, kept: CandidatePairs, *, ids: pa.Array, key: str
 ) -> ReusableDecisions:
     """Find the candidates that last night judged as they would be judged tonight."""
     before = previous_run(context)
@@ -117,13 +117,13 @@ def find_reusable(
     pairs = _pairs_of(before)
     changes = compare_records(read_records(context, ["record_id", *COMPARED]), before.records())
     found = reuse_decisions(
-        units,
+        groups,
         kept,
         ids=ids,
         pairs=pairs.select(["left_id", "right_id", "proposed_by"]),
         changes=changes,
-        previous_leader=before.units.leader,
-        again=_reuse_rows(before, units),
+        previous_leader=before.groups.leader,
+        again=_reuse_rows(before, groups),
     )
     return ReusableDecisions(found.row, found.touched, pairs, None)
 
@@ -138,12 +138,12 @@ def _pairs_of(before: PreviousRun) -> pa.Table:
     return pa.Table.from_batches(encoded).unify_dictionaries()
 
 
-def _reuse_rows(before: PreviousRun, units: ContentGroups) -> npt.NDArray[np.bool_]:
-    """(u,) units with a content that had no vector last night."""
-    again = np.zeros(len(units.rows), bool)
+def _reuse_rows(before: PreviousRun, groups: ContentGroups) -> npt.NDArray[np.bool_]:
+    """(u,) groups with a content that had no vector last night."""
+    again = np.zeros(len(groups.rows), bool)
     for of_unit, hashes, kind in (
-        (units.text, units.text_hashes, "text"),
-        (units.image, units.image_hashes, "image"),
+        (groups.text, groups.text_hashes, "text"),
+        (groups.image, groups.image_hashes, "image"),
     ):
         noted = before.state.near.get(kind)
         if noted is None or noted.failed is None:
@@ -155,7 +155,7 @@ def _reuse_rows(before: PreviousRun, units: ContentGroups) -> npt.NDArray[np.boo
 
 def judge_shards(
     context: RunContext,
-    units: ContentGroups,
+    groups: ContentGroups,
     kept: CandidatePairs,
     stand: ReusableDecisions,
     *,
@@ -172,7 +172,7 @@ def judge_shards(
     Args:
         key: `judge_key`.
     """
-    count, work = len(units.rows), context.work
+    count, work = len(groups.rows), context.work
     batches = [slice(start, start + BATCH) for start in range(0, len(kept.key), BATCH)]
     names = [_shard_key(context, kept.part(p), stand.row[p], key) for p in batches]
     missing = [not work.shard_done("pairs", name) for name in names]
@@ -181,7 +181,7 @@ def judge_shards(
         for side in pair_sides(kept.key[part][stand.row[part] < 0], count):
             wanted[side] = True
     chosen, number = np.flatnonzero(wanted), np.cumsum(wanted) - 1
-    contents = contents_of(context, units, chosen, frequencies) if len(chosen) else None
+    contents = contents_of(context, groups, chosen, frequencies) if len(chosen) else None
 
     def keep(place: int) -> int:
         batch, row = kept.part(batches[place]), stand.row[batches[place]]
@@ -241,27 +241,27 @@ def score(context: RunContext) -> ScoreResult:
 
     Only pairs with a record that is new or changed are judged; the other rows are last night's.
     """
-    work, units = context.work, groups_of(context)
+    work, groups = context.work, groups_of(context)
     kept = CandidatePairs(**work.load("candidates"))
-    geometry = verify_candidates(context, units, kept)
+    geometry = verify_candidates(context, groups, kept)
     judge, ids = make_judge(context), record_ids(context)
-    frequencies, counted = frequencies_of(context, units)
+    frequencies, counted = frequencies_of(context, groups)
     key = judge_key(context, judge, frequencies)
-    stand = find_reusable(context, units, kept, ids=ids, key=key)
+    stand = find_reusable(context, groups, kept, ids=ids, key=key)
     tally = DecisionCounts()
 
     star = exact_pairs_batch(
-        units.leader, ids=ids, has=modalities(context), judge=judge, run=context.run
+        groups.leader, ids=ids, has=modalities(context), judge=judge, run=context.run
     )
     size = work.keep_shard("pairs", "exact", pa.Table.from_batches([star]))
     done, names = 0, ["exact"]
     rows = judge_shards(
-        context, units, kept, stand, judge=judge, frequencies=frequencies, ids=ids, key=key
+        context, groups, kept, stand, judge=judge, frequencies=frequencies, ids=ids, key=key
     )
     for part, batch, name in rows:
         names.append(name)
         size += batch.nbytes
-        tally.add(part, batch, len(units.rows))
+        tally.add(part, batch, len(groups.rows))
         done += len(part.key)
         progress.report("score", done, len(kept.key))
     work.arrange("pairs", names)
@@ -279,7 +279,7 @@ def score(context: RunContext) -> ScoreResult:
         bytes=size,
         versions=versions,
         decisions=dict(tally.decisions),
-        exact_duplicates=int((units.leader != np.arange(len(units.leader))).sum()),
+        exact_duplicates=int((groups.leader != np.arange(len(groups.leader))).sum()),
         histogram=tuple(tally.histogram.tolist()),
         geometry=geometry.counts if geometry else None,
         judged=fresh,

@@ -183,8 +183,8 @@ def _checkpoints(context: RunContext, search: str) -> Keep:
     return keep
 
 
-def _hashes(units: ContentGroups, modality: Modality) -> pa.Array:
-    return units.text_hashes if modality == "text" else units.image_hashes
+def _hashes(groups: ContentGroups, modality: Modality) -> pa.Array:
+    return groups.text_hashes if modality == "text" else groups.image_hashes
 
 
 def _reusable_pairs(
@@ -192,7 +192,7 @@ def _reusable_pairs(
 ) -> ReusedPairs | str:
     """Last night's pairs of one modality in tonight's places, or why they cannot be used."""
     before = previous_run(context)
-    known = _hashes(before.units, modality) if before else None
+    known = _hashes(before.groups, modality) if before else None
     near = reusable_near(before, modality, key=key, hashes=known)
     if isinstance(near, str) or before is None or known is None:
         return str(near)
@@ -232,20 +232,20 @@ def _describe(found: NearPairs) -> SearchFigures | None:
     )
 
 
-def search_shingles(context: RunContext, units: ContentGroups) -> SearchedPairs:
+def search_shingles(context: RunContext, groups: ContentGroups) -> SearchedPairs:
     """Pairs of long texts that share shingles, with their exact Jaccard."""
-    settings, hashes = context.config.candidates.lexical, units.text_hashes
+    settings, hashes = context.config.candidates.lexical, groups.text_hashes
     key = key_of(**settings.model_dump())
     state = SearchState(key, hashes_digest(hashes))
     nothing = Near(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
     if not settings.enabled or not len(hashes):
         return SearchedPairs(nothing, SearchRecord(state, None, None))
-    words = read_column(context, hashes, modality="text", column="text_tokens").to_numpy()
+    words = read_column(context, hashes, modality="text", column="word_count").to_numpy()
     long = np.flatnonzero(words >= settings.min_tokens)
     signed = _sign_all(context, hashes.take(pa.array(long)))
     left, right = (long[side] for side in band_candidates(signed))
     before = previous_run(context)
-    known = before.units.text_hashes if before else None
+    known = before.groups.text_hashes if before else None
     near = reusable_near(before, "lexical", key=key, hashes=known)
     score = np.full(len(left), np.nan, np.float32)
     if not isinstance(near, str) and known is not None:
@@ -321,21 +321,21 @@ def _score_rest(
 
 @stage("search", SearchResult)
 def search(context: RunContext) -> SearchResult:
-    """Vectors and long texts → candidate pairs of units, with their measured recall.
+    """Vectors and long texts → candidate pairs of groups, with their measured recall.
 
     Only contents that last night did not know are searched, against everything; the other near
     pairs are last night's.
     """
-    units = groups_of(context)
-    backgrounds = find_thresholds(context, units)
+    groups = groups_of(context)
+    backgrounds = find_thresholds(context, groups)
     floors = floors_of(context)
-    proposer = text_proposer(context, units)
+    proposer = text_proposer(context, groups)
     text = cached(context, "text", lambda: search_vectors(context, "text", proposer.floor))
     image = cached(context, "image", lambda: search_vectors(context, "image", floors["image"]))
-    lexical = cached(context, "lexical", lambda: search_shingles(context, units))
+    lexical = cached(context, "lexical", lambda: search_shingles(context, groups))
     long = above_floor(lexical.near, context.config.candidates.lexical.floor)
     near = proposer.select(text.pairs)
-    proposed = propose(units, text=near, lexical=long, image=image.pairs)
+    proposed = propose(groups, text=near, lexical=long, image=image.pairs)
     proposed, asked = proposer.confirm(proposed, len(text.near.left))
     context.work.save(
         "candidates", key=proposed.key, proposed_by=proposed.proposed_by, lexical=proposed.lexical

@@ -61,7 +61,7 @@ LOOKED_AT = 1.5  # pairs per sampled record that are looked at twice
 CHUNK = 65_536
 
 
-def find_thresholds(context: RunContext, units: ContentGroups) -> int | None:
+def find_thresholds(context: RunContext, groups: ContentGroups) -> int | None:
     """Find the thresholds of the modalities that no label and no statement sets, and note them.
 
     Those of the night before stand until the encoder or the settings are others, or the corpus has
@@ -77,7 +77,7 @@ def find_thresholds(context: RunContext, units: ContentGroups) -> int | None:
         return kept.version
     found: dict[str, SelfCalibration] = {}
     rows: list[pa.Table] = []
-    for kind, hashes in (("text", units.text_hashes), ("image", units.image_hashes)):
+    for kind, hashes in (("text", groups.text_hashes), ("image", groups.image_hashes)):
         if not len(hashes) or not self_calibrated_rule(context, kind):
             continue
         found[kind], background = _reusable(context, kind, len(hashes)) or _learn(
@@ -94,7 +94,7 @@ def find_thresholds(context: RunContext, units: ContentGroups) -> int | None:
 
 
 def _key(context: RunContext, kind: Kind) -> str:
-    settings = context.config.judge.synthetic.model_dump(exclude={"images", "texts"})
+    settings = context.config.judge.self_calibration.model_dump(exclude={"images", "texts"})
     return key_of(
         encoder=embedded_by(context, kind).fingerprint, settings=settings, seed=context.config.seed,
         method=METHOD, kind=kind,
@@ -108,7 +108,7 @@ def _reusable(
     run = context.base_run
     if run is None:
         return None
-    noted = run.summary.state.synthetic.get(kind)
+    noted = run.summary.state.self_calibrations.get(kind)
     if not noted or noted.key != _key(context, kind):
         return None
     if not 1 / OUTGROWN <= count / noted.of <= OUTGROWN:
@@ -161,7 +161,7 @@ def _measure(
     context: RunContext, kind: Kind, hashes: pa.Array
 ) -> tuple[SyntheticRule, NeighbourhoodLevel | None]:
     vectors = in_memory(context.work.matrix(kind))
-    settings = context.config.judge.synthetic
+    settings = context.config.judge.self_calibration
     # In the order of a hash the first are as good as any.
     drawn = _first_vectors(vectors, max(settings.sample, BACKGROUND))
     sample = drawn[: settings.sample]

@@ -34,8 +34,8 @@ class PreviousRun:
     run: Run
 
     @property
-    def units(self) -> ContentGroups:
-        """Its units."""
+    def groups(self) -> ContentGroups:
+        """Its groups."""
         config = self.run.config
         return groups_at(
             self.catalog,

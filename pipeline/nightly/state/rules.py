@@ -90,7 +90,7 @@ def check_rules(config: RunConfig, models: tuple[str, ...]) -> None:
 def self_calibrated_rule(context: RunContext, kind: str) -> bool:
     """Whether the thresholds of 'text' or 'image' are to be learned from edited copies."""
     config = context.config
-    settings, encoder = config.judge.synthetic, getattr(config, f"{kind}_encoder")
+    settings, encoder = config.judge.self_calibration, getattr(config, f"{kind}_encoder")
     stated = getattr(config.judge, kind) is not None
     learned = any(model.modality == kind for model in models_of(context))
     proposed = kind == "text" and config.student is not None

@@ -30,7 +30,7 @@ class RecordsVersion:
 
 
 def groups_of(context: RunContext) -> ContentGroups:
-    """The units of the run's records, computed once per process."""
+    """The groups of the run's records, computed once per process."""
     config = context.config
     return groups_at(
         context.catalog,
@@ -45,8 +45,8 @@ def groups_of(context: RunContext) -> ContentGroups:
 def groups_at(
     catalog: Catalog, run: str, version: int, *, min_tokens: int, min_detail: float
 ) -> ContentGroups:
-    """The units of a run's records, which are at `version`; two nights' are kept."""
-    columns = ["record_id", "text_hash", "image_hash", "text_tokens", "image_detail"]
+    """The groups of a run's records, which are at `version`; two nights' are kept."""
+    columns = ["record_id", "text_hash", "image_hash", "word_count", "image_detail"]
     records = records_at(catalog, run, version, columns)
     return make_groups(records, exact_groups(records), min_tokens=min_tokens, min_detail=min_detail)
 

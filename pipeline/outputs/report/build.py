@@ -22,7 +22,7 @@ from pipeline.outputs.visible import make_visible
 
 RECORD_COLUMNS = [
     "record_id", "source", "text", "text_hash", "image_hash", "image_width", "image_height",
-    "image_true_side", "thumbnail", "attributes",
+    "image_effective_side", "thumbnail", "attributes",
 ]  # fmt: skip
 GROUPS = ("gate", "largest", "weakest", "random")
 CUTS = 300  # cut links listed

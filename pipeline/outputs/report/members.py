@@ -134,7 +134,7 @@ def _size(row: Row) -> str | None:
     """A picture's sides, and how large its detail is where it was enlarged or blurred."""
     if not row.get("image_width"):
         return None
-    size, true = f"{row['image_width']} × {row['image_height']} px", row.get("image_true_side")
+    size, true = f"{row['image_width']} × {row['image_height']} px", row.get("image_effective_side")
     if true is None or true >= ENLARGED * max(row["image_width"], row["image_height"]):
         return size
     return f"{size}, detail for {true:.0f}"

@@ -100,7 +100,7 @@ def main() -> None:
             for number, name in enumerate(EDITS, start=1)
         },
         "edits in their photograph's cluster": told(together, total),
-        "threshold": summary.state.synthetic.get("image"),
+        "threshold": summary.state.self_calibrations.get("image"),
         "seconds": round(summary.seconds),
     }
     print(json.dumps(figures, indent=1))

@@ -15,7 +15,7 @@ def records(rows: list[tuple[str | None, str | None]], tokens: int = 9) -> pa.Ta
         {
             "text_hash": pa.array([text for text, _ in rows], pa.string()),
             "image_hash": pa.array([image for _, image in rows], pa.string()),
-            "text_tokens": pa.array([tokens] * len(rows), pa.int32()),
+            "word_count": pa.array([tokens] * len(rows), pa.int32()),
             "image_detail": pa.array([0.5 if image else None for _, image in rows], pa.float32()),
         }
     )

@@ -39,7 +39,7 @@ def records(
             "text": pa.array(texts, pa.string()),
             "image_width": pa.array(sizes or [None] * count, pa.int32()),
             "image_height": pa.array(sizes or [None] * count, pa.int32()),
-            "image_true_side": pa.array([None] * count, pa.float32()),
+            "image_effective_side": pa.array([None] * count, pa.float32()),
             "timestamp": pa.array(when, pa.timestamp("us", tz="UTC")),
         }
     )
@@ -105,7 +105,7 @@ def sharpest(*pictures: Measured) -> tuple[str, str]:
     """The keeper of the largest picture, by tie the first, and its reason."""
     policy = ClusterSettings.model_validate({"keeper": ("highest_resolution",)})
     table = records([None] * len(pictures))
-    names = ("image_width", "image_height", "image_true_side")
+    names = ("image_width", "image_height", "image_effective_side")
     for name, values in zip(names, zip(*pictures, strict=True), strict=True):
         at = table.schema.get_field_index(name)
         table = table.set_column(at, name, pa.array(values, table.schema.field(name).type))

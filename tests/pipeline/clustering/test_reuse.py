@@ -51,7 +51,7 @@ def inputs(
             "text": pa.array([f"the text {t}" + " more" * (t % 2) for t in texts], pa.string()),
             "image_width": pa.array([None] * len(ids), pa.int32()),
             "image_height": pa.array([None] * len(ids), pa.int32()),
-            "image_true_side": pa.array([None] * len(ids), pa.float32()),
+            "image_effective_side": pa.array([None] * len(ids), pa.float32()),
             "timestamp": pa.array([None] * len(ids), pa.timestamp("us", tz="UTC")),
         }
     )

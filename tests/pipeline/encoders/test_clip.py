@@ -90,11 +90,11 @@ def test_its_thresholds_come_from_copies_of_the_corpus(
     config = run_config(
         tmp_path / "catalog", pictures_in(tmp_path / "photos"), index={"type": "exact"},
         image_encoder={"type": "sentence_transformers_image", "path": str(clip_folder)},
-        judge={"synthetic": {"precision": 0.6}}, gates=OPEN_GATES,
+        judge={"self_calibration": {"precision": 0.6}}, gates=OPEN_GATES,
     )  # fmt: skip
     summary = run(config)
     assert summary.models.image.name == clip_folder.name
-    found = summary.state.synthetic["image"]
+    found = summary.state.self_calibrations["image"]
     assert found.why is None, found
     assert found.rule.precision >= 0.6
     assert summary.models.image.floor == found.rule.floor

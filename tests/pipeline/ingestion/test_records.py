@@ -144,10 +144,10 @@ def test_a_picture_record_has_its_measures() -> None:
     record = build([{"key": "a", "image_bytes": RED}]).records.to_pylist()[0]
     assert (record["image_width"], record["image_height"]) == (20, 10)
     assert record["image_detail"] == 0
-    assert record["image_true_side"] == 0
+    assert record["image_effective_side"] == 0
     assert record["thumbnail"].startswith(b"\xff\xd8")
     assert (record["first_seen"], record["last_seen"], record["deleted"]) == (NOW, NOW, False)
-    assert (record["text"], record["text_hash"], record["text_tokens"]) == (None, None, None)
+    assert (record["text"], record["text_hash"], record["word_count"]) == (None, None, None)
 
 
 def test_exact_groups_lead_to_the_smallest_id() -> None:

@@ -65,7 +65,7 @@ def clustered(
             "text": [f"text {leader[n]}" for n in range(count)],
             "image_width": pa.array([None] * count, pa.int32()),
             "image_height": pa.array([None] * count, pa.int32()),
-            "image_true_side": pa.array([None] * count, pa.float32()),
+            "image_effective_side": pa.array([None] * count, pa.float32()),
             "timestamp": pa.array([None] * count, pa.timestamp("us", tz="UTC")),
         }
     )

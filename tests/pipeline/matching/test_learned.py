@@ -41,7 +41,7 @@ def records() -> pa.Table:
         {
             "record_id": f"s:{n}", "source": "s", "key": str(n), "location": str(n),
             "text": text or None, "text_hash": f"t{n}" if text else None,
-            "text_tokens": len(text.split()), "image_hash": f"i{n}" if pictured else None,
+            "word_count": len(text.split()), "image_hash": f"i{n}" if pictured else None,
             "image_detail": 9.0 if pictured else None, "first_seen": NOW, "last_seen": NOW,
         }
         for n, (text, pictured) in enumerate(zip(TEXTS, PICTURED, strict=True))

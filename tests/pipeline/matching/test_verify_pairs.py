@@ -178,9 +178,9 @@ def test_thresholds_without_labels_come_from_edited_copies(
         monkeypatch.setattr(
             f"pipeline.nightly.stages.{module}.verify_pictures", recording(looked_at)
         )
-    loose = {"judge": {"synthetic": {"precision": 0.9}}}
+    loose = {"judge": {"self_calibration": {"precision": 0.9}}}
     summary = run(config(tmp_path, **loose))
-    found = summary.state.synthetic["image"]
+    found = summary.state.self_calibrations["image"]
     assert found.why is None
     rule = found.rule
     assert rule.records == 110
@@ -194,16 +194,16 @@ def test_thresholds_without_labels_come_from_edited_copies(
     assert summary.models.image.floor == rule.floor
     # The same records give the same thresholds, and the night after keeps them.
     again = run(config(tmp_path, catalog=str(tmp_path / "other"), **loose))
-    assert again.state.synthetic["image"].rule == rule
+    assert again.state.self_calibrations["image"].rule == rule
     save(tmp_path, new=drawn(1000))
     later = run(config(tmp_path, **loose))
-    assert later.state.synthetic["image"].run == summary.run
+    assert later.state.self_calibrations["image"].run == summary.run
     assert later.reused.judged_all is None
 
 
 def test_too_few_records_leave_the_stated_default(folder: Path) -> None:
     summary = run(config(folder))
-    found = summary.state.synthetic["image"]
+    found = summary.state.self_calibrations["image"]
     assert found.rule is None
     assert found.why == "4 distinct images, it takes 100"
     assert summary.status == "published"

@@ -23,7 +23,7 @@ from tests.worlds.runs import rows_in, run_config, write_jsonl
 
 pytestmark = pytest.mark.slow
 
-FEW = {"few": 2, "small_cluster": 3}
+FEW = {"ignore_below": 2, "small_cluster": 3}
 WORDS = (
     "amber", "birch", "cedar", "dune", "ember", "fjord",
     "grove", "heath", "islet", "jetty", "knoll", "lagoon",

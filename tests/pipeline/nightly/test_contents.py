@@ -92,7 +92,7 @@ def test_texts_come_by_hash_with_64_bit_offsets(tmp_path: Path, source: dict[str
     stored = context.catalog.tables.read("records", version=version)
     by_hash = dict(zip(stored["text_hash"].to_pylist(), stored["text"].to_pylist(), strict=True))
     assert texts.to_pylist() == [by_hash[digest] for digest in hashes.to_pylist()]
-    sizes = run_records.read_column(context, hashes, modality="text", column="text_tokens")
+    sizes = run_records.read_column(context, hashes, modality="text", column="word_count")
     assert sizes.type == pa.int32()
 
 

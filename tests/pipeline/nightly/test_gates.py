@@ -27,7 +27,7 @@ from pipeline.nightly.gates.gates import (
 
 
 def limits(**changes: Any) -> GateSettings:
-    return GateSettings.model_validate({"few": 10, "small_cluster": 20, **changes})
+    return GateSettings.model_validate({"ignore_below": 10, "small_cluster": 20, **changes})
 
 
 def one(gates: Any, name: str) -> Gate:
@@ -86,7 +86,7 @@ def test_a_source_that_shrank_holds_and_one_that_vanished() -> None:
     assert gate.value == pytest.approx(0.21)
     assert gate.message == "a: 79 rows, 100 last night"
     assert missing({"a": 79, "b": 999}, before, complete=["b"]).passed, "a is append-only"
-    assert missing({"a": 79, "b": 999}, before, settings=limits(few=21)).passed
+    assert missing({"a": 79, "b": 999}, before, settings=limits(ignore_below=21)).passed
     gone = missing({"b": 1000}, before)
     assert not gone.passed
     assert "it is not among tonight's sources" in gone.message
@@ -112,7 +112,7 @@ def test_newly_removable_records_against_all_records() -> None:
     gate = removal(name, newly=51)
     assert (gate.passed, gate.value, gate.clusters) == (False, 0.051, ("c1", "c2"))
     assert "51 not named last night, 5 of them new records" in gate.message
-    assert removal(name, newly=51, settings=limits(few=51)).passed
+    assert removal(name, newly=51, settings=limits(ignore_below=51)).passed
     first = removal(name, newly=900, first=True)
     assert (first.passed, first.message) == (True, FIRST)
 

@@ -186,12 +186,12 @@ def test_the_true_side_of_a_picture_is_kept_and_known_the_next_night(tmp_path: P
     lines = write_jsonl(tmp_path / "in.jsonl", texts(a="one fish"))
     made = config(tmp_path, folder(pictures), jsonl(lines))
     night(made, 0)
-    before = {key: row["image_true_side"] for key, row in records(made).items()}
+    before = {key: row["image_effective_side"] for key, row in records(made).items()}
     assert 0.6 * photo.width < before["p:photo.png"] <= photo.width
     assert before["p:twice.png"] == pytest.approx(before["p:photo.png"], rel=0.15)
     assert before["s:a"] is None
     assert night(made, 1).pictures_decoded == 0
-    assert {key: row["image_true_side"] for key, row in records(made).items()} == before
+    assert {key: row["image_effective_side"] for key, row in records(made).items()} == before
 
 
 def test_a_record_of_before_the_true_side_is_not_taken_for_what_a_picture_came_to(
@@ -206,12 +206,12 @@ def test_a_record_of_before_the_true_side_is_not_taken_for_what_a_picture_came_t
     before = catalog.published()
     assert before
     rows = catalog.read("records", run=before)
-    at = rows.schema.get_field_index("image_true_side")
-    rows = rows.set_column(at, "image_true_side", pa.nulls(len(rows), pa.float32()))
+    at = rows.schema.get_field_index("image_effective_side")
+    rows = rows.set_column(at, "image_effective_side", pa.nulls(len(rows), pa.float32()))
     versions = before.versions | {"records": catalog.tables.replace("records", rows)}
     catalog.publish(replace(before, versions=versions))
     assert night(made, 1).pictures_decoded == 1
-    assert records(made)["p:a.bmp"]["image_true_side"] == 20
+    assert records(made)["p:a.bmp"]["image_effective_side"] == 20
 
 
 def without_night(row: dict[str, Any]) -> dict[str, Any]:

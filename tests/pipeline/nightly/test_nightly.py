@@ -390,7 +390,7 @@ def test_the_names_of_columns_are_no_words(tmp_path: Path) -> None:
     made = config(tmp_path, path, sources=[source])
     assert run(made).counts.short_texts == 2
     records = Catalog(made.catalog).read("records", run=Catalog(made.catalog).run())
-    assert records["text_tokens"].to_pylist() == [2, 1]
+    assert records["word_count"].to_pylist() == [2, 1]
 
 
 def test_models_are_pinned_once_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

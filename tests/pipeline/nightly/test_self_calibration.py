@@ -35,7 +35,7 @@ def write(folder: Path, rows: list[str]) -> None:
 
 
 def config(folder: Path, catalog: str = "catalog", **changes: Any) -> RunConfig:
-    usual = {"index": {"type": "exact"}, "judge": {"synthetic": {"texts": True}}}
+    usual = {"index": {"type": "exact"}, "judge": {"self_calibration": {"texts": True}}}
     given = {**usual, "gates": OPEN_GATES, **changes}
     return run_config(folder / catalog, rows_in(folder / "in.jsonl"), **given)
 
@@ -59,7 +59,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[RunSumm
 
 def test_the_thresholds_are_kept_from_night_to_night(nights: Any) -> None:
     _, found = nights
-    first, second, third = (night.state.synthetic["text"] for night in found)
+    first, second, third = (night.state.self_calibrations["text"] for night in found)
     assert first.why is None
     assert first.rule.records == 400
     assert second == first
@@ -88,7 +88,7 @@ def test_a_rebuild_finds_the_same(nights: Any) -> None:
 
 def test_the_background_is_kept_where_cosines_are_normalised(nights: Any) -> None:
     folder, found = nights
-    rule = found[1].state.synthetic["text"].rule
+    rule = found[1].state.self_calibrations["text"].rule
     kept = Catalog(folder / "catalog")
     night = next(one for one in kept.runs() if one.run == found[1].run)
     assert (rule.level is not None) == ("backgrounds" in night.versions)
@@ -98,5 +98,5 @@ def test_the_background_is_kept_where_cosines_are_normalised(nights: Any) -> Non
 def test_without_being_asked_the_stated_default_decides(nights: Any) -> None:
     folder, _ = nights
     summary = run(config(folder, "plain", judge={}))
-    assert summary.state.synthetic == {}
+    assert summary.state.self_calibrations == {}
     assert "copies-text" not in summary.models.judge

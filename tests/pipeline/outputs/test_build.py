@@ -99,7 +99,7 @@ def test_thumbnails_stop_at_the_limit_and_are_counted(summary, tables):
     ],
 )
 def test_the_size_of_an_enlarged_picture_comes_with_that_of_its_detail(summary, tables, true, note):
-    rows = [row | {"image_true_side": true} for row in tables["records"].to_pylist()]
+    rows = [row | {"image_effective_side": true} for row in tables["records"].to_pylist()]
     records = pa.Table.from_pylist(rows, tables["records"].schema)
     lamp = report(summary, tables | {"records": records}).clusters[0]
     assert lamp.members[0].image_note == note

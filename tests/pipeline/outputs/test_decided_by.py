@@ -15,7 +15,7 @@ PLAIN = RunSummary(run="r", name="n", status="published")
 
 def summary(rule, why=None):
     found = {"image": SelfCalibration("key", 500, "r", rule, why)}
-    return replace(PLAIN, state=NightState(synthetic=found))
+    return replace(PLAIN, state=NightState(self_calibrations=found))
 
 
 def test_a_threshold_from_edited_copies_is_told_with_its_gain() -> None:
