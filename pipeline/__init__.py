@@ -6,21 +6,6 @@ Library use, without Prefect:
     summary = run(load_config("configs/sample.yaml"))
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from typing import Any
-
-__all__ = ["load_config", "run"]
-
-
-def __getattr__(name: str) -> Any:
-    # Loaded on first use: `import pipeline` stays light.
-    if name == "load_config":
-        from pipeline.config import load_config
-
-        return load_config
-    if name == "run":
-        from pipeline.nightly import run
-
-        return run
-    raise AttributeError(f"module 'pipeline' has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
