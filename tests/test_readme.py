@@ -149,12 +149,12 @@ def test_the_decisions_about_runs_work(gemel: Gemel, sample: None, tmp_path: Pat
     strict = quick.model_copy(
         update={"gates": quick.gates.model_copy(update={"max_quarantined": 0})}
     )
-    first = run(quick)["run"]
+    first = run(quick).run
     status = {"release": "held", "discard": "held", "rollback RUN": "rolled_back"}
     for line in DECIDING:
         wanted = next((found for word, found in status.items() if word in line), None)
         if wanted == "held":
-            assert run(strict)["status"] == "held"
+            assert run(strict).status == "held"
         catalog = Catalog(tmp_path / "catalog")
         name = next((found.run for found in catalog.runs() if found.status == wanted), first)
         called = line.replace(" RUN", f" {name}").replace(".gemel/sample", str(catalog.root))

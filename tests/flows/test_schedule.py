@@ -167,10 +167,10 @@ def test_a_crash_is_told_by_whom_it_left_alive_only(tmp_path: Path) -> None:
     state: Any = SimpleNamespace(message="exit code -9", name="Crashed")
     here: Any = SimpleNamespace(id="1", name="brave-owl", parameters=parameters)
     recovery.record_start("1")
-    recovery.tell_crash(flow=None, flow_run=here, state=state)  # type: ignore[arg-type]
+    recovery.tell_crash(flow=None, flow_run=here, state=state)
     assert not out.exists()
     there: Any = SimpleNamespace(id="2", name="brave-owl", parameters=parameters)
-    recovery.tell_crash(flow=None, flow_run=there, state=state)  # type: ignore[arg-type]
+    recovery.tell_crash(flow=None, flow_run=there, state=state)
     message = json.loads(out.read_text())
     assert (message["outcome"], message["run"]) == ("failed", None)
     assert "its process died: exit code -9; flow run brave-owl" in message["reason"]

@@ -11,6 +11,7 @@ import pytest
 from pipeline import run
 from pipeline.candidates.cascade import PROBE
 from pipeline.catalog import Catalog
+from pipeline.catalog.summary.run_summary import RunSummary
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
 from tests.worlds.runs import rows_in, run_config, write_texts
@@ -63,7 +64,7 @@ def rows(folder: Path, catalog: str) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunSummary]:
     folder = tmp_path_factory.mktemp("late")
     write(folder, texts(300))
     summary = run(config(folder))

@@ -177,7 +177,7 @@ def test_no_pair_below_the_cosine_it_needs_is_accepted() -> None:
 
 
 def test_what_a_judge_has_learned_of_words_bounds_nothing() -> None:
-    assert (LearnedRule.needed_cosine(None, words(4, 1)) == ALWAYS).all()  # type: ignore[arg-type]
+    assert (LearnedRule.needed_cosine(None, words(4, 1)) == ALWAYS).all()
 
 
 @settings(max_examples=50, deadline=None)

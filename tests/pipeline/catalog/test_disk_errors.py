@@ -58,7 +58,7 @@ def test_no_room_leaves_last_night_published(
     assert "what was published before is untouched" in done.stdout
     assert nights.run() == before
     assert not [found for found in check_catalog(nights) if not found.ok]
-    assert run(configured(15))["status"] == "published"
+    assert run(configured(15)).status == "published"
 
 
 def test_an_error_of_the_disk_is_told_by_whoever_raises_it(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_two_nights_give_what_they_give_in_a_folder(
     kept = there.root / "runs" / there.run().run
     assert {"config.json", "summary.json", "run.json", "report.html"} <= set(kept.names())
     assert "zq9" not in "".join((kept / name).read().decode() for name in kept.names())
-    assert Path(second[1]["report"]).read_bytes() == (kept / "report.html").read()
+    assert Path(second[1].report).read_bytes() == (kept / "report.html").read()
     assert not list(tmp_path.glob("home/catalogs/*/work/*")), "scratch is local, and removed"
 
 

@@ -63,7 +63,7 @@ def test_a_run_whose_lock_was_removed_does_not_publish(
             nights.publish(last)
     assert nights.runs()[0] == last
     assert len(nights.runs()) == 2
-    assert run(configured(15))["status"] == "published"
+    assert run(configured(15)).status == "published"
 
 
 def test_readers_see_one_night_or_the_other_and_never_wait(
@@ -91,7 +91,7 @@ def test_readers_see_one_night_or_the_other_and_never_wait(
     thread = threading.Thread(target=read)
     thread.start()
     try:
-        names = [run(configured(count))["run"] for count in (30, 9, 21)]
+        names = [run(configured(count)).run for count in (30, 9, 21)]
         while seen[-1][0] != names[-1]:
             time.sleep(0.01)
     finally:

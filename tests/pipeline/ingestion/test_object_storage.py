@@ -111,12 +111,12 @@ def test_one_run_reads_every_kind_and_gives_the_local_records(
 ) -> None:
     remote = config(tmp_path / "remote", bucket, options(endpoint))
     local = config(tmp_path / "local", str(data), {})
-    counts = [run(made)["counts"] for made in (remote, local)]
+    counts = [run(made).counts for made in (remote, local)]
     assert counts[0] == counts[1]
-    assert counts[0]["records"] == 9 * 3 + 6
-    assert counts[0]["quarantined"] == 1
-    assert counts[0]["images_embedded"] == 6
-    assert counts[0]["duplicate_clusters"] > 0
+    assert counts[0].records == 9 * 3 + 6
+    assert counts[0].quarantined == 1
+    assert counts[0].images_embedded == 6
+    assert counts[0].duplicate_clusters > 0
     for table, but in [
         ("records", ("first_seen", "last_seen")),
         ("pairs", ("run",)),
@@ -180,4 +180,4 @@ def test_pictures_named_by_a_local_file_are_read_with_its_options(
             )
         }
     )  # fmt: skip
-    assert run(made)["counts"]["with_image"] == 4
+    assert run(made).counts.with_image == 4

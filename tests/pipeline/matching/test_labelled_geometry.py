@@ -77,7 +77,7 @@ def test_geometry_is_evidence_to_a_judge_of_pictures(
     model = JudgeModel.load(Path(learned.folder) / "judge")
     assert GEOMETRY in model.extras
     summary = run(nightly(folder))
-    assert summary["calibrated"]
+    assert summary.calibrated
     catalog = Catalog(folder / "catalog")
     pairs = catalog.read("pairs", run=catalog.run()).to_pylist()
     verified = [row["probability"] for row in pairs if row["image_verified"]]

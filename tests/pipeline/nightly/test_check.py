@@ -142,7 +142,8 @@ def test_labels_of_other_records_fail_before_embedding(
 def test_labels_that_are_partly_unknown_are_counted(rows: Path) -> None:
     path = labels(rows.parent, ("s:0", "s:1", 0), ("s:2", "s:gone", 1), ("x", "y", 1))
     found = run(config(rows, labels=path)).labels
-    assert (found["pairs"], found["unknown"]) == (1, 2)
+    assert found is not None
+    assert (found.pairs, found.unknown) == (1, 2)
 
 
 def test_labels_without_rows_are_refused(rows: Path) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from pipeline import run
 from pipeline.catalog import Catalog
+from pipeline.catalog.summary.run_summary import RunSummary
 from pipeline.config.outputs import ExportSettings
 from pipeline.config.run import RunConfig
 from pipeline.errors import CatalogError, ConfigError, EncoderError, SourceError
@@ -46,7 +47,7 @@ def config(folder: Path, path: Path, *, image: str | None = None, **changes: Any
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunConfig, dict[str, Any], bytes]:
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunConfig, RunSummary, bytes]:
     folder = tmp_path_factory.mktemp("first")
     made = config(folder, write_jsonl(folder / "in.jsonl", rows()))
     return made, run(made), exported(made, folder / "clusters.csv")

@@ -175,8 +175,8 @@ def test_a_second_model_is_compared_with_the_champion(promoted: Path, data: Path
     allowed = finetune(training(data, promoted, gate={"min_gain": -0.1}))
     assert allowed.promoted
     registry = Catalog(promoted).models
-    assert registry.champion().reference == "offers/v0003"  # type: ignore[union-attr]
-    assert registry.rollback().reference == "offers/v0001"  # type: ignore[union-attr]
+    assert registry.champion().reference == "offers/v0003"
+    assert registry.rollback().reference == "offers/v0001"
 
 
 @pytest.mark.parametrize("gate", [{"min_gain": 1.5}, {"promote": False}])
@@ -271,7 +271,7 @@ def test_the_balanced_rule_accepts_at_the_best_f1_and_says_so(
 
 
 def test_a_weaker_bound_than_the_champion_s_needs_a_word(promoted: Path, data: Path) -> None:
-    own = Catalog(promoted).models.champion().read("calibration.json", Calibration).accept  # type: ignore[union-attr]
+    own = Catalog(promoted).models.champion().read("calibration.json", Calibration).accept
     changes = {"judge": {"kind": "linear", "confidence": 0.995}, "gate": {"min_gain": -0.1}}
     weak = finetune(training(data, promoted, **changes))
     assert weak.thresholds.accept.precision_low < own.precision_low
@@ -291,10 +291,10 @@ def test_the_nightly_run_judges_with_the_champion(
     summary = run(nightly(data, promoted))
     kept = Catalog(promoted)
     pairs = kept.read("pairs", run=kept.run())
-    assert summary["calibrated"]
+    assert summary.calibrated
     assert [model.model for model in summary.models.registered] == ["offers/v0001"]
     accept = first[1].thresholds.accept.value
-    assert summary["thresholds"]["accept"] == accept
+    assert summary.thresholds.accept == accept
     assert all(name.startswith("offers/v0001 ") for name in pc.unique(pairs["model"]).to_pylist())
     assert pc.unique(pairs["threshold"]).to_pylist() == [pytest.approx(accept, abs=1e-6)]
     decided = pc.equal(pairs["decision"], "duplicate").to_pylist()
@@ -308,8 +308,8 @@ def test_the_nightly_run_judges_with_the_champion(
     assert hits / sum(decided) > 0.9
 
     plain = run(nightly(data, promoted, model="none"))
-    assert not plain["calibrated"]
-    assert plain.models.registered == []
+    assert not plain.calibrated
+    assert plain.models.registered == ()
     assert plain.counts.texts_embedded == 0, "the vectors of the same encoder are kept"
 
     named = run(nightly(data, promoted, model="offers"))
@@ -342,7 +342,7 @@ def test_a_tampered_model_stops_a_run_before_any_work(
         with pytest.raises(ConfigError, match="model: none"):
             run(config)
     assert Catalog(promoted).runs() == []
-    assert run(nightly(data, promoted, model="none"))["status"] == "published"
+    assert run(nightly(data, promoted, model="none")).status == "published"
     (row,) = model_rows(Catalog(promoted).models)
     assert row.problem is not None
     assert "altered" in row.problem
@@ -371,7 +371,7 @@ def test_a_model_of_texts_leaves_a_run_of_pictures_alone(promoted: Path, tmp_pat
     config = run_config(promoted, pictures_in(folder))
     with_model = run(config)
     without = run(config.model_copy(update={"model": "none"}))
-    assert with_model["status"] == "published"
+    assert with_model.status == "published"
     assert with_model.counts.records == 6
     assert with_model.counts.duplicates == without.counts.duplicates
 
@@ -419,9 +419,9 @@ def test_recalibrating_keeps_the_judge_and_moves_the_threshold(
     assert report["facts"]["model"]["parent"] == "offers/v0001"
     assert report["title"].endswith("offers/v0002")
     registry = Catalog(promoted).models
-    assert registry.champion().reference == "offers/v0001"  # type: ignore[union-attr]
+    assert registry.champion().reference == "offers/v0001"
     registry.promote("offers", "v0002", by="test", reason="a laxer threshold")
-    assert run(nightly(data, promoted))["thresholds"]["accept"] == made.accept.value
+    assert run(nightly(data, promoted)).thresholds.accept == made.accept.value
 
 
 def rows_of(data: Path, out: Path, wanted: set[str], promoted: Path) -> Path:
@@ -513,7 +513,7 @@ def test_figures_of_a_new_threshold_are_measured_at_it_or_marked(
     assert shown["offers/v0003"] is None
     assert shown["offers/v0002"] is not None
     Catalog(promoted).models.promote("offers", "v0003", by="test", reason="to see it run")
-    assert run(nightly(data, promoted))["calibrated"]
+    assert run(nightly(data, promoted)).calibrated
 
 
 def test_labels_go_round_and_train_a_model(data: Path, tmp_path: Path) -> None:
@@ -574,7 +574,7 @@ def test_an_encoder_from_scratch_is_registered_and_used(
     done = run(nightly(data, catalog))
     assert done.models.text.fingerprint == summary_fingerprint(summary)
     assert done.counts.texts_embedded == 0, "the fine-tune has embedded these texts already"
-    assert done["calibrated"]
+    assert done.calibrated
     assert done.counts.duplicates > 0
     assert not list((catalog / "training").glob("*"))
 
@@ -618,8 +618,8 @@ def test_pictures_have_a_champion_of_their_own(
     summary = finetune(config)
     assert summary.promoted, summary.gate
     registry = Catalog(promoted).models
-    assert registry.champion("deduplication, images").reference == "pictures/v0001"  # type: ignore[union-attr]
-    assert registry.champion().reference == "offers/v0001"  # type: ignore[union-attr]
+    assert registry.champion("deduplication, images").reference == "pictures/v0001"
+    assert registry.champion().reference == "offers/v0001"
     done = run(nightly(data, promoted, sources=[source(data), pictures]))
     assert [model.model for model in done.models.registered] == [
         "offers/v0001",
@@ -627,7 +627,7 @@ def test_pictures_have_a_champion_of_their_own(
     ]
     assert done.models.image.fingerprint == summary_fingerprint(summary)
     if kind == "copy_detection" and trained:
-        own = read_copy_folder(registry.champion("deduplication, images").folder / "encoder")  # type: ignore[union-attr]
+        own = read_copy_folder(registry.champion("deduplication, images").folder / "encoder")
         before = read_copy_folder(shipped_folder())
         assert not np.array_equal(own.weight, before.weight)
         assert np.array_equal(own.layers[0].weight, before.layers[0].weight), "frozen"
