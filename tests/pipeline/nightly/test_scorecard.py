@@ -8,7 +8,7 @@ from pipeline.nightly.gates.scorecard import entities_of
 def entities(pairs: list[tuple[int, int, bool]], cluster: list[int]) -> list[int] | None:
     left, right, same = (np.array(column) for column in zip(*pairs, strict=True))
     found = entities_of(left, right, same, np.array(cluster))
-    return None if found is None else found.tolist()
+    return None if found is None else [int(entity) for entity in found]
 
 
 def test_entities_are_what_the_duplicates_join_and_others_are_left_out() -> None:
