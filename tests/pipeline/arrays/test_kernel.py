@@ -12,6 +12,7 @@ from pipeline.config.candidates import CandidateSettings, ExactIndex, FaissIndex
 from tests.worlds.vectors import normalise
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", [FLOAT32, BFLOAT16], ids=lambda kernel: kernel.name)
 @pytest.mark.parametrize("floor", [-0.2, 0.0, 0.004, 0.3, 0.9])
 def test_the_sieve_lets_every_pair_at_the_floor_pass(kernel: Kernel, floor: float) -> None:
@@ -51,6 +52,7 @@ def test_cosines_do_not_depend_on_the_batch() -> None:
     assert np.abs(whole - truth).max() < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exact_below", [0, 100_000], ids=["lists", "flat"])
 def test_the_pairs_do_not_depend_on_the_kernel(
     exact_below: int, monkeypatch: pytest.MonkeyPatch
@@ -83,6 +85,7 @@ class StoppedError(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "index", [ExactIndex(type="exact"), FaissIndex(exact_below=0)], ids=["exact", "lists"]
 )

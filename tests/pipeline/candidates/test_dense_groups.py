@@ -66,6 +66,7 @@ def members(found: DenseGroups) -> dict[int, int]:
     return dict(zip(found.member.tolist(), found.leader.tolist(), strict=True))
 
 
+@pytest.mark.slow
 @given(dense())
 @settings(max_examples=150, deadline=None)
 def test_floors_and_groups_are_those_of_the_oracle(case: tuple[np.ndarray, int]) -> None:
@@ -82,6 +83,7 @@ def test_floors_and_groups_are_those_of_the_oracle(case: tuple[np.ndarray, int])
     assert found.raised == (floors[found.kept] > np.float32(FLOOR)).sum()
 
 
+@pytest.mark.slow
 @given(dense())
 @settings(max_examples=150, deadline=None)
 def test_every_member_is_as_near_to_its_leader_as_is_promised(
@@ -97,6 +99,7 @@ def test_every_member_is_as_near_to_its_leader_as_is_promised(
     assert (sizes[sizes > 0] >= crowd).all(), "smaller crowds are left as they were"
 
 
+@pytest.mark.slow
 @given(dense())
 @settings(max_examples=150, deadline=None)
 def test_pairs_are_those_that_reach_the_lower_floor_and_every_member_with_its_leader(
@@ -120,6 +123,7 @@ def test_pairs_are_those_that_reach_the_lower_floor_and_every_member_with_its_le
     assert found.recall.recall == 1.0
 
 
+@pytest.mark.slow
 @given(dense())
 @settings(max_examples=50, deadline=None)
 def test_blocks_change_nothing(case: tuple[np.ndarray, int]) -> None:
@@ -139,6 +143,7 @@ def loose(count: int) -> np.ndarray:
     return normalise(centre + 0.165 * random.standard_normal((count, 96)))
 
 
+@pytest.mark.slow
 def test_a_loose_crowd_costs_linear_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """A leader of a few rows each would be a scan for every few rows."""
     scores = loose(600)[:300] @ loose(600)[300:].T
@@ -196,6 +201,7 @@ def test_a_crowd_that_is_all_there_is_has_its_pairs_in_order_and_is_told_of() ->
     assert found.description == "one leader of 399 members"
 
 
+@pytest.mark.slow
 def test_lists_search_each_row_down_to_its_own_floor_and_without_the_collapsed() -> None:
     random = np.random.default_rng(12)
     centre = random.standard_normal((2, 32))

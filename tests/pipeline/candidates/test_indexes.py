@@ -47,6 +47,7 @@ def joined(index: Index) -> list[tuple[int, int]]:
     return [pair for part in range(index.parts) for pair in found(index.self_join(FLOOR, part))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEMBERS)
 def test_self_join_finds_what_brute_force_finds(
     name: str, vectors: np.ndarray, oracle: set[tuple[int, int]]
@@ -98,6 +99,7 @@ def test_lists_do_not_depend_on_threads(vectors: np.ndarray) -> None:
     assert results[0] == results[1]
 
 
+@pytest.mark.slow
 def test_lists_that_have_no_room_in_memory_find_the_same(
     vectors: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

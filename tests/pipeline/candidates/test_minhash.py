@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from pipeline.candidates.minhash import band_candidates, jaccard, jaccards, signatures
 from pipeline.config.candidates import LexicalSettings
@@ -30,6 +31,7 @@ def lexical_pairs(texts: list[str], settings: LexicalSettings) -> Any:
     return left[kept], right[kept], score[kept]
 
 
+@pytest.mark.slow
 def test_pairs_above_the_floor_are_found_with_their_exact_jaccard() -> None:
     texts, settings = corpus(), LexicalSettings()
     left, right, score = lexical_pairs(texts, settings)

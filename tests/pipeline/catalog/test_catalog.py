@@ -118,6 +118,7 @@ def _hold(root: str, taken: object, leave: object) -> None:
         leave.wait(20)  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_a_second_writer_is_refused_and_a_dead_one_is_no_obstacle(tmp_path: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
     taken, leave = spawn.Event(), spawn.Event()
@@ -132,6 +133,7 @@ def test_a_second_writer_is_refused_and_a_dead_one_is_no_obstacle(tmp_path: Path
         pass
 
 
+@pytest.mark.slow
 def test_tables_of_another_schema_version_are_refused_with_what_to_do(
     nights: Catalog, configured: Callable[..., RunConfig]
 ) -> None:

@@ -343,6 +343,7 @@ def every_kill(action, check):
     return step
 
 
+@pytest.mark.slow
 def test_a_kill_during_promotion_leaves_the_old_or_the_new_champion(registry):
     promoted(registry, "a")
     promoted(registry, "b")
@@ -366,6 +367,7 @@ def test_a_kill_during_promotion_leaves_the_old_or_the_new_champion(registry):
     assert set(seen) == {"v0002", "v0003"}
 
 
+@pytest.mark.slow
 def test_a_kill_during_the_first_promotion_leaves_none_or_it(registry):
     registry.register("products", filler("a"))
     seen = []
@@ -383,6 +385,7 @@ def test_a_kill_during_the_first_promotion_leaves_none_or_it(registry):
     assert set(seen) == {None, "v0001"}
 
 
+@pytest.mark.slow
 def test_a_kill_during_rollback_leaves_the_old_or_the_new_champion(registry):
     promoted(registry, "a")
     promoted(registry, "b")
@@ -396,6 +399,7 @@ def test_a_kill_during_rollback_leaves_the_old_or_the_new_champion(registry):
     assert every_kill(lambda: Registry(registry.root).rollback(), check) > 8
 
 
+@pytest.mark.slow
 def test_a_kill_during_registration_leaves_a_whole_version_or_none(registry):
     first = promoted(registry, "a")
     counts = []

@@ -224,6 +224,7 @@ nights = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(nights, st.integers(1, 4), st.floats(0, 60), st.sampled_from([0.0, 0.1, 0.5]))
 @settings(max_examples=25, deadline=None)
 def test_nothing_a_kept_run_needs_is_ever_removed(

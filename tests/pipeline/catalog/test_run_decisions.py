@@ -138,6 +138,7 @@ def test_no_reader_is_sent_to_tables_that_are_gone(tmp_path: Path) -> None:
     assert statuses(catalog) == {"one": "published", "two": "published"}
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(-50, 50), min_size=2, max_size=6))
 @settings(max_examples=15, deadline=None)
 def test_the_order_of_runs_is_not_the_clock_s(

@@ -74,6 +74,7 @@ nights = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(nights, st.randoms(use_true_random=False))
 @settings(max_examples=300, deadline=None)
 def test_replaying_the_events_gives_tonight_exactly(given_nights, random) -> None:

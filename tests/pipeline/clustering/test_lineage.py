@@ -77,6 +77,7 @@ def grouped(owner: dict[str, int]) -> list[list[str]]:
     return [sorted(r for r in owner if owner[r] == n) for n in sorted(set(owner.values()))]
 
 
+@pytest.mark.slow
 @given(partitions, partitions, st.randoms(use_true_random=False))
 @settings(max_examples=300, deadline=None)
 def test_ids_are_one_to_one_and_do_not_depend_on_any_order(was, now, random) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings, strategies as st
 
 from pipeline.candidates.content_groups import ContentGroups
@@ -98,6 +99,7 @@ def as_sets(table: pa.Table, number: list[Any]) -> list[list[int]]:
     return sorted([n for n, c in enumerate(number) if c == one] for one in set(number))
 
 
+@pytest.mark.slow
 @given(contents, contents, pairings, pairings, said, said)
 @settings(max_examples=300, deadline=None)
 def test_taking_over_what_did_not_change_changes_nothing(

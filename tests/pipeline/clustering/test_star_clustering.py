@@ -2,6 +2,7 @@
 
 import networkx as nx
 import numpy as np
+import pytest
 from hypothesis import given, settings, strategies as st
 
 from pipeline.clustering.cover.star_clustering import cluster_links
@@ -53,6 +54,7 @@ def test_clusters_refine_networkx_components_and_no_link_is_lost(case) -> None:
         assert all(grouping.split[node] == (not star) for node in members)
 
 
+@pytest.mark.slow
 @given(graphs(), st.randoms(use_true_random=False))
 @settings(max_examples=200, deadline=None)
 def test_the_order_of_links_changes_nothing(case, random) -> None:

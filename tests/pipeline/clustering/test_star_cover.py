@@ -43,6 +43,7 @@ def found(graph: Graph) -> np.ndarray:
     return centre
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("links", [0, stars.LINKS, 10**9], ids=["one by one", "both", "at once"])
 @given(graph=graphs())
 @settings(max_examples=200, deadline=None)
@@ -52,6 +53,7 @@ def test_the_cover_is_the_one_that_a_loop_finds(links: int, graph: Graph) -> Non
         assert found(graph).tolist() == expected(graph).tolist()
 
 
+@pytest.mark.slow
 def test_a_long_chain_whose_order_gives_no_two_stars_at_once_is_covered_in_time() -> None:
     count = 100_000
     left = np.arange(count - 1)
@@ -60,6 +62,7 @@ def test_a_long_chain_whose_order_gives_no_two_stars_at_once_is_covered_in_time(
     assert (centre[:7] == [1, 1, 1, 4, 4, 4, 7]).all()
 
 
+@pytest.mark.slow
 def test_a_thicket_is_covered_in_time() -> None:
     """3,000 records of one crowd, each linked to a third of the others."""
     random = np.random.default_rng(2)

@@ -82,6 +82,7 @@ def test_every_member_is_tried() -> None:
     assert {kind.__name__ for kind in [*TEXT, *IMAGE]} == set(MEMBERS)
 
 
+@pytest.mark.slow
 def test_vectors_are_unit_and_every_item_comes_once(encoder: Any, items: Sequence[Any]) -> None:
     vectors = embed(encoder, items)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
@@ -90,6 +91,7 @@ def test_vectors_are_unit_and_every_item_comes_once(encoder: Any, items: Sequenc
     assert list(encoder.encode([])) == []
 
 
+@pytest.mark.slow
 def test_vectors_ignore_order_company_and_batch(encoder: Any, items: Sequence[Any]) -> None:
     vectors = embed(encoder, items)
     order = np.random.default_rng(1).permutation(len(items))
@@ -100,6 +102,7 @@ def test_vectors_ignore_order_company_and_batch(encoder: Any, items: Sequence[An
         np.testing.assert_array_equal(embed(other, items), vectors)
 
 
+@pytest.mark.slow
 def test_fingerprint_follows_what_changes_vectors(
     kind: type[Any], request: pytest.FixtureRequest, opened: Callable[[Any], Any]
 ) -> None:

@@ -77,6 +77,7 @@ def integers() -> bytes:
     return in_eight_bits()
 
 
+@pytest.mark.slow
 def test_float32_agrees_with_torch_to_rounding(vectors: dict[str, np.ndarray]) -> None:
     np.testing.assert_allclose(vectors["float32"], vectors["torch"], atol=2e-5)
 

@@ -33,6 +33,7 @@ def test_gem_equals_its_formula(power: float) -> None:
     np.testing.assert_allclose(pooled, expected.mean(axis=(2, 3)) ** (1 / power))
 
 
+@pytest.mark.slow
 def test_the_network_knows_a_cat() -> None:
     import torch
     from PIL import Image
@@ -119,6 +120,7 @@ class Fatal:
         return os._exit, (1,)
 
 
+@pytest.mark.slow
 def test_workers_give_what_one_process_gives_and_survive(
     pictures: list[ImageRef], tmp_path: Path
 ) -> None:

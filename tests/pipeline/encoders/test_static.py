@@ -18,6 +18,8 @@ from pipeline.encoders.text.distilled import distil_student, open_static
 from pipeline.encoders.text.static import StaticTextEncoder
 from pipeline.errors import EncoderError
 
+pytestmark = pytest.mark.slow
+
 ODD = [
     "a\vb", "c\fd e", "tab\tand\nline", "naïve  ÉCLAIR", "\u00a0x\u2003y", "zero\u200bwidth",
     "中文 mixed", "[PAD] [UNK] [CLS]", "e\u0301tude", "a\x1cb", "x" * 300, "!?...", " lead",

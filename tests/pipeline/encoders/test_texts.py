@@ -24,6 +24,7 @@ def vectors(encoder: Any, texts: list[str]) -> np.ndarray:
     return np.asarray(part.vectors[np.argsort(part.positions)])
 
 
+@pytest.mark.slow
 def test_minilm_equals_sentence_transformers(
     opened: Callable[[Any], Any], texts: list[str]
 ) -> None:

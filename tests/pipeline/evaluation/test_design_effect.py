@@ -87,6 +87,7 @@ def test_without_an_error_seen_an_entity_counts_once() -> None:
     assert found.precision_low < plain.precision_low
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("target", "correlation"), [(0.8, 0.6), (0.9, 0.3), (0.95, 1.0)])
 def test_the_bound_holds_where_an_entity_s_pairs_fail_together(
     target: float, correlation: float

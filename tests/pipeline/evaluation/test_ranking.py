@@ -20,6 +20,7 @@ rows = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(rows, st.integers(0, 9))
 def test_metrics_equal_scikit_learn(rows: list[Any], step: int) -> None:

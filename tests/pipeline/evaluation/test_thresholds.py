@@ -90,6 +90,7 @@ def test_the_bound_holds_as_often_as_it_says() -> None:
     assert broken / 300 <= 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [0.8, 0.9, 0.95])
 def test_many_looks_at_a_precision_just_below_the_target(target: float) -> None:
     random = np.random.default_rng(3)
@@ -163,6 +164,7 @@ def test_weights_stand_for_repeated_pairs_only_roughly() -> None:
 scored = st.lists(st.tuples(st.integers(0, 12), st.booleans()), min_size=1, max_size=120)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(scored, st.randoms(), st.lists(st.floats(0.05, 0.95), min_size=2, max_size=4))
 def test_a_higher_target_never_lowers_the_threshold(

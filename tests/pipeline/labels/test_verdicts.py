@@ -234,6 +234,7 @@ def nights(draw: st.DrawFn) -> tuple[list[int], list[tuple[int, int, float]], pa
     return leader, accepted, labels(*((a, b, w) for (a, b), w in said), at=minutes or None)
 
 
+@pytest.mark.slow
 @given(nights())
 @settings(max_examples=200, deadline=None)
 def test_clusters_obey_every_verdict(night: Any) -> None:

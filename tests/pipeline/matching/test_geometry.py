@@ -104,6 +104,7 @@ EDITED: dict[str, Edit] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", EDITED)
 @pytest.mark.parametrize("name", PHOTOS[1:3])
 def test_an_edit_is_verified_and_named(words: str, name: str) -> None:
@@ -134,6 +135,7 @@ def test_harder_edits_are_verified(edit: Edit, name: str) -> None:
     assert is_verified(aligned(edit, name))
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(
     angle=st.floats(-170, 170), scale=st.floats(0.6, 2.0), mirror=st.booleans(),

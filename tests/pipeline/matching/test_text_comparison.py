@@ -29,6 +29,7 @@ def hashed(pattern: str, preprocessor: Any, texts: list[str]) -> Any:
     ).transform(texts)  # fmt: skip
 
 
+@pytest.mark.slow
 @given(st.lists(st.text("ab1 .-é½ßx", max_size=12) | st.text(), min_size=1, max_size=6))
 def test_words_and_codes_are_hashed_as_catalogs_keep_them(texts: list[str]) -> None:
     comparer = TextComparison(pa.array(texts), threads=1)

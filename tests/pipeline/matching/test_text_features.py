@@ -169,6 +169,7 @@ texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_siz
 ).map(" ".join)
 
 
+@pytest.mark.slow
 @given(st.lists(texts, min_size=2, max_size=6), st.randoms(use_true_random=False))
 @settings(max_examples=12, deadline=None)
 def test_sides_company_and_order_do_not_matter(found: list[str], generator: object) -> None:

@@ -68,6 +68,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Catalog, list[Run]
     return catalog, catalog.runs()[::-1]
 
 
+@pytest.mark.slow
 def test_each_night_s_events_replay_to_its_clusters(nights: tuple[Catalog, list[Run]]) -> None:
     catalog, runs = nights
     current = mapping(catalog, runs[0]).slice(0, 0)
@@ -107,6 +108,7 @@ def test_the_feed_since_a_run_is_every_later_run_s_events(
         events_of(catalog, first, since=third.run)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_held_has_no_part_in_the_next_night_s_changes(tmp_path: Path) -> None:
     night(tmp_path, near(1))
     held = night(tmp_path, {**near(1), **near(2)}, gates={"max_quarantined": 0.0}, sources=[
@@ -133,6 +135,7 @@ def bad(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_verdicts_hold_night_after_night_and_in_a_full_run(tmp_path: Path) -> None:
     texts = {**near(1), **near(2), "lone": TEXT.format("one", "two")}
     night(tmp_path, texts)

@@ -63,6 +63,7 @@ def tables(made: RunConfig) -> dict[str, list[str]]:
     }
 
 
+@pytest.mark.slow
 def test_bounded_portions_change_nothing(
     tmp_path: Path, source: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,7 @@ def test_a_second_run_embeds_nothing_and_says_the_same(first: Any, tmp_path: Pat
     assert exported(made, tmp_path / "again.csv") == before
 
 
+@pytest.mark.slow
 @given(st.randoms(use_true_random=False), st.integers(1, 40), st.sampled_from([1, 2, 3]))
 @settings(
     max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -119,6 +120,7 @@ bad_lines = st.lists(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(bad_lines)
 @settings(max_examples=25, deadline=None)
 def test_rows_in_are_records_and_quarantine(
@@ -147,6 +149,7 @@ def test_a_run_that_fails_a_gate_is_held_and_last_night_stays(first: Any, tmp_pa
     assert catalog.runs()[0].run == held.run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "error", "said"),
     [

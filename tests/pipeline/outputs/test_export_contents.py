@@ -183,6 +183,7 @@ def decided(draw):
     return pa.Table.from_pylist([record(one) for one in ids], RECORDS), clusters
 
 
+@pytest.mark.slow
 @given(decided(), st.booleans(), st.none() | st.sampled_from([0.0, 0.9, 0.95, 0.97, 1.0]))
 @settings(max_examples=150, deadline=None)
 def test_survivors_and_removals_are_complements(tables, include_review, min_probability):

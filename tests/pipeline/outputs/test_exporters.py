@@ -122,6 +122,7 @@ def test_every_configurable_format_is_offered_and_read_here():
     assert set(FORMATS) == set(offered) == set(READERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMATS)
 @SLOW
 @given(rows=st.lists(ROW, max_size=6))

@@ -211,6 +211,7 @@ def test_order_of_the_tables_leaves_no_trace(summary, tables, page):
     assert render_report(report(summary, turned)) == page
 
 
+@pytest.mark.slow
 def test_hundred_thousand_clusters_stay_small_and_fast(summary, tables):
     large = _large(250_000, thumbnail=tables["records"]["thumbnail"][0].as_py())
     start = time.perf_counter()

@@ -30,6 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_sample(tmp_path_factory.mktemp("sample"))
 
 
+@pytest.mark.slow
 def test_writing_again_gives_the_same_bytes_and_touches_nothing(folder: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     stray = folder / "mine.txt"

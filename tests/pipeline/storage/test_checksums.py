@@ -82,19 +82,3 @@ def test_files_of_other_writers_are_read_in_full(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(DamageError, match="missing"):
         check_footer(Place(str(path)))
-
-
-def test_a_column_that_is_new_is_added_and_old_versions_keep_theirs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from pipeline.storage import schemas
-
-    kept = Catalog(tmp_path).tables
-    old = CUT_LINKS.remove(CUT_LINKS.get_field_index("reason"))
-    rows = pa.table({"left_id": ["a"], "right_id": ["b"], "probability": [0.5]}, schema=old)
-    monkeypatch.setitem(schemas.TABLES, "cut_links", old)
-    assert kept.append("cut_links", rows) == 0
-    monkeypatch.setitem(schemas.TABLES, "cut_links", CUT_LINKS)
-    version = kept.append("cut_links", rows.append_column("reason", pa.array(["new"])))
-    assert kept.read("cut_links", version=version)["reason"].to_pylist() == [None, "new"]
-    assert kept.read("cut_links", version=0).column_names == old.names

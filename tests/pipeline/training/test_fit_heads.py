@@ -50,6 +50,7 @@ def test_out_of_fold_scores_are_blind_to_the_entity() -> None:
     assert fit.tried["boosted"].out_of_fold < 0.65 < fit.tried["boosted"].validation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TRAINED)
 def test_out_of_fold_scores_are_honest_where_there_is_something_to_learn(kind: str) -> None:
     fit = fit_head(pairs(), pairs(seed=1), cosine=0, kind=kind, seed=0)
@@ -60,6 +61,7 @@ def test_out_of_fold_scores_are_honest_where_there_is_something_to_learn(kind: s
     assert (fit.out_of_fold != 0).all(), "every pair is held out once"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_seed_gives_the_same_head(kind: str, tmp_path: Path) -> None:
     for name in ("a", "b"):
@@ -78,6 +80,7 @@ def test_auto_tries_every_kind_and_keeps_the_best() -> None:
     assert fit.head.kind != "similarity"
 
 
+@pytest.mark.slow
 def test_the_simpler_head_wins_a_tie() -> None:
     easy = pairs(30)
     easy.features[:, 0] = np.where(easy.same, 0.9, 0.1)

@@ -90,6 +90,7 @@ def harmful(same: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 # --- the fusion --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cosine", [helpful, harmful])
 def test_the_weights_of_the_fusion_are_not_negative(cosine: Any) -> None:
     of = learner(trained=True)
@@ -186,6 +187,7 @@ def test_the_level_of_the_background_against_brute_force() -> None:
 # --- the judge ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_judge() -> None:
     of = learner(kind="boosted")
     found = []
@@ -197,6 +199,7 @@ def test_the_same_seed_gives_the_same_judge() -> None:
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["linear", "boosted", "similarity"])
 def test_a_copy_scores_above_every_other_record(kind: str) -> None:
     of = learner(kind=kind)

@@ -67,6 +67,7 @@ def test_the_nearest_that_are_no_duplicates(
         assert {name: getattr(mined, name) for name in counts} == counts
 
 
+@pytest.mark.slow
 def test_many_rows_are_searched_in_more_than_one_go() -> None:
     vectors = random_vectors(3000, 8, seed=1)
     # A crowd of strangers to the sampled anchors: their neighbours are far below the first floor.

@@ -145,6 +145,7 @@ def test_a_plus_b_is_the_sum() -> None:
     assert parts[0] + parts[1] == pytest.approx(parts[2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("seed", range(5))
 def test_no_two_rows_of_an_entity_are_pushed_apart(name: Objective, seed: int) -> None:
