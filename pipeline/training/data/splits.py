@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays import Flags, Floats, Rows, components
+from pipeline.arrays import Flags, Rows, components
 from pipeline.config import SplitSettings
 from pipeline.ingestion import exact_groups
 from pipeline.labels import SPLITS, LabelledPairs, Leak, LeakExample, Leaks, SplitFacts
-from pipeline.training.data.split_assignment import NONE, SEVERAL, assign_splits
+from pipeline.training.data.split_assignment import NONE, SEVERAL, PairGraph, Shares, assign_splits
 
 EXAMPLES = 10
 
@@ -59,7 +59,10 @@ def split_pairs(pairs: LabelledPairs, settings: SplitSettings, *, seed: int) -> 
     given = np.full(len(place), NONE) if carved else place
     fixed = _stated_splits(sides, given, count=int(entity.max()) + 1)
     assigned = assign_splits(
-        (sides[0][free], sides[1][free]), pairs.same[free], fixed=fixed, wanted=wanted, seed=seed
+        PairGraph.of(sides[0][free], sides[1][free], pairs.same[free], count=len(fixed)),
+        fixed,
+        wanted,
+        seed=seed,
     )
     left, right = assigned[sides[0]], assigned[sides[1]]
     place = np.where(free, np.where((left == right) & (left >= 0), left, NONE), place)
@@ -171,7 +174,7 @@ def _stated(
     *,
     given: int,
     carved: bool,
-    wanted: Floats,
+    wanted: Shares,
     ambiguous: int = 0,
     dropped: int = 0,
 ) -> LabelledPairs:
