@@ -1,4 +1,4 @@
-"""What is kept between runs: tables, vectors, runs and models, by one writer.
+"""The store between runs: tables, vectors, runs and models, kept by one writer.
 
 tables/<table>/           Delta Lake, one commit per write; a run names the versions it published
 vectors/<encoder>/*.parquet   append-only, keyed by content hash

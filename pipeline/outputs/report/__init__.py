@@ -1,1 +1,1 @@
-"""What a run looks like to a person: the HTML report and the terminal summary."""
+"""The HTML report of a run, and the data that it shows."""
