@@ -69,7 +69,7 @@ chaos: $(STAMP) ## Kill runs, fill disks and break files: last night's result st
 	$(BIN)/python tests/bench/chaos.py --kills 64 --errors 30 --full 10
 
 docs: $(STAMP) ## Write the tables of the README pages that are made from the code
-	$(BIN)/python tests/docs.py
+	$(BIN)/python -m tests.docs
 
 format: $(STAMP) ## Format the code
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
