@@ -38,7 +38,7 @@ test: $(STAMP) ## Lint, layers, types and every test (about 10 minutes on 2 core
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 quick: $(STAMP) ## The tests to run between two edits: all but the slow ones (about 90 seconds)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"

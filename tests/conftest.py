@@ -15,12 +15,6 @@ KINDS = ("kettle", "toaster", "blender", "speaker", "camera", "drill")
 WORDS = ("steel", "black", "compact", "cordless", "portable", "digital", "silent", "robust")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests go first, so that no worker is left alone with one at the end."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
-
-
 def offers(models: int, seed: int = 0) -> list[dict[str, str]]:
     """Two offers of each model; models come in twos that differ in their code alone.
 

@@ -79,7 +79,9 @@ def test_it_trains_calibrates_and_registers(home: Path, tmp_path: Path, name: st
 @pytest.mark.parametrize("name", [path.name for path in VIEWS])
 def test_it_learns_from_views(home: Path, tmp_path: Path, name: str) -> None:
     config = load_view_config(home / "configs" / name, out=str(tmp_path / "out"))
-    views = config.views.model_copy(update={"train_size": 64, "image_size": 64, "dimension": 16})
+    # No workers: what is forked of a process that has run everything else may not end well.
+    small = {"train_size": 64, "image_size": 64, "dimension": 16, "workers": 0}
+    views = config.views.model_copy(update=small)
     learning = config.learning.model_copy(update={"epochs": 1, "batch_size": 16})
     facts = train_self_supervised(config.model_copy(update={"views": views, "learning": learning}))
     assert facts.trained_on + facts.held_back == facts.records > 30

@@ -96,8 +96,8 @@ def test_the_callers_random_state_and_torch_stay_as_they_were(
 
 CHILD = """
 import sys
-sys.path.insert(0, sys.argv[1])
 from pathlib import Path
+sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parents[2])]
 from conftest import labelled
 from pipeline.config import EncoderTraining, NegativeSettings
 from pipeline.training.siamese.fit import train_encoder
