@@ -94,6 +94,17 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_reading_a_summary_loads_nothing_heavy() -> None:
+    """What `gemel runs list` waits for."""
+    heavy = ["torch", "faiss", "scipy", "sklearn", "prefect", "PIL"]
+    code = (
+        "import sys; from pipeline.catalog import RunSummary; import pipeline.outputs.terminal; "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_the_top_level_holds_what_the_user_fixed() -> None:
     done = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
 
 from pipeline.arrays import Floats, Ints
 
@@ -41,6 +40,8 @@ def wilson_interval(
     """Wilson's two-sided interval for a share of any positive number of trials, whole or not."""
     if math.isinf(trials):
         return share, share
+    from scipy.special import ndtri  # here: who reads a summary needs none of it
+
     z = float(ndtri((1 + confidence) / 2))
     whole = 2 * (trials + z**2)
     middle = (2 * trials * share + z**2) / whole

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.special import xlogy
 
 from pipeline.arrays import Flags, Floats
 
@@ -55,6 +54,8 @@ def log_loss(probability: Floats, same: Flags) -> float:
     """Mean negative log likelihood in nats; probabilities are kept 1e-12 off 0 and 1."""
     p = np.clip(probability, 1e-12, 1 - 1e-12)
     truth = np.asarray(same, np.float64)
+    from scipy.special import xlogy  # here: who reads a summary needs none of it
+
     return float(-np.mean(xlogy(truth, p) + xlogy(1 - truth, 1 - p)))
 
 

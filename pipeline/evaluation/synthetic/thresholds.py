@@ -20,11 +20,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import chi2
 
 from pipeline.arrays import Floats
 from pipeline.config import SelfCalibrationSettings
-from pipeline.evaluation.calibration.bounds import lower_bound
 from pipeline.evaluation.calibration.score_normalisation import NeighbourhoodLevel
 
 Kinds = npt.NDArray[np.int8]
@@ -143,6 +141,8 @@ class _Curve:
     def precision_low(self, place: int, confidence: float) -> float:
         """The lower bound at one of the scores, both its parts at this confidence."""
         trials = np.array([float(self.made)])
+        from pipeline.evaluation.calibration.bounds import lower_bound
+
         low = lower_bound(self.hits[[place]], trials, confidence=confidence)
         right = self.copies * float(low[0])
         return right / max(right + float(self.wrong_high[place]), 1e-12)
@@ -242,6 +242,8 @@ def _curve(score: Floats, natural: Floats, kind: Kinds, copies: float, confidenc
     seen = (len(wrong) - np.searchsorted(wrong, values)).astype(np.float64)
     records = len(natural)
     strangers = _strangers(natural, kind, values)
+    from scipy.stats import chi2  # here: who reads a summary needs none of it
+
     most = chi2.ppf(confidence, 2 * (seen / 2 + 1)) / 2  # Garwood (1936), each pair seen twice
     return _Curve(
         values, hits, len(score), seen / 2 / records + strangers, most / records + strangers, copies
