@@ -6,6 +6,15 @@ Library use, without Prefect:
     summary = run(load_config("configs/sample.yaml"))
 """
 
+from typing import TYPE_CHECKING
+
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+if TYPE_CHECKING:
+    from pipeline.config import load_config as load_config
+    from pipeline.nightly import run as run
+
+# Loaded on first use: `import pipeline` stays light.
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submod_attrs={"config": ["load_config"], "nightly": ["run"]}
+)
