@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ from pipeline.arrays import Floats, Positions
 from pipeline.candidates import ContentGroups, ProposedBy
 from pipeline.clustering.cover.constraints import constrain
 from pipeline.clustering.cover.star_clustering import Grouping, cluster_links
+from pipeline.clustering.cut_links import cut_links
+from pipeline.clustering.duplicate_free import DuplicateFree
 from pipeline.clustering.lineage import new_ids
 from pipeline.clustering.links import Links
-from pipeline.clustering.must_link_groups import MustLinkGroups, cut_links
+from pipeline.clustering.must_link_groups import MustLinkGroups
 from pipeline.clustering.review import clusters_in_review
 from pipeline.clustering.survivorship import preference
 from pipeline.config import ClusterSettings
@@ -33,25 +36,32 @@ def cluster_tables(
     links: Links,
     settings: ClusterSettings,
     verdicts: Verdicts | None = None,
+    *,
+    duplicate_free: Sequence[str] = (),
 ) -> tuple[pa.Table, pa.Table]:
     """Cluster every record.
 
     Args:
-        records: sorted by record_id, with the columns the keeper policy needs.
+        records: sorted by record_id, with `source` and the columns the keeper policy needs.
+        duplicate_free: names of the sources of which no two records may be together.
 
     Returns:
         The clusters table (every record once, sorted by record_id, under a new cluster id each
         time: a hash of the smallest record id) and the cut links.
     """
     verdicts = verdicts or no_verdicts()
-    bound = constrain(groups, links, verdicts)
+    free = DuplicateFree.of(records["source"], duplicate_free)
+    bound = constrain(groups, links, verdicts, free.source)
     entities = MustLinkGroups.of(bound)
     of_record = bound.entity[bound.of_record]
+    part = free.parts(of_record, entities)
+    whole = part[entities.left] == part[entities.right]
     rank, rules = preference(records, bound, settings)
     best = _best_record(of_record, rank)
     grouping = cluster_links(
-        len(entities.rows), entities.left, entities.right, entities.probability,
-        rank[best].argsort().argsort(), apart=(bound.apart_left, bound.apart_right),
+        len(entities.rows), entities.left[whole], entities.right[whole],
+        entities.probability[whole], rank[best].argsort().argsort(),
+        apart=(bound.apart_left, bound.apart_right),
     )  # fmt: skip
     kept = best[grouping.representative[of_record]]
     cluster = grouping.cluster[of_record]
@@ -60,9 +70,11 @@ def cluster_tables(
     cohesion = np.ones(len(size))
     np.minimum.at(cohesion, cluster, to_kept[of_record])
     ids = records["record_id"].combine_chunks()
+    losing = free.losing_links(ids, groups, bound, entities, part)
     doubted = clusters_in_review(
-        grouping, bound, entities, groups=groups, texts=records["text"], verdicts=verdicts
-    )
+        grouping, bound, entities, groups=groups, texts=records["text"], verdicts=verdicts,
+        rivalled=losing.doubted,
+    )  # fmt: skip
     table = pa.table(
         {
             "record_id": ids,
@@ -77,7 +89,7 @@ def cluster_tables(
         },
         schema=CLUSTERS,
     )
-    return table, cut_links(ids, bound, grouping, verdicts)
+    return table, cut_links(ids, bound, grouping, verdicts, losing)
 
 
 def _of_members(words: npt.NDArray[Any], cluster: Positions) -> pa.Array:

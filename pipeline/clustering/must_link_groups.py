@@ -1,4 +1,4 @@
-"""Must-link groups: nodes that persons called the same, seen as one; their links, what was cut."""
+"""Must-link groups: nodes that persons called the same, seen as one, and their links."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from pipeline.arrays import Rows, pair_key, pair_sides, positions_in_sorted
+from pipeline.arrays import Rows, pair_key, pair_sides
 from pipeline.clustering.cover.constraints import ConstrainedLinks
-from pipeline.clustering.cover.star_clustering import CHAIN, Grouping
-from pipeline.labels import LABELS, Verdicts
-from pipeline.storage import CUT_LINKS
 
 
 @dataclass(frozen=True)
@@ -52,38 +48,3 @@ class MustLinkGroups:
         np.bitwise_or.at(proposed_by, at, links.proposed_by[outer])
         tied = np.flatnonzero(np.bincount(bound.entity) > 1)
         return cls(rows, tied, *pair_sides(keys, len(rows)), probability, proposed_by)
-
-
-def cut_links(
-    ids: pa.Array, bound: ConstrainedLinks, grouping: Grouping, verdicts: Verdicts
-) -> pa.Table:
-    """The accepted links that ended between two clusters, or that a verdict barred, and why."""
-    of_node = grouping.cluster[bound.entity]
-    links, barred = bound.links, bound.barred
-    between = np.flatnonzero(of_node[links.left] != of_node[links.right])
-    left = np.concatenate([links.left[between], barred.left])
-    right = np.concatenate([links.right[between], barred.right])
-    probability = np.concatenate([links.probability[between], barred.probability])
-    by = np.concatenate([_part(of_node, between, bound, grouping), bound.barred_by])
-    names = [f"verdict: {LABELS[code]}" for code in verdicts.label.tolist()]
-    reasons = [f"{names[v]} ({verdicts.said[v]})" if v >= 0 else CHAIN for v in by.tolist()]
-    order = np.lexsort((right, left))
-    return pa.table(
-        {
-            "left_id": ids.take(pa.array(bound.rows[left[order]])),
-            "right_id": ids.take(pa.array(bound.rows[right[order]])),
-            "probability": pa.array(probability[order].astype(np.float32)),
-            "reason": pa.array([reasons[place] for place in order.tolist()], pa.string()),
-        },
-        schema=CUT_LINKS,
-    )
-
-
-def _part(of_node: Rows, between: Rows, bound: ConstrainedLinks, grouping: Grouping) -> Rows:
-    """For each cut link the verdict that keeps its two clusters apart, -1: the chain guard."""
-    count = len(grouping.cluster)
-    one, other = grouping.cluster[bound.apart_left], grouping.cluster[bound.apart_right]
-    known, first = np.unique(pair_key(one, other, count), return_index=True)
-    links = bound.links
-    sought = pair_key(of_node[links.left[between]], of_node[links.right[between]], count)
-    return np.append(bound.apart_by[first], -1)[positions_in_sorted(sought, known)]

@@ -6,6 +6,7 @@ in which nothing changed, and which has lost nothing, has last night's rows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -30,11 +31,12 @@ def cluster_touched(
     touched: Flags,
     previous: pa.Table,
     previous_cut: pa.Table,
+    duplicate_free: Sequence[str] = (),
 ) -> tuple[pa.Table, Rows, pa.Table]:
     """Cluster every record, taking over what is as it was last night.
 
     Args:
-        records: as `cluster_tables` takes them.
+        records, duplicate_free: as `cluster_tables` takes them.
         touched: (g,) groups whose records, contents, pairs or verdicts are not last night's.
         previous, previous_cut: last night's clusters and cut links.
 
@@ -52,6 +54,7 @@ def cluster_touched(
         links.among(open_groups),
         settings,
         verdicts.among(anew),
+        duplicate_free=duplicate_free,
     )
     kept = np.flatnonzero(~anew)
     rows = pa.concat_tables([fresh, previous.take(pa.array(place[kept])).select(CLUSTERS.names)])

@@ -26,6 +26,7 @@ def clusters_in_review(
     groups: ContentGroups,
     texts: pa.ChunkedArray,
     verdicts: Verdicts,
+    rivalled: Positions,
 ) -> Flags:
     """(c,) true where a removal list should wait for a person: the cluster is in review.
 
@@ -37,7 +38,9 @@ def clusters_in_review(
       keeping "EM-5" alone would lose both,
     - whose copies share nothing but a very short text ("n/a"), unless persons called them the same,
     - with a record inside that contradictory verdicts are about, or a pair that a person called
-      related.
+      related,
+    - of several records, with one that has an equal or better match elsewhere, or an identical
+      copy, from which only the promise of a duplicate-free source keeps it (`rivalled`: entities).
 
     Any other pair in the review band is no doubt: both members have accepted evidence of their own
     to the representative. Measured (2026-11) over (member, representative) pairs, the confirmed
@@ -55,6 +58,8 @@ def clusters_in_review(
     doubted = np.zeros(int(cluster.max(initial=-1)) + 1, bool)
     doubted[cluster[grouping.split]] = True
     doubted[cluster[bound.entity[bound.doubted]]] = True
+    several = np.bincount(cluster[bound.entity[bound.of_record]], minlength=len(doubted)) > 1
+    doubted[cluster[rivalled]] |= several[cluster[rivalled]]
     links = bound.links
     left, right = bound.entity[links.refused_left], bound.entity[links.refused_right]
     # What persons tied together is no doubt, whatever the judge says of it.

@@ -105,6 +105,16 @@ class RunConfig(CatalogSettings):
             raise ValueError(f"source names must differ; used twice: {', '.join(twice)}")
         return sources
 
+    @field_validator("sources")
+    @classmethod
+    def _something_to_join(cls, sources: tuple[SourceBase, ...]) -> tuple[SourceBase, ...]:
+        if len(sources) == 1 and sources[0].duplicate_free:
+            raise ValueError(
+                f"{sources[0].name} is duplicate_free and the only source: no two records could "
+                "be joined; leave duplicate_free out, or add the source to match it with"
+            )
+        return sources
+
     @field_validator("student")
     @classmethod
     def _teachable(
@@ -113,6 +123,11 @@ class RunConfig(CatalogSettings):
         if student is not None and "text_encoder" in info.data:  # else that is the error
             check_student(student, info.data["text_encoder"])
         return student
+
+    @property
+    def duplicate_free(self) -> tuple[str, ...]:
+        """Names of the sources that are set duplicate-free, ascending."""
+        return tuple(sorted(source.name for source in self.sources if source.duplicate_free))
 
     @property
     def proposing_encoder(self) -> TextEncoderConfig:

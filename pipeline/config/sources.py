@@ -53,6 +53,11 @@ class SourceBase(Frozen):
     complete: bool = Field(
         True, description="True: a record not delivered was deleted. False: it stays (a feed)."
     )
+    duplicate_free: bool = Field(
+        False,
+        description="True: no two of its records are the same thing, so that none are joined, not "
+        "through a third one either; between two such sources the best matches are chosen.",
+    )
 
     @field_serializer("storage_options")
     def _without_secrets(self, options: dict[str, Any]) -> dict[str, Any]:

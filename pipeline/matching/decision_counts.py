@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from pipeline.arrays import pair_sides
 from pipeline.candidates import CandidatePairs
+from pipeline.matching.duplicate_free import alike_in_one_source, in_one_source
 from pipeline.matching.judge import DISTINCT, DUPLICATE
 
 
@@ -35,14 +36,15 @@ class DecisionCounts:
         accepted, distinct = (
             np.array([k == word for k in kinds], bool)[kind] for word in (DUPLICATE, DISTINCT)
         )
+        alike = alike_in_one_source(rows)
         contradicts = rows["contradicts"].to_numpy(zero_copy_only=False).astype(bool)
         self.links.append(
             (
                 *pair_sides(part.key, count),
                 probability,
                 part.proposed_by,
-                accepted,
-                distinct | contradicts,
+                accepted | alike,
+                (distinct & ~in_one_source(rows)) | contradicts,
             )
         )
 

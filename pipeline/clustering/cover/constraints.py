@@ -2,10 +2,8 @@
 
 A *same* is a must-link: records that persons tied together are one entity, which is clustered as
 one. A *different* is a cannot-link between two entities; it holds for the exact copies of either
-record too. Only where verdicts contradict the copies themselves (two identical records are called
-different; one copy is called the same as a record that another is called different from) is the
-group of the copies taken apart: each copy that a verdict names stands for itself, the unnamed ones
-stay one, and what ties them to each other is one accepted link each, of probability 1.
+record too. Where verdicts contradict the copies themselves, their group is taken apart as `nodes`
+says, and what ties a named copy to the others is one accepted link each, of probability 1.
 """
 
 from __future__ import annotations
@@ -14,16 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.arrays import (
-    Flags,
-    Rows,
-    components,
-    cross_join,
-    pair_key,
-    pair_sides,
-    positions_in_sorted,
-)
+from pipeline.arrays import Flags, Rows, components, pair_key, pair_sides, positions_in_sorted
 from pipeline.candidates import ContentGroups
+from pipeline.clustering.cover.nodes import Nodes, occurrences, split_groups
 from pipeline.clustering.links import Links
 from pipeline.labels import DIFFERENT, RELATED, SAME, Verdicts
 
@@ -42,6 +33,7 @@ class ConstrainedLinks:
         apart_left, apart_right: (a,) pairs of entities that must not share a cluster, each once.
         apart_by: (a,) place of the verdict on each.
         doubted: (d,) nodes that a contradiction between verdicts is about.
+        unnamed_copies: (n,) records of the groups that are taken apart that no verdict names.
     """
 
     of_record: Rows
@@ -54,6 +46,7 @@ class ConstrainedLinks:
     apart_right: Rows
     apart_by: Rows
     doubted: Rows
+    unnamed_copies: Flags
 
     @property
     def tied(self) -> bool:
@@ -61,14 +54,23 @@ class ConstrainedLinks:
         return int(self.entity.max(initial=-1)) + 1 < len(self.entity)
 
 
-def constrain(groups: ContentGroups, links: Links, verdicts: Verdicts) -> ConstrainedLinks:
-    """Bring verdicts on records to bear on the links between groups."""
+def constrain(
+    groups: ContentGroups, links: Links, verdicts: Verdicts, source: Rows
+) -> ConstrainedLinks:
+    """Bring verdicts on records to bear on the links between groups.
+
+    Args:
+        source: (n,) number of each record's duplicate-free source, -1: of another one.
+    """
     no = np.zeros(0, np.int64)
-    if not len(verdicts.left):
+    if not len(verdicts.left) and not occurrences(groups.group_of_record, source).any():
         whole = np.arange(len(groups.rows))
         node, rows = groups.group_of_record, groups.rows
-        return ConstrainedLinks(node, rows, whole, links, _choose(links, no), no, no, no, no, no)
-    nodes = _split_groups(groups, verdicts)
+        none = np.zeros(len(node), bool)
+        return ConstrainedLinks(
+            node, rows, whole, links, _choose(links, no), no, no, no, no, no, none
+        )
+    nodes = split_groups(groups, verdicts, source)
     spread = _between_nodes(links, nodes)
     entity = _must_links(nodes, verdicts)
     apart, apart_by = _cannot_links(nodes, verdicts, entity)
@@ -92,6 +94,7 @@ def constrain(groups: ContentGroups, links: Links, verdicts: Verdicts) -> Constr
         apart_right=right,
         apart_by=apart_by,
         doubted=np.unique(nodes.of_record[verdicts.contradicted()]),
+        unnamed_copies=(nodes.split[nodes.group] & ~nodes.named)[nodes.of_record],
     )
 
 
@@ -121,86 +124,16 @@ def _find(key: Rows, known: Rows, by: Rows) -> Rows:
     return np.append(by, -1)[positions_in_sorted(key, known)]
 
 
-@dataclass(frozen=True)
-class _Nodes:
-    """What verdicts can be about: a content group, or parts of one whose copies they tell apart.
-
-    Attributes:
-        of_record: (n,) node of each record.
-        rows: (k,) row of each node's smallest record, ascending.
-        group: (k,) content group of each node.
-        split: (g,) groups of several nodes.
-        rest: (g,) node of a split group's copies that no verdict names, -1 without any.
-        members: (k,) nodes by group; those of group i are `sizes[i]` from `starts[i]` on.
-    """
-
-    of_record: Rows
-    rows: Rows
-    group: Rows
-    split: Flags
-    rest: Rows
-    members: Rows
-    starts: Rows
-    sizes: Rows
-
-    def ends(self, verdicts: Verdicts, places: Rows) -> tuple[Rows, Rows]:
-        """The nodes that some verdicts are about."""
-        return self.of_record[verdicts.left[places]], self.of_record[verdicts.right[places]]
-
-    def expand(self, left: Rows, right: Rows) -> tuple[Rows, Rows, Rows]:
-        """All pairs of nodes of pairs of groups, and the place of the pair each comes from."""
-        one, other, source = cross_join(left, right, starts=self.starts, sizes=self.sizes)
-        return self.members[one], self.members[other], source
-
-
-def _split_groups(groups: ContentGroups, verdicts: Verdicts) -> _Nodes:
-    """Take apart the groups whose copies the verdicts tell apart.
-
-    Each copy that a verdict names stands for itself, the others stay one node.
-    """
-    group, count = groups.group_of_record, len(groups.rows)
-    split = _told_apart(group, count, verdicts)
-    named = np.zeros(len(group), bool)
-    named[verdicts.left] = named[verdicts.right] = True
-    alone, unnamed = np.flatnonzero(split[group] & named), np.flatnonzero(split[group] & ~named)
-    smallest = np.full(count, len(group))
-    np.minimum.at(smallest, group[unnamed], unnamed)
-    leader = groups.leader.copy()
-    leader[alone], leader[unnamed] = alone, smallest[group[unnamed]]
-    rows, of_record = np.unique(leader, return_inverse=True)
-    rest = np.full(count, -1)
-    rest[group[unnamed]] = of_record[unnamed]
-    sizes = np.bincount(group[rows], minlength=count)
-    members = np.argsort(group[rows], kind="stable")
-    return _Nodes(
-        of_record, rows, group[rows], split, rest, members, np.cumsum(sizes) - sizes, sizes
-    )
-
-
-def _told_apart(group: Rows, count: int, verdicts: Verdicts) -> Flags:
-    """(g,) groups whose copies the verdicts tell apart."""
-    one, other = verdicts.ties()
-    home = components(count, group[one], group[other])
-    left, right = group[verdicts.left], group[verdicts.right]
-    different, related = verdicts.places_of(DIFFERENT), verdicts.places_of(RELATED)
-    clash = different[home[left[different]] == home[right[different]]]
-    split: Flags = np.isin(home, home[left[clash]])
-    split[left[related[left[related] == right[related]]]] = True
-    return split & (np.bincount(group, minlength=count) > 1)
-
-
-def _between_nodes(links: Links, nodes: _Nodes) -> Links:
+def _between_nodes(links: Links, nodes: Nodes) -> Links:
     """The links between groups as links between their nodes, and those inside split groups."""
     if not nodes.split.any():
         return links
     one, other, source = nodes.expand(links.left, links.right)
-    split = np.flatnonzero(nodes.split)
-    first, second, _ = nodes.expand(split, split)
-    inner = first < second
-    left = np.concatenate([np.minimum(one, other), first[inner]])
-    right = np.concatenate([np.maximum(one, other), second[inner]])
-    probability = np.concatenate([links.probability[source], np.ones(inner.sum())])
-    proposed_by = np.concatenate([links.proposed_by[source], np.zeros(inner.sum(), np.uint8)])
+    inner = nodes.inside()
+    left = np.concatenate([np.minimum(one, other), inner[0]])
+    right = np.concatenate([np.maximum(one, other), inner[1]])
+    probability = np.concatenate([links.probability[source], np.ones(len(inner[0]))])
+    proposed_by = np.concatenate([links.proposed_by[source], np.zeros(len(inner[0]), np.uint8)])
     order = np.lexsort((right, left))
     no_left, no_right, refused = nodes.expand(links.refused_left, links.refused_right)
     return Links(
@@ -214,30 +147,28 @@ def _between_nodes(links: Links, nodes: _Nodes) -> Links:
     )
 
 
-def _must_links(nodes: _Nodes, verdicts: Verdicts) -> Rows:
+def _must_links(nodes: Nodes, verdicts: Verdicts) -> Rows:
     """(k,) entity of each node: nodes that a *same* ties are one."""
     return components(len(nodes.rows), *nodes.ends(verdicts, verdicts.places_of(SAME)))
 
 
-def _cannot_links(nodes: _Nodes, verdicts: Verdicts, entity: Rows) -> tuple[Rows, Rows]:
+def _cannot_links(nodes: Nodes, verdicts: Verdicts, entity: Rows) -> tuple[Rows, Rows]:
     """Keys of the pairs of entities that must not share a cluster, ascending, and the verdicts."""
     at = verdicts.places_of(DIFFERENT)
     left, right = nodes.ends(verdicts, at)
-    groups = nodes.group[left], nodes.group[right]
-    pairs = [(left, right, at)]
+    within = nodes.group[left] == nodes.group[right]
     # What a person said of a copy holds for the unnamed copies of a split group.
-    rests = nodes.rest[groups[0]], nodes.rest[groups[1]]
-    for one, other in ((rests[0], right), (left, rests[1]), rests):
-        there = (groups[0] != groups[1]) & (one >= 0) & (other >= 0)
-        pairs.append((one[there], other[there], at[there]))
-    key = np.concatenate([pair_key(entity[a], entity[b], len(entity)) for a, b, _ in pairs])
-    by = np.concatenate([by for _, _, by in pairs])
+    one, other, by = left[~within], right[~within], at[~within]
+    one, other, by = nodes.with_copies(one, other, by)
+    other, one, by = nodes.with_copies(other, one, by)
+    one, other = np.concatenate([one, left[within]]), np.concatenate([other, right[within]])
+    key, by = pair_key(entity[one], entity[other], len(entity)), np.append(by, at[within])
     order = np.lexsort((by, key))
     first = order[np.flatnonzero(np.diff(key[order], prepend=-1))]
     return key[first], by[first]
 
 
-def _barred_links(nodes: _Nodes, verdicts: Verdicts) -> tuple[Rows, Rows]:
+def _barred_links(nodes: Nodes, verdicts: Verdicts) -> tuple[Rows, Rows]:
     """Keys of the pairs of nodes whose own link a verdict bars, ascending, and by which.
 
     Between two groups a *different* or a *related* bars every link: it is one content against

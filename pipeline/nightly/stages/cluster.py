@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -106,8 +108,11 @@ def _group(
         return cluster_touched(
             records, groups, links, settings, verdicts,
             touched=touched, previous=before, previous_cut=cut,
+            duplicate_free=context.config.duplicate_free,
         )  # fmt: skip
-    clusters, cut = cluster_tables(records, groups, links, settings, verdicts)
+    clusters, cut = cluster_tables(
+        records, groups, links, settings, verdicts, duplicate_free=context.config.duplicate_free
+    )
     code = as_strings(clusters["cluster_id"]).dictionary_encode().indices
     return clusters, np.asarray(code, np.int64), cut
 
@@ -118,7 +123,7 @@ def _touched_components(
     """(u,) groups with a record, a pair or a verdict that is not last night's; None: take all."""
     config = context.config.model_dump(mode="json")
     pairs = _pairs_touched(context)
-    if context.full or pairs is None or any(base.config.get(n) != config[n] for n in RULES):
+    if context.full or pairs is None or _rules(base.config) != _rules(config):
         return None
     if labels is None:
         return pairs
@@ -129,6 +134,12 @@ def _touched_components(
     touched = pairs.copy()
     touched[groups_of(context).group_of_record[named[named >= 0]]] = True
     return touched
+
+
+def _rules(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that decide about clusters of equal links, with the duplicate-free sources."""
+    free = sorted(s["name"] for s in config.get("sources", ()) if s.get("duplicate_free"))
+    return {**{name: config.get(name) for name in RULES}, "duplicate_free": free}
 
 
 def _pairs_touched(context: RunContext) -> Flags | None:

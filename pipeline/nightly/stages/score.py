@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import compress
@@ -27,6 +27,7 @@ from pipeline.matching import (
     compare_records,
     encode_strings,
     exact_pairs_batch,
+    keep_promises,
     pairs_batch,
     renumber_reasons,
     reuse_decisions,
@@ -81,6 +82,7 @@ def judge_key(context: RunContext, judge: Judge, frequencies: DocumentFrequencie
         min_detail=config.images.min_detail, lexical=config.candidates.lexical.model_dump(),
         looks=GEOMETRY_METHOD if config.judge.geometry else None,
         texts=frequencies.texts, counted=counted.hexdigest(),
+        duplicate_free=config.duplicate_free,
     )  # fmt: skip
 
 
@@ -187,7 +189,10 @@ def judge_shards(
         batch, row = kept.part(batches[place]), stand.row[batches[place]]
         if missing[place]:
             new = renumber_reasons(batch.part(row < 0), number)
-            rows = _rows(new, row, contents, stand.pairs, judge=judge, ids=ids, run=context.run)
+            rows = _rows(
+                new, row, contents, stand.pairs, judge=judge, ids=ids, run=context.run,
+                promised=context.config.duplicate_free,
+            )  # fmt: skip
             work.keep_shard("pairs", names[place], rows)
         return place
 
@@ -216,16 +221,19 @@ def _rows(
     judge: Judge,
     ids: pa.Array,
     run: str,
+    promised: Sequence[str],
 ) -> pa.Table:
     """Rows of the pairs table for a batch: those judged now and those that stand, in order.
 
     Args:
         fresh: the candidates to be judged. row: (p,) row of `pairs` of each candidate, -1: judge.
+        promised: names of the duplicate-free sources.
     """
     pieces = []
     if contents is not None and len(fresh.key):
         scored = score_pairs(fresh, contents, judge)
-        pieces.append(pairs_batch(scored, ids=ids, contents=contents, judge=judge, run=run))
+        rows = pairs_batch(scored, ids=ids, contents=contents, judge=judge, run=run)
+        pieces.append(keep_promises(rows, promised))
     if (row >= 0).any():
         standing_rows = pairs.take(pa.array(row[row >= 0])).cast(PAIRS).combine_chunks()
         pieces += standing_rows.to_batches()
@@ -250,8 +258,11 @@ def score(context: RunContext) -> ScoreResult:
     stand = find_reusable(context, groups, kept, ids=ids, key=key)
     tally = DecisionCounts()
 
-    star = exact_pairs_batch(
-        groups.leader, ids=ids, has=modalities(context), judge=judge, run=context.run
+    star = keep_promises(
+        exact_pairs_batch(
+            groups.leader, ids=ids, has=modalities(context), judge=judge, run=context.run
+        ),
+        context.config.duplicate_free,
     )
     size = work.keep_shard("pairs", "exact", pa.Table.from_batches([star]))
     done, names = 0, ["exact"]

@@ -48,7 +48,7 @@ def inputs(
     records = pa.table(
         {
             "record_id": pa.array(ids, pa.string()),
-            "source": pa.array(["s"] * len(ids), pa.string()),
+            "source": pa.array([i[0] for i in ids], pa.string()),
             "text": pa.array([f"the text {t}" + " more" * (t % 2) for t in texts], pa.string()),
             "image_width": pa.array([None] * len(ids), pa.int32()),
             "image_height": pa.array([None] * len(ids), pa.int32()),
@@ -75,7 +75,7 @@ def touched(old: Content, new: Content, was: Pairs, now: Pairs, units: ContentGr
     return found
 
 
-names = st.sampled_from([f"s:{n:02}" for n in range(12)])
+names = st.sampled_from([f"{'abc'[n % 3]}:{n:02}" for n in range(12)])
 text = st.integers(0, 8)
 contents = st.dictionaries(names, text, max_size=12)
 judged = st.tuples(st.sampled_from([0.2, 0.6]), st.just(False)) | st.tuples(
@@ -100,11 +100,12 @@ def as_sets(table: pa.Table, number: list[Any]) -> list[list[int]]:
 
 
 @pytest.mark.slow
-@given(contents, contents, pairings, pairings, said, said)
+@given(contents, contents, pairings, pairings, said, said, st.sampled_from(["", "a", "ab", "abc"]))
 @settings(max_examples=300, deadline=None)
 def test_taking_over_what_did_not_change_changes_nothing(
-    old: Content, changes: Content, was: Pairs, more: Pairs, first: Any, then: Any
-) -> None:
+    old: Content, changes: Content, was: Pairs, more: Pairs, first: Any, then: Any,
+    free: str,
+) -> None:  # fmt: skip
     policy = ClusterSettings.model_validate({"keeper": ("most_central", "longest_text")})
     keep = {record: t for record, t in old.items() if record not in list(changes)[::2]}
     new = {**keep, **dict(list(changes.items())[1::2])}
@@ -114,17 +115,18 @@ def test_taking_over_what_did_not_change_changes_nothing(
     }
     all_said = labels([*first, *then])
     night, verdicts = inputs(old, was, labels(first))
-    before, cut_before = cluster_tables(*night, policy, verdicts)
+    before, cut_before = cluster_tables(*night, policy, verdicts, duplicate_free=free)
     tonight, verdicts = inputs(new, now, all_said)
-    whole, cut = cluster_tables(*tonight, policy, verdicts)
+    whole, cut = cluster_tables(*tonight, policy, verdicts, duplicate_free=free)
     named = set(changed_pairs(labels(first), all_said).to_pylist())
     units = tonight[1]
     open_units = touched(old, new, was, now, units)
     at = [n for n, record in enumerate(sorted(new)) if record in named]
     open_units[units.group_of_record[at]] = True
     rows, group, cuts = cluster_touched(
-        *tonight, policy, verdicts, touched=open_units, previous=before, previous_cut=cut_before
-    )
+        *tonight, policy, verdicts, touched=open_units, previous=before, previous_cut=cut_before,
+        duplicate_free=free,
+    )  # fmt: skip
     columns = [name for name in whole.column_names if name != "cluster_id"]
     assert rows.select(columns).to_pylist() == whole.select(columns).to_pylist()
     assert as_sets(rows, group.tolist()) == as_sets(whole, whole["cluster_id"].to_pylist())
@@ -140,9 +142,9 @@ def test_an_untouched_component_is_not_clustered_again(monkeypatch: Any) -> None
     before, cut = cluster_tables(*night, ClusterSettings(), verdicts)
     seen: list[list[str]] = []
 
-    def watched(records: pa.Table, *rest: Any) -> Any:
+    def watched(records: pa.Table, *rest: Any, **more: Any) -> Any:
         seen.append(records["record_id"].to_pylist())
-        return cluster_tables(records, *rest)
+        return cluster_tables(records, *rest, **more)
 
     monkeypatch.setattr(reuse, "cluster_tables", watched)
     open_units = np.arange(9) == 4
