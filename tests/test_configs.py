@@ -88,6 +88,14 @@ def test_paths_start_from_the_configuration(tmp_path: Path) -> None:
         ({"judge": {"accept": 0.4, "review": 0.6}}, ["judge", "review must not exceed accept"]),
         ({"sources": []}, ["sources"]),
         ({"sources": GOOD["sources"] * 2}, ["used twice: a"]),
+        (
+            {"sources": [{**GOOD["sources"][0], "duplicate_free": True}]},
+            ["sources", "a is duplicate_free and the only source", "leave duplicate_free out"],
+        ),
+        (
+            {"sources": [{**GOOD["sources"][0], "duplicate_free": "perhaps"}]},
+            ["sources", "duplicate_free"],
+        ),
         ({"text_encoder": {"type": "bert"}}, ["text_encoder", "bert"]),
         ({"shard_rows": "many"}, ["shard_rows", "integer", "many"]),
     ],

@@ -35,6 +35,7 @@ from .summary.figures import (
     RunCounts as RunCounts,
     SearchState as SearchState,
     SelfCalibration as SelfCalibration,
+    SourceMatches as SourceMatches,
     StageRow as StageRow,
     Thresholds as Thresholds,
     UsedEncoder as UsedEncoder,

@@ -7,3 +7,4 @@ from .events import (
 from .lineage import NIGHT as NIGHT, stable_ids as stable_ids
 from .links import Links as Links
 from .reuse import cluster_touched as cluster_touched
+from .source_matches import count_matches as count_matches

@@ -78,4 +78,5 @@ from .sources import (
     ParquetSource as ParquetSource,
     SourceBase as SourceBase,
     SourceConfig as SourceConfig,
+    duplicate_free_names as duplicate_free_names,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_serializer, model_validator
@@ -121,6 +122,12 @@ class ImageFolderSource(SourceBase):
 
     type: Literal["image_folder"]
     recursive: bool = Field(True, description="Also the folders below.")
+
+
+def duplicate_free_names(config: Mapping[str, Any]) -> list[str]:
+    """Names of the duplicate-free sources of a configuration as it is stored, ascending."""
+    given = config.get("sources", ())
+    return sorted(source["name"] for source in given if source.get("duplicate_free"))
 
 
 SourceConfig = Annotated[

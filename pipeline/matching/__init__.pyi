@@ -22,7 +22,7 @@ from .default_rules import (
     registered_default as registered_default,
     text_default as text_default,
 )
-from .duplicate_free import keep_promises as keep_promises
+from .duplicate_free import judged_across as judged_across, keep_promises as keep_promises
 from .evidence import (
     GEOMETRY as GEOMETRY,
     PICTURED as PICTURED,

@@ -54,6 +54,11 @@ def alike_in_one_source(rows: pa.RecordBatch) -> Flags:
     return _ends(rows, ALIKE)
 
 
+def judged_across(pairs: pa.Table) -> pa.Table:
+    """The pairs that no promise of a source has decided."""
+    return pairs.filter(pc.invert(pc.ends_with(pairs["reason"], ONE_SOURCE)))
+
+
 def _ends(rows: pa.RecordBatch, phrase: str) -> Flags:
     """(p,) reasons that end with a phrase."""
     reason = rows["reason"].dictionary_encode()

@@ -23,6 +23,7 @@ from pipeline.labels import (
     read_filled,
     suggest_pairs,
 )
+from pipeline.matching import judged_across
 from pipeline.storage import LABELS, conform
 
 PAIR = ["left_id", "right_id"]
@@ -51,7 +52,7 @@ def suggest_labels(catalog: Catalog, run: Run, *, n: int, seed: int, out: Path) 
     from pipeline.outputs import open_exporter
 
     chosen = format_of(out)
-    pairs = catalog.read("pairs", run=run)
+    pairs = judged_across(catalog.read("pairs", run=run))
     labels = catalog.tables.labels()
     thresholds = run.summary.thresholds
     sheet = suggest_pairs(
@@ -92,9 +93,8 @@ def estimate_labels(catalog: Catalog, run: Run, *, target: float) -> dict[str, A
     Returns:
         `run_precision.estimate_run`, and the run.
     """
-    pairs = catalog.read(
-        "pairs", run=run, columns=["left_id", "right_id", "probability", "threshold"]
-    )
+    columns = ["left_id", "right_id", "probability", "threshold", "reason"]
+    pairs = judged_across(catalog.read("pairs", run=run, columns=columns))
     return {"run": run.run, **asdict(estimate_run(pairs, catalog.tables.labels(), target=target))}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.catalog import Catalog, Run
+from pipeline.config import duplicate_free_names
 from pipeline.nightly.checks import PreparedRun
 from pipeline.storage import Place
 
@@ -48,6 +49,8 @@ def recompute_notice(
         for setting, what in AGAIN.items()
         if before.get(setting) != tonight.get(setting)
     ]
+    if duplicate_free_names(before) != duplicate_free_names(tonight):
+        lines.append(f"sources[].duplicate_free has changed: {AGAIN['text']}")
     if set(models_before) != set(models):
         names = " and ".join(models) or "the stated defaults"
         lines.append(f"judged by {names} now: {MODELS}; an encoder of its own embeds all again")

@@ -142,7 +142,26 @@ def list_run_facts(summary: RunSummary) -> list[Fact]:
             for kind, found in summary.recall.items()
         ],
         Fact("Cut links", formats.count(counts.cut_links), "kept out of clusters"),
+        *(Fact("Sources", *said) for said in source_words(summary)),
     ]
+
+
+def source_words(summary: RunSummary) -> list[tuple[str, str]]:
+    """Sources that look duplicate-free or are not what they are set to be: what, and why."""
+    told = []
+    for found in summary.sources:
+        own, of = formats.count(found.inside), formats.count(found.records)
+        inside = f"{own} of {of} records have an accepted partner inside the source"
+        if found.looks_duplicate_free:
+            across = f"{formats.count(found.across)} across"
+            advice = "set sources[].duplicate_free: true if that is so"
+            told.append((f"{found.source} looks duplicate-free", f"{inside}, {across}: {advice}"))
+        elif found.duplicate_free and found.inside:
+            same = f"{formats.count(found.identical)} an identical one"
+            told.append(
+                (f"{found.source} may not be duplicate-free", f"{inside}, {same}: kept apart")
+            )
+    return told
 
 
 def label_facts(summary: RunSummary) -> list[Fact]:

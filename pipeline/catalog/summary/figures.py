@@ -127,6 +127,30 @@ class ClusterSizes:
 
 
 @dataclass(frozen=True)
+class SourceMatches:
+    """How many records of a source have accepted partners, and where.
+
+    Attributes:
+        duplicate_free: it is set so; what is inside it was then kept apart.
+        inside, across: records with an accepted or identical partner in the same source, in others.
+        identical: records with an identical one in the same source.
+    """
+
+    source: str
+    duplicate_free: bool
+    records: int
+    inside: int
+    across: int
+    identical: int
+
+    @property
+    def looks_duplicate_free(self) -> bool:
+        """Whether many of its records have partners, and all but none of these are its own."""
+        many = self.records >= 100 and self.across >= max(50, self.records / 20)
+        return not self.duplicate_free and many and self.inside * 100 <= self.across
+
+
+@dataclass(frozen=True)
 class Reuse:
     """How much of last night's work was used again, and why not where it was not.
 

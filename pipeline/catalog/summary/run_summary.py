@@ -18,6 +18,7 @@ from pipeline.catalog.summary.figures import (
     Pruned,
     Reuse,
     RunCounts,
+    SourceMatches,
     StageRow,
     Thresholds,
     UsedModels,
@@ -43,7 +44,7 @@ class RunSummary:
         started, finished: ISO 8601, UTC; empty where nobody knows.
         error: what stopped it; `stage`: where, of a failed run.
         recall: of the candidates, by modality. index: what searched each modality, in words.
-        state: for the next night. repaired: damaged parts that were made again, in words.
+        sources: by name. state: for the next night. repaired: damaged parts made again, in words.
         versions: of Gemel and the packages that decide.
         report, exports: path, and path -> rows; *_failed: why one could not be written.
         not_notified, metrics_failed: who could not be told, what not be written, and why.
@@ -76,6 +77,7 @@ class RunSummary:
     reused: Reuse = field(default_factory=Reuse)
     changes: Changes = field(default_factory=Changes)
     verdicts: VerdictCounts = field(default_factory=VerdictCounts)
+    sources: tuple[SourceMatches, ...] = ()
     labels: RunQuality | None = None
     quarantine_reasons: dict[str, int] = field(default_factory=dict)
     repaired: tuple[str, ...] = ()

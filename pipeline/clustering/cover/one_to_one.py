@@ -47,7 +47,7 @@ class Holdings:
         return self.key % max(self.sources, 1)
 
     def merged(self, part: Rows) -> Rows:
-        """How often each source occurs in each part: (part * sources + source) of each holding."""
+        """(h,) part * sources + source of each holding."""
         return part[self.node] * self.sources + self.source
 
     def crowded(self, part: Rows) -> Flags:
@@ -63,13 +63,14 @@ class Holdings:
         """(m,) the first source that the parts of two nodes both hold, -1 without any."""
         held = Holdings(nodes=self.nodes, sources=self.sources, key=np.unique(self.merged(part)))
         starts = np.searchsorted(held.node, np.arange(self.nodes + 1))
+        sources = held.source
         one, other = part[left], part[right]
         found = np.full(len(left), -1)
         open_links = np.flatnonzero((one != other) & (starts[one + 1] > starts[one]))
         step = 0
         while len(open_links):
             at = starts[one[open_links]] + step
-            source = held.source[at]
+            source = sources[at]
             there = positions_in_sorted(other[open_links] * self.sources + source, held.key) >= 0
             found[open_links[there]] = source[there]
             more = ~there & (at + 1 < starts[one[open_links] + 1])
@@ -88,25 +89,23 @@ def parts_of(left: Rows, right: Rows, probability: Floats, holdings: Holdings) -
     crowded = holdings.crowded(whole)
     if not crowded.any():
         return whole
-    at = np.flatnonzero(crowded[left])
-    at = at[holdings.shared(np.arange(holdings.nodes), left[at], right[at]) < 0]
+    alone, at = np.arange(holdings.nodes), np.flatnonzero(crowded[left])
+    at = at[holdings.shared(alone, left[at], right[at]) < 0]
     last = _left_out(left[at], right[at], probability[at], holdings)
-    plain = np.concatenate([np.flatnonzero(~crowded[left]), at[~last]])
-    part = components(holdings.nodes, left[plain], right[plain])
-    # By arrays where all other links hold and those that come last do not; else one by one.
+    first = np.concatenate([np.flatnonzero(~crowded[left]), at[~last]])
+    part = components(holdings.nodes, left[first], right[first])
+    # By arrays where what comes first holds together and nothing can join it; else link by link.
     rest = at[last]
-    apart = part[left[rest]] != part[right[rest]]
-    free = apart & (holdings.shared(part, left[rest], right[rest]) < 0)
-    again = np.zeros(int(whole.max()) + 1, bool)
-    again[whole[holdings.crowded(part)]] = True
-    again[whole[left[rest[free]]]] = True
-    one_by_one = again[whole[left[at]]]
-    settled = np.concatenate([plain[~again[whole[left[plain]]]], np.zeros(0, np.int64)])
-    order = at[one_by_one][
-        np.lexsort((at[one_by_one], -probability[at[one_by_one]], last[one_by_one]))
-    ]
+    joins = (part[left[rest]] != part[right[rest]]) & (
+        holdings.shared(part, left[rest], right[rest]) < 0
+    )
+    open_parts = np.zeros(holdings.nodes, bool)
+    open_parts[whole[holdings.crowded(part)]] = True
+    open_parts[whole[left[rest[joins]]]] = True
+    order = at[np.lexsort((at, -probability[at], last))]
+    order = order[open_parts[whole[left[order]]]]
     grown = order[_grow(left[order], right[order], holdings)]
-    kept = np.concatenate([settled, grown])
+    kept = np.concatenate([first[~open_parts[whole[left[first]]]], grown])
     return components(holdings.nodes, left[kept], right[kept])
 
 

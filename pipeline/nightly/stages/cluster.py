@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays import Flags, as_strings, positions_in
-from pipeline.catalog import Changes, ClusterSizes, Run, VerdictCounts, retired_ids
+from pipeline.catalog import Changes, ClusterSizes, Run, SourceMatches, VerdictCounts, retired_ids
 from pipeline.clustering import (
     NIGHT,
     Links,
@@ -21,8 +21,10 @@ from pipeline.clustering import (
     cluster_events,
     cluster_tables,
     cluster_touched,
+    count_matches,
     stable_ids,
 )
+from pipeline.config import duplicate_free_names
 from pipeline.errors import CatalogError
 from pipeline.labels import Verdicts, changed_pairs, no_verdicts, settle_verdicts
 from pipeline.nightly.stages.settle import IngestResult
@@ -52,6 +54,7 @@ class ClusterResult(StageResult):
     cluster_sizes: ClusterSizes
     changes: Changes
     verdicts: VerdictCounts
+    sources: tuple[SourceMatches, ...]
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class ClusteredRecords:
     events: pa.Table
     changes: Changes
     verdicts: VerdictCounts
+    sources: tuple[SourceMatches, ...]
     labels: int | None  # version of the verdicts that were read
 
 
@@ -90,7 +94,10 @@ def cluster_records(context: RunContext, links: Links) -> ClusteredRecords:
         events=dict(sorted(Counter(told["event"].to_pylist()).items())),
     )
     counts = from_plain(VerdictCounts, verdicts.facts)
-    return ClusteredRecords(clusters, cut, told, changes, counts, version)
+    matches = count_matches(
+        records["source"], groups_of(context), links, duplicate_free=context.config.duplicate_free
+    )
+    return ClusteredRecords(clusters, cut, told, changes, counts, matches, version)
 
 
 def _group(
@@ -138,8 +145,7 @@ def _touched_components(
 
 def _rules(config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that decide about clusters of equal links, with the duplicate-free sources."""
-    free = sorted(s["name"] for s in config.get("sources", ()) if s.get("duplicate_free"))
-    return {**{name: config.get(name) for name in RULES}, "duplicate_free": free}
+    return {**{name: config.get(name) for name in RULES}, "free": duplicate_free_names(config)}
 
 
 def _pairs_touched(context: RunContext) -> Flags | None:
@@ -190,4 +196,5 @@ def cluster(context: RunContext) -> ClusterResult:
         ),
         changes=found.changes,
         verdicts=found.verdicts,
+        sources=found.sources,
     )

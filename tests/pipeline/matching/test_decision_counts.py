@@ -5,13 +5,18 @@ import pyarrow as pa
 
 from pipeline.candidates.candidate_pairs import CandidatePairs, ProposedBy
 from pipeline.matching.decision_counts import DecisionCounts
+from pipeline.matching.duplicate_free import ONE_SOURCE
 
 
-def rows(probability: list[float], decision: list[str], contradicts: list[bool]) -> pa.RecordBatch:
+def rows(
+    probability: list[float], decision: list[str], contradicts: list[bool],
+    reason: list[str] | None = None,
+) -> pa.RecordBatch:  # fmt: skip
     return pa.record_batch(
         {
             "probability": pa.array(probability, pa.float32()),
             "decision": pa.array(decision, pa.string()),
+            "reason": pa.array(reason or [""] * len(decision), pa.string()),
             "contradicts": pa.array(contradicts),
         }
     )
@@ -41,6 +46,16 @@ def test_links_and_counts_of_two_batches() -> None:
     assert links["proposed_by"].tolist() == [1, 4, 5, 2]
     assert links["accepted"].tolist() == [True, False, False, False]
     assert links["apart"].tolist() == [False, True, True, False]
+
+
+def test_what_only_a_duplicate_free_source_keeps_apart_is_still_a_link() -> None:
+    tally = DecisionCounts()
+    reason = [f"texts agree, but {ONE_SOURCE}", ONE_SOURCE, "numbers differ"]
+    tally.add(candidates([1, 2, 3], [1, 1, 1]), rows([0.9] * 3, ["distinct"] * 3, [False] * 3,
+              reason), 10)  # fmt: skip
+    assert dict(tally.decisions) == {"distinct": 3}
+    assert tally.arrays()["accepted"].tolist() == [True, False, False]
+    assert tally.arrays()["apart"].tolist() == [False, False, True]
 
 
 def test_nothing_judged_has_no_links() -> None:

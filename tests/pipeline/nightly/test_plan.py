@@ -26,6 +26,14 @@ def test_each_change_is_named_with_what_it_costs() -> None:
     assert lines[-1] == "else only what is new or changed"
 
 
+def test_sources_that_are_set_duplicate_free_are_named() -> None:
+    source = {"name": "a", "duplicate_free": True}
+    assert told({"sources": [{"name": "a"}]}) == ["only what is new or changed"]
+    assert told({"sources": [source]})[0] == (
+        "sources[].duplicate_free has changed: every pair is judged and every cluster formed again"
+    )
+
+
 def test_another_model_is_named() -> None:
     assert "judged by m/v0002 now" in told({}, models=["m/v0002"], models_before=["m/v0001"])[0]
     assert "the stated defaults" in told({}, models_before=["m/v0001"])[0]
