@@ -1,14 +1,7 @@
 """The best assignment between two sides: each record has one partner at most, the sum is greatest.
 
 What is summed is -log(1 - p) of the chosen links, which is about the log-odds of a probable link
-and never below zero. Measured (2026-11) on Abt-Buy and DBLP-ACM beside greedy choice (the most
-probable link first), F1 of the links that are left:
-
-    links by                          greedy   best sum
-    Abt-Buy, cosine from 0.65          0.763      0.861
-    the same, half of Buy's records    0.704      0.743
-    Abt-Buy, probability from 0.1      0.569      0.572
-    DBLP-ACM, cosine from 0.65         GREEDY     BEST
+and never below zero. What it gains over taking the most probable link first is in the room's page.
 """
 
 from __future__ import annotations

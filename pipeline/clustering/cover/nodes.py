@@ -19,6 +19,8 @@ from pipeline.arrays import Flags, Rows, components, cross_join, repeat_each
 from pipeline.candidates import ContentGroups
 from pipeline.labels import DIFFERENT, RELATED, Verdicts
 
+FULL = 100  # pairs of nodes of two groups up to which all are linked
+
 
 @dataclass(frozen=True)
 class Nodes:
@@ -47,9 +49,38 @@ class Nodes:
         return self.of_record[verdicts.left[places]], self.of_record[verdicts.right[places]]
 
     def expand(self, left: Rows, right: Rows) -> tuple[Rows, Rows, Rows]:
-        """All pairs of nodes of pairs of groups, and the place of the pair each comes from."""
-        one, other, source = cross_join(left, right, starts=self.starts, sizes=self.sizes)
-        return self.members[one], self.members[other], source
+        """All pairs of nodes of pairs of groups, and the place of the pair each comes from.
+
+        Of two groups with more than `FULL` pairs, which takes a source that promises to be
+        duplicate-free and has a content many times, only some: copies are alike.
+        """
+        many = self.sizes[left] * self.sizes[right] > FULL
+        few = np.flatnonzero(~many)
+        one, other, source = cross_join(left[few], right[few], starts=self.starts, sizes=self.sizes)
+        found = [(self.members[one], self.members[other], few[source])]
+        for place in np.flatnonzero(many).tolist():
+            ends = self._some_pairs(int(left[place]), int(right[place]))
+            found.append((*ends, np.full(len(ends[0]), place)))
+        ones, others, places = (np.concatenate(column) for column in zip(*found, strict=True))
+        return ones, others, places
+
+    def _some_pairs(self, left: int, right: int) -> tuple[Rows, Rows]:
+        """The first node and the named ones of either group with all of the other, and in turn."""
+        one, other = (
+            self.members[self.starts[group] : self.starts[group] + self.sizes[group]]
+            for group in (left, right)
+        )
+        rows, columns = (
+            np.union1d(np.flatnonzero(self.named[nodes]), [0]) for nodes in (one, other)
+        )
+        turn = np.arange(min(len(one), len(other)))
+        keys = [
+            np.add.outer(rows * len(other), np.arange(len(other))).ravel(),
+            np.add.outer(np.arange(len(one)) * len(other), columns).ravel(),
+            turn * len(other) + turn,
+        ]
+        row, column = np.divmod(np.unique(np.concatenate(keys)), len(other))
+        return one[row], other[column]
 
     def inside(self) -> tuple[Rows, Rows]:
         """Pairs of nodes of one group, the smaller first; not two of unnamed copies.

@@ -211,6 +211,15 @@ def test_identical_records_are_parted_by_turns_and_wait_for_review() -> None:
     ]  # fmt: skip
 
 
+def test_a_source_with_the_same_content_many_times_stays_small() -> None:
+    content = {f"a:{n:04}": n % 2 for n in range(3000)} | {f"b:{n}": 0 for n in range(40)}
+    clusters, cut = clustered(content, {(0, 1): 0.9}, "ab")
+    assert len(cut) < 10_000
+    for one in grouped(clusters):
+        assert sorted(record[0] for record in one) == ["a", "b"]
+    assert len(grouped(clusters)) == 40
+
+
 def test_a_hundred_sources_and_more() -> None:
     content = {f"{chr(300 + n)}:{turn}": 2 * n + turn for n, turn in product(range(80), range(2))}
     pairs = {(n, n + 2): 0.9 for n in range(158)} | {(0, 159): 0.95}
