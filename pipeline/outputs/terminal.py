@@ -193,7 +193,8 @@ def _figures(summary: RunSummary) -> list[str]:
         ("verdicts", change_words.verdict_words(summary.verdicts), ""),
     )
     lines += [_line(label, f"{what}{words}") for label, words, what in told if words]
-    lines += [_line("sources", f"{what} ({why})") for what, why in run_facts.source_words(summary)]
+    sources = run_facts.source_words(summary)[:LISTED]
+    lines += [_line("sources", f"{what} ({why})") for what, why in sources]
     if decided_by.geometry_words(summary):
         lines.append(_line("geometry", decided_by.geometry_words(summary)))
     for kind, found in summary.recall.items():
