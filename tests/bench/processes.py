@@ -24,6 +24,7 @@ PEERS = {
     "semhash": ("semhash==0.5.0", "pyarrow==26.0.1", "safetensors==0.8.0"),
     "rensa": ("rensa==0.5.0", "pyarrow==26.0.1"),
     "imagehash": ("imagehash==4.3.2", "pillow==13.0.0"),
+    "feed": ("pandas==3.1.1", "pillow==13.0.0", "pyarrow==26.0.1"),
 }
 HERE = Path(__file__).parent
 
