@@ -62,6 +62,7 @@ figures: $(STAMP) ## The other figures of tests/bench/README.md, on the sets in 
 	$(BIN)/python tests/bench/thirty_nights.py --data $(DATA)
 	$(BIN)/python tests/bench/two_starts.py --tries 50
 	$(BIN)/python tests/bench/texts/without_labels.py --data $(DATA)
+	$(BIN)/python tests/bench/texts/peers_without_labels.py --data $(DATA)
 	$(BIN)/python tests/bench/texts/minimal_pairs.py --data $(DATA)
 	$(BIN)/python tests/bench/texts/feed.py --data $(DATA)
 	$(BIN)/python tests/bench/training/finetune.py --data $(DATA)

@@ -25,6 +25,10 @@ PEERS = {
     "rensa": ("rensa==0.5.0", "pyarrow==26.0.1"),
     "imagehash": ("imagehash==4.3.2", "pillow==13.0.0"),
     "feed": ("pandas==3.1.1", "pillow==13.0.0", "pyarrow==26.0.1"),
+    "splink": ("splink==5.0.0", "pandas==3.1.1", "pyarrow==26.0.1"),
+    # A newer BTrees has lost what dedupe calls.
+    "dedupe": ("dedupe==3.0.3", "BTrees==6.1", "pyarrow==26.0.1"),
+    "goldenmatch": ("goldenmatch==3.22.0", "polars==2.1.0", "pyarrow==26.0.1"),
 }
 HERE = Path(__file__).parent
 

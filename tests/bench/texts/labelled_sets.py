@@ -40,6 +40,7 @@ class Truth:
 class Copied:
     """A set copied for a run: its files by their sources' names, its text columns, its truth."""
 
+    folder: Path
     files: dict[str, Path]
     columns: tuple[str, ...]
     truth: Truth
@@ -87,7 +88,7 @@ class LabelledSet:
         for name, part in parts.items():
             pq.write_table(part.select(["record_id", *columns]), files[name])
         truth = self._truth(data, table)
-        return Copied(files, columns, truth, self.duplicate_free, table.num_rows)
+        return Copied(to, files, columns, truth, self.duplicate_free, table.num_rows)
 
     def _truth(self, data: Path, table: pa.Table) -> Truth:
         ids = table["record_id"].to_pylist()
