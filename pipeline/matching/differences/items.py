@@ -1,0 +1,149 @@
+"""Items: what tokens say, one a number, date, name, phrase or sign, with all it is equal to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from pipeline.matching.differences.language.dates import read_date, read_time
+from pipeline.matching.differences.language.folding import fold, plain
+from pipeline.matching.differences.language.quantities import number_words, read_quantity
+from pipeline.matching.differences.language.word_lists import LONGEST_PHRASE, word_lists
+from pipeline.matching.differences.token_stream import POINT, STARTS
+
+Keys = frozenset[object]
+Token = tuple[str, int]
+QUANTITY, DATE, TIME, CODE, SIGN, UNIT, NEGATION, FUNCTION, WORD, CHARACTER = "qdtcsungwk"
+_VERSION = re.compile(r"v(?:er)?\.?(\d.*)")
+_NUMBER_MARKS = frozenset({"no", "nr", "num", "nº", "n", "#", "№", "number", "nos"})
+_WORDS_OF_ONE_LETTER = frozenset("AIOYEAВИСКОУЯ")
+_PERIOD_UNITS = frozenset({"time", "month"})
+
+
+class Item(NamedTuple):
+    """One thing that a text says.
+
+    Attributes:
+        sort: one of the letters above. keys: equal items share one. text: as it is written.
+        folded: the word without case. look: bits of its first token. capital: begins with one.
+    """
+
+    sort: str
+    keys: Keys
+    text: str
+    folded: str = ""
+    look: int = 0
+    capital: bool = False
+
+    @property
+    def inside(self) -> bool:
+        """A capitalised word that does not begin a sentence."""
+        return self.capital and not self.look & STARTS
+
+
+Make = Callable[[int, str, Keys], tuple[int, Item]]
+
+
+def itemise(tokens: Sequence[Token]) -> list[Item]:
+    """Read tokens, the longest thing that begins at each first."""
+    words = [plain(fold(word)) for word, _ in tokens]
+    items: list[Item] = []
+    place = 0
+    while place < len(tokens):
+        count, item = _read(tokens, words, place)
+        items.append(item)
+        place += max(count, 1)
+    return items
+
+
+def _read(tokens: Sequence[Token], words: list[str], place: int) -> tuple[int, Item]:
+    word, look = tokens[place]
+
+    def made(count: int, sort: str, keys: Keys) -> tuple[int, Item]:
+        text = " ".join(part for part, _ in tokens[place : place + count])
+        return count, Item(sort, keys, text, words[place], look, word[:1].isupper())
+
+    date = read_date(words, place)
+    if date:
+        return made(date[0], DATE, date[1])
+    time = read_time(words, place)
+    if time:
+        return made(time[0], TIME, time[1])
+    version = _VERSION.fullmatch(words[place])
+    if version:
+        return made(1, CODE, frozenset({("v", version[1])}))
+    if (
+        words[place] in ("version", "v", "ver")
+        and place + 1 < len(words)
+        and words[place + 1][:1].isdigit()
+    ):
+        return made(2, CODE, frozenset({("v", words[place + 1])}))
+    quantity = read_quantity(words, place)
+    if quantity and not (
+        quantity[2] in _PERIOD_UNITS and quantity[0] == 1 and words[place].isalpha()
+    ):
+        return made(quantity[0], QUANTITY, quantity[1])
+    return _read_words(tokens, words, place, made)
+
+
+def _read_words(
+    tokens: Sequence[Token], words: list[str], place: int, made: Make
+) -> tuple[int, Item]:
+    word, lists = words[place], word_lists()
+    if any(letter.isdigit() for letter in word):
+        return made(1, CODE, frozenset({("c", re.sub(r"[-./]", "", word))}))
+    raw, look = tokens[place]
+    if len(raw) == 1 and raw.isupper() and not (look & STARTS and raw in _WORDS_OF_ONE_LETTER):
+        # An initial before a point; else what tells one gate, plan or vitamin from another.
+        sort = WORD if look & POINT else CODE
+        return made(1, sort, frozenset({("c", word), ("w", word)}) | phrase_keys((word,)))
+    if word in _NUMBER_MARKS and _is_number(words, place + 1):
+        return made(1, FUNCTION, frozenset({("n", "number")}))
+    longest = min(LONGEST_PHRASE, len(words) - place) if word in lists.openers else 1
+    for count in range(longest, 0, -1):
+        keys = phrase_keys(tuple(words[place : place + count]))
+        if keys and (count > 1 or word not in lists.negations):
+            phrase = words[place : place + count]
+            light = all(part in lists.function for part in phrase)
+            return made(count, FUNCTION if light else WORD, keys | {("w", " ".join(phrase))})
+    own: Keys = frozenset({("w", word)})
+    if not word or not any(letter.isalpha() for letter in word):
+        unit = number_words().units.get(word)
+        if unit:
+            return made(1, UNIT, frozenset({("u", *unit)}))
+        return made(1, SIGN, own)
+    if word in lists.negations:
+        return made(1, NEGATION, own)
+    if word in lists.function:
+        return made(1, FUNCTION, own)
+    return made(1, CHARACTER if len(word) == 1 and ord(word) > 0x2E80 else WORD, own)
+
+
+def _is_number(words: list[str], place: int) -> bool:
+    return place < len(words) and words[place][:1].isdigit()
+
+
+@lru_cache(1 << 16)
+def phrase_keys(words: tuple[str, ...]) -> Keys:
+    """What the lists say that a phrase is equal to."""
+    lists = word_lists()
+    keys: set[object] = {("g", group) for group in lists.groups.get(words, ())}
+    if len(words) == 1:
+        stems = (words[0].removesuffix(end) for end in ("s", "es", "ed", "d", "ing"))
+        keys.update(("g", group) for stem in stems for group in lists.groups.get((stem,), ()))
+    keys.update(("a", *full) for full in lists.abbreviations.get(words, ()))
+    keys.update(("n", name) for name in lists.names.get(words, ()))
+    keys.update(("m", *member) for member in lists.classes.get(words, ()))
+    return frozenset(keys)
+
+
+def is_unit(word: str) -> bool:
+    """Whether a plain word is a unit that may stand behind a number."""
+    return word in number_words().units
+
+
+def has_point(item: Item) -> bool:
+    """Whether a point follows, as behind an abbreviation."""
+    return bool(item.look & POINT)

@@ -1,0 +1,84 @@
+"""Kinds of differences, and the findings that carry them."""
+
+from __future__ import annotations
+
+from enum import IntFlag
+from typing import NamedTuple
+
+HARMLESS, DOUBTFUL, DECISIVE = 0, 1, 2
+
+
+class Kind(IntFlag):
+    """What a difference is: the first are harmless, `WORD` and `MISSING` open, the rest decide."""
+
+    FORMAT = 1 << 0  # one value in two formats
+    SPELLING = 1 << 1  # accents, hyphens, typos, transliterations
+    ABBREVIATION = 1 << 2
+    WORDING = 1 << 3  # a synonym, or another inflection
+    FUNCTION = 1 << 4  # words without a content of their own
+    ORDER = 1 << 5  # the same in another order that does not matter
+    FRAME = 1 << 6  # reply prefixes, signatures, a cut end
+    WORD = 1 << 7  # a content word that nothing classifies
+    MISSING = 1 << 8  # a column that one record lacks
+    NUMBER = 1 << 9
+    UNIT = 1 << 10
+    DATE = 1 << 11
+    CODE = 1 << 12
+    SIGN = 1 << 13  # plus and minus, symbols, emoji
+    NEGATION = 1 << 14
+    OPPOSITE = 1 << 15
+    CLASS = 1 << 16  # two of one closed class: colours, sizes, weekdays
+    NAME = 1 << 17
+    HEAD = 1 << 18  # a word that makes another thing of what it stands beside
+    MOVED = 1 << 19  # the same words in an order, or a column, that says something else
+
+
+OPEN = Kind.WORD | Kind.MISSING
+NOTHING = Kind(0)
+SAID = {
+    Kind.WORD: "word",
+    Kind.MISSING: "missing",
+    Kind.NUMBER: "number",
+    Kind.UNIT: "unit",
+    Kind.DATE: "date",
+    Kind.CODE: "code",
+    Kind.SIGN: "sign",
+    Kind.NEGATION: "negation",
+    Kind.OPPOSITE: "opposite",
+    Kind.CLASS: "one of a kind",
+    Kind.NAME: "name",
+    Kind.HEAD: "another thing",
+    Kind.MOVED: "order",
+}
+
+
+def level_of(kind: Kind) -> int:
+    """The verdict on a difference of some kinds."""
+    if kind >= Kind.NUMBER:
+        return DECISIVE
+    return DOUBTFUL if kind & OPEN else HARMLESS
+
+
+class Finding(NamedTuple):
+    """What two spans of tokens are to each other.
+
+    Attributes:
+        kind: all kinds found. gone, come: what the left and the right span have of their own.
+    """
+
+    kind: Kind
+    gone: str = ""
+    come: str = ""
+
+    @property
+    def level(self) -> int:
+        """0 harmless, 1 doubtful, 2 decisive."""
+        return level_of(self.kind)
+
+    def said(self) -> str:
+        """The finding for a person: `10 mg` against `5 mg` (number)."""
+        strongest = Kind(1 << (int(self.kind).bit_length() - 1)) if self.kind else self.kind
+        label = SAID.get(strongest, "wording")
+        if self.gone and self.come:
+            return f"`{self.gone}` against `{self.come}` ({label})"
+        return f"`{self.gone or self.come}` on one side only ({label})"

@@ -1,0 +1,1 @@
+"""Language: what words, numbers and dates say in any of twelve languages, by lists and by rules."""

@@ -1,0 +1,178 @@
+"""Spellings: whether two words are one word, written, mistyped or inflected otherwise."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from pipeline.matching.differences.language.folding import plain, written_out
+from pipeline.matching.differences.language.vocabulary import Vocabulary
+
+SHORTEST_TYPO = 4  # letters of a word that may be mistyped
+SHORTENED = 0.7  # share of a word's letters that an abbreviation has at most
+TIMES_RARER = 8  # a typo is so many times rarer than the word
+_ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "tz", "йцукенгшщзхъ", "фывапролджэ", "ячсмитьбю")
+_NEIGHBOURS = {
+    frozenset(pair)
+    for row, below in zip(_ROWS, (*_ROWS[1:3], "", "", *_ROWS[5:], ""), strict=True)
+    for place, letter in enumerate(row)
+    for pair in [
+        (letter, other)
+        for other in row[place + 1 : place + 2] + below[max(place - 1, 0) : place + 1]
+    ]
+}
+_VOWELS = frozenset("aeiouyäöüáéíóúàèìòùâêîôûąęаеёиоуыэюя")
+
+_ENDINGS = (
+    {"", "s", "es", "ed", "d", "ing", "'s"}, {"y", "ies", "ied", "ying"}, {"e", "es", "ed", "ing"},
+    {"", "e", "en", "er", "es", "em", "n", "s", "t", "te", "ten", "st"},
+    {"", "e", "s", "es", "é", "ée", "és", "ées", "ent", "er", "ez"},
+    {"o", "a", "os", "as"}, {"", "es", "s"},
+    {"", "a", "e", "y", "i", "u", "ą", "ę", "ego", "ej", "ych", "ym", "om", "ami", "ach", "owi", "em"},
+    {"", "а", "я", "о", "ы", "и", "у", "ю", "е", "ой", "ый", "ая", "ое", "ого", "ому", "ым", "ом", "ем", "ов", "ам", "ами", "ах"},
+    {"", "i", "ı", "u", "ü", "yi", "in", "ın", "a", "e", "da", "de", "dan", "den", "lar", "ler"},
+)  # fmt: skip
+_SEXES = ({"", "a"}, {"o", "a"}, {"", "а"}, {"", "я"})  # names of men and of women
+_DENYING = ("un", "in", "im", "ir", "il", "dis", "non", "anti", "mis", "de", "dé", "des", "a", "nie",
+            "не", "без", "ab", "counter", "ent", "out", "under", "over", "sub", "pre", "post", "ex", "re",
+            "अ", "ना", "غير", "לא")  # fmt: skip
+_DENYING_ENDS = (("less", "ful"), ("less", ""), ("siz", "li"), ("sız", "lı"), ("suz", "lu"),
+                 ("süz", "lü"), ("siz", ""), ("sız", ""), ("suz", ""), ("süz", ""), ("frei", ""),
+                 ("los", ""), ("free", ""))  # fmt: skip
+_STAGES = (("hyper", "hypo"), ("over", "under"), ("pre", "post"), ("intra", "inter"), ("en", "de"),
+           ("in", "ex"), ("im", "ex"), ("up", "down"), ("macro", "micro"), ("in", "out"),
+           ("inter", "inner"), ("mono", "poly"), ("uni", "multi"), ("pro", "anti"), ("north", "south"),
+           ("ober", "unter"), ("ein", "aus"), ("auf", "ab"), ("an", "ab"), ("вы", "в"), ("при", "у"),
+           ("semi", "full"), ("mini", "maxi"))  # fmt: skip
+
+
+def deny_each_other(one: str, other: str) -> bool:
+    """Whether one word is the other with a prefix or an ending that turns it round."""
+    if one[-3:] != other[-3:] and one[:3] != other[:3]:
+        return False
+    for short, long in ((one, other), (other, one)):
+        for prefix in _DENYING:
+            if len(short) >= 3 and long == prefix + short:
+                return True
+        for denying, ending in _DENYING_ENDS:
+            stem = long.removesuffix(denying)
+            if len(stem) >= 3 and stem != long and short == stem + ending:
+                return True
+        for first, second in _STAGES:
+            rest = short.removeprefix(first)
+            if len(rest) >= 3 and rest != short and long == second + rest:
+                return True
+    return False
+
+
+def same_writing(one: str, other: str) -> bool:
+    """Whether two folded words differ by accents, umlauts written out or a spelling rule only."""
+    return plain(one) == plain(other) or written_out(one) == written_out(other)
+
+
+def accents_matter(one: str, other: str, words: Vocabulary) -> bool:
+    """Whether the corpus shows both as words of their own."""
+    return words.count(one) >= 2 and words.count(other) >= 2
+
+
+@lru_cache(1 << 14)
+def romanised(word: str) -> str:
+    """A plain word in one of the ways that other scripts are written in Latin letters."""
+    for pattern, instead in _ROMAN:
+        word = pattern.sub(instead, word)
+    return word
+
+
+_ROMAN = [
+    (re.compile(pattern), instead)
+    for pattern, instead in (
+        (r"tsch|tch|tš|cz(?=[aeiou])", "ch"), (r"schtsch|shch", "sh"), (r"sch", "sh"), (r"kh", "h"),
+        (r"zh|dj|dzh", "j"), (r"ou|oo", "u"), (r"ph", "f"), (r"ck|q", "k"), (r"ee", "i"),
+        (r"(?:iy|yi|ij|yj|ii|iï|ey|ei|ej|y)$", "i"), (r"sk[iy]+$", "ski"), (r"(?:ff|w)$", "v"),
+        (r"ks", "x"), (r"aa", "a"), (r"^(?:ye|je)", "e"), (r"^(?:yu|iu|ju)", "yu"),
+    )
+]  # fmt: skip
+
+
+def inflected(one: str, other: str) -> bool:
+    """Whether two folded words are one stem with two endings of one kind."""
+    stem = 0
+    shorter = min(len(one), len(other))
+    while stem < shorter and one[stem] == other[stem]:
+        stem += 1
+    for cut in (stem, stem - 1):
+        if cut >= 4 or (cut >= 3 and max(len(one), len(other)) - cut <= 3):
+            ends = {one[cut:], other[cut:]}
+            if ends not in _SEXES and any(ends <= endings for endings in _ENDINGS):
+                return True
+            # 'shipped', 'shipping': the last letter doubled before the ending.
+            doubled = {end[1:] if end[:1] == one[cut - 1] else end for end in ends}
+            if doubled <= _ENDINGS[0]:
+                return True
+    return False
+
+
+def mistyped(one: str, other: str, words: Vocabulary, *, name: bool) -> bool:
+    """Whether one of two folded words is the other with a slip of the finger.
+
+    Two letters exchanged or one doubled count where only one of both exists; a letter left out,
+    added, or hit beside its key counts where, besides, the word is no name and does not end so.
+    """
+    if one == other:
+        return True
+    if min(len(one), len(other)) < SHORTEST_TYPO or abs(len(one) - len(other)) > 1:
+        return False
+    slip = _slip(one, other)
+    if not slip:
+        return False
+    wrong, right = sorted((one, other), key=lambda word: (words.exists(word), words.count(word)))
+    if not words.exists(right) and slip != "doubled":
+        return False
+    if words.exists(wrong):
+        often = words.count(wrong) * TIMES_RARER <= words.count(right)
+        return (
+            often
+            and slip in ("doubled", "exchanged")
+            and words.count(wrong) <= 1
+            and plain(wrong) not in _listed()
+        )
+    return slip in ("doubled", "exchanged") or (slip == "inner" and not name)
+
+
+def _listed() -> frozenset[str]:
+    from pipeline.matching.differences.language.vocabulary import listed_words
+
+    return listed_words()
+
+
+def _slip(one: str, other: str) -> str:
+    """The one slip that makes one word of the other, '' where it takes more."""
+    start = 0
+    while start < min(len(one), len(other)) and one[start] == other[start]:
+        start += 1
+    a, b = one[start:], other[start:]
+    if len(a) == len(b):
+        if a[1:] == b[1:]:
+            inner = start > 0 and len(a) > 1
+            vowels = len(one) >= 6 and a[0] in _VOWELS and b[0] in _VOWELS
+            near = frozenset((a[0], b[0])) in _NEIGHBOURS
+            return "inner" if inner and (near or vowels) and len(one) >= 5 else ""
+        return "exchanged" if a[:2] == b[1::-1] and a[2:] == b[2:] else ""
+    if len(a) < len(b):
+        a, b = b, a
+    if a[1:] != b:
+        return ""
+    if (start and a[0] == one[start - 1]) or a[1:2] == a[0]:
+        return "doubled"
+    return "inner" if start > 0 and len(a) > 1 else ""
+
+
+def shortened(short: str, long: str, *, point: bool) -> bool:
+    """Whether a word abbreviates another: an initial or its first letters before a point."""
+    if not point or not short or len(short) > SHORTENED * len(long):
+        return False
+    if long.startswith(short):
+        return True
+    letters = iter(long)
+    kept = all(letter in letters for letter in short)
+    return kept and len(short) >= 2 and short[0] == long[0] and short[-1] == long[-1]

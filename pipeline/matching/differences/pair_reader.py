@@ -1,0 +1,306 @@
+"""Readings of pairs: two token streams laid side by side, and every span that differs read once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rapidfuzz.distance import Levenshtein
+
+from pipeline.matching.differences.fields import FIRST
+from pipeline.matching.differences.frames import goes_on, is_closing, is_prefix
+from pipeline.matching.differences.items import Token
+from pipeline.matching.differences.kinds import NOTHING, Finding, Kind, level_of
+from pipeline.matching.differences.language.vocabulary import Vocabulary
+from pipeline.matching.differences.language.word_lists import word_lists
+from pipeline.matching.differences.spans import SpanComparison
+from pipeline.matching.differences.token_stream import COLON, TokenStreams
+
+AROUND = 3  # equal tokens beside a span that it is read with, a second time
+APART = 4  # equal tokens between two spans that are read as one
+MOST_SPANS = 12  # open spans of a pair that are read with what stands around them
+TITLE = 30  # tokens of a title at most
+LIGHT = 0.2  # share of a title's words that say nothing by themselves
+SHOWN = 3  # spans that are told
+LONGEST_SHOWN = 80  # characters of a span
+
+
+class Span(NamedTuple):
+    """Tokens start … stop of the left and of the right text, in one column (-1: of none)."""
+
+    start: int
+    stop: int
+    from_: int
+    to: int
+    field: int
+
+
+class Reading(NamedTuple):
+    """What differs between two texts; see `Differences`."""
+
+    level: int
+    verbatim: float
+    kind: Kind
+    spans: str
+
+
+class PairReader:
+    """Reads pairs of a portion of texts.
+
+    Args:
+        names: of the columns that the letters from `FIRST` on stand for.
+    """
+
+    def __init__(self, streams: TokenStreams, words: Vocabulary, names: tuple[str, ...]) -> None:
+        self.streams = streams
+        self.names = names
+        self.comparison = SpanComparison(words)
+        self._seen: dict[tuple[str, str, bool, bool], Finding] = {}
+        self._titles: dict[int, bool] = {}
+
+    def read(self, left: int, right: int) -> Reading:
+        """What differs between two texts of the portion."""
+        one, other = self.streams.folded[left], self.streams.folded[right]
+        total = len(one) + len(other)
+        spans = self._spans(left, right)
+        aware = bool(self.streams.accented[left] and self.streams.accented[right])
+        found = [self._find(left, right, span, aware=aware) for span in spans]
+        open_ = [place for place, item in enumerate(found) if item.level]
+        if open_ and len(open_) <= MOST_SPANS:
+            self._read_again(left, right, spans, found, open_, aware=aware)
+        kind, lost = NOTHING, 0
+        for span, item in zip(spans, found, strict=True):
+            kind |= item.kind
+            if item.level:
+                lost += span.stop - span.start + span.to - span.from_
+        verbatim = 1 - lost / total if total else 1.0
+        return Reading(level_of(kind), verbatim, kind, self._told(spans, found))
+
+    def _spans(self, left: int, right: int) -> list[Span]:
+        one, other = self.streams.folded[left], self.streams.folded[right]
+        if not self.names:
+            return _aligned(one, other, 0, 0, -1)
+        spans = []
+        mine, theirs = self._columns(left), self._columns(right)
+        for field in sorted({*mine, *theirs}):
+            a, b = mine.get(field, (0, 0)), theirs.get(field, (0, 0))
+            if one[a[0] : a[1]] != other[b[0] : b[1]]:
+                spans += _aligned(one[a[0] : a[1]], other[b[0] : b[1]], a[0], b[0], field)
+        return spans
+
+    def _columns(self, text: int) -> dict[int, tuple[int, int]]:
+        """Where the tokens of each column lie."""
+        words, looks = self.streams.words, self.streams.seen[text]
+        edges = [
+            (place, ord(words[number][0]) - FIRST)
+            for place, number in enumerate(map(_number, looks))
+            if len(words[number]) == 1 and FIRST <= ord(words[number]) < FIRST + len(self.names)
+        ]
+        stops = [place for place, _ in edges[1:]] + [len(looks)]
+        return {
+            field: (place + 1, stop)
+            for (place, field), stop in zip(edges, stops, strict=True)
+            if stop > place + 1
+        }
+
+    def _find(
+        self, left: int, right: int, span: Span, *, aware: bool, title: bool = False
+    ) -> Finding:
+        """The finding of a span, remembered by what stands in it."""
+        key = (
+            self.streams.seen[left][span.start : span.stop],
+            self.streams.seen[right][span.from_ : span.to],
+            aware,
+            title,
+        )
+        found = self._seen.get(key)
+        if found is None:
+            one, other = self._tokens(left, right, span)
+            found = self.comparison.compare(one, other, aware=aware, title=title)
+            self._seen[key] = found
+        return found
+
+    def _tokens(self, left: int, right: int, span: Span) -> tuple[list[Token], list[Token]]:
+        return (
+            self.streams.tokens(left, span.start, span.stop),
+            self.streams.tokens(right, span.from_, span.to),
+        )
+
+    def _read_again(
+        self,
+        left: int,
+        right: int,
+        spans: list[Span],
+        found: list[Finding],
+        open_: list[int],
+        *,
+        aware: bool,
+    ) -> None:
+        """Look at open spans with what stands around them, and at all together."""
+        self._frames(left, right, spans, found, open_)
+        for place in open_:
+            if found[place].level:
+                wide = self._widened(left, right, spans, place, place)
+                again = self._find(left, right, wide, aware=aware)
+                if again.level < found[place].level:
+                    found[place] = again
+        self._together(left, right, spans, found, aware=aware)
+        self._columns_exchanged(left, right, spans, found)
+
+    def _frames(
+        self, left: int, right: int, spans: list[Span], found: list[Finding], open_: list[int]
+    ) -> None:
+        """Prefixes, closing lines and cut ends."""
+        ends = len(self.streams.folded[left]), len(self.streams.folded[right])
+        for place in open_:
+            span = spans[place]
+            one, other = self._tokens(left, right, span)
+            alone = one or other if not (one and other) else []
+            first = span.start == 0 and span.from_ == 0 and span.field < 0
+            last = span.stop == ends[0] and span.to == ends[1]
+            if (alone and ((first and is_prefix(alone)) or (last and is_closing(alone)))) or (
+                (last and self.streams.cut[left] and goes_on(one, other))
+                or (last and self.streams.cut[right] and goes_on(other, one))
+            ):
+                found[place] = Finding(Kind.FRAME)
+
+    def _widened(self, left: int, right: int, spans: list[Span], first: int, last: int) -> Span:
+        """Spans first … last as one, with the equal tokens around."""
+        start, from_ = spans[first].start, spans[first].from_
+        stop, to = spans[last].stop, spans[last].to
+        field = spans[first].field
+        floor = (
+            spans[first - 1].stop
+            if first and spans[first - 1].field == field
+            else self._edge(left, start, field)
+        )
+        before = min(AROUND, start - floor)
+        ceiling = (
+            spans[last + 1].start
+            if last + 1 < len(spans) and spans[last + 1].field == field
+            else self._end(left, stop, field)
+        )
+        after = min(AROUND, ceiling - stop)
+        return Span(start - before, stop + after, from_ - before, to + after, field)
+
+    def _edge(self, text: int, place: int, field: int) -> int:
+        if field < 0:
+            return 0
+        return self._columns(text).get(field, (place, place))[0]
+
+    def _end(self, text: int, place: int, field: int) -> int:
+        if field < 0:
+            return len(self.streams.folded[text])
+        return self._columns(text).get(field, (place, place))[1]
+
+    def _together(
+        self, left: int, right: int, spans: list[Span], found: list[Finding], *, aware: bool
+    ) -> None:
+        """Read neighbouring open spans as one: dates, names and attributes in another order."""
+        title = self._is_title(left) and self._is_title(right)
+        for reach in (APART, 10**6):
+            groups = _grouped(spans, found, reach)
+            for first, last in groups:
+                wide = self._widened(left, right, spans, first, last)
+                if reach > APART and not self._shares(left, right, spans[first : last + 1]):
+                    continue
+                again = self._find(left, right, wide, aware=aware, title=title)
+                if again.level == 0:
+                    found[first : last + 1] = [again] * (last + 1 - first)
+                elif (
+                    again.kind & Kind.MOVED and not _strongest(found[first : last + 1]) & Kind.MOVED
+                ):
+                    found[first] = Finding(found[first].kind | Kind.MOVED, *found[first][1:])
+
+    def _shares(self, left: int, right: int, spans: list[Span]) -> bool:
+        """Whether a token that is gone in one place comes in another."""
+        one, other = self.streams.folded[left], self.streams.folded[right]
+        gone = {token for span in spans for token in one[span.start : span.stop]}
+        return any(token in gone for span in spans for token in other[span.from_ : span.to])
+
+    def _columns_exchanged(
+        self, left: int, right: int, spans: list[Span], found: list[Finding]
+    ) -> None:
+        """Values that changed their column, and columns that one record lacks."""
+        if not self.names:
+            return
+        mine, theirs = self._columns(left), self._columns(right)
+        one, other = self.streams.folded[left], self.streams.folded[right]
+        gone = {one[span.start : span.stop]: span.field for span in spans if span.stop > span.start}
+        for place, span in enumerate(spans):
+            come = other[span.from_ : span.to]
+            if come and gone.get(come, span.field) != span.field:
+                found[place] = Finding(found[place].kind | Kind.MOVED, *found[place][1:])
+            elif found[place].level and (span.field not in mine or span.field not in theirs):
+                found[place] = Finding(Kind.MISSING, *found[place][1:])
+        come_by = {
+            other[span.from_ : span.to]: span.field for span in spans if span.to > span.from_
+        }
+        for place, span in enumerate(spans):
+            text = one[span.start : span.stop]
+            if text and come_by.get(text, span.field) != span.field:
+                found[place] = Finding(found[place].kind | Kind.MOVED, *found[place][1:])
+
+    def _is_title(self, text: int) -> bool:
+        """A few words, hardly one of them without a content of its own."""
+        known = self._titles.get(text)
+        if known is None:
+            tokens = self.streams.tokens(text, 0, TITLE + 1)
+            light = sum(word.lower() in word_lists().function for word, _ in tokens)
+            named = sum(bool(look & COLON) for _, look in tokens)
+            known = len(tokens) <= TITLE and light <= LIGHT * len(tokens) and named < 2
+            self._titles[text] = known
+        return known
+
+    def _told(self, spans: list[Span], found: list[Finding]) -> str:
+        told = [(int(item.kind), place) for place, item in enumerate(found) if item.level]
+        strongest = sorted(told, key=lambda row: (-row[0].bit_length(), row[1]))[:SHOWN]
+        said = []
+        for _, place in strongest:
+            item, field = found[place], spans[place].field
+            short = item._replace(gone=_cut(item.gone), come=_cut(item.come))
+            said.append(short.said() + (f" in *{self.names[field]}*" if field >= 0 else ""))
+        return "; ".join(dict.fromkeys(said))
+
+
+def _number(letter: str) -> int:
+    place = ord(letter)
+    return place - 0x800 if place >= 0xD800 else place
+
+
+def _aligned(one: str, other: str, left: int, right: int, field: int) -> list[Span]:
+    """Spans that differ, those without an equal token between them as one."""
+    spans: list[Span] = []
+    for op in Levenshtein.opcodes(one, other):
+        if op.tag == "equal":
+            continue
+        start, from_ = op.src_start + left, op.dest_start + right
+        if spans and spans[-1].stop == start and spans[-1].to == from_:
+            start, _, from_, _, _ = spans.pop()
+        spans.append(Span(start, op.src_end + left, from_, op.dest_end + right, field))
+    return spans
+
+
+def _grouped(spans: list[Span], found: list[Finding], reach: int) -> list[tuple[int, int]]:
+    """Runs of open spans of one column, at most `reach` equal tokens apart."""
+    groups: list[tuple[int, int]] = []
+    open_ = [place for place, item in enumerate(found) if item.level]
+    for place in open_:
+        if groups:
+            first, last = groups[-1]
+            near = spans[place].start - spans[last].stop <= reach
+            if near and spans[place].field == spans[last].field:
+                groups[-1] = (first, place)
+                continue
+        groups.append((place, place))
+    return [group for group in groups if group[0] < group[1]]
+
+
+def _strongest(found: list[Finding]) -> Kind:
+    kind = NOTHING
+    for item in found:
+        kind |= item.kind
+    return kind
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"

@@ -1,0 +1,331 @@
+"""Spans that differ: what two short runs of tokens are to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from pipeline.matching.differences.items import (
+    CODE,
+    DATE,
+    FUNCTION,
+    NEGATION,
+    QUANTITY,
+    SIGN,
+    TIME,
+    UNIT,
+    WORD,
+    Item,
+    Token,
+    has_point,
+    is_unit,
+    itemise,
+)
+from pipeline.matching.differences.kinds import NOTHING, Finding, Kind
+from pipeline.matching.differences.language.folding import fold, plain, regional
+from pipeline.matching.differences.language.quantities import readings
+from pipeline.matching.differences.language.spelling import (
+    accents_matter,
+    deny_each_other,
+    inflected,
+    mistyped,
+    romanised,
+    same_writing,
+    shortened,
+)
+from pipeline.matching.differences.language.vocabulary import Vocabulary
+from pipeline.matching.differences.language.word_lists import word_lists
+from pipeline.matching.differences.order import order_kind
+
+HARMLESS_SIGNS = frozenset("#&@*†‡§©®™➤►▪■●★☆_")
+_PLAIN_NOT = frozenset({"not", "no"})
+LEAST_PHONE = 7  # digits
+
+
+class SpanComparison:
+    """Compares spans of tokens that stand in one place of two texts.
+
+    Args:
+        words: which words exist.
+    """
+
+    def __init__(self, words: Vocabulary) -> None:
+        self.words = words
+
+    def compare(
+        self,
+        left: Sequence[Token],
+        right: Sequence[Token],
+        *,
+        aware: bool = False,
+        title: bool = False,
+    ) -> Finding:
+        """What two spans are to each other; either may be empty.
+
+        Args:
+            aware: both texts write accents elsewhere, so that a missing one may mean something.
+            title: the texts are titles, whose words may stand in any order.
+        """
+        if left and right:
+            if same_letters(left, right, aware=aware):
+                return Finding(Kind.SPELLING)
+            if same_phone(left, right):
+                return Finding(Kind.FORMAT)
+        one, other = itemise(left), itemise(right)
+        gone, come, kind = match_items(one, other, title=title)
+        lone, added, more = self._pair_up(gone, come, aware=aware)
+        kind |= more
+        for items in (lone, added):
+            for item in items:
+                kind |= self._alone(item, left, right)
+        return Finding(kind, _shown(gone), _shown(come))
+
+    def _pair_up(
+        self, gone: list[Item], come: list[Item], *, aware: bool
+    ) -> tuple[list[Item], list[Item], Kind]:
+        """Pair what is left over, the light words last."""
+        kind = NOTHING
+        heavy = [[item for item in items if item.sort != FUNCTION] for items in (gone, come)]
+        light = [[item for item in items if item.sort == FUNCTION] for items in (gone, come)]
+        taken: set[int] = set()
+        lone = []
+        for item in heavy[0]:
+            at, found = self._counterpart(item, heavy[1], taken, aware=aware)
+            if at >= 0:
+                taken.add(at)
+            elif self._counterpart(item, light[1], set(), aware=aware)[0] < 0:
+                lone.append(item)
+            kind |= found
+        added = [
+            item
+            for place, item in enumerate(heavy[1])
+            if place not in taken and self._counterpart(item, light[0], set(), aware=aware)[0] < 0
+        ]
+        while lone and added:
+            kind |= self.compare_items(lone.pop(0), added.pop(0), aware=aware)
+        for one in light[0]:
+            for other in light[1]:
+                if exclude_each_other(one, other):
+                    kind |= Kind.OPPOSITE
+                if one.capital and other.capital and share_class(one, other):
+                    kind |= Kind.CLASS
+        if light[0] or light[1]:
+            kind |= Kind.FUNCTION
+        return lone, added, kind
+
+    def _counterpart(
+        self, item: Item, others: list[Item], taken: set[int], *, aware: bool
+    ) -> tuple[int, Kind]:
+        """The first item that is another spelling of this one."""
+        for place, other in enumerate(others):
+            if place not in taken:
+                kind = self.same_word(item, other, aware=aware)
+                if kind is not None:
+                    return place, kind
+        return -1, NOTHING
+
+    def same_word(self, one: Item, other: Item, *, aware: bool) -> Kind | None:
+        """The harmless kind of difference of two words that are one, None where they are two."""
+        if one.sort not in (WORD, FUNCTION) or other.sort not in (WORD, FUNCTION):
+            return None
+        a, b = fold(one.text), fold(other.text)
+        if " " in a or " " in b:
+            return None
+        if same_writing(a, b):
+            return None if aware and accents_matter(a, b, self.words) else Kind.SPELLING
+        if deny_each_other(plain(a), plain(b)) or exclude_each_other(one, other):
+            return None
+        if shortened(plain(a), plain(b), point=has_point(one)):
+            return Kind.ABBREVIATION
+        if shortened(plain(b), plain(a), point=has_point(other)):
+            return Kind.ABBREVIATION
+        name = one.capital or other.capital
+        if len(a) > 3 and len(b) > 3:
+            if regional(plain(a)) == regional(plain(b)):
+                return Kind.SPELLING
+            if name and romanised(plain(a)) == romanised(plain(b)):
+                return Kind.SPELLING
+        if not (one.capital or other.capital) and inflected(a, b):
+            return Kind.WORDING
+        return Kind.SPELLING if mistyped(a, b, self.words, name=name) else None
+
+    def compare_items(self, one: Item, other: Item, *, aware: bool) -> Kind:
+        """The kind of a difference of two items that stand in one place."""
+        sorts = {one.sort, other.sort}
+        if sorts == {QUANTITY} and same_without_unit(one, other):
+            return Kind.FORMAT
+        spelled = QUANTITY in sorts and one.folded.isalpha() and other.folded.isalpha()
+        if spelled and mistyped(one.folded, other.folded, self.words, name=False):
+            return Kind.SPELLING
+        for sort, kind in (
+            (QUANTITY, Kind.NUMBER), (DATE, Kind.DATE), (TIME, Kind.DATE), (CODE, Kind.CODE),
+            (UNIT, Kind.UNIT), (SIGN, Kind.SIGN),
+        ):  # fmt: skip
+            if sort in sorts:
+                return kind
+        if NEGATION in sorts:
+            return Kind.WORDING if one.sort == other.sort else Kind.NEGATION
+        same = self.same_word(one, other, aware=aware)
+        if same is not None:
+            return same
+        if deny_each_other(plain(fold(one.text)), plain(fold(other.text))):
+            return Kind.OPPOSITE
+        if exclude_each_other(one, other):
+            return Kind.OPPOSITE
+        if share_class(one, other):
+            return Kind.CLASS
+        if is_unit(one.folded) and is_unit(other.folded):
+            return Kind.UNIT
+        if one.inside and other.inside:
+            return Kind.NAME
+        if {one.folded, other.folded} & word_lists().heads:
+            return Kind.HEAD
+        return Kind.WORD
+
+    def _alone(self, item: Item, left: Sequence[Token], right: Sequence[Token]) -> Kind:
+        """The kind of an item that only one span has."""
+        word = item.folded
+        match item.sort:
+            case "q" | "c":
+                return Kind.NUMBER if item.sort == QUANTITY else Kind.CODE
+            case "d" | "t":
+                return Kind.DATE
+            case "u":
+                return Kind.FORMAT
+            case "s":
+                return Kind.FORMAT if word in HARMLESS_SIGNS else Kind.SIGN
+            case "n":
+                return Kind.NEGATION
+            case "g":
+                return Kind.FUNCTION
+        if word in word_lists().heads:
+            return Kind.HEAD
+        if any(isinstance(key, tuple) and key[0] == "m" for key in item.keys):
+            return Kind.CLASS
+        if item.inside:
+            return Kind.NAME
+        return Kind.WORD
+
+
+def match_items(
+    one: list[Item], other: list[Item], *, title: bool
+) -> tuple[list[Item], list[Item], Kind]:
+    """Take away what both sides have; what is left, and whether the order changed."""
+    places: list[int] = []
+    matched: list[Item] = []
+    taken: set[int] = set()
+    gone: list[Item] = []
+    kind = NOTHING
+    for item in one:
+        found = next(
+            (
+                place
+                for place, rival in enumerate(other)
+                if place not in taken and not item.keys.isdisjoint(rival.keys)
+            ),
+            -1,
+        )
+        if found < 0:
+            gone.append(item)
+            continue
+        taken.add(found)
+        if item.sort != FUNCTION:
+            places.append(found)
+            matched.append(item)
+        if item.text != other[found].text:
+            kind |= _said_otherwise(item, other[found])
+    come = [item for place, item in enumerate(other) if place not in taken]
+    if places != sorted(places):
+        there = [other[place] for place in sorted(places)]
+        kind |= order_kind(matched, there, places, title=title)
+    return gone, come, kind
+
+
+def same_without_unit(one: Item, other: Item) -> bool:
+    """Whether one number has a unit, and the other is the same without."""
+    bare = [
+        any(isinstance(key, tuple) and key[2] == "" for key in item.keys) for item in (one, other)
+    ]
+    if bare[0] == bare[1]:
+        return False
+    numbers = ([word for word in item.text.split() if word[-1:].isdigit()] for item in (one, other))
+    first, second = (readings(words[0]) if words else frozenset() for words in numbers)
+    return not first.isdisjoint(second)
+
+
+def _said_otherwise(one: Item, other: Item) -> Kind:
+    if one.sort in (QUANTITY, DATE, TIME, CODE):
+        return Kind.FORMAT
+    shared = {key[0] for key in one.keys & other.keys if isinstance(key, tuple)}
+    if "w" in shared or "n" in shared:
+        return Kind.SPELLING
+    return Kind.ABBREVIATION if "a" in shared else Kind.WORDING
+
+
+def exclude_each_other(one: Item, other: Item) -> bool:
+    """Whether two words are opposites by the list."""
+    pairs = word_lists().opposites
+    a, b = (pairs.get(plain(fold(item.text)), frozenset()) for item in (one, other))
+    return any(p == q and s != t for p, s in a for q, t in b)
+
+
+def share_class(one: Item, other: Item) -> bool:
+    """Whether two words are different members of one closed class."""
+    a, b = (
+        {(key[1], key[2]) for key in item.keys if isinstance(key, tuple) and key[0] == "m"}
+        for item in (one, other)
+    )
+    return any(p == q and m != n for p, m in a for q, n in b)
+
+
+def same_letters(left: Sequence[Token], right: Sequence[Token], *, aware: bool) -> bool:
+    """Whether both are the same letters, parted elsewhere; digits may not meet other digits."""
+    one, other = _joined(left), _joined(right)
+    if not one or _numbers_part(left) or _numbers_part(right):
+        return False
+    return one == other or (not aware and same_writing(one, other))
+
+
+def _joined(tokens: Sequence[Token]) -> str:
+    return fold("".join(word for word, _ in tokens)).replace("-", "").replace(".", "")
+
+
+def _numbers_part(tokens: Sequence[Token]) -> bool:
+    """Whether joining would make another number, or loses a sign."""
+    words = [word for word, _ in tokens]
+    if any(not any(c.isalnum() for c in word) and word != "-" for word in words):
+        return True
+    if any(
+        word[0] in "+-−–±" or (any(c in ".,:/-" for c in word) and word[0].isdigit())
+        for word in words
+    ):
+        return True
+    return any(a[-1].isdigit() and b[0].isdigit() for a, b in pairwise(words))
+
+
+def same_phone(left: Sequence[Token], right: Sequence[Token]) -> bool:
+    """Whether both are one telephone number in two formats."""
+    sides = []
+    while left and right and left[0][0] == right[0][0] and not left[0][0][-1].isdigit():
+        left, right = left[1:], right[1:]
+    while left and right and left[-1][0] == right[-1][0] and not left[-1][0][-1].isdigit():
+        left, right = left[:-1], right[:-1]
+    for tokens in (left, right):
+        words = [word for word, _ in tokens]
+        if not all(
+            word.strip("+-").replace("-", "").replace(".", "").replace("/", "").isdigit()
+            for word in words
+        ):
+            return False
+        if any(word.count(",") for word in words):
+            return False
+        digits = "".join(c for word in words for c in fold(word) if c.isdigit())
+        sides.append(digits.lstrip("0"))
+    short, long = sorted(sides, key=len)
+    if len(short) < LEAST_PHONE:
+        return False
+    return long == short or (long.endswith(short) and len(long) - len(short) <= 3)
+
+
+def _shown(items: list[Item]) -> str:
+    return " ".join(item.text for item in items)
