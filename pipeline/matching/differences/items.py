@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from pipeline.matching.differences.language.dates import read_date, read_time
+from pipeline.matching.differences.language.dates import TIMES, months, read_date, read_time
 from pipeline.matching.differences.language.folding import fold, plain
 from pipeline.matching.differences.language.quantities import number_words, read_quantity
 from pipeline.matching.differences.language.word_lists import LONGEST_PHRASE, word_lists
@@ -19,6 +19,7 @@ QUANTITY, DATE, TIME, CODE, SIGN, UNIT, NEGATION, FUNCTION, WORD, CHARACTER = "q
 _VERSION = re.compile(r"v(?:er)?\.?(\d.*)")
 _NUMBER_MARKS = frozenset({"no", "nr", "num", "nº", "n", "#", "№", "number", "nos"})
 _WORDS_OF_ONE_LETTER = frozenset("AIOYEAВИСКОУЯ")
+_BEGINNERS = _NUMBER_MARKS | {"version", "v", "ver", "minus", "negative"}
 _PERIOD_UNITS = frozenset({"time", "month"})
 
 
@@ -27,13 +28,15 @@ class Item(NamedTuple):
 
     Attributes:
         sort: one of the letters above. keys: equal items share one. text: as it is written.
-        folded: the word without case. look: bits of its first token. capital: begins with one.
+        folded: the first word, plain. exact: all of it, folded. look: bits of the first token.
+        capital: begins with one.
     """
 
     sort: str
     keys: Keys
     text: str
     folded: str = ""
+    exact: str = ""
     look: int = 0
     capital: bool = False
 
@@ -48,23 +51,62 @@ Make = Callable[[int, str, Keys], tuple[int, Item]]
 
 def itemise(tokens: Sequence[Token]) -> list[Item]:
     """Read tokens, the longest thing that begins at each first."""
-    words = [plain(fold(word)) for word, _ in tokens]
+    words = [bare(word) for word, _ in tokens]
     items: list[Item] = []
     place = 0
     while place < len(tokens):
+        if _stands_alone(words[place]):
+            items.append(_single(*tokens[place]))
+            place += 1
+            continue
         count, item = _read(tokens, words, place)
         items.append(item)
         place += max(count, 1)
     return items
 
 
+@lru_cache(1 << 16)
+def bare(word: str) -> str:
+    """A word folded and plain."""
+    return plain(fold(word))
+
+
+@lru_cache(1 << 16)
+def begins_value(word: str) -> bool:
+    """Whether a plain word can begin a number, a date, a time or a version."""
+    if not word.isalpha() or len(word) < 2:
+        return True
+    numbers = number_words()
+    known = (numbers.cardinal, numbers.units, months(), TIMES, _BEGINNERS)
+    return any(word in words for words in known)
+
+
+@lru_cache(1 << 16)
+def _stands_alone(word: str) -> bool:
+    """Whether a plain word can begin nothing but itself."""
+    return not begins_value(word) and word not in word_lists().openers
+
+
+@lru_cache(1 << 16)
+def joins_others(word: str) -> bool:
+    """Whether a plain word may say something else together with its neighbours."""
+    return begins_value(word) or word in word_lists().joiners
+
+
+@lru_cache(1 << 16)
+def _single(word: str, look: int) -> Item:
+    return _read([(word, look)], [bare(word)], 0)[1]
+
+
 def _read(tokens: Sequence[Token], words: list[str], place: int) -> tuple[int, Item]:
     word, look = tokens[place]
 
     def made(count: int, sort: str, keys: Keys) -> tuple[int, Item]:
-        text = " ".join(part for part, _ in tokens[place : place + count])
-        return count, Item(sort, keys, text, words[place], look, word[:1].isupper())
+        text = word if count == 1 else " ".join(part for part, _ in tokens[place : place + count])
+        return count, Item(sort, keys, text, words[place], fold(text), look, word[:1].isupper())
 
+    if not begins_value(words[place]):
+        return _read_words(tokens, words, place, made)
     date = read_date(words, place)
     if date:
         return made(date[0], DATE, date[1])

@@ -14,7 +14,7 @@ SHORT_NAME = 4  # parts of a name that is written last name first
 
 def order_kind(
     one: Sequence[Item], other: Sequence[Item], places: list[int], *, title: bool
-) -> Kind:
+) -> int:
     """The kind of another order of equal items.
 
     Numbers of one kind and names that change places say something else; so does any sentence
@@ -66,7 +66,7 @@ def _kind_of(item: Item) -> object:
     return (item.sort, min(dimensions)) if item.sort == QUANTITY and dimensions else item.sort
 
 
-def _moved_in_one_piece(one: Sequence[Item], places: list[int]) -> Kind:
+def _moved_in_one_piece(one: Sequence[Item], places: list[int]) -> int:
     start, stop = _moved(places)
     middle = [rank - start for rank in _ranks(places)[start:stop]]
     size = len(middle)

@@ -8,16 +8,31 @@ from rapidfuzz.distance import Levenshtein
 
 from pipeline.matching.differences.fields import FIRST
 from pipeline.matching.differences.frames import goes_on, is_closing, is_prefix
-from pipeline.matching.differences.items import Token
+from pipeline.matching.differences.items import Token, bare, joins_others
 from pipeline.matching.differences.kinds import NOTHING, Finding, Kind, level_of
 from pipeline.matching.differences.language.vocabulary import Vocabulary
 from pipeline.matching.differences.language.word_lists import word_lists
-from pipeline.matching.differences.spans import SpanComparison
+from pipeline.matching.differences.spans import SpanComparison, compare_coarsely
 from pipeline.matching.differences.token_stream import COLON, TokenStreams
 
 AROUND = 3  # equal tokens beside a span that it is read with, a second time
 APART = 4  # equal tokens between two spans that are read as one
+SHORT = 12  # tokens of texts that are always read word by word
+UNLIKE = 0.3  # share of equal tokens below which longer texts are compared coarsely
+LONGEST_REGION = 60  # tokens between the first and the last of spans that are read as one
+# Kinds of a span that may turn out to be harmless beside what stands around it.
+WIDENED = (
+    Kind.NEGATION
+    | Kind.WORD
+    | Kind.NUMBER
+    | Kind.DATE
+    | Kind.UNIT
+    | Kind.CODE
+    | Kind.SIGN
+    | Kind.CLASS
+)
 MOST_SPANS = 12  # open spans of a pair that are read with what stands around them
+FEW_SPANS = 3  # likewise where one says the opposite of the other
 TITLE = 30  # tokens of a title at most
 LIGHT = 0.2  # share of a title's words that say nothing by themselves
 SHOWN = 3  # spans that are told
@@ -39,7 +54,7 @@ class Reading(NamedTuple):
 
     level: int
     verbatim: float
-    kind: Kind
+    kind: int
     spans: str
 
 
@@ -63,10 +78,18 @@ class PairReader:
         total = len(one) + len(other)
         spans = self._spans(left, right)
         aware = bool(self.streams.accented[left] and self.streams.accented[right])
+        if self._unlike(one, other, spans):
+            found = [compare_coarsely(*self._tokens(left, right, span)) for span in spans]
+            return self._reading(spans, found, total)
         found = [self._find(left, right, span, aware=aware) for span in spans]
         open_ = [place for place, item in enumerate(found) if item.level]
-        if open_ and len(open_) <= MOST_SPANS:
+        decided = any(item.kind & (Kind.OPPOSITE | Kind.NEGATION) for item in found)
+        few = len(open_) <= (FEW_SPANS if decided else MOST_SPANS)
+        if open_ and few:
             self._read_again(left, right, spans, found, open_, aware=aware)
+        return self._reading(spans, found, total)
+
+    def _reading(self, spans: list[Span], found: list[Finding], total: int) -> Reading:
         kind, lost = NOTHING, 0
         for span, item in zip(spans, found, strict=True):
             kind |= item.kind
@@ -74,6 +97,13 @@ class PairReader:
                 lost += span.stop - span.start + span.to - span.from_
         verbatim = 1 - lost / total if total else 1.0
         return Reading(level_of(kind), verbatim, kind, self._told(spans, found))
+
+    @staticmethod
+    def _unlike(one: str, other: str, spans: list[Span]) -> bool:
+        """Whether two texts are two descriptions rather than one with changes."""
+        kept = len(one) - sum(span.stop - span.start for span in spans)
+        longest = max(len(one), len(other))
+        return longest > SHORT and kept < UNLIKE * longest
 
     def _spans(self, left: int, right: int) -> list[Span]:
         one, other = self.streams.folded[left], self.streams.folded[right]
@@ -138,13 +168,20 @@ class PairReader:
         """Look at open spans with what stands around them, and at all together."""
         self._frames(left, right, spans, found, open_)
         for place in open_:
-            if found[place].level:
+            if found[place].kind & WIDENED and self._may_join(left, right, spans[place]):
                 wide = self._widened(left, right, spans, place, place)
                 again = self._find(left, right, wide, aware=aware)
-                if again.level < found[place].level:
+                # A number is told with its unit.
+                told = again.level == found[place].level and again.kind & Kind.NUMBER
+                if again.level < found[place].level or told:
                     found[place] = again
         self._together(left, right, spans, found, aware=aware)
         self._columns_exchanged(left, right, spans, found)
+
+    def _may_join(self, left: int, right: int, span: Span) -> bool:
+        """Whether what stands around a span can change what it says."""
+        one, other = self._tokens(left, right, span)
+        return any(joins_others(bare(word)) for word, _ in (*one, *other))
 
     def _frames(
         self, left: int, right: int, spans: list[Span], found: list[Finding], open_: list[int]
@@ -200,8 +237,10 @@ class PairReader:
         for reach in (APART, 10**6):
             groups = _grouped(spans, found, reach)
             for first, last in groups:
-                wide = self._widened(left, right, spans, first, last)
                 if reach > APART and not self._shares(left, right, spans[first : last + 1]):
+                    continue
+                wide = self._widened(left, right, spans, first, last)
+                if wide.stop - wide.start > LONGEST_REGION:
                     continue
                 again = self._find(left, right, wide, aware=aware, title=title)
                 if again.level == 0:
@@ -295,7 +334,7 @@ def _grouped(spans: list[Span], found: list[Finding], reach: int) -> list[tuple[
     return [group for group in groups if group[0] < group[1]]
 
 
-def _strongest(found: list[Finding]) -> Kind:
+def _strongest(found: list[Finding]) -> int:
     kind = NOTHING
     for item in found:
         kind |= item.kind

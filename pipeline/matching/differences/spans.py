@@ -36,9 +36,11 @@ from pipeline.matching.differences.language.spelling import (
 from pipeline.matching.differences.language.vocabulary import Vocabulary
 from pipeline.matching.differences.language.word_lists import word_lists
 from pipeline.matching.differences.order import order_kind
+from pipeline.matching.differences.token_stream import POINT
 
 HARMLESS_SIGNS = frozenset("#&@*†‡§©®™➤►▪■●★☆_")
 _PLAIN_NOT = frozenset({"not", "no"})
+LONGEST = 10  # tokens on both sides of spans that are compared word by word
 LEAST_PHONE = 7  # digits
 
 
@@ -51,6 +53,7 @@ class SpanComparison:
 
     def __init__(self, words: Vocabulary) -> None:
         self.words = words
+        self._seen: dict[tuple[str, str, int, int, bool], int | None] = {}
 
     def compare(
         self,
@@ -66,6 +69,8 @@ class SpanComparison:
             aware: both texts write accents elsewhere, so that a missing one may mean something.
             title: the texts are titles, whose words may stand in any order.
         """
+        if not title and len(left) > LONGEST and len(right) > LONGEST:
+            return compare_coarsely(left, right)
         if left and right:
             if same_letters(left, right, aware=aware):
                 return Finding(Kind.SPELLING)
@@ -82,7 +87,7 @@ class SpanComparison:
 
     def _pair_up(
         self, gone: list[Item], come: list[Item], *, aware: bool
-    ) -> tuple[list[Item], list[Item], Kind]:
+    ) -> tuple[list[Item], list[Item], int]:
         """Pair what is left over, the light words last."""
         kind = NOTHING
         heavy = [[item for item in items if item.sort != FUNCTION] for items in (gone, come)]
@@ -115,21 +120,29 @@ class SpanComparison:
 
     def _counterpart(
         self, item: Item, others: list[Item], taken: set[int], *, aware: bool
-    ) -> tuple[int, Kind]:
+    ) -> tuple[int, int]:
         """The first item that is another spelling of this one."""
+        first, last = item.exact[:1], item.exact[-1:]
         for place, other in enumerate(others):
-            if place not in taken:
+            near = other.exact[:1] == first or other.exact[-1:] == last
+            if near and place not in taken:
                 kind = self.same_word(item, other, aware=aware)
                 if kind is not None:
                     return place, kind
         return -1, NOTHING
 
-    def same_word(self, one: Item, other: Item, *, aware: bool) -> Kind | None:
+    def same_word(self, one: Item, other: Item, *, aware: bool) -> int | None:
         """The harmless kind of difference of two words that are one, None where they are two."""
         if one.sort not in (WORD, FUNCTION) or other.sort not in (WORD, FUNCTION):
             return None
-        a, b = fold(one.text), fold(other.text)
-        if " " in a or " " in b:
+        key = (one.text, other.text, one.look & POINT, other.look & POINT, aware)
+        if key not in self._seen:
+            self._seen[key] = self._same_word(one, other, aware=aware)
+        return self._seen[key]
+
+    def _same_word(self, one: Item, other: Item, *, aware: bool) -> int | None:
+        a, b = one.exact, other.exact
+        if (a[:1] != b[:1] and a[-1:] != b[-1:]) or " " in a or " " in b:
             return None
         if same_writing(a, b):
             return None if aware and accents_matter(a, b, self.words) else Kind.SPELLING
@@ -149,7 +162,7 @@ class SpanComparison:
             return Kind.WORDING
         return Kind.SPELLING if mistyped(a, b, self.words, name=name) else None
 
-    def compare_items(self, one: Item, other: Item, *, aware: bool) -> Kind:
+    def compare_items(self, one: Item, other: Item, *, aware: bool) -> int:
         """The kind of a difference of two items that stand in one place."""
         sorts = {one.sort, other.sort}
         if sorts == {QUANTITY} and same_without_unit(one, other):
@@ -168,7 +181,7 @@ class SpanComparison:
         same = self.same_word(one, other, aware=aware)
         if same is not None:
             return same
-        if deny_each_other(plain(fold(one.text)), plain(fold(other.text))):
+        if deny_each_other(plain(one.exact), plain(other.exact)):
             return Kind.OPPOSITE
         if exclude_each_other(one, other):
             return Kind.OPPOSITE
@@ -182,7 +195,7 @@ class SpanComparison:
             return Kind.HEAD
         return Kind.WORD
 
-    def _alone(self, item: Item, left: Sequence[Token], right: Sequence[Token]) -> Kind:
+    def _alone(self, item: Item, left: Sequence[Token], right: Sequence[Token]) -> int:
         """The kind of an item that only one span has."""
         word = item.folded
         match item.sort:
@@ -207,9 +220,18 @@ class SpanComparison:
         return Kind.WORD
 
 
+def compare_coarsely(left: Sequence[Token], right: Sequence[Token]) -> Finding:
+    """What two long runs of tokens are to each other, by their numbers alone."""
+    numbers = [
+        sorted(fold(word) for word, _ in side if word[-1].isdigit()) for side in (left, right)
+    ]
+    kind = Kind.WORD | (Kind.NUMBER if numbers[0] != numbers[1] else NOTHING)
+    return Finding(kind, *(" ".join(word for word, _ in side) for side in (left, right)))
+
+
 def match_items(
     one: list[Item], other: list[Item], *, title: bool
-) -> tuple[list[Item], list[Item], Kind]:
+) -> tuple[list[Item], list[Item], int]:
     """Take away what both sides have; what is left, and whether the order changed."""
     places: list[int] = []
     matched: list[Item] = []
@@ -253,7 +275,7 @@ def same_without_unit(one: Item, other: Item) -> bool:
     return not first.isdisjoint(second)
 
 
-def _said_otherwise(one: Item, other: Item) -> Kind:
+def _said_otherwise(one: Item, other: Item) -> int:
     if one.sort in (QUANTITY, DATE, TIME, CODE):
         return Kind.FORMAT
     shared = {key[0] for key in one.keys & other.keys if isinstance(key, tuple)}
@@ -265,8 +287,9 @@ def _said_otherwise(one: Item, other: Item) -> Kind:
 def exclude_each_other(one: Item, other: Item) -> bool:
     """Whether two words are opposites by the list."""
     pairs = word_lists().opposites
-    a, b = (pairs.get(plain(fold(item.text)), frozenset()) for item in (one, other))
-    return any(p == q and s != t for p, s in a for q, t in b)
+    a = pairs.get(plain(one.exact))
+    b = a and pairs.get(plain(other.exact))
+    return bool(a and b) and any(p == q and s != t for p, s in a or () for q, t in b or ())
 
 
 def share_class(one: Item, other: Item) -> bool:
@@ -281,9 +304,8 @@ def share_class(one: Item, other: Item) -> bool:
 def same_letters(left: Sequence[Token], right: Sequence[Token], *, aware: bool) -> bool:
     """Whether both are the same letters, parted elsewhere; digits may not meet other digits."""
     one, other = _joined(left), _joined(right)
-    if not one or _numbers_part(left) or _numbers_part(right):
-        return False
-    return one == other or (not aware and same_writing(one, other))
+    same = one == other or (not aware and same_writing(one, other))
+    return bool(same and one) and not _numbers_part(left) and not _numbers_part(right)
 
 
 def _joined(tokens: Sequence[Token]) -> str:

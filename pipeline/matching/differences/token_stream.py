@@ -136,18 +136,17 @@ def _spans(code: Codes, kind: npt.NDArray[np.uint8]) -> tuple[Flags, Places, Pla
     word = letter | digit
     kept = word | single
     inner = np.zeros(len(code), bool)
-    is_point = np.isin(code, codes_of(".,:/'’"))
-    is_dash = np.isin(code, codes_of("-–‐‑"))
+    is_point, is_dash = _among(code, ".,:/'’"), _among(code, "-–‐‑")
     mid = slice(1, -1)
     previous, following = slice(None, -2), slice(2, None)
     inner[mid] |= (is_point | is_dash)[mid] & digit[previous] & digit[following]
     inner[mid] |= (
         is_dash[mid] & word[previous] & word[following] & (digit[previous] | digit[following])
     )
-    inner[mid] |= np.isin(code, codes_of("'’ʼ׳\"״"))[mid] & letter[previous] & letter[following]
+    inner[mid] |= _among(code, "'’ʼ׳\"״")[mid] & letter[previous] & letter[following]
     sign = np.zeros(len(code), bool)
-    sign[mid] = np.isin(code, codes_of("-–−+±"))[mid] & ~word[previous] & digit[following]
-    sign[mid] &= ~np.isin(code, codes_of(")"))[previous]
+    sign[mid] = _among(code, "-–−+±")[mid] & ~word[previous] & digit[following]
+    sign[mid] &= (code != ord(")"))[previous]
     single &= ~sign
     # 'A-', 'O-': a dash behind one or two letters, and no word after it.
     tail = np.zeros(len(code), bool)
@@ -179,9 +178,16 @@ def _looks(
     here = breaks[starts] if len(starts) else breaks[:0]
     new = np.append(True, here[1:] != here[:-1]) if len(here) else here.astype(bool)
     behind = code[np.minimum(stops + 1, len(code) - 1)]
-    comma, point = np.isin(behind, codes_of(",，、،")), behind == ord(".")
+    comma, point = _among(behind, ",，、،"), behind == ord(".")
     colon = behind == ord(":")
     return np.asarray(new * STARTS + comma * COMMA + point * POINT + colon * COLON, np.int64)
+
+
+def _among(code: Codes, letters: str) -> Flags:
+    """(c,) whether each character is one of a few."""
+    table = np.zeros(COMMON, bool)
+    table[codes_of(letters)] = True
+    return table[np.minimum(code, COMMON - 1)]
 
 
 def _strings(number: Places, bounds: Places) -> list[str]:

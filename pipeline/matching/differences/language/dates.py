@@ -16,8 +16,10 @@ _DAY = re.compile(r"(\d{1,2})(?:st|nd|rd|th|er|º)?")
 _YEAR = re.compile(r"[12]\d{3}")
 _FILLERS = frozenset({"of", "the", "de", "del", "den", "der", "le", "г", "года"})
 _HALVES = {"am": 0, "a.m": 0, "pm": 12, "p.m": 12}
-_NAMED = {"noon": "12:00", "midday": "12:00", "midnight": "0:00", "mittags": "12:00", "midi": "12:00",
-          "mediodia": "12:00", "mitternacht": "0:00", "minuit": "0:00"}  # fmt: skip
+TIMES = {
+    **dict.fromkeys(("noon", "midday", "mittags", "midi", "mediodia"), "12:00"),
+    **dict.fromkeys(("midnight", "mitternacht", "minuit"), "0:00"),
+}
 _CLOCK_WORDS = frozenset(
     {"o'clock", "oclock", "uhr", "h", "hrs", "heures", "horas", "час", "часов"}
 )
@@ -47,8 +49,8 @@ def read_time(words: Sequence[str], start: int) -> tuple[int, Keys] | None:
     """A time of day that begins at a word: words it takes, and what it equals."""
     word = words[start]
     after = words[start + 1] if start + 1 < len(words) else ""
-    if word in _NAMED:
-        return 1, frozenset({("t", _NAMED[word])})
+    if word in TIMES:
+        return 1, frozenset({("t", TIMES[word])})
     glued = re.fullmatch(r"(\d{1,2}(?:[:.]\d{2})?)(am|pm)", word)
     if glued:
         word, after, count = glued[1], glued[2], 1

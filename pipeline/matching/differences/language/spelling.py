@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 
 from pipeline.matching.differences.language.folding import plain, written_out
-from pipeline.matching.differences.language.vocabulary import Vocabulary
+from pipeline.matching.differences.language.vocabulary import Vocabulary, listed_words
+from pipeline.matching.differences.language.word_lists import lines
 
 SHORTEST_TYPO = 4  # letters of a word that may be mistyped
 SHORTENED = 0.7  # share of a word's letters that an abbreviation has at most
@@ -23,42 +25,47 @@ _NEIGHBOURS = {
 }
 _VOWELS = frozenset("aeiouyäöüáéíóúàèìòùâêîôûąęаеёиоуыэюя")
 
-_ENDINGS = (
-    {"", "s", "es", "ed", "d", "ing", "'s"}, {"y", "ies", "ied", "ying"}, {"e", "es", "ed", "ing"},
-    {"", "e", "en", "er", "es", "em", "n", "s", "t", "te", "ten", "st"},
-    {"", "e", "s", "es", "é", "ée", "és", "ées", "ent", "er", "ez"},
-    {"o", "a", "os", "as"}, {"", "es", "s"},
-    {"", "a", "e", "y", "i", "u", "ą", "ę", "ego", "ej", "ych", "ym", "om", "ami", "ach", "owi", "em"},
-    {"", "а", "я", "о", "ы", "и", "у", "ю", "е", "ой", "ый", "ая", "ое", "ого", "ому", "ым", "ом", "ем", "ов", "ам", "ами", "ах"},
-    {"", "i", "ı", "u", "ü", "yi", "in", "ın", "a", "e", "da", "de", "dan", "den", "lar", "ler"},
-)  # fmt: skip
-_SEXES = ({"", "a"}, {"o", "a"}, {"", "а"}, {"", "я"})  # names of men and of women
-_DENYING = ("un", "in", "im", "ir", "il", "dis", "non", "anti", "mis", "de", "dé", "des", "a", "nie",
-            "не", "без", "ab", "counter", "ent", "out", "under", "over", "sub", "pre", "post", "ex", "re",
-            "अ", "ना", "غير", "לא")  # fmt: skip
-_DENYING_ENDS = (("less", "ful"), ("less", ""), ("siz", "li"), ("sız", "lı"), ("suz", "lu"),
-                 ("süz", "lü"), ("siz", ""), ("sız", ""), ("suz", ""), ("süz", ""), ("frei", ""),
-                 ("los", ""), ("free", ""))  # fmt: skip
-_STAGES = (("hyper", "hypo"), ("over", "under"), ("pre", "post"), ("intra", "inter"), ("en", "de"),
-           ("in", "ex"), ("im", "ex"), ("up", "down"), ("macro", "micro"), ("in", "out"),
-           ("inter", "inner"), ("mono", "poly"), ("uni", "multi"), ("pro", "anti"), ("north", "south"),
-           ("ober", "unter"), ("ein", "aus"), ("auf", "ab"), ("an", "ab"), ("вы", "в"), ("при", "у"),
-           ("semi", "full"), ("mini", "maxi"))  # fmt: skip
+
+@dataclass(frozen=True)
+class Affixes:
+    """Beginnings and ends of words, as the list of the package has them."""
+
+    ends: list[frozenset[str]]
+    sexes: list[frozenset[str]]
+    denying: tuple[str, ...]
+    denying_ends: list[tuple[str, str]]
+    against: list[tuple[str, str]]
 
 
+@cache
+def affixes() -> Affixes:
+    """The list of the package."""
+    rows: dict[str, list[list[str]]] = {}
+    for line in lines("affixes"):
+        kind, _, parts = line.partition(": ")
+        rows.setdefault(kind, []).append([part.replace("0", "") for part in parts.split()])
+    return Affixes(
+        ends=[frozenset(row) for row in rows["ends"]],
+        sexes=[frozenset(row) for row in rows["sexes"]],
+        denying=tuple(rows["denying"][0]),
+        denying_ends=[(row[0], row[1]) for row in rows["denying_end"]],
+        against=[(row[0], row[1]) for row in rows["against"]],
+    )
+
+
+@lru_cache(1 << 14)
 def deny_each_other(one: str, other: str) -> bool:
     """Whether one word is the other with a prefix or an ending that turns it round."""
     if one[-3:] != other[-3:] and one[:3] != other[:3]:
         return False
     for short, long in ((one, other), (other, one)):
-        for prefix in _DENYING:
-            if len(short) >= 3 and long == prefix + short:
-                return True
-        for denying, ending in _DENYING_ENDS:
+        if len(short) >= 3 and long.endswith(short):
+            return long.removesuffix(short) in affixes().denying
+        for denying, ending in affixes().denying_ends:
             stem = long.removesuffix(denying)
             if len(stem) >= 3 and stem != long and short == stem + ending:
                 return True
-        for first, second in _STAGES:
+        for first, second in affixes().against:
             rest = short.removeprefix(first)
             if len(rest) >= 3 and rest != short and long == second + rest:
                 return True
@@ -102,12 +109,12 @@ def inflected(one: str, other: str) -> bool:
         stem += 1
     for cut in (stem, stem - 1):
         if cut >= 4 or (cut >= 3 and max(len(one), len(other)) - cut <= 3):
-            ends = {one[cut:], other[cut:]}
-            if ends not in _SEXES and any(ends <= endings for endings in _ENDINGS):
+            ends = frozenset((one[cut:], other[cut:]))
+            if ends not in affixes().sexes and any(ends <= known for known in affixes().ends):
                 return True
             # 'shipped', 'shipping': the last letter doubled before the ending.
             doubled = {end[1:] if end[:1] == one[cut - 1] else end for end in ends}
-            if doubled <= _ENDINGS[0]:
+            if doubled <= affixes().ends[0]:
                 return True
     return False
 
@@ -134,15 +141,9 @@ def mistyped(one: str, other: str, words: Vocabulary, *, name: bool) -> bool:
             often
             and slip in ("doubled", "exchanged")
             and words.count(wrong) <= 1
-            and plain(wrong) not in _listed()
+            and plain(wrong) not in listed_words()
         )
     return slip in ("doubled", "exchanged") or (slip == "inner" and not name)
-
-
-def _listed() -> frozenset[str]:
-    from pipeline.matching.differences.language.vocabulary import listed_words
-
-    return listed_words()
 
 
 def _slip(one: str, other: str) -> str:

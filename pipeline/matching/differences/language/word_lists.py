@@ -39,6 +39,13 @@ class WordLists:
     names: dict[Phrase, frozenset[int]]
 
     @cached_property
+    def joiners(self) -> frozenset[str]:
+        """Words of phrases of several words, but for those without a content of their own."""
+        lists = (self.groups, self.classes, self.abbreviations, self.names)
+        phrases = (words for known in lists for words in known if len(words) > 1)
+        return frozenset(word for words in phrases for word in words) - self.function
+
+    @cached_property
     def openers(self) -> frozenset[str]:
         """First words of phrases of several words."""
         lists = (self.groups, self.classes, self.abbreviations, self.names)
