@@ -17,6 +17,7 @@ Keys = frozenset[object]
 Token = tuple[str, int]
 QUANTITY, DATE, TIME, CODE, SIGN, UNIT, NEGATION, FUNCTION, WORD, CHARACTER = "qdtcsungwk"
 _VERSION = re.compile(r"v(?:er)?\.?(\d.*)")
+_ORDINAL = re.compile(r"(\d{1,3})(?:st|nd|rd|th|e|er|ème|º|ª)")
 _NUMBER_MARKS = frozenset({"no", "nr", "num", "nº", "n", "#", "№", "number", "nos"})
 _WORDS_OF_ONE_LETTER = frozenset("AIOYEAВИСКОУЯ")
 _BEGINNERS = _NUMBER_MARKS | {"version", "v", "ver", "minus", "negative"}
@@ -134,6 +135,9 @@ def _read_words(
     tokens: Sequence[Token], words: list[str], place: int, made: Make
 ) -> tuple[int, Item]:
     word, lists = words[place], word_lists()
+    ordinal = _ORDINAL.fullmatch(word)
+    if ordinal:
+        return made(1, QUANTITY, frozenset({("o", int(ordinal[1]), "")}))
     if any(letter.isdigit() for letter in word):
         return made(1, CODE, frozenset({("c", re.sub(r"[-./]", "", word))}))
     raw, look = tokens[place]
@@ -173,6 +177,8 @@ def phrase_keys(words: tuple[str, ...]) -> Keys:
     lists = word_lists()
     keys: set[object] = {("g", group) for group in lists.groups.get(words, ())}
     if len(words) == 1:
+        if words[0] in number_words().ordinal:
+            keys.add(("o", number_words().ordinal[words[0]], ""))
         stems = (words[0].removesuffix(end) for end in ("s", "es", "ed", "d", "ing"))
         keys.update(("g", group) for stem in stems for group in lists.groups.get((stem,), ()))
     keys.update(("a", *full) for full in lists.abbreviations.get(words, ()))
@@ -189,3 +195,20 @@ def is_unit(word: str) -> bool:
 def has_point(item: Item) -> bool:
     """Whether a point follows, as behind an abbreviation."""
     return bool(item.look & POINT)
+
+
+def exclude_each_other(one: Item, other: Item) -> bool:
+    """Whether two words are opposites by the list."""
+    pairs = word_lists().opposites
+    a = pairs.get(plain(one.exact))
+    b = a and pairs.get(plain(other.exact))
+    return bool(a and b) and any(p == q and s != t for p, s in a or () for q, t in b or ())
+
+
+def share_class(one: Item, other: Item) -> bool:
+    """Whether two words are different members of one closed class."""
+    a, b = (
+        {(key[1], key[2]) for key in item.keys if isinstance(key, tuple) and key[0] == "m"}
+        for item in (one, other)
+    )
+    return any(p == q and m != n for p, m in a for q, n in b)

@@ -27,7 +27,7 @@ def order_kind(
     start, stop = _moved(places)
     if _last_name_first(one[start:stop], other[start:stop]):
         return Kind.ORDER
-    if _values_exchanged(one, other):
+    if _values_exchanged(one, other) or _members_exchanged(one, other):
         return Kind.MOVED
     mostly = title and any(
         2 * sum(item.capital for item in items) > len(items) for items in (one, other)
@@ -61,6 +61,20 @@ def _values_exchanged(one: Sequence[Item], other: Sequence[Item]) -> bool:
     return False
 
 
+def _members_exchanged(one: Sequence[Item], other: Sequence[Item]) -> bool:
+    """Whether two of one closed class (a red shirt, blue trousers) stand in another order."""
+    rows: list[dict[str, list[int]]] = [{}, {}]
+    for row, items in zip(rows, (one, other), strict=True):
+        for item in items:
+            for key in item.keys:
+                if isinstance(key, tuple) and key[0] == "m":
+                    row.setdefault(key[1], []).append(key[2])
+    return any(
+        sorted(members) == sorted(rows[1].get(name, ())) and members != rows[1][name]
+        for name, members in rows[0].items()
+    )
+
+
 def _kind_of(item: Item) -> object:
     dimensions = {str(key[-1]) for key in item.keys if isinstance(key, tuple)}
     return (item.sort, min(dimensions)) if item.sort == QUANTITY and dimensions else item.sort
@@ -83,7 +97,7 @@ def _moved_in_one_piece(one: Sequence[Item], places: list[int]) -> int:
 
 
 def _is_uncased(text: str) -> bool:
-    return text.isalpha() and text.upper() == text.lower()
+    return any(letter.isalpha() for letter in text) and text.upper() == text.lower()
 
 
 def _ranks(places: list[int]) -> list[int]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rapidfuzz.distance import Levenshtein
-
+from pipeline.matching.differences.alignment import Span, align, group_spans
 from pipeline.matching.differences.fields import FIRST
 from pipeline.matching.differences.frames import goes_on, is_closing, is_prefix
 from pipeline.matching.differences.items import Token, bare, joins_others
 from pipeline.matching.differences.kinds import NOTHING, Finding, Kind, level_of
 from pipeline.matching.differences.language.vocabulary import Vocabulary
 from pipeline.matching.differences.language.word_lists import word_lists
-from pipeline.matching.differences.spans import SpanComparison, compare_coarsely
+from pipeline.matching.differences.spans import SpanComparison
 from pipeline.matching.differences.token_stream import COLON, TokenStreams
+from pipeline.matching.differences.writings import LONGEST, compare_coarsely
 
 AROUND = 3  # equal tokens beside a span that it is read with, a second time
 APART = 4  # equal tokens between two spans that are read as one
@@ -37,16 +37,6 @@ TITLE = 30  # tokens of a title at most
 LIGHT = 0.2  # share of a title's words that say nothing by themselves
 SHOWN = 3  # spans that are told
 LONGEST_SHOWN = 80  # characters of a span
-
-
-class Span(NamedTuple):
-    """Tokens start … stop of the left and of the right text, in one column (-1: of none)."""
-
-    start: int
-    stop: int
-    from_: int
-    to: int
-    field: int
 
 
 class Reading(NamedTuple):
@@ -81,7 +71,12 @@ class PairReader:
         if self._unlike(one, other, spans):
             found = [compare_coarsely(*self._tokens(left, right, span)) for span in spans]
             return self._reading(spans, found, total)
-        found = [self._find(left, right, span, aware=aware) for span in spans]
+        found = [
+            compare_coarsely(*self._tokens(left, right, span))
+            if min(span.stop - span.start, span.to - span.from_) > LONGEST
+            else self._find(left, right, span, aware=aware)
+            for span in spans
+        ]
         open_ = [place for place, item in enumerate(found) if item.level]
         decided = any(item.kind & (Kind.OPPOSITE | Kind.NEGATION) for item in found)
         few = len(open_) <= (FEW_SPANS if decided else MOST_SPANS)
@@ -108,13 +103,13 @@ class PairReader:
     def _spans(self, left: int, right: int) -> list[Span]:
         one, other = self.streams.folded[left], self.streams.folded[right]
         if not self.names:
-            return _aligned(one, other, 0, 0, -1)
+            return align(one, other, 0, 0, -1)
         spans = []
         mine, theirs = self._columns(left), self._columns(right)
         for field in sorted({*mine, *theirs}):
             a, b = mine.get(field, (0, 0)), theirs.get(field, (0, 0))
             if one[a[0] : a[1]] != other[b[0] : b[1]]:
-                spans += _aligned(one[a[0] : a[1]], other[b[0] : b[1]], a[0], b[0], field)
+                spans += align(one[a[0] : a[1]], other[b[0] : b[1]], a[0], b[0], field)
         return spans
 
     def _columns(self, text: int) -> dict[int, tuple[int, int]]:
@@ -235,7 +230,7 @@ class PairReader:
         """Read neighbouring open spans as one: dates, names and attributes in another order."""
         title = self._is_title(left) and self._is_title(right)
         for reach in (APART, 10**6):
-            groups = _grouped(spans, found, reach)
+            groups = group_spans(spans, found, reach)
             for first, last in groups:
                 if reach > APART and not self._shares(left, right, spans[first : last + 1]):
                     continue
@@ -286,7 +281,10 @@ class PairReader:
             tokens = self.streams.tokens(text, 0, TITLE + 1)
             light = sum(word.lower() in word_lists().function for word, _ in tokens)
             named = sum(bool(look & COLON) for _, look in tokens)
-            known = len(tokens) <= TITLE and light <= LIGHT * len(tokens) and named < 2
+            telling = any(word[-1].isdigit() for word, _ in tokens) or 2 * sum(
+                word[:1].isupper() for word, _ in tokens
+            ) > len(tokens)
+            known = len(tokens) <= TITLE and light <= LIGHT * len(tokens) and named < 2 and telling
             self._titles[text] = known
         return known
 
@@ -306,32 +304,8 @@ def _number(letter: str) -> int:
     return place - 0x800 if place >= 0xD800 else place
 
 
-def _aligned(one: str, other: str, left: int, right: int, field: int) -> list[Span]:
-    """Spans that differ, those without an equal token between them as one."""
-    spans: list[Span] = []
-    for op in Levenshtein.opcodes(one, other):
-        if op.tag == "equal":
-            continue
-        start, from_ = op.src_start + left, op.dest_start + right
-        if spans and spans[-1].stop == start and spans[-1].to == from_:
-            start, _, from_, _, _ = spans.pop()
-        spans.append(Span(start, op.src_end + left, from_, op.dest_end + right, field))
-    return spans
-
-
-def _grouped(spans: list[Span], found: list[Finding], reach: int) -> list[tuple[int, int]]:
-    """Runs of open spans of one column, at most `reach` equal tokens apart."""
-    groups: list[tuple[int, int]] = []
-    open_ = [place for place, item in enumerate(found) if item.level]
-    for place in open_:
-        if groups:
-            first, last = groups[-1]
-            near = spans[place].start - spans[last].stop <= reach
-            if near and spans[place].field == spans[last].field:
-                groups[-1] = (first, place)
-                continue
-        groups.append((place, place))
-    return [group for group in groups if group[0] < group[1]]
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
 
 
 def _strongest(found: list[Finding]) -> int:
@@ -339,7 +313,3 @@ def _strongest(found: list[Finding]) -> int:
     for item in found:
         kind |= item.kind
     return kind
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 from pipeline.matching.differences.items import (
     CODE,
@@ -17,12 +16,14 @@ from pipeline.matching.differences.items import (
     WORD,
     Item,
     Token,
+    exclude_each_other,
     has_point,
     is_unit,
     itemise,
+    share_class,
 )
 from pipeline.matching.differences.kinds import NOTHING, Finding, Kind
-from pipeline.matching.differences.language.folding import fold, plain, regional
+from pipeline.matching.differences.language.folding import plain, regional
 from pipeline.matching.differences.language.quantities import readings
 from pipeline.matching.differences.language.spelling import (
     accents_matter,
@@ -37,11 +38,11 @@ from pipeline.matching.differences.language.vocabulary import Vocabulary
 from pipeline.matching.differences.language.word_lists import word_lists
 from pipeline.matching.differences.order import order_kind
 from pipeline.matching.differences.token_stream import POINT
+from pipeline.matching.differences.writings import same_letters, same_phone
 
-HARMLESS_SIGNS = frozenset("#&@*†‡§©®™➤►▪■●★☆_")
+HARMLESS_SIGNS = frozenset("&@*†‡§©®™➤►▪■●★☆_")
 _PLAIN_NOT = frozenset({"not", "no"})
-LONGEST = 10  # tokens on both sides of spans that are compared word by word
-LEAST_PHONE = 7  # digits
+UNITS_THAT_COUNT = frozenset({"%", "‰"})
 
 
 class SpanComparison:
@@ -69,8 +70,6 @@ class SpanComparison:
             aware: both texts write accents elsewhere, so that a missing one may mean something.
             title: the texts are titles, whose words may stand in any order.
         """
-        if not title and len(left) > LONGEST and len(right) > LONGEST:
-            return compare_coarsely(left, right)
         if left and right:
             if same_letters(left, right, aware=aware):
                 return Finding(Kind.SPELLING)
@@ -108,6 +107,8 @@ class SpanComparison:
         ]
         while lone and added:
             kind |= self.compare_items(lone.pop(0), added.pop(0), aware=aware)
+        if len(gone) == len(come) == len(light[0]) == len(light[1]) == 1:
+            kind |= Kind.CLASS if share_class(gone[0], come[0]) else NOTHING
         for one in light[0]:
             for other in light[1]:
                 if exclude_each_other(one, other):
@@ -148,9 +149,10 @@ class SpanComparison:
             return None if aware and accents_matter(a, b, self.words) else Kind.SPELLING
         if deny_each_other(plain(a), plain(b)) or exclude_each_other(one, other):
             return None
-        if shortened(plain(a), plain(b), point=has_point(one)):
+        points = has_point(one), has_point(other)
+        if points == (True, False) and shortened(plain(a), plain(b), point=True):
             return Kind.ABBREVIATION
-        if shortened(plain(b), plain(a), point=has_point(other)):
+        if points == (False, True) and shortened(plain(b), plain(a), point=True):
             return Kind.ABBREVIATION
         name = one.capital or other.capital
         if len(a) > 3 and len(b) > 3:
@@ -167,8 +169,8 @@ class SpanComparison:
         sorts = {one.sort, other.sort}
         if sorts == {QUANTITY} and same_without_unit(one, other):
             return Kind.FORMAT
-        spelled = QUANTITY in sorts and one.folded.isalpha() and other.folded.isalpha()
-        if spelled and mistyped(one.folded, other.folded, self.words, name=False):
+        spelled = QUANTITY in sorts and one.exact.isalpha() and other.exact.isalpha()
+        if spelled and mistyped(one.exact, other.exact, self.words, name=False):
             return Kind.SPELLING
         for sort, kind in (
             (QUANTITY, Kind.NUMBER), (DATE, Kind.DATE), (TIME, Kind.DATE), (CODE, Kind.CODE),
@@ -204,7 +206,7 @@ class SpanComparison:
             case "d" | "t":
                 return Kind.DATE
             case "u":
-                return Kind.FORMAT
+                return Kind.UNIT if word in UNITS_THAT_COUNT else Kind.FORMAT
             case "s":
                 return Kind.FORMAT if word in HARMLESS_SIGNS else Kind.SIGN
             case "n":
@@ -218,15 +220,6 @@ class SpanComparison:
         if item.inside:
             return Kind.NAME
         return Kind.WORD
-
-
-def compare_coarsely(left: Sequence[Token], right: Sequence[Token]) -> Finding:
-    """What two long runs of tokens are to each other, by their numbers alone."""
-    numbers = [
-        sorted(fold(word) for word, _ in side if word[-1].isdigit()) for side in (left, right)
-    ]
-    kind = Kind.WORD | (Kind.NUMBER if numbers[0] != numbers[1] else NOTHING)
-    return Finding(kind, *(" ".join(word for word, _ in side) for side in (left, right)))
 
 
 def match_items(
@@ -268,7 +261,12 @@ def same_without_unit(one: Item, other: Item) -> bool:
     bare = [
         any(isinstance(key, tuple) and key[2] == "" for key in item.keys) for item in (one, other)
     ]
-    if bare[0] == bare[1]:
+    if bare[0] == bare[1] or any(
+        ("percent" in map(str, key))
+        for item in (one, other)
+        for key in item.keys
+        if isinstance(key, tuple)
+    ):
         return False
     numbers = ([word for word in item.text.split() if word[-1:].isdigit()] for item in (one, other))
     first, second = (readings(words[0]) if words else frozenset() for words in numbers)
@@ -282,71 +280,6 @@ def _said_otherwise(one: Item, other: Item) -> int:
     if "w" in shared or "n" in shared:
         return Kind.SPELLING
     return Kind.ABBREVIATION if "a" in shared else Kind.WORDING
-
-
-def exclude_each_other(one: Item, other: Item) -> bool:
-    """Whether two words are opposites by the list."""
-    pairs = word_lists().opposites
-    a = pairs.get(plain(one.exact))
-    b = a and pairs.get(plain(other.exact))
-    return bool(a and b) and any(p == q and s != t for p, s in a or () for q, t in b or ())
-
-
-def share_class(one: Item, other: Item) -> bool:
-    """Whether two words are different members of one closed class."""
-    a, b = (
-        {(key[1], key[2]) for key in item.keys if isinstance(key, tuple) and key[0] == "m"}
-        for item in (one, other)
-    )
-    return any(p == q and m != n for p, m in a for q, n in b)
-
-
-def same_letters(left: Sequence[Token], right: Sequence[Token], *, aware: bool) -> bool:
-    """Whether both are the same letters, parted elsewhere; digits may not meet other digits."""
-    one, other = _joined(left), _joined(right)
-    same = one == other or (not aware and same_writing(one, other))
-    return bool(same and one) and not _numbers_part(left) and not _numbers_part(right)
-
-
-def _joined(tokens: Sequence[Token]) -> str:
-    return fold("".join(word for word, _ in tokens)).replace("-", "").replace(".", "")
-
-
-def _numbers_part(tokens: Sequence[Token]) -> bool:
-    """Whether joining would make another number, or loses a sign."""
-    words = [word for word, _ in tokens]
-    if any(not any(c.isalnum() for c in word) and word != "-" for word in words):
-        return True
-    if any(
-        word[0] in "+-−–±" or (any(c in ".,:/-" for c in word) and word[0].isdigit())
-        for word in words
-    ):
-        return True
-    return any(a[-1].isdigit() and b[0].isdigit() for a, b in pairwise(words))
-
-
-def same_phone(left: Sequence[Token], right: Sequence[Token]) -> bool:
-    """Whether both are one telephone number in two formats."""
-    sides = []
-    while left and right and left[0][0] == right[0][0] and not left[0][0][-1].isdigit():
-        left, right = left[1:], right[1:]
-    while left and right and left[-1][0] == right[-1][0] and not left[-1][0][-1].isdigit():
-        left, right = left[:-1], right[:-1]
-    for tokens in (left, right):
-        words = [word for word, _ in tokens]
-        if not all(
-            word.strip("+-").replace("-", "").replace(".", "").replace("/", "").isdigit()
-            for word in words
-        ):
-            return False
-        if any(word.count(",") for word in words):
-            return False
-        digits = "".join(c for word in words for c in fold(word) if c.isdigit())
-        sides.append(digits.lstrip("0"))
-    short, long = sorted(sides, key=len)
-    if len(short) < LEAST_PHONE:
-        return False
-    return long == short or (long.endswith(short) and len(long) - len(short) <= 3)
 
 
 def _shown(items: list[Item]) -> str:

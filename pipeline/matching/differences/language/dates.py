@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from pipeline.matching.differences.language.folding import fold, plain
+from pipeline.matching.differences.language.quantities import number_words
 from pipeline.matching.differences.language.word_lists import lines
 
 Keys = frozenset[object]
@@ -20,9 +21,7 @@ TIMES = {
     **dict.fromkeys(("noon", "midday", "mittags", "midi", "mediodia"), "12:00"),
     **dict.fromkeys(("midnight", "mitternacht", "minuit"), "0:00"),
 }
-_CLOCK_WORDS = frozenset(
-    {"o'clock", "oclock", "uhr", "h", "hrs", "heures", "horas", "час", "часов"}
-)
+_CLOCK_WORDS = frozenset({"oclock", "uhr", "h", "hrs", "heures", "horas", "час", "часов"})
 
 
 @cache
@@ -51,6 +50,9 @@ def read_time(words: Sequence[str], start: int) -> tuple[int, Keys] | None:
     after = words[start + 1] if start + 1 < len(words) else ""
     if word in TIMES:
         return 1, frozenset({("t", TIMES[word])})
+    spelled = number_words().cardinal.get(word)
+    if spelled is not None and after in _CLOCK_WORDS - {"h"}:
+        return 2, frozenset({("t", f"{spelled:.0f}:00")})
     glued = re.fullmatch(r"(\d{1,2}(?:[:.]\d{2})?)(am|pm)", word)
     if glued:
         word, after, count = glued[1], glued[2], 1
@@ -67,7 +69,7 @@ def read_time(words: Sequence[str], start: int) -> tuple[int, Keys] | None:
         seconds = f":{clock[3]}" if clock[3] and clock[3] != "00" else ""
         count = 2 if after in _CLOCK_WORDS else 1
         return count, frozenset({("t", f"{int(clock[1])}:{clock[2]}{seconds}")})
-    if word.isdigit() and len(word) <= 2 and after in ("o'clock", "oclock", "uhr"):
+    if word.isdigit() and len(word) <= 2 and after in ("oclock", "uhr"):
         return 2, frozenset({("t", f"{int(word)}:00")})
     return None
 

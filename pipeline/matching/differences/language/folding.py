@@ -68,6 +68,6 @@ def regional(word: str) -> str:
     word = re.sub(r"(\w{3})is(e|es|ed|ing)$", r"\1iz\2", word)
     word = re.sub(r"(\w{2})our(s|ed|ing|ite|ful|able|)$", r"\1or\2", word)
     word = re.sub(r"(\w{2}[tbdp])re(s?)$", r"\1er\2", word)
-    word = re.sub(r"ll(ed|ing|er|ers)$", r"l\1", word)
+    word = re.sub(r"([aeiou]\w*[^\Waeiou]+[aeiou])ll(ed|ing|er|ers)$", r"\1l\2", word)
     word = re.sub(r"(\w{3})ogue(s?)$", r"\1og\2", word)
     return re.sub(r"(\w{2})enc(e|es)$", r"\1ens\2", word.replace("aeo", "eo").replace("ae", "e"))

@@ -10,7 +10,10 @@ from pipeline.matching.differences.language.folding import plain, written_out
 from pipeline.matching.differences.language.vocabulary import Vocabulary, listed_words
 from pipeline.matching.differences.language.word_lists import lines
 
+ENGLISH = 3  # sets of endings that come first in the list
+STEM = 4  # letters of a stem before the endings of other languages
 SHORTEST_TYPO = 4  # letters of a word that may be mistyped
+LONGEST_SHORT = 4  # letters of an abbreviation that no list has
 SHORTENED = 0.7  # share of a word's letters that an abbreviation has at most
 TIMES_RARER = 8  # a typo is so many times rarer than the word
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "tz", "йцукенгшщзхъ", "фывапролджэ", "ячсмитьбю")
@@ -93,10 +96,9 @@ def romanised(word: str) -> str:
 _ROMAN = [
     (re.compile(pattern), instead)
     for pattern, instead in (
-        (r"tsch|tch|tš|cz(?=[aeiou])", "ch"), (r"schtsch|shch", "sh"), (r"sch", "sh"), (r"kh", "h"),
-        (r"zh|dj|dzh", "j"), (r"ou|oo", "u"), (r"ph", "f"), (r"ck|q", "k"), (r"ee", "i"),
-        (r"(?:iy|yi|ij|yj|ii|iï|ey|ei|ej|y)$", "i"), (r"sk[iy]+$", "ski"), (r"(?:ff|w)$", "v"),
-        (r"ks", "x"), (r"aa", "a"), (r"^(?:ye|je)", "e"), (r"^(?:yu|iu|ju)", "yu"),
+        ("schtsch|shch", "sh"), ("tsch|tch", "ch"), ("sch", "sh"), ("kh", "h"), ("zh|dj", "j"),
+        ("ou", "u"), (r"sk(?:iy|ij|yj|ii|y|i)$", "ski"), (r"(?:iy|ij|yj|ii|ey|ei|ej)$", "i"),
+        (r"(?<=[oe])(?:ff|w)$", "v"), (r"^(?:ye|je)", "e"), (r"^(?:iu|ju)", "yu"),
     )
 ]  # fmt: skip
 
@@ -110,7 +112,15 @@ def inflected(one: str, other: str) -> bool:
     for cut in (stem, stem - 1):
         if cut >= 4 or (cut >= 3 and max(len(one), len(other)) - cut <= 3):
             ends = frozenset((one[cut:], other[cut:]))
-            if ends not in affixes().sexes and any(ends <= known for known in affixes().ends):
+            if any(ends <= known for known in affixes().ends[:ENGLISH]):
+                return True
+            if (
+                cut < STEM
+                or ends in affixes().sexes
+                or {plain(one), plain(other)} <= listed_words()
+            ):
+                continue
+            if any(ends <= known for known in affixes().ends[ENGLISH:]):
                 return True
             # 'shipped', 'shipping': the last letter doubled before the ending.
             doubled = {end[1:] if end[:1] == one[cut - 1] else end for end in ends}
@@ -170,7 +180,7 @@ def _slip(one: str, other: str) -> str:
 
 def shortened(short: str, long: str, *, point: bool) -> bool:
     """Whether a word abbreviates another: an initial or its first letters before a point."""
-    if not point or not short or len(short) > SHORTENED * len(long):
+    if not point or not short or len(short) > min(SHORTENED * len(long), LONGEST_SHORT):
         return False
     if long.startswith(short):
         return True

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pipeline.matching.comparison.document_frequencies import FEATURES
 from pipeline.matching.differences.language.folding import fold, plain, regional
+from pipeline.matching.differences.language.word_lists import lines as list_lines
 
 SHORTEST = 3  # letters; below, the encoder's list is mostly syllables
 
@@ -69,9 +70,10 @@ class Vocabulary:
 
 @cache
 def listed_words() -> frozenset[str]:
-    """Whole words of the shipped encoder's word list, folded and plain."""
+    """Whole words of the encoder's word list, and some more; folded and plain."""
     from pipeline.encoders import verify_folder
 
     lines = (verify_folder() / "vocab.txt").read_text("utf-8").splitlines()
-    words = (line for line in lines if line.isalpha() and len(line) >= SHORTEST)
+    words = [line for line in lines if line.isalpha() and len(line) >= SHORTEST]
+    words += [word for line in list_lines("confusable") for word in line.split()]
     return frozenset(plain(fold(word)) for word in words)
