@@ -56,7 +56,7 @@ def itemise(tokens: Sequence[Token]) -> list[Item]:
     items: list[Item] = []
     place = 0
     while place < len(tokens):
-        if _stands_alone(words[place]):
+        if _stands_alone(words, place):
             items.append(_single(*tokens[place]))
             place += 1
             continue
@@ -75,23 +75,25 @@ def bare(word: str) -> str:
 @lru_cache(1 << 16)
 def begins_value(word: str) -> bool:
     """Whether a plain word can begin a number, a date, a time or a version."""
-    if not word.isalpha() or len(word) < 2:
+    if not any(letter.isalpha() for letter in word) or any(map(str.isdigit, word)):
         return True
     numbers = number_words()
-    known = (numbers.cardinal, numbers.units, months(), TIMES, _BEGINNERS)
+    known = (numbers.cardinal, numbers.currencies, months(), TIMES, _BEGINNERS)
     return any(word in words for words in known)
 
 
-@lru_cache(1 << 16)
-def _stands_alone(word: str) -> bool:
-    """Whether a plain word can begin nothing but itself."""
-    return not begins_value(word) and word not in word_lists().openers
+def _stands_alone(words: list[str], place: int) -> bool:
+    """Whether a plain word begins nothing but itself."""
+    if begins_value(words[place]):
+        return False
+    following = word_lists().openers.get(words[place])
+    return not following or place + 1 == len(words) or words[place + 1] not in following
 
 
 @lru_cache(1 << 16)
 def joins_others(word: str) -> bool:
     """Whether a plain word may say something else together with its neighbours."""
-    return begins_value(word) or word in word_lists().joiners
+    return begins_value(word) or word in number_words().units or word in word_lists().joiners
 
 
 @lru_cache(1 << 16)

@@ -29,6 +29,7 @@ from pipeline.matching.differences.language.spelling import (
     accents_matter,
     deny_each_other,
     inflected,
+    marks_conflict,
     mistyped,
     romanised,
     same_writing,
@@ -77,12 +78,29 @@ class SpanComparison:
                 return Finding(Kind.FORMAT)
         one, other = itemise(left), itemise(right)
         gone, come, kind = match_items(one, other, title=title)
+        accented = self._accents(one, other, aware=aware)
+        if accented:
+            kind |= Kind.WORD
         lone, added, more = self._pair_up(gone, come, aware=aware)
         kind |= more
         for items in (lone, added):
             for item in items:
                 kind |= self._alone(item, left, right)
+        if accented and not gone and not come:
+            return Finding(kind, *accented)
         return Finding(kind, _shown(gone), _shown(come))
+
+    def _accents(self, one: list[Item], other: list[Item], *, aware: bool) -> tuple[str, ...]:
+        """Two words that are equal without their accents and may be two with them, if any."""
+        exact = {item.exact for item in one} ^ {item.exact for item in other}
+        written: dict[str, str] = {}
+        for word in sorted(exact):
+            rival = written.setdefault(plain(word), word)
+            if rival != word and (
+                marks_conflict(word, rival) or (aware and accents_matter(word, rival, self.words))
+            ):
+                return (word, rival) if word in {item.exact for item in one} else (rival, word)
+        return ()
 
     def _pair_up(
         self, gone: list[Item], come: list[Item], *, aware: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 
 from pipeline.matching.differences.language.folding import fold, plain
 from pipeline.matching.differences.language.word_lists import lines
@@ -34,6 +34,11 @@ class NumberWords:
     ordinal: dict[str, int]
     times: dict[str, int]
     units: dict[str, tuple[str, float]]
+
+    @cached_property
+    def currencies(self) -> frozenset[str]:
+        """Units that may stand before their number."""
+        return frozenset(name for name, unit in self.units.items() if unit[0] in _CURRENCIES)
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -77,7 +78,28 @@ def deny_each_other(one: str, other: str) -> bool:
 
 def same_writing(one: str, other: str) -> bool:
     """Whether two folded words differ by accents, umlauts written out or a spelling rule only."""
-    return plain(one) == plain(other) or written_out(one) == written_out(other)
+    same = plain(one) == plain(other) or written_out(one) == written_out(other)
+    return same and not marks_conflict(one, other)
+
+
+def marks_conflict(one: str, other: str) -> bool:
+    """Whether a letter has one mark here and another there; a mark left out is no conflict."""
+    if one.isascii() or other.isascii():
+        return False
+    first, second = _marks(one), _marks(other)
+    both = zip(first, second, strict=False)
+    return len(first) == len(second) and any(a and b and a != b for a, b in both)
+
+
+def _marks(word: str) -> list[str]:
+    """The marks of each letter."""
+    found: list[str] = []
+    for letter in unicodedata.normalize("NFD", word):
+        if not unicodedata.combining(letter):
+            found.append("")
+        elif found:
+            found[-1] += letter
+    return found
 
 
 def accents_matter(one: str, other: str, words: Vocabulary) -> bool:
