@@ -21,6 +21,7 @@ _ORDINAL = re.compile(r"(\d{1,3})(?:st|nd|rd|th|e|er|ème|º|ª)")
 _NUMBER_MARKS = frozenset({"no", "nr", "num", "nº", "n", "#", "№", "number", "nos"})
 _WORDS_OF_ONE_LETTER = frozenset("AIOYEAВИСКОУЯ")
 _BEGINNERS = _NUMBER_MARKS | {"version", "v", "ver", "minus", "negative"}
+SHORTEST_STEM = 4  # letters of a word that is looked up without its ending
 _PERIOD_UNITS = frozenset({"time", "month"})
 
 
@@ -181,8 +182,9 @@ def phrase_keys(words: tuple[str, ...]) -> Keys:
     if len(words) == 1:
         if words[0] in number_words().ordinal:
             keys.add(("o", number_words().ordinal[words[0]], ""))
-        stems = (words[0].removesuffix(end) for end in ("s", "es", "ed", "d", "ing"))
-        keys.update(("g", group) for stem in stems for group in lists.groups.get((stem,), ()))
+        stems = {words[0].removesuffix(end) for end in ("s", "es", "ed", "d", "ing")}
+        long = [(stem,) for stem in stems if len(stem) >= SHORTEST_STEM]
+        keys.update(("g", group) for stem in long for group in lists.groups.get(stem, ()))
     keys.update(("a", *full) for full in lists.abbreviations.get(words, ()))
     keys.update(("n", name) for name in lists.names.get(words, ()))
     keys.update(("m", *member) for member in lists.classes.get(words, ()))

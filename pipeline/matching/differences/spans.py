@@ -43,6 +43,7 @@ from pipeline.matching.differences.writings import same_letters, same_phone
 
 HARMLESS_SIGNS = frozenset("&@*†‡§©®™➤►▪■●★☆_")
 _PLAIN_NOT = frozenset({"not", "no"})
+MOST_LIGHT = 2  # words of no content on a side that are held against each other
 UNITS_THAT_COUNT = frozenset({"%", "‰"})
 
 
@@ -127,7 +128,8 @@ class SpanComparison:
             kind |= self.compare_items(lone.pop(0), added.pop(0), aware=aware)
         if len(gone) == len(come) == len(light[0]) == len(light[1]) == 1:
             kind |= Kind.CLASS if share_class(gone[0], come[0]) else NOTHING
-        for one in light[0]:
+        few = max(len(light[0]), len(light[1])) <= MOST_LIGHT
+        for one in light[0] if few else ():
             for other in light[1]:
                 if exclude_each_other(one, other):
                     kind |= Kind.OPPOSITE

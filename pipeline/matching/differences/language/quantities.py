@@ -88,7 +88,7 @@ def readings(number: str) -> Keys:
 def value_of(reading: str) -> float:
     """The number that a reading is."""
     try:
-        return float(reading.replace("±", ""))
+        return float(reading)
     except ValueError:
         return float("nan")
 
@@ -134,7 +134,10 @@ def _measured(
     count: int, keys: Keys, unit: tuple[str, float], *, spelled: bool = False
 ) -> tuple[int, Keys, str]:
     dimension, factor = unit
-    values = {float(f"{value_of(str(key)) * factor:.9g}") for key in keys}
+    # A tolerance (±) is no value, and stays as it is written.
+    values = {
+        key if "±" in str(key) else float(f"{value_of(str(key)) * factor:.9g}") for key in keys
+    }
     return count, frozenset(("q", value, dimension) for value in values), dimension
 
 
