@@ -228,6 +228,8 @@ class PairReader:
         self, left: int, right: int, spans: list[Span], found: list[Finding], *, aware: bool
     ) -> None:
         """Read neighbouring open spans as one: dates, names and attributes in another order."""
+        if sum(item.level > 0 for item in found) < 2:
+            return
         title = self._is_title(left) and self._is_title(right)
         for reach in (APART, 10**6):
             groups = group_spans(spans, found, reach)

@@ -11,7 +11,7 @@ import html
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -63,8 +63,14 @@ class TokenStreams:
 
     def tokens(self, text: int, start: int, stop: int) -> list[tuple[str, int]]:
         """Some tokens of a text, with what is seen of them."""
-        places = (_place(letter) for letter in self.seen[text][start:stop])
-        return [(self.words[place], self.looks[place]) for place in places]
+        table = self._table
+        return [table[ord(letter)] for letter in self.seen[text][start:stop]]
+
+    @cached_property
+    def _table(self) -> list[tuple[str, int]]:
+        """Each token, at the code point that stands for it."""
+        table = list(zip(self.words, self.looks, strict=True))
+        return table[:_SURROGATES] + table[:1] * _SURROGATE_COUNT + table[_SURROGATES:]
 
 
 def prepare_texts(texts: pa.Array) -> pa.Array:
@@ -196,11 +202,6 @@ def _strings(number: Places, bounds: Places) -> list[str]:
     whole = code.tobytes().decode("utf-32-le")
     edges = bounds.tolist()
     return [whole[a:b] for a, b in pairwise(edges)]
-
-
-def _place(letter: str) -> int:
-    place = ord(letter)
-    return place - _SURROGATE_COUNT if place >= _SURROGATES else place
 
 
 def _kinds_of(code: Codes) -> npt.NDArray[np.uint8]:
