@@ -39,8 +39,18 @@ class SelfCalibrationSettings(Frozen):
 class JudgeSettings(Frozen):
     """Where decisions fall. Defaults belong to the shipped encoders only."""
 
-    accept: Share = Field(0.9, description="Probability at or above which a pair is a duplicate.")
-    review: Share = Field(0.5, description="Probability at or above which a person should look.")
+    accept: Share | None = Field(
+        None,
+        description="Probability at or above which a pair is joined; none: the rule's own, 0.5 for "
+        "texts and the shipped judge of words, else 0.9.",
+    )
+    review: Share | None = Field(
+        None,
+        description="Probability at or above which a person should look; none: 0.2 and 0.5.",
+    )
+    pretrained: str | None = Field(
+        None, description="File of another judge of words than the shipped one."
+    )
     text: CosineRule | None = Field(None, description="Needed for a text encoder of your own.")
     image: CosineRule | None = Field(None, description="Needed for an image encoder of your own.")
     self_calibration: SelfCalibrationSettings = SelfCalibrationSettings()
@@ -50,6 +60,6 @@ class JudgeSettings(Frozen):
 
     @model_validator(mode="after")
     def _ordered(self) -> JudgeSettings:
-        if self.review > self.accept:
+        if None not in (self.review, self.accept) and self.review > self.accept:  # type: ignore[operator]
             raise ValueError("review must not exceed accept")
         return self

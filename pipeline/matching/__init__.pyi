@@ -2,25 +2,37 @@ from .comparison.attribute_features import (
     attributes_of as attributes_of,
     check_attributes as check_attributes,
 )
+from .comparison.corpus_statistics import CorpusStatistics as CorpusStatistics
 from .comparison.document_frequencies import (
     OUTGROWN as OUTGROWN,
     DocumentFrequencies as DocumentFrequencies,
 )
 from .comparison.text import TextComparison as TextComparison, words_of as words_of
-from .comparison.text_features import learn_weights as learn_weights
-from .comparison.unmatched_words import (
-    allowed_conflicts as allowed_conflicts,
-    unmatched_words as unmatched_words,
+from .comparison.text_features import (
+    WHOLE as WHOLE,
+    TextFeatures as TextFeatures,
+    learn_weights as learn_weights,
 )
+from .comparison.unmatched_words import unmatched_words as unmatched_words
 from .decision_counts import DecisionCounts as DecisionCounts
 from .default_rules import (
     DefaultRule as DefaultRule,
     LogisticImageRule as LogisticImageRule,
     LogisticTextRule as LogisticTextRule,
+    cosine_default as cosine_default,
     default_of as default_of,
     image_default as image_default,
     registered_default as registered_default,
     text_default as text_default,
+)
+from .differences.describe import (
+    Differences as Differences,
+    describe_differences as describe_differences,
+)
+from .differences.kinds import (
+    DECISIVE as DECISIVE,
+    DOUBTFUL as DOUBTFUL,
+    Kind as Kind,
 )
 from .duplicate_free import judged_across as judged_across, keep_promises as keep_promises
 from .evidence import (
@@ -30,6 +42,7 @@ from .evidence import (
     ImageEvidence as ImageEvidence,
     Modality as Modality,
     PairEvidence as PairEvidence,
+    TextEvidence as TextEvidence,
     head_inputs as head_inputs,
 )
 from .geometry.describe_edit import overlay_outlines as overlay_outlines
@@ -50,7 +63,12 @@ from .heads import (
     Scaler as Scaler,
     Similarity as Similarity,
 )
-from .judge import Judge as Judge, Rule as Rule, TextRule as TextRule
+from .judge import (
+    NEAR_VERBATIM as NEAR_VERBATIM,
+    Judge as Judge,
+    Rule as Rule,
+    TextRule as TextRule,
+)
 from .learned import (
     Fusion as Fusion,
     JudgeModel as JudgeModel,
@@ -73,4 +91,6 @@ from .scoring import (
     exact_pairs_batch as exact_pairs_batch,
     pairs_batch as pairs_batch,
     score_pairs as score_pairs,
+    with_differences as with_differences,
 )
+from .transferred import TransferredRule as TransferredRule

@@ -29,6 +29,8 @@ from pipeline.errors import ConfigError
 from pipeline.evaluation import SyntheticRule
 from pipeline.matching.comparison.text import WordEvidence
 from pipeline.matching.evidence import ImageEvidence, Modality, TextEvidence
+from pipeline.matching.judge import TextRule
+from pipeline.matching.transferred import TransferredRule
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,12 @@ class LogisticRule:
     accept: float = 0.9
     review: float = 0.5
     calibrated: bool = False
+    reads_words: bool = False
+
+    @property
+    def confirm(self) -> float:
+        """What it accepts, it confirms."""
+        return self.accept
 
 
 @dataclass(frozen=True)
@@ -137,8 +145,14 @@ class DefaultRule(Generic[R]):
 
 def _at(default: DefaultRule[L], judge: JudgeSettings) -> DefaultRule[L]:
     """The same with the thresholds of `judge`."""
-    rule = replace(default.rule, accept=judge.accept, review=judge.review)
-    return replace(default, rule=rule)
+    accept, review = _thresholds(judge)
+    return replace(default, rule=replace(default.rule, accept=accept, review=review))
+
+
+def _thresholds(judge: JudgeSettings) -> tuple[float, float]:
+    """The stated thresholds, or those of a logistic rule."""
+    accept = LogisticRule.accept if judge.accept is None else judge.accept
+    return accept, min(accept, LogisticRule.review if judge.review is None else judge.review)
 
 
 MINILM = DefaultRule(
@@ -182,14 +196,34 @@ def default_of(encoder: TextEncoderConfig | ImageEncoderConfig) -> DefaultRule[A
             return None
 
 
-def text_default(encoder: TextEncoderConfig, judge: JudgeSettings) -> DefaultRule[LogisticTextRule]:
-    """The default of a shipped text encoder, or the rule the user states for another.
+def text_default(encoder: TextEncoderConfig, judge: JudgeSettings) -> DefaultRule[TextRule]:
+    """The shipped judge of words, or the rule the user states for an encoder.
+
+    The search floor is that of a shipped encoder.
 
     Raises:
         ConfigError: a thresholdless encoder of the user's own.
     """
-    stated = judge.text and _state(LogisticTextRule, judge.text, judge)
-    return _at(stated or default_of(encoder) or _missing("text", encoder), judge)
+    if judge.text is not None:
+        return _at(_state(LogisticTextRule, judge.text, judge), judge)
+    default = default_of(encoder) or _missing("text", encoder)
+    if isinstance(encoder, ToyText):
+        return _at(default, judge)
+    rule = TransferredRule(judge.pretrained)
+    accept = rule.accept if judge.accept is None else judge.accept
+    review = min(accept, rule.review if judge.review is None else judge.review)
+    return DefaultRule(default.floor, replace(rule, accept=accept, review=review))
+
+
+def cosine_default(encoder: TextEncoderConfig, judge: JudgeSettings) -> DefaultRule[TextRule]:
+    """The rule of a shipped text encoder that looks at its cosine, for a student's teacher.
+
+    Raises:
+        ConfigError: a thresholdless encoder of the user's own.
+    """
+    if judge.text is not None:
+        return text_default(encoder, judge)
+    return _at(default_of(encoder) or _missing("text", encoder), judge)
 
 
 def image_default(
@@ -224,7 +258,7 @@ def registered_default(kind: type[L], found: SyntheticRule, judge: JudgeSettings
 def _state(kind: type[L], rule: CosineRule, judge: JudgeSettings) -> DefaultRule[L]:
     """The logistic curve through (review cosine, review) and (accept cosine, accept)."""
 
-    accept, review = logit(np.clip([judge.accept, judge.review], 1e-6, 1 - 1e-6)).tolist()
+    accept, review = logit(np.clip(_thresholds(judge), 1e-6, 1 - 1e-6)).tolist()
     width = max(rule.accept - rule.review, 1e-4)
     slope = max((accept - review) / width, 1.0)
     # Through the accept point exactly; a hair of tolerance keeps the tie itself a duplicate.

@@ -17,6 +17,8 @@ Features = npt.NDArray[np.float32]
 
 # What a judge of texts sees of the pictures beside them.
 PICTURED = ("image: cosine", "image: exact", "image: sides")
+# A pair whose differences nobody has looked at.
+UNSEEN = -1
 # What a judge of pictures is told of a pair laid upon each other.
 GEOMETRY = "image: geometry"
 
@@ -39,8 +41,10 @@ class TextEvidence(WordEvidence, _Pairs):
         exact: (p,) equal content hashes.
         short: (p,) either side's text is too short for its embedding to decide.
         words: (p,) int64 words of the shorter text, 0 without text.
-        unmatched_words: (p,) words that each side has and the other cannot account for; NaN: not
-            counted.
+        difference: (p,) int8 `differences.kinds`' HARMLESS, DOUBTFUL or DECISIVE; UNSEEN where
+            nobody has looked. verbatim: (p,) share of both texts that is word for word the same,
+            0 … 1; NaN likewise. kinds: (p,) int32 bits of `differences.kinds.Kind`.
+        spans: (p,) strings, what differs, in words; null likewise.
         background: (p,) mean cosine of both sides to their neighbours in the judge's background
             sample; NaN without one.
         features: (p, f) of words and attributes, for a learned judge; f = 0 without one.
@@ -51,7 +55,10 @@ class TextEvidence(WordEvidence, _Pairs):
     exact: Flags
     short: Flags
     words: npt.NDArray[np.int64]
-    unmatched_words: Floats
+    difference: npt.NDArray[np.int8]
+    verbatim: Floats
+    kinds: npt.NDArray[np.int32]
+    spans: npt.NDArray[np.object_]
     background: Floats
     features: Features
 

@@ -226,6 +226,16 @@ class LearnedRule:
         return min(self.calibration.review.value, self.accept)
 
     @property
+    def confirm(self) -> float:
+        """What it accepts, it confirms: labels have chosen the threshold."""
+        return self.accept
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether it may judge very short texts: what labels taught it, it may."""
+        return True
+
+    @property
     def joint(self) -> bool:
         """Whether it weighs the pictures beside the texts too."""
         return self.model.pictures is not None

@@ -9,17 +9,29 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays import Flags, Floats, Pairs, Positions, Vectors, cosines, pair_sides
+from pipeline.arrays import (
+    Flags,
+    Floats,
+    Pairs,
+    Positions,
+    Vectors,
+    cosines,
+    factorize,
+    pair_sides,
+)
 from pipeline.candidates import CandidatePairs, ContentGroups, ProposedBy
+from pipeline.matching.comparison.document_frequencies import DocumentFrequencies
 from pipeline.matching.comparison.text import TextComparison, WordEvidence
 from pipeline.matching.comparison.text_features import TextFeatures
-from pipeline.matching.evidence import ImageEvidence, PairEvidence, TextEvidence
+from pipeline.matching.differences.describe import describe_differences
+from pipeline.matching.evidence import UNSEEN, ImageEvidence, PairEvidence, TextEvidence
 from pipeline.matching.judge import DUPLICATE, Decisions, Judge, choose_threshold_of
 from pipeline.storage import PAIRS
 
 BATCH = 100_000
 # Scores are kept to this many decimals: what the report shows is what was decided on.
 DECIMALS = 4
+VERDICTS = pa.array(["harmless", "doubtful", "decisive"])
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,8 @@ class Contents:
         text_vectors, image_vectors: (t, d) and (i, d) float32, rows as the groups' hashes; NaN-free
             rows of zeros where a content could not be embedded.
         comparer: over the texts, rows likewise; None without texts.
+        fields: (u,) columns of each group's text and their values; None: not told apart.
+        frequencies: of the corpus' words; None: not known.
         text_judge, image_judge: what a judge that has learned needs beside the above.
         looks: what geometry found of pairs of pictures.
     """
@@ -67,6 +81,8 @@ class Contents:
     text_judge: LearnedInputs = LearnedInputs()
     image_judge: LearnedInputs = LearnedInputs()
     looks: GeometryLookup | None = None
+    fields: pa.MapArray | None = None
+    frequencies: DocumentFrequencies | None = None
 
     def words_of(self, rows: Positions) -> npt.NDArray[np.int64]:
         """Words of each text, 0 for row -1."""
@@ -92,14 +108,14 @@ def score_pairs(pairs: CandidatePairs, contents: Contents, judge: Judge) -> Scor
     evidence = evidence_of(contents, left, right, pairs.lexical)
     scores = judge.scores(evidence)
     likely = judge.likely(evidence, scores)
-    evidence = _with_unmatched_words(evidence, contents, (left, right), likely)
+    evidence = with_differences(evidence, contents, (left, right), likely)
     return ScoredPairs(left, right, evidence, judge.decide(evidence, scores), pairs.proposed_by)
 
 
 def evidence_of(
     contents: Contents, left: Positions, right: Positions, lexical: npt.NDArray[np.float32]
 ) -> PairEvidence:
-    """Evidence of pairs of groups, unmatched words not counted yet; `lexical` is passed on."""
+    """Evidence of pairs of groups, differences not looked at yet; `lexical` is passed on."""
     groups, text_judge, image_judge = contents.groups, contents.text_judge, contents.image_judge
     text = groups.text[left], groups.text[right]
     image = groups.image[left], groups.image[right]
@@ -117,7 +133,10 @@ def evidence_of(
         exact=both & (text[0] == text[1]),
         short=both & (groups.short[left] | groups.short[right]),
         words=np.where(both, np.minimum(*(contents.words_of(rows) for rows in text)), 0),
-        unmatched_words=nothing.copy(),
+        difference=np.full(len(left), UNSEEN, np.int8),
+        verbatim=nothing.copy(),
+        kinds=np.zeros(len(left), np.int32),
+        spans=np.full(len(left), None, object),
         background=_background(text_judge.background, *text),
         features=_features(text_judge, left, right),
     )
@@ -147,17 +166,30 @@ def _background(level: npt.NDArray[np.float32] | None, left: Positions, right: P
     return out
 
 
-def _with_unmatched_words(
-    evidence: PairEvidence, contents: Contents, pair: Pairs, likely: Flags
+def with_differences(
+    evidence: PairEvidence, contents: Contents, pair: Pairs, chosen: Flags
 ) -> PairEvidence:
-    """Count the unmatched words of the pairs that the scores alone would accept."""
-    text = contents.groups.text[pair[0]], contents.groups.text[pair[1]]
-    chosen = np.flatnonzero(likely & (text[0] >= 0) & (text[1] >= 0))
-    if contents.comparer is None or not len(chosen):
+    """Look at what differs between the texts of some of the pairs."""
+    groups, known = contents.groups, evidence.text
+    text = groups.text[pair[0]], groups.text[pair[1]]
+    rows = np.flatnonzero(chosen & (text[0] >= 0) & (text[1] >= 0))
+    if contents.comparer is None or not len(rows):
         return evidence
-    counts = evidence.text.unmatched_words.copy()
-    counts[chosen] = contents.comparer.unmatched_word_counts(text[0][chosen], text[1][chosen])
-    return replace(evidence, text=replace(evidence.text, unmatched_words=counts))
+    of = text if contents.fields is None else pair
+    used, place = factorize(np.concatenate([of[0][rows], of[1][rows]]))
+    fields = contents.fields and contents.fields.take(pa.array(used))
+    texts = contents.comparer.texts.take(
+        pa.array(used if contents.fields is None else groups.text[used])
+    )
+    found = describe_differences(
+        texts, *np.split(place, 2), frequencies=contents.frequencies, fields=fields
+    )
+    told = {name: getattr(known, name).copy()
+            for name in ("difference", "verbatim", "kinds", "spans")}  # fmt: skip
+    told["difference"][rows], told["verbatim"][rows] = found.verdict, found.verbatim
+    told["kinds"][rows] = found.kinds
+    told["spans"][rows] = found.spans.to_pylist()
+    return replace(evidence, text=replace(known, **told))
 
 
 WORDS = tuple(field.name for field in fields(WordEvidence))
@@ -186,13 +218,15 @@ def pairs_batch(
         "image_cosine": _nullable(image.cosine),
         "lexical": _nullable(text.lexical),
         **{name: _nullable(getattr(text, name)) for name in WORDS},
-        "word_conflicts": _nullable(text.unmatched_words).cast(pa.int32()),
+        "difference": VERDICTS.take(pa.array(text.difference, mask=text.difference == UNSEEN)),
+        "differences": pa.array(text.spans, pa.string()),
         "exact_text": pa.array(text.exact),
         "exact_image": pa.array(image.exact),
         **_with_geometry(scored, contents),
         "contradicts": pa.array(judgement.contradicts),
         "probability": pa.array(judgement.probability.astype(np.float32)),
         "decision": judgement.decision,
+        "confirmed": pa.array(judgement.confirmed),
         "reason": judgement.reason,
         "proposed_by": ProposedBy.to_words(scored.proposed_by),
         **_sign(judge, run, judgement.threshold),
@@ -241,7 +275,8 @@ def exact_pairs_batch(
         "lexical": blank,
         **dict.fromkeys(WORDS, of_text),
         "code_agreement": blank,
-        "word_conflicts": pa.nulls(count, pa.int32()),
+        "difference": pa.nulls(count, pa.string()),
+        "differences": pa.nulls(count, pa.string()),
         "exact_text": pa.array(text),
         "exact_image": pa.array(image),
         "image_verified": pa.nulls(count, pa.bool_()),
@@ -249,6 +284,7 @@ def exact_pairs_batch(
         "contradicts": pa.array(np.zeros(count, bool)),
         "probability": pa.array(one.astype(np.float32)),
         "decision": pa.repeat(DUPLICATE, count),
+        "confirmed": pa.array(np.ones(count, bool)),
         "reason": choose_threshold_of(cases, "identical picture"),
         "proposed_by": ProposedBy.to_words(np.full(count, ProposedBy.EXACT, np.uint8)),
         **_sign(judge, run, np.full(count, judge.accept)),

@@ -11,7 +11,7 @@ WHEN = pa.timestamp("us", tz="UTC")
 
 # Of every table below. It is written with each table, and another one is refused: a number higher
 # whenever a column changes its name, type or meaning.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # What a source yields for every row it could read (`pipeline.ingestion.sources`).
 ROWS = pa.schema(
@@ -97,9 +97,10 @@ PAIRS = pa.schema(
         pa.field("edit_similarity", pa.float32()),  # normalised indel similarity, 0 … 1
         pa.field("length_ratio", pa.float32()),  # shorter over longer, 0 … 1
         pa.field("code_agreement", pa.float32()),  # numbers and model codes: -1 conflict … 1 equal
-        # Words each side has that nothing on the other accounts for (the smaller side's number);
-        # looked at only where everything else says duplicate.
-        pa.field("word_conflicts", pa.int32()),
+        # What differs between two texts is: harmless, doubtful or decisive; and in words. Looked
+        # at only where everything else says duplicate.
+        pa.field("difference", pa.string()),
+        pa.field("differences", pa.string()),
         pa.field("exact_text", pa.bool_(), nullable=False),
         pa.field("exact_image", pa.bool_(), nullable=False),
         # Whether geometry finds that one picture is the other, edited; null: it did not look.
@@ -109,6 +110,8 @@ PAIRS = pa.schema(
         pa.field("contradicts", pa.bool_(), nullable=False),
         pa.field("probability", pa.float32(), nullable=False),
         pa.field("decision", pa.string(), nullable=False),  # duplicate / review / distinct
+        # A duplicate that nobody need look at before a removal list may name it.
+        pa.field("confirmed", pa.bool_(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
         pa.field("proposed_by", pa.string(), nullable=False),  # see `candidates.ProposedBy`
         pa.field("model", pa.string(), nullable=False),
@@ -155,6 +158,15 @@ WORD_COUNTS = pa.schema(
     [
         pa.field("place", pa.int64(), nullable=False),  # of the hashed word; -1: all texts
         pa.field("texts", pa.int64(), nullable=False),
+    ]
+)
+
+# What a shipped judge has learned of the corpus without labels, see `matching.CorpusStatistics`.
+CORPUS_STATISTICS = pa.schema(
+    [
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("place", pa.int64(), nullable=False),  # of a hashed trigram of letters; else 0
+        pa.field("value", pa.float64(), nullable=False),
     ]
 )
 
@@ -236,6 +248,7 @@ TABLES: dict[str, pa.Schema] = {
     "cut_links": CUT_LINKS,
     "near_pairs": NEAR_PAIRS,
     "word_counts": WORD_COUNTS,
+    "corpus_statistics": CORPUS_STATISTICS,
     "backgrounds": BACKGROUNDS,
     "alignments": ALIGNMENTS,
     "events": EVENTS,

@@ -23,7 +23,6 @@ from pipeline.arrays import (
 )
 from pipeline.matching.comparison.document_frequencies import FEATURES, DocumentFrequencies
 from pipeline.matching.comparison.tokens import PORTION, Letters, Tokens
-from pipeline.matching.comparison.unmatched_words import conflicting_words
 
 Values = npt.NDArray[np.floating[Any]]
 Rows = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]
@@ -129,10 +128,6 @@ class TextComparison:
             length_ratio=_round(np.minimum(*lengths) / np.maximum(np.maximum(*lengths), 1)),
             code_agreement=_round(agreement),
         )
-
-    def unmatched_word_counts(self, left: Positions, right: Positions) -> npt.NDArray[np.int64]:
-        """Unmatched words of each pair of rows; see `comparison.unmatched_words`."""
-        return conflicting_words(self.texts, left, right)
 
     def _edit(self, left: Positions, right: Positions) -> Scores:
         from rapidfuzz import fuzz, process

@@ -54,24 +54,32 @@ class WordWeights:
     Attributes:
         texts: n.
         words, grams: place -> document count, as two int64 columns (k, 2), places ascending.
+        gram_texts: n of the trigrams; None: that of the words.
     """
 
     texts: int
     words: npt.NDArray[np.int64]
     grams: npt.NDArray[np.int64]
+    gram_texts: int | None = None
 
     def idf(self, kind: str) -> Floats:
         """(HASHED,) float32 weights of 'words' or 'grams'."""
         stored = self.words if kind == "words" else self.grams
+        texts = self.texts if kind == "words" or self.gram_texts is None else self.gram_texts
         counts = np.zeros(HASHED)
         counts[stored[:, 0]] = stored[:, 1]
-        return np.asarray(np.log((1 + self.texts) / (1 + counts)) + 0.1, np.float32)
+        return np.asarray(np.log((1 + texts) / (1 + counts)) + 0.1, np.float32)
 
     @classmethod
     def learn(cls, texts: Sequence[str]) -> WordWeights:
         """Count in how many of `texts`, the empty ones left out, each word and trigram occurs."""
         held = [text.casefold() for text in texts if text]
         return cls(len(held), _document_counts(_words(held)), _document_counts(_grams(held)))
+
+
+def trigram_counts(texts: Sequence[str]) -> npt.NDArray[np.int64]:
+    """(k, 2) in how many of `texts` each hashed trigram of letters occurs, places ascending."""
+    return _document_counts(_grams([text.casefold() for text in texts]))
 
 
 def _document_counts(matrix: csr_matrix) -> npt.NDArray[np.int64]:

@@ -32,22 +32,10 @@ from pipeline.matching.comparison.typos import UnmatchedWords, match_spellings
 Places = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int64]
 
-# Near-verbatim copies of long texts always have some words edited: beyond the length of a short
-# text (a title, a message out of a template), one word in this many may differ.
-SHORT_TEXT = 40
-WORDS_PER_EDIT = 12
 # Bytes of the texts of pairs that are looked at in one go, both sides counted for every pair.
 WORDED_BYTES = 1 << 24
 # Places of a table of sums; a tenth of a percent of those of a batch's words are taken by chance.
 SUMS = 1 << 22
-
-
-def conflicting_words(texts: pa.Array, left: Places, right: Places) -> Counts:
-    """(p,) distinct words without a counterpart, on the side of each pair that has fewer of them.
-
-    0 when one text only adds to the other. Arguments as of `unmatched`.
-    """
-    return np.minimum(*unmatched_words(texts, left, right))
 
 
 def unmatched_words(texts: pa.Array, left: Places, right: Places) -> tuple[Counts, Counts]:
@@ -65,11 +53,6 @@ def unmatched_words(texts: pa.Array, left: Places, right: Places) -> tuple[Count
         tokens = Letters(texts.take(pa.array(rows))).wording()
         found[:, part] = _unmatched(tokens, *np.split(place, 2))
     return found[0], found[1]
-
-
-def allowed_conflicts(words: Counts) -> Counts:
-    """Conflicting words that a text of so many words may have and still be a copy."""
-    return np.maximum(words - SHORT_TEXT, 0) // WORDS_PER_EDIT
 
 
 def _unmatched(tokens: Tokens, left: Places, right: Places) -> npt.NDArray[np.int64]:

@@ -23,15 +23,22 @@ from pipeline.candidates import (
 )
 from pipeline.catalog import CascadeChoice, CascadeCounts
 from pipeline.config import StudentConfig
-from pipeline.matching import BATCH, OUTGROWN, TextComparison, score_pairs
-from pipeline.nightly.stages.contents import contents_of, frequencies_of
+from pipeline.matching import (
+    BATCH,
+    OUTGROWN,
+    TextComparison,
+    describe_differences,
+    score_pairs,
+)
 from pipeline.nightly.stages.embed import embed_asked, meet_teacher
 from pipeline.nightly.stages.score import judge_key
+from pipeline.nightly.state.contents import contents_of
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.embedded import embedded_by
 from pipeline.nightly.state.previous_run import key_of
 from pipeline.nightly.state.rules import floors_of, make_judge
 from pipeline.nightly.state.run_records import read_column
+from pipeline.nightly.state.word_statistics import frequencies_of
 
 METHOD = 2  # how floor and margin are chosen; another one chooses anew
 
@@ -163,8 +170,8 @@ def _needed_pairs(
         needed[part] = judge.text.needed_cosine(comparer.compare(*rows, edits=False))
         likely = needed[part] <= most[part]
         part, rows = part[likely], (rows[0][likely], rows[1][likely])
-        words = np.minimum(*(comparer.word_count[side] for side in rows))
-        needed[part[judge.variants(comparer.unmatched_word_counts(*rows), words)]] = np.inf
+        found = describe_differences(texts, *rows, frequencies=frequencies)
+        needed[part[judge.parted(found.verdict, found.verbatim)]] = np.inf
     return needed
 
 

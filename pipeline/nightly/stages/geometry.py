@@ -21,7 +21,7 @@ from pipeline.arrays import (
 from pipeline.candidates import CandidatePairs, ContentGroups, ProposedBy
 from pipeline.catalog import GeometryCounts
 from pipeline.matching import GEOMETRY_METHOD, PictureSet, align_pairs
-from pipeline.nightly.stages.contents import KeptAlignments
+from pipeline.nightly.state.contents import KeptAlignments
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.pictures import PictureReader
 from pipeline.storage import ALIGNMENTS

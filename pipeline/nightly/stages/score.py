@@ -21,6 +21,7 @@ from pipeline.matching import (
     COMPARED,
     GEOMETRY_METHOD,
     Contents,
+    CorpusStatistics,
     DecisionCounts,
     DocumentFrequencies,
     Judge,
@@ -33,11 +34,12 @@ from pipeline.matching import (
     reuse_decisions,
     score_pairs,
 )
-from pipeline.nightly.stages.contents import contents_of, frequencies_of
+from pipeline.nightly.stages.adaptation import statistics_of
 from pipeline.nightly.stages.geometry import verify_candidates
+from pipeline.nightly.state.contents import contents_of
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.previous_run import PreviousRun, key_of, known_failures, previous_run
-from pipeline.nightly.state.rules import make_judge
+from pipeline.nightly.state.rules import adapted_judge, make_judge
 from pipeline.nightly.state.run_records import (
     RecordsVersion,
     groups_of,
@@ -46,6 +48,7 @@ from pipeline.nightly.state.run_records import (
     record_ids,
 )
 from pipeline.nightly.state.stage import StageResult, stage
+from pipeline.nightly.state.word_statistics import frequencies_of
 from pipeline.storage import PAIRS
 
 # Batches judged side by side at most; each takes some 200 MB.
@@ -73,7 +76,12 @@ class ScoreResult(StageResult):
     state: JudgeState
 
 
-def judge_key(context: RunContext, judge: Judge, frequencies: DocumentFrequencies) -> str:
+def judge_key(
+    context: RunContext,
+    judge: Judge,
+    frequencies: DocumentFrequencies,
+    statistics: CorpusStatistics | None = None,
+) -> str:
     """Digest of all that a judgement depends on beside the two records."""
     counted = hashlib.sha256(frequencies.places.tobytes() + frequencies.counts.tobytes())
     config = context.config
@@ -82,6 +90,7 @@ def judge_key(context: RunContext, judge: Judge, frequencies: DocumentFrequencie
         min_detail=config.images.min_detail, lexical=config.candidates.lexical.model_dump(),
         looks=GEOMETRY_METHOD if config.judge.geometry else None,
         texts=frequencies.texts, counted=counted.hexdigest(),
+        corpus=statistics and statistics.digest(),
         duplicate_free=config.duplicate_free,
     )  # fmt: skip
 
@@ -163,6 +172,7 @@ def judge_shards(
     *,
     judge: Judge,
     frequencies: DocumentFrequencies,
+    statistics: CorpusStatistics | None,
     ids: pa.Array,
     key: str,
 ) -> Iterator[tuple[CandidatePairs, pa.RecordBatch, str]]:
@@ -183,7 +193,9 @@ def judge_shards(
         for side in pair_sides(kept.key[part][stand.row[part] < 0], count):
             wanted[side] = True
     chosen, number = np.flatnonzero(wanted), np.cumsum(wanted) - 1
-    contents = contents_of(context, groups, chosen, frequencies) if len(chosen) else None
+    contents = None
+    if len(chosen):
+        contents = contents_of(context, groups, chosen, frequencies, statistics)
 
     def keep(place: int) -> int:
         batch, row = kept.part(batches[place]), stand.row[batches[place]]
@@ -254,7 +266,10 @@ def score(context: RunContext) -> ScoreResult:
     geometry = verify_candidates(context, groups, kept)
     judge, ids = make_judge(context), record_ids(context)
     frequencies, counted = frequencies_of(context, groups)
-    key = judge_key(context, judge, frequencies)
+    found = statistics_of(context, groups, kept, frequencies)
+    statistics = found.statistics if found else None
+    judge = adapted_judge(judge, statistics)
+    key = judge_key(context, judge, frequencies, statistics)
     stand = find_reusable(context, groups, kept, ids=ids, key=key)
     tally = DecisionCounts()
 
@@ -267,8 +282,9 @@ def score(context: RunContext) -> ScoreResult:
     size = work.keep_shard("pairs", "exact", pa.Table.from_batches([star]))
     done, names = 0, ["exact"]
     rows = judge_shards(
-        context, groups, kept, stand, judge=judge, frequencies=frequencies, ids=ids, key=key
-    )
+        context, groups, kept, stand, judge=judge, frequencies=frequencies,
+        statistics=statistics, ids=ids, key=key,
+    )  # fmt: skip
     for part, batch, name in rows:
         names.append(name)
         size += batch.nbytes
@@ -279,6 +295,7 @@ def score(context: RunContext) -> ScoreResult:
     versions = {
         "pairs": context.catalog.tables.replace("pairs", work.iter_shards("pairs")),
         "word_counts": counted,
+        **({} if found is None else {"corpus_statistics": found.version}),
         **({} if geometry is None else {"alignments": geometry.version}),
     }
     work.save("links", **tally.arrays())

@@ -23,7 +23,12 @@ from pipeline.evaluation import (
     edit_picture as edited_picture,
     edit_text as edited_text,
 )
-from pipeline.matching import TextComparison, allowed_conflicts, decode_for_geometry
+from pipeline.matching import (
+    DECISIVE,
+    TextComparison,
+    decode_for_geometry,
+    describe_differences,
+)
 from pipeline.nightly.stages.geometry import LOOKED_AT, verify_pictures
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.pictures import PictureReader
@@ -58,8 +63,7 @@ def natural_copies_of_texts(context: RunContext, hashes: pa.Array, pairs: Pairs)
     comparer, sides = TextComparison(texts, threads=context.threads), np.split(place, 2)
     words = comparer.compare(*sides)
     same = (words.token_overlap >= SAME_WORDS) | (words.edit_similarity >= SAME_LETTERS)
-    shorter = np.minimum(*(comparer.word_count[side] for side in sides))
-    other = comparer.unmatched_word_counts(*sides) > allowed_conflicts(shorter)
+    other = describe_differences(texts, *sides, frequencies=None).verdict == DECISIVE
     return np.select([other, same], [OTHER, COPY], UNKNOWN).astype(np.int8)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 
 from pipeline.catalog import Catalog, RegisteredJudge, SelfCalibration, open_registered
@@ -11,6 +11,7 @@ from pipeline.encoders import fingerprint_of
 from pipeline.errors import ConfigError
 from pipeline.evaluation import NeighbourhoodLevel, SyntheticRule, normalise_with
 from pipeline.matching import (
+    CorpusStatistics,
     DefaultRule,
     ImageEvidence,
     Judge,
@@ -18,6 +19,8 @@ from pipeline.matching import (
     LogisticTextRule,
     Rule,
     TextRule,
+    TransferredRule,
+    cosine_default,
     default_of,
     image_default,
     registered_default,
@@ -60,9 +63,15 @@ def rules_of(context: RunContext) -> RunRules:
         else:
             image = learned
     return RunRules(
-        text=text or text_default(config.text_encoder, judge),
+        text=text or _text_default(config),
         image=image or image_default(config.image_encoder, judge),
     )
+
+
+def _text_default(config: RunConfig) -> DefaultRule[TextRule]:
+    """What judges texts without labels: their words, or the cosine that a student foretells."""
+    default = text_default if config.student is None else cosine_default
+    return default(config.text_encoder, config.judge)
 
 
 def check_rules(config: RunConfig, models: tuple[str, ...]) -> None:
@@ -82,7 +91,7 @@ def check_rules(config: RunConfig, models: tuple[str, ...]) -> None:
         )
     ruled |= {kind for kind in ("text", "image") if self_calibrated_rule(context, kind)}
     if "text" not in ruled:
-        text_default(config.text_encoder, config.judge)
+        _text_default(config)
     if "image" not in ruled:
         image_default(config.image_encoder, config.judge)
 
@@ -153,10 +162,20 @@ def make_judge(context: RunContext) -> Judge:
             f"{model.model.reference} {model.model.fingerprint}" for model in models_of(context)
         ]
     else:
-        names = ["default-judge-1 (uncalibrated)"]
+        names = ["default-judge-2 (uncalibrated)"]
+        if isinstance(rules.text.rule, TransferredRule):
+            names.append(f"words-{rules.text.rule.judge.fingerprint}")
     names += [
         f"copies-{kind}-{fingerprint_of(rule=found.rule and asdict(found.rule))}"
         for kind, found in calibrations_of(context).items()
     ]
     joint = next((model.rule for model in models_of(context) if model.rule.joint), None)
     return Judge(rules.text.rule, rules.image.rule, "+".join([*names, *prints]), joint)
+
+
+def adapted_judge(judge: Judge, statistics: CorpusStatistics | None) -> Judge:
+    """The judge with what it knows of the corpus; None: it needs to know nothing."""
+    if statistics is None or not isinstance(judge.text, TransferredRule):
+        return judge
+    text = judge.text.adapted(statistics.shift)
+    return replace(judge, text=text, tolerant=statistics.tolerant)

@@ -17,7 +17,8 @@ from pipeline.outputs.exporters.columns import named_columns
 BATCH_ROWS = 65_536
 EVIDENCE = (
     "text_cosine", "image_cosine", "lexical", "token_overlap", "edit_similarity", "length_ratio",
-    "code_agreement", "word_conflicts", "exact_text", "exact_image", "decision", "proposed_by",
+    "code_agreement", "difference", "differences", "exact_text", "exact_image", "decision",
+    "confirmed", "proposed_by",
     "model", "threshold",
 )  # fmt: skip
 _OWN = ["record_id", "source", "timestamp", "image_uri"]

@@ -20,7 +20,6 @@ SCORES = {
     "edit_similarity": "edit similarity",
     "length_ratio": "length ratio",
     "code_agreement": "code agreement",
-    "word_conflicts": "words on each side the other lacks",
 }
 ATTRIBUTES = 24  # shown per record; the rest is counted
 VALUE = 160  # characters shown of one attribute
@@ -101,12 +100,18 @@ def show_evidence(row: Row, *, edit: str | None = None) -> EvidenceRow:
         if (value := row[column]) is not None
     ]
     return EvidenceRow(
-        scores=(*exact, *scores, *_geometry(row, edit)),
+        scores=(*exact, *scores, *_differences(row), *_geometry(row, edit)),
         probability=f"{row['probability']:.4f}",
         decision=make_visible(row["decision"]),
         reason=make_visible(row["reason"], limit=300),
         proposed_by=make_visible(row["proposed_by"]),
     )
+
+
+def _differences(row: Row) -> list[tuple[str, str]]:
+    """What differs between the texts, in words; nothing where nobody looked."""
+    told = row.get("differences")
+    return [("what differs", make_visible(told, limit=400))] if told else []
 
 
 def _geometry(row: Row, edit: str | None) -> list[tuple[str, str]]:

@@ -18,8 +18,8 @@ from pipeline.candidates.cascade import (
 from pipeline.config.encoders import MiniLmEncoder, StaticText
 from pipeline.config.matching import JudgeSettings
 from pipeline.matching.comparison.text import TextComparison, WordEvidence
-from pipeline.matching.default_rules import MINILM, text_default
-from pipeline.matching.evidence import TextEvidence
+from pipeline.matching.default_rules import MINILM, cosine_default
+from pipeline.matching.evidence import UNSEEN, TextEvidence
 from pipeline.matching.learned import LearnedRule
 
 
@@ -152,7 +152,7 @@ def words(count: int, seed: int) -> WordEvidence:
 
 def test_no_pair_below_the_cosine_it_needs_is_accepted() -> None:
     """The default judge: what its words exclude, it never accepts, and it accepts just above."""
-    rule = text_default(MiniLmEncoder(), JudgeSettings()).rule
+    rule = cosine_default(MiniLmEncoder(), JudgeSettings()).rule
     seen = words(5000, 3)
     needed = rule.needed_cosine(seen)
     for shift, accepted in ((-1e-3, False), (1e-3, True)):
@@ -166,7 +166,9 @@ def test_no_pair_below_the_cosine_it_needs_is_accepted() -> None:
             edit_similarity=seen.edit_similarity.astype(float),
             length_ratio=seen.length_ratio.astype(float),
             code_agreement=seen.code_agreement.astype(float),
-            exact=no, short=no, unmatched_words=nothing, words=np.full(5000, 9),
+            exact=no, short=no, words=np.full(5000, 9), verbatim=nothing,
+            difference=np.full(5000, UNSEEN, np.int8), kinds=np.zeros(5000, np.int32),
+            spans=np.full(5000, None, object),
             background=nothing, features=np.zeros((5000, 0), np.float32),
         )  # fmt: skip
         probability = np.round(rule.probability(evidence), 4)
@@ -191,7 +193,7 @@ def test_comparing_two_texts_never_says_more_for_them_than_the_bound(texts: list
 
 
 def test_a_judge_that_hears_words_alone_needs_no_cosine_or_none_suffices() -> None:
-    rule = text_default(StaticText(type="static"), JudgeSettings()).rule
+    rule = cosine_default(StaticText(type="static"), JudgeSettings()).rule
     seen = words(200, 5)
     needed = rule.needed_cosine(seen)
     assert set(needed.tolist()) == {ALWAYS, np.inf}

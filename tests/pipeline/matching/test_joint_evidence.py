@@ -263,7 +263,7 @@ def test_a_joint_judge_decides_alone_and_says_so(seeing: tuple[Path, FinetuneSum
         "text and picture, weighed together, agree",
         "text and picture, weighed together, not enough to be sure",
     }
-    assert all(row["word_conflicts"] is None for row in rows)
+    assert all(row["difference"] is None for row in rows)
     assert all(row["token_overlap"] is not None for row in texts)
 
 

@@ -1,5 +1,7 @@
 """The default judge: what it accepts, what it refuses, what it leaves to a person."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,8 @@ from pipeline.config.encoders import SentenceTransformersText, StaticText
 from pipeline.config.matching import CosineRule, JudgeSettings
 from pipeline.errors import ConfigError
 from pipeline.matching.default_rules import MINILM, MINILM_STUDENT, LogisticImageRule, text_default
-from pipeline.matching.evidence import ImageEvidence, PairEvidence, TextEvidence
+from pipeline.matching.differences.kinds import DECISIVE, DOUBTFUL, HARMLESS, Kind
+from pipeline.matching.evidence import UNSEEN, ImageEvidence, PairEvidence, TextEvidence
 from pipeline.matching.judge import Judge
 
 PICTURES = LogisticImageRule(bias=-17.578, cosine=21.972)  # half at 0.80, nine tenths at 0.90
@@ -27,13 +30,16 @@ def evidence(**given: float | bool) -> PairEvidence:
         return np.array([given.get(name, False)], bool)
 
     words = ("token_overlap", "edit_similarity", "length_ratio", "code_agreement", "lexical",
-             "unmatched_words")  # fmt: skip
+             "verbatim")  # fmt: skip
     nothing, features = np.array([NAN]), np.zeros((1, 0), np.float32)
     return PairEvidence(
         TextEvidence(
             **{name: number(name) for name in words},
             cosine=number("text_cosine"), exact=flag("exact_text"), short=flag("short_text"),
-            words=np.array([int(given.get("words", 12))]), background=nothing, features=features,
+            words=np.array([12]), background=nothing, features=features,
+            difference=np.array([given.get("difference", UNSEEN)], np.int8),
+            kinds=np.array([given.get("kinds", 0)], np.int32),
+            spans=np.array([None], object),
         ),
         ImageEvidence(
             cosine=number("image_cosine"), exact=flag("exact_image"), sides=nothing,
@@ -82,20 +88,39 @@ def test_very_short_texts_need_more_than_an_embedding() -> None:
     assert decide(**{**near, "edit_similarity": 0.95}, short_text=True)[1] == "duplicate"
 
 
-def test_words_that_each_side_lacks_are_left_to_a_person() -> None:
-    assert decide(**TEXT, unmatched_words=0)[1] == "duplicate"
-    held = decide(**TEXT, unmatched_words=1)
-    assert held[1:] == ("review", "alike, but each text has words the other lacks")
+def test_a_difference_that_may_decide_is_left_to_a_person() -> None:
+    same = {**TEXT, "verbatim": 0.9}
+    assert decide(**same, difference=HARMLESS)[1] == "duplicate"
+    held = decide(**same, difference=DECISIVE, kinds=int(Kind.NUMBER))
+    assert held[1:] == ("review", "alike, but a number differs")
     assert JUDGE.review < held[0] < JUDGE.accept
-    number = decide(**{**TEXT, "code_agreement": 0.0}, unmatched_words=1)
-    assert number[1:] == ("review", "numbers or model codes differ")
-    assert decide(**TEXT, unmatched_words=5, words=100)[1] == "duplicate"
-    assert decide(**TEXT, unmatched_words=6, words=100)[1] == "review"
+    word = decide(**same, difference=DOUBTFUL, kinds=int(Kind.WORD))
+    assert word[1:] == ("review", "alike, but a word differs")
+    both = decide(**same, difference=DECISIVE, kinds=int(Kind.WORD | Kind.NEGATION))
+    assert both[2] == "alike, but one says not"
+
+
+def test_a_difference_of_other_wordings_or_in_a_tolerant_corpus_joins_but_confirms_not() -> None:
+    apart = evidence(**TEXT, verbatim=0.4, difference=DECISIVE, kinds=int(Kind.NUMBER))
+    near = evidence(**TEXT, verbatim=0.9, difference=DECISIVE, kinds=int(Kind.NUMBER))
+    word = evidence(**TEXT, verbatim=0.9, difference=DOUBTFUL, kinds=int(Kind.WORD))
+    tolerant = replace(JUDGE, tolerant=True)
+    for judge, seen, confirmed in (
+        (JUDGE, apart, False),
+        (tolerant, near, False),
+        (tolerant, word, True),
+        (JUDGE, evidence(**TEXT, verbatim=0.9, difference=HARMLESS), True),
+        (JUDGE, evidence(**TEXT), False),
+    ):
+        found = judge.decide(seen)
+        assert found.decision.to_pylist() == ["duplicate"]
+        assert found.confirmed.tolist() == [confirmed]
 
 
 def test_held_pairs_keep_their_order() -> None:
-    likely = decide(**TEXT, unmatched_words=2)[0]
-    less = decide(**{**TEXT, "text_cosine": 0.95}, unmatched_words=2)[0]
+    held = {"verbatim": 0.9, "difference": DECISIVE, "kinds": int(Kind.CODE)}
+    likely = decide(**TEXT, **held)[0]
+    less = decide(**{**TEXT, "text_cosine": 0.95}, **held)[0]
     assert less < likely
 
 

@@ -21,6 +21,7 @@ from pipeline.evaluation.calibration.score_normalisation import NeighbourhoodLev
 from pipeline.matching.comparison.text import TextComparison
 from pipeline.matching.comparison.text_features import BLOCK, learn_weights
 from pipeline.matching.default_rules import TOY_IMAGE, TOY_TEXT
+from pipeline.matching.differences.kinds import DECISIVE
 from pipeline.matching.evidence import Evidence, PairEvidence
 from pipeline.matching.heads import Linear, LinearModel, Scaler, Similarity
 from pipeline.matching.judge import Judge
@@ -238,7 +239,7 @@ def test_pairs_are_decided_by_the_rule_of_what_they_have() -> None:
 def test_a_rule_learned_from_labels_is_not_held_back_by_wording() -> None:
     sure = text_model(head=Similarity(len(BLOCK), 0.0, 9.0))
     known = evidence(sure)
-    known.text.unmatched_words[:] = 5
+    known.text.difference[:], known.text.verbatim[:] = DECISIVE, 1.0
     known.text.short[:] = True
     known = known.take((LEFT == 0) & (RIGHT == 2))
     found = Judge(text=rule(sure), image=TOY_IMAGE.rule, name="t").decide(known)

@@ -82,4 +82,3 @@ def test_no_texts_have_no_evidence() -> None:
     nothing = np.zeros(0, np.int64)
     comparer = TextComparison(pa.array([], pa.large_string()), threads=1)
     assert len(comparer.compare(nothing, nothing).token_overlap) == 0
-    assert comparer.unmatched_word_counts(nothing, nothing).tolist() == []

@@ -10,11 +10,7 @@ from hypothesis import given, strategies as st
 from rapidfuzz import fuzz
 
 from pipeline.matching.comparison import typos, unmatched_words as module
-from pipeline.matching.comparison.unmatched_words import (
-    allowed_conflicts,
-    conflicting_words as conflicts_of,
-    unmatched_words,
-)
+from pipeline.matching.comparison.unmatched_words import unmatched_words
 
 
 def lost(left: str, right: str) -> tuple[int, int]:
@@ -24,7 +20,7 @@ def lost(left: str, right: str) -> tuple[int, int]:
 
 
 def conflicting_words(left: str, right: str) -> int:
-    return int(conflicts_of(pa.array([left, right]), np.array([0]), np.array([1]))[0])
+    return min(lost(left, right))
 
 
 def words_of(text: str) -> list[str]:
@@ -94,10 +90,6 @@ def test_another_word_on_each_side_is_a_conflict(left: str, right: str, count: i
 def test_symmetric_and_zero_for_equal_texts(left: str, right: str) -> None:
     assert conflicting_words(left, left) == 0
     assert (conflicting_words(left, right) == 0) == (conflicting_words(right, left) == 0)
-
-
-def test_only_long_texts_may_have_edited_words() -> None:
-    assert allowed_conflicts(np.array([0, 39, 51, 52, 100, 400])).tolist() == [0, 0, 0, 1, 5, 30]
 
 
 @pytest.mark.parametrize(

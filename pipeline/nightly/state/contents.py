@@ -12,29 +12,22 @@ import pyarrow.compute as pc
 from pipeline.arrays import Positions, Vectors, positions_in_sorted
 from pipeline.candidates import ContentGroups, restrict
 from pipeline.matching import (
+    WHOLE,
     Contents,
+    CorpusStatistics,
     DocumentFrequencies,
     JudgeModel,
     LearnedInputs,
     TextComparison,
+    TextFeatures,
     attributes_of,
     fields_of,
     geometry_findings,
     learning_for,
-    words_of,
 )
 from pipeline.nightly.state.context import RunContext
-from pipeline.nightly.state.previous_run import frequencies_before
 from pipeline.nightly.state.rules import background_of, models_of
 from pipeline.nightly.state.run_records import Modality, read_column, read_records
-
-
-@dataclass(frozen=True)
-class WordCounts:
-    """How many texts a run's own word frequencies are of, and the version of their table."""
-
-    texts: int
-    version: int
 
 
 @dataclass(frozen=True)
@@ -110,12 +103,17 @@ class AlignmentTable:
 
 
 def contents_of(
-    context: RunContext, groups: ContentGroups, chosen: Positions, frequencies: DocumentFrequencies
+    context: RunContext,
+    groups: ContentGroups,
+    chosen: Positions,
+    frequencies: DocumentFrequencies,
+    statistics: CorpusStatistics | None = None,
 ) -> Contents:
     """Everything judging needs of the contents of some groups, which are numbered anew.
 
     Args:
         chosen: (k,) ascending numbers of groups; where they are all, the vectors stay on disk.
+        statistics: of the corpus, for a shipped judge of texts; None: there is none.
     """
     some, texts, images = restrict(groups, chosen)
     comparer = None
@@ -129,11 +127,34 @@ def contents_of(
         )
         for kind, background in background_of(context).items()
     }
+    if statistics is not None:
+        weights = {WHOLE: statistics.weights(frequencies)}
+        features = TextFeatures(_texts(context, some), {}, weights=weights, threads=context.threads)
+        learned["text_judge"] = LearnedInputs(features)
     for model in models_of(context):
         vectors = text if model.modality == "text" else image
         learned |= _learning(context, some, model.rule.model, vectors)
     looks = AlignmentTable.of(context, groups, images)
-    return Contents(some, text, image, comparer, looks=looks, **learned)
+    return Contents(
+        some, text, image, comparer, looks=looks, fields=_fields(context, some),
+        frequencies=frequencies, **learned,
+    )  # fmt: skip
+
+
+def _texts(context: RunContext, groups: ContentGroups) -> list[str]:
+    """The text of each group, '' where it has none."""
+    texts = read_records(context, ["text"])["text"].take(pa.array(groups.rows))
+    return [text or "" for text in texts.to_pylist()]
+
+
+def _fields(context: RunContext, groups: ContentGroups) -> pa.MapArray | None:
+    """The columns of each group's text; None where no text has two, or labels decide."""
+    if any(model.modality == "text" for model in models_of(context)):
+        return None
+    column = read_records(context, ["fields"])["fields"].take(pa.array(groups.rows))
+    fields = column.combine_chunks()
+    lengths = np.diff(np.asarray(fields.offsets)) if len(fields) else np.zeros(0, np.int64)
+    return fields if lengths.max(initial=0) > 1 else None
 
 
 def _rows(context: RunContext, modality: Modality, rows: Positions) -> Vectors:
@@ -151,36 +172,6 @@ def _asked_rows(context: RunContext, rows: Positions) -> Vectors:
     out = np.zeros((len(rows), matrix.shape[1]), np.float32)
     out[asked >= 0] = matrix[asked[asked >= 0]]
     return out
-
-
-def frequencies_of(context: RunContext, groups: ContentGroups) -> tuple[DocumentFrequencies, int]:
-    """The word frequencies that the catalog judges with, and the version of their table.
-
-    A catalog learns its own once, from the texts of its first night; for when again see
-    `document_frequencies`.
-    """
-    if (found := _kept_frequencies(context)) is not None:
-        return found
-    hashes, run = groups.text_hashes, context.base_run
-    known = frequencies_before(context, len(hashes))
-    if known is not None and run is not None:
-        return known, run.versions["word_counts"]
-    learned = DocumentFrequencies(0, np.zeros(0, np.int64), np.zeros(0, np.int64))
-    if len(hashes):
-        texts = read_column(context, hashes, modality="text", column="text")
-        learned = DocumentFrequencies.of(words_of(texts, threads=context.threads))
-    version = context.catalog.tables.replace("word_counts", learned.table())
-    context.work.save("word_counts", places=learned.places, counts=learned.counts)
-    context.work.keep(WordCounts(learned.texts, version))
-    return learned, version
-
-
-def _kept_frequencies(context: RunContext) -> tuple[DocumentFrequencies, int] | None:
-    """What this run has learned already."""
-    kept = context.work.kept(WordCounts)
-    if kept is None:
-        return None
-    return DocumentFrequencies(kept.texts, **context.work.load("word_counts")), kept.version
 
 
 def _learning(

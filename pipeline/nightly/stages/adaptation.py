@@ -1,0 +1,95 @@
+"""Adaptation of the shipped judge of texts to the corpus it judges, without labels. SHELL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.arrays import Flags, pair_sides
+from pipeline.candidates import CandidatePairs, ContentGroups
+from pipeline.matching import (
+    DOUBTFUL,
+    NEAR_VERBATIM,
+    CorpusStatistics,
+    DocumentFrequencies,
+    Kind,
+    TextEvidence,
+    TransferredRule,
+    evidence_of,
+    with_differences,
+)
+from pipeline.nightly.state.contents import contents_of
+from pipeline.nightly.state.context import RunContext
+from pipeline.nightly.state.rules import rules_of
+from pipeline.nightly.state.word_statistics import (
+    keep_statistics,
+    known_statistics,
+    learn_statistics,
+)
+
+# Candidates whose scores tell the share of matches, and those of them whose differences are read.
+SAMPLE = 20_000
+READ = 2_000
+# Fewer candidates tell no share of matches.
+FEWEST = 1_000
+ODD = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class AdaptedStatistics:
+    """What the shipped judge knows of the corpus, and the version of its table."""
+
+    statistics: CorpusStatistics
+    version: int
+
+
+def statistics_of(
+    context: RunContext,
+    groups: ContentGroups,
+    candidates: CandidatePairs,
+    frequencies: DocumentFrequencies,
+) -> AdaptedStatistics | None:
+    """What the shipped judge of texts knows of the corpus; None: another judge is at work."""
+    rule = rules_of(context).text.rule
+    if not isinstance(rule, TransferredRule):
+        return None
+    if (known := known_statistics(context)) is not None:
+        return AdaptedStatistics(*known)
+    learned = learn_statistics(context, groups)
+    adapted = _adapt(context, groups, candidates, frequencies, learned, rule)
+    return AdaptedStatistics(adapted, keep_statistics(context, adapted))
+
+
+def _adapt(
+    context: RunContext,
+    groups: ContentGroups,
+    candidates: CandidatePairs,
+    frequencies: DocumentFrequencies,
+    learned: CorpusStatistics,
+    rule: TransferredRule,
+) -> CorpusStatistics:
+    """Ask a sample of the candidates for the share of matches, and how their texts differ."""
+    left, right = pair_sides(candidates.key, len(groups.rows))
+    texts = groups.text[left], groups.text[right]
+    able = np.flatnonzero((texts[0] >= 0) & (texts[1] >= 0) & (texts[0] != texts[1]))
+    drawn = able[np.argsort(able.astype(np.uint64) * ODD, kind="stable")[:SAMPLE]]
+    if len(drawn) < FEWEST:
+        return learned
+    chosen, place = np.unique(np.concatenate([left[drawn], right[drawn]]), return_inverse=True)
+    contents = contents_of(context, groups, chosen, frequencies, learned)
+    sides = place[: len(drawn)], place[len(drawn) :]
+    evidence = evidence_of(contents, *sides, np.full(len(drawn), np.nan, np.float32))
+    shift = rule.judge.shift_of(rule.score(evidence.text))
+    likely = rule.adapted(shift).probability(evidence.text) >= rule.accept
+    likely &= np.cumsum(likely) <= READ
+    told = with_differences(evidence, contents, sides, likely).text
+    differ = (told.difference >= DOUBTFUL) & (told.verbatim >= NEAR_VERBATIM)
+    loose = differ & _in_several_places(told)
+    return learned.adapted(shift=shift, near_copies=int(differ.sum()), loose=int(loose.sum()))
+
+
+def _in_several_places(told: TextEvidence) -> Flags:
+    """(p,) texts that differ in two places or more, by a typo, or by a column that one lacks."""
+    several = np.array([bool(spans) and "; " in spans for spans in told.spans.tolist()], bool)
+    return np.asarray(several | ((told.kinds & (Kind.MISSING | Kind.SPELLING)) > 0))
