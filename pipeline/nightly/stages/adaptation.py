@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.arrays import Flags, pair_sides
+from pipeline.arrays import Flags, Floats, Positions, pair_sides
 from pipeline.candidates import CandidatePairs, ContentGroups
 from pipeline.matching import (
     DOUBTFUL,
@@ -73,7 +73,7 @@ def _adapt(
     left, right = pair_sides(candidates.key, len(groups.rows))
     texts = groups.text[left], groups.text[right]
     able = np.flatnonzero((texts[0] >= 0) & (texts[1] >= 0) & (texts[0] != texts[1]))
-    drawn = able[np.argsort(able.astype(np.uint64) * ODD, kind="stable")[:SAMPLE]]
+    drawn = able[_of_some_groups(left[able], right[able])]
     if len(drawn) < FEWEST:
         return learned
     chosen, place = np.unique(np.concatenate([left[drawn], right[drawn]]), return_inverse=True)
@@ -81,12 +81,31 @@ def _adapt(
     sides = place[: len(drawn)], place[len(drawn) :]
     evidence = evidence_of(contents, *sides, np.full(len(drawn), np.nan, np.float32))
     shift = rule.judge.shift_of(rule.score(evidence.text))
-    likely = rule.adapted(shift).probability(evidence.text) >= rule.accept
+    probability = rule.adapted(shift).probability(evidence.text)
+    likely = (probability >= rule.accept) & _nearest(left[drawn], right[drawn], probability)
     likely &= np.cumsum(likely) <= READ
     told = with_differences(evidence, contents, sides, likely).text
     differ = (told.difference >= DOUBTFUL) & (told.verbatim >= NEAR_VERBATIM)
     loose = differ & _in_several_places(told)
     return learned.adapted(shift=shift, near_copies=int(differ.sum()), loose=int(loose.sum()))
+
+
+def _of_some_groups(left: Positions, right: Positions) -> Positions:
+    """Rows of SAMPLE pairs: all those of some groups, drawn by their numbers."""
+    turn = np.minimum(left.astype(np.uint64) * ODD, right.astype(np.uint64) * ODD)
+    return np.argsort(turn, kind="stable")[:SAMPLE]
+
+
+def _nearest(left: Positions, right: Positions, probability: Floats) -> Flags:
+    """(p,) pairs than which the group that was drawn has none more probable.
+
+    What is made from one template is alike too; a group's own copy is nearer.
+    """
+    turn = left.astype(np.uint64) * ODD, right.astype(np.uint64) * ODD
+    own = np.where(turn[0] < turn[1], left, right)
+    most = np.zeros(int(own.max(initial=-1)) + 1)
+    np.maximum.at(most, own, probability)
+    return np.asarray(probability == most[own])
 
 
 def _in_several_places(told: TextEvidence) -> Flags:
