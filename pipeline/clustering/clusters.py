@@ -9,15 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays import Floats, Positions
+from pipeline.arrays import Flags, Floats, Positions
 from pipeline.candidates import ContentGroups, ProposedBy
 from pipeline.clustering.cover.constraints import constrain
-from pipeline.clustering.cover.star_clustering import Grouping, cluster_links
+from pipeline.clustering.cover.grouping import Grouping, group_entities
+from pipeline.clustering.cover.must_link_groups import MustLinkGroups
 from pipeline.clustering.cut_links import cut_links
 from pipeline.clustering.duplicate_free import DuplicateFree
 from pipeline.clustering.lineage import new_ids
 from pipeline.clustering.links import Links
-from pipeline.clustering.must_link_groups import MustLinkGroups
 from pipeline.clustering.review import clusters_in_review
 from pipeline.clustering.survivorship import preference
 from pipeline.config import ClusterSettings
@@ -54,38 +54,36 @@ def cluster_tables(
     bound = constrain(groups, links, verdicts, free.source)
     entities = MustLinkGroups.of(bound)
     of_record = bound.entity[bound.of_record]
-    part = free.parts(of_record, entities)
-    whole = part[entities.left] == part[entities.right]
     rank, rules = preference(records, bound, settings)
     best = _best_record(of_record, rank)
-    grouping = cluster_links(
-        len(entities.rows), entities.left[whole], entities.right[whole],
-        entities.probability[whole], rank[best].argsort().argsort(),
-        apart=(bound.apart_left, bound.apart_right),
-    )  # fmt: skip
+    holdings = free.holdings(of_record, nodes=len(entities.rows))
+    grouping = group_entities(
+        entities, rank[best].argsort().argsort(), bound=bound, holdings=holdings
+    )
     kept = best[grouping.representative[of_record]]
     cluster = grouping.cluster[of_record]
-    to_kept = _probability_to_representative(grouping, entities)
     size = np.bincount(cluster)
     cohesion = np.ones(len(size))
-    np.minimum.at(cohesion, cluster, to_kept[of_record])
+    to_kept = grouping.probability[of_record]
+    np.minimum.at(cohesion, cluster, to_kept)
     ids = records["record_id"].combine_chunks()
-    losing = free.losing_links(ids, groups, bound, entities, part)
+    losing = free.losing_links(ids, groups, bound, entities, grouping.cluster)
     doubted = clusters_in_review(
         grouping, bound, entities, groups=groups, texts=records["text"], verdicts=verdicts,
-        rivalled=losing.doubted,
+        losing=losing,
     )  # fmt: skip
+    why = _reasons(kept, cluster, rules, rank, grouping.scored[of_record])
     table = pa.table(
         {
             "record_id": ids,
             "cluster_id": _cluster_ids(ids, cluster),
             "size": pa.array(size[cluster].astype(np.int32)),
             "representative": ids.take(pa.array(kept)),
-            "probability_to_representative": pa.array(to_kept[of_record].astype(np.float32)),
+            "probability_to_representative": pa.array(to_kept.astype(np.float32)),
             "cohesion": pa.array(cohesion[cluster].astype(np.float32)),
             "status": _of_members(np.where(doubted, "review", "confirmed"), cluster),
             "evidence": _of_members(_evidence(grouping, entities, size), cluster),
-            "keeper_reason": _of_members(_reasons(kept, cluster, rules, rank), cluster),
+            "keeper_reason": _of_members(why, cluster),
         },
         schema=CLUSTERS,
     )
@@ -103,15 +101,6 @@ def _best_record(of_record: Positions, rank: Positions) -> Positions:
     return order[np.searchsorted(of_record[order], np.arange(int(of_record.max(initial=-1)) + 1))]
 
 
-def _probability_to_representative(grouping: Grouping, links: MustLinkGroups) -> Floats:
-    """(e,) probability of each entity's own link to its representative; 1 for the latter."""
-    out = np.ones(len(grouping.cluster))
-    for one, other in ((links.left, links.right), (links.right, links.left)):
-        direct = grouping.representative[one] == other
-        out[one[direct]] = links.probability[direct]
-    return out
-
-
 def _cluster_ids(ids: pa.Array, cluster: Positions) -> pa.Array:
     """A hash of the smallest record id: the same whatever the order of the input."""
     _, first = np.unique(cluster, return_index=True)
@@ -119,13 +108,9 @@ def _cluster_ids(ids: pa.Array, cluster: Positions) -> pa.Array:
 
 
 def _evidence(grouping: Grouping, links: MustLinkGroups, size: Positions) -> npt.NDArray[np.str_]:
-    """What holds each cluster together: its links to the representative, and verdicts."""
+    """What holds each cluster together: its pairs with the representative, and verdicts."""
     by = np.zeros(len(size), np.uint8)
-    representative = grouping.representative
-    direct = (representative[links.left] == links.right) | (
-        representative[links.right] == links.left
-    )
-    np.bitwise_or.at(by, grouping.cluster[links.left[direct]], links.proposed_by[direct])
+    np.bitwise_or.at(by, grouping.cluster, grouping.proposed_by)
     text, image = (by & (ProposedBy.TEXT | ProposedBy.LEXICAL)) > 0, (by & ProposedBy.IMAGE) > 0
     verdict = np.zeros(len(size), bool)
     verdict[grouping.cluster[links.tied]] = True
@@ -133,9 +118,17 @@ def _evidence(grouping: Grouping, links: MustLinkGroups, size: Positions) -> npt
 
 
 def _reasons(
-    kept: Positions, cluster: Positions, rules: list[tuple[str, Floats, str]], rank: Positions
+    kept: Positions,
+    cluster: Positions,
+    rules: list[tuple[str, Floats, str]],
+    rank: Positions,
+    scored: Flags,
 ) -> npt.NDArray[np.object_]:
-    """(c,) why it represents: the first rule in which it leads its cluster, or that all tie."""
+    """(c,) why it represents: the first rule in which it leads its cluster, or that all tie.
+
+    Args:
+        scored: (n,) records whose content has a scored pair with that of their representative.
+    """
     count = int(cluster.max(initial=-1)) + 1
     size = np.bincount(cluster, minlength=count)
     head = kept[np.unique(cluster, return_index=True)[1]] if count else kept
@@ -152,5 +145,6 @@ def _reasons(
         reason[decides] = phrase
         open_clusters &= ~decides
     reason[preferred != rank[head]] = "linked directly to every member; the preferred record is not"
+    reason[cluster[~scored]] = "scored against the most members"
     reason[size == 1] = "single"
     return reason

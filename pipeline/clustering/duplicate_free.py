@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from pipeline.arrays import Flags, Floats, Rows, pair_key, positions_in_sorted
 from pipeline.candidates import ContentGroups
 from pipeline.clustering.cover.constraints import ConstrainedLinks
-from pipeline.clustering.cover.one_to_one import Holdings, parts_of
-from pipeline.clustering.must_link_groups import MustLinkGroups
+from pipeline.clustering.cover.holdings import Holdings
+from pipeline.clustering.cover.must_link_groups import MustLinkGroups
 
 PROMISE = "source {} is duplicate-free: "
 
@@ -63,18 +63,13 @@ class DuplicateFree:
         place = pc.index_in(sources, value_set=pa.array(listed, pa.string()))
         return cls(listed, np.asarray(pc.fill_null(place, -1).to_numpy(), np.int64))
 
-    def parts(self, of_record: Rows, entities: MustLinkGroups) -> Rows:
-        """(e,) part of each entity; links between parts are cut.
+    def holdings(self, of_record: Rows, *, nodes: int) -> Holdings:
+        """What each of some nodes holds of the sources.
 
         Args:
-            of_record: (n,) entity of each record.
+            of_record: (n,) node of each record.
         """
-        if not self.names:
-            return np.zeros(len(entities.rows), np.int64)
-        holdings = Holdings.of(
-            of_record, self.source, nodes=len(entities.rows), sources=len(self.names)
-        )
-        return parts_of(entities.left, entities.right, entities.probability, holdings)
+        return Holdings.of(of_record, self.source, nodes=nodes, sources=len(self.names))
 
     def losing_links(
         self,
@@ -82,12 +77,20 @@ class DuplicateFree:
         groups: ContentGroups,
         bound: ConstrainedLinks,
         entities: MustLinkGroups,
-        part: Rows,
+        cluster: Rows,
     ) -> LosingLinks:
-        """The links between parts, and what parted the copies of one content."""
+        """The links between clusters that share a source, and what parted copies of one content.
+
+        Args:
+            cluster: (e,) of each entity.
+        """
         links, ends = bound.links, (bound.entity[bound.links.left], bound.entity[bound.links.right])
-        at = part[ends[0]] != part[ends[1]]
-        found = _Cuts(self, ids, bound.entity[bound.of_record], entities, part)
+        of_record = bound.entity[bound.of_record]
+        at = np.zeros(len(links.left), bool)
+        if self.names:
+            held = self.holdings(of_record, nodes=len(cluster))
+            at = held.shared(cluster, *ends) >= 0
+        found = _Cuts(self, ids, of_record, entities, cluster)
         probability = links.probability[at]
         reason, doubted = found.told(ends[0][at], ends[1][at], probability)
         first, copy, why = self._copies(ids, groups, bound)
@@ -128,31 +131,31 @@ class DuplicateFree:
 
 @dataclass(frozen=True)
 class _Cuts:
-    """What is told of links between parts.
+    """What is told of links between clusters that share a source.
 
     Attributes:
-        of_record: (n,) entity of each record. part: (e,) part of each entity.
+        of_record: (n,) entity of each record. cluster: (e,) of each entity.
     """
 
     free: DuplicateFree
     ids: pa.Array
     of_record: Rows
     entities: MustLinkGroups
-    part: Rows
+    cluster: Rows
 
     def told(self, left: Rows, right: Rows, probability: Floats) -> tuple[pa.Array, Rows]:
         """Why each link between two entities is cut, and the entities that are doubted by it."""
-        free, count = self.free, len(self.part)
+        free, count = self.free, len(self.cluster)
         if not len(left):
             return pa.array([], pa.string()), left
         width = len(free.names)
         held = np.flatnonzero(free.source >= 0)
-        merged = Holdings.of(self.of_record, free.source, nodes=count, sources=width)
-        source = merged.shared(self.part, left, right)
-        key = self.part[self.of_record[held]] * width + free.source[held]
+        merged = free.holdings(self.of_record, nodes=count)
+        source = merged.shared(self.cluster, left, right)
+        key = self.cluster[self.of_record[held]] * width + free.source[held]
         known, first = np.unique(key, return_index=True)
         one, other = (
-            held[first[positions_in_sorted(self.part[end] * width + source, known)]]
+            held[first[positions_in_sorted(self.cluster[end] * width + source, known)]]
             for end in (left, right)
         )
         mine, theirs = self.of_record[one] == left, self.of_record[other] == right
@@ -163,7 +166,7 @@ class _Cuts:
         across = ~(mine & theirs)
         best = np.zeros(count)
         links = self.entities
-        within = self.part[links.left] == self.part[links.right]
+        within = self.cluster[links.left] == self.cluster[links.right]
         for end in (links.left, links.right):
             np.maximum.at(best, end[within], links.probability[within])
         ends, lost = np.concatenate([left[across], right[across]]), np.tile(probability[across], 2)
@@ -171,7 +174,7 @@ class _Cuts:
 
     def _direct(self, entity: Rows, row: Rows) -> Floats:
         """(c,) probability of the link of an entity to that of a record, NaN without any."""
-        links, count = self.entities, len(self.part)
+        links, count = self.entities, len(self.cluster)
         known = pair_key(links.left, links.right, count)
         at = positions_in_sorted(pair_key(entity, self.of_record[row], count), known)
         return np.append(links.probability, np.nan)[at]
@@ -193,7 +196,10 @@ class _Cuts:
             (~mine & ~theirs, _words(names, "it would join ", low, " and ", high)),
             (direct > probability, _words(names, winner, " is the better match")),
             (direct == probability, _words(names, winner, " matches as well and goes first")),
-            (direct < probability, _words(names, winner, " is taken, the best choice overall")),
+            (
+                direct < probability,
+                _words(names, winner, " is taken: the whole group is nearer"),
+            ),
         ]
         found = _words(names, "it would join ", low, " and ", high)
         for holds, words in reversed(cases):

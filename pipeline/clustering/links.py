@@ -12,23 +12,49 @@ from pipeline.arrays import Flags, Positions
 
 @dataclass(frozen=True)
 class Links:
-    """Accepted links between groups.
+    """Scored pairs of groups: the accepted ones, which are links, and the refused ones.
 
     Attributes:
         left, right: (m,) group numbers, left < right, each once, sorted.
         probability: (m,) judge's probability.
         proposed_by: (m,) flags of `ProposedBy`.
+        odds: (m,) log-odds, counted from the threshold at which the pair's judge accepts.
         refused_left, refused_right: (r,) pairs of groups that were not accepted.
         apart: (r,) true where such a pair was judged distinct, or text and picture contradict.
+        refused_probability, refused_by, refused_odds: (r,) of such a pair; NaN and -inf where only
+            a person said something of it.
     """
 
     left: Positions
     right: Positions
     probability: npt.NDArray[np.float64]
     proposed_by: npt.NDArray[np.uint8]
+    odds: npt.NDArray[np.float32]
     refused_left: Positions
     refused_right: Positions
     apart: Flags
+    refused_probability: npt.NDArray[np.float64]
+    refused_by: npt.NDArray[np.uint8]
+    refused_odds: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        left: Positions,
+        right: Positions,
+        probability: npt.NDArray[np.float64],
+        proposed_by: npt.NDArray[np.uint8],
+        odds: npt.NDArray[np.float32],
+        accepted: Flags,
+        apart: Flags,
+    ) -> Links:
+        """From all scored pairs (p,), sorted, and which of them were accepted."""
+        yes, no = accepted, ~accepted
+        return cls(
+            left[yes], right[yes], probability[yes], proposed_by[yes], odds[yes],
+            left[no], right[no], apart[no], probability[no], proposed_by[no], odds[no],
+        )  # fmt: skip
 
     def among(self, kept: Flags) -> Links:
         """The links between groups of a subset (g,), by their numbers in it.
@@ -43,7 +69,11 @@ class Links:
             right=number[self.right[here]],
             probability=self.probability[here],
             proposed_by=self.proposed_by[here],
+            odds=self.odds[here],
             refused_left=number[self.refused_left[refused]],
             refused_right=number[self.refused_right[refused]],
             apart=self.apart[refused],
+            refused_probability=self.refused_probability[refused],
+            refused_by=self.refused_by[refused],
+            refused_odds=self.refused_odds[refused],
         )

@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 from pipeline.arrays import Flags, Positions, combine_large, components, factorize
 from pipeline.candidates import ContentGroups
 from pipeline.clustering.cover.constraints import ConstrainedLinks
-from pipeline.clustering.cover.star_clustering import Grouping
-from pipeline.clustering.must_link_groups import MustLinkGroups
+from pipeline.clustering.cover.grouping import Grouping
+from pipeline.clustering.cover.must_link_groups import MustLinkGroups
+from pipeline.clustering.duplicate_free import LosingLinks
 from pipeline.labels import Verdicts
 from pipeline.matching import unmatched_words
 
@@ -26,12 +27,13 @@ def clusters_in_review(
     groups: ContentGroups,
     texts: pa.ChunkedArray,
     verdicts: Verdicts,
-    rivalled: Positions,
+    losing: LosingLinks,
 ) -> Flags:
     """(c,) true where a removal list should wait for a person: the cluster is in review.
 
     In review are clusters
-    - that the chain guard split off a larger component,
+    - with a member whose pair with the representative was not accepted, or never scored,
+    - with a link to another cluster that was cut because the two as a whole are not alike,
     - with a pair inside that was judged distinct, or whose text and picture contradict each other,
     - with a pair inside that was not accepted and whose two texts each have a word that the
       representative lacks: "EM-5, black" and "EM-5, white" are both near copies of "EM-5", and
@@ -40,27 +42,22 @@ def clusters_in_review(
     - with a record inside that contradictory verdicts are about, or a pair that a person called
       related,
     - of several records, with one that has an equal or better match elsewhere, or an identical
-      copy, from which only the promise of a duplicate-free source keeps it (`rivalled`: entities).
+      copy, from which only the promise of a duplicate-free source keeps it.
 
     Any other pair in the review band is no doubt: both members have accepted evidence of their own
-    to the representative. Measured (2026-11) over (member, representative) pairs, the confirmed
-    ones and the wrong among them: where every pair that was not accepted asks for review, where
-    only *distinct* ones do, and by this rule.
-      Cora                                 276 (2)          422 (2)           385 (2)
-      WDC's product offers                 272 (5)          348 (8)           299 (5)
-      Chicago's early childhood sites      569 (2)          625 (2)           579 (2)
-      AugLy's copies of pictures            95 (0)          118 (0)           118 (0)
-      Debian's descriptions, weak labels 7,603 (20.8 %)  12,692 (26.2 %)    7,745 (20.9 %)
-    The list grows where the data are clean and is as right as before where they hold variants;
-    with *distinct* alone it is not.
+    to the representative.
     """
     cluster = grouping.cluster
     doubted = np.zeros(int(cluster.max(initial=-1)) + 1, bool)
-    doubted[cluster[grouping.split]] = True
+    doubted[cluster[~grouping.accepted]] = True
     doubted[cluster[bound.entity[bound.doubted]]] = True
     several = np.bincount(cluster[bound.entity[bound.of_record]], minlength=len(doubted)) > 1
-    doubted[cluster[rivalled]] |= several[cluster[rivalled]]
+    rivalled = cluster[losing.doubted]
+    doubted[rivalled] |= several[rivalled]
     links = bound.links
+    ends = cluster[bound.entity[links.left]], cluster[bound.entity[links.right]]
+    cut = (ends[0] != ends[1]) & ~losing.at
+    doubted[ends[0][cut]] = doubted[ends[1][cut]] = True
     left, right = bound.entity[links.refused_left], bound.entity[links.refused_right]
     # What persons tied together is no doubt, whatever the judge says of it.
     inside = (cluster[left] == cluster[right]) & (left != right)

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays import pair_sides
+from pipeline.arrays import Floats, pair_sides
 from pipeline.candidates import CandidatePairs
 from pipeline.matching.duplicate_free import alike_in_one_source, in_one_source
-from pipeline.matching.judge import DISTINCT, DUPLICATE
+from pipeline.matching.judge import DISTINCT, DUPLICATE, log_odds
 
 
 @dataclass
@@ -27,7 +27,7 @@ class DecisionCounts:
     def add(self, part: CandidatePairs, rows: pa.RecordBatch, count: int) -> None:
         """Count a batch of judged candidates; `count` groups number them."""
         # As the table has it, so that a pair that stands and one judged tonight cluster alike.
-        probability = np.round(np.asarray(rows["probability"], np.float64), 4)
+        probability = np.asarray(rows["probability"]).astype(np.float64).round(4)
         self.histogram += np.histogram(probability, bins=50, range=(0, 1))[0]
         decision = rows["decision"].dictionary_encode()
         kinds, kind = decision.dictionary.to_pylist(), decision.indices.to_numpy()
@@ -37,6 +37,8 @@ class DecisionCounts:
             np.array([k == word for k in kinds], bool)[kind] for word in (DUPLICATE, DISTINCT)
         )
         alike = alike_in_one_source(rows)
+        threshold: Floats = np.asarray(rows["threshold"], np.float64)
+        odds = log_odds(probability) - log_odds(threshold)
         contradicts = rows["contradicts"].to_numpy(zero_copy_only=False).astype(bool)
         self.links.append(
             (
@@ -45,13 +47,18 @@ class DecisionCounts:
                 part.proposed_by,
                 accepted | alike,
                 (distinct & ~in_one_source(rows)) | contradicts,
+                np.where(contradicts, -np.inf, odds).astype(np.float32),
             )
         )
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """The links: left, right, probability, proposed_by, accepted, apart."""
-        names = ("left", "right", "probability", "proposed_by", "accepted", "apart")
-        kinds = (np.int64, np.int64, float, np.uint8, bool, bool)
+        """The scored pairs: left, right, probability, proposed_by, accepted, apart, odds.
+
+        The odds are log-odds, counted from the accept threshold of the rule that decided the pair;
+        -inf where text and picture contradict each other.
+        """
+        names = ("left", "right", "probability", "proposed_by", "accepted", "apart", "odds")
+        kinds = (np.int64, np.int64, float, np.uint8, bool, bool, np.float32)
         columns = list(zip(*self.links, strict=True)) or [()] * len(names)
         return {
             name: np.concatenate([np.zeros(0, kind), *column]).astype(kind)

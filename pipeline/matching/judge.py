@@ -231,8 +231,8 @@ class Judge:
         return accept, np.where(alone, self.image.review, self._of_texts.review)
 
     def _combined(self, text: Floats, image: Floats) -> Floats:
-        shift = _logit(np.array(self._of_texts.accept)), _logit(np.array(self.image.accept))
-        both = expit((_logit(text) - shift[0] + _logit(image) - shift[1]) / 2 + shift[0])
+        shift = log_odds(np.array(self._of_texts.accept)), log_odds(np.array(self.image.accept))
+        both = expit((log_odds(text) - shift[0] + log_odds(image) - shift[1]) / 2 + shift[0])
         certain = (text == 1.0) & (image == 1.0)
         single = np.nan_to_num(np.where(np.isnan(text), image, text))
         combined = np.where(np.isnan(text) | np.isnan(image), single, both)
@@ -257,7 +257,8 @@ DIFFERENCES = {
 }
 
 
-def _logit(probability: Floats) -> Floats:
+def log_odds(probability: Floats) -> Floats:
+    """Log-odds (p,), the probabilities held between 1e-4 and 1 - 1e-4."""
     return np.asarray(logit(np.clip(probability, 1e-4, 1 - 1e-4)))
 
 

@@ -162,7 +162,7 @@ def _links(config: Any, candidates: Any, units: Any, texts: Any, vectors: Any) -
     from pipeline.clustering.links import Links
     from pipeline.matching.comparison.text import TextComparison
     from pipeline.matching.default_rules import image_default, text_default
-    from pipeline.matching.judge import DISTINCT, DUPLICATE, Judge
+    from pipeline.matching.judge import DISTINCT, DUPLICATE, Judge, log_odds
     from pipeline.matching.scoring import BATCH, Contents, score_pairs
 
     judge = Judge(
@@ -180,11 +180,12 @@ def _links(config: Any, candidates: Any, units: Any, texts: Any, vectors: Any) -
         )
         found = score_pairs(batch, contents, judge)
         said = found.judgement
+        odds = log_odds(said.probability) - log_odds(said.threshold)
         yes, no = (np.asarray(pc.equal(said.decision, word)) for word in (DUPLICATE, DISTINCT))
         parts.append((found.left, found.right, said.probability, found.proposed_by,
-                      yes, no | said.contradicts))  # fmt: skip
-    left, right, probability, proposed_by, yes, apart = map(
+                      yes, no | said.contradicts, odds.astype(np.float32)))  # fmt: skip
+    left, right, probability, proposed_by, yes, apart, odds = map(
         np.concatenate, zip(*parts, strict=True)
     )
-    return Links(left[yes], right[yes], probability[yes], proposed_by[yes],
-                 left[~yes], right[~yes], apart[~yes])  # fmt: skip
+    return Links.of(left=left, right=right, probability=probability, proposed_by=proposed_by,
+                    odds=odds, accepted=yes, apart=apart)  # fmt: skip

@@ -1,1 +1,1 @@
-"""Star covers: accepted links become clusters in which each member is near its centre."""
+"""Groups: scored pairs and constraints become clusters, each with its representative."""

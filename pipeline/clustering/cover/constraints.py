@@ -106,16 +106,21 @@ def _choose(links: Links, at: Rows) -> Links:
         right=links.right[at],
         probability=links.probability[at],
         proposed_by=links.proposed_by[at],
+        odds=links.odds[at],
     )
 
 
 def _doubtful(links: Links, one: Rows, other: Rows) -> Links:
     """Add pairs that a person called related: inside one cluster they are a doubt."""
+    count = len(one)
     return replace(
         links,
         refused_left=np.concatenate([links.refused_left, np.minimum(one, other)]),
         refused_right=np.concatenate([links.refused_right, np.maximum(one, other)]),
-        apart=np.concatenate([links.apart, np.ones(len(one), bool)]),
+        apart=np.concatenate([links.apart, np.ones(count, bool)]),
+        refused_probability=np.concatenate([links.refused_probability, np.full(count, np.nan)]),
+        refused_by=np.concatenate([links.refused_by, np.zeros(count, np.uint8)]),
+        refused_odds=np.concatenate([links.refused_odds, np.full(count, -np.inf, np.float32)]),
     )
 
 
@@ -134,6 +139,7 @@ def _between_nodes(links: Links, nodes: Nodes) -> Links:
     right = np.concatenate([np.maximum(one, other), inner[1]])
     probability = np.concatenate([links.probability[source], np.ones(len(inner[0]))])
     proposed_by = np.concatenate([links.proposed_by[source], np.zeros(len(inner[0]), np.uint8)])
+    odds = np.concatenate([links.odds[source], np.full(len(inner[0]), np.inf, np.float32)])
     order = np.lexsort((right, left))
     no_left, no_right, refused = nodes.expand(links.refused_left, links.refused_right)
     return Links(
@@ -141,9 +147,13 @@ def _between_nodes(links: Links, nodes: Nodes) -> Links:
         right[order],
         probability[order],
         proposed_by[order],
+        odds[order],
         np.minimum(no_left, no_right),
         np.maximum(no_left, no_right),
         links.apart[refused],
+        links.refused_probability[refused],
+        links.refused_by[refused],
+        links.refused_odds[refused],
     )
 
 

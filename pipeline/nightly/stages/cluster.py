@@ -160,18 +160,7 @@ def _pairs_touched(context: RunContext) -> Flags | None:
 @stage("cluster", ClusterResult)
 def cluster(context: RunContext) -> ClusterResult:
     """Accepted links and verdicts → clusters under last night's ids, cut links, events."""
-    stored = context.work.load("links")
-    yes = stored["accepted"]
-    links = Links(
-        stored["left"][yes],
-        stored["right"][yes],
-        stored["probability"][yes],
-        stored["proposed_by"][yes],
-        stored["left"][~yes],
-        stored["right"][~yes],
-        stored["apart"][~yes],
-    )
-    found = cluster_records(context, links)
+    found = cluster_records(context, Links.of(**context.work.load("links")))
     clusters, tables = found.clusters, context.catalog.tables
     heads = clusters.filter(pc.equal(clusters["record_id"], clusters["representative"]))
     sizes = pc.value_counts(heads["size"].combine_chunks()).to_pylist()

@@ -58,7 +58,7 @@ class MemberRow:
 
 @dataclass(frozen=True, slots=True)
 class CutRow:
-    """A link the chain guard or a verdict cut."""
+    """A link that average linkage, a verdict or a promise of a source cut."""
 
     left_id: str
     right_id: str

@@ -15,6 +15,7 @@ from pipeline.clustering.links import Links
 from pipeline.config.run import ClusterSettings
 from pipeline.ingestion.effective_resolution import effective_resolution
 from pipeline.sample.pictures import photograph
+from tests.worlds.scored_pairs import scored_pairs
 
 
 def units(count: int, leader: list[int] | None = None) -> ContentGroups:
@@ -49,12 +50,8 @@ def links(
     *given: tuple[int, int, float], by: ProposedBy = ProposedBy.TEXT,
     refused: tuple[int, int] | None = None, apart: bool = False,
 ) -> Links:  # fmt: skip
-    left, right, probability = (np.array(column) for column in zip(*given, strict=True))
-    no, other = ([refused[0]], [refused[1]]) if refused else ([], [])
-    return Links(
-        left, right, probability, np.full(len(left), by, np.uint8),
-        np.array(no, np.int64), np.array(other, np.int64), np.array([apart] * len(no), bool),
-    )  # fmt: skip
+    pairs = [*given, (*refused, 0.4 if apart else 0.6)] if refused else given
+    return scored_pairs(pairs, by=by)
 
 
 TRIANGLE = ((0, 1, 0.9), (0, 2, 0.95), (1, 2, 0.99))

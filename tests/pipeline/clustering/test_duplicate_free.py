@@ -5,20 +5,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pytest
 from hypothesis import given, settings, strategies as st
 
 from pipeline.arrays import components
 from pipeline.candidates.content_groups import ContentGroups
 from pipeline.clustering.clusters import cluster_tables
-from pipeline.clustering.cover.best_assignment import CERTAIN
-from pipeline.clustering.links import Links
 from pipeline.config.run import ClusterSettings
 from pipeline.labels.verdicts import settle_verdicts
 from pipeline.storage.schemas import LABELS
+from tests.worlds.scored_pairs import ACCEPT, scored
 
 Content = dict[str, int]  # record -> its text's number
-Pairs = dict[tuple[int, int], float]  # texts -> probability of the accepted link
+Pairs = dict[tuple[int, int], float]  # texts -> probability of the pair
 Rows = list[dict[str, Any]]
 
 
@@ -38,8 +36,8 @@ def clustered(
     left, right, probability = (
         np.array([f[n] for f in found], kind) for n, kind in enumerate((np.int64, np.int64, float))
     )
-    no, none = np.zeros(0, np.int64), pa.array([], pa.string())
-    links = Links(left, right, probability, np.ones(len(left), np.uint8), no, no, np.zeros(0, bool))
+    none = pa.array([], pa.string())
+    links = scored(left, right, probability)
     nothing, short = np.full(len(rows), -1), np.zeros(len(rows), bool)
     groups = ContentGroups(leader, rows, np.arange(len(rows)), nothing, none, none, short, short)
     records = pa.table(
@@ -83,7 +81,10 @@ names = st.sampled_from([f"{'abc'[n % 3]}:{n:02}" for n in range(12)])
 text = st.integers(0, 8)
 contents = st.dictionaries(names, text, max_size=12)
 likely = st.sampled_from([0.8, 0.9, 0.95, 0.99])
-pairings = st.dictionaries(st.tuples(text, text).filter(lambda p: p[0] < p[1]), likely, max_size=16)
+possible = likely | st.just(0.6)  # the latter is refused
+pairings = st.dictionaries(
+    st.tuples(text, text).filter(lambda p: p[0] < p[1]), possible, max_size=16
+)
 said = st.lists(
     st.tuples(names, names, st.sampled_from(["same", "different", "related"])), max_size=4
 )
@@ -114,7 +115,7 @@ def test_no_two_records_of_one_source_are_together_and_every_cut_is_told(
     across |= {(c, d, a, b) for a, b, c, d in across}
     for one, other in combinations(sorted(content), 2):
         key = min(content[one], content[other]), max(content[one], content[other])
-        if key in pairs and of[one] != of[other]:
+        if pairs.get(key, 0) > ACCEPT and of[one] != of[other]:
             assert (of[one], content[one], of[other], content[other]) in across
         if content[one] == content[other] and of[one] != of[other]:
             # A star: copies hang together by what was cut between them.
@@ -127,23 +128,16 @@ def test_no_two_records_of_one_source_are_together_and_every_cut_is_told(
 
 @given(st.dictionaries(st.tuples(st.integers(0, 3), st.integers(4, 7)), likely, max_size=12))
 @settings(max_examples=200, deadline=None)
-def test_between_two_sources_the_sum_of_the_matches_is_the_greatest(pairs: Pairs) -> None:
+def test_between_two_sources_the_most_probable_match_goes_first(pairs: Pairs) -> None:
     content = {f"{'a' if n < 4 else 'b'}:{n}": n for n in range(8)}
     clusters, cut = clustered(content, pairs, "ab")
-
-    def worth(chosen: Any) -> float:
-        return float(sum(-np.log1p(-min(pairs[link], CERTAIN)) for link in chosen))
-
-    joined = [link for link in pairs if {f"a:{link[0]}", f"b:{link[1]}"} in grouped(clusters)]
-    rivals = [
-        chosen
-        for size in range(len(pairs) + 1 if len(pairs) < 5 else 5)
-        for chosen in combinations(pairs, size)
-        if len({end for link in chosen for end in link}) == 2 * size
-    ]
-    assert worth(joined) == pytest.approx(max(map(worth, rivals)))
-    assert len(joined) == len(grouped(clusters))
-    assert len(joined) + len(cut) == len(pairs)
+    expected: set[frozenset[str]] = set()
+    for one, other in sorted(pairs, key=lambda pair: (-pairs[pair], pair)):
+        match = frozenset({f"a:{one}", f"b:{other}"})
+        if all(match.isdisjoint(taken) for taken in expected):
+            expected.add(match)
+    assert grouped(clusters) == expected
+    assert len(expected) + len(cut) == len(pairs)
 
 
 def test_the_better_match_wins_and_the_other_is_told() -> None:
@@ -165,16 +159,19 @@ def test_of_two_equal_matches_the_first_wins_and_waits_for_review() -> None:
     }  # fmt: skip
 
 
-def test_the_sum_decides_where_the_most_probable_link_would_cost_more() -> None:
-    content = {"a:1": 1, "a:2": 2, "b:1": 3, "b:2": 4}
-    clusters, cut = clustered(content, {(1, 3): 0.95, (1, 4): 0.94, (2, 3): 0.94}, "ab")
-    assert grouped(clusters) == {frozenset({"a:1", "b:2"}), frozenset({"a:2", "b:1"})}
-    assert cut[0]["reason"] == "source a is duplicate-free: a:2 is taken, the best choice overall"
+def test_the_whole_group_decides_where_a_single_link_is_more_probable() -> None:
+    content = {"a:1": 1, "a:2": 2, "b:1": 3, "c:1": 4}
+    pairs = {(1, 4): 0.9999, (3, 4): 0.99, (1, 3): 0.9, (2, 3): 0.95}
+    clusters, cut = clustered(content, pairs, "a")
+    assert grouped(clusters) == {frozenset({"a:1", "b:1", "c:1"})}
+    assert [row["reason"] for row in cut] == [
+        "source a is duplicate-free: a:1 is taken: the whole group is nearer"
+    ]
 
 
 def test_several_records_of_a_source_with_duplicates_join_one() -> None:
     content = {"a:1": 1, "a:2": 2, "b:1": 3, "b:2": 4}
-    pairs = {(1, 3): 0.9, (1, 4): 0.9, (2, 4): 0.85}
+    pairs = {(1, 3): 0.9, (1, 4): 0.9, (2, 4): 0.85, (3, 4): 0.9}
     assert grouped(clustered(content, pairs, "a")[0]) == {frozenset({"a:1", "b:1", "b:2"})}
     assert grouped(clustered(content, pairs, "ab")[0]) == {
         frozenset({"a:1", "b:1"}), frozenset({"a:2", "b:2"}),
@@ -183,7 +180,7 @@ def test_several_records_of_a_source_with_duplicates_join_one() -> None:
 
 def test_a_third_record_does_not_bring_two_together() -> None:
     content = {"a:1": 1, "a:2": 2, "c:1": 3, "c:2": 4}
-    clusters, cut = clustered(content, {(1, 3): 0.9, (3, 4): 0.95, (2, 4): 0.85}, "a")
+    clusters, cut = clustered(content, {(1, 3): 0.9, (1, 4): 0.6, (3, 4): 0.95, (2, 4): 0.85}, "a")
     assert frozenset({"a:1", "c:1", "c:2"}) in grouped(clusters)
     assert cut[0]["reason"] == "source a is duplicate-free: it would join a:1 and a:2"
 

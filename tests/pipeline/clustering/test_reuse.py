@@ -14,9 +14,10 @@ from pipeline.clustering.reuse import cluster_touched
 from pipeline.config.run import ClusterSettings
 from pipeline.labels.verdicts import Verdicts, changed_pairs, settle_verdicts
 from pipeline.storage.schemas import LABELS
+from tests.worlds.scored_pairs import scored
 
 Content = dict[str, int]  # record -> its text's number
-Pairs = dict[tuple[int, int], tuple[float, bool]]  # texts -> probability, accepted
+Pairs = dict[tuple[int, int], float]  # texts -> probability
 
 
 def inputs(
@@ -29,17 +30,13 @@ def inputs(
     rows = np.unique(leader)
     number = {int(texts[row]): n for n, row in enumerate(rows)}
     found = sorted(
-        (min(number[a], number[b]), max(number[a], number[b]), p, yes)
-        for (a, b), (p, yes) in pairs.items() if a in number and b in number
+        (min(number[a], number[b]), max(number[a], number[b]), p)
+        for (a, b), p in pairs.items() if a in number and b in number
     )  # fmt: skip
-    left, right, probability, yes = (
-        np.array([f[n] for f in found], kind)
-        for n, kind in enumerate((np.int64, np.int64, float, bool))
+    left, right, probability = (
+        np.array([f[n] for f in found], kind) for n, kind in enumerate((np.int64, np.int64, float))
     )
-    links = Links(
-        left[yes], right[yes], probability[yes], np.ones(int(yes.sum()), np.uint8),
-        left[~yes], right[~yes], probability[~yes] < 0.3,
-    )  # fmt: skip
+    links = scored(left, right, probability)
     nothing, no = np.full(len(rows), -1), np.zeros(len(rows), bool)
     none = pa.array([], pa.string())
     units = ContentGroups(
@@ -78,9 +75,7 @@ def touched(old: Content, new: Content, was: Pairs, now: Pairs, units: ContentGr
 names = st.sampled_from([f"{'abc'[n % 3]}:{n:02}" for n in range(12)])
 text = st.integers(0, 8)
 contents = st.dictionaries(names, text, max_size=12)
-judged = st.tuples(st.sampled_from([0.2, 0.6]), st.just(False)) | st.tuples(
-    st.sampled_from([0.9, 0.95]), st.just(True)
-)
+judged = st.sampled_from([0.2, 0.6, 0.9, 0.95, 0.9999])
 pairings = st.dictionaries(st.tuples(text, text).filter(lambda p: p[0] < p[1]), judged, max_size=14)
 said = st.lists(st.tuples(names, names, st.sampled_from(["same", "different", "related"])),
                 max_size=5)  # fmt: skip
@@ -137,7 +132,7 @@ def test_an_untouched_component_is_not_clustered_again(monkeypatch: Any) -> None
     from pipeline.clustering import reuse
 
     texts = {f"s:{n:02}": n for n in range(9)}
-    pairs: Pairs = {(n, n + 1): (0.95, True) for n in (0, 3, 6)}
+    pairs: Pairs = {(n, n + 1): 0.95 for n in (0, 3, 6)}
     night, verdicts = inputs(texts, pairs, labels([]))
     before, cut = cluster_tables(*night, ClusterSettings(), verdicts)
     seen: list[list[str]] = []

@@ -8,8 +8,8 @@ from hypothesis import given, strategies as st
 
 from pipeline.candidates.content_groups import ContentGroups
 from pipeline.catalog import SourceMatches
-from pipeline.clustering.links import Links
 from pipeline.clustering.source_matches import count_matches
+from tests.worlds.scored_pairs import scored
 
 records = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), max_size=10)
 linked = st.sets(st.tuples(st.integers(0, 5), st.integers(0, 5)).filter(lambda p: p[0] < p[1]))
@@ -28,10 +28,10 @@ def test_partners_are_counted_as_a_plain_loop_does(
         for a, b in given_links if a in number and b in number
     )  # fmt: skip
     left, right = (np.array([end[n] for end in ends], np.int64) for n in (0, 1))
-    none, no, nothing = np.zeros(0, np.int64), np.zeros(len(rows), bool), np.full(len(rows), -1)
+    no, nothing = np.zeros(len(rows), bool), np.full(len(rows), -1)
     strings = pa.array([], pa.string())
     groups = ContentGroups(leader, rows, nothing, nothing, strings, strings, no, no)
-    links = Links(left, right, np.ones(len(left)), np.ones(len(left), np.uint8), none, none, no[:0])
+    links = scored(left, right, np.ones(len(left)))
     sources = pa.chunked_array([pa.array([source for source, _ in given_records], pa.string())])
     found = count_matches(sources, groups, links, duplicate_free=("b",))
 

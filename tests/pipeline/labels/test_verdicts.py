@@ -18,6 +18,7 @@ from pipeline.labels.conflicts import resolve_conflicts
 from pipeline.labels.entries import read_entry, tie_pairs
 from pipeline.labels.verdicts import changed_pairs, latest_verdicts, settle_verdicts
 from pipeline.storage.schemas import LABELS
+from tests.worlds.scored_pairs import ACCEPT, scored_pairs
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 Said = tuple[int, int, str]
@@ -46,12 +47,8 @@ def units(leader: list[int], *, tiny: bool = False) -> ContentGroups:
     return ContentGroups(leaders, rows, text, np.full(len(rows), -1), none, none, no | tiny, no)
 
 
-def links(*accepted: tuple[int, int, float]) -> Links:
-    pairs = sorted(accepted)
-    left, right = (np.array([p[side] for p in pairs], np.int64) for side in (0, 1))
-    no = np.zeros(0, np.int64)
-    return Links(left, right, np.array([p[2] for p in pairs], float),
-                 np.ones(len(pairs), np.uint8), no, no, np.zeros(0, bool))  # fmt: skip
+def links(*pairs: tuple[int, int, float]) -> Links:
+    return scored_pairs(pairs)
 
 
 def clustered(
@@ -172,7 +169,11 @@ def test_related_bars_the_pair_s_own_link_only() -> None:
     alone, cut = clustered([0, 1], links((0, 1, 0.95)), labels((0, 1, "related")))
     assert together(alone) == [[0], [1]]
     assert cut[0]["reason"].startswith("verdict: related (by ann")
+    # It speaks against the two; what is near enough to both keeps them together, for review.
     rows, _ = clustered([0, 1, 2], TRIANGLE, labels((1, 2, "related")))
+    assert together(rows) == [[0, 2], [1]]
+    near = links((0, 1, 0.9999), (0, 2, 0.9999), (1, 2, 0.9999))
+    rows, _ = clustered([0, 1, 2], near, labels((1, 2, "related")))
     assert together(rows) == [[0, 1, 2]]
     assert {r["status"] for r in rows} == {"review"}
 
@@ -218,7 +219,7 @@ def test_whose_verdicts_changed() -> None:
 
 @st.composite
 def nights(draw: st.DrawFn) -> tuple[list[int], list[tuple[int, int, float]], pa.Table]:
-    """Records with exact copies, accepted links between their units, and verdicts."""
+    """Records with exact copies, scored pairs of their units, and verdicts."""
     count = draw(st.integers(2, 10))  # one digit: ids ascend with their numbers
     leader = list(range(count))
     for n in range(1, count):
@@ -226,21 +227,21 @@ def nights(draw: st.DrawFn) -> tuple[list[int], list[tuple[int, int, float]], pa
     number = sorted(set(leader))
     every = [(a, b) for a in range(len(number)) for b in range(a + 1, len(number))]
     chosen = draw(st.lists(st.sampled_from(every), unique=True)) if every else []
-    accepted = [(a, b, draw(st.sampled_from([0.9, 0.95]))) for a, b in chosen]
+    pairs = [(a, b, draw(st.sampled_from([0.6, 0.9, 0.95, 0.9999]))) for a, b in chosen]
     pair = st.lists(st.integers(0, count - 1), min_size=2, max_size=2, unique=True)
     words = st.sampled_from(["same", "different", "same", "different", "related", "unsure"])
     said = draw(st.lists(st.tuples(pair, words), max_size=8))
     minutes = draw(st.lists(st.integers(0, 5), min_size=len(said), max_size=len(said)))
-    return leader, accepted, labels(*((a, b, w) for (a, b), w in said), at=minutes or None)
+    return leader, pairs, labels(*((a, b, w) for (a, b), w in said), at=minutes or None)
 
 
 @pytest.mark.slow
 @given(nights())
 @settings(max_examples=200, deadline=None)
 def test_clusters_obey_every_verdict(night: Any) -> None:
-    leader, accepted, said = night
+    leader, pairs, said = night
     count = len(leader)
-    rows, cut = clustered(leader, links(*accepted), said)
+    rows, cut = clustered(leader, links(*pairs), said)
     home = [row["cluster_id"] for row in rows]
     found = settle_verdicts(said, ids(count))
     ends = list(zip(found.left.tolist(), found.right.tolist(), found.label.tolist(), strict=True))
@@ -263,20 +264,20 @@ def test_clusters_obey_every_verdict(night: Any) -> None:
             more = ties.copy()
             more.add_edge(left, right)
             assert any(nx.has_path(more, a, b) for a, b in differ)
-    # The chain guard: accepted evidence to the representative, once copies that share a cluster and
-    # records that persons tied together count as one.
+    # What is confirmed has accepted evidence to the representative, once copies that share a
+    # cluster and records that persons tied together count as one.
     one_thing = ties.copy()
     same_content = [(a, b) for a in range(count) for b in range(a) if leader[a] == leader[b]]
     one_thing.add_edges_from((a, b) for a, b in same_content if home[a] == home[b])
     names = sorted(set(leader))
-    linked = {(names[a], names[b]) for a, b, _ in accepted}
+    linked = {(names[a], names[b]) for a, b, p in pairs if p > ACCEPT}
     for number, row in enumerate(rows):
         mine, kept = (
             nx.node_connected_component(one_thing, n)
             for n in (number, int(row["representative"][2:]))
         )
-        pairs = {tuple(sorted((leader[a], leader[b]))) for a in mine for b in kept}
-        assert mine == kept or pairs & linked
+        between = {tuple(sorted((leader[a], leader[b]))) for a in mine for b in kept}
+        assert mine == kept or between & linked or row["status"] == "review"
     # No accepted link and no copy is lost: what is not together is listed.
     listed = {tuple(leader[int(c[side][2:])] for side in ("left_id", "right_id")) for c in cut}
     for a in range(count):
@@ -289,11 +290,11 @@ def test_clusters_obey_every_verdict(night: Any) -> None:
 @given(nights(), st.randoms(use_true_random=False))
 @settings(max_examples=40, deadline=None)
 def test_the_order_of_verdicts_changes_nothing(night: Any, random: Any) -> None:
-    leader, accepted, said = night
+    leader, pairs, said = night
     order = list(range(len(said)))
     random.shuffle(order)
-    assert clustered(leader, links(*accepted), said.take(pa.array(order, pa.int64()))) == (
-        clustered(leader, links(*accepted), said)
+    assert clustered(leader, links(*pairs), said.take(pa.array(order, pa.int64()))) == (
+        clustered(leader, links(*pairs), said)
     )
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from pipeline.candidates.candidate_pairs import CandidatePairs, ProposedBy
 from pipeline.matching.decision_counts import DecisionCounts
@@ -18,6 +19,7 @@ def rows(
             "decision": pa.array(decision, pa.string()),
             "reason": pa.array(reason or [""] * len(decision), pa.string()),
             "contradicts": pa.array(contradicts),
+            "threshold": pa.array([0.9] * len(decision), pa.float32()),
         }
     )
 
@@ -46,6 +48,9 @@ def test_links_and_counts_of_two_batches() -> None:
     assert links["proposed_by"].tolist() == [1, 4, 5, 2]
     assert links["accepted"].tolist() == [True, False, False, False]
     assert links["apart"].tolist() == [False, True, True, False]
+    # Counted from the accept threshold; where text and picture contradict, nothing speaks for it.
+    assert links["odds"].tolist() == pytest.approx([0.747, -3.045, -np.inf, -1.35], abs=1e-3)
+    assert links["odds"].dtype == np.float32
 
 
 def test_what_only_a_duplicate_free_source_keeps_apart_is_still_a_link() -> None:
@@ -59,4 +64,4 @@ def test_what_only_a_duplicate_free_source_keeps_apart_is_still_a_link() -> None
 
 
 def test_nothing_judged_has_no_links() -> None:
-    assert [len(column) for column in DecisionCounts().arrays().values()] == [0] * 6
+    assert [len(column) for column in DecisionCounts().arrays().values()] == [0] * 7
