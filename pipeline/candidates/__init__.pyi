@@ -33,4 +33,5 @@ from .near_pairs import (
     Recall as Recall,
     find_near_pairs as find_near_pairs,
 )
+from .rare_words import RareWordPairs as RareWordPairs, rare_word_pairs as rare_word_pairs
 from .reuse import Near as Near, ReusedPairs as ReusedPairs, reuse_near_pairs as reuse_near_pairs

@@ -16,12 +16,16 @@ Flags8 = npt.NDArray[np.uint8]  # of `ProposedBy`
 
 
 class ProposedBy(IntFlag):
-    """What proposed a pair, by itself or with others; exact copies are found without a search."""
+    """What proposed a pair, by itself or with others; exact copies are found without a search.
+
+    All but `IMAGE` look at the texts.
+    """
 
     EXACT = 0
     TEXT = 1
     LEXICAL = 2  # shingles of long texts
     IMAGE = 4
+    RARE_WORD = 8
 
     @staticmethod
     def to_words(flags: Flags8) -> pa.Array:
@@ -34,10 +38,15 @@ class ProposedBy(IntFlag):
         return positions_in(words, WORDS)
 
 
+NAMES = {
+    ProposedBy.TEXT: "text",
+    ProposedBy.LEXICAL: "lexical",
+    ProposedBy.RARE_WORD: "rare word",
+    ProposedBy.IMAGE: "image",
+}
 WORDS = pa.array(
-    ["exact", "text", "lexical", "text+lexical", "image", "text+image", "image+lexical",
-     "text+lexical+image"]
-)  # fmt: skip
+    ["+".join(name for by, name in NAMES.items() if by & flags) or "exact" for flags in range(16)]
+)
 
 # Two contents shared by so many groups that their product exceeds this meet through their hubs:
 # each side's hub with every group of the other.
@@ -68,6 +77,7 @@ def propose(
     *,
     text: tuple[Positions, Positions],
     lexical: tuple[Positions, Positions, npt.NDArray[np.float32]],
+    rare_words: tuple[Positions, Positions],
     image: tuple[Positions, Positions],
 ) -> CandidatePairs:
     """Turn pairs of contents into pairs of groups and merge what several sources propose."""
@@ -82,6 +92,7 @@ def propose(
         _proposals(left[telling], right[telling], ProposedBy.TEXT),
         _proposals(*images.siblings(), ProposedBy.IMAGE),
         _proposals(*texts.expand(text[0], text[1])[:2], ProposedBy.TEXT),
+        _proposals(*texts.expand(*rare_words)[:2], ProposedBy.RARE_WORD),
         _proposals(*images.expand(image[0], image[1])[:2], ProposedBy.IMAGE),
     ]
     first, second, source = texts.expand(lexical[0], lexical[1])

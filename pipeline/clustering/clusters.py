@@ -111,7 +111,8 @@ def _evidence(grouping: Grouping, links: MustLinkGroups, size: Positions) -> npt
     """What holds each cluster together: its pairs with the representative, and verdicts."""
     by = np.zeros(len(size), np.uint8)
     np.bitwise_or.at(by, grouping.cluster, grouping.proposed_by)
-    text, image = (by & (ProposedBy.TEXT | ProposedBy.LEXICAL)) > 0, (by & ProposedBy.IMAGE) > 0
+    image = (by & ProposedBy.IMAGE) > 0
+    text = (by & ~np.uint8(ProposedBy.IMAGE)) > 0
     verdict = np.zeros(len(size), bool)
     verdict[grouping.cluster[links.tied]] = True
     return np.where(size == 1, "single", np.array(EVIDENCE)[text + 2 * image + 4 * verdict])

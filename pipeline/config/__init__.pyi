@@ -5,6 +5,7 @@ from .candidates import (
     FaissIndex as FaissIndex,
     IndexConfig as IndexConfig,
     LexicalSettings as LexicalSettings,
+    RareWordSettings as RareWordSettings,
 )
 from .encoders import (
     CharacterCnn as CharacterCnn,

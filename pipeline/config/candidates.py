@@ -37,6 +37,21 @@ class LexicalSettings(Frozen):
     floor: Share = Field(0.5, description="Exact Jaccard at or above which a pair is kept.")
 
 
+class RareWordSettings(Frozen):
+    """Pairs of texts that share a rare word: names, codes and titles that an embedding blurs."""
+
+    enabled: bool = Field(True, description="Propose pairs of texts that share a rare word.")
+    max_texts: int = Field(
+        30, ge=2, description="A word that more distinct texts have proposes nothing."
+    )
+    partners: int = Field(
+        20,
+        ge=1,
+        description="Texts that the rarest words of one text may propose it with; of adjacent "
+        "words, joined, half as many.",
+    )
+
+
 class CandidateSettings(Frozen):
     """Down to where candidate pairs are searched, and how dense groups are collapsed."""
 
@@ -47,6 +62,7 @@ class CandidateSettings(Frozen):
         None, description="The same for pictures; none: the encoder's, or what a run found."
     )
     lexical: LexicalSettings = LexicalSettings()
+    rare_words: RareWordSettings = RareWordSettings()
     max_neighbours: int = Field(
         1000, ge=2, description="Near copies listed of one content; above, its floor rises."
     )

@@ -27,3 +27,14 @@ from .sources import SourceBatch as SourceBatch, open_source as open_source
 from .sources.jsonl import json_text as json_text
 from .sources.tabular import check_columns as check_columns, make_rows as make_rows
 from .times import parse_times as parse_times
+from .tokens import (
+    DIGIT as DIGIT,
+    PORTION as PORTION,
+    Letters as Letters,
+    Spelling as Spelling,
+    Tokens as Tokens,
+    codes_of as codes_of,
+    kinds_of as kinds_of,
+    token_spans as token_spans,
+    token_strings as token_strings,
+)

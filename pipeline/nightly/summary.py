@@ -202,6 +202,8 @@ def _counts(results: Results, context: RunContext) -> RunCounts:
         low_detail_images=pc.sum(low_detail).as_py() or 0,
         crowded=results.search.crowded,
         lexical_pairs=results.search.lexical_pairs,
+        rare_word_pairs=results.search.rare_word_pairs,
+        common_words=results.search.common_words,
         candidates=results.search.rows,
         duplicates=score.decisions.get("duplicate", 0),
         review=score.decisions.get("review", 0),

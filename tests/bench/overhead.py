@@ -128,6 +128,7 @@ def _candidates(config: Any, units: Any, texts: Any, vectors: Any) -> Any:
     from pipeline.candidates.candidate_pairs import propose
     from pipeline.candidates.minhash import band_candidates, jaccards, signatures
     from pipeline.candidates.near_pairs import find_near_pairs
+    from pipeline.candidates.rare_words import rare_word_pairs
     from pipeline.ingestion.records import count_words
 
     settings = config.candidates
@@ -145,10 +146,12 @@ def _candidates(config: Any, units: Any, texts: Any, vectors: Any) -> Any:
     score = jaccards(chosen, left, right, words=settings.lexical.shingle)
     kept = score >= settings.lexical.floor
     nothing = np.zeros(0, np.int64)
+    rare = rare_word_pairs(texts, settings.rare_words, threads=config.threads)
     return propose(
         units,
         text=(near.left, near.right),
         lexical=(long[left[kept]], long[right[kept]], score[kept]),
+        rare_words=(rare.left, rare.right),
         image=(nothing, nothing),
     )
 

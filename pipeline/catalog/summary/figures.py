@@ -50,6 +50,8 @@ class RunCounts:
     low_detail_images: int = 0
     crowded: int = 0
     lexical_pairs: int = 0
+    rare_word_pairs: int = 0
+    common_words: int = 0  # of too many texts to propose a pair
     candidates: int = 0
     duplicates: int = 0
     review: int = 0

@@ -21,8 +21,8 @@ from pipeline.arrays import (
     map_in_order,
     sorted_unique,
 )
+from pipeline.ingestion import PORTION, Letters, Tokens
 from pipeline.matching.comparison.document_frequencies import FEATURES, DocumentFrequencies
-from pipeline.matching.comparison.tokens import PORTION, Letters, Tokens
 
 Values = npt.NDArray[np.floating[Any]]
 Rows = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]

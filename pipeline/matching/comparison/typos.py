@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from rapidfuzz import fuzz, process
 
 from pipeline.arrays import Flags, chunk_bounds
-from pipeline.matching.comparison.tokens import DIGIT, codes_of, kinds_of, token_spans
+from pipeline.ingestion import DIGIT, codes_of, kinds_of, token_spans
 
 Places = npt.NDArray[np.int64]
 

@@ -26,7 +26,7 @@ from pipeline.arrays import (
     sorted_unique,
     value_bytes,
 )
-from pipeline.matching.comparison.tokens import Letters, Tokens, codes_of, token_spans
+from pipeline.ingestion import Letters, Tokens, codes_of, token_spans
 from pipeline.matching.comparison.typos import UnmatchedWords, match_spellings
 
 Places = npt.NDArray[np.int64]

@@ -53,6 +53,10 @@ class Direct:
         """The near pairs that are candidates: all."""
         return pairs
 
+    def screen(self, pairs: Pairs) -> Pairs:
+        """The pairs that share a rare word and are candidates: all."""
+        return pairs
+
     def confirm(
         self, proposed: CandidatePairs, found: int
     ) -> tuple[CandidatePairs, CascadeCounts | None]:
@@ -76,6 +80,17 @@ class StudentFirst:
     def select(self, pairs: Pairs) -> Pairs:
         """The near pairs that the teacher must see."""
         return filter_student_pairs(self.context, self.groups, pairs, self.choice)
+
+    def screen(self, pairs: Pairs) -> Pairs:
+        """The pairs that share a rare word and that the teacher must see, however far apart.
+
+        What the student says of them does not count: they are there because vectors miss them.
+        """
+        if not len(pairs[0]):
+            return pairs
+        most = np.ones(len(pairs[0]))
+        kept = _needed_pairs(self.context, self.groups, pairs, most=most) <= most
+        return pairs[0][kept], pairs[1][kept]
 
     def confirm(
         self, proposed: CandidatePairs, found: int

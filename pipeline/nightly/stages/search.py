@@ -1,4 +1,4 @@
-"""Search stage: the index of each modality, and the shingles of long texts. SHELL."""
+"""Search stage: the index of each modality, shingles of long texts, and rare words. SHELL."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from pipeline.candidates import (
     Keep,
     Near,
     NearPairs,
+    RareWordPairs,
     Recall,
     ReusedPairs,
     band_candidates,
     find_near_pairs,
     jaccards,
     propose,
+    rare_word_pairs,
     reuse_near_pairs,
     signatures,
 )
@@ -105,7 +107,8 @@ class SearchResult(StageResult):
 
     Attributes:
         figures: of each modality. crowded: contents whose floor was raised.
-        lexical_pairs: of long texts that share shingles.
+        lexical_pairs: of long texts that share shingles. rare_word_pairs: of texts that share one;
+        common_words: distinct words of too many texts to propose a pair.
         searched_all: kind -> why everything was searched.
         cascade: None without one. state: of the near pairs, by kind. chosen: the cascade's choice.
     """
@@ -113,6 +116,8 @@ class SearchResult(StageResult):
     figures: PerModality[SearchFigures]
     crowded: int
     lexical_pairs: int
+    rare_word_pairs: int
+    common_words: int
     searched_all: dict[str, str]
     cascade: CascadeCounts | None
     state: dict[str, SearchState]
@@ -258,6 +263,17 @@ def search_shingles(context: RunContext, groups: ContentGroups) -> SearchedPairs
     return SearchedPairs(Near(left, right, score), SearchRecord(state, None, why))
 
 
+def share_rare_words(context: RunContext, groups: ContentGroups) -> RareWordPairs:
+    """Pairs of texts that share a rare word, found anew: what is rare depends on all texts."""
+    settings, hashes = context.config.candidates.rare_words, groups.text_hashes
+    if not settings.enabled or not len(hashes):
+        return RareWordPairs(np.zeros(0, np.int64), np.zeros(0, np.int64), 0, 0, 0)
+    texts = read_column(context, hashes, modality="text", column="text")
+    found = rare_word_pairs(texts, settings, threads=context.threads)
+    progress.report("search", len(found.left))
+    return found
+
+
 def above_floor(near: Near, floor: float) -> tuple[Positions, Positions, npt.NDArray[np.float32]]:
     """Left, right and score of the pairs whose score reaches the floor."""
     kept = near.score >= floor
@@ -321,7 +337,7 @@ def _score_rest(
 
 @stage("search", SearchResult)
 def search(context: RunContext) -> SearchResult:
-    """Vectors and long texts → candidate pairs of groups, with their measured recall.
+    """Vectors, long texts and rare words → candidate pairs of groups, with their measured recall.
 
     Only contents that last night did not know are searched, against everything; the other near
     pairs are last night's.
@@ -335,7 +351,14 @@ def search(context: RunContext) -> SearchResult:
     lexical = cached(context, "lexical", lambda: search_shingles(context, groups))
     long = above_floor(lexical.near, context.config.candidates.lexical.floor)
     near = proposer.select(text.pairs)
-    proposed = propose(groups, text=near, lexical=long, image=image.pairs)
+    rare = share_rare_words(context, groups)
+    proposed = propose(
+        groups,
+        text=near,
+        lexical=long,
+        rare_words=proposer.screen((rare.left, rare.right)),
+        image=image.pairs,
+    )
     proposed, asked = proposer.confirm(proposed, len(text.near.left))
     context.work.save(
         "candidates", key=proposed.key, proposed_by=proposed.proposed_by, lexical=proposed.lexical
@@ -352,6 +375,8 @@ def search(context: RunContext) -> SearchResult:
         figures=PerModality(text.record.figures, image.record.figures),
         crowded=sum(f.record.figures.crowded for f in (text, image) if f.record.figures),
         lexical_pairs=len(long[0]),
+        rare_word_pairs=len(rare.left),
+        common_words=rare.common,
         searched_all={kind: f.record.why for kind, f in kinds.items() if f.record.why},
         cascade=asked,
         state={kind: found.record.state for kind, found in kinds.items()},

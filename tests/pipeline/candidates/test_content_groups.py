@@ -38,13 +38,13 @@ def test_equal_contents_are_one_unit_and_shared_ones_a_star() -> None:
     made = units([("a", "x"), ("a", "x"), ("a", "y"), ("a", None), ("b", "x")])
     assert made.rows.tolist() == [0, 2, 3, 4]
     assert made.group_of_record.tolist() == [0, 0, 1, 2, 3]
-    found = pairs(propose(made, text=NONE, lexical=NO_LEXICAL, image=NONE), 4)
+    found = pairs(propose(made, text=NONE, lexical=NO_LEXICAL, rare_words=NONE, image=NONE), 4)
     assert found == {(0, 1): ProposedBy.TEXT, (0, 2): ProposedBy.TEXT, (0, 3): ProposedBy.IMAGE}
 
 
 def test_tiny_equal_texts_under_two_pictures_propose_nothing() -> None:
     made = units([("a", "x"), ("a", "y"), ("a", None)], tokens=1)
-    found = pairs(propose(made, text=NONE, lexical=NO_LEXICAL, image=NONE), 3)
+    found = pairs(propose(made, text=NONE, lexical=NO_LEXICAL, rare_words=NONE, image=NONE), 3)
     assert found == {(0, 2): ProposedBy.TEXT}
 
 
@@ -52,7 +52,7 @@ def test_a_pair_of_contents_reaches_every_unit_that_has_them() -> None:
     made = units([("a", "x"), ("a", "y"), ("b", None), ("c", None)])
     near = (np.array([0, 1]), np.array([1, 2]))
     lexical = (np.array([0]), np.array([1]), np.array([0.8], np.float32))
-    candidates = propose(made, text=near, lexical=lexical, image=NONE)
+    candidates = propose(made, text=near, lexical=lexical, rare_words=NONE, image=NONE)
     found = pairs(candidates, 4)
     assert found == {
         (0, 1): ProposedBy.TEXT,
@@ -70,4 +70,4 @@ def test_poor_pictures_are_left_to_their_hash() -> None:
     poor = table.set_column(3, "image_detail", pa.array([0.0, 0.0], pa.float32()))
     made = make_groups(poor, np.array([0, 1]), min_tokens=4, min_detail=0.1)
     assert made.image.tolist() == [-1, -1]
-    assert len(propose(made, text=NONE, lexical=NO_LEXICAL, image=NONE).key) == 0
+    assert len(propose(made, text=NONE, lexical=NO_LEXICAL, rare_words=NONE, image=NONE).key) == 0

@@ -263,6 +263,50 @@ def test_only_what_changed_is_searched_and_judged(folder: Path) -> None:
     assert second.counts.texts_embedded == 1
 
 
+def proposals(catalog: Path) -> dict[tuple[str, str], str]:
+    return {
+        (row["left_id"], row["right_id"]): row["proposed_by"]
+        for row in published(catalog)["pairs"]
+        if row["proposed_by"] != "exact"
+    }
+
+
+def test_a_rare_word_that_becomes_common_proposes_no_longer(folder: Path) -> None:
+    """And one that two known records shared with too many proposes once it is rare."""
+    changes: dict[str, Any] = {
+        "text_encoder": {"type": "toy", "dimension": 256},
+        "candidates": {"text_floor": 0.99, "rare_words": {"max_texts": 3}},
+        "complete": True,
+        "gates": {"max_quarantined": 1.0, "max_in_review": 1.0},
+    }
+
+    def row(number: int, word: str) -> dict[str, Any]:
+        own = " ".join(f"{letters}{number}" for letters in ("ka", "lo", "mi", "nu"))
+        return {"id": f"r{number}", "text": f"{word} {own}", "image": None}
+
+    def night(rows: list[dict[str, Any]]) -> Any:
+        write_jsonl(folder / "in.jsonl", rows)
+        summary = run(config(folder, folder / "catalog", **changes))
+        shutil.copytree(folder / "catalog", folder / "copy", dirs_exist_ok=True)
+        run(config(folder, folder / "copy", **changes), full=True)
+        for name in TABLES:
+            assert published(folder / "catalog")[name] == published(folder / "copy")[name], name
+        shutil.rmtree(folder / "copy")
+        return summary
+
+    rows = [row(0, "vespucci"), row(1, "vespucci"), *(row(n, "lantern") for n in range(2, 6))]
+    first = night(rows)
+    assert proposals(folder / "catalog") == {("s:r0", "s:r1"): "rare word"}
+    assert (first.counts.rare_word_pairs, first.counts.common_words) == (1, 1)
+    second = night([*rows[:-1], row(6, "vespucci"), row(7, "vespucci")])
+    assert set(proposals(folder / "catalog")) == {
+        (f"s:r{a}", f"s:r{b}") for a, b in ((2, 3), (2, 4), (3, 4))
+    }
+    assert (second.reused.judged, second.reused.standing) == (3, 0)
+    third = night([*rows[:-1], row(6, "vespucci"), row(7, "vespucci"), row(8, "other")])
+    assert (third.reused.judged, third.reused.standing) == (0, 3)
+
+
 def test_another_judge_judges_all_and_says_why(folder: Path) -> None:
     rows = [{"id": f"r{n}", "text": sentence(n), "image": None} for n in range(30)]
     write_jsonl(folder / "in.jsonl", rows)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, strategies as st
 
-from pipeline.matching.comparison.tokens import (
+from pipeline.ingestion.tokens import (
     COMMON,
     DIGIT,
     WORD,
