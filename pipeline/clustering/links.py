@@ -19,6 +19,7 @@ class Links:
         probability: (m,) judge's probability.
         proposed_by: (m,) flags of `ProposedBy`.
         odds: (m,) log-odds, counted from the threshold at which the pair's judge accepts.
+        unsure: (m,) true where a person should look before such a pair is confirmed.
         refused_left, refused_right: (r,) pairs of groups that were not accepted.
         apart: (r,) true where such a pair was judged distinct, or text and picture contradict.
         refused_probability, refused_by, refused_odds: (r,) of such a pair; NaN and -inf where only
@@ -30,6 +31,7 @@ class Links:
     probability: npt.NDArray[np.float64]
     proposed_by: npt.NDArray[np.uint8]
     odds: npt.NDArray[np.float32]
+    unsure: Flags
     refused_left: Positions
     refused_right: Positions
     apart: Flags
@@ -48,11 +50,13 @@ class Links:
         odds: npt.NDArray[np.float32],
         accepted: Flags,
         apart: Flags,
+        unsure: Flags | None = None,
     ) -> Links:
         """From all scored pairs (p,), sorted, and which of them were accepted."""
+        unsure = np.zeros(len(left), bool) if unsure is None else unsure
         yes, no = accepted, ~accepted
         return cls(
-            left[yes], right[yes], probability[yes], proposed_by[yes], odds[yes],
+            left[yes], right[yes], probability[yes], proposed_by[yes], odds[yes], unsure[yes],
             left[no], right[no], apart[no], probability[no], proposed_by[no], odds[no],
         )  # fmt: skip
 
@@ -70,6 +74,7 @@ class Links:
             probability=self.probability[here],
             proposed_by=self.proposed_by[here],
             odds=self.odds[here],
+            unsure=self.unsure[here],
             refused_left=number[self.refused_left[refused]],
             refused_right=number[self.refused_right[refused]],
             apart=self.apart[refused],

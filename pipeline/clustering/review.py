@@ -34,7 +34,9 @@ def clusters_in_review(
     In review are clusters
     - with a member whose pair with the representative was not accepted, or never scored,
     - with a link to another cluster that was cut because the two as a whole are not alike,
-    - with a pair inside that was judged distinct, or whose text and picture contradict each other,
+    - with a pair inside that was judged distinct, or that a difference holds, or whose text and
+      picture contradict each other,
+    - with a pair inside that was accepted and not confirmed (`pairs.confirmed`),
     - with a pair inside that was not accepted and whose two texts each have a word that the
       representative lacks: "EM-5, black" and "EM-5, white" are both near copies of "EM-5", and
       keeping "EM-5" alone would lose both,
@@ -55,7 +57,9 @@ def clusters_in_review(
     rivalled = cluster[losing.doubted]
     doubted[rivalled] |= several[rivalled]
     links = bound.links
-    ends = cluster[bound.entity[links.left]], cluster[bound.entity[links.right]]
+    of = bound.entity[links.left], bound.entity[links.right]
+    ends = cluster[of[0]], cluster[of[1]]
+    doubted[ends[0][(ends[0] == ends[1]) & links.unsure & (of[0] != of[1])]] = True
     cut = (ends[0] != ends[1]) & ~losing.at
     doubted[ends[0][cut]] = doubted[ends[1][cut]] = True
     left, right = bound.entity[links.refused_left], bound.entity[links.refused_right]

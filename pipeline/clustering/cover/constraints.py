@@ -107,6 +107,7 @@ def _choose(links: Links, at: Rows) -> Links:
         probability=links.probability[at],
         proposed_by=links.proposed_by[at],
         odds=links.odds[at],
+        unsure=links.unsure[at],
     )
 
 
@@ -140,6 +141,7 @@ def _between_nodes(links: Links, nodes: Nodes) -> Links:
     probability = np.concatenate([links.probability[source], np.ones(len(inner[0]))])
     proposed_by = np.concatenate([links.proposed_by[source], np.zeros(len(inner[0]), np.uint8)])
     odds = np.concatenate([links.odds[source], np.full(len(inner[0]), np.inf, np.float32)])
+    unsure = np.concatenate([links.unsure[source], np.zeros(len(inner[0]), bool)])
     order = np.lexsort((right, left))
     no_left, no_right, refused = nodes.expand(links.refused_left, links.refused_right)
     return Links(
@@ -148,6 +150,7 @@ def _between_nodes(links: Links, nodes: Nodes) -> Links:
         probability[order],
         proposed_by[order],
         odds[order],
+        unsure[order],
         np.minimum(no_left, no_right),
         np.maximum(no_left, no_right),
         links.apart[refused],

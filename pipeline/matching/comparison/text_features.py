@@ -74,7 +74,7 @@ class WordWeights:
     def learn(cls, texts: Sequence[str]) -> WordWeights:
         """Count in how many of `texts`, the empty ones left out, each word and trigram occurs."""
         held = [text.casefold() for text in texts if text]
-        return cls(len(held), _document_counts(_words(held)), _document_counts(_grams(held)))
+        return cls(len(held), _document_counts(hashed_words(held)), _document_counts(_grams(held)))
 
 
 def trigram_counts(texts: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -104,7 +104,7 @@ class _Block:
         self.present = np.array([bool(text) for text in self.texts], bool)
         self.lengths = np.array([len(text) for text in self.texts], np.float32)
         whole = [text.casefold() for text in self.texts]
-        self.words = _words(whole)
+        self.words = hashed_words(whole)
         self.weighted = _reweight(self.words, self.weights.idf("words"))
         self.weight = _sums(self.weighted)
         self.grams = _reweight(_grams(whole), self.weights.idf("grams"))
@@ -244,7 +244,8 @@ def learn_weights(
     return {name: WordWeights.learn(values) for name, values in blocks.items()}
 
 
-def _words(texts: Sequence[str]) -> csr_matrix:
+def hashed_words(texts: Sequence[str]) -> csr_matrix:
+    """Binary (n, HASHED) matrix of the words of case-folded texts."""
     return _hash(texts, token_pattern=r"(?u)\b\w+\b")
 
 
