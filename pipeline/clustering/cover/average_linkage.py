@@ -26,7 +26,7 @@ MOST = 6.0  # log-odds that one pair may add at most: no single one outvotes a g
 MISSING = -5.0  # of a pair that was never proposed, and the least that one may say
 UNIT = 1e-4  # log-odds are told apart down to it
 FINE = 100  # parts of a unit that means are told apart by
-BATCH = 200_000  # pairs whose components are worked at a time, but for one larger component
+BATCH = 50_000  # pairs whose components are worked at a time, but for one larger component
 
 _LEAST = round(MISSING / UNIT)
 _Row = dict[int, int]  # other group -> sum over the pairs, each counted from `MISSING` on

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ from PIL import Image
 from pipeline.candidates.candidate_pairs import ProposedBy
 from pipeline.candidates.content_groups import ContentGroups
 from pipeline.clustering.clusters import cluster_tables
+from pipeline.clustering.cover import average_linkage
 from pipeline.clustering.links import Links
 from pipeline.config.run import ClusterSettings
 from pipeline.ingestion.effective_resolution import effective_resolution
@@ -237,3 +239,47 @@ def test_singletons_are_clusters_too_and_ids_depend_on_members_only() -> None:
     assert len({row["cluster_id"] for row in rows}) == 2
     two, _ = cluster_tables(records(list("ab")), units(2), alone, ClusterSettings())
     assert two["cluster_id"][0].as_py() == rows[0]["cluster_id"]
+
+
+def test_a_bridge_is_cut_and_its_reason_told() -> None:
+    near = [(a, b, 0.95) for a, b in ((0, 1), (0, 2), (1, 2), (3, 4), (3, 5), (4, 5))]
+    clusters, cut = cluster_tables(
+        records(list("abcdef")), units(6), links(*near, (2, 3, 0.9)), ClusterSettings()
+    )
+    assert clusters["size"].to_pylist() == [3] * 6
+    assert set(clusters["status"].to_pylist()) == {"review"}
+    assert [(row["left_id"], row["right_id"], row["reason"]) for row in cut.to_pylist()] == [
+        ("s:2", "s:3", "all scored pairs of the two groups, taken together, speak against it")
+    ]
+
+
+def test_a_member_whose_pair_with_the_representative_was_refused_waits_for_review() -> None:
+    # A ring: nobody has an accepted link to all; two pairs were left for review.
+    ring = [(0, 1, 0.99), (1, 2, 0.98), (2, 3, 0.99), (0, 3, 0.98)]
+    clusters, cut = cluster_tables(
+        records(list("abcd")), units(4), links(*ring, (0, 2, 0.6), (1, 3, 0.6)), ClusterSettings()
+    )
+    rows = clusters.to_pylist()
+    assert {(r["representative"], r["status"], r["size"]) for r in rows} == {("s:0", "review", 4)}
+    assert [round(r["probability_to_representative"], 4) for r in rows] == [1, 0.99, 0.6, 0.98]
+    assert len(cut) == 0
+
+
+def test_a_member_that_was_never_scored_against_the_representative_stays() -> None:
+    sure = [(a, b, 0.9999) for a, b in ((0, 1), (0, 2), (1, 3), (2, 3))]
+    clusters, _ = cluster_tables(records(list("abcd")), units(4), links(*sure), ClusterSettings())
+    rows = clusters.to_pylist()
+    assert {(r["representative"], r["status"], r["size"]) for r in rows} == {("s:0", "review", 4)}
+    # Of its three possible pairs in the cluster two were scored.
+    expected = [1, 0.9999, 0.9999, 0.9999 * 2 / 3]
+    assert [r["probability_to_representative"] for r in rows] == pytest.approx(expected)
+    assert {r["keeper_reason"] for r in rows} == {"scored against the most members"}
+
+
+def test_where_every_pair_was_accepted_or_alone_nothing_is_weighed(monkeypatch: Any) -> None:
+    heaps: list[int] = []
+    monkeypatch.setattr(average_linkage, "_merge", lambda *given: heaps.append(len(given[0])))
+    whole = links(*TRIANGLE, (3, 4, 0.7), (5, 6, 0.9), refused=(3, 5))
+    clusters, _ = cluster_tables(records(list("abcdefg")), units(7), whole, ClusterSettings())
+    assert clusters["size"].to_pylist() == [3, 3, 3, 2, 2, 2, 2]
+    assert heaps == []
