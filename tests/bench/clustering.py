@@ -6,9 +6,9 @@ The pairs are made, in the shape of real ones: of every ten, two are pairs of re
 belong to groups of three to eight where all are linked, one to chains of four to twelve, one to one
 large component that hangs together by chance, one to stars of a thousand, one to crowds of 2,000 in
 which a twentieth of all are linked, and two were not accepted. There are eight records to ten
-pairs. Each size runs in a process of its own: `group` is components, average linkage, representatives;
-`cluster_tables` is that and the whole table of clusters with doubts, evidence and reasons, and the
-cut links. Peak memory is that of the process, the pairs and the records among it.
+pairs. Each size runs in a process of its own: `group` is components, average linkage and
+representatives; `cluster_tables` is that and the whole table of clusters with doubts, evidence and
+reasons, and the cut links. Peak memory is that of the process, the pairs and the records among it.
 """
 
 from __future__ import annotations
