@@ -1,4 +1,4 @@
-"""Vectors and shingles become candidate pairs, with measured recall."""
+"""Vectors, shingles and rare words become candidate pairs, with measured recall."""
 
 import lazy_loader
 

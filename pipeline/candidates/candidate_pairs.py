@@ -41,7 +41,7 @@ class ProposedBy(IntFlag):
 NAMES = {
     ProposedBy.TEXT: "text",
     ProposedBy.LEXICAL: "lexical",
-    ProposedBy.RARE_WORD: "rare word",
+    ProposedBy.RARE_WORD: "rare_word",
     ProposedBy.IMAGE: "image",
 }
 WORDS = pa.array(

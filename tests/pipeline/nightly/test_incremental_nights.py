@@ -296,7 +296,7 @@ def test_a_rare_word_that_becomes_common_proposes_no_longer(folder: Path) -> Non
 
     rows = [row(0, "vespucci"), row(1, "vespucci"), *(row(n, "lantern") for n in range(2, 6))]
     first = night(rows)
-    assert proposals(folder / "catalog") == {("s:r0", "s:r1"): "rare word"}
+    assert proposals(folder / "catalog") == {("s:r0", "s:r1"): "rare_word"}
     assert (first.counts.rare_word_pairs, first.counts.common_words) == (1, 1)
     second = night([*rows[:-1], row(6, "vespucci"), row(7, "vespucci")])
     assert set(proposals(folder / "catalog")) == {
