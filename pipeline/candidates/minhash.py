@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from pipeline.arrays import Positions, iter_chunks, pair_key, pair_sides
 from pipeline.config import LexicalSettings
+from pipeline.ingestion import search_text
 
 PERMUTATIONS = 128
 # 32 bands of 4 rows: a pair of Jaccard 0.5 meets in some band with probability 0.87, of 0.6 with
@@ -28,8 +29,8 @@ SHINGLED_BYTES = 1 << 25
 
 
 def shingles(text: str, *, words: int) -> set[str]:
-    """Distinct runs of `words` case-folded words; the whole text when it is shorter."""
-    tokens = text.casefold().split()
+    """Distinct runs of `words` words, case and width folded; the whole text when it is shorter."""
+    tokens = search_text(text).casefold().split()
     if len(tokens) <= words:
         return {" ".join(tokens)}
     return {" ".join(tokens[at : at + words]) for at in range(len(tokens) - words + 1)}

@@ -9,6 +9,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.ingestion import search_text
+
 Floats32 = NDArray[np.float32]
 Failure = tuple[int, str]
 
@@ -88,10 +90,13 @@ def normalise(
 
 
 def text_blocks(items: Iterable[str], *, size: int) -> Iterator[list[str]]:
-    """Yield lists of at most `size` texts and about `_BLOCK_CHARACTERS` characters."""
+    """Yield lists of at most `size` texts and about `_BLOCK_CHARACTERS` characters.
+
+    They are the texts as the search sees them: whoever embeds texts reads them here.
+    """
     block: list[str] = []
     characters = 0
-    for text in items:
+    for text in map(search_text, items):
         block.append(text)
         characters += len(text)
         if len(block) >= size or characters >= _BLOCK_CHARACTERS:

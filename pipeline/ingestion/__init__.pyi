@@ -18,14 +18,17 @@ from .record_changes import (
 )
 from .records import (
     build_records as build_records,
-    content_hash as content_hash,
     drop_duplicate_ids as drop_duplicate_ids,
     exact_groups as exact_groups,
-    normalise_text as normalise_text,
 )
 from .sources import SourceBatch as SourceBatch, open_source as open_source
 from .sources.jsonl import json_text as json_text
 from .sources.tabular import check_columns as check_columns, make_rows as make_rows
+from .texts import (
+    content_hash as content_hash,
+    record_texts as record_texts,
+    search_text as search_text,
+)
 from .times import parse_times as parse_times
 from .tokens import (
     DIGIT as DIGIT,
@@ -34,6 +37,7 @@ from .tokens import (
     Spelling as Spelling,
     Tokens as Tokens,
     codes_of as codes_of,
+    fold_text as fold_text,
     kinds_of as kinds_of,
     token_spans as token_spans,
     token_strings as token_strings,

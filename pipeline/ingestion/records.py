@@ -1,4 +1,4 @@
-"""Rows to records: normalise, decode, hash, count; drop repeated ids; find exact copies.
+"""Rows to records: texts made, pictures decoded; drop repeated ids; find exact copies.
 
 Pure but for the decoder it is given, which reads the pictures that rows name.
 """
@@ -9,7 +9,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -21,22 +20,11 @@ from pipeline.arrays import as_array, with_64bit_offsets
 from pipeline.config import ImageSettings
 from pipeline.ingestion.decoding import DecodedPicture
 from pipeline.ingestion.picture_cache import PictureDecoder
+from pipeline.ingestion.texts import RecordTexts, record_texts
 from pipeline.storage import QUARANTINE, RECORDS, conform
 
 IMAGE_BYTES = pa.schema([("image_hash", pa.string()), ("image_bytes", pa.binary())])
 RAW_LIMIT = 2000  # characters of a refused row kept for the eye
-
-# Controls but white space; zero-width and direction marks too, but not the joiners (U+200C/D),
-# which change words of some scripts and emoji.
-_CONTROLS = (
-    r"[\x00-\x08\x0e-\x1f\x7f-\x{84}\x{86}-\x{9f}\x{ad}\x{200b}\x{200e}\x{200f}"
-    r"\x{202a}-\x{202e}\x{2060}-\x{2069}\x{feff}]"
-)
-# All white space but a single plain space, which is most of it and needs no replacing.
-_SPACES = r"[\s\x0b\x{85}\p{Z}]{2,}|[\t\n\x0b\f\r\x{85}\p{Zl}\p{Zp}\x{1680}]"
-# Scripts written without spaces count one word a character.
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-_WORD = rf"[{_UNSPACED}]|[^ {_UNSPACED}]+"
 
 
 @dataclass(frozen=True)
@@ -47,33 +35,6 @@ class RecordBatchResult:
     rejected: pa.Table  # schemas.QUARANTINE
     image_bytes: pa.Table  # IMAGE_BYTES: pictures out of a bytes column, one per hash
     row: NDArray[np.int64]  # of the batch, that each record was made of; ascending
-
-
-def normalise_text(column: pa.Array) -> pa.Array:
-    """Drop control characters, apply Unicode NFKC, make white space single; empty becomes null."""
-    text = pc.replace_substring_regex(column, _CONTROLS, "")
-    text = pc.utf8_normalize(text, form="NFKC")
-    text = pc.utf8_trim_whitespace(pc.replace_substring_regex(text, _SPACES, " "))
-    return pc.if_else(pc.equal(pc.binary_length(text), 0), pa.scalar(None, pa.string()), text)
-
-
-def content_hash(column: pa.Array) -> pa.Array:
-    """Hash strings (UTF-8, blake2b) to 32 hex digits each; null stays null."""
-    data = column.cast(pa.binary()).to_pylist()
-    return pa.array(
-        [None if item is None else blake2b(item, digest_size=16).hexdigest() for item in data],
-        pa.string(),
-    )
-
-
-def count_words(column: pa.Array) -> pa.Array:
-    """Count the words (int32) of normalised texts; null stays null."""
-    words = pc.add(pc.count_substring(column, " "), 1).cast(pa.int32())
-    unspaced = pc.fill_null(pc.match_substring_regex(column, f"[{_UNSPACED}]"), False)
-    if not pc.any(unspaced).as_py():
-        return words
-    exact = pc.count_substring_regex(column.filter(unspaced), _WORD).cast(pa.int32())
-    return pc.replace_with_mask(words, unspaced, exact)
 
 
 def build_records(
@@ -94,18 +55,19 @@ def build_records(
     Raises:
         PipelineError: the decoder processes died.
     """
-    text = normalise_text(as_array(batch["text"]))
+    texts = record_texts(batch)
     pictures = _pictures(batch, decoder, settings=images, storage_options=storage_options)
     reasons = [
         _reason(key, has_text=has_text, picture=picture)
         for key, has_text, picture in zip(
-            batch["key"].to_pylist(), text.is_valid().to_pylist(), pictures, strict=True
+            batch["key"].to_pylist(), texts.text.is_valid().to_pylist(), pictures, strict=True
         )
     ]
     keep = pa.array([reason is None for reason in reasons], pa.bool_())
     good = batch.filter(keep)
     kept = [item for item, reason in zip(pictures, reasons, strict=True) if reason is None]
-    records = _records(good, text=text.filter(keep), pictures=kept, source=source, now=now)
+    mine = RecordTexts(*(part.filter(keep) for part in (texts.text, texts.hash, texts.words)))
+    records = _records(good, texts=mine, pictures=kept, source=source, now=now)
     return RecordBatchResult(
         records=records,
         rejected=_reject(batch, reasons=reasons, source=source),
@@ -199,7 +161,7 @@ def _reason(key: str | None, *, has_text: bool, picture: DecodedPicture | str | 
 def _records(
     rows: pa.Table,
     *,
-    text: pa.Array,
+    texts: RecordTexts,
     pictures: Sequence[DecodedPicture | str | None],
     source: str,
     now: datetime,
@@ -211,9 +173,9 @@ def _records(
     taken = ("location", "image_uri", "fields", "attributes", "timestamp")
     columns = {
         "record_id": pc.binary_join_element_wise(source, rows["key"], ":"),
-        "text": text,
-        "text_hash": content_hash(text),
-        "word_count": _own_words(text, as_array(rows["fields"])),
+        "text": texts.text,
+        "text_hash": texts.hash,
+        "word_count": texts.words,
         "image_hash": of("hash", pa.string()),
         "image_width": of("width", pa.int32()),
         "image_height": of("height", pa.int32()),
@@ -227,19 +189,6 @@ def _records(
         },
     }
     return conform(pa.table(columns), RECORDS)
-
-
-def _own_words(text: pa.Array, fields: pa.MapArray) -> pa.Array:
-    """Count the words (int32) of each text, the names of its columns left out; null stays null."""
-    offsets = np.asarray(fields.offsets)
-    if not len(text) or np.diff(offsets).max(initial=0) < 2:
-        return count_words(text)
-    first, last = int(offsets[0]), int(offsets[-1])
-    values = normalise_text(fields.items.slice(first, last - first))
-    words = np.asarray(pc.fill_null(count_words(values), 0), np.int64)
-    total = np.concatenate([[0], np.cumsum(words)])
-    own = total[offsets[1:] - first] - total[offsets[:-1] - first]
-    return pc.if_else(text.is_valid(), pa.array(own.astype(np.int32)), pa.scalar(None, pa.int32()))
 
 
 def _reject(batch: pa.Table, *, reasons: Sequence[str | None], source: str) -> pa.Table:

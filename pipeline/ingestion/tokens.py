@@ -1,12 +1,14 @@
 """The words of texts in bulk: no Python object per word, and the words that the patterns name.
 
-A text is case-folded first. `words` are `\\w+`; `codes` are the words with a digit once hyphens,
-dots and slashes inside a word are dropped, so that 'DSC-W120' and 'DSCW120' are one code; `wording`
-is `\\w+(?:[.,]\\d+)*`, which keeps '0.5' and '1,000' whole.
+A text is folded first (`fold_text`). `words` are `\\w+`; `codes` are the words with a digit once
+hyphens, dots and slashes inside a word are dropped, so that 'DSC-W120' and 'DSCW120' are one code;
+`wording` is `\\w+(?:[.,]\\d+)*`, which keeps '0.5' and '1,000' whole.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.arrays import Flags
+from pipeline.ingestion.texts import search_text
 
 Places = npt.NDArray[np.int64]
 
@@ -67,14 +70,14 @@ class Spelling:
 
 
 class Letters:
-    """The case-folded characters of n texts and what each of them is.
+    """The folded characters of n texts and what each of them is.
 
     Args:
         texts: (n,) strings without nulls, at most about `PORTION` bytes.
     """
 
     def __init__(self, texts: pa.Array) -> None:
-        folded = list(map(str.casefold, texts.to_pylist()))
+        folded = list(map(fold_text, texts.to_pylist()))
         length = np.fromiter(map(len, folded), np.int64, len(folded))
         # What is no part of a word stands before, between and after the texts.
         self.code = codes_of("\n".join(["", *folded, ""]))
@@ -148,6 +151,30 @@ class Letters:
             encoded.indices.to_numpy(),
             np.diff(np.searchsorted(starts, self.ends), prepend=0),
         )
+
+
+def fold_text(text: str) -> str:
+    """A text without case, width and ligatures; what it says stays.
+
+    A superscript or fraction that stands by a digit is kept apart from it: 10⁶ is "10_6", not 106.
+    """
+    if text.isascii():
+        return text.casefold()
+    plain = search_text(text)
+    if plain != text:
+        plain = search_text(_raised().sub("_", text))
+    return plain.casefold()
+
+
+@cache
+def _raised() -> re.Pattern[str]:
+    """Where a digit meets a number that NFKC would write as digits behind or before it."""
+    raised = "".join(
+        letter
+        for letter in map(chr, range(COMMON))
+        if unicodedata.category(letter) == "No" and search_text(letter) != letter
+    )
+    return re.compile(rf"(?<=\d)(?=[{raised}])|(?<=[{raised}])(?=\d)")
 
 
 def codes_of(text: str) -> npt.NDArray[np.uint32]:

@@ -10,8 +10,9 @@ STRINGS = pa.map_(pa.string(), pa.string())
 WHEN = pa.timestamp("us", tz="UTC")
 
 # Of every table below. It is written with each table, and another one is refused: a number higher
-# whenever a column changes its name, type or meaning.
-SCHEMA_VERSION = 2
+# whenever a column changes its name, type or meaning. 3: `text` keeps what NFKC would drop, and
+# `text_hash` tells which column a value is in.
+SCHEMA_VERSION = 3
 
 # What a source yields for every row it could read (`pipeline.ingestion.sources`).
 ROWS = pa.schema(
@@ -20,6 +21,7 @@ ROWS = pa.schema(
         pa.field("text", pa.string()),  # serialised text columns, not yet normalised
         pa.field("image_uri", pa.string()),  # path or URL of the picture, absolute
         pa.field("image_bytes", pa.binary()),  # the encoded picture, when it sits in the row
+        pa.field("joined", pa.bool_()),  # the text is made of several columns, filled or not
         pa.field("fields", STRINGS),  # the text columns one by one, by column name
         pa.field("attributes", STRINGS),  # every other mapped column, by name
         pa.field("timestamp", WHEN),
@@ -52,9 +54,10 @@ RECORDS = pa.schema(
         pa.field("record_id", pa.string(), nullable=False),  # "source:key"
         pa.field("source", pa.string(), nullable=False),
         pa.field("location", pa.string(), nullable=False),
-        pa.field("text", pa.string()),  # normalised
+        pa.field("text", pa.string()),  # normalised, see pipeline.ingestion.texts
         pa.field("image_uri", pa.string()),
-        pa.field("text_hash", pa.string()),  # 32 hex digits
+        # 32 hex digits, of the text and, where it is joined, its columns' names and values.
+        pa.field("text_hash", pa.string()),
         pa.field("image_hash", pa.string()),  # 32 hex digits, of decoded pixels
         pa.field("word_count", pa.int32()),  # words of the normalised text
         pa.field("image_width", pa.int32()),

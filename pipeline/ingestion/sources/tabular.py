@@ -125,6 +125,7 @@ def make_rows(
     columns = {
         "text": _serialise(names, texts, named=named) if texts else None,
         "image_uri": None if images is None else _uris(images, root=image_root),
+        "joined": pa.repeat(len(texts) > 1, rows),
         "fields": _maps(names, texts, rows=rows),
         "attributes": _maps([], [], rows=rows),
         **others,

@@ -21,7 +21,7 @@ from pipeline.arrays import (
     map_in_order,
     sorted_unique,
 )
-from pipeline.ingestion import PORTION, Letters, Tokens
+from pipeline.ingestion import PORTION, Letters, Tokens, fold_text
 from pipeline.matching.comparison.document_frequencies import FEATURES, DocumentFrequencies
 
 Values = npt.NDArray[np.floating[Any]]
@@ -42,7 +42,7 @@ class WordEvidence:
 
     Attributes:
         token_overlap: sum of idf over common words / sum of idf over all words of both, 0 … 1.
-        edit_similarity: 1 - indel distance / total length, case-folded, 0 … 1.
+        edit_similarity: 1 - indel distance / total length, both folded, 0 … 1.
         length_ratio: characters of the shorter over the longer, 0 … 1.
         code_agreement: words with a digit, (common - conflicting) / (common + conflicting), where
             conflicting = the smaller of the two sides' unmatched; 1 when one side's codes are all
@@ -133,7 +133,7 @@ class TextComparison:
         from rapidfuzz import fuzz, process
 
         rows, place = factorize(np.concatenate([left, right]))
-        heads = list(map(str.casefold, self.heads.take(pa.array(rows)).to_pylist()))
+        heads = list(map(fold_text, self.heads.take(pa.array(rows)).to_pylist()))
         first, second = np.split(np.array(heads, object)[place], 2)
         scores = process.cpdist(
             first, second, scorer=fuzz.ratio, workers=self.threads, dtype=np.float32

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
 from pipeline.arrays import Positions
+from pipeline.ingestion import fold_text
 from pipeline.matching.comparison.attribute_features import AttributeFeatures, column_names
 
 Floats = npt.NDArray[np.float32]
@@ -73,13 +74,13 @@ class WordWeights:
     @classmethod
     def learn(cls, texts: Sequence[str]) -> WordWeights:
         """Count in how many of `texts`, the empty ones left out, each word and trigram occurs."""
-        held = [text.casefold() for text in texts if text]
-        return cls(len(held), _document_counts(hashed_words(held)), _document_counts(_grams(held)))
+        held = [fold_text(text) for text in texts if text]
+        return cls(len(held), _document_counts(_words(held)), _document_counts(_grams(held)))
 
 
 def trigram_counts(texts: Sequence[str]) -> npt.NDArray[np.int64]:
     """(k, 2) in how many of `texts` each hashed trigram of letters occurs, places ascending."""
-    return _document_counts(_grams([text.casefold() for text in texts]))
+    return _document_counts(_grams(list(map(fold_text, texts))))
 
 
 def _document_counts(matrix: csr_matrix) -> npt.NDArray[np.int64]:
@@ -98,13 +99,13 @@ class _Block:
     folded: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.folded = [text.casefold()[:EDIT_CHARACTERS] for text in self.texts]
+        whole = list(map(fold_text, self.texts))
+        self.folded = [text[:EDIT_CHARACTERS] for text in whole]
         self.sorted = [" ".join(sorted(text.split())) for text in self.folded]
         self.starts = [text[:PREFIX_CHARACTERS] for text in self.folded]
         self.present = np.array([bool(text) for text in self.texts], bool)
         self.lengths = np.array([len(text) for text in self.texts], np.float32)
-        whole = [text.casefold() for text in self.texts]
-        self.words = hashed_words(whole)
+        self.words = _words(whole)
         self.weighted = _reweight(self.words, self.weights.idf("words"))
         self.weight = _sums(self.weighted)
         self.grams = _reweight(_grams(whole), self.weights.idf("grams"))
@@ -244,7 +245,7 @@ def learn_weights(
     return {name: WordWeights.learn(values) for name, values in blocks.items()}
 
 
-def hashed_words(texts: Sequence[str]) -> csr_matrix:
+def _words(texts: Sequence[str]) -> csr_matrix:
     """Binary (n, HASHED) matrix of the words of case-folded texts."""
     return _hash(texts, token_pattern=r"(?u)\b\w+\b")
 

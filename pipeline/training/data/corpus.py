@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from pipeline.arrays import as_strings
 from pipeline.config import CsvSource, ImageFolderSource, JsonlSource, ParquetSource, TrainConfig
-from pipeline.ingestion import content_hash, normalise_text, open_source
+from pipeline.ingestion import open_source, record_texts
 from pipeline.training.data.training_data import LabelledData, read_catalog_records
 
 SHARD = 16_384
@@ -52,8 +52,8 @@ def source_texts(source: CsvSource | JsonlSource | ParquetSource) -> Iterator[pa
     """Its texts as a run reads them; its pictures are left alone."""
     columns = source.columns.model_copy(update={"image": None, "image_bytes": None})
     for batch in open_source(source.model_copy(update={"columns": columns})).batches(rows=SHARD):
-        text = normalise_text(as_strings(batch.rows["text"]))
-        yield pa.table({"text_hash": content_hash(text), "text": text})
+        texts = record_texts(batch.rows)
+        yield pa.table({"text_hash": texts.hash, "text": texts.text})
 
 
 def _without(table: pa.Table, hashes: pa.Array) -> pa.Table:

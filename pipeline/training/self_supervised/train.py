@@ -16,7 +16,7 @@ from pipeline.config import PictureViewSettings, SourceConfig, ViewTrainConfig
 from pipeline.encoders import ImageRef, core_count
 from pipeline.errors import ConfigError
 from pipeline.evaluation import PICTURE_EDITS, TEXT_EDITS
-from pipeline.ingestion import SourceBatch, content_hash, normalise_text, open_source
+from pipeline.ingestion import SourceBatch, content_hash, open_source, record_texts
 from pipeline.outputs import HeldBackFigures, ViewEpoch, ViewTrainingSummary
 from pipeline.storage import to_json
 
@@ -137,9 +137,9 @@ def _items(
     """(content hash, item, group or empty) of the rows that have the modality."""
     groups = [dict(row or ()).get(config.group) or "" for row in rows["attributes"].to_pylist()]
     if config.views.type == "texts":
-        text = normalise_text(rows["text"].combine_chunks())
+        texts = record_texts(rows)
         for item, digest, group in zip(
-            text.to_pylist(), content_hash(text).to_pylist(), groups, strict=True
+            texts.text.to_pylist(), texts.hash.to_pylist(), groups, strict=True
         ):
             if item:
                 yield digest, item, group

@@ -23,6 +23,7 @@ from pipeline.encoders import (
     text_module,
 )
 from pipeline.errors import TrainingError
+from pipeline.ingestion import search_text
 
 _TEXTS = 4096  # tokenised at a time
 
@@ -55,7 +56,7 @@ class TextReader:
     """Texts for any text module; longer ones than `max_tokens` are cut."""
 
     def __init__(self, model: Any, texts: Sequence[Any], *, folder: Path, max_tokens: int) -> None:
-        self.texts = ["" if not isinstance(text, str) else text for text in texts]
+        self.texts = ["" if not isinstance(text, str) else search_text(text) for text in texts]
         self._module, self._prompt = model[0], default_prompt(model)
         self._options: dict[str, Any] = {}
         cutter, overhead = text_cutter(model, folder)

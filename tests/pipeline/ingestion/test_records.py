@@ -25,11 +25,8 @@ from pipeline.ingestion.images import ImageError
 from pipeline.ingestion.records import (
     IMAGE_BYTES,
     build_records,
-    content_hash,
-    count_words,
     drop_duplicate_ids,
     exact_groups,
-    normalise_text,
 )
 from pipeline.storage.schemas import QUARANTINE, RECORDS, ROWS
 
@@ -161,24 +158,6 @@ def test_exact_groups_lead_to_the_smallest_id() -> None:
     records = build(rows).records
     assert exact_groups(records).tolist() == [1, 1, 3, 3, 4]
     assert exact_groups(records.slice(0, 0)).tolist() == []
-
-
-@given(st.lists(st.one_of(st.none(), st.text()), max_size=20))
-def test_normalising_twice_changes_nothing(texts: list[str | None]) -> None:
-    once = normalise_text(pa.array(texts, pa.string()))
-    assert normalise_text(once).equals(once)
-    hashes = content_hash(once)
-    assert hashes.null_count == once.null_count
-    assert pa.compute.count_distinct(hashes).as_py() == pa.compute.count_distinct(once).as_py()
-
-
-def test_normalised_texts_and_their_words() -> None:
-    texts = pa.array(
-        ["ﬁne  \u00a0caf\u0065\u0301\r\n\t１２", "a\x00b\u200bc\ufeff", "\u200b ", "我喜欢 it"]
-    )
-    text = normalise_text(texts)
-    assert text.to_pylist() == ["fine café 12", "abc", None, "我喜欢 it"]
-    assert count_words(text).to_pylist() == [3, 1, None, 4]
 
 
 @pytest.fixture(scope="module")

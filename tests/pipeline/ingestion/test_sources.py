@@ -71,6 +71,7 @@ def expected(folder: Path, name: str) -> list[dict[str, Any]]:
                 "text": "; ".join(parts) or None,
                 "image_uri": photo,
                 "image_bytes": None,
+                "joined": True,
                 "fields": [(n, row[n]) for n in ("title", "body") if row[n]],
                 "attributes": [(n, row[n]) for n in NAMES[3:] if row[n]],
                 "timestamp": WHEN.get(row["when"] or ""),

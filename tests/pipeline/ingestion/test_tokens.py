@@ -1,6 +1,7 @@
 """Words in bulk are the words that the patterns find."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 
 import numpy as np
@@ -15,14 +16,15 @@ from pipeline.ingestion.tokens import (
     Letters,
     Tokens,
     codes_of,
+    fold_text,
     kinds_of,
 )
 
 JOINERS = re.compile(r"(?<=\w)[-./](?=\w)")
 FOUND: dict[str, Callable[[str], list[str]]] = {
-    "words": lambda text: re.findall(r"\b\w+\b", text.casefold()),
-    "codes": lambda text: re.findall(r"\b(?=\w*\d)\w+\b", JOINERS.sub("", text.casefold())),
-    "wording": lambda text: re.findall(r"\w+(?:[.,]\d+)*", text.casefold()),
+    "words": lambda text: re.findall(r"\b\w+\b", fold_text(text)),
+    "codes": lambda text: re.findall(r"\b(?=\w*\d)\w+\b", JOINERS.sub("", fold_text(text))),
+    "wording": lambda text: re.findall(r"\w+(?:[.,]\d+)*", fold_text(text)),
 }
 # What tells the kinds of characters apart: letters that fold to several, digits of other scripts,
 # numbers that are no decimals, a mark, letters far from the others.
@@ -43,6 +45,35 @@ def test_words_are_those_of_the_pattern(kind: str, given: list[str]) -> None:
     tokens = getattr(Letters(pa.array(given, pa.string())), kind)()
     assert listed(tokens) == [FOUND[kind](text) for text in given]
     assert len(set(tokens.words.to_pylist())) == len(tokens.words)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("10⁶ cells", "106 cells", False),
+        ("１０⁶ cells", "10⁶ cells", True),
+        ("1½ cups", "11⁄2 cups", False),
+        ("½ cup", "1⁄2 cup", True),
+        ("25 m²", "25 M2", True),
+        ("H₂O", "h2o", True),
+        ("45³ km", "453 km", False),
+        ("note ²5", "note 25", False),
+        ("Order １２３ of ﬁne ﬂour…", "order 123 of fine flour...", True),
+    ],
+)
+def test_folding_drops_width_and_keeps_what_a_number_says(one: str, other: str, same: bool) -> None:
+    assert (fold_text(one) == fold_text(other)) is same
+    words = Letters(pa.array([one, other])).wording()
+    assert (len(set(map(tuple, listed(words)))) == 1) is same
+
+
+@given(text=st.text(ODD, max_size=14) | st.text(max_size=14))
+def test_folding_is_nfkc_and_case_but_for_what_parts_raised_digits(text: str) -> None:
+    assert fold_text(text).replace("_", "") == fold_plainly(text).replace("_", "")
+
+
+def fold_plainly(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 @pytest.mark.parametrize(

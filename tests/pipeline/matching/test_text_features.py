@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 from rapidfuzz import fuzz
 from rapidfuzz.distance import JaroWinkler
 
+from pipeline.ingestion import fold_text
 from pipeline.matching.comparison.text_features import (
     ALIKE,
     BLOCK,
@@ -40,29 +41,29 @@ PAIRS = [(0, 1), (0, 2), (3, 4), (5, 0), (6, 6), (7, 8), (10, 0), (11, 11), (2, 
 
 
 def words(text: str) -> set[str]:
-    return set(re.findall(r"\w+", text.casefold()))
+    return set(re.findall(r"\w+", fold_text(text)))
 
 
 def trigrams(text: str) -> set[str]:
     """Within words, each with a blank on both sides; a shorter word is one gram."""
     found: set[str] = set()
-    for word in text.casefold().split():
+    for word in fold_text(text).split():
         padded = f" {word} "
         found |= {padded[at : at + 3] for at in range(max(len(padded) - 2, 1))}
     return found
 
 
 def codes(text: str) -> set[str]:
-    plain = re.sub(r"(?<=\w)[-./](?=\w)", "", text.casefold())
+    plain = re.sub(r"(?<=\w)[-./](?=\w)", "", fold_text(text))
     return {word for word in re.findall(r"\w+", plain) if any(c.isdigit() for c in word)}
 
 
 def numbers(text: str) -> list[str]:
-    return re.findall(r"\d+(?:\.\d+)?", text.casefold().replace(",", ""))
+    return re.findall(r"\d+(?:\.\d+)?", fold_text(text).replace(",", ""))
 
 
 def four_grams(text: str) -> set[str]:
-    plain = re.sub(r"(?<=\w)[-./](?=\w)", "", text.casefold())
+    plain = re.sub(r"(?<=\w)[-./](?=\w)", "", fold_text(text))
     joined = " ".join(w for w in re.findall(r"\w+", plain) if any(c.isdigit() for c in w))
     return {joined[at : at + 4] for at in range(len(joined) - 3)}
 
@@ -91,7 +92,7 @@ def expected(left: str, right: str) -> dict[str, float]:
         return sum((math.log((1 + held) / (1 + grams[g])) + 0.1) ** 2 for g in items)
 
     norm = math.sqrt(squares(trigrams(left)) * squares(trigrams(right)))
-    folded = [text.casefold()[:EDIT_CHARACTERS] for text in (left, right)]
+    folded = [fold_text(text)[:EDIT_CHARACTERS] for text in (left, right)]
     ordered = [" ".join(sorted(text.split())) for text in folded]
     out = {
         "word_overlap": shared / max(own + other - shared, 1e-6),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 from rapidfuzz import fuzz
 
+from pipeline.ingestion import fold_text
 from pipeline.matching.comparison import typos, unmatched_words as module
 from pipeline.matching.comparison.unmatched_words import unmatched_words
 
@@ -24,7 +25,7 @@ def conflicting_words(left: str, right: str) -> int:
 
 
 def words_of(text: str) -> list[str]:
-    return re.findall(r"\w+(?:[.,]\d+)*", text.casefold())
+    return re.findall(r"\w+(?:[.,]\d+)*", fold_text(text))
 
 
 def one_by_one(left: str, right: str) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from pipeline.config.finetune import SplitSettings
-from pipeline.ingestion.records import content_hash
+from pipeline.ingestion import content_hash
 from pipeline.labels.labelled_pairs import (
     SPLITS,
     LabelFacts,
