@@ -11,6 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -171,7 +172,7 @@ def _raised() -> re.Pattern[str]:
     """Where a digit meets a number that NFKC would write as digits behind or before it."""
     raised = "".join(
         letter
-        for letter in map(chr, range(COMMON))
+        for letter in map(chr, chain(range(0xB0, 0x3400), range(0x1F100, 0x1F110)))
         if unicodedata.category(letter) == "No" and search_text(letter) != letter
     )
     return re.compile(rf"(?<=\d)(?=[{raised}])|(?<=[{raised}])(?=\d)")

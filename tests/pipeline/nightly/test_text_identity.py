@@ -31,14 +31,15 @@ def test_what_only_the_search_takes_for_one_is_told_apart(tmp_path: Path) -> Non
     }
     rows = [{"id": key, "text": text} for key, text in texts.items()]
     pairs = pairs_of(tmp_path, rows, {"text": "text"})
-    assert sorted(pairs) == ["1a 1b", "2a 2b", "3a 3b", "4a 4b"]
+    planted = [f"{number}a {number}b" for number in range(1, 5)]
+    assert set(planted) <= set(pairs)
     assert {key: row["exact_text"] for key, row in pairs.items() if row["exact_text"]} == {
         "4a 4b": True
     }
-    assert all(row["text_cosine"] == 1 for row in pairs.values())
+    assert all(pairs[key]["text_cosine"] == 1 for key in planted)
     assert [pairs[key]["difference"] for key in ("1a 1b", "2a 2b")] == ["decisive"] * 2
     assert {pairs[key]["decision"] for key in ("1a 1b", "2a 2b")} == {"review"}
-    assert pairs["3a 3b"]["difference"] in (None, "harmless", "none")
+    assert pairs["3a 3b"]["difference"] in (None, "harmless")
     assert pairs["3a 3b"]["decision"] == "duplicate"
 
 
