@@ -13,6 +13,7 @@ from pipeline.arrays import chunk_bounds, factorize, value_bytes
 from pipeline.matching.differences.fields import FieldTexts, field_texts
 from pipeline.matching.differences.language.vocabulary import Counts, Vocabulary
 from pipeline.matching.differences.pair_reader import PairReader, Reading
+from pipeline.matching.differences.spans import SpanComparison
 from pipeline.matching.differences.token_stream import prepare_texts, token_streams
 
 Places = npt.NDArray[np.int64]
@@ -55,7 +56,7 @@ def describe_differences(
         fields: (n,) columns of each text and their values; they are compared column by column
             in place of the texts.
     """
-    words = Vocabulary(frequencies)
+    comparison = SpanComparison(Vocabulary(frequencies))
     found = Differences(
         np.zeros(len(left), np.int8),
         np.ones(len(left), np.float32),
@@ -66,7 +67,7 @@ def describe_differences(
     source = field_texts(texts, fields)
     sizes = value_bytes(source.texts)
     for part in chunk_bounds(sizes[left] + sizes[right], limit=PORTION):
-        readings = _read_portion(source, left[part], right[part], words)
+        readings = _read_portion(source, left[part], right[part], comparison)
         for place, reading in zip(range(part.start, part.stop), readings, strict=True):
             if reading is None:
                 continue
@@ -78,12 +79,12 @@ def describe_differences(
 
 
 def _read_portion(
-    source: FieldTexts, left: Places, right: Places, words: Vocabulary
+    source: FieldTexts, left: Places, right: Places, comparison: SpanComparison
 ) -> Iterator[Reading | None]:
     """What is read of each pair; None where all is equal."""
     rows, place = factorize(np.concatenate([left, right]))
     streams = token_streams(prepare_texts(source.texts.take(pa.array(rows))))
-    reader = PairReader(streams, words, source.names)
+    reader = PairReader(streams, comparison, source.names)
     one, other = np.split(place, 2)
     folded: Sequence[str] = streams.folded
     for a, b in zip(one.tolist(), other.tolist(), strict=True):

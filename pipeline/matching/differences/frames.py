@@ -24,7 +24,7 @@ def frames() -> dict[str, list[tuple[str, ...]]]:
 
 def is_prefix(tokens: Sequence[Token]) -> bool:
     """Whether tokens that open one text only are reply prefixes or a greeting."""
-    words = [plain(fold(word)) for word, _ in tokens]
+    words = [item.bare for item in tokens]
     if all(word in frames()["prefix"][0] for word in words):
         return True
     return len(words) <= 3 and words[0] in frames()["greeting"][0]
@@ -34,7 +34,7 @@ def is_closing(tokens: Sequence[Token]) -> bool:
     """Whether tokens that close one text only are a signature or a disclaimer."""
     if len(tokens) > LONGEST_CLOSING:
         return False
-    words = tuple(plain(fold(word)) for word, _ in tokens)
+    words = tuple(item.bare for item in tokens)
     if not any(words[: len(line)] == line for line in frames()["closing"]):
         return False
     return not any(letter.isdigit() for word in words for letter in word)
@@ -42,5 +42,5 @@ def is_closing(tokens: Sequence[Token]) -> bool:
 
 def goes_on(short: Sequence[Token], long: Sequence[Token]) -> bool:
     """Whether the end of a cut text is how the end of the other begins."""
-    cut, whole = ("".join(plain(fold(word)) for word, _ in side) for side in (short, long))
+    cut, whole = ("".join(item.bare for item in side) for side in (short, long))
     return whole.startswith(cut)

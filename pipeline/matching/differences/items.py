@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import NamedTuple
 
-from pipeline.matching.differences.language.dates import TIMES, months, read_date, read_time
+from pipeline.matching.differences.language.dates import (
+    DATE_WORDS,
+    TIMES,
+    months,
+    read_date,
+    read_time,
+)
 from pipeline.matching.differences.language.folding import fold, plain
-from pipeline.matching.differences.language.quantities import number_words, read_quantity
+from pipeline.matching.differences.language.quantities import QUANTITY_WORDS, number_words, read_quantity
 from pipeline.matching.differences.language.word_lists import LONGEST_PHRASE, word_lists
 from pipeline.matching.differences.token_stream import POINT, STARTS
 
 Keys = frozenset[object]
-Token = tuple[str, int]
 QUANTITY, DATE, TIME, CODE, SIGN, UNIT, NEGATION, FUNCTION, WORD, CHARACTER = "qdtcsungwk"
 _VERSION = re.compile(r"v(?:er)?\.?(\d.*)")
 _ORDINAL = re.compile(r"(\d{1,3})(?:st|nd|rd|th|e|er|ème|º|ª)")
@@ -51,17 +57,77 @@ class Item(NamedTuple):
 Make = Callable[[int, str, Keys], tuple[int, Item]]
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Token:
+    """A token with all that is known of it alone; equal tokens are one object, as `token` gives it.
+
+    Attributes:
+        word: as it is written. look: bits of what is seen beside it. bare: folded and plain.
+        item: what it says by itself. value: whether it can begin a number, a date or a time.
+        goes_on: whether it can go on with one. opens: words that make a phrase behind it.
+        joins: whether it may say something else together with its neighbours.
+        letters: of it, folded, without hyphens and points; None where the next may change them.
+        phone: its digits, where it has nothing else but what parts them in telephone numbers.
+    """
+
+    word: str
+    look: int
+    bare: str
+    item: Item
+    value: bool
+    goes_on: bool
+    opens: frozenset[str]
+    joins: bool
+    letters: str | None
+    phone: str | None
+
+
+@lru_cache(1 << 16)
+def token(word: str, look: int) -> Token:
+    """The token of a word and of what is seen beside it."""
+    written = bare(word)
+    value = begins_value(written)
+    joined = word.strip("+-").replace("-", "").replace(".", "").replace("/", "")
+    return Token(
+        word=word,
+        look=look,
+        bare=written,
+        item=_read([word], [written], 0, look)[1],
+        value=value,
+        goes_on=value or written in _going_on(),
+        opens=word_lists().openers.get(written, frozenset()),
+        joins=joins_others(written),
+        letters=fold(word).replace("-", "").replace(".", "") if word.isascii() else None,
+        phone="".join(c for c in fold(word) if c.isdigit()) if joined.isdigit() else None,
+    )
+
+
+@cache
+def _going_on() -> frozenset[str]:
+    """Plain words that can go on with a value that others began."""
+    units = number_words().units
+    squares = {unit[:-1] for unit in units if unit[-1:] in ("²", "³")}
+    return frozenset({*units, *squares, *DATE_WORDS, *QUANTITY_WORDS})
+
+
 def itemise(tokens: Sequence[Token]) -> list[Item]:
     """Read tokens, the longest thing that begins at each first."""
-    words = [bare(word) for word, _ in tokens]
     items: list[Item] = []
-    place = 0
-    while place < len(tokens):
-        if _stands_alone(words, place):
-            items.append(_single(*tokens[place]))
+    words: list[str] | None = None
+    place, last = 0, len(tokens) - 1
+    while place <= last:
+        here = tokens[place]
+        if place == last or not (here.value or here.opens):
+            items.append(here.item)
             place += 1
             continue
-        count, item = _read(tokens, words, place)
+        following = tokens[place + 1]
+        if not ((here.value and following.goes_on) or following.bare in here.opens):
+            items.append(here.item)
+            place += 1
+            continue
+        words = words or [item.bare for item in tokens]
+        count, item = _read([item.word for item in tokens], words, place, here.look)
         items.append(item)
         place += max(count, 1)
     return items
@@ -83,34 +149,20 @@ def begins_value(word: str) -> bool:
     return any(word in words for words in known)
 
 
-def _stands_alone(words: list[str], place: int) -> bool:
-    """Whether a plain word begins nothing but itself."""
-    if begins_value(words[place]):
-        return False
-    following = word_lists().openers.get(words[place])
-    return not following or place + 1 == len(words) or words[place + 1] not in following
-
-
-@lru_cache(1 << 16)
 def joins_others(word: str) -> bool:
     """Whether a plain word may say something else together with its neighbours."""
     return begins_value(word) or word in number_words().units or word in word_lists().joiners
 
 
-@lru_cache(1 << 16)
-def _single(word: str, look: int) -> Item:
-    return _read([(word, look)], [bare(word)], 0)[1]
-
-
-def _read(tokens: Sequence[Token], words: list[str], place: int) -> tuple[int, Item]:
-    word, look = tokens[place]
+def _read(written: Sequence[str], words: list[str], place: int, look: int) -> tuple[int, Item]:
+    word = written[place]
 
     def made(count: int, sort: str, keys: Keys) -> tuple[int, Item]:
-        text = word if count == 1 else " ".join(part for part, _ in tokens[place : place + count])
+        text = word if count == 1 else " ".join(written[place : place + count])
         return count, Item(sort, keys, text, words[place], fold(text), look, word[:1].isupper())
 
     if not begins_value(words[place]):
-        return _read_words(tokens, words, place, made)
+        return _read_words(word, look, words, place, made)
     date = read_date(words, place)
     if date:
         return made(date[0], DATE, date[1])
@@ -131,11 +183,11 @@ def _read(tokens: Sequence[Token], words: list[str], place: int) -> tuple[int, I
         quantity[2] in _PERIOD_UNITS and quantity[0] == 1 and words[place].isalpha()
     ):
         return made(quantity[0], QUANTITY, quantity[1])
-    return _read_words(tokens, words, place, made)
+    return _read_words(word, look, words, place, made)
 
 
 def _read_words(
-    tokens: Sequence[Token], words: list[str], place: int, made: Make
+    raw: str, look: int, words: list[str], place: int, made: Make
 ) -> tuple[int, Item]:
     word, lists = words[place], word_lists()
     ordinal = _ORDINAL.fullmatch(word)
@@ -143,7 +195,6 @@ def _read_words(
         return made(1, QUANTITY, frozenset({("o", int(ordinal[1]), "")}))
     if any(letter.isdigit() for letter in word):
         return made(1, CODE, frozenset({("c", re.sub(r"[-./]", "", word))}))
-    raw, look = tokens[place]
     if len(raw) == 1 and raw.isupper() and not (look & STARTS and raw in _WORDS_OF_ONE_LETTER):
         # An initial before a point; else what tells one gate, plan or vitamin from another.
         sort = WORD if look & POINT else CODE

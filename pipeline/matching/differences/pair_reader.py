@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pipeline.matching.differences.alignment import Span, align, group_spans
 from pipeline.matching.differences.fields import FIRST
 from pipeline.matching.differences.frames import goes_on, is_closing, is_prefix
-from pipeline.matching.differences.items import Token, bare, joins_others
+from pipeline.matching.differences.items import Token, token
 from pipeline.matching.differences.kinds import NOTHING, Finding, Kind, level_of
-from pipeline.matching.differences.language.vocabulary import Vocabulary
 from pipeline.matching.differences.language.word_lists import word_lists
 from pipeline.matching.differences.spans import SpanComparison
 from pipeline.matching.differences.token_stream import COLON, TokenStreams
@@ -38,6 +38,8 @@ LIGHT = 0.2  # share of a title's words that say nothing by themselves
 SHOWN = 3  # spans that are told
 LONGEST_SHOWN = 80  # characters of a span
 
+Sides = tuple[tuple[Token, ...], tuple[Token, ...]]
+
 
 class Reading(NamedTuple):
     """What differs between two texts; see `Differences`."""
@@ -48,18 +50,36 @@ class Reading(NamedTuple):
     spans: str
 
 
+class Tokens(dict[str, Token]):
+    """The tokens of a portion of texts by the characters that stand for them, as they are asked."""
+
+    def __init__(self, streams: TokenStreams) -> None:
+        self._streams = streams
+
+    def __missing__(self, letter: str) -> Token:
+        found = self[letter] = token(*self._streams.token(letter))
+        return found
+
+
 class PairReader:
     """Reads pairs of a portion of texts.
 
     Args:
+        comparison: of spans; it remembers what it read in other portions.
         names: of the columns that the letters from `FIRST` on stand for.
     """
 
-    def __init__(self, streams: TokenStreams, words: Vocabulary, names: tuple[str, ...]) -> None:
+    def __init__(
+        self, streams: TokenStreams, comparison: SpanComparison, names: tuple[str, ...]
+    ) -> None:
         self.streams = streams
         self.names = names
-        self.comparison = SpanComparison(words)
-        self._seen: dict[tuple[str, str, bool, bool], Finding] = {}
+        self.comparison = comparison
+        self._token = Tokens(streams).__getitem__
+        self._fields = {
+            chr(FIRST + place): place for place in range(len(names))
+        }
+        self._known_columns: dict[int, dict[int, tuple[int, int]]] = {}
         self._titles: dict[int, bool] = {}
 
     def read(self, left: int, right: int) -> Reading:
@@ -68,20 +88,21 @@ class PairReader:
         total = len(one) + len(other)
         spans = self._spans(left, right)
         aware = bool(self.streams.accented[left] and self.streams.accented[right])
+        sides = [self._tokens(left, right, span) for span in spans]
         if self._unlike(one, other, spans):
-            found = [compare_coarsely(*self._tokens(left, right, span)) for span in spans]
+            found = [compare_coarsely(*side) for side in sides]
             return self._reading(spans, found, total)
         found = [
-            compare_coarsely(*self._tokens(left, right, span))
-            if min(span.stop - span.start, span.to - span.from_) > LONGEST
-            else self._find(left, right, span, aware=aware)
-            for span in spans
+            compare_coarsely(*side)
+            if min(map(len, side)) > LONGEST
+            else self.comparison.find(*side, aware=aware)
+            for side in sides
         ]
         open_ = [place for place, item in enumerate(found) if item.level]
         decided = any(item.kind & (Kind.OPPOSITE | Kind.NEGATION) for item in found)
         few = len(open_) <= (FEW_SPANS if decided else MOST_SPANS)
         if open_ and few:
-            self._read_again(left, right, spans, found, open_, aware=aware)
+            self._read_again(left, right, spans, sides, found, open_, aware=aware)
         return self._reading(spans, found, total)
 
     def _reading(self, spans: list[Span], found: list[Finding], total: int) -> Reading:
@@ -114,40 +135,28 @@ class PairReader:
 
     def _columns(self, text: int) -> dict[int, tuple[int, int]]:
         """Where the tokens of each column lie."""
-        words, looks = self.streams.words, self.streams.seen[text]
-        edges = [
-            (place, ord(words[number][0]) - FIRST)
-            for place, number in enumerate(map(_number, looks))
-            if len(words[number]) == 1 and FIRST <= ord(words[number]) < FIRST + len(self.names)
-        ]
-        stops = [place for place, _ in edges[1:]] + [len(looks)]
-        return {
-            field: (place + 1, stop)
-            for (place, field), stop in zip(edges, stops, strict=True)
-            if stop > place + 1
-        }
+        known = self._known_columns.get(text)
+        if known is None:
+            seen = self.streams.seen[text]
+            edges = [
+                (place, field)
+                for place, word in enumerate(map(self._token, seen))
+                if (field := self._fields.get(word.word)) is not None
+            ]
+            stops = [place for place, _ in edges[1:]] + [len(seen)]
+            known = self._known_columns[text] = {
+                field: (place + 1, stop)
+                for (place, field), stop in zip(edges, stops, strict=True)
+                if stop > place + 1
+            }
+        return known
 
-    def _find(
-        self, left: int, right: int, span: Span, *, aware: bool, title: bool = False
-    ) -> Finding:
-        """The finding of a span, remembered by what stands in it."""
-        key = (
-            self.streams.seen[left][span.start : span.stop],
-            self.streams.seen[right][span.from_ : span.to],
-            aware,
-            title,
-        )
-        found = self._seen.get(key)
-        if found is None:
-            one, other = self._tokens(left, right, span)
-            found = self.comparison.compare(one, other, aware=aware, title=title)
-            self._seen[key] = found
-        return found
-
-    def _tokens(self, left: int, right: int, span: Span) -> tuple[list[Token], list[Token]]:
+    def _tokens(self, left: int, right: int, span: Span) -> Sides:
+        start, stop, from_, to, _ = span
+        seen = self.streams.seen
         return (
-            self.streams.tokens(left, span.start, span.stop),
-            self.streams.tokens(right, span.from_, span.to),
+            tuple(map(self._token, seen[left][start:stop])),
+            tuple(map(self._token, seen[right][from_:to])),
         )
 
     def _read_again(
@@ -155,17 +164,18 @@ class PairReader:
         left: int,
         right: int,
         spans: list[Span],
+        sides: list[Sides],
         found: list[Finding],
         open_: list[int],
         *,
         aware: bool,
     ) -> None:
         """Look at open spans with what stands around them, and at all together."""
-        self._frames(left, right, spans, found, open_)
+        self._frames(left, right, spans, sides, found, open_)
         for place in open_:
-            if found[place].kind & WIDENED and self._may_join(left, right, spans[place]):
+            if found[place].kind & WIDENED and _may_join(*sides[place]):
                 wide = self._widened(left, right, spans, place, place)
-                again = self._find(left, right, wide, aware=aware)
+                again = self.comparison.find(*self._tokens(left, right, wide), aware=aware)
                 # A number is told with its unit.
                 told = again.level == found[place].level and again.kind & Kind.NUMBER
                 if again.level < found[place].level or told:
@@ -173,20 +183,20 @@ class PairReader:
         self._together(left, right, spans, found, aware=aware)
         self._columns_exchanged(left, right, spans, found)
 
-    def _may_join(self, left: int, right: int, span: Span) -> bool:
-        """Whether what stands around a span can change what it says."""
-        one, other = self._tokens(left, right, span)
-        return any(joins_others(bare(word)) for word, _ in (*one, *other))
-
     def _frames(
-        self, left: int, right: int, spans: list[Span], found: list[Finding], open_: list[int]
+        self,
+        left: int,
+        right: int,
+        spans: list[Span],
+        sides: list[Sides],
+        found: list[Finding],
+        open_: list[int],
     ) -> None:
         """Prefixes, closing lines and cut ends."""
         ends = len(self.streams.folded[left]), len(self.streams.folded[right])
-        for place in open_:
-            span = spans[place]
-            one, other = self._tokens(left, right, span)
-            alone = one or other if not (one and other) else []
+        for place in {open_[0], open_[-1]}:
+            span, (one, other) = spans[place], sides[place]
+            alone = one or other if not (one and other) else ()
             first = span.start == 0 and span.from_ == 0 and span.field < 0
             last = span.stop == ends[0] and span.to == ends[1]
             if (alone and ((first and is_prefix(alone)) or (last and is_closing(alone)))) or (
@@ -239,7 +249,8 @@ class PairReader:
                 wide = self._widened(left, right, spans, first, last)
                 if wide.stop - wide.start > LONGEST_REGION:
                     continue
-                again = self._find(left, right, wide, aware=aware, title=title)
+                region = self._tokens(left, right, wide)
+                again = self.comparison.find(*region, aware=aware, title=title)
                 if again.level == 0:
                     found[first : last + 1] = [again] * (last + 1 - first)
                 elif (
@@ -280,12 +291,13 @@ class PairReader:
         """A few words, hardly one of them without a content of its own."""
         known = self._titles.get(text)
         if known is None:
-            tokens = self.streams.tokens(text, 0, TITLE + 1)
-            light = sum(word.lower() in word_lists().function for word, _ in tokens)
-            named = sum(bool(look & COLON) for _, look in tokens)
-            telling = any(word[-1].isdigit() for word, _ in tokens) or 2 * sum(
-                word[:1].isupper() for word, _ in tokens
-            ) > len(tokens)
+            tokens = list(map(self._token, self.streams.seen[text][: TITLE + 1]))
+            words = [item.word for item in tokens]
+            light = sum(word.lower() in word_lists().function for word in words)
+            named = sum(bool(item.look & COLON) for item in tokens)
+            telling = any(word[-1].isdigit() for word in words) or 2 * sum(
+                word[:1].isupper() for word in words
+            ) > len(words)
             known = len(tokens) <= TITLE and light <= LIGHT * len(tokens) and named < 2 and telling
             self._titles[text] = known
         return known
@@ -301,9 +313,9 @@ class PairReader:
         return "; ".join(dict.fromkeys(said))
 
 
-def _number(letter: str) -> int:
-    place = ord(letter)
-    return place - 0x800 if place >= 0xD800 else place
+def _may_join(left: Sequence[Token], right: Sequence[Token]) -> bool:
+    """Whether what stands around two spans can change what they say."""
+    return any(item.joins for item in (*left, *right))
 
 
 def _cut(text: str) -> str:

@@ -42,9 +42,10 @@ from pipeline.matching.differences.token_stream import POINT
 from pipeline.matching.differences.writings import same_letters, same_phone
 
 HARMLESS_SIGNS = frozenset("&@*†‡§©®™➤►▪■●★☆_")
-_PLAIN_NOT = frozenset({"not", "no"})
+MOST_KEPT = 1 << 16  # findings that are remembered
 MOST_LIGHT = 2  # words of no content on a side that are held against each other
 UNITS_THAT_COUNT = frozenset({"%", "‰"})
+Tokens = tuple[Token, ...]
 
 
 class SpanComparison:
@@ -56,16 +57,24 @@ class SpanComparison:
 
     def __init__(self, words: Vocabulary) -> None:
         self.words = words
+        self.read = 0  # spans, those of equal tokens once
+        self._found: dict[tuple[Tokens, Tokens, bool, bool], Finding] = {}
         self._seen: dict[tuple[str, str, int, int, bool], int | None] = {}
 
-    def compare(
-        self,
-        left: Sequence[Token],
-        right: Sequence[Token],
-        *,
-        aware: bool = False,
-        title: bool = False,
+    def find(
+        self, left: Tokens, right: Tokens, *, aware: bool = False, title: bool = False
     ) -> Finding:
+        """What `compare` says, remembered by what stands in the spans."""
+        key = (left, right, aware, title)
+        found = self._found.get(key)
+        if found is None:
+            if len(self._found) >= MOST_KEPT:
+                self._found.clear()
+            self.read += 1
+            found = self._found[key] = self.compare(left, right, aware=aware, title=title)
+        return found
+
+    def compare(self, left: Tokens, right: Tokens, *, aware: bool, title: bool) -> Finding:
         """What two spans are to each other; either may be empty.
 
         Args:
@@ -82,17 +91,20 @@ class SpanComparison:
         accented = self._accents(one, other, aware=aware)
         if accented:
             kind |= Kind.WORD
-        lone, added, more = self._pair_up(gone, come, aware=aware)
-        kind |= more
-        for items in (lone, added):
-            for item in items:
-                kind |= self._alone(item, left, right)
+        if gone or come:
+            lone, added, more = self._pair_up(gone, come, aware=aware)
+            kind |= more
+            for item in (*lone, *added):
+                kind |= self._alone(item)
         if accented and not gone and not come:
             return Finding(kind, *accented)
         return Finding(kind, _shown(gone), _shown(come))
 
     def _accents(self, one: list[Item], other: list[Item], *, aware: bool) -> tuple[str, ...]:
         """Two words that are equal without their accents and may be two with them, if any."""
+        # Only a word with an accent is equal to another without.
+        if all(item.exact.isascii() for item in (*one, *other)):
+            return ()
         exact = {item.exact for item in one} ^ {item.exact for item in other}
         written: dict[str, str] = {}
         for word in sorted(exact):
@@ -158,6 +170,8 @@ class SpanComparison:
             return None
         key = (one.text, other.text, one.look & POINT, other.look & POINT, aware)
         if key not in self._seen:
+            if len(self._seen) >= MOST_KEPT:
+                self._seen.clear()
             self._seen[key] = self._same_word(one, other, aware=aware)
         return self._seen[key]
 
@@ -217,7 +231,7 @@ class SpanComparison:
             return Kind.HEAD
         return Kind.WORD
 
-    def _alone(self, item: Item, left: Sequence[Token], right: Sequence[Token]) -> int:
+    def _alone(self, item: Item) -> int:
         """The kind of an item that only one span has."""
         word = item.folded
         match item.sort:
@@ -248,28 +262,24 @@ def match_items(
     """Take away what both sides have; what is left, and whether the order changed."""
     places: list[int] = []
     matched: list[Item] = []
-    taken: set[int] = set()
+    open_ = list(enumerate(other))  # what nothing has been matched to
     gone: list[Item] = []
     kind = NOTHING
     for item in one:
-        found = next(
-            (
-                place
-                for place, rival in enumerate(other)
-                if place not in taken and not item.keys.isdisjoint(rival.keys)
-            ),
-            -1,
-        )
-        if found < 0:
+        keys = item.keys
+        for at, (place, rival) in enumerate(open_):
+            if item is rival or not keys.isdisjoint(rival.keys):
+                break
+        else:
             gone.append(item)
             continue
-        taken.add(found)
+        del open_[at]
         if item.sort != FUNCTION:
-            places.append(found)
+            places.append(place)
             matched.append(item)
-        if item.text != other[found].text:
-            kind |= _said_otherwise(item, other[found])
-    come = [item for place, item in enumerate(other) if place not in taken]
+        if item is not rival and item.text != rival.text:
+            kind |= _said_otherwise(item, rival)
+    come = [item for _, item in open_]
     if places != sorted(places):
         there = [other[place] for place in sorted(places)]
         kind |= order_kind(matched, there, places, title=title)

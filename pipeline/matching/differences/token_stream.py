@@ -11,7 +11,7 @@ import html
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -61,16 +61,11 @@ class TokenStreams:
     capital: Flags
     cut: Flags
 
-    def tokens(self, text: int, start: int, stop: int) -> list[tuple[str, int]]:
-        """Some tokens of a text, with what is seen of them."""
-        table = self._table
-        return [table[ord(letter)] for letter in self.seen[text][start:stop]]
-
-    @cached_property
-    def _table(self) -> list[tuple[str, int]]:
-        """Each token, at the code point that stands for it."""
-        table = list(zip(self.words, self.looks, strict=True))
-        return table[:_SURROGATES] + table[:1] * _SURROGATE_COUNT + table[_SURROGATES:]
+    def token(self, letter: str) -> tuple[str, int]:
+        """The word that a character of `seen` stands for, and what is seen beside it."""
+        number = ord(letter)
+        number -= (number >= _SURROGATES) * _SURROGATE_COUNT
+        return self.words[number], self.looks[number]
 
 
 def prepare_texts(texts: pa.Array) -> pa.Array:

@@ -22,6 +22,8 @@ TIMES = {
     **dict.fromkeys(("midnight", "mitternacht", "minuit"), "0:00"),
 }
 _CLOCK_WORDS = frozenset({"oclock", "uhr", "h", "hrs", "heures", "horas", "час", "часов"})
+# What may stand behind the first word of a date or a time, but for numbers and months.
+DATE_WORDS = frozenset({*_FILLERS, *_HALVES, *TIMES, *_CLOCK_WORDS, *"年月日号"})
 
 
 @cache

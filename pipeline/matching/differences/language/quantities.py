@@ -24,6 +24,8 @@ _PARTS = {
     **dict.fromkeys(("eighth", "eighths"), 8),
     **dict.fromkeys(("tenth", "tenths"), 10),
 }
+# What may stand behind the first word of a quantity, but for numbers and units.
+QUANTITY_WORDS = frozenset({*_CONNECTS, *FRACTIONS, *_PARTS, "a"})
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,8 @@ def deny_each_other(one: str, other: str) -> bool:
 
 def same_writing(one: str, other: str) -> bool:
     """Whether two folded words differ by accents, umlauts written out or a spelling rule only."""
+    if one.isascii() and other.isascii():
+        return one == other
     same = plain(one) == plain(other) or written_out(one) == written_out(other)
     return same and not marks_conflict(one, other)
 

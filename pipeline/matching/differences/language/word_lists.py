@@ -46,14 +46,14 @@ class WordLists:
         return frozenset(word for words in phrases for word in words) - self.function
 
     @cached_property
-    def openers(self) -> dict[str, set[str]]:
+    def openers(self) -> dict[str, frozenset[str]]:
         """First words of phrases of several words, and the words that follow them."""
         found: dict[str, set[str]] = {}
         for known in (self.groups, self.classes, self.abbreviations, self.names):
             for words in known:
                 if len(words) > 1:
                     found.setdefault(words[0], set()).add(words[1])
-        return found
+        return {word: frozenset(following) for word, following in found.items()}
 
 
 @cache
