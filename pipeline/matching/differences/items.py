@@ -142,11 +142,16 @@ def bare(word: str) -> str:
 @lru_cache(1 << 16)
 def begins_value(word: str) -> bool:
     """Whether a plain word can begin a number, a date, a time or a version."""
-    if not any(letter.isalpha() for letter in word) or any(map(str.isdigit, word)):
-        return True
+    if not word.isalpha():
+        if not any(map(str.isalpha, word)) or any(map(str.isdigit, word)):
+            return True
+    return word in _beginners()
+
+
+@cache
+def _beginners() -> frozenset[str]:
     numbers = number_words()
-    known = (numbers.cardinal, numbers.currencies, months(), TIMES, _BEGINNERS)
-    return any(word in words for words in known)
+    return frozenset({*numbers.cardinal, *numbers.currencies, *months(), *TIMES, *_BEGINNERS})
 
 
 def joins_others(word: str) -> bool:
@@ -190,11 +195,12 @@ def _read_words(
     raw: str, look: int, words: list[str], place: int, made: Make
 ) -> tuple[int, Item]:
     word, lists = words[place], word_lists()
-    ordinal = _ORDINAL.fullmatch(word)
-    if ordinal:
-        return made(1, QUANTITY, frozenset({("o", int(ordinal[1]), "")}))
-    if any(letter.isdigit() for letter in word):
-        return made(1, CODE, frozenset({("c", re.sub(r"[-./]", "", word))}))
+    if not word.isalpha():
+        ordinal = _ORDINAL.fullmatch(word)
+        if ordinal:
+            return made(1, QUANTITY, frozenset({("o", int(ordinal[1]), "")}))
+        if any(map(str.isdigit, word)):
+            return made(1, CODE, frozenset({("c", re.sub(r"[-./]", "", word))}))
     if len(raw) == 1 and raw.isupper() and not (look & STARTS and raw in _WORDS_OF_ONE_LETTER):
         # An initial before a point; else what tells one gate, plan or vitamin from another.
         sort = WORD if look & POINT else CODE
@@ -233,9 +239,10 @@ def phrase_keys(words: tuple[str, ...]) -> Keys:
     if len(words) == 1:
         if words[0] in number_words().ordinal:
             keys.add(("o", number_words().ordinal[words[0]], ""))
-        stems = {words[0].removesuffix(end) for end in ("s", "es", "ed", "d", "ing")}
-        long = [(stem,) for stem in stems if len(stem) >= SHORTEST_STEM]
-        keys.update(("g", group) for stem in long for group in lists.groups.get(stem, ()))
+        for end in ("s", "es", "ed", "d", "ing") if len(words[0]) >= SHORTEST_STEM else ():
+            stem = words[0].removesuffix(end)
+            if len(stem) >= SHORTEST_STEM and (stem,) in lists.groups:
+                keys.update(("g", group) for group in lists.groups[(stem,)])
     keys.update(("a", *full) for full in lists.abbreviations.get(words, ()))
     keys.update(("n", name) for name in lists.names.get(words, ()))
     keys.update(("m", *member) for member in lists.classes.get(words, ()))

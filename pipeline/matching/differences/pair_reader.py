@@ -291,16 +291,18 @@ class PairReader:
         """A few words, hardly one of them without a content of its own."""
         known = self._titles.get(text)
         if known is None:
-            tokens = list(map(self._token, self.streams.seen[text][: TITLE + 1]))
-            words = [item.word for item in tokens]
-            light = sum(word.lower() in word_lists().function for word in words)
-            named = sum(bool(item.look & COLON) for item in tokens)
-            telling = any(word[-1].isdigit() for word in words) or 2 * sum(
-                word[:1].isupper() for word in words
-            ) > len(words)
-            known = len(tokens) <= TITLE and light <= LIGHT * len(tokens) and named < 2 and telling
+            known = len(self.streams.seen[text]) <= TITLE and self._reads_as_title(text)
             self._titles[text] = known
         return known
+
+    def _reads_as_title(self, text: int) -> bool:
+        words, looks = zip(*map(self.streams.token, self.streams.seen[text]), strict=True)
+        light = sum(word.lower() in word_lists().function for word in words)
+        named = sum(bool(look & COLON) for look in looks)
+        telling = any(word[-1].isdigit() for word in words) or 2 * sum(
+            word[:1].isupper() for word in words
+        ) > len(words)
+        return light <= LIGHT * len(words) and named < 2 and telling
 
     def _told(self, spans: list[Span], found: list[Finding]) -> str:
         told = [(int(item.kind), place) for place, item in enumerate(found) if item.level]
