@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import Levenshtein
 
-from pipeline.matching.differences.kinds import Finding
+from pipeline.matching.differences.kinds import FIRST_OPEN, Finding
 
 
 class Span(NamedTuple):
@@ -35,7 +35,7 @@ def align(one: str, other: str, left: int, right: int, field: int) -> list[Span]
 def group_spans(spans: list[Span], found: list[Finding], reach: int) -> list[tuple[int, int]]:
     """Runs of open spans of one column, at most `reach` equal tokens apart."""
     groups: list[tuple[int, int]] = []
-    open_ = [place for place, item in enumerate(found) if item.level]
+    open_ = [place for place, item in enumerate(found) if item.kind >= FIRST_OPEN]
     for place in open_:
         if groups:
             first, last = groups[-1]

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import NamedTuple
 
 from pipeline.matching.differences.language.dates import (
     DATE_WORDS,
@@ -31,8 +30,9 @@ SHORTEST_STEM = 4  # letters of a word that is looked up without its ending
 _PERIOD_UNITS = frozenset({"time", "month"})
 
 
-class Item(NamedTuple):
-    """One thing that a text says.
+@dataclass(frozen=True, eq=False, slots=True)
+class Item:
+    """One thing that a text says; what a token says by itself is one object, wherever it stands.
 
     Attributes:
         sort: one of the letters above. keys: equal items share one. text: as it is written.

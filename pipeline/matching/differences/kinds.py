@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
+LONGEST_SHOWN = 80  # characters of a span
 HARMLESS, DOUBTFUL, DECISIVE = 0, 1, 2
 
 
@@ -66,6 +68,9 @@ def level_of(kind: int) -> int:
     return DOUBTFUL if kind & OPEN else HARMLESS
 
 
+FIRST_OPEN = int(Kind.WORD)  # all harmless kinds are below
+
+
 class Finding(NamedTuple):
     """What two spans of tokens are to each other.
 
@@ -82,9 +87,16 @@ class Finding(NamedTuple):
         """0 harmless, 1 doubtful, 2 decisive."""
         return level_of(self.kind)
 
-    def said(self) -> str:
-        """The finding for a person: `10 mg` against `5 mg` (number)."""
-        label = SAID.get(1 << self.kind.bit_length() >> 1, "wording")
-        if self.gone and self.come:
-            return f"`{self.gone}` against `{self.come}` ({label})"
-        return f"`{self.gone or self.come}` on one side only ({label})"
+
+@lru_cache(1 << 14)
+def said(finding: Finding) -> str:
+    """A finding for a person: `10 mg` against `5 mg` (number)."""
+    label = SAID.get(1 << finding.kind.bit_length() >> 1, "wording")
+    gone, come = _cut(finding.gone), _cut(finding.come)
+    if gone and come:
+        return f"`{gone}` against `{come}` ({label})"
+    return f"`{gone or come}` on one side only ({label})"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"

@@ -9,7 +9,7 @@ from pipeline.matching.differences.alignment import Span, align, group_spans
 from pipeline.matching.differences.fields import FIRST
 from pipeline.matching.differences.frames import goes_on, is_closing, is_prefix
 from pipeline.matching.differences.items import Token, token
-from pipeline.matching.differences.kinds import NOTHING, Finding, Kind, level_of
+from pipeline.matching.differences.kinds import FIRST_OPEN, NOTHING, Finding, Kind, level_of, said
 from pipeline.matching.differences.language.word_lists import word_lists
 from pipeline.matching.differences.spans import SpanComparison
 from pipeline.matching.differences.token_stream import COLON, TokenStreams
@@ -36,7 +36,6 @@ FEW_SPANS = 3  # likewise where one says the opposite of the other
 TITLE = 30  # tokens of a title at most
 LIGHT = 0.2  # share of a title's words that say nothing by themselves
 SHOWN = 3  # spans that are told
-LONGEST_SHOWN = 80  # characters of a span
 
 Sides = tuple[tuple[Token, ...], tuple[Token, ...]]
 
@@ -76,9 +75,7 @@ class PairReader:
         self.names = names
         self.comparison = comparison
         self._token = Tokens(streams).__getitem__
-        self._fields = {
-            chr(FIRST + place): place for place in range(len(names))
-        }
+        self._fields = streams.letters({chr(FIRST + place): place for place in range(len(names))})
         self._known_columns: dict[int, dict[int, tuple[int, int]]] = {}
         self._titles: dict[int, bool] = {}
 
@@ -98,7 +95,7 @@ class PairReader:
             else self.comparison.find(*side, aware=aware)
             for side in sides
         ]
-        open_ = [place for place, item in enumerate(found) if item.level]
+        open_ = [place for place, item in enumerate(found) if item.kind >= FIRST_OPEN]
         decided = any(item.kind & (Kind.OPPOSITE | Kind.NEGATION) for item in found)
         few = len(open_) <= (FEW_SPANS if decided else MOST_SPANS)
         if open_ and few:
@@ -109,17 +106,22 @@ class PairReader:
         kind, lost = NOTHING, 0
         for span, item in zip(spans, found, strict=True):
             kind |= item.kind
-            if item.level:
-                lost += span.stop - span.start + span.to - span.from_
+            if item.kind >= FIRST_OPEN:
+                start, stop, from_, to, _ = span
+                lost += stop - start + to - from_
         verbatim = 1 - lost / total if total else 1.0
         return Reading(level_of(kind), verbatim, kind, self._told(spans, found))
 
     @staticmethod
     def _unlike(one: str, other: str, spans: list[Span]) -> bool:
         """Whether two texts are two descriptions rather than one with changes."""
-        kept = len(one) - sum(span.stop - span.start for span in spans)
         longest = max(len(one), len(other))
-        return longest > SHORT and kept < UNLIKE * longest
+        if longest <= SHORT:
+            return False
+        kept = len(one)
+        for start, stop, _, _, _ in spans:
+            kept -= stop - start
+        return kept < UNLIKE * longest
 
     def _spans(self, left: int, right: int) -> list[Span]:
         one, other = self.streams.folded[left], self.streams.folded[right]
@@ -138,11 +140,8 @@ class PairReader:
         known = self._known_columns.get(text)
         if known is None:
             seen = self.streams.seen[text]
-            edges = [
-                (place, field)
-                for place, word in enumerate(map(self._token, seen))
-                if (field := self._fields.get(word.word)) is not None
-            ]
+            fields = self._fields
+            edges = [(at, fields[letter]) for at, letter in enumerate(seen) if letter in fields]
             stops = [place for place, _ in edges[1:]] + [len(seen)]
             known = self._known_columns[text] = {
                 field: (place + 1, stop)
@@ -238,7 +237,7 @@ class PairReader:
         self, left: int, right: int, spans: list[Span], found: list[Finding], *, aware: bool
     ) -> None:
         """Read neighbouring open spans as one: dates, names and attributes in another order."""
-        if sum(item.level > 0 for item in found) < 2:
+        if sum(item.kind >= FIRST_OPEN for item in found) < 2:
             return
         title = self._is_title(left) and self._is_title(right)
         for reach in (APART, 10**6):
@@ -296,7 +295,8 @@ class PairReader:
         return known
 
     def _reads_as_title(self, text: int) -> bool:
-        words, looks = zip(*map(self.streams.token, self.streams.seen[text]), strict=True)
+        tokens = list(map(self.streams.token, self.streams.seen[text]))
+        words, looks = [word for word, _ in tokens], [look for _, look in tokens]
         light = sum(word.lower() in word_lists().function for word in words)
         named = sum(bool(look & COLON) for look in looks)
         telling = any(word[-1].isdigit() for word in words) or 2 * sum(
@@ -305,23 +305,23 @@ class PairReader:
         return light <= LIGHT * len(words) and named < 2 and telling
 
     def _told(self, spans: list[Span], found: list[Finding]) -> str:
-        told = [(int(item.kind), place) for place, item in enumerate(found) if item.level]
-        strongest = sorted(told, key=lambda row: (-row[0].bit_length(), row[1]))[:SHOWN]
-        said = []
-        for _, place in strongest:
-            item, field = found[place], spans[place].field
-            short = item._replace(gone=_cut(item.gone), come=_cut(item.come))
-            said.append(short.said() + (f" in *{self.names[field]}*" if field >= 0 else ""))
-        return "; ".join(dict.fromkeys(said))
+        told = [
+            (-int.bit_length(item.kind), place)
+            for place, item in enumerate(found)
+            if item.kind >= FIRST_OPEN
+        ]
+        if not told:
+            return ""
+        parts = []
+        for _, place in sorted(told)[:SHOWN]:
+            field = spans[place].field
+            parts.append(said(found[place]) + (f" in *{self.names[field]}*" if field >= 0 else ""))
+        return "; ".join(dict.fromkeys(parts))
 
 
 def _may_join(left: Sequence[Token], right: Sequence[Token]) -> bool:
     """Whether what stands around two spans can change what they say."""
     return any(item.joins for item in (*left, *right))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
 
 
 def _strongest(found: list[Finding]) -> int:

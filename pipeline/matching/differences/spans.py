@@ -59,6 +59,7 @@ class SpanComparison:
         self.words = words
         self.read = 0  # spans, those of equal tokens once
         self._found: dict[tuple[Tokens, Tokens, bool, bool], Finding] = {}
+        self._rests: dict[tuple[tuple[Item, ...], tuple[Item, ...], bool], Finding] = {}
         self._seen: dict[tuple[str, str, int, int, bool], int | None] = {}
 
     def find(
@@ -92,13 +93,26 @@ class SpanComparison:
         if accented:
             kind |= Kind.WORD
         if gone or come:
-            lone, added, more = self._pair_up(gone, come, aware=aware)
-            kind |= more
+            rest = self._compare_rest(tuple(gone), tuple(come), aware=aware)
+            return Finding(kind | rest.kind, rest.gone, rest.come) if kind else rest
+        return Finding(kind, *accented)
+
+    def _compare_rest(
+        self, gone: tuple[Item, ...], come: tuple[Item, ...], *, aware: bool
+    ) -> Finding:
+        """What items without an equal one are to each other, remembered: a span and the same
+        span with what stands around it mostly leave the same ones.
+        """
+        key = (gone, come, aware)
+        found = self._rests.get(key)
+        if found is None:
+            lone, added, kind = self._pair_up(gone, come, aware=aware)
             for item in (*lone, *added):
                 kind |= self._alone(item)
-        if accented and not gone and not come:
-            return Finding(kind, *accented)
-        return Finding(kind, _shown(gone), _shown(come))
+            if len(self._rests) >= MOST_KEPT:
+                self._rests.clear()
+            found = self._rests[key] = Finding(kind, _shown(gone), _shown(come))
+        return found
 
     def _accents(self, one: list[Item], other: list[Item], *, aware: bool) -> tuple[str, ...]:
         """Two words that are equal without their accents and may be two with them, if any."""
@@ -116,7 +130,7 @@ class SpanComparison:
         return ()
 
     def _pair_up(
-        self, gone: list[Item], come: list[Item], *, aware: bool
+        self, gone: Sequence[Item], come: Sequence[Item], *, aware: bool
     ) -> tuple[list[Item], list[Item], int]:
         """Pair what is left over, the light words last."""
         kind = NOTHING
@@ -260,13 +274,20 @@ def match_items(
     one: list[Item], other: list[Item], *, title: bool
 ) -> tuple[list[Item], list[Item], int]:
     """Take away what both sides have; what is left, and whether the order changed."""
-    places: list[int] = []
-    matched: list[Item] = []
-    open_ = list(enumerate(other))  # what nothing has been matched to
+    same, shorter = 0, min(len(one), len(other))
+    while same < shorter and one[same] is other[same]:
+        same += 1
+    matched = [item for item in one[:same] if item.sort != FUNCTION]
+    places = list(range(-len(matched), 0))
+    open_ = list(enumerate(other[same:]))  # what nothing has been matched to
+    known = frozenset().union(*[rival.keys for _, rival in open_])
     gone: list[Item] = []
     kind = NOTHING
-    for item in one:
+    for item in one[same:]:
         keys = item.keys
+        if keys.isdisjoint(known):
+            gone.append(item)
+            continue
         for at, (place, rival) in enumerate(open_):
             if item is rival or not keys.isdisjoint(rival.keys):
                 break
@@ -281,7 +302,8 @@ def match_items(
             kind |= _said_otherwise(item, rival)
     come = [item for _, item in open_]
     if places != sorted(places):
-        there = [other[place] for place in sorted(places)]
+        moved = sorted(place for place in places if place >= 0)
+        there = [*matched[: -len(moved)], *(other[same + place] for place in moved)]
         kind |= order_kind(matched, there, places, title=title)
     return gone, come, kind
 
@@ -312,5 +334,5 @@ def _said_otherwise(one: Item, other: Item) -> int:
     return Kind.ABBREVIATION if "a" in shared else Kind.WORDING
 
 
-def _shown(items: list[Item]) -> str:
+def _shown(items: Sequence[Item]) -> str:
     return " ".join(item.text for item in items)

@@ -67,6 +67,14 @@ class TokenStreams:
         number -= (number >= _SURROGATES) * _SURROGATE_COUNT
         return self.words[number], self.looks[number]
 
+    def letters(self, values: dict[str, int]) -> dict[str, int]:
+        """The characters of `seen` that stand for some words, and what the words stand for."""
+        return {
+            chr(number + (number >= _SURROGATES) * _SURROGATE_COUNT): values[word]
+            for number, word in enumerate(self.words if values else ())
+            if word in values
+        }
+
 
 def prepare_texts(texts: pa.Array) -> pa.Array:
     """The texts without entities, tags of HTML and letters that nobody sees; Unicode's NFC."""
