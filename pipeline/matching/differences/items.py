@@ -15,7 +15,11 @@ from pipeline.matching.differences.language.dates import (
     read_time,
 )
 from pipeline.matching.differences.language.folding import fold, plain
-from pipeline.matching.differences.language.quantities import QUANTITY_WORDS, number_words, read_quantity
+from pipeline.matching.differences.language.quantities import (
+    QUANTITY_WORDS,
+    number_words,
+    read_quantity,
+)
 from pipeline.matching.differences.language.word_lists import LONGEST_PHRASE, word_lists
 from pipeline.matching.differences.token_stream import POINT, STARTS
 
@@ -65,6 +69,7 @@ class Token:
         word: as it is written. look: bits of what is seen beside it. bare: folded and plain.
         item: what it says by itself. value: whether it can begin a number, a date or a time.
         goes_on: whether it can go on with one. opens: words that make a phrase behind it.
+        in_phrase: whether phrases of several words have it.
         joins: whether it may say something else together with its neighbours.
         letters: of it, folded, without hyphens and points; None where the next may change them.
         phone: its digits, where it has nothing else but what parts them in telephone numbers.
@@ -77,6 +82,7 @@ class Token:
     value: bool
     goes_on: bool
     opens: frozenset[str]
+    in_phrase: bool
     joins: bool
     letters: str | None
     phone: str | None
@@ -96,6 +102,7 @@ def token(word: str, look: int) -> Token:
         value=value,
         goes_on=value or written in _going_on(),
         opens=word_lists().openers.get(written, frozenset()),
+        in_phrase=written in word_lists().phrase_words,
         joins=joins_others(written),
         letters=fold(word).replace("-", "").replace(".", "") if word.isascii() else None,
         phone="".join(c for c in fold(word) if c.isdigit()) if joined.isdigit() else None,
@@ -113,7 +120,6 @@ def _going_on() -> frozenset[str]:
 def itemise(tokens: Sequence[Token]) -> list[Item]:
     """Read tokens, the longest thing that begins at each first."""
     items: list[Item] = []
-    words: list[str] | None = None
     place, last = 0, len(tokens) - 1
     while place <= last:
         here = tokens[place]
@@ -126,8 +132,10 @@ def itemise(tokens: Sequence[Token]) -> list[Item]:
             items.append(here.item)
             place += 1
             continue
-        words = words or [item.bare for item in tokens]
-        count, item = _read([item.word for item in tokens], words, place, here.look)
+        stop = place + 2
+        while stop <= last and (tokens[stop].goes_on or tokens[stop].in_phrase):
+            stop += 1
+        count, item = _read_run(tuple(tokens[place:stop]))
         items.append(item)
         place += max(count, 1)
     return items
@@ -142,9 +150,8 @@ def bare(word: str) -> str:
 @lru_cache(1 << 16)
 def begins_value(word: str) -> bool:
     """Whether a plain word can begin a number, a date, a time or a version."""
-    if not word.isalpha():
-        if not any(map(str.isalpha, word)) or any(map(str.isdigit, word)):
-            return True
+    if not word.isalpha() and (not any(map(str.isalpha, word)) or any(map(str.isdigit, word))):
+        return True
     return word in _beginners()
 
 
@@ -159,12 +166,22 @@ def joins_others(word: str) -> bool:
     return begins_value(word) or word in number_words().units or word in word_lists().joiners
 
 
+@lru_cache(1 << 15)
+def _read_run(tokens: tuple[Token, ...]) -> tuple[int, Item]:
+    """What begins at the first of some tokens, behind which nothing goes on."""
+    return _read([item.word for item in tokens], [item.bare for item in tokens], 0, tokens[0].look)
+
+
+# The same item is one object, so that what is made of items can be remembered.
+_item = lru_cache(1 << 16)(Item)
+
+
 def _read(written: Sequence[str], words: list[str], place: int, look: int) -> tuple[int, Item]:
     word = written[place]
 
     def made(count: int, sort: str, keys: Keys) -> tuple[int, Item]:
         text = word if count == 1 else " ".join(written[place : place + count])
-        return count, Item(sort, keys, text, words[place], fold(text), look, word[:1].isupper())
+        return count, _item(sort, keys, text, words[place], fold(text), look, word[:1].isupper())
 
     if not begins_value(words[place]):
         return _read_words(word, look, words, place, made)
@@ -191,9 +208,7 @@ def _read(written: Sequence[str], words: list[str], place: int, look: int) -> tu
     return _read_words(word, look, words, place, made)
 
 
-def _read_words(
-    raw: str, look: int, words: list[str], place: int, made: Make
-) -> tuple[int, Item]:
+def _read_words(raw: str, look: int, words: list[str], place: int, made: Make) -> tuple[int, Item]:
     word, lists = words[place], word_lists()
     if not word.isalpha():
         ordinal = _ORDINAL.fullmatch(word)

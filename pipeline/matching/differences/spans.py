@@ -288,13 +288,18 @@ def match_items(
         if keys.isdisjoint(known):
             gone.append(item)
             continue
-        for at, (place, rival) in enumerate(open_):
-            if item is rival or not keys.isdisjoint(rival.keys):
-                break
-        else:
+        at = next(
+            (
+                at
+                for at, (_, rival) in enumerate(open_)
+                if item is rival or not keys.isdisjoint(rival.keys)
+            ),
+            -1,
+        )
+        if at < 0:
             gone.append(item)
             continue
-        del open_[at]
+        place, rival = open_.pop(at)
         if item.sort != FUNCTION:
             places.append(place)
             matched.append(item)

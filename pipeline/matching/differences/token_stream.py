@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays import Flags
+from pipeline.arrays import Flags, factorize
 from pipeline.matching.comparison.tokens import codes_of, token_strings
 from pipeline.matching.differences.language.folding import fold
 
@@ -113,16 +113,17 @@ def token_streams(texts: pa.Array) -> TokenStreams:
     words: list[str] = encoded.dictionary.to_pylist()
     number = encoded.indices.to_numpy().astype(np.int64)
     looks = _looks(code, kind, kept, starts, stops)
-    both, place = np.unique(number * 16 + looks, return_inverse=True)
-    folded, fold_place = np.unique([fold(word) for word in words] or [""], return_inverse=True)
+    both, place = factorize(number * 16 + looks)
+    folded: dict[str, int] = {}
+    fold_place = np.array([folded.setdefault(fold(word), len(folded)) for word in words], np.int64)
     if max(len(both), len(folded)) > MOST_WORDS:
         raise ValueError(f"{len(both)} distinct tokens in one portion of texts")
     count = np.diff(np.searchsorted(starts, ends), prepend=0)
     bounds = np.append(0, np.cumsum(count))
     accented = np.add.reduceat(np.append((kind & ACCENT) != 0, False), np.append(0, ends[:-1]))
     return TokenStreams(
-        folded=_strings(fold_place.astype(np.int64)[number], bounds),
-        seen=_strings(place.astype(np.int64), bounds),
+        folded=_strings(fold_place[number], bounds),
+        seen=_strings(place, bounds),
         words=[words[item] for item in (both // 16).tolist()],
         looks=(both % 16).tolist(),
         accented=accented > 0,

@@ -41,9 +41,14 @@ class WordLists:
     @cached_property
     def joiners(self) -> frozenset[str]:
         """Words of phrases of several words, but for those without a content of their own."""
+        return self.phrase_words - self.function
+
+    @cached_property
+    def phrase_words(self) -> frozenset[str]:
+        """Words of phrases of several words."""
         lists = (self.groups, self.classes, self.abbreviations, self.names)
         phrases = (words for known in lists for words in known if len(words) > 1)
-        return frozenset(word for words in phrases for word in words) - self.function
+        return frozenset(word for words in phrases for word in words)
 
     @cached_property
     def openers(self) -> dict[str, frozenset[str]]:

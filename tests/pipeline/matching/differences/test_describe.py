@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from pipeline.matching.differences.describe import Differences, describe_differences
-from pipeline.matching.differences.kinds import Kind
+from pipeline.matching.differences.kinds import Finding, Kind
+from pipeline.matching.differences.spans import SpanComparison, Tokens
 
 PAIRS = [
     (*head.split(), left, right)
@@ -103,3 +104,26 @@ def test_no_pairs() -> None:
     none = np.zeros(0, np.int64)
     found = describe_differences(pa.array([], pa.string()), none, none, frequencies=None)
     assert len(found.verdict) == len(found.spans) == 0
+
+
+def test_equal_spans_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    compare = SpanComparison.compare
+
+    def counted(self: SpanComparison, *spans: Tokens, **context: bool) -> Finding:
+        read.append(spans)
+        return compare(self, *spans, **context)
+
+    monkeypatch.setattr(SpanComparison, "compare", counted)
+    monkeypatch.setattr("pipeline.matching.differences.describe.PORTION", 1000)
+    changes = [("cedar", "spruce"), ("opened", "closed"), ("40", "60")]
+    once = [(f"a b c d {a} e f g h", f"a b c d {b} e f g h") for a, b in changes]
+    describe(*once)
+    most = len(read)
+    read.clear()
+    describe(*(
+        (f"Title {number} tells {left}", f"Title {number} tells {right}")
+        for number in range(40)
+        for left, right in once
+    ))  # fmt: skip
+    assert len(changes) <= len(read) <= most
