@@ -9,9 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays import Floats, Positions
+from pipeline.arrays import Floats, Positions, Rows
 from pipeline.clustering.cover.constraints import ConstrainedLinks
-from pipeline.clustering.cover.star_clustering import Nodes
 from pipeline.config import ClusterSettings
 from pipeline.ingestion import ENLARGED
 
@@ -20,7 +19,7 @@ GRADE = 1.25  # pixels of one grade of resolution, as a multiple of those of the
 
 def keeper_ranks(
     columns: Iterable[tuple[str, npt.NDArray[np.float64], str]], count: int
-) -> tuple[Nodes, npt.NDArray[np.str_]]:
+) -> tuple[Rows, npt.NDArray[np.str_]]:
     """Rank records by a keeper policy.
 
     Args:

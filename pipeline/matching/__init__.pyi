@@ -26,7 +26,6 @@ from .default_rules import (
     text_default as text_default,
 )
 from .differences.describe import (
-    Differences as Differences,
     describe_differences as describe_differences,
 )
 from .differences.kinds import (
