@@ -82,15 +82,16 @@ class StudentFirst:
         return filter_student_pairs(self.context, self.groups, pairs, self.choice)
 
     def screen(self, pairs: Pairs) -> Pairs:
-        """The pairs that share a rare word and that the teacher must see, however far apart.
+        """The pairs that share a rare word and that their words alone do not part.
 
         What the student says of them does not count: they are there because vectors miss them.
         """
-        if not len(pairs[0]):
+        left, right = pairs
+        if not len(left):
             return pairs
-        most = np.ones(len(pairs[0]))
+        most = np.ones(len(left))
         kept = _needed_pairs(self.context, self.groups, pairs, most=most) <= most
-        return pairs[0][kept], pairs[1][kept]
+        return left[kept], right[kept]
 
     def confirm(
         self, proposed: CandidatePairs, found: int

@@ -42,7 +42,9 @@ def write(folder: Path, rows: list[str]) -> None:
 
 def config(folder: Path, catalog: str = "catalog", **changes: Any) -> RunConfig:
     given = {
-        "text_encoder": TEACHER, "student": STUDENT, "index": {"type": "exact"}, **changes,
+        "text_encoder": TEACHER, "student": STUDENT, "index": {"type": "exact"},
+        "candidates": {"rare_words": {"enabled": False}},  # what the student itself proposes
+        **changes,
     }  # fmt: skip
     return run_config(folder / catalog, rows_in(folder / "in.jsonl"), **given)
 
@@ -191,6 +193,19 @@ def test_texts_in_pairs_that_pictures_propose_meet_the_teacher_too(tmp_path: Pat
     assert "image" in alone.pop("proposed_by")  # the teacher proposes it too
     assert row == alone
     assert row["text_cosine"] is not None
+
+
+def test_texts_that_share_a_rare_word_meet_the_teacher_too(nights: Any, tmp_path: Path) -> None:
+    folder, summary = nights
+    write(tmp_path, texts(300))
+    wider = run(config(tmp_path, candidates={"rare_words": {"enabled": True}}))
+    assert wider.counts.rare_word_pairs > 0
+    assert wider.cascade.asked >= summary.cascade.asked
+    found = rows(tmp_path, "catalog")
+    alone = [row for row in found.values() if row["proposed_by"] == "rare_word"]
+    assert alone
+    assert all(row["text_cosine"] for row in alone)  # zero, had it not met them
+    assert duplicates(folder, "catalog") <= duplicates(tmp_path, "catalog")
 
 
 @pytest.mark.parametrize(
