@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.arrays import Flags, Floats, Positions, pair_sides
-from pipeline.candidates import CandidatePairs, ContentGroups
+from pipeline.arrays import Flags, Floats, Pairs, Positions, pair_sides
+from pipeline.candidates import CandidatePairs, ContentGroups, ProposedBy
 from pipeline.matching import (
     DOUBTFUL,
     NEAR_VERBATIM,
@@ -69,31 +69,53 @@ def _adapt(
     learned: CorpusStatistics,
     rule: TransferredRule,
 ) -> CorpusStatistics:
-    """Ask a sample of the candidates for the share of matches, and how their texts differ."""
+    """Ask samples of the candidates for the share of matches, and how copies differ."""
     left, right = pair_sides(candidates.key, len(groups.rows))
     texts = groups.text[left], groups.text[right]
-    able = np.flatnonzero((texts[0] >= 0) & (texts[1] >= 0) & (texts[0] != texts[1]))
-    drawn = able[_of_some_groups(left[able], right[able])]
+    able = (texts[0] >= 0) & (texts[1] >= 0) & (texts[0] != texts[1])
+    drawn = _of_some_groups(left, right, able)
     if len(drawn) < FEWEST:
         return learned
-    chosen, place = np.unique(np.concatenate([left[drawn], right[drawn]]), return_inverse=True)
-    contents = contents_of(context, groups, chosen, frequencies, learned)
-    sides = place[: len(drawn)], place[len(drawn) :]
-    evidence = evidence_of(contents, *sides, np.full(len(drawn), np.nan, np.float32))
-    shift = rule.judge.shift_of(rule.score(evidence.text))
-    probability = rule.adapted(shift).probability(evidence.text)
+    sampled = _Sampled(context, groups, frequencies, learned, (left[drawn], right[drawn]))
+    shift = rule.judge.shift_of(rule.score(sampled.evidence.text))
+    # What shares rare words is nearer than most of what is near by vector, of which there may be
+    # hundreds to a text.
+    worded = able & ((candidates.proposed_by & (ProposedBy.RARE_WORD | ProposedBy.LEXICAL)) > 0)
+    drawn = _of_some_groups(left, right, worded)
+    sampled = _Sampled(context, groups, frequencies, learned, (left[drawn], right[drawn]))
+    probability = rule.adapted(shift).probability(sampled.evidence.text)
     likely = (probability >= rule.accept) & _nearest(left[drawn], right[drawn], probability)
     likely &= np.cumsum(likely) <= READ
-    told = with_differences(evidence, contents, sides, likely).text
+    told = with_differences(sampled.evidence, sampled.contents, sampled.sides, likely).text
     differ = (told.difference >= DOUBTFUL) & (told.verbatim >= NEAR_VERBATIM)
     loose = differ & _in_several_places(told)
     return learned.adapted(shift=shift, near_copies=int(differ.sum()), loose=int(loose.sum()))
 
 
-def _of_some_groups(left: Positions, right: Positions) -> Positions:
-    """Rows of SAMPLE pairs: all those of some groups, drawn by their numbers."""
-    turn = np.minimum(left.astype(np.uint64) * ODD, right.astype(np.uint64) * ODD)
-    return np.argsort(turn, kind="stable")[:SAMPLE]
+class _Sampled:
+    """Some pairs of groups with their evidence."""
+
+    def __init__(
+        self,
+        context: RunContext,
+        groups: ContentGroups,
+        frequencies: DocumentFrequencies,
+        learned: CorpusStatistics,
+        pairs: Pairs,
+    ) -> None:
+        chosen, place = np.unique(np.concatenate(pairs), return_inverse=True)
+        self.sides = place[: len(pairs[0])], place[len(pairs[0]) :]
+        self.contents = contents_of(context, groups, chosen, frequencies, learned)
+        nothing = np.full(len(pairs[0]), np.nan, np.float32)
+        self.evidence = evidence_of(self.contents, *self.sides, nothing)
+
+
+def _of_some_groups(left: Positions, right: Positions, able: Flags) -> Positions:
+    """Rows of at most SAMPLE able pairs: all those of some groups, drawn by their numbers."""
+    rows = np.flatnonzero(able)
+    turn = np.minimum(left[rows].astype(np.uint64) * ODD, right[rows].astype(np.uint64) * ODD)
+    drawn: Positions = rows[np.argsort(turn, kind="stable")[:SAMPLE]]
+    return drawn
 
 
 def _nearest(left: Positions, right: Positions, probability: Floats) -> Flags:
