@@ -68,6 +68,8 @@ figures: $(STAMP) ## The other figures of tests/bench/README.md, on the sets in 
 	$(BIN)/python tests/bench/training/finetune.py --data $(DATA)
 	$(BIN)/python tests/bench/training/distillation.py --data $(DATA)
 	$(BIN)/python tests/bench/training/training_throughput.py
+	$(BIN)/python tests/bench/training/fit_text_judge.py --data $(DATA) --seeds 3 \
+		--without-each build/judges/without
 
 chaos: $(STAMP) ## Kill runs, fill disks and break files: last night's result stays, the next run ends
 	$(BIN)/python tests/bench/chaos.py --kills 64 --errors 30 --full 10
