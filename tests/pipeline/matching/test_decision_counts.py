@@ -19,6 +19,8 @@ def rows(
             "decision": pa.array(decision, pa.string()),
             "reason": pa.array(reason or [""] * len(decision), pa.string()),
             "contradicts": pa.array(contradicts),
+            "confirmed": pa.array([word == "duplicate" for word in decision]),
+            "difference": pa.nulls(len(decision), pa.string()),
             "threshold": pa.array([0.9] * len(decision), pa.float32()),
         }
     )
@@ -64,4 +66,20 @@ def test_what_only_a_duplicate_free_source_keeps_apart_is_still_a_link() -> None
 
 
 def test_nothing_judged_has_no_links() -> None:
-    assert [len(column) for column in DecisionCounts().arrays().values()] == [0] * 7
+    assert [len(column) for column in DecisionCounts().arrays().values()] == [0] * 8
+
+
+def test_a_pair_that_a_difference_holds_speaks_against_its_group() -> None:
+    tally = DecisionCounts()
+    told = rows([0.89, 0.95], ["review", "duplicate"], [False, False])
+    told = told.set_column(
+        told.schema.get_field_index("difference"), "difference", pa.array(["decisive", "decisive"])
+    )
+    told = told.set_column(
+        told.schema.get_field_index("confirmed"), "confirmed", pa.array([False, False])
+    )
+    tally.add(candidates([1, 2], [1, 1]), told, 10)
+    links = tally.arrays()
+    assert links["odds"].tolist() == pytest.approx([-4.0, 0.747], abs=1e-3)
+    assert links["apart"].tolist() == [True, False]
+    assert links["unsure"].tolist() == [False, True]

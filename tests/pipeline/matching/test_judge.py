@@ -105,8 +105,10 @@ def test_a_difference_of_other_wordings_or_in_a_tolerant_corpus_joins_but_confir
     near = evidence(**TEXT, verbatim=0.9, difference=DECISIVE, kinds=int(Kind.NUMBER))
     word = evidence(**TEXT, verbatim=0.9, difference=DOUBTFUL, kinds=int(Kind.WORD))
     tolerant = replace(JUDGE, tolerant=True)
+    reader = replace(JUDGE, text=replace(JUDGE.text, reads_words=True))
+    assert JUDGE.decide(apart).decision.to_pylist() == ["review"], "a cosine does not weigh words"
     for judge, seen, confirmed in (
-        (JUDGE, apart, False),
+        (reader, apart, False),
         (tolerant, near, False),
         (tolerant, word, True),
         (JUDGE, evidence(**TEXT, verbatim=0.9, difference=HARMLESS), True),
@@ -139,7 +141,7 @@ def test_only_the_shipped_student_has_a_default() -> None:
     shipped = StaticText(type="static")
     default = text_default(shipped, JudgeSettings())
     assert default.floor == MINILM_STUDENT.floor
-    assert default.rule.accept == 0.9
+    assert default.rule.accept == 0.5
     assert text_default(shipped, JudgeSettings(accept=0.95)).rule.accept == 0.95
     own = SentenceTransformersText(type="sentence_transformers", path="/somewhere")
     for other, said in (

@@ -18,14 +18,14 @@ WORDS = [a + b + c for a in PARTS for b in PARTS[::3] for c in PARTS[::5]]
 
 
 def texts(count: int, seed: int = 0) -> list[str]:
-    """Texts of twelve words, every third of which has a copy with a letter changed."""
+    """Texts of twelve words, every third of which has a copy with a letter doubled."""
     generator = random.Random(seed)
     out = []
     for number in range(count):
         words = generator.choices(WORDS, k=12)
         out.append(" ".join([*words, str(number)]))
         if number % 3 == 0:
-            words[3] = words[3][:-1] + "x"
+            words[3] += words[3][-1]
             out.append(" ".join([*words, str(number)]))
     return out
 

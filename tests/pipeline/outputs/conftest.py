@@ -53,6 +53,7 @@ def pair(left, right, *, probability, decision="duplicate", **values):
     row |= {"exact_text": False, "exact_image": False, "probability": probability}
     row |= {"text_cosine": 0.93, "token_overlap": 0.8, "edit_similarity": 0.88}
     row |= {"decision": decision, "reason": "text above the threshold", "proposed_by": "text"}
+    row |= {"confirmed": decision == "duplicate"}
     return row | {"model": "minilm", "threshold": 0.9, "run": "r"} | values
 
 

