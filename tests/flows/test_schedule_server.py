@@ -255,7 +255,7 @@ def test_the_deployment_is_what_the_file_says(prefect: Prefect, lost: str) -> No
     form = found["parameter_openapi_schema"]["definitions"]
     assert form["RunConfig"]["properties"]["catalog"]["description"]
     assert form["RunConfig"]["additionalProperties"] is False
-    assert form["JudgeSettings"]["properties"]["accept"]["maximum"] == 1
+    assert form["JudgeSettings"]["properties"]["accept"]["anyOf"][0]["maximum"] == 1
     assert prefect.state(lost)["type"] == "RUNNING"  # nobody could say that it is gone
 
 

@@ -105,7 +105,7 @@ def test_a_difference_of_other_wordings_or_in_a_tolerant_corpus_joins_but_confir
     near = evidence(**TEXT, verbatim=0.9, difference=DECISIVE, kinds=int(Kind.NUMBER))
     word = evidence(**TEXT, verbatim=0.9, difference=DOUBTFUL, kinds=int(Kind.WORD))
     tolerant = replace(JUDGE, tolerant=True)
-    reader = replace(JUDGE, text=replace(JUDGE.text, reads_words=True))
+    reader = replace(JUDGE, text=replace(MINILM.rule, reads_words=True))
     assert JUDGE.decide(apart).decision.to_pylist() == ["review"], "a cosine does not weigh words"
     for judge, seen, confirmed in (
         (reader, apart, False),

@@ -28,18 +28,14 @@ WORDS = NAMES.split()
 
 
 def rows(count: int = 60, seed: int = 1) -> list[dict[str, Any]]:
-    """Distinct texts, every third with a copy that has one typo, every fifth with an exact one."""
+    """Distinct texts, every third with a copy that has one comma, every fifth with an exact one."""
     generator = random.Random(seed)
     out = []
     for number in range(count):
         text = " ".join(generator.choices(WORDS, k=14)) + f" case {number * 7919}"
         out.append({"id": f"r{number}", "text": text})
         if number % 3 == 0:
-            words = text.split()
-            at = next(at for at, word in enumerate(words) if len(word) > 6)
-            letter = 1 + number // 3 % 5
-            words[at] = words[at][: letter + 1] + words[at][letter:]  # a letter typed twice
-            out.append({"id": f"n{number}", "text": " ".join(words)})
+            out.append({"id": f"n{number}", "text": text.replace(" ", ", ", 1)})
         if number % 5 == 0:
             out.append({"id": f"x{number}", "text": "  " + text.replace(" ", "   ", 2)})
     return out

@@ -43,12 +43,6 @@ def pair(left, right, *, probability=0.95, reason="near copy"):
     row |= {"probability": probability}
     row |= {"confirmed": True, "decision": "duplicate", "reason": reason, "model": "m"}
     row |= {"proposed_by": "text"}
-        "confirmed": True,
-        "decision": "duplicate",
-        "reason": reason,
-        "proposed_by": "text",
-        "model": "m",
-    }
     return row | {"threshold": 0.9, "run": "r", "text_cosine": 0.9}
 
 
