@@ -36,6 +36,7 @@ from .tokens import (
     Letters as Letters,
     Spelling as Spelling,
     Tokens as Tokens,
+    classify_letters as classify_letters,
     codes_of as codes_of,
     fold_text as fold_text,
     kinds_of as kinds_of,

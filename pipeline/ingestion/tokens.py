@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -185,19 +186,26 @@ def codes_of(text: str) -> npt.NDArray[np.uint32]:
 
 def kinds_of(code: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
     """(c,) bits of what each character is."""
+    return classify_letters(code, _kind)
+
+
+def classify_letters(
+    code: npt.NDArray[np.uint32], kind_of: Callable[[str], int]
+) -> npt.NDArray[np.uint8]:
+    """(c,) what a function says of each character, asked once of the common ones."""
     highest = int(code.max(initial=0))
     if highest < COMMON:
-        return _kinds(highest.bit_length())[code]
-    kind = _kinds(COMMON.bit_length() - 1)[np.minimum(code, COMMON - 1)]
+        return _kinds(kind_of, highest.bit_length())[code]
+    kind = _kinds(kind_of, COMMON.bit_length() - 1)[np.minimum(code, COMMON - 1)]
     rare = np.flatnonzero(code >= COMMON)
-    kind[rare] = [_kind(chr(letter)) for letter in code[rare].tolist()]
+    kind[rare] = [kind_of(chr(letter)) for letter in code[rare].tolist()]
     return kind
 
 
 @cache
-def _kinds(bits: int) -> npt.NDArray[np.uint8]:
+def _kinds(kind_of: Callable[[str], int], bits: int) -> npt.NDArray[np.uint8]:
     """What every character whose code point has at most so many bits is."""
-    return np.fromiter(map(_kind, map(chr, range(1 << bits))), np.uint8, 1 << bits)
+    return np.fromiter(map(kind_of, map(chr, range(1 << bits))), np.uint8, 1 << bits)
 
 
 def _kind(letter: str) -> int:

@@ -40,7 +40,6 @@ class TextEvidence(WordEvidence, _Pairs):
         cosine, lexical: (p,) ranges as in `pipeline.storage.schemas.PAIRS`.
         exact: (p,) equal content hashes.
         short: (p,) either side's text is too short for its embedding to decide.
-        words: (p,) int64 words of the shorter text, 0 without text.
         difference: (p,) int8 `differences.kinds`' HARMLESS, DOUBTFUL or DECISIVE; UNSEEN where
             nobody has looked. verbatim: (p,) share of both texts that is word for word the same,
             0 … 1; NaN likewise. kinds: (p,) int32 bits of `differences.kinds.Kind`.
@@ -54,7 +53,6 @@ class TextEvidence(WordEvidence, _Pairs):
     lexical: Floats
     exact: Flags
     short: Flags
-    words: npt.NDArray[np.int64]
     difference: npt.NDArray[np.int8]
     verbatim: Floats
     kinds: npt.NDArray[np.int32]

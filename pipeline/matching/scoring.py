@@ -84,12 +84,6 @@ class Contents:
     fields: pa.MapArray | None = None
     frequencies: DocumentFrequencies | None = None
 
-    def words_of(self, rows: Positions) -> npt.NDArray[np.int64]:
-        """Words of each text, 0 for row -1."""
-        if self.comparer is None:
-            return np.zeros(len(rows), np.int64)
-        return np.where(rows >= 0, self.comparer.word_count[np.maximum(rows, 0)], 0)
-
 
 @dataclass(frozen=True)
 class ScoredPairs:
@@ -132,7 +126,6 @@ def evidence_of(
         lexical=np.asarray(np.round(lexical, DECIMALS), np.float64),
         exact=both & (text[0] == text[1]),
         short=both & (groups.short[left] | groups.short[right]),
-        words=np.where(both, np.minimum(*(contents.words_of(rows) for rows in text)), 0),
         difference=np.full(len(left), UNSEEN, np.int8),
         verbatim=nothing.copy(),
         kinds=np.zeros(len(left), np.int32),

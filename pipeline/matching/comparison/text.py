@@ -79,11 +79,8 @@ class TextComparison:
         long = bool(self.lengths.max(initial=0) > EDIT_CHARACTERS)
         self.heads = pc.utf8_slice_codeunits(texts, 0, EDIT_CHARACTERS) if long else texts
         parts = list(_in_portions(_compared_rows, texts, threads))
-        self.words = _matrix([words for words, _, _ in parts])
-        self.codes = _matrix([codes for _, codes, _ in parts])
-        self.word_count = np.concatenate(
-            [np.zeros(0, np.int64), *(spaced for _, _, spaced in parts)]
-        )
+        self.words = _matrix([words for words, _ in parts])
+        self.codes = _matrix([codes for _, codes in parts])
         del parts
         self.idf = (document_frequencies or DocumentFrequencies.of(self.words)).idf()
         self.weight = np.asarray(self.words @ self.idf)
@@ -152,11 +149,10 @@ def _in_portions(
     return map_in_order(look, iter_chunks(texts, limit=PORTION), workers=min(threads, PORTIONS))
 
 
-def _compared_rows(texts: pa.Array) -> tuple[Rows, Rows, npt.NDArray[np.int64]]:
-    """Hashed words and codes of some texts, and how many words each has between spaces."""
+def _compared_rows(texts: pa.Array) -> tuple[Rows, Rows]:
+    """Hashed words and codes of some texts."""
     letters = Letters(texts)
-    spaced = pc.list_value_length(pc.utf8_split_whitespace(texts))
-    return _places(letters.words()), _places(letters.codes()), np.asarray(spaced, np.int64)
+    return _places(letters.words()), _places(letters.codes())
 
 
 def _places(tokens: Tokens) -> Rows:

@@ -11,7 +11,6 @@ import html
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -20,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays import Flags, factorize
-from pipeline.matching.comparison.tokens import codes_of, token_strings
+from pipeline.ingestion import classify_letters, codes_of, token_strings
 from pipeline.matching.differences.language.folding import fold
 
 Places = npt.NDArray[np.int64]
@@ -105,7 +104,7 @@ def token_streams(texts: pa.Array) -> TokenStreams:
     values = texts.to_pylist()
     code = codes_of("\n".join(["", *values, ""]))
     ends = np.cumsum(np.fromiter(map(len, values), np.int64, len(values)) + 1)
-    kind = _kinds_of(code)
+    kind = classify_letters(code, _kind)
     kept, starts, stops = _spans(code, kind)
     letters = np.cumsum(kept, dtype=np.int64)
     before = np.append(letters[starts] - 1, letters[-1] if len(letters) else 0)
@@ -206,21 +205,6 @@ def _strings(number: Places, bounds: Places) -> list[str]:
     whole = code.tobytes().decode("utf-32-le")
     edges = bounds.tolist()
     return [whole[a:b] for a, b in pairwise(edges)]
-
-
-def _kinds_of(code: Codes) -> npt.NDArray[np.uint8]:
-    highest = int(code.max(initial=0))
-    if highest < COMMON:
-        return _kinds(highest.bit_length())[code]
-    kind = _kinds(COMMON.bit_length() - 1)[np.minimum(code, COMMON - 1)]
-    rare = np.flatnonzero(code >= COMMON)
-    kind[rare] = [_kind(chr(letter)) for letter in code[rare].tolist()]
-    return kind
-
-
-@cache
-def _kinds(bits: int) -> npt.NDArray[np.uint8]:
-    return np.fromiter(map(_kind, map(chr, range(1 << bits))), np.uint8, 1 << bits)
 
 
 def _kind(letter: str) -> int:

@@ -116,7 +116,7 @@ def contents_of(
         statistics: of the corpus, for a shipped judge of texts; None: there is none.
     """
     some, texts, images = restrict(groups, chosen)
-    comparer = None
+    comparer, column = None, pa.array([], pa.large_string())
     if len(texts):
         column = read_column(context, some.text_hashes, modality="text", column="text")
         comparer = TextComparison(column, threads=context.threads, document_frequencies=frequencies)
@@ -129,7 +129,7 @@ def contents_of(
     }
     if statistics is not None:
         weights = {WHOLE: statistics.weights(frequencies)}
-        features = TextFeatures(_texts(context, some), {}, weights=weights, threads=context.threads)
+        features = TextFeatures(_texts(column, some), {}, weights=weights, threads=context.threads)
         learned["text_judge"] = LearnedInputs(features)
     for model in models_of(context):
         vectors = text if model.modality == "text" else image
@@ -141,10 +141,10 @@ def contents_of(
     )  # fmt: skip
 
 
-def _texts(context: RunContext, groups: ContentGroups) -> list[str]:
-    """The text of each group, '' where it has none."""
-    texts = read_records(context, ["text"])["text"].take(pa.array(groups.rows))
-    return [text or "" for text in texts.to_pylist()]
+def _texts(column: pa.Array, groups: ContentGroups) -> list[str]:
+    """The text of each group, '' where it has none; `column` are the contents' texts."""
+    place = pa.array(groups.text, mask=groups.text < 0)
+    return [text or "" for text in column.take(place).to_pylist()]
 
 
 def _fields(context: RunContext, groups: ContentGroups) -> pa.MapArray | None:

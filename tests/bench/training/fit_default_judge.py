@@ -1,12 +1,8 @@
-"""Fit the default text judge of `pipeline/matching/default_rules.py` on open labelled sets.
+"""Fit the rule by cosines of `pipeline/matching/default_rules.py` on open labelled sets.
+
+It judges the texts of a student's teacher; all other texts are judged by `fit_text_judge.py`'s.
 
     python tests/bench/training/fit_default_judge.py --data DATA --catalogs build/bench/catalogs
-
-The student's, after `real_data.py --out build/bench/static --only er_abt_buy er_cora gitbugs --set
-'{"text_encoder": {"type": "static"}, "candidates": {"text_floor": 0.65}}'`:
-
-    python tests/bench/training/fit_default_judge.py --floor 0.8 \\
-        --catalogs build/bench/static/catalogs
 
 Reads the scored candidate pairs that `real_data.py` left (run it first), labels them, and fits one
 logistic regression over all sets with equal weight per set, every weight non-negative (more

@@ -15,10 +15,10 @@ from pipeline.candidates.cascade import (
     choose_thresholds,
     passes,
 )
-from pipeline.config.encoders import MiniLmEncoder, StaticText
+from pipeline.config.encoders import MiniLmEncoder
 from pipeline.config.matching import JudgeSettings
 from pipeline.matching.comparison.text import TextComparison, WordEvidence
-from pipeline.matching.default_rules import MINILM, cosine_default
+from pipeline.matching.default_rules import MINILM, LogisticTextRule, cosine_default
 from pipeline.matching.evidence import UNSEEN, TextEvidence
 from pipeline.matching.learned import LearnedRule
 
@@ -166,7 +166,7 @@ def test_no_pair_below_the_cosine_it_needs_is_accepted() -> None:
             edit_similarity=seen.edit_similarity.astype(float),
             length_ratio=seen.length_ratio.astype(float),
             code_agreement=seen.code_agreement.astype(float),
-            exact=no, short=no, words=np.full(5000, 9), verbatim=nothing,
+            exact=no, short=no, verbatim=nothing,
             difference=np.full(5000, UNSEEN, np.int8), kinds=np.zeros(5000, np.int32),
             spans=np.full(5000, None, object),
             background=nothing, features=np.zeros((5000, 0), np.float32),
@@ -193,7 +193,7 @@ def test_comparing_two_texts_never_says_more_for_them_than_the_bound(texts: list
 
 
 def test_a_judge_that_hears_words_alone_needs_no_cosine_or_none_suffices() -> None:
-    rule = cosine_default(StaticText(type="static"), JudgeSettings()).rule
+    rule = LogisticTextRule(bias=-5.05, cosine=0.0, token_overlap=13.14, code_agreement=1.03)
     seen = words(200, 5)
     needed = rule.needed_cosine(seen)
     assert set(needed.tolist()) == {ALWAYS, np.inf}

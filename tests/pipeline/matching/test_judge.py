@@ -8,6 +8,7 @@ import pytest
 from pipeline.config.encoders import SentenceTransformersText, StaticText
 from pipeline.config.matching import CosineRule, JudgeSettings
 from pipeline.errors import ConfigError
+from pipeline.matching.comparison.text_features import BLOCK
 from pipeline.matching.default_rules import MINILM, MINILM_STUDENT, LogisticImageRule, text_default
 from pipeline.matching.differences.kinds import DECISIVE, DOUBTFUL, HARMLESS, Kind
 from pipeline.matching.evidence import UNSEEN, ImageEvidence, PairEvidence, TextEvidence
@@ -36,7 +37,7 @@ def evidence(**given: float | bool) -> PairEvidence:
         TextEvidence(
             **{name: number(name) for name in words},
             cosine=number("text_cosine"), exact=flag("exact_text"), short=flag("short_text"),
-            words=np.array([12]), background=nothing, features=features,
+            background=nothing, features=features,
             difference=np.array([given.get("difference", UNSEEN)], np.int8),
             kinds=np.array([given.get("kinds", 0)], np.int32),
             spans=np.array([None], object),
@@ -157,8 +158,14 @@ def test_only_the_shipped_student_has_a_default() -> None:
 def test_the_student_s_default_tolerates_the_rounding_of_another_machine() -> None:
     """No decision hangs on the last digits of its cosine; only the floor looks at it."""
     judge = Judge(MINILM_STUDENT.rule, PICTURES, "default")
-    here = judge.decide(evidence(**TEXT))
-    there = judge.decide(evidence(**{**TEXT, "text_cosine": TEXT["text_cosine"] - 1e-5}))
+
+    def seen(cosine: float) -> PairEvidence:
+        known = evidence(**{**TEXT, "text_cosine": cosine})
+        words = np.full((1, len(BLOCK)), 0.5, np.float32)
+        return replace(known, text=replace(known.text, features=words))
+
+    here = judge.decide(seen(TEXT["text_cosine"]))
+    there = judge.decide(seen(TEXT["text_cosine"] - 1e-5))
     assert here.probability == there.probability
 
 

@@ -37,7 +37,6 @@ def of_text(count: int, **known: Any) -> TextEvidence:
     blank = {
         **dict.fromkeys(names, nothing),
         **dict.fromkeys(("exact", "short"), no),
-        "words": np.full(count, 5),
         "difference": np.full(count, UNSEEN, np.int8),
         "kinds": np.zeros(count, np.int32),
         "spans": np.full(count, None, object),
