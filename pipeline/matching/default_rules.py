@@ -1,8 +1,9 @@
-"""Default rules: one stated judge per shipped encoder, for runs without labels.
+"""Default rules: what judges without labels, and how far down each shipped encoder searches.
 
-The weights are logistic regressions fitted by `tests/bench/training/fit_default_judge.py` on open
-labelled sets; tests/bench/README.md has the figures. They belong to these encoders only, and every
-decision they make is marked uncalibrated: labels of your own are better.
+Texts are judged by the shipped judge of words (`transferred`); pictures, and the texts of a
+student's teacher, by logistic rules over the cosine of a shipped encoder, to which alone they
+belong. `tests/bench/training/fit_default_judge.py` fitted the weights of texts. Every decision
+without labels is marked uncalibrated: labels of your own are better.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def threshold_words(summary: RunSummary) -> str:
     """Where the thresholds of a run without labels are from."""
     taught = self_calibration_words(summary)
     if not taught:
-        return "the encoders' stated defaults"
+        return "stated defaults"
     return f"found on edited copies of the corpus' own records for {taught}, else stated defaults"
 
 

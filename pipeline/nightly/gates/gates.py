@@ -87,7 +87,7 @@ def model_gate(problems: dict[str, str | None], settings: GateSettings) -> Gate:
     if problems:
         message = "; ".join(wrong) or f"{', '.join(problems)}: thresholds are its own"
         return Gate(*names, not wrong, float(len(wrong)), 0.0, message)
-    said = "no model: the encoders' stated defaults judge, uncalibrated"
+    said = "no model: stated defaults judge, uncalibrated"
     if settings.require_calibrated:
         return Gate(*names, False, 1.0, 0.0, f"{said}, and gates.require_calibrated is set")
     return Gate(*names, True, 0.0, 0.0, said)

@@ -33,7 +33,7 @@ def test_where_copies_gave_none_the_reason_is_told() -> None:
     (found,) = decided_by.synthetic_words(told)
     assert found.value == "the stated default"
     assert found.note == "4 distinct images, it takes 100"
-    assert decided_by.threshold_words(told) == "the encoders' stated defaults"
+    assert decided_by.threshold_words(told) == "stated defaults"
 
 
 def test_the_sentence_on_uncalibrated_runs_says_where_thresholds_are_from() -> None:
