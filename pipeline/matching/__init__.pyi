@@ -86,10 +86,20 @@ from .scoring import (
     BATCH as BATCH,
     Contents as Contents,
     LearnedInputs as LearnedInputs,
+    SourceLevels as SourceLevels,
     evidence_of as evidence_of,
     exact_pairs_batch as exact_pairs_batch,
     pairs_batch as pairs_batch,
     score_pairs as score_pairs,
     with_differences as with_differences,
 )
-from .transferred import TransferredRule as TransferredRule
+from .transferred import (
+    LEAST as LEAST,
+    LEAST_ACROSS as LEAST_ACROSS,
+    MOST as MOST,
+    SURE as SURE,
+    USUAL as USUAL,
+    TransferredRule as TransferredRule,
+    inside_of as inside_of,
+    shift_of as shift_of,
+)

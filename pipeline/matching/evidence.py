@@ -47,6 +47,7 @@ class TextEvidence(WordEvidence, _Pairs):
         background: (p,) mean cosine of both sides to their neighbours in the judge's background
             sample; NaN without one.
         features: (p, f) of words and attributes, for a learned judge; f = 0 without one.
+        sources: (p,) log-odds that the sources of both sides add, for a shipped judge; else 0.
     """
 
     cosine: Floats
@@ -59,6 +60,7 @@ class TextEvidence(WordEvidence, _Pairs):
     spans: npt.NDArray[np.object_]
     background: Floats
     features: Features
+    sources: Floats
 
     @property
     def present(self) -> Flags:

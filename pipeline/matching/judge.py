@@ -14,7 +14,7 @@ from scipy.special import expit, logit
 from pipeline.arrays import Flags, Floats
 from pipeline.matching.comparison.text import WordEvidence
 from pipeline.matching.differences.kinds import DOUBTFUL, HARMLESS, Kind
-from pipeline.matching.evidence import UNSEEN, ImageEvidence, PairEvidence, TextEvidence
+from pipeline.matching.evidence import ImageEvidence, PairEvidence, TextEvidence
 
 DUPLICATE, REVIEW, DISTINCT = "duplicate", "review", "distinct"
 # An edit similarity that, beside the embedding, is evidence enough for a very short text.
@@ -25,6 +25,8 @@ SHORT_TEXT_EDIT = 0.9
 # Of hand-written pairs that differ in one decisive word, 98 % reach 0.77 as texts, 0.65 as records;
 # nine in ten of Abt-Buy's true pairs stay below 0.42.
 NEAR_VERBATIM = 0.5
+# Share from which one doubtful difference leaves a pair of a tolerant corpus confirmed.
+MOSTLY_VERBATIM = 0.75
 
 
 E_contra = TypeVar("E_contra", contravariant=True)
@@ -217,12 +219,15 @@ class Judge:
         """Pairs (p,) that need nobody's look, if they are accepted.
 
         Without labels that is a pair whose texts differ in nothing or in what is harmless (in a
-        tolerant corpus also in what is doubtful), and whose probability is high.
+        tolerant corpus also in what is doubtful, where most is the same word for word), and whose
+        probability is high.
         """
         if self._of_texts.calibrated:
             return np.ones(len(probability), bool)
-        worst = DOUBTFUL if self.tolerant else HARMLESS
-        seen = words.exact | ((words.difference > UNSEEN) & (words.difference <= worst))
+        harmless = words.difference == HARMLESS
+        if self.tolerant:
+            harmless |= (words.difference == DOUBTFUL) & (words.verbatim >= MOSTLY_VERBATIM)
+        seen = words.exact | harmless
         sure = seen & (words.exact | (probability >= self.text.confirm))
         return np.asarray(sure | np.isnan(text))
 

@@ -47,6 +47,23 @@ class LearnedInputs:
     background: npt.NDArray[np.float32] | None = None
 
 
+@dataclass(frozen=True)
+class SourceLevels:
+    """The source of each of u groups, that of its first record.
+
+    Attributes:
+        code: (u,) one number per source.
+        inside: (u,) log-odds that a pair inside the group's source has by that alone.
+    """
+
+    code: Positions
+    inside: Floats
+
+    def compare(self, left: Positions, right: Positions) -> Floats:
+        """(p,) log-odds that the sources add; 0 across sources."""
+        return np.where(self.code[left] == self.code[right], self.inside[left], 0.0)
+
+
 class GeometryLookup(Protocol):
     """What geometry found of pairs of pictures, by their places; -1 is none."""
 
@@ -72,6 +89,7 @@ class Contents:
         frequencies: of the corpus' words; None: not known.
         text_judge, image_judge: what a judge that has learned needs beside the above.
         looks: what geometry found of pairs of pictures.
+        sources: what the sources of two groups say beside their contents; None: nothing.
     """
 
     groups: ContentGroups
@@ -81,6 +99,7 @@ class Contents:
     text_judge: LearnedInputs = LearnedInputs()
     image_judge: LearnedInputs = LearnedInputs()
     looks: GeometryLookup | None = None
+    sources: SourceLevels | None = None
     fields: pa.MapArray | None = None
     frequencies: DocumentFrequencies | None = None
 
@@ -132,6 +151,9 @@ def evidence_of(
         spans=np.full(len(left), None, object),
         background=_background(text_judge.background, *text),
         features=_features(text_judge, left, right),
+        sources=np.zeros(len(left))
+        if contents.sources is None
+        else contents.sources.compare(left, right),
     )
     pictures = ImageEvidence(
         cosine=_cosine(contents.image_vectors, *image),

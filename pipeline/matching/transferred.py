@@ -27,15 +27,21 @@ from pipeline.matching.evidence import TextEvidence
 from pipeline.matching.heads import Boosted
 
 SHIPPED = Path(__file__).parent / "shipped" / "text_judge.json"
-# Log-odds that are added to those of a pair seen alone. A pair's group has a say as well (average
-# linkage, `clustering.cover`), which parts what is joined by too little; so the threshold for a
-# pair lies lower than where a pair alone would be as likely right as wrong. Measured over seven
-# left-out sets, 0.5 to 3 in steps: best together at 1.25.
-GROUPED = 1.25
-# Share of matches among candidates that a corpus shows beyond that of the training sets: counted
-# up to these log-odds, and never downwards, where few matches look like none.
-MOST_SHIFT = 1.5
+# Log-odds by which a pair may stay below the corpus' typical match and be one, see `shift_of`:
+# chosen over eight left-out sets.
+REACH = 5.3
+CERTAIN = 0.75  # of the best partners that may be matches, the share below a typical match
+# The least and the most that a corpus shifts the judge by. Among several sources of which a thing
+# is in each once, pairs that are merely alike have no group that would part them from it.
+LEAST, LEAST_ACROSS, MOST = 0.5, -1.0, 3.0
+# Of a corpus that says nothing of its matches: best together over the same sets.
+USUAL = 1.25
+WEIGHT = 50  # best partners that count as much as USUAL
+# Log-odds from which a pair is all but surely a match, whatever the corpus.
+SURE = 4.0
+LEAST_INSIDE = -10.0
 ROUNDS = 200
+FEW = 2.0  # records with a sure partner that are assumed inside a source and across before any
 
 
 @dataclass(frozen=True)
@@ -75,17 +81,12 @@ class TransferredJudge:
         told = f"{self.prior} {self.head.models[0]}".encode()
         return hashlib.sha256(told).hexdigest()[:16]
 
-    def save(self, path: Path) -> None:
-        """Write what `load` reads."""
-        facts = {"features": BLOCK, "prior": self.prior, "trees": self.head.models[0]}
-        path.write_text(json.dumps(facts, indent=0) + "\n")
-
-    def shift_of(self, scores: Floats) -> float:
-        """The log-odds by which a corpus has more matches than the training sets, 0 … MOST_SHIFT.
+    def plenty_of(self, scores: Floats) -> float:
+        """The log-odds by which a corpus has more matches than the training sets, 0 at least.
 
         The share of matches is estimated from the scores alone by expectation maximisation
         (Saerens, Latinne, Decaestecker 2002: the scores of matches and of others are distributed
-        as in training, only their shares differ).
+        as in training, only their shares differ). Never downwards: few matches look like none.
 
         Args:
             scores: (p,) log-odds of a sample of the candidates.
@@ -97,7 +98,46 @@ class TransferredJudge:
         for _ in range(ROUNDS):
             share = float(np.mean(expit(scores + logit(share) - training)))
             share = min(max(share, 1e-6), 1 - 1e-6)
-        return round(float(np.clip(logit(share) - training, 0.0, MOST_SHIFT)), 3)
+        return max(float(logit(share) - training), 0.0)
+
+    def save(self, path: Path) -> None:
+        """Write what `load` reads."""
+        facts = {"features": BLOCK, "prior": self.prior, "trees": self.head.models[0]}
+        path.write_text(json.dumps(facts, indent=0) + "\n")
+
+
+def shift_of(best: Floats, *, least: float, most: float) -> float:
+    """The log-odds that a corpus adds to those of a pair.
+
+    How far two descriptions of one thing differ is the corpus' own: copies of bibliographies have
+    nearly every word in common, two shops' products few. So the threshold goes with the typical
+    match: it lies REACH below what a quarter of the best partners exceed that the judge would take
+    for one. (The others may be merely alike where few records have a match.)
+
+    Args:
+        best: (n,) log-odds of the best partner of each of a sample of records.
+        least, most: what it adds at least and at most. Where things that are merely alike are as
+            usual as matches, the best partner is often one of these, and a high `most` joins them.
+    """
+    taken = best[best >= 0]
+    if not len(taken):
+        return USUAL
+    own = float(np.clip(REACH - np.quantile(taken, CERTAIN), least, most))
+    return round((len(taken) * own + WEIGHT * USUAL) / (len(taken) + WEIGHT), 3)
+
+
+def inside_of(inside: int, across: int) -> float:
+    """The log-odds that a pair loses by being inside one source, LEAST_INSIDE … 0.
+
+    Where sure partners are nearly all in other sources, the source is a list that holds a thing
+    once. The ratio counts twice: what shares a source also shares its way of writing, so that the
+    judge takes too much for alike.
+
+    Args:
+        inside, across: sampled records with a sure partner in their own source, and in another.
+    """
+    ratio = np.log((inside + FEW) / (across + FEW))
+    return round(float(np.clip(2 * ratio, LEAST_INSIDE, 0.0)), 3)
 
 
 @lru_cache(maxsize=4)
@@ -112,13 +152,13 @@ class TransferredRule:
 
     Attributes:
         path: of its file; None: the shipped one.
-        shift: log-odds that the corpus adds, see `TransferredJudge.shift_of`.
+        shift: log-odds that the corpus adds, see `shift_of`.
         accept, review: probabilities at or above which a pair is joined, and shown to a person.
         confirm: probability at or above which nobody need look at a joined pair.
     """
 
     path: str | None = None
-    shift: float = 0.0
+    shift: float = USUAL
     accept: float = 0.5
     review: float = 0.2
     confirm: float = 0.985
@@ -144,7 +184,7 @@ class TransferredRule:
         probability = np.full(len(known), np.nan)
         if known.any():
             seen = evidence if known.all() else evidence.take(known)
-            odds = self.score(seen) + GROUPED + self.shift
+            odds = self.score(seen) + self.shift + seen.sources
             probability[known] = np.where(seen.exact, 1.0, expit(odds))
         return probability
 

@@ -7,8 +7,8 @@ does not move because another record came in.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from pipeline.storage import CORPUS_STATISTICS
 Places = npt.NDArray[np.int64]
 
 TRIGRAM, TEXTS, SHIFT, NEAR_COPIES, LOOSE = "trigram", "texts", "shift", "near copies", "loose"
+INSIDE = "inside "  # before the name of a source
 # Near copies that differ, among the sampled pairs, below which a corpus counts as strict: too few
 # tell nothing.
 ENOUGH = 200
@@ -37,7 +38,8 @@ class CorpusStatistics:
     Attributes:
         texts: how many texts the trigrams were counted in.
         places, counts: (k,) hashed trigrams of letters, ascending, and the texts that have each.
-        shift: log-odds that its share of matches adds to the judge's.
+        shift: log-odds that it adds to the judge's; None: it has not been adapted.
+        inside: source -> log-odds that a pair inside it has by that alone.
         near_copies: sampled pairs of near-identical wording that differ somewhere.
         loose: how many of them differ in several places, by a typo, or by a column that one lacks.
     """
@@ -45,7 +47,8 @@ class CorpusStatistics:
     texts: int
     places: Places
     counts: Places
-    shift: float = 0.0
+    shift: float | None = None
+    inside: Mapping[str, float] = field(default_factory=dict)
     near_copies: int = 0
     loose: int = 0
 
@@ -64,9 +67,13 @@ class CorpusStatistics:
         """
         return self.near_copies >= ENOUGH and self.loose >= SEVERAL * self.near_copies
 
-    def adapted(self, *, shift: float, near_copies: int, loose: int) -> CorpusStatistics:
-        """The same with what a sample of the candidates said."""
-        return replace(self, shift=shift, near_copies=near_copies, loose=loose)
+    def adapted(self, shift: float, inside: Mapping[str, float]) -> CorpusStatistics:
+        """The same with what the best partners of a sample of the records said."""
+        return replace(self, shift=shift, inside=dict(inside))
+
+    def seen(self, *, near_copies: int, loose: int) -> CorpusStatistics:
+        """The same with how copies differ in a sample of the candidates."""
+        return replace(self, near_copies=near_copies, loose=loose)
 
     def weights(self, frequencies: DocumentFrequencies) -> WordWeights:
         """Word weights of the judge's features."""
@@ -76,13 +83,14 @@ class CorpusStatistics:
 
     def digest(self) -> str:
         """Digest of all that a judgement may depend on."""
-        facts = f"{self.texts} {self.shift} {self.tolerant}".encode()
+        facts = f"{self.texts} {self.shift} {sorted(self.inside.items())} {self.tolerant}".encode()
         return hashlib.sha256(facts + self.places.tobytes() + self.counts.tobytes()).hexdigest()
 
     def table(self) -> pa.Table:
         """As rows of the table `corpus_statistics`."""
-        facts = {TEXTS: self.texts, SHIFT: self.shift, NEAR_COPIES: self.near_copies,
-                 LOOSE: self.loose}  # fmt: skip
+        facts = {TEXTS: self.texts, NEAR_COPIES: self.near_copies, LOOSE: self.loose,
+                 **({} if self.shift is None else {SHIFT: self.shift}),
+                 **{INSIDE + name: worth for name, worth in self.inside.items()}}  # fmt: skip
         kind = pa.array([TRIGRAM] * len(self.places) + list(facts))
         place = np.append(self.places, np.zeros(len(facts), np.int64))
         value = np.append(self.counts.astype(np.float64), list(map(float, facts.values())))
@@ -100,7 +108,12 @@ class CorpusStatistics:
             int(facts[TEXTS]),
             np.asarray(rows["place"], np.int64)[grams],
             value[grams].astype(np.int64),
-            facts[SHIFT],
+            facts.get(SHIFT),
+            {
+                name.removeprefix(INSIDE): worth
+                for name, worth in sorted(facts.items())
+                if name.startswith(INSIDE)
+            },
             int(facts[NEAR_COPIES]),
             int(facts[LOOSE]),
         )

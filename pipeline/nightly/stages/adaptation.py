@@ -5,33 +5,42 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
-from pipeline.arrays import Flags, Floats, Pairs, Positions, pair_sides
+from pipeline.arrays import Flags, Floats, Pairs, Positions, factorize_strings, pair_sides
 from pipeline.candidates import CandidatePairs, ContentGroups, ProposedBy
 from pipeline.matching import (
     DOUBTFUL,
+    LEAST,
+    LEAST_ACROSS,
+    MOST,
     NEAR_VERBATIM,
+    SURE,
+    USUAL,
     CorpusStatistics,
     DocumentFrequencies,
     Kind,
     TextEvidence,
     TransferredRule,
     evidence_of,
+    inside_of,
+    shift_of,
     with_differences,
 )
 from pipeline.nightly.state.contents import contents_of
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.rules import rules_of
+from pipeline.nightly.state.run_records import read_records
 from pipeline.nightly.state.word_statistics import (
     keep_statistics,
     known_statistics,
     learn_statistics,
 )
 
-# Candidates whose scores tell the share of matches, and those of them whose differences are read.
+# Candidates that are scored, and those of them whose differences are read.
 SAMPLE = 20_000
 READ = 2_000
-# Fewer candidates tell no share of matches.
+# Fewer candidates tell nothing of the corpus.
 FEWEST = 1_000
 ODD = np.uint64(0x9E3779B97F4A7C15)
 
@@ -69,31 +78,71 @@ def _adapt(
     learned: CorpusStatistics,
     rule: TransferredRule,
 ) -> CorpusStatistics:
-    """Ask samples of the candidates for the share of matches, and how copies differ."""
+    """Ask a sample of the candidates where the corpus' matches lie, and how copies differ."""
     left, right = pair_sides(candidates.key, len(groups.rows))
     texts = groups.text[left], groups.text[right]
     able = (texts[0] >= 0) & (texts[1] >= 0) & (texts[0] != texts[1])
-    drawn = _of_some_groups(left, right, able)
-    if len(drawn) < FEWEST:
-        return learned
-    sampled = _Sampled(context, groups, frequencies, learned, (left[drawn], right[drawn]))
-    shift = rule.judge.shift_of(rule.score(sampled.evidence.text))
     # What shares rare words is nearer than most of what is near by vector, of which there may be
     # hundreds to a text.
     worded = able & ((candidates.proposed_by & (ProposedBy.RARE_WORD | ProposedBy.LEXICAL)) > 0)
-    drawn = _of_some_groups(left, right, worded)
-    sampled = _Sampled(context, groups, frequencies, learned, (left[drawn], right[drawn]))
-    probability = rule.adapted(shift).probability(sampled.evidence.text)
-    likely = (probability >= rule.accept) & _nearest(left[drawn], right[drawn], probability)
+    drawn = _of_some_groups(left, right, worded if worded.any() else able)
+    if len(drawn) < FEWEST:
+        return learned
+    pairs = left[drawn], right[drawn]
+    sampled = _Sampled(context, groups, frequencies, learned, pairs)
+    adapted = _partners(context, sampled, _own(*pairs), rule, learned)
+    sampled = _Sampled(context, groups, frequencies, adapted, pairs)
+    known = rule.adapted(USUAL if adapted.shift is None else adapted.shift)
+    probability = known.probability(sampled.evidence.text)
+    likely = (probability >= rule.accept) & (probability == _best(_own(*pairs), probability))
     likely &= np.cumsum(likely) <= READ
     told = with_differences(sampled.evidence, sampled.contents, sampled.sides, likely).text
     differ = (told.difference >= DOUBTFUL) & (told.verbatim >= NEAR_VERBATIM)
     loose = differ & _in_several_places(told)
-    return learned.adapted(shift=shift, near_copies=int(differ.sum()), loose=int(loose.sum()))
+    return adapted.seen(near_copies=int(differ.sum()), loose=int(loose.sum()))
+
+
+def _partners(
+    context: RunContext,
+    sampled: _Sampled,
+    own: Positions,
+    rule: TransferredRule,
+    learned: CorpusStatistics,
+) -> CorpusStatistics:
+    """What the best partners of some groups say of the corpus, inside and across its sources."""
+    odds = rule.score(sampled.evidence.text)
+    code, names = sampled.source, sampled.sources
+    same = code[sampled.sides[0]] == code[sampled.sides[1]]
+    free = np.isin(names, context.config.duplicate_free)
+    promised = same & free[code[sampled.sides[0]]]
+    of_own = np.zeros(int(own.max()) + 1, np.int64)
+    of_own[own] = code[np.where(own == sampled.pairs[0], *sampled.sides)]
+    there = np.unique(own)
+
+    def sure(chosen: Flags) -> Positions:
+        """Sampled groups of each source with a sure partner."""
+        found = np.unique(own[chosen & (odds >= SURE)])
+        return np.bincount(of_own[found], minlength=len(names))
+
+    counts = sure(same), sure(~same)
+    worth = np.array(
+        [inside_of(*pair) for pair in zip(*map(np.ndarray.tolist, counts), strict=True)]
+    )
+    worth = np.where(np.bincount(of_own[there], minlength=len(names)) > 0, worth, 0.0)
+    plenty = USUAL + rule.judge.plenty_of(odds)
+    odds = np.where(same, odds + worth[of_own[own]], odds)
+    odds[promised] = -np.inf
+    best = _best(own, odds)[np.unique(own, return_index=True)[1]]
+    # Where one source holds a thing once, the best assignment decides between rivals.
+    protected = bool((promised | ~same).all()) and len(names) > 1
+    most = MOST if protected else min(plenty, MOST)
+    least = LEAST_ACROSS if len(names) > 1 else LEAST
+    inside = {name: float(value) for name, value in zip(names, worth, strict=True) if value}
+    return learned.adapted(shift_of(best, least=least, most=most), inside if len(names) > 1 else {})
 
 
 class _Sampled:
-    """Some pairs of groups with their evidence."""
+    """Some pairs of groups with their evidence, and the sources of the groups."""
 
     def __init__(
         self,
@@ -103,9 +152,13 @@ class _Sampled:
         learned: CorpusStatistics,
         pairs: Pairs,
     ) -> None:
+        self.pairs = pairs
         chosen, place = np.unique(np.concatenate(pairs), return_inverse=True)
         self.sides = place[: len(pairs[0])], place[len(pairs[0]) :]
         self.contents = contents_of(context, groups, chosen, frequencies, learned)
+        column = read_records(context, ["source"])["source"].take(pa.array(groups.rows[chosen]))
+        names, self.source = factorize_strings(column)
+        self.sources = names.to_pylist()
         nothing = np.full(len(pairs[0]), np.nan, np.float32)
         self.evidence = evidence_of(self.contents, *self.sides, nothing)
 
@@ -118,16 +171,21 @@ def _of_some_groups(left: Positions, right: Positions, able: Flags) -> Positions
     return drawn
 
 
-def _nearest(left: Positions, right: Positions, probability: Floats) -> Flags:
-    """(p,) pairs than which the group that was drawn has none more probable.
+def _own(left: Positions, right: Positions) -> Positions:
+    """(p,) the group of each pair by which it was drawn."""
+    turn = left.astype(np.uint64) * ODD, right.astype(np.uint64) * ODD
+    own: Positions = np.where(turn[0] < turn[1], left, right)
+    return own
+
+
+def _best(own: Positions, scores: Floats) -> Floats:
+    """(p,) the best score that the group of each pair has.
 
     What is made from one template is alike too; a group's own copy is nearer.
     """
-    turn = left.astype(np.uint64) * ODD, right.astype(np.uint64) * ODD
-    own = np.where(turn[0] < turn[1], left, right)
-    most = np.zeros(int(own.max(initial=-1)) + 1)
-    np.maximum.at(most, own, probability)
-    return np.asarray(probability == most[own])
+    most = np.full(int(own.max(initial=-1)) + 1, -np.inf)
+    np.maximum.at(most, own, scores)
+    return np.asarray(most[own])
 
 
 def _in_several_places(told: TextEvidence) -> Flags:

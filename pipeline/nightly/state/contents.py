@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays import Positions, Vectors, positions_in_sorted
+from pipeline.arrays import Positions, Vectors, factorize_strings, positions_in_sorted
 from pipeline.candidates import ContentGroups, restrict
 from pipeline.matching import (
     WHOLE,
@@ -18,6 +18,7 @@ from pipeline.matching import (
     DocumentFrequencies,
     JudgeModel,
     LearnedInputs,
+    SourceLevels,
     TextComparison,
     TextFeatures,
     attributes_of,
@@ -116,6 +117,7 @@ def contents_of(
         statistics: of the corpus, for a shipped judge of texts; None: there is none.
     """
     some, texts, images = restrict(groups, chosen)
+    sources = None if statistics is None else _sources(context, some, statistics)
     comparer, column = None, pa.array([], pa.large_string())
     if len(texts):
         column = read_column(context, some.text_hashes, modality="text", column="text")
@@ -136,9 +138,20 @@ def contents_of(
         learned |= _learning(context, some, model.rule.model, vectors)
     looks = AlignmentTable.of(context, groups, images)
     return Contents(
-        some, text, image, comparer, looks=looks, fields=_fields(context, some),
+        some, text, image, comparer, looks=looks, sources=sources, fields=_fields(context, some),
         frequencies=frequencies, **learned,
     )  # fmt: skip
+
+
+def _sources(
+    context: RunContext, groups: ContentGroups, statistics: CorpusStatistics
+) -> SourceLevels:
+    """The sources of some groups, and what the corpus says of pairs inside them."""
+    names, code = factorize_strings(
+        read_records(context, ["source"])["source"].take(pa.array(groups.rows))
+    )
+    levels = np.array([statistics.inside.get(name, 0.0) for name in names.to_pylist()])
+    return SourceLevels(code, levels[code])
 
 
 def _texts(column: pa.Array, groups: ContentGroups) -> list[str]:

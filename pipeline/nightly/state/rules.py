@@ -177,5 +177,5 @@ def adapted_judge(judge: Judge, statistics: CorpusStatistics | None) -> Judge:
     """The judge with what it knows of the corpus; None: it needs to know nothing."""
     if statistics is None or not isinstance(judge.text, TransferredRule):
         return judge
-    text = judge.text.adapted(statistics.shift)
+    text = judge.text if statistics.shift is None else judge.text.adapted(statistics.shift)
     return replace(judge, text=text, tolerant=statistics.tolerant)

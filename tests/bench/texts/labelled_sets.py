@@ -127,7 +127,7 @@ SETS = {
     "er_restaurants": both("er_restaurants", "rest1", "rest2"),
     "er_imdb_tmdb": both("er_imdb_tmdb", "imdb", "tmdb"),
     "historical_people": LabelledSet("historical_people_50k", first=5_000),
-    "autofj_artwork": names("Artwork"),
-    "autofj_drug": names("Drug"),
-    "autofj_hospital": names("Hospital"),
+    "autofj_Artwork": names("Artwork"),
+    "autofj_Drug": names("Drug"),
+    "autofj_Hospital": names("Hospital"),
 }

@@ -30,7 +30,7 @@ from pipeline.arrays import Flags, Floats
 from pipeline.encoders import core_count
 from pipeline.matching.comparison.text_features import ALIKE, BLOCK, UNLIKE
 from pipeline.matching.heads import Boosted
-from pipeline.matching.transferred import GROUPED, TransferredJudge
+from pipeline.matching.transferred import LEAST_ACROSS, MOST, TransferredJudge, shift_of
 
 sys.path.append(str(Path(__file__).parents[1]))
 from real_data import Report
@@ -85,8 +85,11 @@ def figures(judge: TransferredJudge, pairs: Pairs) -> dict[str, float]:
     scores = judge.head.score(pairs.features)
     order = np.argsort(-scores, kind="stable")
     right, joined = np.cumsum(pairs.truth[order]), np.arange(1, len(order) + 1)
-    shift = judge.shift_of(scores)
-    duplicate = scores + GROUPED + shift >= 0
+    best = np.full(int(pairs.ends.max()) + 1, -np.inf)
+    for end in pairs.ends:
+        np.maximum.at(best, end, scores)
+    shift = shift_of(best, least=LEAST_ACROSS, most=MOST)
+    duplicate = scores + shift >= 0
     hits = float((duplicate & pairs.truth).sum())
     return {
         "best": float((2 * right / (joined + pairs.true_pairs)).max()),

@@ -30,7 +30,8 @@ from labelled_sets import SETS, Copied, LabelledSet, Pair, Truth, names
 
 # One judge is trained without each of these; `without_labels.py --judge` measures it there.
 MEASURED = ("er_abt_buy", "er_dblp_acm", "er_cora", "er_restaurants", "chicago_early_childhood",
-            "febrl3", "er_imdb_tmdb")  # fmt: skip
+            "febrl3", "er_imdb_tmdb", "historical_people", "autofj_Drug",
+            "autofj_Hospital")  # fmt: skip
 NAMES = ("GovernmentAgency", "ChristianBishop", "Tournament", "Song", "Museum", "Hospital", "Drug",
          "SoccerLeague", "Magazine")  # fmt: skip
 
@@ -110,7 +111,6 @@ TRAINED: dict[str, LabelledSet | PairList] = {
     "fodors_zagats": magellan("Fodors-Zagats"),
     "wdc_cameras": products("cameras"),
     "wdc_computers": products("computers"),
-    "historical_people": SETS["historical_people"],
     **{f"autofj_{task}": names(task) for task in NAMES},
     **{name: SETS[name] for name in MEASURED},
 }

@@ -30,8 +30,12 @@ PAIRS = 100_000  # pairs whose features are made at a time
 
 @dataclass(frozen=True)
 class Pairs:
-    """A set's candidates whose truth is known: features (p, f), truth (p,), all true pairs."""
+    """A set's candidates whose truth is known: ends (2, p), features (p, f), truth (p,), all true.
 
+    `true_pairs` counts those that are no candidates as well.
+    """
+
+    ends: Ints
     features: Floats
     truth: Flags
     true_pairs: int
@@ -50,7 +54,7 @@ def pairs_of(one: OpenSet, vectors: Path | None, threads: int) -> Pairs:
         for at in range(0, len(key), PAIRS)
     ]
     found = positions_in_sorted(key, one.positive) >= 0
-    return Pairs(np.concatenate(parts), found, one.true_pairs)
+    return Pairs(np.stack([left, right]), np.concatenate(parts), found, one.true_pairs)
 
 
 def candidates(one: OpenSet, vectors: Path | None, threads: int) -> Ints:

@@ -40,7 +40,7 @@ def evidence(**given: float | bool) -> PairEvidence:
             background=nothing, features=features,
             difference=np.array([given.get("difference", UNSEEN)], np.int8),
             kinds=np.array([given.get("kinds", 0)], np.int32),
-            spans=np.array([None], object),
+            spans=np.array([None], object), sources=np.zeros(1),
         ),
         ImageEvidence(
             cosine=number("image_cosine"), exact=flag("exact_image"), sides=nothing,

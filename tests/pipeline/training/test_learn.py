@@ -41,6 +41,7 @@ def of_text(count: int, **known: Any) -> TextEvidence:
         "kinds": np.zeros(count, np.int32),
         "spans": np.full(count, None, object),
         "features": np.zeros((count, 0), np.float32),
+        "sources": np.zeros(count),
     }
     return TextEvidence(**{**blank, **known})
 
