@@ -72,6 +72,12 @@ class SourceBase(Frozen):
         return columns is not None and bool(columns.text_columns)
 
     @property
+    def has_fields(self) -> bool:
+        """Whether a text is made of several columns."""
+        columns = getattr(self, "columns", None)
+        return columns is not None and len(columns.text_columns) > 1
+
+    @property
     def has_images(self) -> bool:
         """Whether its records can have a picture."""
         columns = getattr(self, "columns", None)

@@ -18,6 +18,10 @@ from .error_rates import (
     WorstToBest as WorstToBest,
     measure_error_rates as measure_error_rates,
 )
+from .expected_quality import (
+    ExpectedQuality as ExpectedQuality,
+    expected_quality as expected_quality,
+)
 from .intervals import (
     Estimate as Estimate,
     share_interval as share_interval,

@@ -145,6 +145,7 @@ def summarise_run(context: RunContext, results: Results) -> RunSummary:
         changes=results.cluster.changes,
         verdicts=results.cluster.verdicts,
         sources=results.cluster.sources,
+        expected=results.cluster.expected,
         labels=label_metrics(context, results.versions) if context.config.labels else None,
         quarantine_reasons=results.ingest.quarantine_reasons,
         repaired=(*results.embed_text.repaired, *results.embed_images.repaired),

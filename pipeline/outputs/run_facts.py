@@ -141,6 +141,10 @@ def list_run_facts(summary: RunSummary) -> list[Fact]:
             Fact(f"Candidate recall, {kind}", formats.share(found.recall), _interval(found))
             for kind, found in summary.recall.items()
         ],
+        *[
+            Fact(f"Expected {name}", said, "of the pairs in clusters, without labels")
+            for name, said in expected_words(summary).items()
+        ],
         Fact("Cut links", formats.count(counts.cut_links), "kept out of clusters"),
         *(Fact("Sources", *said) for said in source_words(summary)),
     ]
@@ -187,6 +191,17 @@ def label_facts(summary: RunSummary) -> list[Fact]:
             for name, found in (clusters.bcubed.items() if clusters else ())
         ),
     ]
+
+
+def expected_words(summary: RunSummary) -> dict[str, str]:
+    """What a run without labels expects of the pairs in its clusters; empty: it does not say."""
+    if summary.expected is None:
+        return {}
+    return {
+        name: f"{formats.share(found.value)} ({formats.share(found.low)} to "
+        f"{formats.share(found.high)})"
+        for name, found in vars(summary.expected).items()
+    }
 
 
 def _removable(summary: RunSummary) -> str:

@@ -105,7 +105,8 @@ def _verdict(summary: RunSummary) -> list[str]:
     took = formats.duration(summary.seconds)
     lines = [f"{found.title.upper()}   run {summary.run}   {took}{mark}"]
     if not summary.calibrated:
-        known = "measured on the labels below" if summary.labels else "unknown here"
+        known = "estimated below" if summary.expected else "unknown here"
+        known = "measured on the labels below" if summary.labels else known
         taught = decided_by.self_calibration_words(summary)
         of = f"found on edited copies ({taught})" if taught else "stated defaults"
         lines.append(_line("", f"thresholds are {of}; precision is {known}"))
@@ -197,6 +198,9 @@ def _figures(summary: RunSummary) -> list[str]:
     lines += [_line("sources", f"{what} ({why})") for what, why in sources]
     if decided_by.geometry_words(summary):
         lines.append(_line("geometry", decided_by.geometry_words(summary)))
+    if expected := run_facts.expected_words(summary):
+        said = ", ".join(f"{name} {words}" for name, words in expected.items())
+        lines.append(_line("expected", f"{said} of the pairs in clusters"))
     for kind, found in summary.recall.items():
         bounds = f"{formats.share(found.low)} to {formats.share(found.high)}"
         lines.append(_line("recall", f"{formats.share(found.recall)} {kind} ({bounds})"))

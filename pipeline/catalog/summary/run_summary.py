@@ -25,7 +25,7 @@ from pipeline.catalog.summary.figures import (
     VerdictCounts,
 )
 from pipeline.errors import CatalogError
-from pipeline.evaluation import RunQuality, ScoreHistogram
+from pipeline.evaluation import ExpectedQuality, RunQuality, ScoreHistogram
 from pipeline.storage import from_plain, to_plain
 
 Status = Literal["published", "held", "failed", "discarded", "rolled_back"]
@@ -44,7 +44,8 @@ class RunSummary:
         started, finished: ISO 8601, UTC; empty where nobody knows.
         error: what stopped it; `stage`: where, of a failed run.
         recall: of the candidates, by modality. index: what searched each modality, in words.
-        sources: by name. state: for the next night. repaired: damaged parts made again, in words.
+        sources: by name. expected: quality of a run without labels, as far as it can know.
+        state: for the next night. repaired: damaged parts made again, in words.
         versions: of Gemel and the packages that decide.
         report, exports: path, and path -> rows; *_failed: why one could not be written.
         not_notified, metrics_failed: who could not be told, what not be written, and why.
@@ -79,6 +80,7 @@ class RunSummary:
     verdicts: VerdictCounts = field(default_factory=VerdictCounts)
     sources: tuple[SourceMatches, ...] = ()
     labels: RunQuality | None = None
+    expected: ExpectedQuality | None = None
     quarantine_reasons: dict[str, int] = field(default_factory=dict)
     repaired: tuple[str, ...] = ()
     state: NightState = field(default_factory=NightState)

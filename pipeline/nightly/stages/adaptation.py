@@ -137,6 +137,8 @@ def _partners(
     protected = bool((promised | ~same).all()) and len(names) > 1
     most = MOST if protected else min(plenty, MOST)
     least = LEAST_ACROSS if len(names) > 1 else LEAST
+    if not any(source.has_fields for source in context.config.sources):
+        most = LEAST  # a short text alone says too little to be taken for another
     inside = {name: float(value) for name, value in zip(names, worth, strict=True) if value}
     return learned.adapted(shift_of(best, least=least, most=most), inside if len(names) > 1 else {})
 

@@ -26,9 +26,12 @@ from pipeline.clustering import (
 )
 from pipeline.config import duplicate_free_names
 from pipeline.errors import CatalogError
+from pipeline.evaluation import ExpectedQuality, expected_quality
 from pipeline.labels import Verdicts, changed_pairs, no_verdicts, settle_verdicts
+from pipeline.matching import TransferredRule
 from pipeline.nightly.stages.settle import IngestResult
 from pipeline.nightly.state.context import RunContext
+from pipeline.nightly.state.rules import rules_of
 from pipeline.nightly.state.run_records import groups_of, read_records
 from pipeline.nightly.state.stage import StageResult, stage
 from pipeline.outputs import is_removed
@@ -55,6 +58,7 @@ class ClusterResult(StageResult):
     changes: Changes
     verdicts: VerdictCounts
     sources: tuple[SourceMatches, ...]
+    expected: ExpectedQuality | None
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,8 @@ def _pairs_touched(context: RunContext) -> Flags | None:
 @stage("cluster", ClusterResult)
 def cluster(context: RunContext) -> ClusterResult:
     """Accepted links and verdicts → clusters under last night's ids, cut links, events."""
-    found = cluster_records(context, Links.of(**context.work.load("links")))
+    links = Links.of(**context.work.load("links"))
+    found = cluster_records(context, links)
     clusters, tables = found.clusters, context.catalog.tables
     heads = clusters.filter(pc.equal(clusters["record_id"], clusters["representative"]))
     sizes = pc.value_counts(heads["size"].combine_chunks()).to_pylist()
@@ -186,4 +191,21 @@ def cluster(context: RunContext) -> ClusterResult:
         changes=found.changes,
         verdicts=found.verdicts,
         sources=found.sources,
+        expected=_expected(context, links, found),
+    )
+
+
+def _expected(context: RunContext, links: Links, found: ClusteredRecords) -> ExpectedQuality | None:
+    """What the shipped judge of texts expects of its clusters; None: another judge is at work."""
+    if context.models or not isinstance(rules_of(context).text.rule, TransferredRule):
+        return None
+    rows = pa.array(groups_of(context).rows)
+    names = as_strings(found.clusters["cluster_id"]).take(rows).dictionary_encode()
+    sources = context.config.sources
+    return expected_quality(
+        np.asarray(names.indices, np.int64),
+        (links.left, links.right, links.probability),
+        (links.refused_left, links.refused_right, links.refused_probability),
+        columns=any(source.has_fields for source in sources),
+        sources=len(sources) > 1,
     )
