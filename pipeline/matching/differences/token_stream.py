@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -35,6 +36,15 @@ _KEPT_MARKS = "#%&@*§†‡‰\\+"
 _DROPPED_SYMBOLS = "|`´¨¯¸~^"
 _TAG = re.compile(r"</?(?:b|i|u|em|strong|span|a|sup|sub|font|small)\b[^<>]{0,200}>", re.I)
 _BLOCK = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]{0,10}\b[^<>]{0,200}/?>")
+# Signs that are written in two ways without a word for them: trade marks, the fraction's stroke,
+# degrees in one letter, "times" between figures; figures raised or lowered behind a letter (m²,
+# H₂O), but not behind another figure (10⁶ is not 106).
+_TWO_WAYS = "[⁄™℠®℃℉×²³¹⁰⁴-⁹₀-₉]|\\((?:tm|TM|R)\\)"
+_REPLACED = (
+    ("⁄", "/"), ("℃", "°C"), ("℉", "°F"), (r"[™℠®]|\((?:tm|TM|R)\)", ""),
+    (r"(\d\s?)×(\s?\d)", r"\1x\2"),
+)  # fmt: skip
+_RAISED = re.compile(r"(?<=[^\W\d_])[²³¹⁰⁴-⁹₀-₉]+")
 _INVISIBLE = "[\\x{ad}\\x{200b}\\x{200e}\\x{200f}\\x{202a}-\\x{202e}\\x{2060}-\\x{2069}\\x{feff}\\x{fe0e}\\x{fe0f}]"  # noqa: E501
 
 
@@ -79,11 +89,24 @@ def prepare_texts(texts: pa.Array) -> pa.Array:
     """The texts without entities, tags of HTML and letters that nobody sees; Unicode's NFC."""
     texts = pc.utf8_normalize(pc.fill_null(texts, ""), form="NFC")
     texts = pc.replace_substring_regex(texts, _INVISIBLE, "")
-    marked = pc.match_substring_regex(texts, r"&#?\w{2,8};|<[/a-zA-Z]")
+    texts = _replaced(texts, _TWO_WAYS, _one_way)
+    return _replaced(texts, r"&#?\w{2,8};|<[/a-zA-Z]", _unescape)
+
+
+def _replaced(texts: pa.Array, found: str, made: Callable[[str], str]) -> pa.Array:
+    """The texts, those in which something is found made anew."""
+    marked = pc.match_substring_regex(texts, found)
     if not pc.any(marked).as_py():
         return texts
-    clean = [_unescape(text) for text in texts.filter(marked).to_pylist()]
+    clean = [made(text) for text in texts.filter(marked).to_pylist()]
     return pc.replace_with_mask(texts, marked, pa.array(clean, texts.type))
+
+
+def _one_way(text: str) -> str:
+    text = _RAISED.sub(lambda found: unicodedata.normalize("NFKC", found.group()), text)
+    for old, new in _REPLACED:
+        text = re.sub(old, new, text)
+    return text
 
 
 def _unescape(text: str) -> str:
