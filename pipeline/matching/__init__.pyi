@@ -2,6 +2,10 @@ from .comparison.attribute_features import (
     attributes_of as attributes_of,
     check_attributes as check_attributes,
 )
+from .comparison.column_levels import (
+    ColumnLevels as ColumnLevels,
+    learn_column_levels as learn_column_levels,
+)
 from .comparison.corpus_statistics import CorpusStatistics as CorpusStatistics
 from .comparison.document_frequencies import (
     OUTGROWN as OUTGROWN,
@@ -26,6 +30,7 @@ from .default_rules import (
     text_default as text_default,
 )
 from .differences.describe import (
+    MOST_COLUMNS as MOST_COLUMNS,
     describe_differences as describe_differences,
 )
 from .differences.kinds import (

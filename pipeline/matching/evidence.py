@@ -47,6 +47,8 @@ class TextEvidence(WordEvidence, _Pairs):
         background: (p,) mean cosine of both sides to their neighbours in the judge's background
             sample; NaN without one.
         features: (p, f) of words and attributes, for a learned judge; f = 0 without one.
+        differing: (p,) int64, a bit for each column in which the two differ; telling: (p,) log-odds
+            that these columns add in this corpus. Both 0 where nobody has looked.
         sources: (p,) log-odds that the sources of both sides add, for a shipped judge; else 0.
     """
 
@@ -60,6 +62,8 @@ class TextEvidence(WordEvidence, _Pairs):
     spans: npt.NDArray[np.object_]
     background: Floats
     features: Features
+    differing: npt.NDArray[np.int64]
+    telling: Floats
     sources: Floats
 
     @property

@@ -160,7 +160,8 @@ class Judge:
         the same word for word but for a difference that nothing shows to be harmless.
         """
         scores = scores or self.scores(evidence)
-        text, image, words = scores.text, scores.image, evidence.text
+        image, words = scores.image, evidence.text
+        text = _told(scores.text, words)
         probability = self._combined(text, image)
         accept, review = self._thresholds(text)
         both = ~np.isnan(text) & ~np.isnan(image)
@@ -262,6 +263,12 @@ DIFFERENCES = {
     Kind.MISSING: "one lacks a column",
     Kind.WORD: "a word differs",
 }
+
+
+def _told(probability: Floats, words: TextEvidence) -> Floats:
+    """(p,) the probabilities with what the columns say in which the texts differ."""
+    told = (words.telling != 0) & ~np.isnan(probability) & ~words.exact
+    return np.where(told, expit(log_odds(probability) + words.telling), probability)
 
 
 def log_odds(probability: Floats) -> Floats:

@@ -20,6 +20,7 @@ from pipeline.arrays import (
     pair_sides,
 )
 from pipeline.candidates import CandidatePairs, ContentGroups, ProposedBy
+from pipeline.matching.comparison.column_levels import ColumnLevels
 from pipeline.matching.comparison.document_frequencies import DocumentFrequencies
 from pipeline.matching.comparison.text import TextComparison, WordEvidence
 from pipeline.matching.comparison.text_features import TextFeatures
@@ -86,6 +87,7 @@ class Contents:
             rows of zeros where a content could not be embedded.
         comparer: over the texts, rows likewise; None without texts.
         fields: (u,) columns of each group's text and their values; None: not told apart.
+        columns: what a difference in each says in this corpus; None: nothing.
         frequencies: of the corpus' words; None: not known.
         text_judge, image_judge: what a judge that has learned needs beside the above.
         looks: what geometry found of pairs of pictures.
@@ -101,6 +103,7 @@ class Contents:
     looks: GeometryLookup | None = None
     sources: SourceLevels | None = None
     fields: pa.MapArray | None = None
+    columns: ColumnLevels | None = None
     frequencies: DocumentFrequencies | None = None
 
 
@@ -151,6 +154,8 @@ def evidence_of(
         spans=np.full(len(left), None, object),
         background=_background(text_judge.background, *text),
         features=_features(text_judge, left, right),
+        differing=np.zeros(len(left), np.int64),
+        telling=np.zeros(len(left)),
         sources=np.zeros(len(left))
         if contents.sources is None
         else contents.sources.compare(left, right),
@@ -196,11 +201,16 @@ def with_differences(
     texts = contents.comparer.texts.take(
         pa.array(used if contents.fields is None else groups.text[used])
     )
+    levels = contents.columns
     found = describe_differences(
-        texts, *np.split(place, 2), frequencies=contents.frequencies, fields=fields
-    )
+        texts, *np.split(place, 2), frequencies=contents.frequencies, fields=fields,
+        columns=levels.names if levels else (),
+    )  # fmt: skip
     told = {name: getattr(known, name).copy()
-            for name in ("difference", "verbatim", "kinds", "spans")}  # fmt: skip
+            for name in ("difference", "verbatim", "kinds", "spans", "differing", "telling")
+            }  # fmt: skip
+    if levels is not None:
+        told["differing"][rows], told["telling"][rows] = found.columns, levels.told(found.columns)
     told["difference"][rows], told["verbatim"][rows] = found.verdict, found.verbatim
     told["kinds"][rows] = found.kinds
     told["spans"][rows] = found.spans.to_pylist()

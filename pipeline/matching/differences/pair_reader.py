@@ -47,6 +47,7 @@ class Reading(NamedTuple):
     verbatim: float
     kind: int
     spans: str
+    columns: frozenset[int]
 
 
 class Tokens(dict[str, Token]):
@@ -110,7 +111,12 @@ class PairReader:
                 start, stop, from_, to, _ = span
                 lost += stop - start + to - from_
         verbatim = 1 - lost / total if total else 1.0
-        return Reading(level_of(kind), verbatim, kind, self._told(spans, found))
+        columns = frozenset(
+            span.field
+            for span, item in zip(spans, found, strict=True)
+            if item.kind >= FIRST_OPEN and not item.kind & Kind.MISSING
+        )
+        return Reading(level_of(kind), verbatim, kind, self._told(spans, found), columns)
 
     @staticmethod
     def _unlike(one: str, other: str, spans: list[Span]) -> bool:

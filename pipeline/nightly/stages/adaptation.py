@@ -24,6 +24,7 @@ from pipeline.matching import (
     TransferredRule,
     evidence_of,
     inside_of,
+    learn_column_levels,
     shift_of,
     with_differences,
 )
@@ -42,6 +43,8 @@ SAMPLE = 20_000
 READ = 2_000
 # Fewer candidates tell nothing of the corpus.
 FEWEST = 1_000
+# Log-odds inside a source from which it is taken for a list that holds a thing once.
+LISTED = -1.0
 ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -90,61 +93,78 @@ def _adapt(
         return learned
     pairs = left[drawn], right[drawn]
     sampled = _Sampled(context, groups, frequencies, learned, pairs)
-    adapted = _partners(context, sampled, _own(*pairs), rule, learned)
-    sampled = _Sampled(context, groups, frequencies, adapted, pairs)
-    known = rule.adapted(USUAL if adapted.shift is None else adapted.shift)
-    probability = known.probability(sampled.evidence.text)
-    likely = (probability >= rule.accept) & (probability == _best(_own(*pairs), probability))
-    likely &= np.cumsum(likely) <= READ
-    told = with_differences(sampled.evidence, sampled.contents, sampled.sides, likely).text
-    differ = (told.difference >= DOUBTFUL) & (told.verbatim >= NEAR_VERBATIM)
+    found = _partners(context, sampled, rule, learned)
+    accepted = found.odds >= 0
+    best = accepted & (found.odds == _best(sampled.own, found.odds))
+    # Where a thing is once in a source, a lesser partner in it is another thing.
+    slot = sampled.own * len(sampled.sources) + sampled.source_of_other
+    match = accepted & found.listed & (found.odds == _best(slot, found.odds))
+    lesser = accepted & found.listed & ~match
+    read = _first(best) | _first(match) | _first(lesser)
+    told = with_differences(sampled.evidence, sampled.contents, sampled.sides, read).text
+    names = sampled.contents.columns.names if sampled.contents.columns else ()
+    bits = told.differing
+    columns = learn_column_levels(names, bits[read & match], bits[read & lesser])
+    differ = _first(best) & (told.difference >= DOUBTFUL) & (told.verbatim >= NEAR_VERBATIM)
     loose = differ & _in_several_places(told)
-    return adapted.seen(near_copies=int(differ.sum()), loose=int(loose.sum()))
+    return found.adapted.seen(columns, near_copies=int(differ.sum()), loose=int(loose.sum()))
+
+
+@dataclass(frozen=True)
+class _Partners:
+    """What the best partners of some groups say of the corpus.
+
+    Attributes:
+        odds: (p,) log-odds of the sampled pairs in it, counted from the threshold.
+        listed: (p,) pairs across two sources that look as if they held a thing once; none where
+            they are promised to, since then the best assignment decides.
+    """
+
+    adapted: CorpusStatistics
+    odds: Floats
+    listed: Flags
 
 
 def _partners(
-    context: RunContext,
-    sampled: _Sampled,
-    own: Positions,
-    rule: TransferredRule,
-    learned: CorpusStatistics,
-) -> CorpusStatistics:
-    """What the best partners of some groups say of the corpus, inside and across its sources."""
-    odds = rule.score(sampled.evidence.text)
-    code, names = sampled.source, sampled.sources
-    same = code[sampled.sides[0]] == code[sampled.sides[1]]
+    context: RunContext, sampled: _Sampled, rule: TransferredRule, learned: CorpusStatistics
+) -> _Partners:
+    """Look at the best partners of some groups, inside and across the sources."""
+    odds, own, names = rule.score(sampled.evidence.text), sampled.own, sampled.sources
+    source, several = sampled.source_of_own, len(sampled.sources) > 1
+    same = source == sampled.source_of_other
     free = np.isin(names, context.config.duplicate_free)
-    promised = same & free[code[sampled.sides[0]]]
-    of_own = np.zeros(int(own.max()) + 1, np.int64)
-    of_own[own] = code[np.where(own == sampled.pairs[0], *sampled.sides)]
-    there = np.unique(own)
 
-    def sure(chosen: Flags) -> Positions:
+    def sure(chosen: Flags) -> list[int]:
         """Sampled groups of each source with a sure partner."""
-        found = np.unique(own[chosen & (odds >= SURE)])
-        return np.bincount(of_own[found], minlength=len(names))
+        _, first = np.unique(own[chosen & (odds >= SURE)], return_index=True)
+        found = source[chosen & (odds >= SURE)][first]
+        return list(map(int, np.bincount(found, minlength=len(names))))
 
-    counts = sure(same), sure(~same)
-    worth = np.array(
-        [inside_of(*pair) for pair in zip(*map(np.ndarray.tolist, counts), strict=True)]
-    )
-    worth = np.where(np.bincount(of_own[there], minlength=len(names)) > 0, worth, 0.0)
+    inside = np.array(list(map(inside_of, sure(same), sure(~same)))) * several
     plenty = USUAL + rule.judge.plenty_of(odds)
-    odds = np.where(same, odds + worth[of_own[own]], odds)
-    odds[promised] = -np.inf
+    odds = np.where(same, odds + inside[source], odds)
+    odds[same & free[source]] = -np.inf
     best = _best(own, odds)[np.unique(own, return_index=True)[1]]
-    # Where one source holds a thing once, the best assignment decides between rivals.
-    protected = bool((promised | ~same).all()) and len(names) > 1
+    # Where a source holds a thing once, the best assignment decides between rivals.
+    protected = several and bool((free[source] | ~same).all())
     most = MOST if protected else min(plenty, MOST)
-    least = LEAST_ACROSS if len(names) > 1 else LEAST
+    least = LEAST_ACROSS if several else LEAST
     if not any(source.has_fields for source in context.config.sources):
         most = LEAST  # a short text alone says too little to be taken for another
-    inside = {name: float(value) for name, value in zip(names, worth, strict=True) if value}
-    return learned.adapted(shift_of(best, least=least, most=most), inside if len(names) > 1 else {})
+    shift = shift_of(best, least=least, most=most)
+    known = {name: float(worth) for name, worth in zip(names, inside, strict=True) if worth}
+    listed = free | (inside <= LISTED)
+    pairs = ~same & listed[source] & listed[sampled.source_of_other] & (not protected)
+    return _Partners(learned.adapted(shift, known), odds + shift, pairs)
 
 
 class _Sampled:
-    """Some pairs of groups with their evidence, and the sources of the groups."""
+    """Some pairs of groups with their evidence.
+
+    Attributes:
+        own: (p,) the group by which each pair was drawn.
+        sources: names; source_of_own, source_of_other: (p,) places in them.
+    """
 
     def __init__(
         self,
@@ -154,13 +174,17 @@ class _Sampled:
         learned: CorpusStatistics,
         pairs: Pairs,
     ) -> None:
-        self.pairs = pairs
+        self.own = _own(*pairs)
         chosen, place = np.unique(np.concatenate(pairs), return_inverse=True)
         self.sides = place[: len(pairs[0])], place[len(pairs[0]) :]
         self.contents = contents_of(context, groups, chosen, frequencies, learned)
         column = read_records(context, ["source"])["source"].take(pa.array(groups.rows[chosen]))
-        names, self.source = factorize_strings(column)
+        names, source = factorize_strings(column)
         self.sources = names.to_pylist()
+        left = self.own == pairs[0]
+        ends = source[self.sides[0]], source[self.sides[1]]
+        self.source_of_own = np.where(left, *ends)
+        self.source_of_other = np.where(left, *ends[::-1])
         nothing = np.full(len(pairs[0]), np.nan, np.float32)
         self.evidence = evidence_of(self.contents, *self.sides, nothing)
 
@@ -171,6 +195,11 @@ def _of_some_groups(left: Positions, right: Positions, able: Flags) -> Positions
     turn = np.minimum(left[rows].astype(np.uint64) * ODD, right[rows].astype(np.uint64) * ODD)
     drawn: Positions = rows[np.argsort(turn, kind="stable")[:SAMPLE]]
     return drawn
+
+
+def _first(chosen: Flags) -> Flags:
+    """(p,) the first READ of some pairs."""
+    return np.asarray(chosen & (np.cumsum(chosen) <= READ))
 
 
 def _own(left: Positions, right: Positions) -> Positions:

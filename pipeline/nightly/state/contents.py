@@ -12,7 +12,9 @@ import pyarrow.compute as pc
 from pipeline.arrays import Positions, Vectors, factorize_strings, positions_in_sorted
 from pipeline.candidates import ContentGroups, restrict
 from pipeline.matching import (
+    MOST_COLUMNS,
     WHOLE,
+    ColumnLevels,
     Contents,
     CorpusStatistics,
     DocumentFrequencies,
@@ -137,10 +139,18 @@ def contents_of(
         vectors = text if model.modality == "text" else image
         learned |= _learning(context, some, model.rule.model, vectors)
     looks = AlignmentTable.of(context, groups, images)
+    fields = _fields(context, some)
+    columns = None if fields is None or statistics is None else _columns(fields, statistics)
     return Contents(
-        some, text, image, comparer, looks=looks, sources=sources, fields=_fields(context, some),
+        some, text, image, comparer, looks=looks, sources=sources, fields=fields, columns=columns,
         frequencies=frequencies, **learned,
     )  # fmt: skip
+
+
+def _columns(fields: pa.MapArray, statistics: CorpusStatistics) -> ColumnLevels:
+    """What the columns of some texts say in the corpus; before it has been asked, nothing."""
+    names = sorted(statistics.columns or pc.unique(fields.keys).to_pylist())
+    return ColumnLevels.of(names[:MOST_COLUMNS], statistics.columns)
 
 
 def _sources(

@@ -170,6 +170,7 @@ def test_no_pair_below_the_cosine_it_needs_is_accepted() -> None:
             difference=np.full(5000, UNSEEN, np.int8), kinds=np.zeros(5000, np.int32),
             spans=np.full(5000, None, object),
             background=nothing, features=np.zeros((5000, 0), np.float32), sources=nothing,
+            differing=np.zeros(5000, np.int64), telling=np.zeros(5000),
         )  # fmt: skip
         probability = np.round(rule.probability(evidence), 4)
         assert ((probability >= rule.accept) == accepted)[within].all()

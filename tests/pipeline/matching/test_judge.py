@@ -41,6 +41,7 @@ def evidence(**given: float | bool) -> PairEvidence:
             difference=np.array([given.get("difference", UNSEEN)], np.int8),
             kinds=np.array([given.get("kinds", 0)], np.int32),
             spans=np.array([None], object), sources=np.zeros(1),
+            differing=np.zeros(1, np.int64), telling=np.zeros(1),
         ),
         ImageEvidence(
             cosine=number("image_cosine"), exact=flag("exact_image"), sides=nothing,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.matching.comparison.column_levels import ColumnLevels, learn_column_levels
 from pipeline.matching.comparison.corpus_statistics import CorpusStatistics
 from pipeline.matching.scoring import SourceLevels
 from pipeline.matching.transferred import (
@@ -68,7 +69,38 @@ def test_only_pairs_inside_a_source_lose_by_it() -> None:
 def test_what_a_corpus_said_comes_back_from_its_table() -> None:
     learned = CorpusStatistics.learn(["a small house", "a small horse"])
     assert CorpusStatistics.from_table(learned.table()).shift is None
-    adapted = learned.adapted(1.5, {"shop: b": -2.25, "a": -1.0}).seen(near_copies=300, loose=200)
+    adapted = learned.adapted(1.5, {"shop: b": -2.25, "a": -1.0}).seen(
+        {"venue": (-0.5, 0.25)}, near_copies=300, loose=210
+    )
     found = CorpusStatistics.from_table(adapted.table().slice(0))
     assert (found.shift, found.inside, found.tolerant) == (1.5, adapted.inside, True)
+    assert found.columns == adapted.columns
     assert found.digest() == adapted.digest() != learned.digest()
+
+
+def test_a_corpus_is_tolerant_only_where_its_copies_show_it() -> None:
+    learned = CorpusStatistics.learn(["a small house"])
+    for near, loose, tolerant in ((29, 29, False), (40, 40, True), (100, 65, False),
+                                  (1_000, 650, True), (1_000, 550, False)):  # fmt: skip
+        assert learned.seen({}, near_copies=near, loose=loose).tolerant is tolerant
+
+
+NAMES = ("name", "street", "venue")
+BEST = np.array([0b100] * 80 + [0b101] * 20)  # they differ in the venue, a few in the name
+LESSER = np.array([0b011] * 90 + [0b111] * 10)
+
+
+def test_a_column_in_which_best_partners_differ_says_nothing_against_a_pair() -> None:
+    known = learn_column_levels(NAMES, BEST, LESSER)
+    levels = ColumnLevels.of(NAMES, known)
+    venue, street, both = levels.told(np.array([0b100, 0b010, 0b110]))
+    assert venue == 1.0  # held: it corrects a judge
+    assert street == both == -3.0
+    differ = dict(zip(NAMES, levels.differ, strict=True))
+    assert differ["street"] < differ["name"] < 0 < differ["venue"]
+    assert set(known) == set(NAMES)
+
+
+def test_too_few_pairs_teach_no_columns() -> None:
+    assert learn_column_levels(NAMES, BEST[:49], LESSER) == {}
+    assert ColumnLevels.of(NAMES, {}).told(np.array([0b111])).tolist() == [0.0]

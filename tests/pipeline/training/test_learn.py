@@ -42,6 +42,8 @@ def of_text(count: int, **known: Any) -> TextEvidence:
         "spans": np.full(count, None, object),
         "features": np.zeros((count, 0), np.float32),
         "sources": np.zeros(count),
+        "differing": np.zeros(count, np.int64),
+        "telling": np.zeros(count),
     }
     return TextEvidence(**{**blank, **known})
 
