@@ -107,7 +107,9 @@ def _adapt(
     columns = learn_column_levels(names, bits[read & match], bits[read & lesser])
     differ = _first(best) & (told.difference >= DOUBTFUL) & (told.verbatim >= NEAR_VERBATIM)
     loose = differ & _in_several_places(told)
-    return found.adapted.seen(columns, near_copies=int(differ.sum()), loose=int(loose.sum()))
+    return found.adapted.seen(
+        columns, near_copies=int(differ.sum()), loose=int(loose.sum()), promised=found.protected
+    )
 
 
 @dataclass(frozen=True)
@@ -118,11 +120,13 @@ class _Partners:
         odds: (p,) log-odds of the sampled pairs in it, counted from the threshold.
         listed: (p,) pairs across two sources that look as if they held a thing once; none where
             they are promised to, since then the best assignment decides.
+        protected: all pairs are between sources that are promised to.
     """
 
     adapted: CorpusStatistics
     odds: Floats
     listed: Flags
+    protected: bool
 
 
 def _partners(
@@ -155,7 +159,7 @@ def _partners(
     known = {name: float(worth) for name, worth in zip(names, inside, strict=True) if worth}
     listed = free | (inside <= LISTED)
     pairs = ~same & listed[source] & listed[sampled.source_of_other] & (not protected)
-    return _Partners(learned.adapted(shift, known), odds + shift, pairs)
+    return _Partners(learned.adapted(shift, known), odds + shift, pairs, protected)
 
 
 class _Sampled:

@@ -70,7 +70,7 @@ def test_what_a_corpus_said_comes_back_from_its_table() -> None:
     learned = CorpusStatistics.learn(["a small house", "a small horse"])
     assert CorpusStatistics.from_table(learned.table()).shift is None
     adapted = learned.adapted(1.5, {"shop: b": -2.25, "a": -1.0}).seen(
-        {"venue": (-0.5, 0.25)}, near_copies=300, loose=210
+        {"venue": (-0.5, 0.25)}, near_copies=300, loose=210, promised=False
     )
     found = CorpusStatistics.from_table(adapted.table().slice(0))
     assert (found.shift, found.inside, found.tolerant) == (1.5, adapted.inside, True)
@@ -80,9 +80,12 @@ def test_what_a_corpus_said_comes_back_from_its_table() -> None:
 
 def test_a_corpus_is_tolerant_only_where_its_copies_show_it() -> None:
     learned = CorpusStatistics.learn(["a small house"])
-    for near, loose, tolerant in ((29, 29, False), (40, 40, True), (100, 65, False),
-                                  (1_000, 650, True), (1_000, 550, False)):  # fmt: skip
-        assert learned.seen({}, near_copies=near, loose=loose).tolerant is tolerant
+    for near, loose, promised, tolerant in (
+        (199, 199, False, False), (300, 280, False, True), (1_000, 550, False, False),
+        (29, 29, True, False), (40, 40, True, True), (100, 65, True, False),
+    ):  # fmt: skip
+        found = learned.seen({}, near_copies=near, loose=loose, promised=promised)
+        assert found.tolerant is tolerant
 
 
 NAMES = ("name", "street", "venue")
