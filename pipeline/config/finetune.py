@@ -146,6 +146,13 @@ class JudgeTraining(Frozen):
     kind: Literal["auto", "similarity", "linear", "boosted", "blend"] = Field(
         "auto", description="auto: the best on validation."
     )
+    few_labels: int = Field(
+        300,
+        ge=0,
+        description="Of fewer labelled pairs the judge that a run has without labels is corrected, "
+        "where it judged the catalog's last published run and `kind` is auto; no encoder is "
+        "trained then. 0: never.",
+    )
     accept: Literal["target_precision", "balanced"] = Field(
         "target_precision",
         description="How the accept threshold is chosen: the lowest that shows the target "

@@ -1,5 +1,9 @@
 from .calibration.bounds import lower_bound as lower_bound
 from .calibration.calibration import Calibration as Calibration, calibrate as calibrate
+from .calibration.calibrator import (
+    Calibrator as Calibrator,
+    CalibratorChoice as CalibratorChoice,
+)
 from .calibration.score_normalisation import NeighbourhoodLevel as NeighbourhoodLevel
 from .calibration.thresholds import Threshold as Threshold, balanced_value as balanced_value
 from .cluster_metrics import measure_clusters as measure_clusters
@@ -44,6 +48,7 @@ from .ranking import CurvePoint as CurvePoint, Ranking as Ranking
 from .reliability import (
     CalibrationError as CalibrationError,
     ReliabilityBin as ReliabilityBin,
+    calibration_error as calibration_error,
 )
 from .synthetic.picture_edits import PICTURE_EDITS as PICTURE_EDITS, edit_picture as edit_picture
 from .synthetic.text_edits import TEXT_EDITS as TEXT_EDITS, edit_text as edit_text

@@ -48,6 +48,7 @@ def read_labelled(
     verdicts: pa.Table | None,
     decoder: Decoder | None = None,
     now: datetime,
+    few: int = 0,
 ) -> LabelledPairs:
     """Read every entry of `config.labels` into labelled pairs over the records they name.
 
@@ -56,6 +57,7 @@ def read_labelled(
         verdicts: the catalog's labels table; None when there is none yet.
         decoder: reads pictures; default: one of its own, for the configured image settings.
         now: first and last seen of the records made here.
+        few: of fewer pairs one duplicate is enough.
 
     Raises:
         ConfigError: a file, column or value cannot be used; every id of a file is unknown; there
@@ -65,7 +67,7 @@ def read_labelled(
         records, claims, facts = read_label_rows(
             config, published=published, verdicts=verdicts, decoder=reader, now=now
         )
-    return _finish(config, records, claims, facts)
+    return _finish(config, records, claims, facts, few=few)
 
 
 def read_label_rows(
@@ -153,7 +155,7 @@ def _facts(entries: Sequence[Entry], quarantined: pa.Table) -> ReadFacts:
 
 
 def _finish(
-    config: TrainConfig, records: pa.Table, claims: LabelRows, read: ReadFacts
+    config: TrainConfig, records: pa.Table, claims: LabelRows, read: ReadFacts, *, few: int
 ) -> LabelledPairs:
     _check_contents(records, read)
     found = resolve_conflicts(claims, _names_called(records))
@@ -173,7 +175,7 @@ def _finish(
         records=len(records),
         contents=len(np.unique(equal)),
     )
-    _check_classes(config, facts)
+    _check_classes(config, facts, few=few)
     return LabelledPairs(
         records=records,
         left=settled.left,
@@ -197,7 +199,7 @@ def _check_contents(records: pa.Table, facts: ReadFacts) -> None:
         )
 
 
-def _check_classes(config: TrainConfig, facts: LabelFacts) -> None:
+def _check_classes(config: TrainConfig, facts: LabelFacts, *, few: int) -> None:
     positives, negatives = facts.positives, facts.negatives
     if not positives and not negatives:
         raise ConfigError(
@@ -215,7 +217,7 @@ def _check_classes(config: TrainConfig, facts: LabelFacts) -> None:
             f"{'are ' if not positives else ''}{other}"
             + ("" if not positives else ", or set negatives.closed_world: true")
         )
-    if positives < config.min_positives:
+    if positives < config.min_positives and facts.pairs >= few:
         raise ConfigError(
             f"labels: {positives} labelled duplicates are fewer than min_positives = "
             f"{config.min_positives}; label more (`gemel label suggest`), or lower min_positives"

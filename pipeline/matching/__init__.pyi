@@ -13,6 +13,7 @@ from .comparison.document_frequencies import (
 )
 from .comparison.text import TextComparison as TextComparison, words_of as words_of
 from .comparison.text_features import (
+    BLOCK as BLOCK,
     WHOLE as WHOLE,
     TextFeatures as TextFeatures,
     learn_weights as learn_weights,
@@ -40,9 +41,13 @@ from .differences.kinds import (
 )
 from .duplicate_free import judged_across as judged_across, keep_promises as keep_promises
 from .evidence import (
+    CORRECTING as CORRECTING,
     GEOMETRY as GEOMETRY,
+    NEAR_VERBATIM as NEAR_VERBATIM,
     PICTURED as PICTURED,
+    Difference as Difference,
     Evidence as Evidence,
+    Features as Features,
     ImageEvidence as ImageEvidence,
     Modality as Modality,
     PairEvidence as PairEvidence,
@@ -61,6 +66,7 @@ from .geometry.verify_pairs import (
 from .heads import (
     Blend as Blend,
     Boosted as Boosted,
+    Corrected as Corrected,
     Head as Head,
     Linear as Linear,
     LinearModel as LinearModel,
@@ -68,7 +74,6 @@ from .heads import (
     Similarity as Similarity,
 )
 from .judge import (
-    NEAR_VERBATIM as NEAR_VERBATIM,
     Judge as Judge,
     Rule as Rule,
     TextRule as TextRule,
@@ -106,5 +111,6 @@ from .transferred import (
     USUAL as USUAL,
     TransferredRule as TransferredRule,
     inside_of as inside_of,
+    read_judge as read_judge,
     shift_of as shift_of,
 )

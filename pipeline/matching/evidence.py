@@ -11,12 +11,29 @@ import numpy.typing as npt
 
 from pipeline.arrays import Flags, Floats
 from pipeline.matching.comparison.text import WordEvidence
+from pipeline.matching.differences.kinds import DECISIVE, DOUBTFUL, HARMLESS, Kind
 
 Modality = Literal["text", "image"]
 Features = npt.NDArray[np.float32]
 
 # What a judge of texts sees of the pictures beside them.
 PICTURED = ("image: cosine", "image: exact", "image: sides")
+# What says of a difference that it is one: kinds of which a judge that learned from labels is told.
+TOLD = (Kind.MISSING, Kind.NUMBER, Kind.UNIT, Kind.DATE, Kind.CODE, Kind.CLASS, Kind.NAME,
+        Kind.HEAD)  # fmt: skip
+# What a judge that corrects the shipped one sees beside its features: what its sources add first.
+CORRECTING = ("text: sources", "text: cosine", "text: token overlap", "text: edit similarity",
+              "text: codes", "difference: verbatim", "difference: harmless",
+              "difference: doubtful", "difference: decisive, near",
+              *(f"difference: {kind.name.lower()}" for kind in TOLD))  # fmt: skip
+# Share of two texts that is word for word the same, from which one doubtful or decisive difference
+# counts by itself. Below it two texts say the same or not in other words, and a rule that reads
+# words weighs that; under one that looks at cosines alone every such difference counts.
+# Of hand-written pairs that differ in one decisive word, 98 % reach 0.77 as texts, 0.65 as records;
+# nine in ten of Abt-Buy's true pairs stay below 0.42.
+NEAR_VERBATIM = 0.5
+# A verdict, and whether the texts are that near.
+Difference = tuple[int, bool]
 # A pair whose differences nobody has looked at.
 UNSEEN = -1
 # What a judge of pictures is told of a pair laid upon each other.
@@ -81,7 +98,25 @@ class TextEvidence(WordEvidence, _Pairs):
         return {
             "text: cosine": self.cosine,
             "text: cosine above background": self.cosine - self.background,
+            "text: sources": self.sources,
+            "text: token overlap": np.asarray(self.token_overlap, np.float64),
+            "text: edit similarity": np.asarray(self.edit_similarity, np.float64),
+            "text: codes": np.asarray(self.code_agreement, np.float64),
+            **self._differences(),
         }
+
+    def _differences(self) -> dict[str, Floats]:
+        """What differs, as columns: NaN of pairs that nobody has looked at."""
+        near = (self.difference >= DOUBTFUL) & (self.verbatim >= NEAR_VERBATIM)
+        told = {
+            "verbatim": self.verbatim,
+            "harmless": self.difference == HARMLESS,
+            "doubtful": self.difference == DOUBTFUL,
+            "decisive, near": near & (self.difference == DECISIVE),
+            **{kind.name.lower(): (self.kinds & kind) > 0 for kind in TOLD},
+        }
+        unseen = self.difference == UNSEEN
+        return {f"difference: {name}": np.where(unseen, np.nan, v) for name, v in told.items()}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Comparison heads: evidence of a pair → a score, higher for a likelier duplicate.
 
 The two classic Siamese outputs: a function of the distance alone (`similarity`), and a learned
-comparison of both sides (`linear`, `boosted`, and `blend`, the mean of both).
+comparison of both sides (`linear`, `boosted`, and `blend`, the mean of both). `corrected` is the
+shipped judge of texts with what a few labels correct in it.
 Scores are log-odds; `calibration.calibration` makes probabilities of them. Weights are kept in
 safetensors and trees in LightGBM's own text format: nothing is pickled.
 """
@@ -22,7 +23,7 @@ import numpy.typing as npt
 from pipeline.arrays import Floats
 from pipeline.matching.judge_files import reading_files, write_arrays
 
-Kind = Literal["similarity", "linear", "boosted", "blend"]
+Kind = Literal["similarity", "linear", "boosted", "blend", "corrected"]
 
 LIMIT = 1e3  # standardised evidence is clipped here: one odd number must not decide alone
 DECIMALS = 6  # scores are rounded, so that the company of a pair in its batch cannot move it
@@ -197,6 +198,47 @@ class Blend:
         return {name: text for head in self.heads for name, text in head.texts().items()}
 
 
+@dataclass(frozen=True)
+class Corrected:
+    """The shipped judge's log-odds with a correction that labels taught; see `evidence.CORRECTING`.
+
+    The features are those of the shipped judge, then the log-odds that the sources add, then the
+    columns of the correction.
+
+    Attributes:
+        trees: the shipped judge's. shift: log-odds that the corpus adds to its.
+        width: its number of features.
+        correction: of the log-odds so far and the columns after the sources', unknown ones of
+            which say nothing.
+    """
+
+    trees: Boosted
+    shift: float
+    width: int
+    correction: LinearModel
+    kind: str = "corrected"
+
+    def shipped(self, features: npt.NDArray[np.floating[Any]]) -> Floats:
+        """(p,) log-odds before the correction."""
+        odds = self.trees.score(features[:, : self.width]) + self.shift
+        return np.asarray(odds + np.nan_to_num(features[:, self.width].astype(np.float64)))
+
+    def score(self, features: npt.NDArray[np.floating[Any]]) -> Floats:
+        """See `Head.score`."""
+        odds = self.shipped(features)
+        seen = np.concatenate([odds[:, None], features[:, self.width + 1 :]], axis=1)
+        return np.asarray(np.round(odds + self.correction.score(seen), DECIMALS))
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """See `Head.arrays`."""
+        own = {"corrected": np.array([self.shift, self.width], np.float64)}
+        return own | Linear((self.correction,)).arrays()
+
+    def texts(self) -> dict[str, str]:
+        """See `Head.texts`."""
+        return self.trees.texts()
+
+
 def save_head(head: Head, folder: Path) -> None:
     """Write a head below `folder` (made when absent): head.json, head.safetensors, trees-*.txt."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -242,6 +284,10 @@ def _build(kind: str, arrays: dict[str, npt.NDArray[Any]], trees: Sequence[str])
             return Boosted(tuple(trees))
         case "blend":
             return Blend((_build("boosted", {}, trees), _linear(arrays)))
+        case "corrected":
+            shift, width = arrays["corrected"].tolist()
+            (correction,) = _linear(arrays).models
+            return Corrected(_build("boosted", {}, trees), shift, int(width), correction)  # type: ignore[arg-type]
         case _:
             raise ValueError(f"unknown kind {kind!r}")
 

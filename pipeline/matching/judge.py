@@ -14,17 +14,17 @@ from scipy.special import expit, logit
 from pipeline.arrays import Flags, Floats
 from pipeline.matching.comparison.text import WordEvidence
 from pipeline.matching.differences.kinds import DOUBTFUL, HARMLESS, Kind
-from pipeline.matching.evidence import ImageEvidence, PairEvidence, TextEvidence
+from pipeline.matching.evidence import (
+    NEAR_VERBATIM,
+    Difference,
+    ImageEvidence,
+    PairEvidence,
+    TextEvidence,
+)
 
 DUPLICATE, REVIEW, DISTINCT = "duplicate", "review", "distinct"
 # An edit similarity that, beside the embedding, is evidence enough for a very short text.
 SHORT_TEXT_EDIT = 0.9
-# Share of two texts that is word for word the same, from which one doubtful or decisive difference
-# holds the pair. Below it two texts say the same or not in other words, and a rule that reads words
-# weighs that; under one that looks at cosines alone every such difference holds.
-# Of hand-written pairs that differ in one decisive word, 98 % reach 0.77 as texts, 0.65 as records;
-# nine in ten of Abt-Buy's true pairs stay below 0.42.
-NEAR_VERBATIM = 0.5
 # Share from which one doubtful difference leaves a pair of a tolerant corpus confirmed.
 MOSTLY_VERBATIM = 0.75
 
@@ -51,17 +51,38 @@ class Rule(Protocol[E_contra]):
         ...
 
 
-class TextRule(Rule[TextEvidence], Protocol):
+class WordsRule(Rule[E_contra], Protocol[E_contra]):
+    """A rule that decides where there are texts, and what their differences are worth to it."""
+
+    @property
+    def confirm(self) -> float:
+        """Probability at or above which nobody need look at a pair that it accepts."""
+        ...
+
+    @property
+    def holds(self) -> bool:
+        """Whether a difference that nothing shows to be harmless keeps a pair from being accepted.
+
+        False: labels have said what differences weigh.
+        """
+        ...
+
+    @property
+    def shown(self) -> frozenset[Difference]:
+        """Differences that labels have shown to keep no pair from being confirmed."""
+        ...
+
+    def weighs(self, evidence: PairEvidence) -> Flags:
+        """Pairs (p,) whose differences it looks at before it gives a probability."""
+        ...
+
+
+class TextRule(WordsRule[TextEvidence], Protocol):
     """A rule for texts, which also tells what their words exclude before they are embedded."""
 
     @property
     def reads_words(self) -> bool:
         """Whether it weighs words more than an embedding: it may judge very short texts."""
-        ...
-
-    @property
-    def confirm(self) -> float:
-        """Probability at or above which nobody need look at a pair that it accepts."""
         ...
 
     def needed_cosine(self, words: WordEvidence) -> Floats:
@@ -86,6 +107,7 @@ class Decisions:
 
     Attributes:
         decision, reason: (p,) Arrow strings: the same few, which numpy would write out at length.
+        likely: (p,) the scores alone would accept it.
         contradicts: (p,) one of text and picture alone says *distinct*, whatever both say together.
         confirmed: (p,) accepted, and nobody need look first.
     """
@@ -94,6 +116,7 @@ class Decisions:
     threshold: Floats
     decision: pa.Array
     reason: pa.Array
+    likely: Flags
     contradicts: Flags
     confirmed: Flags
 
@@ -116,7 +139,7 @@ class Judge:
     text: TextRule
     image: Rule[ImageEvidence]
     name: str
-    joint: Rule[PairEvidence] | None = None
+    joint: WordsRule[PairEvidence] | None = None
     tolerant: bool = False
 
     @property
@@ -140,7 +163,7 @@ class Judge:
         return self.image if alone else self._of_texts
 
     @property
-    def _of_texts(self) -> Rule[Any]:
+    def _of_texts(self) -> WordsRule[Any]:
         return self.joint or self.text
 
     def scores(self, evidence: PairEvidence) -> Scores:
@@ -155,9 +178,9 @@ class Judge:
         """Judge every pair; `scores` spares a second look at the same evidence.
 
         The probability is held below the accept threshold, so that a person looks first, where
-        one modality alone would say *distinct*, and, unless the rule for texts was learned from
-        labels, where only a very short text's embedding speaks for the pair, or where two texts are
-        the same word for word but for a difference that nothing shows to be harmless.
+        one modality alone would say *distinct*, and, unless labels have taught the rule for texts
+        what these weigh, where only a very short text's embedding speaks for the pair, or where two
+        texts are the same word for word but for a difference that nothing shows to be harmless.
         """
         scores = scores or self.scores(evidence)
         image, words = scores.image, evidence.text
@@ -170,8 +193,9 @@ class Judge:
         alone = words.short & ~words.exact & np.isnan(image) & unsure
         alone &= not self.text.reads_words
         alone &= ~(words.edit_similarity >= SHORT_TEXT_EDIT)
-        variant = self.variants(words)
-        held = (disagree | alone | variant) & (probability >= accept)
+        likely = probability >= accept
+        variant = self.variants(words) & likely
+        held = (disagree | alone | variant) & likely
         # Held pairs keep their order among themselves, all below the threshold.
         probability = np.where(held, review + 0.999 * (accept - review) * probability, probability)
         # Rounded before it is compared, so that the number shown is the number that decided.
@@ -191,22 +215,21 @@ class Judge:
             weighed=~np.isnan(text) & evidence.image.present & (self.joint is not None),
         )
         confirmed = accepted & self._safe(words, probability, text)
-        return Decisions(probability, accept, decision, reason, disagree, confirmed)
+        return Decisions(probability, accept, decision, reason, likely, disagree, confirmed)
+
+    def weighs(self, evidence: PairEvidence) -> Flags:
+        """Pairs (p,) whose differences the rule for texts looks at before it scores them."""
+        return self._of_texts.weighs(evidence)
 
     def likely(self, evidence: PairEvidence, scores: Scores) -> Flags:
-        """Pairs (p,) that the scores alone would accept: those whose wording must be looked at.
-
-        None under a rule learned from labels, which has seen the words already.
-        """
-        if self._of_texts.calibrated:
-            return np.zeros(len(scores.text), bool)
+        """Pairs (p,) that the scores alone would accept: those whose wording must be looked at."""
         probability = self._combined(scores.text, scores.image)
         return np.asarray((probability >= self._thresholds(scores.text)[0]) & ~evidence.text.exact)
 
     def variants(self, words: TextEvidence) -> Flags:
         """Pairs (p,) that what differs between their texts keeps from being accepted.
 
-        None under a rule learned from labels, and none where the corpus is tolerant.
+        None where labels have said what differences weigh, and none where the corpus is tolerant.
         """
         return self.parted(words.difference, words.verbatim)
 
@@ -214,22 +237,23 @@ class Judge:
         """The same of what is known of p differences, see `TextEvidence`."""
         near = np.asarray(verbatim) >= (NEAR_VERBATIM if self.text.reads_words else 0.0)
         differ = (difference >= DOUBTFUL) & near
-        return np.asarray(differ & (not self._of_texts.calibrated and not self.tolerant))
+        return np.asarray(differ & (self._of_texts.holds and not self.tolerant))
 
     def _safe(self, words: TextEvidence, probability: Floats, text: Floats) -> Flags:
         """Pairs (p,) that need nobody's look, if they are accepted.
 
-        Without labels that is a pair whose texts differ in nothing or in what is harmless (in a
-        tolerant corpus also in what is doubtful, where most is the same word for word), and whose
-        probability is high.
+        That is a pair whose texts differ in nothing, in what is harmless (in a tolerant corpus also
+        in what is doubtful, where most is the same word for word), or in what labels have shown to
+        part nothing here, and whose probability is high.
         """
-        if self._of_texts.calibrated:
-            return np.ones(len(probability), bool)
         harmless = words.difference == HARMLESS
         if self.tolerant:
             harmless |= (words.difference == DOUBTFUL) & (words.verbatim >= MOSTLY_VERBATIM)
+        near = words.verbatim >= NEAR_VERBATIM
+        for verdict, alike in self._of_texts.shown:
+            harmless |= (words.difference == verdict) & (near == alike)
         seen = words.exact | harmless
-        sure = seen & (words.exact | (probability >= self.text.confirm))
+        sure = seen & (words.exact | (probability >= self._of_texts.confirm))
         return np.asarray(sure | np.isnan(text))
 
     def _thresholds(self, text: Floats) -> tuple[Floats, Floats]:

@@ -16,15 +16,35 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays import Floats
+from pipeline.arrays import Flags, Floats
 from pipeline.evaluation import Calibration, NeighbourhoodLevel
 from pipeline.matching.comparison.attribute_features import attribute_features
 from pipeline.matching.comparison.text import WordEvidence
 from pipeline.matching.comparison.text_features import TextFeatures, WordWeights, feature_names
-from pipeline.matching.evidence import Evidence, Modality, PairEvidence, head_inputs
-from pipeline.matching.heads import Head, load_head, save_head
+from pipeline.matching.differences.kinds import DECISIVE, DOUBTFUL
+from pipeline.matching.evidence import (
+    Difference,
+    Evidence,
+    Modality,
+    PairEvidence,
+    TextEvidence,
+    head_inputs,
+)
+from pipeline.matching.heads import Corrected, Head, load_head, save_head
 from pipeline.matching.judge_files import Arrays, reading_files, write_arrays
 from pipeline.matching.scoring import LearnedInputs
+
+# Differences that a judge learned from many labels confirms: all but a decisive one between two
+# texts that are else the same word for word.
+TAUGHT = frozenset(
+    (verdict, near)
+    for verdict in (DOUBTFUL, DECISIVE)
+    for near in (False, True)
+    if not (verdict == DECISIVE and near)
+)
+# Log-odds by the shipped judge from which a correction may make a duplicate of a pair, so that what
+# differs in it is looked at first.
+POSSIBLE = -2.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +85,10 @@ class JudgeModel:
             sees no pictures.
         geometry: `side_by_side.METHOD` by which pairs of pictures were laid upon each other for
             the column `GEOMETRY`; None: it does not see that.
+        sources: source -> log-odds that a pair inside it has by that alone.
+        tolerant: see `pipeline.matching.judge.Judge`.
+        confirm: probability at or above which nobody need look at a pair; None: where it accepts.
+        shown: see `pipeline.matching.judge.TextRule`.
     """
 
     modality: Modality
@@ -77,6 +101,15 @@ class JudgeModel:
     attributes: tuple[str, ...] = ()
     pictures: str | None = None
     geometry: int | None = None
+    sources: Mapping[str, float] = field(default_factory=dict)
+    tolerant: bool = False
+    confirm: float | None = None
+    shown: frozenset[Difference] = TAUGHT
+
+    @property
+    def corrects(self) -> bool:
+        """Whether it is the shipped judge of texts, corrected."""
+        return isinstance(self.head, Corrected)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -116,6 +149,14 @@ class JudgeModel:
         score = self.head.score(head_inputs(evidence, self.extras))
         return score if self.fusion is None else self.fusion(score, evidence.columns())
 
+    def weighs(self, texts: TextEvidence) -> Flags:
+        """Pairs (p,) whose differences it looks at before it scores them."""
+        head = self.head
+        if not isinstance(head, Corrected):
+            return np.zeros(len(texts.exact), bool)
+        odds = head.shipped(head_inputs(texts, self.extras))
+        return np.asarray(texts.present & ~texts.exact & (odds >= POSSIBLE))
+
     def save(self, folder: Path) -> None:
         """Write judge.json, weights.safetensors and the head below `folder`."""
         save_head(self.head, folder)
@@ -139,6 +180,10 @@ class JudgeModel:
             "attributes": self.attributes,
             "pictures": self.pictures,
             "geometry": self.geometry,
+            "sources": dict(self.sources),
+            "tolerant": self.tolerant,
+            "confirm": self.confirm,
+            "shown": sorted(self.shown),
         }
         (folder / "judge.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
 
@@ -178,6 +223,10 @@ class JudgeModel:
             attributes=tuple(facts.get("attributes", ())),
             pictures=facts.get("pictures"),
             geometry=facts.get("geometry"),
+            sources=facts["sources"],
+            tolerant=facts["tolerant"],
+            confirm=facts["confirm"],
+            shown=frozenset((verdict, near) for verdict, near in facts["shown"]),
         )
 
 
@@ -227,8 +276,22 @@ class LearnedRule:
 
     @property
     def confirm(self) -> float:
-        """What it accepts, it confirms: labels have chosen the threshold."""
-        return self.accept
+        """What it accepts, it confirms where labels have chosen the threshold."""
+        return self.accept if self.model.confirm is None else self.model.confirm
+
+    @property
+    def holds(self) -> bool:
+        """See `pipeline.matching.judge.TextRule`: few labels have not said it."""
+        return self.model.corrects
+
+    @property
+    def shown(self) -> frozenset[Difference]:
+        """See `pipeline.matching.judge.TextRule`."""
+        return self.model.shown
+
+    def weighs(self, evidence: PairEvidence) -> Flags:
+        """See `pipeline.matching.judge.TextRule`: all that the shipped judge thinks possible."""
+        return self.model.weighs(evidence.text)
 
     @property
     def reads_words(self) -> bool:

@@ -122,9 +122,11 @@ def score_pairs(pairs: CandidatePairs, contents: Contents, judge: Judge) -> Scor
     """Judge a batch of candidates, numbered as the groups of `contents` are."""
     left, right = pair_sides(pairs.key, len(contents.groups.rows))
     evidence = evidence_of(contents, left, right, pairs.lexical)
+    weighed = judge.weighs(evidence)
+    evidence = with_differences(evidence, contents, (left, right), weighed)
     scores = judge.scores(evidence)
     likely = judge.likely(evidence, scores)
-    evidence = with_differences(evidence, contents, (left, right), likely)
+    evidence = with_differences(evidence, contents, (left, right), likely & ~weighed)
     return ScoredPairs(left, right, evidence, judge.decide(evidence, scores), pairs.proposed_by)
 
 
@@ -236,6 +238,7 @@ def pairs_batch(
     """The scored pairs as rows of the pairs table; `ids` are the record ids by row."""
     text, image = scored.evidence.text, scored.evidence.image
     judgement, groups = scored.judgement, contents.groups
+    unseen = (text.difference == UNSEEN) | ~judgement.likely
     columns = {
         "left_id": ids.take(pa.array(groups.rows[scored.left])),
         "right_id": ids.take(pa.array(groups.rows[scored.right])),
@@ -243,8 +246,8 @@ def pairs_batch(
         "image_cosine": _nullable(image.cosine),
         "lexical": _nullable(text.lexical),
         **{name: _nullable(getattr(text, name)) for name in WORDS},
-        "difference": VERDICTS.take(pa.array(text.difference, mask=text.difference == UNSEEN)),
-        "differences": pa.array(text.spans, pa.string()),
+        "difference": VERDICTS.take(pa.array(text.difference, mask=unseen)),
+        "differences": pa.array(text.spans, pa.string(), mask=unseen),
         "exact_text": pa.array(text.exact),
         "exact_image": pa.array(image.exact),
         **_with_geometry(scored, contents),

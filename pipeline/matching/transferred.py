@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logit
 
-from pipeline.arrays import Floats
+from pipeline.arrays import Flags, Floats
 from pipeline.errors import ModelError
 from pipeline.matching.comparison.text import WordEvidence
 from pipeline.matching.comparison.text_features import BLOCK
-from pipeline.matching.evidence import TextEvidence
+from pipeline.matching.evidence import Difference, PairEvidence, TextEvidence
 from pipeline.matching.heads import Boosted
 
 SHIPPED = Path(__file__).parent / "shipped" / "text_judge.json"
@@ -164,6 +164,8 @@ class TransferredRule:
     confirm: float = 0.985
     calibrated: bool = field(default=False, init=False)
     reads_words: bool = field(default=True, init=False)
+    holds: bool = field(default=True, init=False)
+    shown: frozenset[Difference] = field(default=frozenset(), init=False)
 
     @cached_property
     def judge(self) -> TransferredJudge:
@@ -187,6 +189,10 @@ class TransferredRule:
             odds = self.score(seen) + self.shift + seen.sources
             probability[known] = np.where(seen.exact, 1.0, expit(odds))
         return probability
+
+    def weighs(self, evidence: PairEvidence) -> Flags:
+        """See `pipeline.matching.judge.TextRule`; none."""
+        return np.zeros(len(evidence.text.exact), bool)
 
     def needed_cosine(self, words: WordEvidence) -> Floats:
         """See `pipeline.matching.judge.TextRule`: any, since it looks at none."""

@@ -161,6 +161,7 @@ class JudgeFacts:
         geometry: whether pairs of pictures are laid upon each other for it.
         fusion: weights of the head's score and the cosines; None: cosines are features.
         search_floor, pictures: None until they are known.
+        penalty: of a corrected judge, the precision of its weights' priors; None: of the others.
     """
 
     kind: str
@@ -173,6 +174,7 @@ class JudgeFacts:
     fusion: Fusion | None
     search_floor: SearchFloor | None = None
     pictures: PictureEvidence = field(default_factory=PictureEvidence)
+    penalty: float | None = None
 
     @property
     def words(self) -> str:
@@ -180,6 +182,8 @@ class JudgeFacts:
         beside = f", attributes {', '.join(self.attributes)} among them" if self.attributes else ""
         seen = ", and of the pictures beside the texts" if self.pictures.fingerprint else ""
         laid = ", and of pictures laid upon each other" if self.geometry else ""
+        if self.penalty is not None:
+            return f"the shipped judge of texts, corrected by labels, over {self.features} features"
         return f"{self.kind} over {self.features} features{beside}{seen}{laid}"
 
 
@@ -188,7 +192,7 @@ class JudgeFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class FinetunePlan:
-    """What a fine-tune would work on."""
+    """What a fine-tune would work on; `corrects`: it would correct the judge without labels."""
 
     name: str
     purpose: str
@@ -199,6 +203,7 @@ class FinetunePlan:
     encoder: str
     trains_encoder: bool
     catalog: str
+    corrects: bool = False
 
 
 @dataclass(frozen=True)

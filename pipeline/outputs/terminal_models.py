@@ -15,6 +15,10 @@ from pipeline.outputs.model_results import (
     ViewTrainingSummary,
 )
 
+CORRECTS = (
+    "few labels  the judge that a run has without labels is corrected by them; no encoder is "
+    "trained (judge.few_labels)"
+)
 NAMES = {
     "average_precision": "average precision",
     "precision": "precision",
@@ -33,7 +37,9 @@ def plan_lines(plan: FinetunePlan) -> list[str]:
         f"records     {plan.records:,}",
         *_splits(plan.splits),
         f"leaks       {_leaks(plan.leaks)}",
-        f"encoder     {plan.encoder}, {'trained' if plan.trains_encoder else 'as it is'}",
+        CORRECTS
+        if plan.corrects
+        else f"encoder     {plan.encoder}, {'trained' if plan.trains_encoder else 'as it is'}",
         "nothing was trained or written",
     ]
     return lines
@@ -79,16 +85,20 @@ def finetune_lines(summary: FinetuneSummary) -> list[str]:
     compared = summary.comparison
     gain = compared.metrics["average_precision"]
     judge = summary.judge
+    kind = f"{judge.kind} over {judge.features} features"
+    corrected = judge.penalty is not None
+    where = "answers" if corrected else "validation pairs"
     state = "PROMOTED" if summary.promoted else "NOT PROMOTED"
     lines = [
         f"{state}   {summary.model}",
-        f"judge       {judge.kind} over {judge.features} features",
+        f"judge       {judge.words if corrected else kind}",
+        *([CORRECTS] if corrected else []),
         *metric_lines(summary.metrics, f"on the {summary.held_out} pairs"),
         precision_line(accept),
         f"balanced    F1 {summary.balanced.metrics.f1.value:.3f} at "
         f"{summary.balanced.threshold:.4f}",
-        f"accept      {accept.value:.4f}: precision {accept.precision:.3f} on the validation "
-        f"pairs, of the rule {summary.thresholds.rule}",
+        f"accept      {accept.value:.4f}: precision {accept.precision:.3f} on the {where}, "
+        f"of the rule {summary.thresholds.rule}",
         *(f"            {text}" for text in summary.thresholds.unreachable),
         f"calibrated  expected calibration error "
         f"{summary.calibration.ece_equal_mass:.3f}, Brier "

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.catalog import JUDGE, Catalog, judge_fingerprint
+from pipeline.catalog import JUDGE, Catalog, GateCheck, judge_fingerprint
 from pipeline.config import TrainConfig
 from pipeline.encoders import fingerprint_of
 from pipeline.evaluation import calibrate, compare_models, measure_error_rates
@@ -14,7 +14,15 @@ from pipeline.outputs import FinetunePlan, FinetuneSummary, ModelComparison, Thr
 from pipeline.training import steps
 from pipeline.training.data.training_data import LabelledData, read_training_data
 from pipeline.training.distillation import distil
-from pipeline.training.held_out import Baseline, TrainedModel, baseline_of, measure_model
+from pipeline.training.few_labels import check_not_worse, correct_shipped
+from pipeline.training.held_out import (
+    Baseline,
+    MeasuredModel,
+    TrainedModel,
+    baseline_of,
+    measure_model,
+)
+from pipeline.training.judge.shipped import ShippedJudge
 from pipeline.training.model_facts import governance_facts, write_reports
 from pipeline.training.model_files import fill
 from pipeline.training.promotion import GatedModel, check_passes, check_promotion
@@ -29,11 +37,25 @@ def finetune(config: TrainConfig) -> FinetuneSummary:
     data = read_training_data(config)
     catalog = Catalog.of(config)
     with catalog.trainer():
+        if data.shipped is not None:
+            return _correct(config, data, data.shipped, catalog)
         config = steps.train_student(config)
         work = catalog.training_folder(_task(config, data))
         model, data = learn_model(config, data, work=work)
         summary = register_model(config, data, model, catalog)
         shutil.rmtree(work, ignore_errors=True)
+    return summary
+
+
+def _correct(
+    config: TrainConfig, data: LabelledData, shipped: ShippedJudge, catalog: Catalog
+) -> FinetuneSummary:
+    """Correct the shipped judge by few labels, register it, promote it when its gate passes."""
+    work = catalog.training_folder(_task(config, data))
+    made, data = correct_shipped(config, data, shipped, work=work)
+    checks = [check_not_worse(made.comparison.metrics[config.gate.metric], config.gate.metric)]
+    summary = _register(config, data, made, checks, catalog)
+    shutil.rmtree(work, ignore_errors=True)
     return summary
 
 
@@ -61,7 +83,8 @@ def plan_finetune(config: TrainConfig) -> FinetunePlan:
         leaks=data.leaks,
         labels=data.pairs.facts,
         encoder=config.encoder.start.type,
-        trains_encoder=config.encoder.train,
+        trains_encoder=config.encoder.train and data.shipped is None,
+        corrects=data.shipped is not None,
         catalog=config.catalog,
     )
 
@@ -113,7 +136,6 @@ def register_model(
     config: TrainConfig, data: LabelledData, model: TrainedModel, catalog: Catalog
 ) -> FinetuneSummary:
     """Measure, compare with the baseline, register, check the gate, promote when it passes."""
-    registry = catalog.models
     metrics = measure_model(config, data, model)
     pairs, part = data.pairs, data.pairs.part(model.held_out)
     baseline = baseline_of(config, data, model.held_out, catalog)
@@ -133,6 +155,19 @@ def register_model(
         config.gate,
         min_slice=config.min_slice,
     )
+    return _register(config, data, MeasuredModel(model, metrics, comparison), checks, catalog)
+
+
+def _register(
+    config: TrainConfig,
+    data: LabelledData,
+    made: MeasuredModel,
+    checks: list[GateCheck],
+    catalog: Catalog,
+) -> FinetuneSummary:
+    """Write a version, and promote it when every check holds."""
+    model, metrics, comparison = made.model, made.metrics, made.comparison
+    registry = catalog.models
     facts = governance_facts(config, data, model, metrics, comparison, checks)
     version = registry.register(
         config.name,
@@ -155,7 +190,7 @@ def register_model(
         folder=str(version.folder),
         promoted=promoted,
         gate=tuple(checks),
-        held_out=model.held_out,
+        held_out=metrics.split,
         metrics=metrics.metrics,
         balanced=metrics.balanced,
         calibration=metrics.calibration,

@@ -21,7 +21,7 @@ from pipeline.evaluation import (
     histogram,
 )
 from pipeline.matching import JudgeModel
-from pipeline.outputs import JudgeFacts
+from pipeline.outputs import JudgeFacts, ModelComparison
 from pipeline.training import steps
 from pipeline.training.data.training_data import LabelledData, modality_of
 from pipeline.training.steps import TrainedEncoderFolder
@@ -45,6 +45,19 @@ class TrainedModel:
     held_out: str
     probability: Floats
     facts: JudgeFacts
+
+
+@dataclass(frozen=True)
+class MeasuredModel:
+    """A fitted model with what is known of it on pairs that it was not fitted on.
+
+    Attributes:
+        comparison: with what it must beat, on the same pairs.
+    """
+
+    model: TrainedModel
+    metrics: ModelMetrics
+    comparison: ModelComparison
 
 
 def measure_model(config: TrainConfig, data: LabelledData, model: TrainedModel) -> ModelMetrics:

@@ -24,7 +24,7 @@ from pipeline.evaluation.calibration.thresholds import (
     review_threshold,
 )
 
-AcceptRule = Literal["target_precision", "balanced"]
+AcceptRule = Literal["target_precision", "balanced", "few_labels"]
 
 
 @dataclass(frozen=True)

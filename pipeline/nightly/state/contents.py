@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,7 +120,7 @@ def contents_of(
         statistics: of the corpus, for a shipped judge of texts; None: there is none.
     """
     some, texts, images = restrict(groups, chosen)
-    sources = None if statistics is None else _sources(context, some, statistics)
+    sources = None if statistics is None else _sources(context, some, statistics.inside)
     comparer, column = None, pa.array([], pa.large_string())
     if len(texts):
         column = read_column(context, some.text_hashes, modality="text", column="text")
@@ -136,6 +137,8 @@ def contents_of(
         features = TextFeatures(_texts(column, some), {}, weights=weights, threads=context.threads)
         learned["text_judge"] = LearnedInputs(features)
     for model in models_of(context):
+        if model.rule.model.sources:
+            sources = _sources(context, some, model.rule.model.sources)
         vectors = text if model.modality == "text" else image
         learned |= _learning(context, some, model.rule.model, vectors)
     looks = AlignmentTable.of(context, groups, images)
@@ -154,13 +157,13 @@ def _columns(fields: pa.MapArray, statistics: CorpusStatistics) -> ColumnLevels:
 
 
 def _sources(
-    context: RunContext, groups: ContentGroups, statistics: CorpusStatistics
+    context: RunContext, groups: ContentGroups, inside: Mapping[str, float]
 ) -> SourceLevels:
-    """The sources of some groups, and what the corpus says of pairs inside them."""
+    """The sources of some groups, and what is known of pairs inside them."""
     names, code = factorize_strings(
         read_records(context, ["source"])["source"].take(pa.array(groups.rows))
     )
-    levels = np.array([statistics.inside.get(name, 0.0) for name in names.to_pylist()])
+    levels = np.array([inside.get(name, 0.0) for name in names.to_pylist()])
     return SourceLevels(code, levels[code])
 
 
@@ -171,9 +174,7 @@ def _texts(column: pa.Array, groups: ContentGroups) -> list[str]:
 
 
 def _fields(context: RunContext, groups: ContentGroups) -> pa.MapArray | None:
-    """The columns of each group's text; None where no text has two, or labels decide."""
-    if any(model.modality == "text" for model in models_of(context)):
-        return None
+    """The columns of each group's text; None where no text has two."""
     column = read_records(context, ["fields"])["fields"].take(pa.array(groups.rows))
     fields = column.combine_chunks()
     lengths = np.diff(np.asarray(fields.offsets)) if len(fields) else np.zeros(0, np.int64)

@@ -170,7 +170,8 @@ def make_judge(context: RunContext) -> Judge:
         for kind, found in calibrations_of(context).items()
     ]
     joint = next((model.rule for model in models_of(context) if model.rule.joint), None)
-    return Judge(rules.text.rule, rules.image.rule, "+".join([*names, *prints]), joint)
+    tolerant = any(model.rule.model.tolerant for model in models_of(context))
+    return Judge(rules.text.rule, rules.image.rule, "+".join([*names, *prints]), joint, tolerant)
 
 
 def adapted_judge(judge: Judge, statistics: CorpusStatistics | None) -> Judge:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays import Positions, Vectors, progress
+from pipeline.arrays import Positions, Vectors, factorize_strings, progress
 from pipeline.candidates import ContentGroups, make_groups
 from pipeline.catalog import Catalog, RegisteredJudge, VectorStore
 from pipeline.config import ImageSettings
@@ -24,11 +24,14 @@ from pipeline.encoders import (
     to_table,
 )
 from pipeline.matching import (
+    WHOLE,
     Contents,
+    DocumentFrequencies,
     Evidence,
     JudgeModel,
     LearnedInputs,
     PictureSet,
+    SourceLevels,
     TextComparison,
     align_pairs,
     attributes_of,
@@ -36,6 +39,7 @@ from pipeline.matching import (
     fields_of,
     geometry_findings,
     learning_for,
+    with_differences,
 )
 
 SHARD = 8192
@@ -140,12 +144,28 @@ class LabelledRecords:
             self._comparer(),
             text_judge=known.get("text_judge", LearnedInputs()),
             image_judge=known.get("image_judge", LearnedInputs()),
+            **self._differing(judge),
         )
         found = evidence_of(contents, left, right, np.full(len(left), np.nan, np.float32))
+        found = with_differences(found, contents, (left, right), judge.weighs(found.text))
         if judge.geometry is not None:
             image = replace(found.image, geometry=self._geometry(left, right))
             found = replace(found, image=image)
         return judge.sees(found)
+
+    def _differing(self, judge: JudgeModel) -> dict[str, Any]:
+        """What a judge that weighs differences and sources needs, as keywords of `Contents`."""
+        if not judge.corrects:
+            return {}
+        names, code = factorize_strings(self.records["source"])
+        inside = np.array([judge.sources.get(name, 0.0) for name in names.to_pylist()])
+        words, fields = judge.blocks[WHOLE], self.records["fields"].combine_chunks()
+        several = np.diff(np.asarray(fields.offsets)).max(initial=0) > 1
+        return {
+            "sources": SourceLevels(code, inside[code]),
+            "fields": fields if several else None,
+            "frequencies": DocumentFrequencies(words.texts, words.words[:, 0], words.words[:, 1]),
+        }
 
     def _geometry(self, left: Positions, right: Positions) -> npt.NDArray[np.float64]:
         """(p,) what laying their pictures upon each other says; see `ImageEvidence.geometry`."""

@@ -18,7 +18,14 @@ from pipeline.matching import Modality, check_attributes
 from pipeline.outputs import PictureEvidence
 from pipeline.storage import Place
 from pipeline.training.data.labelled_records import LabelledRecords
-from pipeline.training.data.splits import check_leaks, entities, record_splits, split_pairs
+from pipeline.training.data.splits import (
+    check_leaks,
+    entities,
+    record_splits,
+    split_pairs,
+    undivided,
+)
+from pipeline.training.judge.shipped import ShippedJudge, shipped_judge
 
 PICTURED_PAIRS = 10  # training pairs of either kind with pictures, from which a judge sees them
 
@@ -34,6 +41,7 @@ class LabelledData:
         labelled: the records, embedded by the encoder at hand.
         usable: split -> rows of the records that may be used in it.
         pictures: the pictures beside the texts.
+        shipped: the judge that the labels correct, for they are few; None: they train one.
     """
 
     pairs: LabelledPairs
@@ -42,6 +50,7 @@ class LabelledData:
     labelled: LabelledRecords
     usable: dict[str, Rows]
     pictures: PictureEvidence = field(default_factory=lambda: PictureEvidence())
+    shipped: ShippedJudge | None = None
 
     @property
     def group(self) -> Rows:
@@ -77,13 +86,29 @@ def read_training_data(config: TrainConfig) -> LabelledData:
         ConfigError: the labels cannot be used; nothing has been written.
     """
     published, verdicts = read_catalog_records(config)
-    pairs = read_labelled(config, published=published, verdicts=verdicts, now=datetime.now(UTC))
+    shipped = _shipped(config, published)
+    few = config.judge.few_labels if shipped else 0
+    pairs = read_labelled(
+        config, published=published, verdicts=verdicts, now=datetime.now(UTC), few=few
+    )
     check_attributes(pairs.records, config.judge.attributes)
-    pairs = split_pairs(pairs, config.split, seed=config.seed)
+    if len(pairs.left) >= few or (pairs.split != "").any():
+        shipped = None
+    pairs = undivided(pairs) if shipped else split_pairs(pairs, config.split, seed=config.seed)
     labelled = labelled_records_of(config, pairs.records)
     usable = record_splits(pairs, config.split, seed=config.seed)
     progress.report("labels", len(pairs.left), len(pairs.left))
-    return LabelledData(pairs, entities(pairs), check_leaks(pairs), labelled, usable)
+    return LabelledData(
+        pairs, entities(pairs), check_leaks(pairs), labelled, usable, shipped=shipped
+    )
+
+
+def _shipped(config: TrainConfig, published: pa.Table | None) -> ShippedJudge | None:
+    """The judge that few labels would correct; None where they would not."""
+    wanted = config.judge.few_labels and config.judge.kind == "auto" and not config.judge.attributes
+    if published is None or not wanted or modality_of(config) != "text":
+        return None
+    return shipped_judge(Catalog.of(config, create=False), config.purpose)
 
 
 def read_catalog_records(config: TrainConfig) -> tuple[pa.Table | None, pa.Table | None]:

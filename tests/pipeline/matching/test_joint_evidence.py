@@ -263,7 +263,9 @@ def test_a_joint_judge_decides_alone_and_says_so(seeing: tuple[Path, FinetuneSum
         "text and picture, weighed together, agree",
         "text and picture, weighed together, not enough to be sure",
     }
-    assert all(row["difference"] is None for row in rows)
+    known = {row["difference"] is not None for row in texts if row["decision"] == "duplicate"}
+    assert known == {True}
+    assert all(row["difference"] is None for row in rows if row["decision"] != "duplicate")
     assert all(row["token_overlap"] is not None for row in texts)
 
 
