@@ -86,12 +86,12 @@ def calibrate(
     Args:
         group: (p,) pairs that the calibrator's cross-validation keeps together.
         sides: (p, 2) entities of both sides: pairs that share one count as dependent.
-        rule: how the accept threshold is chosen: for the target precision, or `balanced`, for the
-            greatest F1, wherever the precision's bound then lies.
+        rule: how the accept threshold is chosen: for the target precision where that can be shown,
+            or `balanced`, for the greatest F1, wherever the precision's bound then lies.
 
     Raises:
-        UnreachableTarget: the target precision is, and `on_unreachable` is 'error', or nothing is
-            reachable. A recall that too few labels can show is never fatal: the lowest duplicate's
+        UnreachableTarget: the target precision is, and `on_unreachable` is 'error' (else the
+            balanced threshold is taken), or nothing is reachable. A recall that too few labels can show is never fatal: the lowest duplicate's
             score is taken and `review.met` is false.
         ConfigError: one class only, or scores that are no numbers.
     """
@@ -106,6 +106,9 @@ def calibrate(
         target=target_precision,
         fatal=on_unreachable == "error",
     )
+    if not accept.met and rule == "target_precision":
+        # What cannot be shown with these labels says nothing of what is true: not to join little.
+        accept = balanced_threshold(probability, same, target=target_precision, **known)
     review = _reach(
         lambda: review_threshold(probability, same, target=target_recall, **known),
         unreachable,

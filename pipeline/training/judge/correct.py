@@ -3,9 +3,9 @@
 With few labels the shipped judge's log-odds stay nearly as they are, with hundreds they move. The
 weights are the mode of a logistic regression whose offset is the shipped judge and whose weights
 have normal priors with mean 0; how narrow these are, cross-validation inside the labels chooses.
-A pair that is beaten (another pair of one of its records is likelier) is a duplicate less often
-than its score says where a thing is in each source once. That is learned beside the weights and
-then left out: clusters are made of the best pairs, and for those the threshold is meant.
+A pair that is beaten (another pair of one of its records is likelier, and clustering did not join
+it) is a duplicate less often than its score says. That is learned beside the weights and then left
+out: clusters are made of the best pairs, and for those the threshold is meant.
 """
 
 from __future__ import annotations
@@ -21,12 +21,17 @@ from pipeline.matching import CORRECTING, Corrected, Features, LinearModel, Scal
 
 # Precisions of the weights' priors, weakest last; the first leaves the shipped judge as it is.
 PENALTIES = (1e6, 30.0, 10.0, 3.0, 1.0)
-# Of the threshold: as sure as about eight answers at it would make it (a quarter of one each).
-THRESHOLD = 2.0
-# Log-odds that a beaten pair has less, before any label: of one-to-one sources, and of others.
+# Of the threshold's prior, where a source holds a thing once: as sure as about eight answers at it
+# would make it (a quarter each). Elsewhere it stays: there a cluster is what many pairs agree on,
+# and pairs of even odds are mostly wrong without its being wrong to count them as even.
+THRESHOLD, FIXED = 2.0, 1e6
+# Log-odds that a beaten pair has less, before any label.
 BEATEN, BEATEN_PRECISION = -3.0, 1.0
+# Standard errors by which a weaker penalty must foretell the answers better: one where a source
+# holds a thing once, more where pairs say less of clusters. Measured on the open sets.
+BETTER, CLEARLY = 1.0, 2.0
 FOLDS = 5
-FEWEST = 3  # answers of either kind below which nothing is cross-validated
+FEWEST = 5  # answers of either kind below which nothing is cross-validated
 STEPS, CLOSE = 50, 1e-7
 # What the columns are counted from and in, the log-odds first: the same for every corpus, so that
 # a handful of labels need not tell it. CORRECTING has the others.
@@ -42,7 +47,7 @@ class AnsweredPairs:
     Attributes:
         features: (p, f) what its head sees. same: (p,) true for duplicates.
         beaten: (p,) a likelier pair has one of the pair's records, and the two were not joined.
-        once: whether the sources hold a thing once each.
+        once: whether a source holds a thing once.
     """
 
     features: Features
@@ -91,7 +96,8 @@ def refit_judge(
     for penalty in PENALTIES:
         blind[penalty] = design.blind(penalty, seed)
         tried[penalty] = _losses(blind[penalty], answers.same)
-    chosen = _chosen(tried) if design.enough else PENALTIES[0]
+    errors = BETTER if answers.once else CLEARLY
+    chosen = _chosen(tried, errors) if design.enough else PENALTIES[0]
     weights = design.fit(np.arange(len(shipped)), chosen)
     model = replace(head.correction, weight=weights[2:], bias=float(weights[0]))
     facts = CorrectionFacts(
@@ -105,12 +111,12 @@ def _losses(odds: Floats, same: Flags | Floats) -> Floats:
     return np.asarray(np.logaddexp(0, odds) - same * odds)
 
 
-def _chosen(tried: dict[float, Floats]) -> float:
-    """The greatest penalty whose loss is within a standard error of the least."""
+def _chosen(tried: dict[float, Floats], errors: float) -> float:
+    """The greatest penalty whose loss is at most some standard errors above the least."""
     best = min(tried, key=lambda penalty: float(tried[penalty].mean()))
     for penalty, losses in tried.items():
         worse = losses - tried[best]
-        if worse.mean() <= worse.std() / np.sqrt(len(worse)):
+        if worse.mean() <= errors * worse.std() / np.sqrt(len(worse)):
             return penalty
     return best
 
@@ -123,7 +129,8 @@ class _Design:
         self.columns = np.concatenate([np.stack([ones, answers.beaten], axis=1), scaled], axis=1)
         self.offset, self.same = offset, answers.same.astype(np.float64)
         self.mean = np.zeros(self.columns.shape[1])
-        self.mean[1] = BEATEN if answers.once else 0.0
+        self.mean[1] = BEATEN
+        self.threshold = THRESHOLD if answers.once else FIXED
 
     @property
     def enough(self) -> bool:
@@ -147,7 +154,7 @@ class _Design:
         """The mode of the weights by some of the pairs (Newton's method, steps halved)."""
         x, offset, same = self.columns[rows], self.offset[rows], self.same[rows]
         precision = np.full(x.shape[1], penalty)
-        precision[:2] = THRESHOLD, BEATEN_PRECISION
+        precision[:2] = self.threshold, BEATEN_PRECISION
 
         def cost(weight: Floats) -> float:
             slip = weight - self.mean

@@ -28,7 +28,7 @@ def answers(count: int, *, seed: int = 0, truth: str | None = None) -> AnsweredP
         odds = 12 * (beside[:, CORRECTING.index(truth)] - 0.5)
     same = rng.random(count) < expit(odds)
     same[:2] = True, False
-    return AnsweredPairs(features, same, np.zeros(count, bool))
+    return AnsweredPairs(features, same, np.zeros(count, bool), once=True)
 
 
 def test_without_answers_of_both_kinds_in_number_the_weights_stay_where_they_are() -> None:
@@ -66,9 +66,9 @@ def test_beaten_pairs_do_not_raise_the_threshold_of_those_that_are_not() -> None
     asked = answers(200)
     beaten = np.arange(200) % 2 == 0
     same = asked.same & ~beaten
-    once = AnsweredPairs(asked.features, same, beaten)
-    blind = AnsweredPairs(asked.features, same, np.zeros(200, bool))
-    with_rivals, without = (refit_judge(shipped(), one)[0] for one in (once, blind))
+    rivals = AnsweredPairs(asked.features, same, beaten, once=True)
+    none = AnsweredPairs(asked.features, same, np.zeros(200, bool), once=True)
+    with_rivals, without = (refit_judge(shipped(), one)[0] for one in (rivals, none))
     other = answers(500, seed=9).features
     assert with_rivals.score(other).mean() > without.score(other).mean() + 0.3
 
@@ -86,3 +86,10 @@ def test_three_hundred_answers_take_less_than_two_seconds() -> None:
     began = time.perf_counter()
     refit_judge(shipped(), asked)
     assert time.perf_counter() - began < 2
+
+
+def test_the_threshold_stays_where_no_source_holds_a_thing_once() -> None:
+    asked = answers(100, truth="text: cosine")
+    several = AnsweredPairs(asked.features, asked.same, asked.beaten)
+    fitted, _ = refit_judge(shipped(), several)
+    assert abs(fitted.correction.bias) < 1e-3

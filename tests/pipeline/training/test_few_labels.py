@@ -1,11 +1,22 @@
-"""Rivals of answered pairs."""
+"""Few labels: the shipped judge corrected, registered and at work; rivals of answered pairs."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from pipeline import run
+from pipeline.catalog import Catalog, open_registered
+from pipeline.config import RunConfig, TrainConfig
+from pipeline.errors import ConfigError
+from pipeline.outputs import FinetuneSummary, finetune_lines, plan_lines
 from pipeline.training.data.rivals import beaten_pairs
+from pipeline.training.finetuning import finetune, plan_finetune
+from pipeline.training.model_evaluation import evaluation_set, score_set
+from tests.worlds.runs import OPEN_GATES, rows_in, run_config, write_jsonl
 
 PAIRS = pa.table(
     {
@@ -41,3 +52,118 @@ def test_a_pair_that_was_joined_is_not_beaten() -> None:
     joined = pa.table({"record_id": ROWS, "cluster_id": ["c"] * len(ROWS)})
     found = beaten_pairs(PAIRS, joined, pa.array(["a:1"]), pa.array(["b:2"]))
     assert found.tolist() == [False]
+
+
+KINDS = ("garden hose", "desk lamp", "wall clock", "travel kettle", "paper shredder", "bread knife")
+
+
+@pytest.fixture(scope="module")
+def corrected(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FinetuneSummary, RunConfig]:
+    """A catalog of two shops whose run was asked about; some things differ in their size alone."""
+    folder = tmp_path_factory.mktemp("few")
+    shops: dict[str, list[dict[str, str]]] = {"a": [], "b": []}
+    for number in range(48):
+        kind, maker = KINDS[number % 6], f"Maker{number // 6}"
+        size = f"{10 + number} cm"
+        shops["a"].append({"id": str(number), "name": f"{maker} {kind} {size}", "said": "boxed"})
+        other = size if number % 2 else f"{50 + number} cm"
+        shops["b"].append({"id": str(number), "name": f"{kind} {maker} {other}", "said": "in box"})
+    sources = [
+        rows_in(write_jsonl(folder / f"{name}.jsonl", rows), name=name,
+                columns={"id": "id", "text": ["name", "said"]}, duplicate_free=True)
+        for name, rows in shops.items()
+    ]  # fmt: skip
+    config = run_config(
+        folder / "catalog", *sources, text_encoder={"type": "minilm"}, gates=OPEN_GATES, threads=1
+    )
+    run(config)
+    lines = ["left_id,right_id,label"]
+    lines += [f"a:{n},b:{n},{n % 2}" for n in range(40)]
+    lines += [f"a:{n},b:{n + 6},0" for n in range(0, 36, 2)]
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+    summary = finetune(training(folder))
+    return folder, summary, config
+
+
+def training(folder: Path, **changes: Any) -> TrainConfig:
+    entry = {"type": "pairs", "path": str(folder / "labels.csv"), "left": "left_id",
+             "right": "right_id", "label": "label"}  # fmt: skip
+    return TrainConfig.model_validate(
+        {"name": "few", "catalog": str(folder / "catalog"), "labels": [entry], "threads": 1,
+         "text": {"min_tokens": 1}, **changes}
+    )  # fmt: skip
+
+
+Corrected = tuple[Path, FinetuneSummary, RunConfig]
+
+
+@pytest.mark.slow
+def test_few_labels_correct_the_shipped_judge_and_train_no_encoder(corrected: Corrected) -> None:
+    folder, summary, _ = corrected
+    assert summary.judge.kind == "corrected"
+    assert summary.encoder is None
+    assert summary.promoted
+    assert summary.comparison.against == "the judge without labels"
+    accept = summary.thresholds.accept
+    assert accept.value == 0.5, "the threshold of the judge without labels"
+    assert accept.target == 0.95
+    said = "\n".join(finetune_lines(summary))
+    assert "no encoder is trained" in said
+    plan = plan_finetune(training(folder))
+    assert plan.corrects
+    assert "no encoder is trained" in "\n".join(plan_lines(plan))
+
+
+@pytest.mark.slow
+def test_one_label_of_either_kind_is_enough(corrected: Corrected) -> None:
+    folder, _, _ = corrected
+    (folder / "two.csv").write_text("left_id,right_id,label\na:1,b:1,1\na:2,b:8,0\n")
+    entry = {"type": "pairs", "path": str(folder / "two.csv"), "left": "left_id",
+             "right": "right_id", "label": "label"}  # fmt: skip
+    assert plan_finetune(training(folder, labels=[entry])).corrects
+    with pytest.raises(ConfigError, match="fewer than min_positives"):
+        plan_finetune(training(folder, labels=[entry], judge={"few_labels": 0}))
+
+
+@pytest.mark.slow
+def test_a_run_judges_as_the_corrected_model_does(corrected: Corrected) -> None:
+    folder, summary, config = corrected
+    run(config)
+    catalog = Catalog(folder / "catalog")
+    night = catalog.run()
+    rows = {
+        (row["left_id"], row["right_id"]): row
+        for row in catalog.read("pairs", run=night).to_pylist()
+    }
+    exam = evaluation_set(training(folder), split=None)
+    opened = open_registered(catalog.models.find(summary.model))
+    found = opened.rule.calibration.calibrator(score_set(training(folder), exam, opened))
+    ids = exam.labelled.records["record_id"].to_pylist()
+    met = 0
+    for left, right, probability in zip(exam.left, exam.right, found, strict=True):
+        pair = tuple(sorted((ids[left], ids[right])))
+        if pair in rows and not rows[pair]["exact_text"]:
+            met += 1
+            assert rows[pair]["model"].startswith(summary.model)
+            if "alike, but" not in rows[pair]["reason"]:
+                assert rows[pair]["probability"] == pytest.approx(probability, abs=2e-4), pair
+    assert met > 20
+    sizes = [rows[f"a:{n}", f"b:{n}"] for n in range(0, 48, 2) if (f"a:{n}", f"b:{n}") in rows]
+    assert sizes
+    assert not any(row["confirmed"] for row in sizes), "they differ in their size alone"
+
+
+@pytest.mark.slow
+def test_answers_correct_a_corrected_judge_anew(corrected: Corrected) -> None:
+    folder, first, config = corrected
+    run(config)
+    again = finetune(training(folder))
+    assert again.model != first.model
+    assert again.judge.penalty == first.judge.penalty
+    catalog = Catalog(folder / "catalog").models
+    heads = [
+        open_registered(catalog.find(one)).rule.model.head for one in (first.model, again.model)
+    ]
+    assert heads[0].arrays()["linear.0.weight"] == pytest.approx(
+        heads[1].arrays()["linear.0.weight"], abs=0.5
+    )
