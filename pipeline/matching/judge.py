@@ -46,6 +46,11 @@ class Rule(Protocol[E_contra]):
     @property
     def calibrated(self) -> bool: ...
 
+    @property
+    def confirm(self) -> float:
+        """Probability at or above which nobody need look at a pair that it accepts."""
+        ...
+
     def probability(self, evidence: E_contra) -> Floats:
         """(p,) in 0 … 1, NaN where the evidence is not present."""
         ...
@@ -53,11 +58,6 @@ class Rule(Protocol[E_contra]):
 
 class WordsRule(Rule[E_contra], Protocol[E_contra]):
     """A rule that decides where there are texts, and what their differences are worth to it."""
-
-    @property
-    def confirm(self) -> float:
-        """Probability at or above which nobody need look at a pair that it accepts."""
-        ...
 
     @property
     def holds(self) -> bool:
@@ -254,7 +254,8 @@ class Judge:
             harmless |= (words.difference == verdict) & (near == alike)
         seen = words.exact | harmless
         sure = seen & (words.exact | (probability >= self._of_texts.confirm))
-        return np.asarray(sure | np.isnan(text))
+        pictures = np.isnan(text) & (probability >= self.image.confirm)
+        return np.asarray(sure | pictures)
 
     def _thresholds(self, text: Floats) -> tuple[Floats, Floats]:
         """(p,) accept and review thresholds: the text's where there is text evidence."""

@@ -37,6 +37,7 @@ class Calibration:
         chosen: the calibrator's kinds compared.
         rule: how the accept threshold was chosen.
         unreachable: what could not be met, in words.
+        confirm: probability at or above which nobody need look at an accepted pair; None: at all.
     """
 
     model: str
@@ -48,6 +49,7 @@ class Calibration:
     chosen: CalibratorChoice
     rule: AcceptRule
     unreachable: tuple[str, ...]
+    confirm: float | None = None
 
     def require_model(self, fingerprint: str) -> None:
         """Refuse another model.
@@ -91,8 +93,8 @@ def calibrate(
 
     Raises:
         UnreachableTarget: the target precision is, and `on_unreachable` is 'error' (else the
-            balanced threshold is taken), or nothing is reachable. A recall that too few labels can show is never fatal: the lowest duplicate's
-            score is taken and `review.met` is false.
+            balanced threshold is taken), or nothing is reachable. A recall that too few labels can
+            show is never fatal: the lowest duplicate's score is taken and `review.met` is false.
         ConfigError: one class only, or scores that are no numbers.
     """
     calibrator, chosen = choose_calibrator(score, same, seed=seed, group=group, weight=weight)
@@ -106,9 +108,11 @@ def calibrate(
         target=target_precision,
         fatal=on_unreachable == "error",
     )
+    confirm = None
     if not accept.met and rule == "target_precision":
-        # What cannot be shown with these labels says nothing of what is true: not to join little.
-        accept = balanced_threshold(probability, same, target=target_precision, **known)
+        # What so few labels cannot show need not be untrue: it is joined, and a person may look.
+        balanced = balanced_threshold(probability, same, target=target_precision, **known)
+        accept, confirm = balanced, max(accept.value, balanced.value)
     review = _reach(
         lambda: review_threshold(probability, same, target=target_recall, **known),
         unreachable,
@@ -118,8 +122,9 @@ def calibrate(
     if review.value > accept.value:
         review = replace(accept, measure="recall", target=target_recall, met=review.met)
     return Calibration(
-        model, version, fingerprint, calibrator, accept, review, chosen, rule, tuple(unreachable)
-    )
+        model, version, fingerprint, calibrator, accept, review, chosen, rule, tuple(unreachable),
+        confirm,
+    )  # fmt: skip
 
 
 def _balance(probability: Floats, same: Flags, *, target: float, **known: Any) -> Threshold:

@@ -190,7 +190,10 @@ def _accept(facts: Threshold, rule: str) -> Text:
             f"Accept at {facts.value:.4f}: {how} at which the precision's lower bound meets the "
             f"target of {facts.target:.4f} ({bound})."
         )
-    where = how if balanced else "where the bound is best"
+    where = {
+        "balanced": how,
+        "few_labels": "the threshold of the judge without labels, which the answers corrected",
+    }.get(rule, "the score of the greatest F1; pairs are confirmed where the bound is best")
     return warning(
         f"The target precision of {facts.target:.4f} was not shown by these labels. Accept is at "
         f"{facts.value:.4f}, {where} ({bound})."
