@@ -165,8 +165,8 @@ class JudgeTraining(Frozen):
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Of both bounds.")
     on_unreachable: Literal["error", "best"] = Field(
         "best",
-        description="best: where the target cannot be shown, accept at the balanced threshold and "
-        "confirm where the bound is best, and say so; error: stop. `gemel calibrate` always stops.",
+        description="best: accept at the highest lower bound that is reachable, and say so; error: "
+        "stop. `gemel calibrate` always stops.",
     )
     background: int = Field(
         0, ge=0, description="Neighbours that normalise each cosine; 0: chosen on validation."

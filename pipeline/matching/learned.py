@@ -87,7 +87,7 @@ class JudgeModel:
             the column `GEOMETRY`; None: it does not see that.
         sources: source -> log-odds that a pair inside it has by that alone.
         tolerant: see `pipeline.matching.judge.Judge`.
-        confirm: probability at or above which nobody need look at a pair; None: as calibrated.
+        confirm: probability at or above which nobody need look at a pair; None: where it accepts.
         shown: see `pipeline.matching.judge.TextRule`.
     """
 
@@ -276,9 +276,8 @@ class LearnedRule:
 
     @property
     def confirm(self) -> float:
-        """What it accepts, it confirms where labels have shown the target precision."""
-        stated = self.calibration.confirm if self.model.confirm is None else self.model.confirm
-        return self.accept if stated is None else stated
+        """What it accepts, it confirms where labels have chosen the threshold."""
+        return self.accept if self.model.confirm is None else self.model.confirm
 
     @property
     def holds(self) -> bool:

@@ -37,7 +37,6 @@ class Calibration:
         chosen: the calibrator's kinds compared.
         rule: how the accept threshold was chosen.
         unreachable: what could not be met, in words.
-        confirm: probability at or above which nobody need look at an accepted pair; None: at all.
     """
 
     model: str
@@ -49,7 +48,6 @@ class Calibration:
     chosen: CalibratorChoice
     rule: AcceptRule
     unreachable: tuple[str, ...]
-    confirm: float | None = None
 
     def require_model(self, fingerprint: str) -> None:
         """Refuse another model.
@@ -88,13 +86,13 @@ def calibrate(
     Args:
         group: (p,) pairs that the calibrator's cross-validation keeps together.
         sides: (p, 2) entities of both sides: pairs that share one count as dependent.
-        rule: how the accept threshold is chosen: for the target precision where that can be shown,
-            or `balanced`, for the greatest F1, wherever the precision's bound then lies.
+        rule: how the accept threshold is chosen: for the target precision, or `balanced`, for the
+            greatest F1, wherever the precision's bound then lies.
 
     Raises:
-        UnreachableTarget: the target precision is, and `on_unreachable` is 'error' (else the
-            balanced threshold is taken), or nothing is reachable. A recall that too few labels can
-            show is never fatal: the lowest duplicate's score is taken and `review.met` is false.
+        UnreachableTarget: the target precision is, and `on_unreachable` is 'error', or nothing is
+            reachable. A recall that too few labels can show is never fatal: the lowest duplicate's
+            score is taken and `review.met` is false.
         ConfigError: one class only, or scores that are no numbers.
     """
     calibrator, chosen = choose_calibrator(score, same, seed=seed, group=group, weight=weight)
@@ -108,11 +106,6 @@ def calibrate(
         target=target_precision,
         fatal=on_unreachable == "error",
     )
-    confirm = None
-    if not accept.met and rule == "target_precision":
-        # What so few labels cannot show need not be untrue: it is joined, and a person may look.
-        balanced = balanced_threshold(probability, same, target=target_precision, **known)
-        accept, confirm = balanced, max(accept.value, balanced.value)
     review = _reach(
         lambda: review_threshold(probability, same, target=target_recall, **known),
         unreachable,
@@ -122,9 +115,8 @@ def calibrate(
     if review.value > accept.value:
         review = replace(accept, measure="recall", target=target_recall, met=review.met)
     return Calibration(
-        model, version, fingerprint, calibrator, accept, review, chosen, rule, tuple(unreachable),
-        confirm,
-    )  # fmt: skip
+        model, version, fingerprint, calibrator, accept, review, chosen, rule, tuple(unreachable)
+    )
 
 
 def _balance(probability: Floats, same: Flags, *, target: float, **known: Any) -> Threshold:

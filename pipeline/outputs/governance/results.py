@@ -193,7 +193,7 @@ def _accept(facts: Threshold, rule: str) -> Text:
     where = {
         "balanced": how,
         "few_labels": "the threshold of the judge without labels, which the answers corrected",
-    }.get(rule, "the score of the greatest F1; pairs are confirmed where the bound is best")
+    }.get(rule, "where the bound is best")
     return warning(
         f"The target precision of {facts.target:.4f} was not shown by these labels. Accept is at "
         f"{facts.value:.4f}, {where} ({bound})."

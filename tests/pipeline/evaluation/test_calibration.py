@@ -169,9 +169,5 @@ def test_an_unreachable_target_stops_or_takes_the_best() -> None:
         settled(target_precision=0.9999)
     found = settled(target_precision=0.9999, on_unreachable="best")
     assert not found.accept.met
-    assert found.accept.value == settled(rule="balanced", on_unreachable="best").accept.value
-    assert found.confirm is not None
-    assert found.confirm >= found.accept.value
-    assert settled().confirm is None
     assert len(found.unreachable) == 1
     assert from_json(Calibration, to_json(found)) == found
