@@ -21,7 +21,8 @@ PICTURED = ("image: cosine", "image: exact", "image: sides")
 # What says of a difference that it is one: kinds of which a judge that learned from labels is told.
 TOLD = (Kind.MISSING, Kind.NUMBER, Kind.UNIT, Kind.DATE, Kind.CODE, Kind.CLASS, Kind.NAME,
         Kind.HEAD)  # fmt: skip
-# What a judge that corrects the shipped one sees beside its features: what its sources add first.
+# What a judge that corrects the shipped one sees beside its features: what sources and columns add
+# first.
 CORRECTING = ("text: sources", "text: cosine", "text: token overlap", "text: edit similarity",
               "text: codes", "difference: verbatim", "difference: harmless",
               "difference: doubtful", "difference: decisive, near",
@@ -98,7 +99,7 @@ class TextEvidence(WordEvidence, _Pairs):
         return {
             "text: cosine": self.cosine,
             "text: cosine above background": self.cosine - self.background,
-            "text: sources": self.sources,
+            "text: sources": self.sources + self.telling,
             "text: token overlap": np.asarray(self.token_overlap, np.float64),
             "text: edit similarity": np.asarray(self.edit_similarity, np.float64),
             "text: codes": np.asarray(self.code_agreement, np.float64),

@@ -202,8 +202,8 @@ class Blend:
 class Corrected:
     """The shipped judge's log-odds with a correction that labels taught; see `evidence.CORRECTING`.
 
-    The features are those of the shipped judge, then the log-odds that the sources add, then the
-    columns of the correction.
+    The features are those of the shipped judge, then the log-odds that the sources and columns add,
+    then the columns of the correction.
 
     Attributes:
         trees: the shipped judge's. shift: log-odds that the corpus adds to its.

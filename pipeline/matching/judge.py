@@ -184,7 +184,7 @@ class Judge:
         """
         scores = scores or self.scores(evidence)
         image, words = scores.image, evidence.text
-        text = _told(scores.text, words)
+        text = scores.text if self._of_texts.calibrated else _told(scores.text, words)
         probability = self._combined(text, image)
         accept, review = self._thresholds(text)
         both = ~np.isnan(text) & ~np.isnan(image)

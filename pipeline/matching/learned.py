@@ -86,6 +86,7 @@ class JudgeModel:
         geometry: `side_by_side.METHOD` by which pairs of pictures were laid upon each other for
             the column `GEOMETRY`; None: it does not see that.
         sources: source -> log-odds that a pair inside it has by that alone.
+        columns: column -> log-odds that a difference in it adds, and that there is none.
         tolerant: see `pipeline.matching.judge.Judge`.
         confirm: probability at or above which nobody need look at a pair; None: where it accepts.
         shown: see `pipeline.matching.judge.TextRule`.
@@ -102,6 +103,7 @@ class JudgeModel:
     pictures: str | None = None
     geometry: int | None = None
     sources: Mapping[str, float] = field(default_factory=dict)
+    columns: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     tolerant: bool = False
     confirm: float | None = None
     shown: frozenset[Difference] = TAUGHT
@@ -181,6 +183,7 @@ class JudgeModel:
             "pictures": self.pictures,
             "geometry": self.geometry,
             "sources": dict(self.sources),
+            "columns": dict(self.columns),
             "tolerant": self.tolerant,
             "confirm": self.confirm,
             "shown": sorted(self.shown),
@@ -224,6 +227,7 @@ class JudgeModel:
             pictures=facts.get("pictures"),
             geometry=facts.get("geometry"),
             sources=facts["sources"],
+            columns={name: (differ, agree) for name, (differ, agree) in facts["columns"].items()},
             tolerant=facts["tolerant"],
             confirm=facts["confirm"],
             shown=frozenset((verdict, near) for verdict, near in facts["shown"]),

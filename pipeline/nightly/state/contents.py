@@ -143,17 +143,24 @@ def contents_of(
         learned |= _learning(context, some, model.rule.model, vectors)
     looks = AlignmentTable.of(context, groups, images)
     fields = _fields(context, some)
-    columns = None if fields is None or statistics is None else _columns(fields, statistics)
+    columns = None if fields is None else _columns(context, fields, statistics)
     return Contents(
         some, text, image, comparer, looks=looks, sources=sources, fields=fields, columns=columns,
         frequencies=frequencies, **learned,
     )  # fmt: skip
 
 
-def _columns(fields: pa.MapArray, statistics: CorpusStatistics) -> ColumnLevels:
+def _columns(
+    context: RunContext, fields: pa.MapArray, statistics: CorpusStatistics | None
+) -> ColumnLevels | None:
     """What the columns of some texts say in the corpus; before it has been asked, nothing."""
-    names = sorted(statistics.columns or pc.unique(fields.keys).to_pylist())
-    return ColumnLevels.of(names[:MOST_COLUMNS], statistics.columns)
+    known = {} if statistics is None else statistics.columns
+    for model in models_of(context):
+        known = model.rule.model.columns or known
+    if statistics is None and not known:
+        return None
+    names = sorted(known or pc.unique(fields.keys).to_pylist())
+    return ColumnLevels.of(names[:MOST_COLUMNS], known)
 
 
 def _sources(

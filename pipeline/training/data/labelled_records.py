@@ -25,6 +25,7 @@ from pipeline.encoders import (
 )
 from pipeline.matching import (
     WHOLE,
+    ColumnLevels,
     Contents,
     DocumentFrequencies,
     Evidence,
@@ -164,6 +165,7 @@ class LabelledRecords:
         return {
             "sources": SourceLevels(code, inside[code]),
             "fields": fields if several else None,
+            "columns": ColumnLevels.of(sorted(judge.columns), judge.columns) if several else None,
             "frequencies": DocumentFrequencies(words.texts, words.words[:, 0], words.words[:, 1]),
         }
 

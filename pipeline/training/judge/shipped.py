@@ -83,6 +83,7 @@ def shipped_judge(catalog: Catalog, purpose: str) -> ShippedJudge | None:
         background=None,
         floor=default.floor if floor is None else floor,
         sources=dict(statistics.inside),
+        columns=dict(statistics.columns),
         tolerant=statistics.tolerant,
         confirm=rule_.confirm,
         shown=frozenset(),

@@ -265,7 +265,10 @@ def test_a_joint_judge_decides_alone_and_says_so(seeing: tuple[Path, FinetuneSum
     }
     known = {row["difference"] is not None for row in texts if row["decision"] == "duplicate"}
     assert known == {True}
-    assert all(row["difference"] is None for row in rows if row["decision"] != "duplicate")
+    # A score is rounded before it decides, so one at the threshold may have been looked at.
+    below = [row for row in rows if row["probability"] < min(accept, 0.9) - 1e-3]
+    assert below
+    assert all(row["difference"] is None for row in below)
     assert all(row["token_overlap"] is not None for row in texts)
 
 
