@@ -142,8 +142,8 @@ def list_run_facts(summary: RunSummary) -> list[Fact]:
             for kind, found in summary.recall.items()
         ],
         *[
-            Fact(f"Expected {name}", said, "of the pairs in clusters, without labels")
-            for name, said in expected_words(summary).items()
+            Fact(f"Expected {name}", said, f"{within}, of the pairs in clusters, without labels")
+            for name, (said, within) in expected_quality(summary).items()
         ],
         Fact("Cut links", formats.count(counts.cut_links), "kept out of clusters"),
         *(Fact("Sources", *said) for said in source_words(summary)),
@@ -193,14 +193,12 @@ def label_facts(summary: RunSummary) -> list[Fact]:
     ]
 
 
-def expected_words(summary: RunSummary) -> dict[str, str]:
-    """What a run without labels expects of the pairs in its clusters; empty: it does not say."""
-    if summary.expected is None:
-        return {}
+def expected_quality(summary: RunSummary) -> dict[str, tuple[str, str]]:
+    """What a run without labels expects of the pairs in its clusters, and within what."""
+    found = {} if summary.expected is None else vars(summary.expected)
     return {
-        name: f"{formats.share(found.value)} ({formats.share(found.low)} to "
-        f"{formats.share(found.high)})"
-        for name, found in vars(summary.expected).items()
+        name: (formats.share(one.value), f"{formats.share(one.low)} to {formats.share(one.high)}")
+        for name, one in found.items()
     }
 
 

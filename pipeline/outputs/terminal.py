@@ -198,9 +198,9 @@ def _figures(summary: RunSummary) -> list[str]:
     lines += [_line("sources", f"{what} ({why})") for what, why in sources]
     if decided_by.geometry_words(summary):
         lines.append(_line("geometry", decided_by.geometry_words(summary)))
-    if expected := run_facts.expected_words(summary):
-        said = ", ".join(f"{name} {words}" for name, words in expected.items())
-        lines.append(_line("expected", f"{said} of the pairs in clusters"))
+    if expected := run_facts.expected_quality(summary):
+        said = ", ".join(f"{name} {one} ({within})" for name, (one, within) in expected.items())
+        lines.append(_line("expected", said))
     for kind, found in summary.recall.items():
         bounds = f"{formats.share(found.low)} to {formats.share(found.high)}"
         lines.append(_line("recall", f"{formats.share(found.recall)} {kind} ({bounds})"))

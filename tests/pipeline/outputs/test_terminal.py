@@ -9,7 +9,8 @@ from rich.console import Console
 
 from pipeline.candidates import CascadeThresholds
 from pipeline.catalog import CascadeCounts, Gate
-from pipeline.outputs.run_facts import headline, in_short
+from pipeline.evaluation import Estimate, ExpectedQuality
+from pipeline.outputs.run_facts import headline, in_short, list_run_facts
 from pipeline.outputs.terminal import print_summary, run_lines, run_row, summary_lines
 
 
@@ -36,6 +37,17 @@ def test_what_a_removal_list_holds_and_what_waits_for_review(summary):
     assert line.split(maxsplit=1)[1] == (
         "9,342 (7.8 %); 215 more in clusters for review; nothing is deleted"
     )
+
+
+def test_what_a_run_without_labels_expects_stands_with_its_interval(summary):
+    assert "unknown here" in "\n".join(summary_lines(summary))
+    expects = ExpectedQuality(Estimate(0.885, 0.609, 1.0), Estimate(0.711, 0.154, 0.973))
+    text = "\n".join(summary_lines(replace(summary, expected=expects)))
+    assert "estimated below" in text
+    assert "expected    precision 88.5 % (60.9 % to 100.0 %), recall 71.1 % (15.4 % to" in text
+    facts = {fact.label: fact for fact in list_run_facts(replace(summary, expected=expects))}
+    assert facts["Expected recall"].value == "71.1 %"
+    assert facts["Expected recall"].note.startswith("15.4 % to 97.3 %")
 
 
 def test_failed_run_says_where_and_why_and_what_readers_see(failed):
