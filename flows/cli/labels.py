@@ -27,9 +27,12 @@ def suggest(
     seed: Annotated[int, Parameter(help="Of what is drawn at random.")] = 0,
     as_json: JsonOption = False,
 ) -> int:
-    """Choose pairs to label: near both thresholds, disagreements, and a random share.
+    """Choose the pairs whose labels would help the most, in the order of asking.
 
-    Fill in the column `label` (same, different, related, unsure), then `gemel label import`.
+    About half of them should turn out the same, and a quarter is drawn at random, so that the
+    precision can be estimated. Labels imported before steer what is asked next: ten at a time find
+    more than a hundred at once. Fill in the column `label` (same, different, related, unsure), then
+    `gemel label import`.
 
     Example: `gemel label suggest --n 100 --out to_label.csv --catalog .gemel/sample`
     """

@@ -13,6 +13,7 @@ from .labelled_pairs import (
     SplitSize as SplitSize,
 )
 from .precision import is_enough as is_enough
+from .questions.suggest import suggest_pairs as suggest_pairs
 from .read import (
     pair_slice as pair_slice,
     read_label_rows as read_label_rows,
@@ -20,7 +21,6 @@ from .read import (
 )
 from .run_precision import estimate_run as estimate_run
 from .sheet import blank_rows as blank_rows, read_filled as read_filled
-from .suggest import suggest_pairs as suggest_pairs
 from .verdicts import (
     DIFFERENT as DIFFERENT,
     LABELS as LABELS,

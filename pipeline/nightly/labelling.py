@@ -27,6 +27,7 @@ from pipeline.matching import judged_across
 from pipeline.storage import LABELS, conform
 
 PAIR = ["left_id", "right_id"]
+SHOWN = ["record_id", "text", "image_uri", "word_count", "fields"]
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 TARGET = 0.95
 FEW = 20  # labels of accepted pairs below which nothing is said of the precision
@@ -44,7 +45,7 @@ def format_of(path: Path) -> Any:
 
 
 def suggest_labels(catalog: Catalog, run: Run, *, n: int, seed: int, out: Path) -> dict[str, Any]:
-    """Write a sheet of pairs worth labelling.
+    """Write a sheet of the pairs most worth labelling, the most worth first.
 
     Returns:
         rows, why -> count, and whether more labels would move the precision's bound much.
@@ -62,7 +63,8 @@ def suggest_labels(catalog: Catalog, run: Run, *, n: int, seed: int, out: Path) 
         accept=thresholds.accept,
         review=thresholds.review,
         seed=seed,
-        records=catalog.read("records", run=run),
+        clusters=catalog.read("clusters", run=run, columns=["record_id", "cluster_id"]),
+        records=catalog.read("records", run=run, columns=SHOWN),
     )
     open_exporter(chosen).write(iter(sheet.to_batches()), sheet.schema, str(out))
     return {

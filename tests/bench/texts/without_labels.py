@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from labelled_sets import SETS, Truth
+from labelled_sets import SETS, Copied, Truth
 from outcome import Outcome, completed
 
 from pipeline.catalog import RunSummary
@@ -51,11 +51,7 @@ def stated(summary: RunSummary) -> dict[str, Interval]:
 def measured(name: str, chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """One set, run below `folder`."""
     copied = SETS[name].copied(chosen.data, folder)
-    overrides = json.loads(chosen.overrides)
-    if chosen.judge:
-        path = str(Path(chosen.judge.format(set=name)).resolve(strict=True))
-        overrides["judge"] = {**overrides.get("judge", {}), "pretrained": path}
-    settings = {"sources": copied.sources(duplicate_free=chosen.duplicate_free), **overrides}
+    settings = configured(name, copied, chosen)
     began = time.perf_counter()
     with kept_vectors(chosen.vectors and chosen.vectors / name, folder / "catalog"):
         outcome = completed(settings, folder / "catalog")
@@ -68,6 +64,15 @@ def measured(name: str, chosen: argparse.Namespace, folder: Path) -> dict[str, A
         "stated": stated(outcome.summary),
         "seconds": round(seconds, 1),
     }
+
+
+def configured(name: str, copied: Copied, chosen: argparse.Namespace) -> dict[str, Any]:
+    """The configuration of a set's run, its catalog left open."""
+    overrides = json.loads(chosen.overrides)
+    if chosen.judge:
+        path = str(Path(chosen.judge.format(set=name)).resolve(strict=True))
+        overrides["judge"] = {**overrides.get("judge", {}), "pretrained": path}
+    return {"sources": copied.sources(duplicate_free=chosen.duplicate_free), **overrides}
 
 
 def figures(outcome: Outcome, truth: Truth) -> dict[str, Any]:
@@ -139,16 +144,21 @@ def held(row: dict[str, Any], figure: str) -> str:
     return f"{value:.3f} ({low:.3f} to {high:.3f}){verdict}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def options(told: str | None, sets: list[str]) -> argparse.ArgumentParser:
+    """What every script takes that runs sets without labels first."""
+    parser = argparse.ArgumentParser(description=told)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
-    parser.add_argument("--only", nargs="+", choices=SETS, default=REPORTED)
+    parser.add_argument("--only", nargs="+", choices=SETS, default=sets)
     parser.add_argument("--duplicate-free", action="store_true", help="say so of sources that are")
     parser.add_argument("--judge", help="path of the judge for a set; {set} is its name")
     parser.add_argument("--set", dest="overrides", default="{}", help="JSON over the configuration")
     parser.add_argument("--vectors", type=Path, help="folder that keeps vectors between runs")
-    chosen = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    chosen = options(__doc__, REPORTED).parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     report, rows = Report(HEADER), []
     for name in chosen.only:

@@ -5,56 +5,30 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow as pa
 
+from pipeline.labels.questions.suggest import suggest_pairs
 from pipeline.labels.run_precision import estimate_run
-from pipeline.labels.suggest import suggest_pairs
 from pipeline.storage.schemas import LABELS
-
-ACCEPT, REVIEW = 0.9, 0.5
+from tests.worlds.asked_pairs import ACCEPT, REVIEW, answered, asked_pairs, keys
 
 
 def suggested(pairs, labelled=None, *, n, seed=0):
     return suggest_pairs(pairs, labelled, n=n, accept=ACCEPT, review=REVIEW, seed=seed)
 
 
-def keys(table):
-    return list(zip(table["left_id"].to_pylist(), table["right_id"].to_pylist(), strict=True))
-
-
-def stored(sheet, truth, day=1):
-    """The labels table after a sheet was filled in and imported."""
-    rows = [
-        {"left_id": a, "right_id": b, "label": "same" if truth[a, b] else "different", "by": "x",
-         "at": datetime(2026, 1, day, tzinfo=UTC), "note": None,
-         "origin": "audit" if why.startswith("random") else "review"}
-        for (a, b), why in zip(keys(sheet), sheet["why"].to_pylist(), strict=True)
-    ]  # fmt: skip
-    return pa.Table.from_pylist(rows, LABELS)
-
-
 def run_of(count, seed):
-    probability = np.random.default_rng(seed).beta(4, 1, count).round(4).astype(np.float32)
-    return pa.table(
-        {
-            "left_id": [f"a:{n:05d}" for n in range(count)],
-            "right_id": [f"b:{n:05d}" for n in range(count)],
-            "probability": probability,
-            "text_cosine": probability,
-            "image_cosine": pa.nulls(count, pa.float32()),
-            "threshold": np.full(count, ACCEPT, np.float32),
-        }
-    )
+    return asked_pairs(np.random.default_rng(seed).beta(4, 1, count).round(4))
 
 
 def test_the_interval_of_a_run_holds_its_precision_after_several_rounds():
     pairs = run_of(2000, 5)
     p = pairs["probability"].to_numpy().astype(float)
     accepted = pairs["probability"].to_numpy() >= np.float32(ACCEPT)
-    held, errors, trials = 0, [], 120
+    held, errors, trials = 0, [], 60
     for seed in range(trials):
         same = np.random.default_rng(seed).random(2000) < p**2
         truth = dict(zip(keys(pairs), same, strict=True))
-        first = stored(suggested(pairs, n=100, seed=seed), truth)
-        second = stored(suggested(pairs, first, n=100, seed=seed + 1), truth, day=2)
+        first = answered(suggested(pairs, n=100, seed=seed), truth)
+        second = answered(suggested(pairs, first, n=100, seed=seed + 1), truth, day=2)
         labels = pa.concat_tables([second, first])
         found = estimate_run(pairs, labels, target=0.95)
         precision = same[accepted].mean()
@@ -69,19 +43,26 @@ def test_the_interval_of_a_run_holds_its_precision_after_several_rounds():
 def test_the_labels_it_asks_for_are_enough_and_advice_fits():
     pairs = run_of(5000, 6)
     truth = dict.fromkeys(keys(pairs), True)
-    labels = stored(suggested(pairs, n=60), truth)
+    labels = answered(suggested(pairs, n=60), truth)
     found = estimate_run(pairs, labels, target=0.95)
     assert found.needed
     assert f"About {found.needed:,} more" in found.advice
     assert "Enough" in estimate_run(pairs, labels, target=0.5).advice
-    wrong = stored(suggested(pairs, n=60), dict.fromkeys(truth, False))
+    wrong = answered(suggested(pairs, n=60), dict.fromkeys(truth, False))
     assert "would not show" in estimate_run(pairs, wrong, target=0.95).advice
-    few = suggested(pairs, n=20)
-    mixed = dict(zip(keys(few), np.arange(len(few)) % 8 != 7, strict=True))
-    unclear = estimate_run(pairs, stored(few, mixed), target=0.95)
+    few = suggested(pairs, n=60)
+    accepted = [
+        (p, key)
+        for key, p, why in zip(
+            keys(few), few["probability"].to_pylist(), few["why"].to_pylist(), strict=True
+        )
+        if why.startswith("random") and p >= ACCEPT
+    ]
+    mixed = {key: key != min(accepted)[1] for key in keys(few)}
+    unclear = estimate_run(pairs, answered(few, mixed), target=0.95)
     assert unclear.precision is not None
     assert unclear.precision < 0.95 < unclear.high
-    assert "Too early to tell: 6 random labels" in unclear.advice
+    assert f"Too early to tell: {unclear.random} random labels" in unclear.advice
     for none in (None, labels.slice(0, 0)):
         empty = estimate_run(pairs, none, target=0.95)
         assert empty.precision is None
