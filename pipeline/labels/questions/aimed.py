@@ -23,6 +23,7 @@ LEAST_GAIN = 0.1  # that any question has: what the committee is sure of may yet
 # it is sure of a duplicate than where it is sure of none.
 SAME_SHARE = 0.55
 JOINED_SHARE = 0.25  # at least, of the questions are about what the run joined: it acts on these
+STRAY = 2.0  # answers away from that share, from which on what is likeliest comes first, no turns
 PATIENCE = 4.0  # answers too many that say *same*, from which on only what is surely not is asked
 
 
@@ -41,11 +42,11 @@ def choose_aimed(
 
     SAME_SHARE of the answers should say *same*, those given before included, so that a judge can
     learn from both, and JOINED_SHARE of the questions are about what the run joined. Among what is
-    expected to be the same, and among the rest, what the pair is to the run takes turns. No two
-    questions are about one record, nor about one cluster, while there are others of which the same
-    answer is expected. Of what is left the question with the greatest gain comes first: what the
-    committee does not know and does not agree upon, less for every question of the same form, more
-    for forms that many pairs have.
+    expected to be the same, and among the rest, what the pair is to the run takes turns, unless
+    the share is far off. No two questions are about one record, nor about one cluster, while there
+    are others of which the same answer is expected. Of what is left the question with the greatest
+    gain comes first: what the committee does not know and does not agree upon, less for every
+    question of the same form, more for forms that many pairs have.
 
     Returns:
         (c,) rows of the view, and why each is asked.
@@ -143,9 +144,10 @@ class _Turns:
         again += self.known_record[self.ends[places]].any(axis=1)
         mean = self.mean[places]
         fit = mean if behind or surplus <= 0 else 1 - mean * min(surplus / PATIENCE, 1.0)
-        worth = self.gain[places] * np.round(fit, 1) * self.usual[form]
+        worth = self.gain[places] * np.round(fit, 1) ** 2 * self.usual[form]
         worth /= 1 + self.asked_of_form[form]
-        order = np.lexsort((self.lot[places], -worth, self.spent[band], again, ~wanted))
+        turn = self.spent[band] * (abs(surplus) < STRAY)
+        order = np.lexsort((self.lot[places], -worth, turn, again, ~wanted))
         best = int(places[order[0]])
         self.free[best] = False
         self.spent[self.band[best]] += COST[self.band[best]]
