@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from pipeline.catalog import Catalog, Run, champion_purpose, open_registered
+from pipeline.catalog import Catalog, ModelVersion, Run, champion_purpose, open_registered
 from pipeline.config import TextEncoderConfig, duplicate_free_names
 from pipeline.errors import CatalogError
 from pipeline.matching import (
@@ -44,14 +44,23 @@ class ShippedJudge:
     once: bool
 
 
+def _judging(catalog: Catalog, run: Run) -> ModelVersion | None:
+    """The registered model that judged the texts of a run; None: none did."""
+    used = [model.model for model in run.summary.models.registered if model.modality == "text"]
+    return catalog.models.find(used[0]) if used else None
+
+
 def shipped_judge(catalog: Catalog, purpose: str) -> ShippedJudge | None:
-    """The shipped judge as the last published run had it; None: another judge is at work."""
+    """The shipped judge as the last published run had it; None: another judge is at work.
+
+    Of one that answers have corrected, promoted or named by the run, the corpus is kept as it was.
+    """
     try:
         run = catalog.run()
     except CatalogError:
         return None
-    champion = catalog.models.champion(champion_purpose(purpose, "text"))
-    opened = champion and open_registered(champion)
+    model = catalog.models.champion(champion_purpose(purpose, "text")) or _judging(catalog, run)
+    opened = model and open_registered(model)
     config = run.config
     once = bool(duplicate_free_names(config))
     if opened and opened.rule.model.corrects:
@@ -69,7 +78,7 @@ def shipped_judge(catalog: Catalog, purpose: str) -> ShippedJudge | None:
     statistics = CorpusStatistics.from_table(catalog.read("corpus_statistics", run=run))
     frequencies = DocumentFrequencies.from_table(catalog.read("word_counts", run=run))
     floor = config["candidates"]["text_floor"]
-    model = JudgeModel(
+    judge = JudgeModel(
         modality="text",
         blocks={WHOLE: statistics.weights(frequencies)},
         extras=CORRECTING,
@@ -88,4 +97,4 @@ def shipped_judge(catalog: Catalog, purpose: str) -> ShippedJudge | None:
         confirm=rule_.confirm,
         shown=frozenset(),
     )
-    return ShippedJudge(model, encoder, accept, review, run, once)
+    return ShippedJudge(judge, encoder, accept, review, run, once)

@@ -15,6 +15,7 @@ from pipeline.errors import ConfigError
 from pipeline.outputs import FinetuneSummary, finetune_lines, plan_lines
 from pipeline.training.data.rivals import beaten_pairs
 from pipeline.training.finetuning import finetune, plan_finetune
+from pipeline.training.judge.shipped import shipped_judge
 from pipeline.training.model_evaluation import evaluation_set, score_set
 from tests.worlds.runs import OPEN_GATES, rows_in, run_config, write_jsonl
 
@@ -167,3 +168,16 @@ def test_answers_correct_a_corrected_judge_anew(corrected: Corrected) -> None:
     assert heads[0].arrays()["linear.0.weight"] == pytest.approx(
         heads[1].arrays()["linear.0.weight"], abs=0.5
     )
+
+
+@pytest.mark.slow
+def test_a_model_that_a_run_only_names_is_corrected_anew(corrected: Corrected) -> None:
+    folder, summary, config = corrected
+    run(config)
+    catalog = Catalog(folder / "catalog")
+    found = shipped_judge(catalog, "a purpose without a champion")
+    assert found is not None
+    known = open_registered(catalog.models.find(summary.model))
+    assert found.model.corrects
+    assert found.model.sources == known.rule.model.sources
+    assert found.accept == known.rule.accept
