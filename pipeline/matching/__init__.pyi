@@ -11,6 +11,7 @@ from .comparison.document_frequencies import (
     OUTGROWN as OUTGROWN,
     DocumentFrequencies as DocumentFrequencies,
 )
+from .comparison.source_levels import SourceLevels as SourceLevels
 from .comparison.text import TextComparison as TextComparison, words_of as words_of
 from .comparison.text_features import (
     BLOCK as BLOCK,
@@ -20,16 +21,6 @@ from .comparison.text_features import (
 )
 from .comparison.unmatched_words import unmatched_words as unmatched_words
 from .decision_counts import DecisionCounts as DecisionCounts
-from .default_rules import (
-    DefaultRule as DefaultRule,
-    LogisticImageRule as LogisticImageRule,
-    LogisticTextRule as LogisticTextRule,
-    cosine_default as cosine_default,
-    default_of as default_of,
-    image_default as image_default,
-    registered_default as registered_default,
-    text_default as text_default,
-)
 from .differences.describe import (
     MOST_COLUMNS as MOST_COLUMNS,
     describe_differences as describe_differences,
@@ -63,7 +54,33 @@ from .geometry.verify_pairs import (
     decode_for_geometry as decode_for_geometry,
     geometry_findings as geometry_findings,
 )
-from .heads import (
+from .judge import (
+    Judge as Judge,
+    Rule as Rule,
+    TextRule as TextRule,
+)
+from .pairs_table import (
+    exact_pairs_batch as exact_pairs_batch,
+    pairs_batch as pairs_batch,
+)
+from .reuse import (
+    COMPARED as COMPARED,
+    compare_records as compare_records,
+    encode_strings as encode_strings,
+    renumber_reasons as renumber_reasons,
+    reuse_decisions as reuse_decisions,
+)
+from .rules.default_rules import (
+    DefaultRule as DefaultRule,
+    LogisticImageRule as LogisticImageRule,
+    LogisticTextRule as LogisticTextRule,
+    cosine_default as cosine_default,
+    default_of as default_of,
+    image_default as image_default,
+    registered_default as registered_default,
+    text_default as text_default,
+)
+from .rules.heads import (
     Blend as Blend,
     Boosted as Boosted,
     Corrected as Corrected,
@@ -73,44 +90,27 @@ from .heads import (
     Scaler as Scaler,
     Similarity as Similarity,
 )
-from .judge import (
-    Judge as Judge,
-    Rule as Rule,
-    TextRule as TextRule,
-)
-from .learned import (
+from .rules.learned import (
     Fusion as Fusion,
     JudgeModel as JudgeModel,
     LearnedRule as LearnedRule,
     fields_of as fields_of,
     learning_for as learning_for,
 )
-from .reuse import (
-    COMPARED as COMPARED,
-    compare_records as compare_records,
-    encode_strings as encode_strings,
-    renumber_reasons as renumber_reasons,
-    reuse_decisions as reuse_decisions,
-)
-from .scoring import (
-    BATCH as BATCH,
-    Contents as Contents,
-    LearnedInputs as LearnedInputs,
-    SourceLevels as SourceLevels,
-    evidence_of as evidence_of,
-    exact_pairs_batch as exact_pairs_batch,
-    pairs_batch as pairs_batch,
-    score_pairs as score_pairs,
-    with_differences as with_differences,
-)
-from .transferred import (
-    LEAST as LEAST,
-    LEAST_ACROSS as LEAST_ACROSS,
-    MOST as MOST,
+from .rules.transferred import (
     SURE as SURE,
     USUAL as USUAL,
     TransferredRule as TransferredRule,
     inside_of as inside_of,
     read_judge as read_judge,
+    shift_bounds as shift_bounds,
     shift_of as shift_of,
+)
+from .scoring import (
+    BATCH as BATCH,
+    Contents as Contents,
+    LearnedInputs as LearnedInputs,
+    evidence_of as evidence_of,
+    score_pairs as score_pairs,
+    with_differences as with_differences,
 )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,7 @@ from scipy.special import expit, logit
 
 from pipeline.arrays import Flags, Floats
 from pipeline.matching.comparison.text import WordEvidence
-from pipeline.matching.differences.kinds import DOUBTFUL, HARMLESS, Kind
+from pipeline.matching.differences.kinds import DOUBTFUL, HARMLESS
 from pipeline.matching.evidence import (
     NEAR_VERBATIM,
     Difference,
@@ -21,6 +20,7 @@ from pipeline.matching.evidence import (
     PairEvidence,
     TextEvidence,
 )
+from pipeline.matching.reasons import first_that_applies, reasons_of
 
 DUPLICATE, REVIEW, DISTINCT = "duplicate", "review", "distinct"
 # An edit similarity that, beside the embedding, is evidence enough for a very short text.
@@ -91,6 +91,17 @@ class TextRule(WordsRule[TextEvidence], Protocol):
         Above 1: no cosine suffices; -1 where the words bound nothing.
         """
         ...
+
+
+class UntaughtRule:
+    """What a rule has in common with every other that no labels have taught differences."""
+
+    holds: ClassVar[bool] = True
+    shown: ClassVar[frozenset[Difference]] = frozenset()
+
+    def weighs(self, evidence: PairEvidence) -> Flags:
+        """See `WordsRule`; none."""
+        return np.zeros(len(evidence.text.exact), bool)
 
 
 @dataclass(frozen=True)
@@ -201,10 +212,10 @@ class Judge:
         # Rounded before it is compared, so that the number shown is the number that decided.
         probability = np.round(probability, 4)
         accepted = probability >= accept
-        decision = choose_threshold_of(
+        decision = first_that_applies(
             [(accepted, DUPLICATE), (probability >= review, REVIEW)], DISTINCT
         )
-        reason = _reasons(
+        reason = reasons_of(
             evidence,
             text,
             image,
@@ -272,24 +283,6 @@ class Judge:
         return np.where(certain, 1.0, combined)
 
 
-# What decides, strongest first, as a reason has it; the pair's own spans stand beside it.
-DIFFERENCES = {
-    Kind.NEGATION: "one says not",
-    Kind.OPPOSITE: "they say opposite things",
-    Kind.NUMBER: "a number differs",
-    Kind.UNIT: "a unit differs",
-    Kind.DATE: "a date differs",
-    Kind.CODE: "a code differs",
-    Kind.SIGN: "a sign or symbol differs",
-    Kind.CLASS: "a colour, size or other value of one kind differs",
-    Kind.NAME: "a name differs",
-    Kind.HEAD: "a word makes another thing of one",
-    Kind.MOVED: "the same words stand in another order or column",
-    Kind.MISSING: "one lacks a column",
-    Kind.WORD: "a word differs",
-}
-
-
 def _told(probability: Floats, words: TextEvidence) -> Floats:
     """(p,) the probabilities with what the columns say in which the texts differ."""
     told = (words.telling != 0) & ~np.isnan(probability) & ~words.exact
@@ -299,55 +292,3 @@ def _told(probability: Floats, words: TextEvidence) -> Floats:
 def log_odds(probability: Floats) -> Floats:
     """Log-odds (p,), the probabilities held between 1e-4 and 1 - 1e-4."""
     return np.asarray(logit(np.clip(probability, 1e-4, 1 - 1e-4)))
-
-
-def _reasons(
-    evidence: PairEvidence,
-    text: Floats,
-    image: Floats,
-    accepted: Flags,
-    *,
-    disagree: Flags,
-    alone: Flags,
-    variant: Flags,
-    weighed: Flags,
-) -> pa.Array:
-    """One plain phrase per pair, the first that applies."""
-    has_text, has_image = ~np.isnan(text), ~np.isnan(image)
-    words, pictures = evidence.text, evidence.image
-    cases = [
-        (words.exact & pictures.exact, "identical text and picture"),
-        (weighed & accepted, "text and picture, weighed together, agree"),
-        (weighed, "text and picture, weighed together, not enough to be sure"),
-        (disagree & (text < image), "pictures agree but texts differ"),
-        (disagree, "texts agree but pictures differ"),
-        (words.exact & has_image & accepted, "identical text, near-identical picture"),
-        (pictures.exact & has_text & accepted, "identical picture, near-identical text"),
-        (words.exact, "identical text"),
-        (pictures.exact, "identical picture"),
-        (alone, "very short text: an embedding alone does not decide"),
-        *(
-            (variant & ((words.kinds & kind) > 0), f"alike, but {phrase}")
-            for kind, phrase in DIFFERENCES.items()
-        ),
-        (accepted & has_text & has_image, "texts and pictures agree"),
-        (accepted & has_image & (pictures.geometry == 1), "one picture is the other, edited"),
-        (accepted & has_image, "pictures agree"),
-        (accepted & (np.nan_to_num(words.lexical) >= 0.8), "long texts share most passages"),
-        (accepted, "texts agree"),
-        (has_text & (words.code_agreement < 0), "numbers or model codes differ"),
-        (has_text & (words.token_overlap < 0.5), "alike in meaning, few words in common"),
-        (has_text, "texts alike, not enough to be sure"),
-        (
-            has_image & (pictures.geometry == 0),
-            "pictures alike, but geometry does not find one in the other",
-        ),
-    ]
-    return choose_threshold_of(cases, "pictures alike, not enough")
-
-
-def choose_threshold_of(cases: Sequence[tuple[Flags, str]], other: str) -> pa.Array:
-    """(p,) strings: that of the first case which holds, else `other`."""
-    masks, phrases = zip(*cases, strict=True)
-    place = np.select(masks, list(np.arange(len(cases), dtype=np.int8)), np.int8(len(cases)))
-    return pa.array([*phrases, other]).take(pa.array(place))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,20 +19,19 @@ from pipeline.arrays import (
     factorize,
     pair_sides,
 )
-from pipeline.candidates import CandidatePairs, ContentGroups, ProposedBy
+from pipeline.candidates import CandidatePairs, ContentGroups
 from pipeline.matching.comparison.column_levels import ColumnLevels
 from pipeline.matching.comparison.document_frequencies import DocumentFrequencies
+from pipeline.matching.comparison.source_levels import SourceLevels
 from pipeline.matching.comparison.text import TextComparison, WordEvidence
 from pipeline.matching.comparison.text_features import TextFeatures
 from pipeline.matching.differences.describe import describe_differences
 from pipeline.matching.evidence import UNSEEN, ImageEvidence, PairEvidence, TextEvidence
-from pipeline.matching.judge import DUPLICATE, Decisions, Judge, choose_threshold_of
-from pipeline.storage import PAIRS
+from pipeline.matching.judge import Decisions, Judge
 
 BATCH = 100_000
 # Scores are kept to this many decimals: what the report shows is what was decided on.
 DECIMALS = 4
-VERDICTS = pa.array(["harmless", "doubtful", "decisive"])
 
 
 @dataclass(frozen=True)
@@ -46,23 +45,6 @@ class LearnedInputs:
 
     features: TextFeatures | None = None
     background: npt.NDArray[np.float32] | None = None
-
-
-@dataclass(frozen=True)
-class SourceLevels:
-    """The source of each of u groups, that of its first record.
-
-    Attributes:
-        code: (u,) one number per source.
-        inside: (u,) log-odds that a pair inside the group's source has by that alone.
-    """
-
-    code: Positions
-    inside: Floats
-
-    def compare(self, left: Positions, right: Positions) -> Floats:
-        """(p,) log-odds that the sources add; 0 across sources."""
-        return np.where(self.code[left] == self.code[right], self.inside[left], 0.0)
 
 
 class GeometryLookup(Protocol):
@@ -208,14 +190,17 @@ def with_differences(
         texts, *np.split(place, 2), frequencies=contents.frequencies, fields=fields,
         columns=levels.names if levels else (),
     )  # fmt: skip
-    told = {name: getattr(known, name).copy()
-            for name in ("difference", "verbatim", "kinds", "spans", "differing", "telling")
-            }  # fmt: skip
-    if levels is not None:
-        told["differing"][rows], told["telling"][rows] = found.columns, levels.told(found.columns)
-    told["difference"][rows], told["verbatim"][rows] = found.verdict, found.verbatim
-    told["kinds"][rows] = found.kinds
-    told["spans"][rows] = found.spans.to_pylist()
+    read: dict[str, Any] = {
+        "difference": found.verdict,
+        "verbatim": found.verbatim,
+        "kinds": found.kinds,
+        "spans": found.spans.to_pylist(),
+        "differing": found.columns,
+        "telling": 0.0 if levels is None else levels.told(found.columns),
+    }
+    told = {name: getattr(known, name).copy() for name in read}
+    for name, values in read.items():
+        told[name][rows] = values
     return replace(evidence, text=replace(known, **told))
 
 
@@ -230,104 +215,3 @@ def _cosine(vectors: Vectors, left: Positions, right: Positions) -> Floats:
         out[both] = np.round(cosines(vectors, left[both], right[both]), DECIMALS)
         out[both[left[both] == right[both]]] = 1.0
     return out
-
-
-def pairs_batch(
-    scored: ScoredPairs, *, ids: pa.Array, contents: Contents, judge: Judge, run: str
-) -> pa.RecordBatch:
-    """The scored pairs as rows of the pairs table; `ids` are the record ids by row."""
-    text, image = scored.evidence.text, scored.evidence.image
-    judgement, groups = scored.judgement, contents.groups
-    unseen = (text.difference == UNSEEN) | ~judgement.likely
-    columns = {
-        "left_id": ids.take(pa.array(groups.rows[scored.left])),
-        "right_id": ids.take(pa.array(groups.rows[scored.right])),
-        "text_cosine": _nullable(text.cosine),
-        "image_cosine": _nullable(image.cosine),
-        "lexical": _nullable(text.lexical),
-        **{name: _nullable(getattr(text, name)) for name in WORDS},
-        "difference": VERDICTS.take(pa.array(text.difference, mask=unseen)),
-        "differences": pa.array(text.spans, pa.string(), mask=unseen),
-        "exact_text": pa.array(text.exact),
-        "exact_image": pa.array(image.exact),
-        **_with_geometry(scored, contents),
-        "contradicts": pa.array(judgement.contradicts),
-        "probability": pa.array(judgement.probability.astype(np.float32)),
-        "decision": judgement.decision,
-        "confirmed": pa.array(judgement.confirmed),
-        "reason": judgement.reason,
-        "proposed_by": ProposedBy.to_words(scored.proposed_by),
-        **_sign(judge, run, judgement.threshold),
-    }
-    return pa.record_batch(columns, schema=PAIRS)
-
-
-def _with_geometry(scored: ScoredPairs, contents: Contents) -> dict[str, pa.Array]:
-    """The columns of what geometry found."""
-    count, found = len(scored.left), scored.evidence.image.geometry
-    if contents.looks is None:
-        return {"image_verified": pa.nulls(count, pa.bool_()),
-                "image_edit": pa.nulls(count, pa.string())}  # fmt: skip
-    image = contents.groups.image
-    return {
-        "image_verified": pa.array(found == 1, mask=np.isnan(found)),
-        "image_edit": contents.looks.edits(image[scored.left], image[scored.right]),
-    }
-
-
-def exact_pairs_batch(
-    leader: Positions,
-    *,
-    ids: pa.Array,
-    has: dict[str, npt.NDArray[np.bool_]],
-    judge: Judge,
-    run: str,
-) -> pa.RecordBatch:
-    """The star of every exact group: (leader, member) rows with probability 1.
-
-    Args:
-        leader: (n,) row of each record's leader.
-        has: 'text' and 'image': (n,) whether the record has the modality.
-    """
-    member = np.flatnonzero(leader != np.arange(len(leader)))
-    count = len(member)
-    text, image = has["text"][member], has["image"][member]
-    cases = [(text & image, "identical text and picture"), (text, "identical text")]
-    one, blank = np.ones(count), pa.nulls(count, pa.float32())
-    of_text, of_image = (_nullable(np.where(has_it, one, np.nan)) for has_it in (text, image))
-    columns = {
-        "left_id": ids.take(pa.array(leader[member])),
-        "right_id": ids.take(pa.array(member)),
-        "text_cosine": of_text,
-        "image_cosine": of_image,
-        "lexical": blank,
-        **dict.fromkeys(WORDS, of_text),
-        "code_agreement": blank,
-        "difference": pa.nulls(count, pa.string()),
-        "differences": pa.nulls(count, pa.string()),
-        "exact_text": pa.array(text),
-        "exact_image": pa.array(image),
-        "image_verified": pa.nulls(count, pa.bool_()),
-        "image_edit": pa.nulls(count, pa.string()),
-        "contradicts": pa.array(np.zeros(count, bool)),
-        "probability": pa.array(one.astype(np.float32)),
-        "decision": pa.repeat(DUPLICATE, count),
-        "confirmed": pa.array(np.ones(count, bool)),
-        "reason": choose_threshold_of(cases, "identical picture"),
-        "proposed_by": ProposedBy.to_words(np.full(count, ProposedBy.EXACT, np.uint8)),
-        **_sign(judge, run, np.full(count, judge.accept)),
-    }
-    return pa.record_batch(columns, schema=PAIRS)
-
-
-def _sign(judge: Judge, run: str, threshold: Floats) -> dict[str, pa.Array]:
-    """The columns that say who decided."""
-    return {
-        "model": pa.repeat(judge.name, len(threshold)),
-        "threshold": pa.array(threshold.astype(np.float32)),
-        "run": pa.repeat(run, len(threshold)),
-    }
-
-
-def _nullable(values: Floats) -> pa.Array:
-    return pa.array(values.astype(np.float32), mask=np.isnan(values))

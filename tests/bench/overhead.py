@@ -164,8 +164,8 @@ def _links(config: Any, candidates: Any, units: Any, texts: Any, vectors: Any) -
     from pipeline.candidates.candidate_pairs import CandidatePairs
     from pipeline.clustering.links import Links
     from pipeline.matching.comparison.text import TextComparison
-    from pipeline.matching.default_rules import image_default, text_default
     from pipeline.matching.judge import DISTINCT, DUPLICATE, Judge, log_odds
+    from pipeline.matching.rules.default_rules import image_default, text_default
     from pipeline.matching.scoring import BATCH, Contents, score_pairs
 
     judge = Judge(

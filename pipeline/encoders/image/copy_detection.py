@@ -13,7 +13,7 @@ from pipeline.encoders.image.loader import PREPARED
 from pipeline.errors import EncoderError
 from pipeline.storage import file_digest
 
-# Of the shipped weights; the thresholds in `pipeline.matching.default_rules` are theirs alone.
+# Of the shipped weights; the thresholds in `pipeline.matching.rules.default_rules` are only theirs.
 SHA256 = "b26dbe73bc9036a94607af72615d3192630961ee903a7c2e210861aba51a5360"
 _INT8 = 1  # of the recipe in onnx_graph; its steps are part of every vector
 

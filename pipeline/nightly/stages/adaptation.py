@@ -5,18 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
-from pipeline.arrays import Flags, Floats, Pairs, Positions, factorize_strings, pair_sides
+from pipeline.arrays import Flags, Floats, Pairs, Positions, pair_sides
 from pipeline.candidates import CandidatePairs, ContentGroups, ProposedBy
 from pipeline.matching import (
     DOUBTFUL,
-    LEAST,
-    LEAST_ACROSS,
-    MOST,
     NEAR_VERBATIM,
     SURE,
-    USUAL,
     CorpusStatistics,
     DocumentFrequencies,
     Kind,
@@ -25,13 +20,13 @@ from pipeline.matching import (
     evidence_of,
     inside_of,
     learn_column_levels,
+    shift_bounds,
     shift_of,
     with_differences,
 )
 from pipeline.nightly.state.contents import contents_of
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.rules import rules_of
-from pipeline.nightly.state.run_records import read_records
 from pipeline.nightly.state.word_statistics import (
     keep_statistics,
     known_statistics,
@@ -145,16 +140,14 @@ def _partners(
         return list(map(int, np.bincount(found, minlength=len(names))))
 
     inside = np.array(list(map(inside_of, sure(same), sure(~same)))) * several
-    plenty = USUAL + rule.judge.plenty_of(odds)
+    plenty = rule.judge.plenty_of(odds)
     odds = np.where(same, odds + inside[source], odds)
     odds[same & free[source]] = -np.inf
     best = _best(own, odds)[np.unique(own, return_index=True)[1]]
     # Where a source holds a thing once, the best assignment decides between rivals.
     protected = several and bool((free[source] | ~same).all())
-    most = MOST if protected else min(plenty, MOST)
-    least = LEAST_ACROSS if several else LEAST
-    if not any(source.has_fields for source in context.config.sources):
-        most = LEAST  # a short text alone says too little to be taken for another
+    columns = any(entry.has_fields for entry in context.config.sources)
+    least, most = shift_bounds(plenty, several=several, protected=protected, columns=columns)
     shift = shift_of(best, least=least, most=most)
     known = {name: float(worth) for name, worth in zip(names, inside, strict=True) if worth}
     listed = free | (inside <= LISTED)
@@ -182,9 +175,9 @@ class _Sampled:
         chosen, place = np.unique(np.concatenate(pairs), return_inverse=True)
         self.sides = place[: len(pairs[0])], place[len(pairs[0]) :]
         self.contents = contents_of(context, groups, chosen, frequencies, learned)
-        column = read_records(context, ["source"])["source"].take(pa.array(groups.rows[chosen]))
-        names, source = factorize_strings(column)
-        self.sources = names.to_pylist()
+        levels = self.contents.sources
+        assert levels is not None  # there are statistics
+        self.sources, source = levels.names, levels.code
         left = self.own == pairs[0]
         ends = source[self.sides[0]], source[self.sides[1]]
         self.source_of_own = np.where(left, *ends)

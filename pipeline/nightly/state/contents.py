@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays import Positions, Vectors, factorize_strings, positions_in_sorted
+from pipeline.arrays import Positions, Vectors, positions_in_sorted
 from pipeline.candidates import ContentGroups, restrict
 from pipeline.matching import (
     MOST_COLUMNS,
@@ -167,11 +167,8 @@ def _sources(
     context: RunContext, groups: ContentGroups, inside: Mapping[str, float]
 ) -> SourceLevels:
     """The sources of some groups, and what is known of pairs inside them."""
-    names, code = factorize_strings(
-        read_records(context, ["source"])["source"].take(pa.array(groups.rows))
-    )
-    levels = np.array([inside.get(name, 0.0) for name in names.to_pylist()])
-    return SourceLevels(code, levels[code])
+    column = read_records(context, ["source"])["source"]
+    return SourceLevels.of(column.take(pa.array(groups.rows)), inside)
 
 
 def _texts(column: pa.Array, groups: ContentGroups) -> list[str]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays import Positions, Vectors, factorize_strings, progress
+from pipeline.arrays import Positions, Vectors, progress
 from pipeline.candidates import ContentGroups, make_groups
 from pipeline.catalog import Catalog, RegisteredJudge, VectorStore
 from pipeline.config import ImageSettings
@@ -158,12 +158,10 @@ class LabelledRecords:
         """What a judge that weighs differences and sources needs, as keywords of `Contents`."""
         if not judge.corrects:
             return {}
-        names, code = factorize_strings(self.records["source"])
-        inside = np.array([judge.sources.get(name, 0.0) for name in names.to_pylist()])
         words, fields = judge.blocks[WHOLE], self.records["fields"].combine_chunks()
         several = np.diff(np.asarray(fields.offsets)).max(initial=0) > 1
         return {
-            "sources": SourceLevels(code, inside[code]),
+            "sources": SourceLevels.of(self.records["source"], judge.sources),
             "fields": fields if several else None,
             "columns": ColumnLevels.of(sorted(judge.columns), judge.columns) if several else None,
             "frequencies": DocumentFrequencies(words.texts, words.words[:, 0], words.words[:, 1]),

@@ -38,7 +38,7 @@ from pipeline.encoders import Encoder, ImageRef
 from pipeline.encoders.opening import open_encoder
 from pipeline.evaluation.intervals import share_interval
 from pipeline.evaluation.ranking import Ranking
-from pipeline.matching.default_rules import LogisticImageRule, image_default
+from pipeline.matching.rules.default_rules import LogisticImageRule, image_default
 from pipeline.training.self_supervised.train import read_training_records
 from pipeline.training.self_supervised.views import split_views
 

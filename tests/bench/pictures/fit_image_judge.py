@@ -1,4 +1,4 @@
-"""Print the shipped copy-detection network's default judge, as `matching/default_rules.py` has it.
+"""Print the shipped copy network's default judge, as `matching/rules/default_rules.py` has it.
 
     python tests/bench/pictures/fit_image_judge.py --data DATA
 

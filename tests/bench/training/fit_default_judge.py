@@ -1,4 +1,4 @@
-"""Fit the rule by cosines of `pipeline/matching/default_rules.py` on open labelled sets.
+"""Fit the rule by cosines of `pipeline/matching/rules/default_rules.py` on open labelled sets.
 
 It judges the texts of a student's teacher; all other texts are judged by `fit_text_judge.py`'s.
 

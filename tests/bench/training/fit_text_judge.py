@@ -1,4 +1,4 @@
-"""Train the judge of texts that is shipped (`pipeline/matching/transferred.py`) on open sets.
+"""Train the judge of texts that is shipped (`pipeline/matching/rules/transferred.py`) on open sets.
 
     python tests/bench/training/fit_text_judge.py --data DATA --out build/judges
         [--without-each build/judges/without] [--seeds 3] [--vectors build/vectors]
@@ -29,8 +29,8 @@ from set_candidates import Pairs, pairs_of
 from pipeline.arrays import Flags, Floats
 from pipeline.encoders import core_count
 from pipeline.matching.comparison.text_features import ALIKE, BLOCK, UNLIKE
-from pipeline.matching.heads import Boosted
-from pipeline.matching.transferred import LEAST_ACROSS, MOST, TransferredJudge, shift_of
+from pipeline.matching.rules.heads import Boosted
+from pipeline.matching.rules.transferred import LEAST_ACROSS, MOST, TransferredJudge, shift_of
 
 sys.path.append(str(Path(__file__).parents[1]))
 from real_data import Report

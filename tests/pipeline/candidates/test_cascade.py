@@ -18,9 +18,9 @@ from pipeline.candidates.cascade import (
 from pipeline.config.encoders import MiniLmEncoder
 from pipeline.config.matching import JudgeSettings
 from pipeline.matching.comparison.text import TextComparison, WordEvidence
-from pipeline.matching.default_rules import MINILM, LogisticTextRule, cosine_default
 from pipeline.matching.evidence import UNSEEN, TextEvidence
-from pipeline.matching.learned import LearnedRule
+from pipeline.matching.rules.default_rules import MINILM, LogisticTextRule, cosine_default
+from pipeline.matching.rules.learned import LearnedRule
 
 
 def sampled(cosine: np.ndarray, needed: np.ndarray, duplicate: np.ndarray) -> SampledPairs:

@@ -20,7 +20,7 @@ from pipeline.matching.comparison.attribute_features import (
     number_of,
 )
 from pipeline.matching.comparison.text_features import learn_weights
-from pipeline.matching.learned import JudgeModel
+from pipeline.matching.rules.learned import JudgeModel
 from pipeline.storage.schemas import RECORDS
 
 
@@ -137,7 +137,7 @@ def test_an_attribute_that_no_record_has_is_named() -> None:
 
 
 def test_a_judge_compares_its_attributes_after_its_blocks() -> None:
-    from pipeline.matching.heads import Similarity
+    from pipeline.matching.rules.heads import Similarity
 
     judge = JudgeModel("text", learn_weights(["a b", "c"], {}), (), Similarity(0, 1, 0),
                        None, None, -1.0, ("brand",))  # fmt: skip

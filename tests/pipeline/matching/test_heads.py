@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.matching.heads import (
+from pipeline.matching.rules.heads import (
     LIMIT,
     Blend,
     Boosted,

@@ -9,10 +9,15 @@ from pipeline.config.encoders import SentenceTransformersText, StaticText
 from pipeline.config.matching import CosineRule, JudgeSettings
 from pipeline.errors import ConfigError
 from pipeline.matching.comparison.text_features import BLOCK
-from pipeline.matching.default_rules import MINILM, MINILM_STUDENT, LogisticImageRule, text_default
 from pipeline.matching.differences.kinds import DECISIVE, DOUBTFUL, HARMLESS, Kind
 from pipeline.matching.evidence import UNSEEN, ImageEvidence, PairEvidence, TextEvidence
 from pipeline.matching.judge import Judge
+from pipeline.matching.rules.default_rules import (
+    MINILM,
+    MINILM_STUDENT,
+    LogisticImageRule,
+    text_default,
+)
 
 PICTURES = LogisticImageRule(bias=-17.578, cosine=21.972)  # half at 0.80, nine tenths at 0.90
 JUDGE = Judge(MINILM.rule, PICTURES, "test")

@@ -15,7 +15,7 @@ from pipeline.config.finetune import TrainConfig
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError, ModelError
 from pipeline.matching.evidence import GEOMETRY, ImageEvidence
-from pipeline.matching.learned import JudgeModel
+from pipeline.matching.rules.learned import JudgeModel
 from pipeline.nightly.checks import prepare
 from pipeline.outputs.model_results import FinetuneSummary
 from pipeline.training.data.training_data import labelled_records_of

@@ -20,13 +20,14 @@ from pipeline.evaluation.calibration.calibration import Calibration, calibrate
 from pipeline.evaluation.calibration.score_normalisation import NeighbourhoodLevel
 from pipeline.matching.comparison.text import TextComparison
 from pipeline.matching.comparison.text_features import BLOCK, learn_weights
-from pipeline.matching.default_rules import TOY_IMAGE, TOY_TEXT
 from pipeline.matching.differences.kinds import DECISIVE
 from pipeline.matching.evidence import Evidence, PairEvidence
-from pipeline.matching.heads import Linear, LinearModel, Scaler, Similarity
 from pipeline.matching.judge import Judge
-from pipeline.matching.learned import Fusion, JudgeModel, LearnedRule, fields_of, learning_for
-from pipeline.matching.scoring import Contents, evidence_of, pairs_batch, score_pairs
+from pipeline.matching.pairs_table import pairs_batch
+from pipeline.matching.rules.default_rules import TOY_IMAGE, TOY_TEXT
+from pipeline.matching.rules.heads import Linear, LinearModel, Scaler, Similarity
+from pipeline.matching.rules.learned import Fusion, JudgeModel, LearnedRule, fields_of, learning_for
+from pipeline.matching.scoring import Contents, evidence_of, score_pairs
 from pipeline.storage import to_json
 from pipeline.storage.schemas import RECORDS
 from tests.worlds.vectors import random_vectors

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from pipeline.matching.comparison.column_levels import ColumnLevels, learn_column_levels
 from pipeline.matching.comparison.corpus_statistics import CorpusStatistics
-from pipeline.matching.scoring import SourceLevels
-from pipeline.matching.transferred import (
+from pipeline.matching.comparison.source_levels import SourceLevels
+from pipeline.matching.rules.transferred import (
     LEAST,
     LEAST_ACROSS,
     LEAST_INSIDE,
@@ -61,7 +62,7 @@ def test_inside_a_list_that_holds_a_thing_once_alike_is_not_the_same() -> None:
 
 
 def test_only_pairs_inside_a_source_lose_by_it() -> None:
-    levels = SourceLevels(np.array([0, 0, 1, 1]), np.array([-3.0, -3.0, -1.0, -1.0]))
+    levels = SourceLevels.of(pa.chunked_array([["a", "a", "b", "b"]]), {"a": -3.0, "b": -1.0})
     left, right = np.array([0, 0, 2, 1]), np.array([1, 2, 3, 3])
     assert levels.compare(left, right).tolist() == [-3.0, 0.0, -1.0, 0.0]
 

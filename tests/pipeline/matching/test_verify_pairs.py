@@ -17,8 +17,8 @@ from pipeline.catalog.runs import Run
 from pipeline.catalog.summary.figures import GeometryCounts
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError
-from pipeline.matching.default_rules import LogisticImageRule
 from pipeline.matching.evidence import ImageEvidence
+from pipeline.matching.rules.default_rules import LogisticImageRule
 from pipeline.nightly.stages.geometry import verify_pictures
 from tests.worlds.pictures import drawn, save
 from tests.worlds.runs import OPEN_GATES, pictures_in, run_config

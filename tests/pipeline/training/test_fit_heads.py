@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from pipeline.errors import TrainingError
-from pipeline.matching.heads import save_head
+from pipeline.matching.rules.heads import save_head
 from pipeline.training.judge.fit_heads import KINDS, JudgePairs, fit_head
 
 TRAINED = tuple(kind for kind in KINDS if kind != "similarity")

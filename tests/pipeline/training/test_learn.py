@@ -11,7 +11,7 @@ import pytest
 from pipeline.config.finetune import JudgeTraining
 from pipeline.errors import TrainingError
 from pipeline.matching.evidence import UNSEEN, ImageEvidence, TextEvidence
-from pipeline.matching.learned import JudgeModel
+from pipeline.matching.rules.learned import JudgeModel
 from pipeline.outputs.model_results import SearchFloor
 from pipeline.training.judge import learn
 from pipeline.training.judge.learn import (

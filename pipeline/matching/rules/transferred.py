@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logit
 
-from pipeline.arrays import Flags, Floats
+from pipeline.arrays import Floats
 from pipeline.errors import ModelError
 from pipeline.matching.comparison.text import WordEvidence
 from pipeline.matching.comparison.text_features import BLOCK
-from pipeline.matching.evidence import Difference, PairEvidence, TextEvidence
-from pipeline.matching.heads import Boosted
+from pipeline.matching.evidence import TextEvidence
+from pipeline.matching.judge import UntaughtRule
+from pipeline.matching.rules.heads import Boosted
 
 SHIPPED = Path(__file__).parent / "shipped" / "text_judge.json"
 # Log-odds by which a pair may stay below the corpus' typical match and be one, see `shift_of`:
@@ -106,6 +107,24 @@ class TransferredJudge:
         path.write_text(json.dumps(facts, indent=0) + "\n")
 
 
+def shift_bounds(
+    plenty: float, *, several: bool, protected: bool, columns: bool
+) -> tuple[float, float]:
+    """The least and the most log-odds that a corpus may add.
+
+    Args:
+        plenty: see `TransferredJudge.plenty_of`.
+        several: there are several sources. protected: of which each is promised to hold a thing
+            once, so that the best assignment decides between rivals.
+        columns: texts are of several columns; a short text alone says too little to be taken for
+            another, so the least is then the most too.
+    """
+    least = LEAST_ACROSS if several else LEAST
+    if not columns:
+        return least, LEAST
+    return least, MOST if protected else min(USUAL + plenty, MOST)
+
+
 def shift_of(best: Floats, *, least: float, most: float) -> float:
     """The log-odds that a corpus adds to those of a pair.
 
@@ -147,7 +166,7 @@ def read_judge(path: str | None) -> TransferredJudge:
 
 
 @dataclass(frozen=True)
-class TransferredRule:
+class TransferredRule(UntaughtRule):
     """The judge at work on one corpus; see `pipeline.matching.judge.TextRule`.
 
     Attributes:
@@ -164,8 +183,6 @@ class TransferredRule:
     confirm: float = 0.985
     calibrated: bool = field(default=False, init=False)
     reads_words: bool = field(default=True, init=False)
-    holds: bool = field(default=True, init=False)
-    shown: frozenset[Difference] = field(default=frozenset(), init=False)
 
     @cached_property
     def judge(self) -> TransferredJudge:
@@ -189,10 +206,6 @@ class TransferredRule:
             odds = self.score(seen) + self.shift + seen.sources
             probability[known] = np.where(seen.exact, 1.0, expit(odds))
         return probability
-
-    def weighs(self, evidence: PairEvidence) -> Flags:
-        """See `pipeline.matching.judge.TextRule`; none."""
-        return np.zeros(len(evidence.text.exact), bool)
 
     def needed_cosine(self, words: WordEvidence) -> Floats:
         """See `pipeline.matching.judge.TextRule`: any, since it looks at none."""

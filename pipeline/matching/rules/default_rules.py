@@ -8,13 +8,13 @@ without labels is marked uncalibrated: labels of your own are better.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Generic, NoReturn, TypeVar, overload
 
 import numpy as np
 from scipy.special import expit, logit
 
-from pipeline.arrays import Flags, Floats
+from pipeline.arrays import Floats
 from pipeline.config import (
     CopyDetection,
     CosineRule,
@@ -30,18 +30,16 @@ from pipeline.errors import ConfigError
 from pipeline.evaluation import SyntheticRule
 from pipeline.matching.comparison.text import WordEvidence
 from pipeline.matching.evidence import (
-    Difference,
     ImageEvidence,
     Modality,
-    PairEvidence,
     TextEvidence,
 )
-from pipeline.matching.judge import TextRule
-from pipeline.matching.transferred import TransferredRule
+from pipeline.matching.judge import TextRule, UntaughtRule
+from pipeline.matching.rules.transferred import TransferredRule
 
 
 @dataclass(frozen=True)
-class LogisticRule:
+class LogisticRule(UntaughtRule):
     """Probability = 1 / (1 + exp(-(bias + Σ weight · evidence))); absent evidence counts 0."""
 
     bias: float
@@ -51,17 +49,11 @@ class LogisticRule:
     review: float = 0.5
     calibrated: bool = False
     reads_words: bool = False
-    holds: bool = field(default=True, init=False)
-    shown: frozenset[Difference] = field(default=frozenset(), init=False)
 
     @property
     def confirm(self) -> float:
         """What it accepts, it confirms."""
         return self.accept
-
-    def weighs(self, evidence: PairEvidence) -> Flags:
-        """See `pipeline.matching.judge.TextRule`; none."""
-        return np.zeros(len(evidence.text.exact), bool)
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ from pipeline.matching.evidence import (
     TextEvidence,
     head_inputs,
 )
-from pipeline.matching.heads import Corrected, Head, load_head, save_head
-from pipeline.matching.judge_files import Arrays, reading_files, write_arrays
+from pipeline.matching.rules.heads import Corrected, Head, load_head, save_head
+from pipeline.matching.rules.judge_files import Arrays, reading_files, write_arrays
 from pipeline.matching.scoring import LearnedInputs
 
 # Differences that a judge learned from many labels confirms: all but a decisive one between two

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.arrays import Floats
-from pipeline.matching.judge_files import reading_files, write_arrays
+from pipeline.matching.rules.judge_files import reading_files, write_arrays
 
 Kind = Literal["similarity", "linear", "boosted", "blend", "corrected"]
 
