@@ -60,4 +60,4 @@ from .pair_keys import (
     pair_sides as pair_sides,
     repeat_each as repeat_each,
 )
-from .parallel import map_in_order as map_in_order
+from .parallel import map_in_order as map_in_order, start_processes as start_processes

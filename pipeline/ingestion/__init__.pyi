@@ -1,4 +1,4 @@
-from .decoding import Decoder as Decoder, image_reader as image_reader, start_pool as start_pool
+from .decoding import Decoder as Decoder, image_reader as image_reader
 from .delivery import SourceChunk as SourceChunk, read_sources as read_sources
 from .effective_resolution import ENLARGED as ENLARGED
 from .images import FORMATS as FORMATS, ImageError as ImageError, decode as decode

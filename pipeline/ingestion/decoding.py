@@ -7,19 +7,14 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
-import threading
-import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
-from types import ModuleType
 from typing import Any
 
+from pipeline.arrays import start_processes
 from pipeline.config import ImageSettings
 from pipeline.errors import PipelineError
 from pipeline.ingestion.effective_resolution import effective_resolution
@@ -96,7 +91,7 @@ class Decoder:
         if self.workers == 0 or not uris:
             return [work(uri, item) for uri, item in zip(uris, data, strict=True)]
         try:
-            self._pool = self._pool or start_pool(self.workers)
+            self._pool = self._pool or start_processes(self.workers)
             return list(self._pool.map(work, uris, data, chunksize=8))
         except BrokenProcessPool as error:
             self._pool = None
@@ -105,43 +100,6 @@ class Decoder:
                 f"images.workers (now {self.workers}) or images.max_pixels (now "
                 f"{settings.max_pixels:,}); images.workers: 0 decodes in this process"
             ) from error
-
-
-def start_pool(workers: int) -> ProcessPoolExecutor:
-    """Start all processes now, while they cannot see the main module.
-
-    They need nothing of it, and importing it again would run a script that has no
-    `if __name__ == "__main__"` once more.
-    """
-    pool = ProcessPoolExecutor(
-        workers,
-        mp_context=get_context("spawn"),
-        initializer=_begin,
-    )
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        for _ in range(workers):
-            pool.submit(os.getpid)
-    finally:
-        sys.modules["__main__"] = main
-    return pool
-
-
-def _begin() -> None:
-    """Start a process: no warnings, and its end with the process that it works for.
-
-    One that is killed cannot end its pool, whose processes would wait for work for ever.
-    """
-    warnings.simplefilter("ignore")
-    parent = parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(1)
 
 
 def _picture(

@@ -23,6 +23,7 @@ from .comparison.unmatched_words import unmatched_words as unmatched_words
 from .decision_counts import DecisionCounts as DecisionCounts
 from .differences.describe import (
     MOST_COLUMNS as MOST_COLUMNS,
+    DifferenceReader as DifferenceReader,
     describe_differences as describe_differences,
 )
 from .differences.kinds import (

@@ -60,7 +60,7 @@ class TextEvidence(WordEvidence, _Pairs):
         short: (p,) either side's text is too short for its embedding to decide.
         difference: (p,) int8 `differences.kinds`' HARMLESS, DOUBTFUL or DECISIVE; UNSEEN where
             nobody has looked. verbatim: (p,) share of both texts that is word for word the same,
-            0 … 1; NaN likewise. kinds: (p,) int32 bits of `differences.kinds.Kind`.
+            0 … 1; NaN likewise. kinds: (p,) int32 bits of `differences.kinds.Kind` and BARE.
         spans: (p,) strings, what differs, in words; null likewise.
         background: (p,) mean cosine of both sides to their neighbours in the judge's background
             sample; NaN without one.

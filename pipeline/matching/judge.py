@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 
 from pipeline.arrays import Flags, Floats
 from pipeline.matching.comparison.text import WordEvidence
-from pipeline.matching.differences.kinds import DOUBTFUL, HARMLESS
+from pipeline.matching.differences.kinds import BARE, DOUBTFUL, HARMLESS
 from pipeline.matching.evidence import (
     NEAR_VERBATIM,
     Difference,
@@ -254,12 +254,14 @@ class Judge:
         """Pairs (p,) that need nobody's look, if they are accepted.
 
         That is a pair whose texts differ in nothing, in what is harmless (in a tolerant corpus also
-        in what is doubtful, where most is the same word for word), or in what labels have shown to
-        part nothing here, and whose probability is high.
+        in what is doubtful, where most is the same word for word, unless what both say is one
+        column: a name alone agrees with many), or in what labels have shown to part nothing
+        here, and whose probability is high.
         """
         harmless = words.difference == HARMLESS
         if self.tolerant:
-            harmless |= (words.difference == DOUBTFUL) & (words.verbatim >= MOSTLY_VERBATIM)
+            doubtful = (words.difference == DOUBTFUL) & ((words.kinds & BARE) == 0)
+            harmless |= doubtful & (words.verbatim >= MOSTLY_VERBATIM)
         near = words.verbatim >= NEAR_VERBATIM
         for verdict, alike in self._of_texts.shown:
             harmless |= (words.difference == verdict) & (near == alike)

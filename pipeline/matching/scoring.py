@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,11 +21,10 @@ from pipeline.arrays import (
 )
 from pipeline.candidates import CandidatePairs, ContentGroups
 from pipeline.matching.comparison.column_levels import ColumnLevels
-from pipeline.matching.comparison.document_frequencies import DocumentFrequencies
 from pipeline.matching.comparison.source_levels import SourceLevels
 from pipeline.matching.comparison.text import TextComparison, WordEvidence
 from pipeline.matching.comparison.text_features import TextFeatures
-from pipeline.matching.differences.describe import describe_differences
+from pipeline.matching.differences.describe import DifferenceReader
 from pipeline.matching.evidence import UNSEEN, ImageEvidence, PairEvidence, TextEvidence
 from pipeline.matching.judge import Decisions, Judge
 
@@ -70,7 +69,7 @@ class Contents:
         comparer: over the texts, rows likewise; None without texts.
         fields: (u,) columns of each group's text and their values; None: not told apart.
         columns: what a difference in each says in this corpus; None: nothing.
-        frequencies: of the corpus' words; None: not known.
+        differences: what reads them.
         text_judge, image_judge: what a judge that has learned needs beside the above.
         looks: what geometry found of pairs of pictures.
         sources: what the sources of two groups say beside their contents; None: nothing.
@@ -86,7 +85,7 @@ class Contents:
     sources: SourceLevels | None = None
     fields: pa.MapArray | None = None
     columns: ColumnLevels | None = None
-    frequencies: DocumentFrequencies | None = None
+    differences: DifferenceReader = field(default_factory=DifferenceReader)
 
 
 @dataclass(frozen=True)
@@ -186,10 +185,9 @@ def with_differences(
         pa.array(used if contents.fields is None else groups.text[used])
     )
     levels = contents.columns
-    found = describe_differences(
-        texts, *np.split(place, 2), frequencies=contents.frequencies, fields=fields,
-        columns=levels.names if levels else (),
-    )  # fmt: skip
+    found = contents.differences.describe(
+        texts, *np.split(place, 2), fields=fields, columns=levels.names if levels else ()
+    )
     read: dict[str, Any] = {
         "difference": found.verdict,
         "verbatim": found.verbatim,

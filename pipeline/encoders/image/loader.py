@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.arrays import start_processes
 from pipeline.config import ImageSettings
 from pipeline.encoders.base import Failure, ImageRef
 
@@ -121,9 +122,7 @@ def _load_pooled(
     chunks: Iterable[list[ImageRef]], *, work: Work, workers: int
 ) -> Iterator[LoadResult]:
     """Keep every worker busy with a bounded number of chunks in flight."""
-    from pipeline.ingestion import start_pool
-
-    pool = start_pool(workers)
+    pool = start_processes(workers)
     waiting: deque[tuple[list[ImageRef], Future[list[LoadResult]]]] = deque()
     remaining = iter(chunks)
     try:
@@ -140,17 +139,15 @@ def _load_pooled(
                 for lost in (chunk, *(lost for lost, _ in waiting)):
                     yield from _one_by_one(lost, work=work)
                 waiting.clear()
-                pool = start_pool(workers)
+                pool = start_processes(workers)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _one_by_one(refs: Sequence[ImageRef], *, work: Work) -> Iterator[LoadResult]:
     """Load each picture in a process it may kill."""
-    from pipeline.ingestion import start_pool
-
     for ref in refs:
-        with start_pool(1) as pool:
+        with start_processes(1) as pool:
             try:
                 yield from pool.submit(work, [ref]).result()
             except BrokenProcessPool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,7 +22,7 @@ from pipeline.arrays import (
     map_in_order,
     sorted_unique,
 )
-from pipeline.ingestion import PORTION, Letters, Tokens, fold_text
+from pipeline.ingestion import PORTION, Letters, Tokens, codes_of, fold_text
 from pipeline.matching.comparison.document_frequencies import FEATURES, DocumentFrequencies
 
 Values = npt.NDArray[np.floating[Any]]
@@ -33,6 +34,7 @@ Looked = TypeVar("Looked")
 EDIT_CHARACTERS = 2000
 # Words (of both sides together) that pairs compared at a time may have: 200 MB of sparse rows.
 COMPARED_WORDS = 1 << 24
+CODE_BITS = 21  # of a character's code point
 PORTIONS = 4  # of the texts, looked at side by side at most; each takes some 50 MB
 
 
@@ -143,6 +145,39 @@ def words_of(texts: pa.Array, *, threads: int = 1) -> csr_matrix:
     return _matrix(list(_in_portions(lambda part: _places(Letters(part).words()), texts, threads)))
 
 
+def trigrams_of(texts: pa.Array, *, threads: int = 1) -> csr_matrix:
+    """Binary (n, FEATURES) matrix of three letters in a row, hashed; a space ends each word."""
+    return _matrix(list(_in_portions(_trigram_places, texts, threads)))
+
+
+def _trigram_places(texts: pa.Array) -> Rows:
+    folded = list(map(fold_text, texts.to_pylist()))
+    code = codes_of("\n".join(["", *folded, ""])).astype(np.int64)
+    space = np.isin(code, _spaces(), kind="table")
+    code[space] = ord(" ")
+    middle = np.flatnonzero(~space)
+    trios = (code[middle - 1] << 2 * CODE_BITS) | (code[middle] << CODE_BITS) | code[middle + 1]
+    known = pa.array(trios).dictionary_encode()
+    place = _hash(_spelled(np.asarray(known.dictionary)))[np.asarray(known.indices)]
+    length = np.fromiter(map(len, folded), np.int64, len(folded))
+    text = np.repeat(np.arange(len(folded)), length + 1)[middle - 1]
+    return _distinct(text, place, len(folded))
+
+
+def _spelled(keys: Positions) -> pa.Array:
+    """Three letters for each key."""
+    parts = (keys >> shift & (1 << CODE_BITS) - 1 for shift in (2 * CODE_BITS, CODE_BITS, 0))
+    return pa.array(
+        ["".join(map(chr, trio)) for trio in zip(*map(np.ndarray.tolist, parts), strict=True)]
+    )
+
+
+@cache
+def _spaces() -> Positions:
+    """Code points of what parts words."""
+    return np.array([code for code in range(1 << 16) if chr(code).isspace()])
+
+
 def _in_portions(
     look: Callable[[pa.Array], Looked], texts: pa.Array, threads: int
 ) -> Iterator[Looked]:
@@ -157,9 +192,13 @@ def _compared_rows(texts: pa.Array) -> tuple[Rows, Rows]:
 
 def _places(tokens: Tokens) -> Rows:
     """Distinct hashed words of each text, one text after another, and how many each has."""
-    key = sorted_unique([tokens.text * FEATURES + _hash(tokens.words)[tokens.number]])
-    text, place = np.divmod(key, FEATURES)
-    return place.astype(np.int32), np.bincount(text, minlength=len(tokens.count))
+    return _distinct(tokens.text, _hash(tokens.words)[tokens.number], len(tokens.count))
+
+
+def _distinct(text: Positions, place: Positions, texts: int) -> Rows:
+    """The distinct places of each text, ascending, and how many it has."""
+    text, place = np.divmod(sorted_unique([text * FEATURES + place]), FEATURES)
+    return place.astype(np.int32), np.bincount(text, minlength=texts)
 
 
 def _matrix(rows: Sequence[Rows]) -> csr_matrix:

@@ -14,16 +14,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from scipy.sparse import csr_matrix
 
 from pipeline.arrays import Positions
 from pipeline.ingestion import fold_text
 from pipeline.matching.comparison.attribute_features import AttributeFeatures, column_names
+from pipeline.matching.comparison.document_frequencies import FEATURES
+from pipeline.matching.comparison.text import trigrams_of, words_of
 
 Floats = npt.NDArray[np.float32]
 Values = npt.NDArray[np.floating[Any]]
 
-HASHED = 1 << 20  # places that words and character trigrams are hashed to
+HASHED = FEATURES  # places that words and character trigrams are hashed to
 EDIT_CHARACTERS = 512  # compared for edits; edit distance is quadratic
 PREFIX_CHARACTERS = 64
 WHOLE = "text"  # the block of the whole text; other blocks have their field's name
@@ -74,13 +77,13 @@ class WordWeights:
     @classmethod
     def learn(cls, texts: Sequence[str]) -> WordWeights:
         """Count in how many of `texts`, the empty ones left out, each word and trigram occurs."""
-        held = [fold_text(text) for text in texts if text]
+        held = [text for text in texts if text]
         return cls(len(held), _document_counts(_words(held)), _document_counts(_grams(held)))
 
 
 def trigram_counts(texts: Sequence[str]) -> npt.NDArray[np.int64]:
     """(k, 2) in how many of `texts` each hashed trigram of letters occurs, places ascending."""
-    return _document_counts(_grams(list(map(fold_text, texts))))
+    return _document_counts(_grams(texts))
 
 
 def _document_counts(matrix: csr_matrix) -> npt.NDArray[np.int64]:
@@ -105,10 +108,10 @@ class _Block:
         self.starts = [text[:PREFIX_CHARACTERS] for text in self.folded]
         self.present = np.array([bool(text) for text in self.texts], bool)
         self.lengths = np.array([len(text) for text in self.texts], np.float32)
-        self.words = _words(whole)
+        self.words = _words(self.texts, self.threads)
         self.weighted = _reweight(self.words, self.weights.idf("words"))
         self.weight = _sums(self.weighted)
-        self.grams = _reweight(_grams(whole), self.weights.idf("grams"))
+        self.grams = _reweight(_grams(self.texts, self.threads), self.weights.idf("grams"))
         self.gram_norm = np.sqrt(_sums(self.grams.multiply(self.grams)))
         codes = [" ".join(_CODE.findall(_JOINER.sub("", text))) for text in whole]
         numbers = [_NUMBER.findall(text.replace(",", "")) for text in whole]
@@ -245,13 +248,13 @@ def learn_weights(
     return {name: WordWeights.learn(values) for name, values in blocks.items()}
 
 
-def _words(texts: Sequence[str]) -> csr_matrix:
-    """Binary (n, HASHED) matrix of the words of case-folded texts."""
-    return _hash(texts, token_pattern=r"(?u)\b\w+\b")
+def _words(texts: Sequence[str], threads: int = 1) -> csr_matrix:
+    """Binary (n, HASHED) matrix of the words of texts."""
+    return words_of(pa.array(texts, pa.large_string()), threads=threads).astype(np.float32)
 
 
-def _grams(texts: Sequence[str]) -> csr_matrix:
-    return _hash(texts, analyzer="char_wb", ngram_range=(3, 3))
+def _grams(texts: Sequence[str], threads: int = 1) -> csr_matrix:
+    return trigrams_of(pa.array(texts, pa.large_string()), threads=threads).astype(np.float32)
 
 
 def _hash(texts: Sequence[str], **how: object) -> csr_matrix:

@@ -39,6 +39,8 @@ class Kind(IntEnum):
 
 OPEN = Kind.WORD | Kind.MISSING
 NOTHING = 0
+# Beside the kinds: a column is missing, and what both records say is one column at most.
+BARE = 1 << 20
 SAID: dict[int, str] = {
     Kind.WORD: "word",
     Kind.MISSING: "missing",

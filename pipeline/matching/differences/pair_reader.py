@@ -9,7 +9,15 @@ from pipeline.matching.differences.alignment import Span, align, group_spans
 from pipeline.matching.differences.fields import FIRST
 from pipeline.matching.differences.frames import goes_on, is_closing, is_prefix
 from pipeline.matching.differences.items import Token, token
-from pipeline.matching.differences.kinds import FIRST_OPEN, NOTHING, Finding, Kind, level_of, said
+from pipeline.matching.differences.kinds import (
+    BARE,
+    FIRST_OPEN,
+    NOTHING,
+    Finding,
+    Kind,
+    level_of,
+    said,
+)
 from pipeline.matching.differences.language.word_lists import word_lists
 from pipeline.matching.differences.spans import SpanComparison
 from pipeline.matching.differences.token_stream import COLON, TokenStreams
@@ -83,13 +91,12 @@ class PairReader:
     def read(self, left: int, right: int) -> Reading:
         """What differs between two texts of the portion."""
         one, other = self.streams.folded[left], self.streams.folded[right]
-        total = len(one) + len(other)
         spans = self._spans(left, right)
         aware = bool(self.streams.accented[left] and self.streams.accented[right])
         sides = [self._tokens(left, right, span) for span in spans]
         if self._unlike(one, other, spans):
             found = [compare_coarsely(*side) for side in sides]
-            return self._reading(spans, found, total)
+            return self._reading(left, right, spans, found)
         found = [
             compare_coarsely(*side)
             if min(map(len, side)) > LONGEST
@@ -101,9 +108,10 @@ class PairReader:
         few = len(open_) <= (FEW_SPANS if decided else MOST_SPANS)
         if open_ and few:
             self._read_again(left, right, spans, sides, found, open_, aware=aware)
-        return self._reading(spans, found, total)
+        return self._reading(left, right, spans, found)
 
-    def _reading(self, spans: list[Span], found: list[Finding], total: int) -> Reading:
+    def _reading(self, left: int, right: int, spans: list[Span], found: list[Finding]) -> Reading:
+        total = len(self.streams.folded[left]) + len(self.streams.folded[right])
         kind, lost = NOTHING, 0
         for span, item in zip(spans, found, strict=True):
             kind |= item.kind
@@ -116,7 +124,10 @@ class PairReader:
             for span, item in zip(spans, found, strict=True)
             if item.kind >= FIRST_OPEN and not item.kind & Kind.MISSING
         )
-        return Reading(level_of(kind), verbatim, kind, self._told(spans, found), columns)
+        level = level_of(kind)
+        if kind & Kind.MISSING and len({*self._columns(left)} & {*self._columns(right)}) < 2:
+            kind |= BARE
+        return Reading(level, verbatim, kind, self._told(spans, found), columns)
 
     @staticmethod
     def _unlike(one: str, other: str, spans: list[Span]) -> bool:

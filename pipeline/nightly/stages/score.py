@@ -23,6 +23,7 @@ from pipeline.matching import (
     Contents,
     CorpusStatistics,
     DecisionCounts,
+    DifferenceReader,
     DocumentFrequencies,
     Judge,
     compare_records,
@@ -193,9 +194,11 @@ def judge_shards(
         for side in pair_sides(kept.key[part][stand.row[part] < 0], count):
             wanted[side] = True
     chosen, number = np.flatnonzero(wanted), np.cumsum(wanted) - 1
-    contents = None
+    contents, differences = None, DifferenceReader(frequencies, workers=context.threads)
     if len(chosen):
-        contents = contents_of(context, groups, chosen, frequencies, statistics)
+        contents = contents_of(
+            context, groups, chosen, frequencies, statistics, differences=differences
+        )
 
     def keep(place: int) -> int:
         batch, row = kept.part(batches[place]), stand.row[batches[place]]
@@ -211,9 +214,10 @@ def judge_shards(
     workers = min(context.threads, WORKERS)
     # A thread of the pool knows nothing of the limit on OpenMP's that the stage has set in its own.
     alone = partial(threadpool_limits, context.threads // workers, user_api="openmp")
-    for place in map_in_order(keep, range(len(batches)), workers=workers, prepare=alone):
-        rows = work.read_shard("pairs", names[place]).combine_chunks().to_batches()[0]
-        yield kept.part(batches[place]), rows, names[place]
+    with differences:
+        for place in map_in_order(keep, range(len(batches)), workers=workers, prepare=alone):
+            rows = work.read_shard("pairs", names[place]).combine_chunks().to_batches()[0]
+            yield kept.part(batches[place]), rows, names[place]
 
 
 def _shard_key(context: RunContext, batch: CandidatePairs, row: Positions, key: str) -> str:

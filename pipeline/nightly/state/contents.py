@@ -18,6 +18,7 @@ from pipeline.matching import (
     ColumnLevels,
     Contents,
     CorpusStatistics,
+    DifferenceReader,
     DocumentFrequencies,
     JudgeModel,
     LearnedInputs,
@@ -112,12 +113,15 @@ def contents_of(
     chosen: Positions,
     frequencies: DocumentFrequencies,
     statistics: CorpusStatistics | None = None,
+    *,
+    differences: DifferenceReader | None = None,
 ) -> Contents:
     """Everything judging needs of the contents of some groups, which are numbered anew.
 
     Args:
         chosen: (k,) ascending numbers of groups; where they are all, the vectors stay on disk.
         statistics: of the corpus, for a shipped judge of texts; None: there is none.
+        differences: what reads them; None: this process alone.
     """
     some, texts, images = restrict(groups, chosen)
     sources = None if statistics is None else _sources(context, some, statistics.inside)
@@ -146,7 +150,7 @@ def contents_of(
     columns = None if fields is None else _columns(context, fields, statistics)
     return Contents(
         some, text, image, comparer, looks=looks, sources=sources, fields=fields, columns=columns,
-        frequencies=frequencies, **learned,
+        differences=differences or DifferenceReader(frequencies), **learned,
     )  # fmt: skip
 
 

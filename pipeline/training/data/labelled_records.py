@@ -27,6 +27,7 @@ from pipeline.matching import (
     WHOLE,
     ColumnLevels,
     Contents,
+    DifferenceReader,
     DocumentFrequencies,
     Evidence,
     JudgeModel,
@@ -159,12 +160,13 @@ class LabelledRecords:
         if not judge.corrects:
             return {}
         words, fields = judge.blocks[WHOLE], self.records["fields"].combine_chunks()
+        counts = DocumentFrequencies(words.texts, words.words[:, 0], words.words[:, 1])
         several = np.diff(np.asarray(fields.offsets)).max(initial=0) > 1
         return {
             "sources": SourceLevels.of(self.records["source"], judge.sources),
             "fields": fields if several else None,
             "columns": ColumnLevels.of(sorted(judge.columns), judge.columns) if several else None,
-            "frequencies": DocumentFrequencies(words.texts, words.words[:, 0], words.words[:, 1]),
+            "differences": DifferenceReader(counts),
         }
 
     def _geometry(self, left: Positions, right: Positions) -> npt.NDArray[np.float64]:

@@ -9,7 +9,7 @@ from pipeline.config.encoders import SentenceTransformersText, StaticText
 from pipeline.config.matching import CosineRule, JudgeSettings
 from pipeline.errors import ConfigError
 from pipeline.matching.comparison.text_features import BLOCK
-from pipeline.matching.differences.kinds import DECISIVE, DOUBTFUL, HARMLESS, Kind
+from pipeline.matching.differences.kinds import BARE, DECISIVE, DOUBTFUL, HARMLESS, Kind
 from pipeline.matching.evidence import UNSEEN, ImageEvidence, PairEvidence, TextEvidence
 from pipeline.matching.judge import Judge
 from pipeline.matching.rules.default_rules import (
@@ -111,6 +111,8 @@ def test_a_difference_of_other_wordings_or_in_a_tolerant_corpus_joins_but_confir
     apart = evidence(**TEXT, verbatim=0.4, difference=DECISIVE, kinds=int(Kind.NUMBER))
     near = evidence(**TEXT, verbatim=0.9, difference=DECISIVE, kinds=int(Kind.NUMBER))
     word = evidence(**TEXT, verbatim=0.9, difference=DOUBTFUL, kinds=int(Kind.WORD))
+    lacking = int(Kind.MISSING) | BARE
+    bare = evidence(**TEXT, verbatim=0.9, difference=DOUBTFUL, kinds=lacking)
     tolerant = replace(JUDGE, tolerant=True)
     reader = replace(JUDGE, text=replace(MINILM.rule, reads_words=True))
     assert JUDGE.decide(apart).decision.to_pylist() == ["review"], "a cosine does not weigh words"
@@ -118,6 +120,7 @@ def test_a_difference_of_other_wordings_or_in_a_tolerant_corpus_joins_but_confir
         (reader, apart, False),
         (tolerant, near, False),
         (tolerant, word, True),
+        (tolerant, bare, False),
         (JUDGE, evidence(**TEXT, verbatim=0.9, difference=HARMLESS), True),
         (JUDGE, evidence(**TEXT), False),
     ):

@@ -7,8 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.matching.differences.describe import Differences, describe_differences
-from pipeline.matching.differences.kinds import Finding, Kind
+from pipeline.matching.differences.describe import (
+    DifferenceReader,
+    Differences,
+    describe_differences,
+)
+from pipeline.matching.differences.kinds import BARE, Finding, Kind
 from pipeline.matching.differences.spans import SpanComparison
 
 PAIRS = [
@@ -128,3 +132,27 @@ def test_equal_spans_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
         for left, right in once
     ))  # fmt: skip
     assert len(changes) <= len(read) <= most
+
+
+def test_processes_of_their_own_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.matching.differences.describe.PORTION", 1000)
+    texts = pa.array([text for _, _, *pair in PAIRS for text in pair], pa.string())
+    left = np.arange(len(PAIRS)) * 2
+    with DifferenceReader(workers=2, fewest=1) as reader:
+        apart = reader.describe(texts, left, left + 1)
+        again = reader.describe(texts, left[:0], left[:0])
+    here = DifferenceReader().describe(texts, left, left + 1)
+    for name in ("verdict", "verbatim", "kinds", "columns", "spans"):
+        assert getattr(apart, name).tolist() == getattr(here, name).tolist(), name
+    assert len(again.verdict) == 0
+
+
+def test_a_record_that_says_one_column_is_told_from_one_that_lacks_a_column() -> None:
+    full = {"name": "Kim Joon", "born": "1984", "profession": "actor"}
+    bare = describe_records(full, {"name": "Kim Joon"})
+    some = describe_records(full, {"name": "Kim Joon", "born": "1984"})
+    assert bare.kinds[0] & Kind.MISSING
+    assert some.kinds[0] & Kind.MISSING
+    assert bare.kinds[0] & BARE
+    assert not some.kinds[0] & BARE
+    assert bare.verdict[0] == some.verdict[0] == 1
