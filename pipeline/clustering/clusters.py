@@ -42,7 +42,8 @@ def cluster_tables(
     """Cluster every record.
 
     Args:
-        records: sorted by record_id, with `source` and the columns the keeper policy needs.
+        records: sorted by record_id, with `source` and the columns the keeper policy needs;
+            `bare`, where it is there, says which say too little to be known by it.
         duplicate_free: names of the sources of which no two records may be together.
 
     Returns:
@@ -70,7 +71,7 @@ def cluster_tables(
     losing = free.losing_links(ids, groups, bound, entities, grouping.cluster)
     doubted = clusters_in_review(
         grouping, bound, entities, groups=groups, texts=records["text"], verdicts=verdicts,
-        losing=losing,
+        losing=losing, bare=_bare(records),
     )  # fmt: skip
     why = _reasons(kept, cluster, rules, rank, grouping.scored[of_record])
     table = pa.table(
@@ -88,6 +89,13 @@ def cluster_tables(
         schema=CLUSTERS,
     )
     return table, cut_links(ids, bound, grouping, verdicts, losing)
+
+
+def _bare(records: pa.Table) -> Flags:
+    """(n,) records that say too little to be known by it."""
+    if "bare" in records.column_names:
+        return np.asarray(records["bare"], bool)
+    return np.zeros(len(records), bool)
 
 
 def _of_members(words: npt.NDArray[Any], cluster: Positions) -> pa.Array:

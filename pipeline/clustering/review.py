@@ -28,6 +28,7 @@ def clusters_in_review(
     texts: pa.ChunkedArray,
     verdicts: Verdicts,
     losing: LosingLinks,
+    bare: Flags,
 ) -> Flags:
     """(c,) true where a removal list should wait for a person: the cluster is in review.
 
@@ -40,7 +41,8 @@ def clusters_in_review(
     - with a pair inside that was not accepted and whose two texts each have a word that the
       representative lacks: "EM-5, black" and "EM-5, white" are both near copies of "EM-5", and
       keeping "EM-5" alone would lose both,
-    - whose copies share nothing but a very short text ("n/a"), unless persons called them the same,
+    - whose copies share nothing but a very short text ("n/a"), or one column of several (`bare`,
+      of each record), unless persons called them the same,
     - with a record inside that contradictory verdicts are about, or a pair that a person called
       related,
     - of several records, with one that has an equal or better match elsewhere, or an identical
@@ -70,17 +72,22 @@ def clusters_in_review(
     left, right = left[inside], right[inside]
     adds = _add(np.union1d(left, right), grouping.representative, entities.rows, texts)
     doubted[cluster[left[adds[left] & adds[right]]]] = True
-    tiny = bound.entity[_tiny_copies(bound, groups, verdicts)]
+    tiny = bound.entity[_tiny_copies(bound, groups, verdicts, bare)]
     doubted[cluster[tiny]] = True
     return doubted
 
 
-def _tiny_copies(bound: ConstrainedLinks, groups: ContentGroups, verdicts: Verdicts) -> Positions:
-    """Nodes of several records that are equal in a tiny text alone: not surely one record."""
+def _tiny_copies(
+    bound: ConstrainedLinks, groups: ContentGroups, verdicts: Verdicts, bare: Flags
+) -> Positions:
+    """Nodes of several records that are equal in too little: not surely one record."""
     group = groups.group_of_record[bound.rows]
     copies = np.bincount(bound.of_record, minlength=len(bound.rows)) > 1
     tiny = np.flatnonzero(
-        (copies & groups.short[group]) & (groups.text[group] >= 0) & ~groups.pictured[group]
+        copies
+        & (groups.short[group] | bare[bound.rows])
+        & (groups.text[group] >= 0)
+        & ~groups.pictured[group]
     )
     one, other = verdicts.ties()
     if not len(one) or not len(tiny):

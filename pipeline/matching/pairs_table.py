@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.arrays import Floats, Positions
+from pipeline.arrays import Flags, Floats, Positions
 from pipeline.candidates import ProposedBy
 from pipeline.matching.evidence import UNSEEN
 from pipeline.matching.judge import DUPLICATE, Judge
@@ -23,6 +23,10 @@ def pairs_batch(
     """The scored pairs as rows of the pairs table; `ids` are the record ids by row."""
     text, image = scored.evidence.text, scored.evidence.image
     judgement, groups = scored.judgement, contents.groups
+    confirmed = judgement.confirmed
+    if contents.bare is not None:
+        little = contents.bare[scored.left] & contents.bare[scored.right]
+        confirmed = confirmed & ~(little & np.isnan(image.cosine))
     unseen = (text.difference == UNSEEN) | ~judgement.likely
     columns = {
         "left_id": ids.take(pa.array(groups.rows[scored.left])),
@@ -39,7 +43,7 @@ def pairs_batch(
         "contradicts": pa.array(judgement.contradicts),
         "probability": pa.array(judgement.probability.astype(np.float32)),
         "decision": judgement.decision,
-        "confirmed": pa.array(judgement.confirmed),
+        "confirmed": pa.array(confirmed),
         "reason": judgement.reason,
         "proposed_by": ProposedBy.to_words(scored.proposed_by),
         **_sign(judge, run, judgement.threshold),
@@ -65,6 +69,7 @@ def exact_pairs_batch(
     *,
     ids: pa.Array,
     has: dict[str, npt.NDArray[np.bool_]],
+    bare: Flags,
     judge: Judge,
     run: str,
 ) -> pa.RecordBatch:
@@ -73,11 +78,17 @@ def exact_pairs_batch(
     Args:
         leader: (n,) row of each record's leader.
         has: 'text' and 'image': (n,) whether the record has the modality.
+        bare: (n,) records that say too little to be known by it: such a pair is not confirmed.
     """
     member = np.flatnonzero(leader != np.arange(len(leader)))
     count = len(member)
     text, image = has["text"][member], has["image"][member]
-    cases = [(text & image, "identical text and picture"), (text, "identical text")]
+    little = bare[member] & ~image
+    cases = [
+        (text & image, "identical text and picture"),
+        (little, "identical text, but one column of several"),
+        (text, "identical text"),
+    ]
     one, blank = np.ones(count), pa.nulls(count, pa.float32())
     of_text, of_image = (_nullable(np.where(has_it, one, np.nan)) for has_it in (text, image))
     columns = {
@@ -97,7 +108,7 @@ def exact_pairs_batch(
         "contradicts": pa.array(np.zeros(count, bool)),
         "probability": pa.array(one.astype(np.float32)),
         "decision": pa.repeat(DUPLICATE, count),
-        "confirmed": pa.array(np.ones(count, bool)),
+        "confirmed": pa.array(~little),
         "reason": first_that_applies(cases, "identical picture"),
         "proposed_by": ProposedBy.to_words(np.full(count, ProposedBy.EXACT, np.uint8)),
         **_sign(judge, run, np.full(count, judge.accept)),

@@ -73,6 +73,7 @@ class Contents:
         text_judge, image_judge: what a judge that has learned needs beside the above.
         looks: what geometry found of pairs of pictures.
         sources: what the sources of two groups say beside their contents; None: nothing.
+        bare: (u,) groups whose text says too little to be known by it; None: none.
     """
 
     groups: ContentGroups
@@ -86,6 +87,7 @@ class Contents:
     fields: pa.MapArray | None = None
     columns: ColumnLevels | None = None
     differences: DifferenceReader = field(default_factory=DifferenceReader)
+    bare: Flags | None = None
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from pipeline.matching import TransferredRule
 from pipeline.nightly.stages.settle import IngestResult
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.rules import rules_of
-from pipeline.nightly.state.run_records import groups_of, read_records
+from pipeline.nightly.state.run_records import bare_records, groups_of, read_records
 from pipeline.nightly.state.stage import StageResult, stage
 from pipeline.outputs import is_removed
 from pipeline.storage import from_plain
@@ -80,6 +80,7 @@ def cluster_records(context: RunContext, links: Links) -> ClusteredRecords:
     version = tables.version("labels")
     labels = None if version is None else tables.read("labels", version=version)
     records = read_records(context, COLUMNS)
+    records = records.append_column("bare", pa.array(bare_records(context)))
     ids = as_strings(records["record_id"])
     verdicts = no_verdicts() if labels is None else settle_verdicts(labels, ids)
     before, touched = NIGHT.empty_table(), None

@@ -43,6 +43,7 @@ from pipeline.nightly.state.previous_run import PreviousRun, key_of, known_failu
 from pipeline.nightly.state.rules import adapted_judge, make_judge
 from pipeline.nightly.state.run_records import (
     RecordsVersion,
+    bare_records,
     groups_of,
     modalities,
     read_records,
@@ -279,7 +280,12 @@ def score(context: RunContext) -> ScoreResult:
 
     star = keep_promises(
         exact_pairs_batch(
-            groups.leader, ids=ids, has=modalities(context), judge=judge, run=context.run
+            groups.leader,
+            ids=ids,
+            has=modalities(context),
+            bare=bare_records(context),
+            judge=judge,
+            run=context.run,
         ),
         context.config.duplicate_free,
     )

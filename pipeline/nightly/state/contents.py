@@ -32,7 +32,12 @@ from pipeline.matching import (
 )
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.rules import background_of, models_of
-from pipeline.nightly.state.run_records import Modality, read_column, read_records
+from pipeline.nightly.state.run_records import (
+    Modality,
+    bare_records,
+    read_column,
+    read_records,
+)
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,8 @@ def contents_of(
     columns = None if fields is None else _columns(context, fields, statistics)
     return Contents(
         some, text, image, comparer, looks=looks, sources=sources, fields=fields, columns=columns,
-        differences=differences or DifferenceReader(frequencies), **learned,
+        differences=differences or DifferenceReader(frequencies),
+        bare=bare_records(context)[some.rows] if context.config.duplicate_free else None, **learned,
     )  # fmt: skip
 
 

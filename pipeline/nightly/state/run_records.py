@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays import combine_large, take_in_batches
+from pipeline.arrays import Flags, combine_large, take_in_batches
 from pipeline.candidates import ContentGroups, make_groups
 from pipeline.catalog import Catalog
 from pipeline.ingestion import exact_groups
@@ -82,6 +82,26 @@ def _order(catalog: Catalog, run: str, version: int) -> npt.NDArray[np.int64] | 
 def record_ids(context: RunContext) -> pa.Array:
     """The record ids by row."""
     return read_records(context, ["record_id"])["record_id"].combine_chunks()
+
+
+def bare_records(context: RunContext) -> Flags:
+    """(n,) records of duplicate-free sources that say one text column of several.
+
+    Of two lists that hold each thing once, rows that are a street alone are often equal without
+    being one thing. Where no source promises that, equal rows are one row twice.
+    """
+    several = [
+        source.name
+        for source in context.config.sources
+        if source.duplicate_free and source.has_fields
+    ]
+    if not several:
+        return np.zeros(len(record_ids(context)), bool)
+    records = read_records(context, ["source", "fields"])
+    said = [np.diff(np.asarray(part.offsets)) for part in records["fields"].chunks]
+    one = np.concatenate([*said, np.zeros(0, np.int32)]) == 1
+    among = np.asarray(pc.is_in(records["source"], value_set=pa.array(several)), bool)
+    return np.asarray(one & among)
 
 
 def modalities(context: RunContext) -> dict[str, npt.NDArray[np.bool_]]:

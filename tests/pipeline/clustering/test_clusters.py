@@ -1,6 +1,7 @@
 """The clusters table: representatives and their reasons, ids, cohesion, status, cut links."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -225,6 +226,15 @@ def test_exact_copies_rejoin_their_leader_and_may_be_kept() -> None:
     assert set(clusters["representative"].to_pylist()) == {"s:1"}
     scores = [round(p, 4) for p in clusters["probability_to_representative"].to_pylist()]
     assert scores == [1.0, 1.0, 0.93]
+
+
+@pytest.mark.parametrize(("bare", "status"), [(True, "review"), (False, "confirmed")])
+def test_copies_that_say_too_little_wait_for_a_person(bare: bool, status: str) -> None:
+    table = records(["617 s. olive st."] * 2 + ["masa's, 415 989 7154"])
+    table = table.append_column("bare", pa.array([bare, bare, False]))
+    groups = replace(units(3, [0, 0, 2]), text=np.arange(2))
+    clusters, _ = cluster_tables(table, groups, links(), ClusterSettings())
+    assert clusters["status"].to_pylist() == [status, status, "confirmed"]
 
 
 def test_singletons_are_clusters_too_and_ids_depend_on_members_only() -> None:

@@ -112,6 +112,29 @@ def test_night_by_night_in_any_order_is_one_run_over_all(tmp_path: Path) -> None
     assert joined(without) != joined(by_night)
 
 
+@pytest.mark.parametrize("free", ["", "ab"])
+def test_rows_of_one_column_of_several_are_not_confirmed_by_it(tmp_path: Path, free: str) -> None:
+    """Of two lists that hold each thing once, rows that are a street alone may be two things."""
+    row = {"id": "2", "name": "the old mill by the river", "street": text(2)}
+    rows = [{"id": "1", "name": None, "street": text(1)}, row]
+    sources = [
+        rows_in(
+            write_jsonl(tmp_path / f"{name}.jsonl", rows), name=name, duplicate_free=bool(free),
+            columns={"id": "id", "text": ["name", "street"]},
+        )
+        for name in "ab"
+    ]  # fmt: skip
+    run(run_config(tmp_path / "catalog", *sources, gates=OPEN_GATES))
+    status = {row["record_id"]: row["status"] for row in tables(tmp_path)["clusters"]}
+    assert status == {
+        "a:1": "review" if free else "confirmed", "b:1": "review" if free else "confirmed",
+        "a:2": "confirmed", "b:2": "confirmed",
+    }  # fmt: skip
+    pairs = {row["left_id"]: row for row in tables(tmp_path)["pairs"]}
+    assert pairs["a:1"]["confirmed"] is not bool(free)
+    assert pairs["a:1"]["reason"].startswith("identical text")
+
+
 @pytest.mark.slow
 def test_sources_that_look_duplicate_free_are_named(tmp_path: Path) -> None:
     many = {str(n): text(n + 10) for n in range(120)}
