@@ -65,14 +65,14 @@ def score_drift(train_histogram: ScoreHistogram, tonight_histogram: ScoreHistogr
             of a run.
 
     Raises:
-        PipelineError: edges differ, counts do not fit them, or there is nothing to compare with.
+        PipelineError: edges differ, or counts do not fit them.
     """
     train, tonight = _counts(train_histogram), _counts(tonight_histogram)
     if not np.allclose(train_histogram.edges, tonight_histogram.edges, rtol=0, atol=1e-9):
         raise PipelineError("the histograms have different edges; count both over the same ones")
     n, m = float(train.sum()), float(tonight.sum())
-    if not n:
-        raise PipelineError("the training histogram is empty: there is nothing to compare with")
+    if not n:  # of a fine-tune on a handful of labels, none of them above the search floor
+        return Drift(0.0, 0.0, int(m), 0, "too few pairs", _WORDS["too few pairs"])
     p, q = ((counts + 0.5) / (counts.sum() + 0.5 * len(counts)) for counts in (train, tonight))
     psi = float(((q - p) * np.log(q / p)).sum())
     ks = float(np.abs(np.cumsum(train) / n - np.cumsum(tonight) / max(m, 1)).max()) if m else 0.0

@@ -13,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-from scipy.special import expit
 
 from pipeline.arrays import Flags, Floats, as_array
 from pipeline.catalog import JUDGE, Catalog, GateCheck, judge_fingerprint
@@ -35,13 +34,7 @@ from pipeline.evaluation import (
     lower_bound,
 )
 from pipeline.matching import (
-    DECISIVE,
-    DOUBTFUL,
-    NEAR_VERBATIM,
-    Corrected,
-    Difference as TextDifference,
     TextEvidence,
-    head_inputs,
 )
 from pipeline.outputs import (
     HeadScore,
@@ -53,8 +46,9 @@ from pipeline.outputs import (
 from pipeline.training.data.rivals import beaten_pairs
 from pipeline.training.data.training_data import LabelledData
 from pipeline.training.held_out import MeasuredModel, TrainedModel
-from pipeline.training.judge.correct import AnsweredPairs, CorrectionFacts, refit_judge
+from pipeline.training.judge.correct import CorrectionFacts
 from pipeline.training.judge.shipped import ShippedJudge
+from pipeline.training.refitting import KnownPairs, refit
 from pipeline.training.steps import TrainedEncoderFolder
 
 SPLIT = "train"  # all answers are in it
@@ -76,7 +70,6 @@ def correct_shipped(
     pairs = data.pairs
     evidence = data.labelled.evidence(pairs.left, pairs.right, shipped.model)
     assert isinstance(evidence, TextEvidence)
-    judged = np.flatnonzero(evidence.present & ~evidence.exact)
     ids = as_array(pairs.records["record_id"])
     beaten = beaten_pairs(
         catalog.read("pairs", run=shipped.run),
@@ -84,31 +77,22 @@ def correct_shipped(
         ids.take(pa.array(pairs.left)),
         ids.take(pa.array(pairs.right)),
     )
-    features = head_inputs(evidence, shipped.model.extras)
-    answers = AnsweredPairs(features[judged], pairs.same[judged], beaten[judged], shipped.once)
-    head = shipped.model.head
-    assert isinstance(head, Corrected)
-    fitted, facts = refit_judge(head, answers, seed=config.seed)
-    before, after = np.where(evidence.exact, 1.0, 0.0), np.where(evidence.exact, 1.0, 0.0)
-    before[judged], after[judged] = expit(head.shipped(answers.features)), expit(facts.blind)
-    model = replace(
-        shipped.model,
-        head=fitted,
-        shown=_shown(evidence, after, pairs.same, config, confirm=shipped.model.confirm),
-    )
+    known = KnownPairs.of(evidence, shipped.model.extras, beaten)
+    found = refit(shipped, known, pairs.same, config.judge, seed=config.seed)
+    model, facts, before, after = found.model, found.facts, found.before, found.after
     shutil.rmtree(work / JUDGE, ignore_errors=True)
     model.save(work / JUDGE)
     bound = judge_fingerprint(encoder.fingerprint, work)
     calibration = _calibration(config, shipped, after, pairs.same, fingerprint=bound)
     sides, accept = data.sides, shipped.accept
-    found = evaluate_pairs(
+    measured = evaluate_pairs(
         pairs.same, after, accept, sides, seed=config.seed, slices=pairs.slices,
         min_slice=config.min_slice,
     )  # fmt: skip
     balanced = balanced_value(after)
     at_balance = evaluate_pairs(pairs.same, after, balanced, sides, seed=config.seed)
     metrics = ModelMetrics(
-        **vars(found),
+        **vars(measured),
         split="cross-validated",
         balanced=BalancedMetrics(balanced, at_balance.metrics),
         histogram=histogram(after),
@@ -131,28 +115,6 @@ def correct_shipped(
 def _folder(encoder: object) -> Path | None:
     path = getattr(encoder, "path", None)
     return Path(path) if path else None
-
-
-def _shown(
-    evidence: TextEvidence,
-    probability: Floats,
-    same: Flags,
-    config: TrainConfig,
-    *,
-    confirm: float | None,
-) -> frozenset[TextDifference]:
-    """Differences between pairs that are all but sure, which enough answers called duplicates."""
-    near = evidence.verbatim >= NEAR_VERBATIM
-    sure = (probability >= (confirm or 0.0)) & ~evidence.exact
-    shown = set()
-    for verdict in (DOUBTFUL, DECISIVE):
-        for alike in (False, True):
-            mine = sure & (evidence.difference == verdict) & (near == alike)
-            counts = np.array([same[mine].sum()]), np.array([mine.sum()])
-            low = lower_bound(*counts, confidence=config.judge.confidence)[0]
-            if low >= config.judge.target_precision:
-                shown.add((verdict, alike))
-    return frozenset(shown)
 
 
 def _calibration(

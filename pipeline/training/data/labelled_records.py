@@ -143,7 +143,7 @@ class LabelledRecords:
             self._embedded_units(),
             self.text_vectors,
             self.image_vectors,
-            self._comparer(),
+            self._comparer(judge),
             text_judge=known.get("text_judge", LearnedInputs()),
             image_judge=known.get("image_judge", LearnedInputs()),
             **self._differing(judge),
@@ -159,14 +159,13 @@ class LabelledRecords:
         """What a judge that weighs differences and sources needs, as keywords of `Contents`."""
         if not judge.corrects:
             return {}
-        words, fields = judge.blocks[WHOLE], self.records["fields"].combine_chunks()
-        counts = DocumentFrequencies(words.texts, words.words[:, 0], words.words[:, 1])
+        fields = self.records["fields"].combine_chunks()
         several = np.diff(np.asarray(fields.offsets)).max(initial=0) > 1
         return {
             "sources": SourceLevels.of(self.records["source"], judge.sources),
             "fields": fields if several else None,
             "columns": ColumnLevels.of(sorted(judge.columns), judge.columns) if several else None,
-            "differences": DifferenceReader(counts),
+            "differences": DifferenceReader(_frequencies(judge)),
         }
 
     def _geometry(self, left: Positions, right: Positions) -> npt.NDArray[np.float64]:
@@ -218,14 +217,17 @@ class LabelledRecords:
             self.text_vectors if judge.modality == "text" else self.image_vectors
         )
 
-    def _comparer(self) -> TextComparison | None:
+    def _comparer(self, judge: JudgeModel) -> TextComparison | None:
+        """Words weighed as in the corpus that the judge was corrected for, or as in these texts."""
         if not len(self.units.text_hashes):
             return None
         first = pc.index_in(
             self.units.text_hashes, value_set=self.records["text_hash"].combine_chunks()
         )
         return TextComparison(
-            self.records["text"].combine_chunks().take(first), threads=self.threads
+            self.records["text"].combine_chunks().take(first),
+            threads=self.threads,
+            document_frequencies=_frequencies(judge) if judge.corrects else None,
         )
 
     def _items(self, modality: str, hashes: pa.Array) -> list[Any]:
@@ -233,6 +235,12 @@ class LabelledRecords:
         rows = pc.index_in(hashes, value_set=column).to_numpy()
         items = self.items(modality)
         return [items[row] for row in rows]
+
+
+def _frequencies(judge: JudgeModel) -> DocumentFrequencies:
+    """How many texts of the corpus have each word, as a corrected judge keeps it."""
+    words = judge.blocks[WHOLE]
+    return DocumentFrequencies(words.texts, words.words[:, 0], words.words[:, 1])
 
 
 def embed_records(

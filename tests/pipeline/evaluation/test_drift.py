@@ -57,10 +57,14 @@ def test_few_pairs_tell_nothing(pairs):
     assert found.pairs == pairs
 
 
+def test_a_model_of_too_few_labels_to_count_tells_nothing():
+    found = score_drift(of_counts([0] * 10), of_counts([1000] * 10))
+    assert (found.level, found.pairs, found.train_pairs) == ("too few pairs", 10_000, 0)
+
+
 @pytest.mark.parametrize(
     ("train", "tonight", "words"),
     [
-        ([0] * 10, [1] * 10, "nothing to compare with"),
         ([1] * 9, [1] * 10, "one edge more"),
         ([1] * 10, [-1] * 10, "none negative"),
     ],

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from pipeline import run
 from pipeline.catalog import Catalog, open_registered
 from pipeline.config import RunConfig, TrainConfig
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, TrainingError
 from pipeline.outputs import FinetuneSummary, finetune_lines, plan_lines
+from pipeline.training import JudgeRefitter
+from pipeline.training.data.labelled_records import LabelledRecords
 from pipeline.training.data.rivals import beaten_pairs
 from pipeline.training.finetuning import finetune, plan_finetune
 from pipeline.training.judge.shipped import shipped_judge
@@ -181,3 +184,40 @@ def test_a_model_that_a_run_only_names_is_corrected_anew(corrected: Corrected) -
     assert found.model.corrects
     assert found.model.sources == known.rule.model.sources
     assert found.accept == known.rule.accept
+
+
+@pytest.mark.slow
+def test_the_judge_is_refitted_in_place_as_a_fine_tune_does_it(
+    corrected: Corrected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, *_ = corrected
+    summary = finetune(training(folder, gate={"promote": False}))
+    lines = (folder / "labels.csv").read_text().splitlines()[1:]
+    told = [(a, b, label == "1") for a, b, label in (line.split(",") for line in lines)]
+    catalog = Catalog(folder / "catalog")
+    read: list[int] = []
+    look = LabelledRecords.evidence
+
+    def counted(self: LabelledRecords, left: Any, *rest: Any) -> Any:
+        read.append(len(left))
+        return look(self, left, *rest)
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise AssertionError("nothing is embedded")
+
+    monkeypatch.setattr(LabelledRecords, "evidence", counted)
+    monkeypatch.setattr(LabelledRecords, "embedded", refused)
+    refitter = JudgeRefitter(catalog, threads=1)
+    refitter.refit(told[:20])
+    found = refitter.refit(told)
+    assert read == [20, len(told) - 20], "each pair is looked at once"
+    head = open_registered(catalog.models.find(summary.model)).rule.model.head
+    assert found.model.head.arrays()["linear.0.weight"] == pytest.approx(
+        head.arrays()["linear.0.weight"], abs=1e-4
+    )
+    pairs = [(a, b) for a, b, _ in told]
+    sure = refitter.probability(found.model, pairs)
+    same = np.array([label for *_, label in told])
+    assert sure[same].mean() > sure[~same].mean() + 0.3
+    with pytest.raises(TrainingError, match="1 of the answered records are not in the last"):
+        refitter.refit([("a:1", "b:nowhere", True)])
