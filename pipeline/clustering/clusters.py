@@ -43,7 +43,8 @@ def cluster_tables(
 
     Args:
         records: sorted by record_id, with `source` and the columns the keeper policy needs;
-            `bare`, where it is there, says which say too little to be known by it.
+            `bare`, where it is there, says which say too little to be known by it, and `problem`
+            what of one could not be read.
         duplicate_free: names of the sources of which no two records may be together.
 
     Returns:
@@ -73,6 +74,9 @@ def cluster_tables(
         grouping, bound, entities, groups=groups, texts=records["text"], verdicts=verdicts,
         losing=losing, bare=_bare(records),
     )  # fmt: skip
+    if "problem" in records.column_names:  # it was judged by half of what it holds
+        half = np.asarray(records["problem"].is_valid(), bool)
+        doubted[cluster[half]] |= size[cluster[half]] > 1
     why = _reasons(kept, cluster, rules, rank, grouping.scored[of_record])
     table = pa.table(
         {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_serializer, model_validator
+from pydantic import Field, field_serializer, field_validator, model_validator
 
 from pipeline.config.base import Frozen, Share, mask_secrets
 
@@ -98,9 +99,25 @@ class CsvSource(SourceBase):
     type: Literal["csv"]
     columns: Columns
     delimiter: str = Field(",", min_length=1, max_length=1, description="One character.")
+    encoding: str | None = Field(
+        None,
+        description="Of the bytes, such as 'cp1252' or 'utf-16'; none: told by each file's start.",
+    )
     image_root: str | None = Field(
         None, description="Where picture paths start; none: the file's folder."
     )
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                codecs.lookup(name)
+            except LookupError as error:
+                raise ValueError(
+                    f"{name!r} is no encoding; such as 'utf-8', 'cp1252' or 'shift_jis'"
+                ) from error
+        return name
 
 
 class JsonlSource(SourceBase):

@@ -46,8 +46,13 @@ class SourceChunk:
     key: str
 
 
-def read_sources(config: RunConfig, *, run: str) -> Iterator[SourceChunk]:
+def read_sources(
+    config: RunConfig, *, run: str, left_out: dict[str, dict[str, int]] | None = None
+) -> Iterator[SourceChunk]:
     """Yield all that the sources hold, in their order.
+
+    Args:
+        left_out: filled with the files of each source that are no input of it, by ending.
 
     Raises:
         SourceError: a source declared complete is empty, or a source went away while it was read.
@@ -66,6 +71,8 @@ def read_sources(config: RunConfig, *, run: str) -> Iterator[SourceChunk]:
                 f"source {source.name!r} has no rows ({source.path}): an empty delivery "
                 "is usually an upstream failure; set complete: false if it may be empty"
             )
+        if left_out is not None and (others := opened.left_out()):
+            left_out[source.name] = others
         try:
             opened.check()
         except SourceError as error:

@@ -20,11 +20,11 @@ from pipeline.arrays import as_array, with_64bit_offsets
 from pipeline.config import ImageSettings
 from pipeline.ingestion.decoding import DecodedPicture
 from pipeline.ingestion.picture_cache import PictureDecoder
+from pipeline.ingestion.sources.tabular import RAW_LIMIT, REREAD
 from pipeline.ingestion.texts import RecordTexts, record_texts
 from pipeline.storage import QUARANTINE, RECORDS, conform
 
 IMAGE_BYTES = pa.schema([("image_hash", pa.string()), ("image_bytes", pa.binary())])
-RAW_LIMIT = 2000  # characters of a refused row kept for the eye
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ def build_records(
 ) -> RecordBatchResult:
     """Turn rows (schemas.ROWS) into records; rows in = records + rejected.
 
-    A row is refused whole when it has no id, neither text nor picture, or a picture that cannot
-    be used, even beside a text: no record is judged on half of what it holds. `storage_options`
-    are for picture URLs of the source's own storage.
+    A row is refused when it has no id, or neither a text nor a picture that can be used. Where a
+    text is beside a picture that cannot, the record keeps the text, and `problem` says why it has
+    no picture. `storage_options` are for picture URLs of the source's own storage.
 
     Raises:
         PipelineError: the decoder processes died.
@@ -79,35 +79,45 @@ def build_records(
 def drop_duplicate_ids(records: pa.Table) -> tuple[pa.Table, pa.Table]:
     """Keep one record per id, whatever the input's order, and refuse the others.
 
-    The newest timestamp stays (none is oldest), then the smallest text hash, image hash (none
-    last) and location. The records keep their order; their columns are filtered chunk by chunk,
-    because gathering rows fails in Arrow once a column exceeds 2 GB.
+    One out of a broken row never stays beside another. Else the newest timestamp does (none is
+    oldest), then the smallest text hash, image hash (none last) and location. The records keep
+    their order; their columns are filtered chunk by chunk, because gathering rows fails in Arrow
+    once a column exceeds 2 GB.
 
     Returns:
         (records with unique ids, quarantine rows naming the location that was kept).
     """
     ranking = [("timestamp", "descending"), ("text_hash", "ascending"), ("image_hash", "ascending")]
-    keys = [("record_id", "ascending"), *ranking, ("location", "ascending")]
+    keys = [
+        ("record_id", "ascending"),
+        ("reread", "ascending"),
+        *ranking,
+        ("location", "ascending"),
+    ]
     # Hashes and locations of many records pass 2 GB too, and are gathered whole here.
-    columns = with_64bit_offsets(records.select(["source", *(name for name, _ in keys)]))
+    reread = pc.ends_with(records["location"], REREAD)
+    columns = with_64bit_offsets(
+        records.append_column("reread", reread).select(["source", *(name for name, _ in keys)])
+    )
     order = pc.sort_indices(columns, sort_keys=keys)
     ids = as_array(columns["record_id"].take(order))
-    first = np.ones(len(ids), dtype=bool)
-    first[1:] = pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)
-    if first.all():
+    best = np.ones(len(ids), dtype=bool)
+    best[1:] = pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)
+    if best.all():
         return records, QUARANTINE.empty_table()
     rows = order.to_numpy()
     keep = np.zeros(len(rows), dtype=bool)
-    keep[rows[first]] = True
-    winner = rows[first][np.cumsum(first) - 1]  # of each sorted row's id
-    others = columns.take(rows[~first])
-    locations = columns["location"].take(winner[~first]).cast(pa.string())
+    keep[rows[best]] = True
+    winner = np.empty(len(rows), np.int64)
+    winner[rows] = rows[best][np.cumsum(best) - 1]
+    lost = np.flatnonzero(~keep)
+    others, locations = columns.take(lost), columns["location"].take(winner[lost]).cast(pa.string())
     refused = pa.table(
         {
             "source": others["source"],
             "location": others["location"],
             "reason": pc.binary_join_element_wise("duplicate id: kept ", locations, ""),
-            "raw": others["record_id"],
+            "raw": pa.array(_shown(records.filter(pa.array(~keep)), key="record_id")),
         }
     )
     return records.filter(pa.array(keep)), conform(refused, QUARANTINE)
@@ -153,9 +163,9 @@ def _pictures(
 def _reason(key: str | None, *, has_text: bool, picture: DecodedPicture | str | None) -> str | None:
     if not key:
         return "missing id"
-    if isinstance(picture, str):
-        return picture
-    return None if has_text or picture is not None else "neither text nor picture"
+    if has_text or isinstance(picture, DecodedPicture):
+        return None
+    return picture or "neither text nor picture"
 
 
 def _records(
@@ -182,6 +192,7 @@ def _records(
         "image_detail": of("detail", pa.float32()),
         "image_effective_side": of("true_side", pa.float32()),
         "thumbnail": of("thumbnail", pa.binary()),
+        "problem": pa.array([p if isinstance(p, str) else None for p in pictures], pa.string()),
         **{name: rows[name] for name in taken},
         **{
             name: pa.repeat(pa.scalar(value, RECORDS.field(name).type), rows.num_rows)
@@ -192,16 +203,28 @@ def _records(
 
 
 def _reject(batch: pa.Table, *, reasons: Sequence[str | None], source: str) -> pa.Table:
-    bad = [i for i, reason in enumerate(reasons) if reason is not None]
-    shown = batch.select(["key", "text", "image_uri"]).take(pa.array(bad, pa.int64())).to_pylist()
-    raw = [{name: value for name, value in row.items() if value is not None} for row in shown]
+    bad = pa.array([i for i, reason in enumerate(reasons) if reason is not None], pa.int64())
     columns = {
-        "source": [source] * len(bad),
-        "location": batch["location"].take(pa.array(bad, pa.int64())),
-        "reason": [reasons[i] for i in bad],
-        "raw": [json.dumps(row, ensure_ascii=False)[:RAW_LIMIT] for row in raw],
+        "source": pa.repeat(source, len(bad)),
+        "location": batch["location"].take(bad),
+        "reason": [reason for reason in reasons if reason is not None],
+        "raw": _shown(batch.take(bad), key="key"),
     }
     return pa.table(columns, schema=QUARANTINE)
+
+
+def _shown(rows: pa.Table, *, key: str) -> list[str]:
+    """Rows as JSON, with all that was read of each: id, text columns, picture, attributes, time."""
+    names = ("fields", "attributes")
+    out = []
+    for row in rows.select([key, "text", "image_uri", "timestamp", *names]).to_pylist():
+        fields, attributes = (dict(row.pop(name) or ()) for name in names)
+        if fields:
+            row.pop("text")
+        row = {"id": row.pop(key), **fields, **row, **attributes}
+        kept = {name: value for name, value in row.items() if value is not None}
+        out.append(json.dumps(kept, ensure_ascii=False, default=str)[:RAW_LIMIT])
+    return out
 
 
 def _encode(data: pa.ChunkedArray, hashes: pa.ChunkedArray) -> pa.Table:

@@ -148,6 +148,8 @@ def summarise_run(context: RunContext, results: Results) -> RunSummary:
         expected=results.cluster.expected,
         labels=label_metrics(context, results.versions) if context.config.labels else None,
         quarantine_reasons=results.ingest.quarantine_reasons,
+        problems=results.ingest.problems,
+        left_out=results.ingest.left_out,
         repaired=(*results.embed_text.repaired, *results.embed_images.repaired),
         state=NightState(
             near=search.state,

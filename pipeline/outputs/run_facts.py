@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipeline.candidates import Recall
@@ -10,6 +11,7 @@ from pipeline.catalog import RunCounts, RunSummary
 from pipeline.evaluation import Estimate
 from pipeline.outputs import formats
 
+REASONS = 5  # told of what could not be read, the most frequent first
 LAST = "Readers still see the last published run."
 
 
@@ -218,6 +220,26 @@ def _interval(found: Recall) -> str:
 
 def _content(counts: RunCounts) -> str:
     return f"{counts.with_text:,} with text, {counts.with_image:,} with an image"
+
+
+def unread_words(summary: RunSummary) -> list[tuple[str, str]]:
+    """What could not be read, by reason with counts: rows, pictures beside a text, whole files."""
+    told = []
+    if summary.quarantine_reasons:
+        told.append(("quarantined", _counted(summary.quarantine_reasons)))
+    if summary.problems:
+        said = f"{formats.count(sum(summary.problems.values()))} records by their text alone"
+        told.append(("no picture", f"{said}: {_counted(summary.problems)}"))
+    for source, kinds in summary.left_out.items():
+        told.append(("not read", f"{source}: {_counted(kinds)} (no input of this source)"))
+    return told
+
+
+def _counted(reasons: Mapping[str, int]) -> str:
+    """The most frequent reasons, with how often each was met."""
+    order = sorted(reasons.items(), key=lambda entry: (-entry[1], entry[0]))
+    said = [f"{formats.count(count)} {reason}" for reason, count in order[:REASONS]]
+    return ", ".join([*said, *(["…"] if len(order) > REASONS else [])])
 
 
 def _quarantined(counts: RunCounts) -> str:

@@ -172,6 +172,7 @@ def _figures(summary: RunSummary) -> list[str]:
     more = run_facts.in_review(summary)
     lines = [
         _line("rows", f"{counts.rows:,} in, {counts.quarantined:,} quarantined"),
+        *(_line(label, words) for label, words in run_facts.unread_words(summary)),
         _line(
             "records",
             f"{counts.records:,} ({counts.with_text:,} text, {counts.with_image:,} image)",

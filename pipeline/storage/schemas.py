@@ -10,9 +10,9 @@ STRINGS = pa.map_(pa.string(), pa.string())
 WHEN = pa.timestamp("us", tz="UTC")
 
 # Of every table below. It is written with each table, and another one is refused: a number higher
-# whenever a column changes its name, type or meaning. 3: `text` keeps what NFKC would drop, and
-# `text_hash` tells which column a value is in.
-SCHEMA_VERSION = 3
+# whenever a column changes its name, type or meaning. 4: a record keeps its text where its picture
+# cannot be read (`problem`), and `quarantine.raw` is the row whole.
+SCHEMA_VERSION = 4
 
 # What a source yields for every row it could read (`pipeline.ingestion.sources`).
 ROWS = pa.schema(
@@ -34,7 +34,7 @@ QUARANTINE = pa.schema(
         pa.field("source", pa.string(), nullable=False),
         pa.field("location", pa.string(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
-        pa.field("raw", pa.string()),  # at most 2,000 characters of the row, for the eye
+        pa.field("raw", pa.string()),  # the row as far as it was read: whole up to 1,048,576 signs
     ]
 )
 
@@ -74,6 +74,7 @@ RECORDS = pa.schema(
         pa.field("first_seen", WHEN),
         pa.field("last_seen", WHEN),
         pa.field("deleted", pa.bool_()),
+        pa.field("problem", pa.string()),  # what of the row could not be read, beside its text
     ]
 )
 

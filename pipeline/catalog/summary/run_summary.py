@@ -82,6 +82,8 @@ class RunSummary:
     labels: RunQuality | None = None
     expected: ExpectedQuality | None = None
     quarantine_reasons: dict[str, int] = field(default_factory=dict)
+    problems: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, dict[str, int]] = field(default_factory=dict)
     repaired: tuple[str, ...] = ()
     state: NightState = field(default_factory=NightState)
     versions: dict[str, str] = field(default_factory=dict)

@@ -45,6 +45,9 @@ class Source(Protocol):
             SourceError: nothing can be read under the path.
         """
 
+    def left_out(self) -> dict[str, int]:
+        """Count the files below the path that are no input of it, by ending."""
+
     def batches(self, *, rows: int) -> Iterator[SourceBatch]:
         """Yield the input in its own order, at most `rows` input rows at a time, fewer when they
         are long: a batch holds about `chunks.LIMIT` bytes.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
 
 import pyarrow as pa
 
@@ -14,15 +15,26 @@ from pipeline.arrays import chunks
 from pipeline.config import CsvSource
 from pipeline.errors import ConfigError
 from pipeline.ingestion.sources.base import SourceBatch, gather_batches
+from pipeline.ingestion.sources.encodings import Encoding, find_encoding
 from pipeline.ingestion.sources.files import (
     READ_ERRORS,
     DataFile,
     check_files,
     find_files,
+    left_out,
     open_binary,
     without_credentials,
 )
-from pipeline.ingestion.sources.tabular import build_batch, check_columns, reject_rows
+from pipeline.ingestion.sources.tabular import (
+    REREAD,
+    build_batch,
+    check_columns,
+    reject_rows,
+    with_partitions,
+)
+
+_SUFFIXES = (".csv", ".tsv")
+_BROKEN = 1 << 20  # characters up to which the end of a broken row is looked for
 
 # Python's own limit of 131,072 characters a field would refuse honest long texts. The limit also
 # bounds how far a quote that is never closed can run before it is called an error.
@@ -41,38 +53,40 @@ class CsvFiles:
         check_files(self.name, self._files(), self._look)
 
     def _look(self, file: DataFile) -> None:
-        self._header(file)
+        self._header(file, find_encoding(file, self.config.encoding))
 
     def batches(self, *, rows: int) -> Iterator[SourceBatch]:
         """See `Source.batches`."""
         return gather_batches(self._pieces(rows), rows=rows)
 
+    def left_out(self) -> dict[str, int]:
+        """See `Source.left_out`."""
+        return left_out(self.config, suffixes=_SUFFIXES)
+
     def _pieces(self, rows: int) -> Iterator[SourceBatch]:
         for file in self._files():
             try:
-                header = self._header(file)
+                encoding = find_encoding(file, self.config.encoding)
+                header = self._header(file, encoding)
             except READ_ERRORS as error:
                 entry = (file.name, file.refused(error), None)
                 yield SourceBatch.of_rejected(reject_rows(self.name, [entry]))
                 continue
             for chunk in _chunks(
-                file, width=len(header), delimiter=self.config.delimiter, rows=rows
+                file, encoding, width=len(header), delimiter=self.config.delimiter, rows=rows
             ):
-                yield self._batch(chunk, header=header, file=file)
+                yield self._batch(chunk, header=header, file=file, encoding=encoding)
 
     def _files(self) -> list[DataFile]:
         if self.config.columns.image_bytes:
             raise ConfigError(
                 f"source {self.name}: columns.image_bytes needs Parquet; CSV has no binary columns"
             )
-        return find_files(self.config, suffixes=(".csv", ".tsv"))
+        return find_files(self.config, suffixes=_SUFFIXES)
 
-    def _header(self, file: DataFile) -> list[str]:
+    def _header(self, file: DataFile, encoding: Encoding) -> list[str]:
         with open_binary(file) as stream:
-            start = stream.peek(4)[:2]  # type: ignore[attr-defined]
-            if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-                raise OSError("the file is UTF-16; save it as UTF-8")
-            text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
+            text = _decoded(stream, encoding)
             reader = csv.reader(text, delimiter=self.config.delimiter, strict=True)
             try:
                 header = next((row for row in reader if row), None)
@@ -80,12 +94,22 @@ class CsvFiles:
                 raise OSError(f"the header row is malformed: {error}") from error
         if header is None:
             raise OSError("the file is empty")
-        check_columns(self.config.columns, header, where=f"source {self.name}: {file.path}")
-        return header
+        names = [_readable(name, encoding) for name in header]
+        if None in names:
+            raise OSError(f"the header row is not {encoding.name}; state the source's `encoding`")
+        known = [name for name in names if name is not None]
+        there = [*known, *(name for name in file.partitions if name not in known)]
+        check_columns(self.config.columns, there, where=f"source {self.name}: {file.path}")
+        return known
 
-    def _batch(self, chunk: _Chunk, *, header: list[str], file: DataFile) -> SourceBatch:
-        raw, numbers = _table(chunk, header=header)
-        locations = pa.array([f"{file.name}:{number}" for number in numbers], pa.string())
+    def _batch(
+        self, chunk: _Chunk, *, header: list[str], file: DataFile, encoding: Encoding
+    ) -> SourceBatch:
+        raw, numbers = _table(chunk, header=header, encoding=encoding)
+        raw = with_partitions(raw, file.partitions)
+        locations = pa.array(
+            [f"{file.name}:{n}{REREAD if n in chunk.reread else ''}" for n in numbers], pa.string()
+        )
         good = build_batch(
             raw,
             locations=locations,
@@ -108,10 +132,21 @@ class _Chunk:
     def __init__(self) -> None:
         self.rows: list[list[str]] = []
         self.numbers: list[int] = []
+        self.reread: set[int] = set()  # numbers of rows read again out of a broken one
         self.bad: list[tuple[int, str, str | None]] = []  # number 0: the file itself
 
     def __len__(self) -> int:
         return len(self.numbers) + len(self.bad)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row's fields, or, with a reason, what is wrong with it and how it was written."""
+
+    fields: list[str]
+    reason: str | None = None
+    raw: str | None = None
+    reread: bool = False
 
 
 class _Lines:
@@ -124,26 +159,32 @@ class _Lines:
         self.stream = stream
         self.again: deque[str] = deque()
         self.row: list[str] = []
+        self.reread = False  # the present row begins with a line that was taken back
         self.characters = 0
 
     def __iter__(self) -> _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self.again.popleft() if self.again else next(self.stream)
+        again = bool(self.again)
+        line = self.again.popleft() if again else next(self.stream)
+        if not self.row:
+            self.reread = again
         self.row.append(line)
         self.characters += len(line)
         return line
 
-    def refuse_row(self) -> str:
-        """Give up the first line of the present row only; the others are read again."""
-        first, *others = self.row
+    def refuse_row(self, lines: int) -> str:
+        """Give up the first lines of the present row; the others are read again."""
+        refused, others = self.row[:lines], self.row[lines:]
         self.again.extendleft(reversed(others))
         self.row = []
-        return first
+        return "".join(refused).rstrip("\r\n")
 
 
-def _chunks(file: DataFile, *, width: int, delimiter: str, rows: int) -> Iterator[_Chunk]:
+def _chunks(
+    file: DataFile, encoding: Encoding, *, width: int, delimiter: str, rows: int
+) -> Iterator[_Chunk]:
     """Parse a file after its header in chunks of `rows` data rows, good and bad together.
 
     A chunk of long rows ends earlier, at about `portions.LIMIT` characters.
@@ -152,21 +193,22 @@ def _chunks(file: DataFile, *, width: int, delimiter: str, rows: int) -> Iterato
     chunk, number = _Chunk(), 0
     try:
         with open_binary(file) as stream:
-            text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
-            lines = _Lines(text)
+            lines = _Lines(_decoded(stream, encoding))
             parsed = _parse(lines, width=width, delimiter=delimiter)
             next(parsed, None)
-            for row, reason, raw in parsed:
+            for row in parsed:
                 number += 1
-                if reason is None:
-                    chunk.rows.append(row)
+                if row.reason is None:
+                    chunk.rows.append(row.fields)
                     chunk.numbers.append(number)
+                    if row.reread:
+                        chunk.reread.add(number)
                 else:
-                    chunk.bad.append((number, reason, raw))
+                    chunk.bad.append((number, row.reason, row.raw))
                 if len(chunk) == rows or lines.characters > chunks.LIMIT:
                     yield chunk
                     chunk, lines.characters = _Chunk(), 0
-    except READ_ERRORS as error:
+    except (*READ_ERRORS, UnicodeError) as error:
         why = without_credentials(error)
         reason = f"file ends early after row {number}: {why}; rows after it are lost"
         chunk.bad.append((0, reason, None))
@@ -174,39 +216,108 @@ def _chunks(file: DataFile, *, width: int, delimiter: str, rows: int) -> Iterato
         yield chunk
 
 
-def _parse(
-    lines: _Lines, *, width: int, delimiter: str
-) -> Iterator[tuple[list[str], str | None, str | None]]:
-    """Yield (fields, reason, raw) per row, reason None for a good one; blank lines are no rows.
+def _decoded(stream: IO[bytes], encoding: Encoding) -> io.TextIOWrapper:
+    name = "utf-8-sig" if encoding.name == "utf-8" else encoding.name
+    return io.TextIOWrapper(stream, name, errors="surrogateescape", newline="")
 
-    After an error only the first line of the bad row is given up: a stray quote that swallowed a
-    thousand good rows up to the next quote costs one row.
+
+def _parse(lines: _Lines, *, width: int, delimiter: str) -> Iterator[_Row]:
+    """Yield every row, good or bad; blank lines are no rows.
+
+    A quote inside a quoted field that is not doubled breaks its row. Where the lines up to the end
+    of that field would be sound rows of their own, a stray quote has swallowed them: only the first
+    is refused and the others are read again. Else they are one row, which is refused whole:
+    pieces of it are no rows.
     """
     while True:
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
         try:
-            for row in reader:
-                if len(row) == width:
-                    yield row, None, None
-                elif row:
-                    reason = f"{len(row)} columns where the header has {width}"
-                    yield row, reason, "".join(lines.row).rstrip("\r\n")
+            for fields in reader:
+                if len(fields) == width and (
+                    not lines.reread or _sound(lines.row, width, delimiter)
+                ):
+                    yield _Row(fields, reread=lines.reread)
+                elif fields:
+                    reason = f"{len(fields)} columns where the header has {width}"
+                    if len(fields) == width:
+                        reason = "a line out of a broken row, and not surely a row of its own"
+                    yield _Row([], reason, "".join(lines.row).rstrip("\r\n"))
                 lines.row.clear()
             return
         except csv.Error as error:
-            yield [], f"malformed CSV: {error}", lines.refuse_row().rstrip("\r\n")
+            count = _end_of_row(lines, delimiter)
+            if count is None or _sound(lines.row[1:count], width, delimiter):
+                count = 1
+            yield _Row([], f"malformed CSV: {error}", lines.refuse_row(count))
 
 
-def _table(chunk: _Chunk, *, header: list[str]) -> tuple[pa.Table, list[int]]:
-    """Turn parsed rows into string columns; rows that are not UTF-8 join the chunk's bad ones."""
+def _end_of_row(lines: _Lines, delimiter: str) -> int | None:
+    """How many lines a broken row has when only a quote at a field's end closes it.
+
+    Lines are read on until then; None: it is not closed within `_BROKEN` characters.
+    """
+    quoted, at, seen = False, 0, 0
+    while seen <= _BROKEN:
+        if at == len(lines.row) and next(lines, None) is None:
+            return None
+        line = lines.row[at]
+        at, seen = at + 1, seen + len(line)
+        quoted, _ = _quotes(line.rstrip("\r\n"), delimiter, quoted=quoted, closing=("", delimiter))
+        if not quoted:
+            return at
+    return None
+
+
+def _sound(lines: list[str], width: int, delimiter: str) -> bool:
+    """Whether lines are rows as a program writes them: no quote inside a field without quotes."""
+    try:
+        parsed = list(csv.reader(lines, delimiter=delimiter, strict=True))
+    except csv.Error:
+        return False
+    widths = {len(fields) for fields in parsed if fields}
+    return widths <= {width} and not _quotes("".join(lines), delimiter)[1]
+
+
+def _quotes(
+    text: str, delimiter: str, *, quoted: bool = False, closing: tuple[str, ...] | None = None
+) -> tuple[bool, bool]:
+    """Whether a quoted field is open at the end, and whether a field without quotes holds one.
+
+    Args:
+        quoted: one is open at the start.
+        closing: what must follow the quote that ends a field; None: any but another quote.
+    """
+    start, bare, at = not quoted, False, 0
+    while at < len(text):
+        sign, after = text[at], text[at + 1 : at + 2]
+        if quoted and sign == '"':
+            if after == '"':
+                at += 1
+            else:
+                quoted = closing is not None and after not in closing
+        elif sign == '"':
+            bare |= not start
+            quoted = start
+        start = not quoted and (sign == delimiter or sign in "\r\n")
+        at += 1
+    return quoted, bare
+
+
+def _table(chunk: _Chunk, *, header: list[str], encoding: Encoding) -> tuple[pa.Table, list[int]]:
+    """Turn parsed rows into string columns; rows that cannot be read join the chunk's bad ones."""
     try:
         return _columns(chunk.rows, header=header), chunk.numbers
     except UnicodeEncodeError:
-        numbered = list(zip(chunk.numbers, chunk.rows, strict=True))
-        odd = {number for number, row in numbered if not _is_utf8(row)}
-        chunk.bad += [(n, "invalid UTF-8", ",".join(row)) for n, row in numbered if n in odd]
-        good = [(n, row) for n, row in numbered if n not in odd]
-        return _columns([row for _, row in good], header=header), [n for n, _ in good]
+        rows, numbers = [], []
+        for number, row in zip(chunk.numbers, chunk.rows, strict=True):
+            read = [_readable(value, encoding) for value in row]
+            known = [value for value in read if value is not None]
+            if len(known) == len(read):
+                rows.append(known)
+                numbers.append(number)
+            else:
+                chunk.bad.append((number, f"invalid {encoding.label}", ",".join(row)))
+        return _columns(rows, header=header), numbers
 
 
 def _columns(rows: list[list[str]], *, header: list[str]) -> pa.Table:
@@ -214,9 +325,10 @@ def _columns(rows: list[list[str]], *, header: list[str]) -> pa.Table:
     return pa.table([pa.array(column, pa.string()) for column in columns], names=header)
 
 
-def _is_utf8(row: list[str]) -> bool:
+def _readable(value: str, encoding: Encoding) -> str | None:
+    """A value without surrogates: as it is, or its bytes read otherwise; None: it cannot be."""
     try:
-        "".join(row).encode()
+        value.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        return encoding.repaired(value)
+    return value

@@ -5,14 +5,18 @@ What is there and cannot be read is listed too, with its problem: nothing is lef
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import posixpath
 import stat
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any
+from urllib.parse import unquote
 
 import fsspec
 import pyarrow as pa
@@ -38,6 +42,7 @@ class DataFile:
     name: str  # for locations: relative to the folder that all files of the source share
     fs: Any
     problem: str | None = None  # why it cannot be read, as far as its folder tells
+    partitions: Mapping[str, str] = field(default_factory=dict)  # of its folders `name=value`
 
     @property
     def folder(self) -> str:
@@ -106,9 +111,55 @@ def find_files(source: SourceBase, *, suffixes: Sequence[str]) -> list[DataFile]
             f"give an existing file, glob, or folder of {', '.join(suffixes)} files"
         )
     top = posixpath.commonpath([posixpath.dirname(item) for item, _ in found])
+    start = _fixed(path)
     return [
-        DataFile(item, posixpath.relpath(item, top or "."), fs, problem) for item, problem in found
-    ]
+        DataFile(
+            item, posixpath.relpath(item, top or "."), fs, problem,
+            partitions=_partitions(posixpath.relpath(posixpath.dirname(item), start)),
+        )
+        for item, problem in found
+    ]  # fmt: skip
+
+
+def left_out(source: SourceBase, *, suffixes: Sequence[str]) -> dict[str, int]:
+    """Count the files of a source's folder that are not read, by ending: of another kind, or put
+    aside (`_SUCCESS`, `.part`); empty where the path is a file or a pattern.
+    """
+    fs, path = file_system(source)
+    wanted = tuple(s + c for s in suffixes for c in ("", *_CODECS))
+    counts: Counter[str] = Counter()
+    with storage_errors(source):
+        if fs.isdir(path):
+            files = (key for key, _ in walk(path)) if is_local(fs) else fs.find(path)
+            for item in files:
+                aside = _hidden(item if is_local(fs) else posixpath.relpath(item, path))
+                if aside or not item.lower().endswith(wanted):
+                    name = posixpath.basename(item)
+                    counts[
+                        name
+                        if aside
+                        else posixpath.splitext(name)[1].lower() or "without an ending"
+                    ] += 1
+    return dict(sorted(counts.items()))
+
+
+def ending(path: str) -> str:
+    """How a file's name ends, for counting files of a kind."""
+    return posixpath.splitext(path)[1].lower() or "without an ending"
+
+
+def _fixed(path: str) -> str:
+    """The folder that a path names, or that a pattern begins with."""
+    if not any(sign in path for sign in _MAGIC):
+        return path
+    parts = path.split("/")
+    count = next(n for n, part in enumerate(parts) if any(sign in part for sign in _MAGIC))
+    return "/".join(parts[:count]) or "."
+
+
+def _partitions(folders: str) -> dict[str, str]:
+    parts = [part.partition("=") for part in folders.split("/")]
+    return {name: unquote(value) for name, sign, value in parts if name and sign}
 
 
 def _expand(fs: Any, path: str, *, wanted: tuple[str, ...]) -> list[tuple[str, str | None]]:
@@ -163,7 +214,11 @@ def is_closed(folder: str) -> str:
 
 
 def _hidden(path: str) -> bool:
-    return any(part.startswith((".", "_")) and part != "." for part in path.split("/"))
+    """Whether a file is put aside: `_SUCCESS`, `.part`; `_day=1` is a partition, and is not."""
+    return any(
+        (part.startswith(".") and part != ".") or (part.startswith("_") and "=" not in part)
+        for part in path.split("/")
+    )
 
 
 def raise_for_access(fs: Any, path: str) -> None:
@@ -251,8 +306,35 @@ def open_binary(file: DataFile) -> Iterator[IO[bytes]]:
         if codec is None:
             yield io.BufferedReader(plain_file, _BUFFER)  # type: ignore[type-var]
             return
+        if codec == "gzip":  # Python's reads several members, and zeros behind them
+            with gzip.GzipFile(fileobj=plain_file) as unpacked, _zlib_errors():
+                yield io.BufferedReader(_Unpacked(unpacked), _BUFFER)
+            return
         with pa.CompressedInputStream(pa.PythonFile(plain_file, mode="r"), codec) as stream:
             yield io.BufferedReader(stream, _BUFFER)
+
+
+class _Unpacked(io.RawIOBase):
+    """A gzip file read piece by piece: what was unpacked before a fault is given first."""
+
+    def __init__(self, stream: gzip.GzipFile) -> None:
+        self.stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.stream.read1(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+@contextmanager
+def _zlib_errors() -> Iterator[None]:
+    try:
+        yield
+    except zlib.error as error:
+        raise OSError(f"damaged gzip data: {error}") from error
 
 
 def without_credentials(error: BaseException) -> str:

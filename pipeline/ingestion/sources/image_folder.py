@@ -1,13 +1,14 @@
 """A folder of pictures: one row per picture, its key the path below the folder.
 
 A file is a row when its extension is one of a picture, or else when its first bytes are. Other
-files and hidden ones are no rows and are left alone.
+files are no rows, and are counted; hidden ones are left alone.
 """
 
 from __future__ import annotations
 
 import os
 import posixpath
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -18,6 +19,7 @@ from pipeline.config import ImageFolderSource
 from pipeline.errors import SourceError
 from pipeline.ingestion.sources.base import SourceBatch, gather_batches
 from pipeline.ingestion.sources.files import (
+    ending,
     file_system,
     is_local,
     raise_for_access,
@@ -49,6 +51,11 @@ class ImageFolder:
     def __init__(self, config: ImageFolderSource) -> None:
         self.name = config.name
         self.config = config
+        self.others: Counter[str] = Counter()  # what the last look left out, by ending
+
+    def left_out(self) -> dict[str, int]:
+        """See `Source.left_out`; known once its `batches` have been read."""
+        return dict(sorted(self.others.items()))
 
     def check(self) -> None:
         """See `Source.check`."""
@@ -81,9 +88,11 @@ class ImageFolder:
             return list(islice(found, rows))
 
     def _found(self, fs: Any, path: str) -> Iterator[FoundPath]:
+        self.others.clear()
+        recursive = self.config.recursive
         if is_local(fs):
-            return _local(os.path.abspath(path), recursive=self.config.recursive)
-        return _remote(fs, path, recursive=self.config.recursive)
+            return _local(os.path.abspath(path), self.others, recursive=recursive)
+        return _remote(fs, path, self.others, recursive=recursive)
 
 
 def is_picture(start: bytes) -> bool:
@@ -116,7 +125,7 @@ def _rows(keys: list[str], *, root: str) -> pa.Table:
     return pa.table({name: columns.get(name, nothing) for name in ROWS.names}, schema=ROWS)
 
 
-def _remote(fs: Any, path: str, *, recursive: bool) -> Iterator[FoundPath]:
+def _remote(fs: Any, path: str, others: Counter[str], *, recursive: bool) -> Iterator[FoundPath]:
     depth = None if recursive else 1
     for item in sorted(fs.find(path, maxdepth=depth)):
         key = posixpath.relpath(item, path)
@@ -124,10 +133,15 @@ def _remote(fs: Any, path: str, *, recursive: bool) -> Iterator[FoundPath]:
             continue
         if _known(key) or is_picture(fs.cat_file(item, start=0, end=32)):
             yield key, None
+        else:
+            others[ending(key)] += 1
 
 
-def _local(root: str, *, recursive: bool) -> Iterator[FoundPath]:
-    """The pictures of a local folder; of what cannot be read, all that may be one."""
+def _local(root: str, others: Counter[str], *, recursive: bool) -> Iterator[FoundPath]:
+    """The pictures of a local folder; of what cannot be read, all that may be one.
+
+    Other files are counted by their ending.
+    """
     for key, reason in walk(root, recursive=recursive):
         if reason is not None:
             if reason != NOT_REGULAR or _known(key):
@@ -138,6 +152,8 @@ def _local(root: str, *, recursive: bool) -> Iterator[FoundPath]:
             try:
                 if is_picture(_start(os.path.join(root, key))):
                     yield key, None
+                else:
+                    others[ending(key)] += 1
             except OSError as error:
                 yield key, f"cannot be read: {without_credentials(error)}"
 

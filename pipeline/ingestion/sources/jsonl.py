@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -15,11 +16,13 @@ from pipeline.arrays import chunks
 from pipeline.config import JsonlSource
 from pipeline.errors import ConfigError
 from pipeline.ingestion.sources.base import SourceBatch, gather_batches
+from pipeline.ingestion.sources.encodings import USUAL, Encoding, is_escaped
 from pipeline.ingestion.sources.files import (
     READ_ERRORS,
     DataFile,
     check_files,
     find_files,
+    left_out,
     open_binary,
     without_credentials,
 )
@@ -33,6 +36,9 @@ from pipeline.ingestion.sources.tabular import (
 )
 from pipeline.storage import STRINGS
 
+_SUFFIXES = (".jsonl", ".ndjson", ".json")
+# Where a number is not an integer of up to 18 digits its digits would be lost.
+_NUMBER = re.compile(rb"[0-9][.eE]|[0-9]{19}")
 _PROBE = 1000  # lines in which `check` looks for the columns
 _LINE_LIMIT = 1 << 26  # bytes; a longer line is no record but a file of another kind
 
@@ -65,9 +71,13 @@ class JsonlFiles:
         """See `Source.batches`."""
         return gather_batches(self._pieces(rows), rows=rows)
 
+    def left_out(self) -> dict[str, int]:
+        """See `Source.left_out`."""
+        return left_out(self.config, suffixes=_SUFFIXES)
+
     def _pieces(self, rows: int) -> Iterator[SourceBatch]:
         for file in self._files():
-            lines = _lines(file, id_column=self.config.columns.id)
+            lines = _lines(file)
             while chunk := _chunk(lines, rows):
                 yield self._batch(chunk, file=file)
 
@@ -76,17 +86,18 @@ class JsonlFiles:
             raise ConfigError(
                 f"source {self.name}: columns.image_bytes needs Parquet; JSON has no binary values"
             )
-        return find_files(self.config, suffixes=(".jsonl", ".ndjson", ".json"))
+        return find_files(self.config, suffixes=_SUFFIXES)
 
     def _probe(self, file: DataFile) -> str | None:
         """Hold the columns to the start of a file; say what is wrong when nothing there parses."""
-        lines = list(islice(_lines(file, id_column=self.config.columns.id), _PROBE))
+        lines = list(islice(_lines(file), _PROBE))
         objects = [line.item for line in lines if line.item is not None]
         if lines and not lines[0].number:
             return lines[0].reason
         if lines and not objects:
             return f"none of the first {len(lines)} lines is a JSON object; {lines[0].reason}"
-        present = list(dict.fromkeys(name for item in objects for name in item))
+        names = (name for item in (*objects, file.partitions) for name in item)
+        present = list(dict.fromkeys(names))
         if objects:
             check_columns(self.config.columns, present, where=f"source {self.name}: {file.path}")
         return None
@@ -94,7 +105,11 @@ class JsonlFiles:
     def _batch(self, lines: list[Line], *, file: DataFile) -> SourceBatch:
         names = dict.fromkeys(name for _, name in needed_columns(self.config.columns))
         numbers = [line.number for line in lines if line.item is not None]
-        objects = [line.item for line in lines if line.item is not None]
+        objects = [
+            {**file.partitions, **line.item} if file.partitions else line.item
+            for line in lines
+            if line.item is not None
+        ]
         raw = {
             name: pa.array([json_text(o.get(name)) for o in objects], pa.string()) for name in names
         }
@@ -142,14 +157,37 @@ class JsonlFiles:
         )
 
 
+class Digits(str):
+    """A JSON number as it was written."""
+
+    __slots__ = ()
+
+
 def json_text(value: Any) -> str | None:
-    """Return a JSON value as a string: strings as they are, null as None, others compact JSON."""
-    if value is None or type(value) is str:
-        return value
+    """Return a JSON value as a string: strings and numbers as they are written, others compact.
+
+    Null and what holds nothing, `[]` and `{}`, are None.
+    """
+    if value is None or value == [] or value == {}:
+        return None
+    if isinstance(value, str):
+        return str(value)
+    return _compact(value)
+
+
+def _compact(value: Any) -> str:
+    """Compact JSON; numbers keep their digits."""
+    if isinstance(value, Digits):
+        return str(value)
+    if isinstance(value, dict):
+        parts = (f"{_compact(str(name))}:{_compact(part)}" for name, part in value.items())
+        return "{" + ",".join(parts) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_compact, value)) + "]"
     return orjson.dumps(value).decode()
 
 
-def _lines(file: DataFile, *, id_column: str) -> Iterator[Line]:
+def _lines(file: DataFile) -> Iterator[Line]:
     number = 0
     try:
         with open_binary(file) as stream:
@@ -163,7 +201,7 @@ def _lines(file: DataFile, *, id_column: str) -> Iterator[Line]:
                     reason = f"line longer than {_LINE_LIMIT:,} bytes"
                     yield Line(number, None, reason, data[:RAW_LIMIT])
                 elif not data.isspace():
-                    yield _parse(data, number=number, id_column=id_column)
+                    yield _parse(data, number=number)
     except READ_ERRORS as error:
         early = f"file ends early after line {number}: {without_credentials(error)}"
         yield Line(0, None, early if number else file.refused(error))
@@ -185,20 +223,31 @@ def _skip_line(stream: IO[bytes]) -> None:
         pass
 
 
-def _parse(data: bytes, *, number: int, id_column: str) -> Line:
+def _parse(data: bytes, *, number: int) -> Line:
     if number == 1:
         data = data.removeprefix(b"\xef\xbb\xbf")
     try:
         item = orjson.loads(data)
     except orjson.JSONDecodeError as error:
+        read = _repaired(data)
+        if read is not None:
+            return _parse(read, number=number)
         return Line(number, None, _malformed(data, error), _start(data), len(data))
     if type(item) is not dict:
         reason = f"not a JSON object but {type(item).__name__}"
         return Line(number, None, reason, _start(data), len(data))
-    if type(item.get(id_column)) is float:
-        # orjson rounds integers beyond 64 bits, and two ids must not become one.
-        item[id_column] = json.loads(data, parse_int=str, parse_float=str)[id_column]
+    if _NUMBER.search(data):
+        item = json.loads(data, parse_int=Digits, parse_float=Digits)
     return Line(number, item, size=len(data))
+
+
+def _repaired(data: bytes) -> bytes | None:
+    """A line that is not UTF-8, read as what it then mostly is; None: it is, or cannot be read."""
+    text = data.decode("utf-8", "surrogateescape")
+    if text.isprintable() or not any(map(is_escaped, text)):
+        return None
+    read = Encoding("utf-8", USUAL).repaired(text)
+    return None if read is None else read.encode()
 
 
 def _start(data: bytes) -> bytes:

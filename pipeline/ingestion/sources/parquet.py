@@ -21,6 +21,7 @@ from pipeline.ingestion.sources.files import (
     DataFile,
     check_files,
     find_files,
+    left_out,
     open_file,
     without_credentials,
 )
@@ -29,7 +30,9 @@ from pipeline.ingestion.sources.tabular import (
     build_batch,
     check_columns,
     needed_columns,
+    printable_text,
     reject_rows,
+    with_partitions,
 )
 
 _BINARY = (
@@ -55,7 +58,11 @@ class ParquetFiles:
 
     def _look(self, file: DataFile) -> None:
         with _open(file) as parquet:
-            self._check_schema(parquet.schema_arrow, where=file.path)
+            self._check_schema(parquet.schema_arrow, file)
+
+    def left_out(self) -> dict[str, int]:
+        """See `Source.left_out`."""
+        return left_out(self.config, suffixes=_SUFFIXES)
 
     def batches(self, *, rows: int) -> Iterator[SourceBatch]:
         """See `Source.batches`."""
@@ -100,10 +107,13 @@ class ParquetFiles:
         wanted.update(attribute_names(self.config.columns, schema.names))
         return [name for name in schema.names if name in wanted]
 
-    def _check_schema(self, schema: pa.Schema, *, where: str) -> None:
-        columns = self.config.columns
-        check_columns(columns, schema.names, where=f"source {self.name}: {where}")
+    def _check_schema(self, schema: pa.Schema, file: DataFile) -> None:
+        columns, where = self.config.columns, file.path
+        there = [*schema.names, *(name for name in file.partitions if name not in schema.names)]
+        check_columns(columns, there, where=f"source {self.name}: {where}")
         for field, name in needed_columns(columns):
+            if name not in schema.names:
+                continue
             kind = schema.field(name).type
             is_bytes = any(test(kind) for test in _BINARY)
             if field == "columns.image_bytes" and not is_bytes:
@@ -111,7 +121,7 @@ class ParquetFiles:
             elif field == "columns.image" and is_bytes:
                 fix = "must be a path or URL, is {}; the pictures themselves go under "
                 fix += "columns.image_bytes"
-            elif field in ("columns.id", "columns.image") and pa.types.is_nested(kind):
+            elif field in ("columns.id", "columns.image") and pa.types.is_nested(_stored(kind)):
                 fix = "must be a string or a number, is {}"
             else:
                 continue
@@ -119,6 +129,7 @@ class ParquetFiles:
 
     def _batch(self, table: pa.Table, *, file: DataFile, first: int) -> SourceBatch:
         image = self.config.columns.image_bytes
+        needed = {name for _, name in needed_columns(self.config.columns)}
         columns, bad = {}, np.zeros(table.num_rows, dtype=bool)
         for name in table.column_names:
             column = table[name].combine_chunks()
@@ -128,8 +139,8 @@ class ParquetFiles:
                 columns[name] = column.cast(pa.binary())
             else:
                 columns[name], wrong = as_text(column)
-                bad |= wrong
-        raw = pa.table(columns)
+                bad |= wrong & (name in needed)  # what nobody asked for refuses no row
+        raw = with_partitions(pa.table(columns), file.partitions)
         numbers = range(first, first + table.num_rows)
         locations = pa.array([f"{file.name}:{number}" for number in numbers], pa.string())
         entries = [(locations[int(i)].as_py(), "invalid UTF-8", None) for i in np.flatnonzero(bad)]
@@ -157,13 +168,20 @@ def _rows_at_a_time(group: pq.RowGroupMetaData, names: list[str]) -> int:
 
 
 def as_text(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
-    """Return a column as strings, times in ISO 8601 (UTC), nested values as compact JSON.
+    """Return a column as strings: times in ISO 8601 (UTC), nested values as compact JSON, whole
+    numbers without a point whatever their type, bytes that are no text as 0x and hexadecimals.
 
-    The second array marks values whose bytes are not UTF-8; they are null in the first. Parquet
-    does not guarantee it, and Arrow does not look when it reads.
+    The second array marks strings that are not UTF-8, which Parquet does not guarantee and Arrow
+    does not look at when it reads; their odd bytes are written \\xNN in the first.
     """
     kind = column.type
     fine = np.zeros(len(column), dtype=bool)
+    if isinstance(kind, pa.BaseExtensionType):
+        if kind.extension_name == "arrow.uuid":
+            return pa.array(
+                [value and str(value) for value in column.to_pylist()], pa.string()
+            ), fine
+        return as_text(column.storage)
     if pa.types.is_dictionary(kind):
         return as_text(column.dictionary_decode())
     if pa.types.is_timestamp(kind):
@@ -172,24 +190,51 @@ def as_text(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
         return pc.replace_substring(column.cast(pa.string()), " ", "T", max_replacements=1), fine
     if pa.types.is_nested(kind):
         values = [
-            None if value is None else orjson.dumps(value, default=str).decode()
+            None if not value else orjson.dumps(value, default=str).decode()
             for value in column.to_pylist()
         ]
         return pa.array(values, pa.string()), fine
+    if pa.types.is_floating(kind):
+        return _floats(column), fine
     if not _is_text(kind):
         return column.cast(pa.string()), fine
     data = column.cast(pa.binary())
     try:
         return data.cast(pa.string()), fine
     except pa.ArrowInvalid:
-        bad = np.array([not _is_utf8(value) for value in data.to_pylist()])
-        return pc.if_else(pa.array(bad), None, data).cast(pa.string()), bad
+        values = data.to_pylist()
+        bad = np.array([not _is_utf8(value) for value in values])
+        shown = (lambda value: f"0x{value.hex()}") if _is_binary(kind) else printable_text
+        texts = [
+            value if value is None else shown(value) if odd else value.decode()
+            for value, odd in zip(values, bad, strict=True)
+        ]
+        return pa.array(texts, pa.string()), fine if _is_binary(kind) else bad
+
+
+def _floats(column: pa.Array) -> pa.Array:
+    """Floats as strings: the shortest that mean the same, whole ones with all their digits."""
+    plain = column.cast(pa.string())
+    odd = pc.match_substring(plain, "e+")  # from where Arrow writes an exponent
+    if not pc.any(odd).as_py():
+        return plain
+    whole = [None if v is None else str(int(v)) for v in column.filter(odd).to_pylist()]
+    return pc.replace_with_mask(plain, pc.fill_null(odd, False), pa.array(whole, pa.string()))
+
+
+def _stored(kind: pa.DataType) -> pa.DataType:
+    """What an extension type, such as a UUID, is stored as."""
+    return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return any(test(kind) for test in _BINARY)
 
 
 def _is_text(kind: pa.DataType) -> bool:
     types = pa.types
     tests = (types.is_string, types.is_large_string, types.is_string_view)
-    return any(test(kind) for test in (*tests, *_BINARY))
+    return _is_binary(kind) or any(test(kind) for test in tests)
 
 
 def _is_utf8(value: bytes | None) -> bool:

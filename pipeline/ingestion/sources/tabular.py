@@ -19,7 +19,9 @@ from pipeline.ingestion.sources.base import SourceBatch
 from pipeline.ingestion.times import parse_times
 from pipeline.storage import QUARANTINE, ROWS, STRINGS
 
-RAW_LIMIT = 2000  # characters of a bad row kept for the eye
+RAW_LIMIT = 1 << 20  # characters kept of a bad row: any honest row, whole
+# Behind the location of a row that was read again out of a broken one: it outranks no other.
+REREAD = " (out of a broken row)"
 _ABSOLUTE = r"^(/|[A-Za-z][A-Za-z0-9+.-]*://)"
 
 
@@ -141,7 +143,7 @@ def make_rows(
 
 
 def reject_rows(source: str, entries: Sequence[tuple[str, str, str | None]]) -> pa.Table:
-    """Make quarantine rows of (location, reason, raw); raw is cut to 2,000 characters."""
+    """Make quarantine rows of (location, reason, raw); raw is cut to `RAW_LIMIT`."""
     rows = [
         {
             "source": source,
@@ -152,6 +154,14 @@ def reject_rows(source: str, entries: Sequence[tuple[str, str, str | None]]) -> 
         for location, reason, raw in entries
     ]
     return pa.Table.from_pylist(rows, schema=QUARANTINE)
+
+
+def with_partitions(raw: pa.Table, partitions: Mapping[str, str]) -> pa.Table:
+    """The columns of a file with those that its folders `name=value` say, where it lacks them."""
+    for name, value in partitions.items():
+        if name not in raw.column_names:
+            raw = raw.append_column(name, pa.repeat(pa.scalar(value), raw.num_rows))
+    return raw
 
 
 def printable_text(text: str | bytes) -> str:

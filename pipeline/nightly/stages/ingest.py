@@ -128,12 +128,13 @@ def ingest(context: RunContext) -> IngestResult:
     """
     config, rows, size = context.config, dict.fromkeys(source_names(context.config), 0), 0
     keys: list[str] = []
+    left_out: dict[str, dict[str, int]] = {}
     with Decoder(config.images) as decoder:
         known = picture_cache(context)
-        for portion in read_sources(config, run=context.run):
+        for portion in read_sources(config, run=context.run, left_out=left_out):
             size += keep_chunk(context, portion, decoder=decoder, known=known)
             keys.append(portion.key)
             rows[portion.source.name] += portion.batch.rows_in
             progress.report("ingest", sum(rows.values()))
     arrange(context.work, keys)
-    return finish_ingest(context, rows, size=size)
+    return finish_ingest(context, rows, size=size, left_out=left_out)

@@ -36,7 +36,9 @@ class IngestResult(StageResult):
     """What was read, and how it stands to the last night's.
 
     Attributes:
-        quarantine_reasons: kind of reason -> rows. pictures_decoded: those not known already.
+        quarantine_reasons, problems: kind of reason -> rows quarantined, records kept without
+            their picture. left_out: source -> ending -> files not read.
+        pictures_decoded: those not known already.
         carried: records that stay without having been delivered.
         sources: source -> its counts. removed_sources: source -> records that went with it.
     """
@@ -47,6 +49,8 @@ class IngestResult(StageResult):
     with_image: int
     pictures_decoded: int = 0
     quarantine_reasons: dict[str, int] = field(default_factory=dict)
+    problems: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, dict[str, int]] = field(default_factory=dict)
     changes: RecordChanges = field(default_factory=RecordChanges)
     carried: int = 0
     unchanged: int = 0
@@ -54,11 +58,15 @@ class IngestResult(StageResult):
     removed_sources: dict[str, int] = field(default_factory=dict)
 
 
-def finish_ingest(context: RunContext, rows: Mapping[str, int], *, size: int) -> IngestResult:
+def finish_ingest(
+    context: RunContext, rows: Mapping[str, int], *, size: int,
+    left_out: Mapping[str, dict[str, int]],
+) -> IngestResult:  # fmt: skip
     """Resolve duplicate ids, add what stays of other nights, and write the tables.
 
     Args:
         rows: rows read of each source; they must come out even. size: bytes written of them.
+        left_out: files of each source that are no input of it, by ending.
 
     Raises:
         CheckError: a row was lost.
@@ -95,7 +103,9 @@ def finish_ingest(context: RunContext, rows: Mapping[str, int], *, size: int) ->
         with_text=len(records) - records["text_hash"].null_count,
         with_image=len(records) - records["image_hash"].null_count,
         pictures_decoded=pc.sum(entries["decoded"]).as_py() or 0,
-        quarantine_reasons=_reasons(quarantine),
+        quarantine_reasons=_reasons(quarantine["reason"]),
+        problems=_reasons(records["problem"].drop_null()),
+        left_out=dict(left_out),
         changes=RecordChanges(counts["new"], counts["changed"], counts["deleted"]),
         carried=counts["carried"],
         unchanged=counts["unchanged"],
@@ -132,9 +142,9 @@ def _carry_seen(context: RunContext, night: RecordDiff) -> Iterator[pa.Table]:
     yield conform(context.catalog.dataset("records", run=base).to_table(filter=wanted), RECORDS)
 
 
-def _reasons(quarantine: pa.Table) -> dict[str, int]:
-    """How many rows each kind of reason refused; what follows a colon names one row or file."""
-    kinds = pc.list_element(pc.split_pattern(quarantine["reason"], ":", max_splits=1), 0)
+def _reasons(given: pa.ChunkedArray) -> dict[str, int]:
+    """How many rows each kind of reason is of; what follows a colon names one row or file."""
+    kinds = pc.list_element(pc.split_pattern(given, ":", max_splits=1), 0)
     reasons = pc.value_counts(kinds.combine_chunks()).to_pylist()
     return {entry["values"]: entry["counts"] for entry in reasons}
 

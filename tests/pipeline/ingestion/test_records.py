@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -119,22 +120,41 @@ def test_the_newest_stays_then_the_smallest_content_and_the_kept_place_is_named(
     assert set(repeated["reason"].to_pylist()) == {"duplicate id: kept f:2"}
 
 
-def test_a_row_with_a_broken_picture_is_refused_whole() -> None:
+def test_a_text_stays_where_its_picture_cannot_be_read() -> None:
     result = build(
         [
             {"key": "a", "text": "has text", "image_bytes": BROKEN},
             {"key": "b", "text": "has text", "image_uri": "/no/such/file.png"},
             {"key": "c", "text": " \t\x00 "},
-            {"key": "d", "text": "y" * 5000, "image_bytes": b""},
+            {"key": "d", "image_bytes": b"", "attributes": [("note", "y" * 5000)]},
             {"key": "e", "text": "https://example.org/never-fetched.png"},
         ]
     )
-    assert result.records["record_id"].to_pylist() == ["s:e"]
-    reasons = result.rejected["reason"].to_pylist()
-    assert reasons[0] == "truncated picture"
-    assert reasons[1] == "picture cannot be read: No such file or directory"
-    assert reasons[2:] == ["neither text nor picture", "empty file"]
-    assert max(len(raw) for raw in result.rejected["raw"].to_pylist()) == 2000
+    told = dict(
+        zip(*(result.records[name].to_pylist() for name in ("record_id", "problem")), strict=True)
+    )
+    assert told == {
+        "s:a": "truncated picture",
+        "s:b": "picture cannot be read: No such file or directory",
+        "s:e": None,
+    }
+    assert result.records["image_hash"].null_count == 3
+    assert result.rejected["reason"].to_pylist() == ["neither text nor picture", "empty file"]
+    raw = json.loads(result.rejected["raw"][1].as_py())
+    assert raw == {"id": "d", "note": "y" * 5000}, "the row, whole"
+
+
+def test_a_row_out_of_a_broken_one_wins_no_id() -> None:
+    result = build(
+        [
+            {"key": "a", "text": "a piece", "location": "f:1 (out of a broken row)",
+             "timestamp": NOW},
+            {"key": "a", "text": "the row"},
+        ]
+    )  # fmt: skip
+    kept, repeated = drop_duplicate_ids(result.records)
+    assert kept["text"].to_pylist() == ["the row"]
+    assert json.loads(repeated["raw"][0].as_py())["text"] == "a piece"
 
 
 def test_a_picture_record_has_its_measures() -> None:
