@@ -92,5 +92,9 @@ def import_labels(
     found = add_labels(chosen_catalog(catalog), file, by=by or getpass.getuser())
     lines = [f"{found['rows']:,} labels imported, {found['blank']:,} rows without one left out"]
     lines += [f"  {count:>5,}  {label}" for label, count in found["labels"].items()]
+    if unknown := found["unknown"]:
+        shown = ", ".join(unknown[:3]) + (", …" if len(unknown) > 3 else "")
+        lines.append(f"  {len(unknown):,} ids are in no record of the last run: {shown}; their")
+        lines.append("  labels are kept, and count when the records come")
     show(found, lines, as_json=as_json)
     return 0

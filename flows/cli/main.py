@@ -78,7 +78,7 @@ def export(
     *,
     out: Annotated[Path, Parameter(help="File to write.")],
     what: Annotated[
-        Literal["clusters", "pairs", "survivors", "removals", "events"],
+        Literal["clusters", "pairs", "survivors", "removals", "quarantine", "events"],
         Parameter(help="What to write."),
     ] = "clusters",
     format: Annotated[  # noqa: A002 - the option's name
@@ -101,18 +101,23 @@ def export(
     merge_attributes: Annotated[
         bool, Parameter(negative="", help="Survivors: fill gaps from the copies that go.")
     ] = False,
+    spreadsheet_safe: Annotated[
+        bool,
+        Parameter(negative="", help="CSV: nothing runs as a formula; ids stay as they are."),
+    ] = False,
     since: Annotated[
         str | None,
         Parameter(help="Events: of every run after this one. Default: of the run alone."),
     ] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Export clusters, scored pairs, survivors, removals or events. Nothing is ever deleted.
+    """Export clusters, pairs, survivors, removals, quarantine or events. Nothing is ever deleted.
 
     Survivors and removals are each other's complement: with the same options every record is in one
-    of them. Only members of confirmed clusters are listed as removals, unless you include review.
-    Events tell how the clusters of the run before became this run's; applied in order, they keep a
-    copy of the clusters elsewhere up to date.
+    of them. The other rows that were delivered are in the quarantine, each with its reason. Only
+    members of confirmed clusters are listed as removals, unless you include review. Events tell
+    how the clusters of the run before became this run's; applied in order, they keep a copy of the
+    clusters elsewhere up to date.
 
     Example: `gemel export --what removals --out removals.csv --catalog .gemel/sample`
     """
@@ -135,6 +140,7 @@ def export(
                 "min_size": min_size,
                 "include_review": include_review,
                 "merge_attributes": merge_attributes,
+                "spreadsheet_safe": spreadsheet_safe,
             }
         )
     except ValidationError as error:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -15,6 +18,7 @@ from pydantic import (
     ValidationError,
     field_serializer,
 )
+from pydantic_core import ErrorDetails
 
 from pipeline.errors import ConfigError
 
@@ -131,16 +135,104 @@ def user_cache() -> Path:
 
 
 def explain_errors(error: ValidationError, *, origin: str) -> str:
-    """Turn a pydantic error into one line per field: name, value, fix."""
-    lines = [f"{origin} has {error.error_count()} wrong setting(s):"]
+    """Turn a pydantic error into one line per field: name, value, fix. Each fault is told once."""
+    found: dict[str, str] = {}
     for item in error.errors(include_url=False):
-        field = ".".join(str(part) for part in item["loc"]) or "(whole file)"
-        match item["type"]:
-            case "extra_forbidden":
-                lines.append(f"  {field}: no such setting; check the spelling or remove it")
-            case "missing":
-                lines.append(f"  {field}: required but absent; add it")
-            case _:
-                said = item["msg"].removeprefix("Value error, ")
-                lines.append(f"  {field}: {said} (found {item['input']!r:.80})")
-    return "\n".join(lines)
+        field = _field(item["loc"])
+        if field not in found:
+            found[field] = _fault(item, field.rpartition(".")[2])
+    # Where something inside is wrong, that the whole is wrong too says nothing more.
+    told = [
+        f"  {field}: {fault}"
+        for field, fault in found.items()
+        if not any(other.startswith(f"{field}.") for other in found)
+    ]
+    return "\n".join([f"{origin} has {len(told)} wrong setting(s):", *told])
+
+
+def _field(place: tuple[int | str, ...]) -> str:
+    """The path of a setting as it is written: without the names of the forms that were tried."""
+    parts = [str(part) for part in place]
+    known = _names()
+    kept = [
+        part
+        for at, part in enumerate(parts)
+        if (part.isdigit() or part in known or at + 1 == len(parts) or not at)
+        and part not in parts[at + 1 : at + 2]
+    ]
+    while len(kept) > 1 and not kept[-1].isdigit() and _is_form(kept[-1]):
+        kept.pop()
+    return ".".join(kept) or "(whole file)"
+
+
+def _is_form(part: str) -> bool:
+    """Whether a part of a path is a type that was tried: `str`, `tuple[str, ...]`."""
+    return part in ("str", "int", "float", "bool", "none") or bool(re.search(r"[\[\](]", part))
+
+
+def _fault(item: ErrorDetails, name: str) -> str:
+    """What is wrong with a setting, and what to do, in plain words."""
+    given, context = item["input"], item.get("ctx", {})
+    shown = f"(found {given!r:.80})"
+    match item["type"]:
+        case "extra_forbidden":
+            near = get_close_matches(name, sorted(_names()), 1, cutoff=0.75)
+            hint = f"did you mean {near[0]}?" if near else "check the spelling or remove it"
+            return f"no such setting; {hint}"
+        case "missing":
+            return "required but absent; add it"
+        case "union_tag_not_found":
+            return "has no `type`; add one"
+        case "union_tag_invalid":
+            choices = re.findall(r"'([^']+)'", str(context.get("expected_tags", "")))
+            return _choice(str(context.get("tag")), choices, what="type")
+        case "literal_error":
+            choices = re.findall(r"'([^']+)'", str(context.get("expected", "")))
+            return _choice(given, choices) if choices else f"{_plain(item['msg'])} {shown}"
+        case "too_short":
+            return f"needs {context.get('min_length', 1)} or more {shown}"
+        case kind if kind in _WANTED:
+            wanted = _WANTED[kind]
+            hint = f", such as [{given}]" if kind in _LISTS and isinstance(given, str) else ""
+            return f"must be {wanted}{hint} {shown}"
+        case _:
+            return f"{_plain(item['msg'])} {shown}"
+
+
+def _choice(given: Any, choices: list[str], *, what: str = "") -> str:
+    near = get_close_matches(str(given), choices, 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    begin = f"{what} must be" if what else "must be"
+    return f"{begin} one of {', '.join(choices)}{hint} (found {given!r:.80})"
+
+
+def _plain(message: str) -> str:
+    """What the library says, without its own words."""
+    said = message.removeprefix("Value error, ")
+    return re.sub(r"^(Input|String|Value) should (be|have|match)", r"must \2", said)
+
+
+_LISTS = {"tuple_type", "list_type"}
+_WANTED = {
+    **dict.fromkeys(_LISTS, "a list"),
+    **dict.fromkeys(
+        ("dict_type", "mapping_type", "model_type", "model_attributes_type"),
+        "a mapping of settings, `name: value`",
+    ),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    "string_type": "text; put it into quotes",
+}
+
+
+@cache
+def _names() -> frozenset[str]:
+    """The names of all settings."""
+    waiting: list[type[BaseModel]] = list(Frozen.__subclasses__())
+    names: set[str] = set()
+    while waiting:
+        kind = waiting.pop()
+        names.update(kind.model_fields)
+        waiting += kind.__subclasses__()
+    return frozenset(names)

@@ -15,6 +15,11 @@ class GateSettings(Frozen):
     max_shrinkage: Share = Field(
         0.2, description="Share of the previous run's rows that a complete source may lack."
     )
+    max_ids_rewritten: Share = Field(
+        0.01,
+        description="Share of the previous run's records that came back under an id written "
+        "otherwise, such as 12.0 for 12.",
+    )
     max_removed: Share = Field(0.5, description="Share of the records in the removal list.")
     max_newly_removed: Share = Field(
         0.05,

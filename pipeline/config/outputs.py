@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -24,10 +26,10 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 class ExportSettings(Frozen):
     """One file written after every published run."""
 
-    what: Literal["clusters", "pairs", "survivors", "removals", "events"] = Field(
+    what: Literal["clusters", "pairs", "survivors", "removals", "quarantine", "events"] = Field(
         "clusters", description="What is written."
     )
-    format: Format = Field("csv", description="Of the file.")
+    format: Format = Field("csv", description="Of the file; none: by its ending, else CSV.")
     path: str = Field(description="File to write.")
     min_probability: Share | None = Field(
         None, description="Leave out what is less sure; a removal left out survives."
@@ -39,6 +41,33 @@ class ExportSettings(Frozen):
     merge_attributes: bool = Field(
         False, description="Survivors: fill empty fields from the copies that go."
     )
+    spreadsheet_safe: bool = Field(
+        False,
+        description="CSV: a quote before what a spreadsheet would run as a formula, ids aside, and "
+        "a byte order mark.",
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> ExportSettings:
+        if self.spreadsheet_safe and self.format != "csv":
+            raise ValueError("spreadsheet_safe applies to csv only; leave it out")
+        ending = PurePosixPath(self.path).suffix.removeprefix(".").lower()
+        if ending in FORMATS and ending != self.format:
+            raise ValueError(
+                f"path ends in .{ending} and format is {self.format}: set format: {ending}, or "
+                "give the path another ending"
+            )
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_ending(cls, given: Any) -> Any:
+        """Without a format, that of the path's ending."""
+        if isinstance(given, Mapping) and given.get("format") is None:
+            ending = PurePosixPath(str(given.get("path", ""))).suffix.removeprefix(".").lower()
+            rest = {name: value for name, value in given.items() if name != "format"}
+            return {**rest, **({"format": ending} if ending in FORMATS else {})}
+        return given
 
     @field_validator(*EXPORT_OPTIONS)
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -114,6 +115,35 @@ class RunConfig(CatalogSettings):
                 "be joined; leave duplicate_free out, or add the source to match it with"
             )
         return sources
+
+    @field_validator("clustering")
+    @classmethod
+    def _keeper_can_tell(cls, clustering: ClusterSettings, info: ValidationInfo) -> ClusterSettings:
+        if "sources" not in info.data:  # that is the error
+            return clustering
+        rules, named, sources = clustering.keeper, clustering.source_priority, info.data["sources"]
+        names = [source.name for source in sources]
+        if unknown := [name for name in named if name not in names]:
+            near = get_close_matches(unknown[0], names, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(
+                f"source_priority names {unknown[0]!r}, which is no source; the sources "
+                f"are {', '.join(names)}{hint}"
+            )
+        if "source_priority" in rules and not named:
+            raise ValueError(
+                "keeper says source_priority, and source_priority is empty: "
+                f"name the preferred sources first, such as [{', '.join(names)}]"
+            )
+        timed = any(
+            getattr(getattr(source, "columns", None), "timestamp", None) for source in sources
+        )
+        if late := [rule for rule in ("newest", "oldest") if rule in rules and not timed]:
+            raise ValueError(
+                f"keeper says {late[0]} and no source has a time: name its column in "
+                f"sources[].columns.timestamp, or leave {late[0]} out"
+            )
+        return clustering
 
     @field_validator("student")
     @classmethod

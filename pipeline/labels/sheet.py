@@ -131,14 +131,20 @@ def _parse(path: Path, format: Format) -> list[JsonRow]:  # noqa: A002
     assert_never(format)
 
 
+IDS = ("left_id", "right_id")  # written as they are, whatever they begin with
+
+
 def _csv_rows(text: str) -> list[JsonRow]:
     """Rows of a CSV file as spreadsheets write it: comma, semicolon or tab between the cells."""
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     return [
-        {unescape(name): unescape(cell or "") for name, cell in row.items() if name is not None}
-        for row in reader
+        {name: (cell or "") if name in IDS else unescape(cell or "") for name, cell in known}
+        for known in (
+            [(unescape(name), cell) for name, cell in row.items() if name is not None]
+            for row in reader
+        )
     ]
 
 

@@ -130,6 +130,7 @@ def write_export(
     from pipeline.outputs import (
         export_clusters,
         export_pairs,
+        export_quarantine,
         export_removals,
         export_survivors,
         open_exporter,
@@ -150,6 +151,8 @@ def write_export(
         case "events":
             told = events_of(catalog, run, since=since)
             schema, batches = told.schema, iter(told.to_batches())
+        case "quarantine":
+            schema, batches = export_quarantine(table("quarantine"))
         case "survivors":
             schema, batches = export_survivors(
                 table("records"),
@@ -161,4 +164,5 @@ def write_export(
             schema, batches = export_removals(
                 table("records"), table("clusters"), table("pairs"), **chosen
             )
-    return open_exporter(settings.format).write(batches, schema, settings.path)
+    exporter = open_exporter(settings.format, spreadsheet_safe=settings.spreadsheet_safe)
+    return exporter.write(batches, schema, settings.path)

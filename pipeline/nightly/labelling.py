@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.arrays import as_strings
 from pipeline.catalog import Catalog, Run
 from pipeline.errors import ConfigError
 from pipeline.labels import (
@@ -66,7 +67,8 @@ def suggest_labels(catalog: Catalog, run: Run, *, n: int, seed: int, out: Path) 
         clusters=catalog.read("clusters", run=run, columns=["record_id", "cluster_id"]),
         records=catalog.read("records", run=run, columns=SHOWN),
     )
-    open_exporter(chosen).write(iter(sheet.to_batches()), sheet.schema, str(out))
+    exporter = open_exporter(chosen, spreadsheet_safe=True)
+    exporter.write(iter(sheet.to_batches()), sheet.schema, str(out))
     return {
         "rows": len(sheet),
         "path": str(out),
@@ -103,11 +105,17 @@ def estimate_labels(catalog: Catalog, run: Run, *, target: float) -> dict[str, A
 def add_labels(catalog: Catalog, path: Path, *, by: str) -> dict[str, Any]:
     """Append the labels of a filled-in file to the catalog's labels table.
 
+    An id without its source is completed where one record of the last run has that key.
+
+    Returns:
+        rows, blank, labels -> count, and unknown: ids that the last run does not have. Their
+        verdicts are kept, and count when the records come.
+
     Raises:
-        PipelineError: a row cannot be used; nothing is added.
+        PipelineError: a row cannot be used, or a key is that of several records; nothing is added.
     """
     filled = read_filled(path, format_of(path), by=by)
-    rows = conform(filled, LABELS)
+    rows, unknown = _completed(catalog, conform(filled, LABELS), path)
     if len(rows):
         catalog.tables.append("labels", rows)
     counts = Counter(rows["label"].to_pylist())
@@ -115,4 +123,35 @@ def add_labels(catalog: Catalog, path: Path, *, by: str) -> dict[str, Any]:
         "rows": len(rows),
         "blank": blank_rows(filled),
         "labels": dict(sorted(counts.items())),
+        "unknown": unknown,
     }
+
+
+def _completed(catalog: Catalog, rows: pa.Table, path: Path) -> tuple[pa.Table, list[str]]:
+    """Verdicts under the ids of the last published run, and the ids that it does not have."""
+    published = catalog.published()
+    if published is None or not len(rows):
+        return rows, []
+    ids = as_strings(catalog.read("records", run=published, columns=["record_id"])["record_id"])
+    named = pc.unique(pa.chunked_array([as_strings(rows[side]) for side in PAIR]))
+    strange = named.filter(pc.invert(pc.is_in(named, value_set=ids)))
+    if not len(strange):
+        return rows, []
+    keys = pc.replace_substring_regex(ids, r"^[^:]*:", "")
+    wanted = pc.is_in(keys, value_set=strange)
+    found: dict[str, list[str]] = {}
+    for key, whole in zip(*(part.filter(wanted).to_pylist() for part in (keys, ids)), strict=True):
+        found.setdefault(key, []).append(whole)
+    if several := sorted(key for key, of in found.items() if len(of) > 1):
+        raise ConfigError(
+            f"{path}: {several[0]!r} is the key of {' and '.join(sorted(found[several[0]])[:3])}; "
+            "write the id with its source"
+        )
+    whole = {key: of[0] for key, of in found.items()}
+    told = rows.to_pylist()
+    for row in told:
+        ends = sorted(whole.get(row[side], row[side]) for side in PAIR)
+        row.update(zip(PAIR, ends, strict=True))
+    unknown = sorted(set(strange.to_pylist()) - whole.keys())
+    table = pa.Table.from_pylist(told, schema=rows.schema)
+    return table.sort_by([(side, "ascending") for side in PAIR]), unknown

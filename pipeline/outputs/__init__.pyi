@@ -3,6 +3,7 @@ from .exporters import check_exports as check_exports, open_exporter as open_exp
 from .exporters.contents import (
     export_clusters as export_clusters,
     export_pairs as export_pairs,
+    export_quarantine as export_quarantine,
     export_removals as export_removals,
     export_survivors as export_survivors,
     is_removed as is_removed,

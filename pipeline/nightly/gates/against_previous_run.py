@@ -6,7 +6,12 @@ from collections.abc import Iterable
 
 from pipeline.catalog import Gate
 from pipeline.config import GateSettings
-from pipeline.nightly.gates.differences import SHOWN, ClusterGrowth, RemovalCounts
+from pipeline.nightly.gates.differences import (
+    SHOWN,
+    ClusterGrowth,
+    RemovalCounts,
+    RewrittenIds,
+)
 
 FIRST = "first night: there is no earlier one to compare with"
 
@@ -51,6 +56,23 @@ def source_gates(
         gone / max(was, 1),
         limit,
         f"{name}: {was - gone:,} rows, {was:,} last night{absent}",
+    )
+
+
+def id_gate(rewritten: RewrittenIds, *, first: bool, settings: GateSettings) -> Gate:
+    """Ids are written as last night: else every record is deleted and a new one."""
+    share = rewritten.count / max(rewritten.before, 1)
+    example = ""
+    if rewritten.example:
+        was, now = rewritten.example
+        example = f", such as {was} as {now}; read the id column as last night, or release the run"
+    return Gate(
+        "ids-rewritten",
+        "ids written otherwise than last night",
+        first or share <= settings.max_ids_rewritten,
+        share,
+        settings.max_ids_rewritten,
+        FIRST if first else f"{rewritten.count:,} of {rewritten.before:,} ids{example}",
     )
 
 

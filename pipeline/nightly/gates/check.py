@@ -9,6 +9,7 @@ from functools import cached_property
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.arrays import as_strings
 from pipeline.candidates import Recall
 from pipeline.catalog import (
     CascadeCounts,
@@ -88,6 +89,7 @@ def check_gates(
             cascade, settings
         ),
         ("sources", "sources against last night"): lambda: _of_sources(both),
+        ("ids-rewritten", "ids written otherwise than last night"): lambda: [_of_ids(both)],
         ("removals", "removals"): lambda: _of_removals(both),
         ("clusters", "clusters"): lambda: _of_clusters(both),
         ("records-in-review", "records in review"): lambda: _of_review(both),
@@ -108,6 +110,14 @@ def _of_sources(both: _RunPair) -> Iterable[Gate]:
         complete=[source.name for source in config.sources if source.complete],
         settings=config.gates,
     )
+
+
+def _of_ids(both: _RunPair) -> Gate:
+    before, settings = both.clusters_before, both.context.config.gates
+    ids = as_strings(both.clusters["record_id"])
+    earlier = ids.slice(0, 0) if before is None else as_strings(before["record_id"])
+    found = differences.rewritten_ids(earlier, ids)
+    return against_previous_run.id_gate(found, first=before is None, settings=settings)
 
 
 def _of_removals(both: _RunPair) -> Iterable[Gate]:

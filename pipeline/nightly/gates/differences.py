@@ -130,3 +130,40 @@ def _most(ids: list[str]) -> tuple[str, ...]:
     """The most frequent ids, ties by the id itself."""
     ranked = sorted(Counter(ids).items(), key=lambda item: (-item[1], item[0]))
     return tuple(one for one, _ in ranked[:SHOWN])
+
+
+@dataclass(frozen=True)
+class RewrittenIds:
+    """Ids that are gone since the previous run and are there written otherwise.
+
+    Attributes:
+        count: how many. before: ids of the previous run. example: one, before and now.
+    """
+
+    count: int
+    before: int
+    example: tuple[str, str] | None = None
+
+
+def rewritten_ids(before: pa.Array, tonight: pa.Array) -> RewrittenIds:
+    """Find ids that came back as another type of column writes them: 12.0, 0012 or AB for ab."""
+    gone = before.filter(pc.invert(pc.is_in(before, value_set=tonight)))
+    new = tonight.filter(pc.invert(pc.is_in(tonight, value_set=before)))
+    if not len(gone) or not len(new):
+        return RewrittenIds(0, len(before))
+    at = pc.index_in(_plain(gone), value_set=_plain(new))
+    known = pc.is_valid(at)
+    count = pc.sum(known).as_py() or 0
+    if not count:
+        return RewrittenIds(0, len(before))
+    pairs = sorted(
+        zip(gone.filter(known).to_pylist(), new.take(at.drop_null()).to_pylist(), strict=True)
+    )
+    return RewrittenIds(count, len(before), pairs[0])
+
+
+def _plain(ids: pa.Array) -> pa.Array:
+    """Ids without what a change of type changes: leading zeros, a point and zeros, case."""
+    return pc.replace_substring_regex(
+        pc.utf8_lower(ids), pattern=r"^([^:]*:)\s*0*([0-9]+)(?:\.0+)?\s*$", replacement=r"\1\2"
+    )

@@ -47,8 +47,12 @@ def check_exports(exports: Iterable[ExportSettings]) -> None:
         raise ConfigError("\n".join([f"{len(wrong)} export(s) cannot be written:", *wrong]))
 
 
-def open_exporter(format: Format) -> Exporter:  # noqa: A002  (the word users know from --format)
-    """Return the exporter of `format`, importing only its own module."""
+def open_exporter(
+    format: Format,  # noqa: A002  (the word users know from --format)
+    *,
+    spreadsheet_safe: bool = False,
+) -> Exporter:
+    """Return the exporter of `format`, importing only its own module; see `CsvExporter`."""
     match format:
         case "parquet":
             from pipeline.outputs.exporters.parquet import ParquetExporter
@@ -57,7 +61,7 @@ def open_exporter(format: Format) -> Exporter:  # noqa: A002  (the word users kn
         case "csv":
             from pipeline.outputs.exporters.csv_file import CsvExporter
 
-            return CsvExporter()
+            return CsvExporter(spreadsheet_safe)
         case "jsonl":
             from pipeline.outputs.exporters.jsonl import JsonlExporter
 

@@ -10,7 +10,7 @@ FIXED = ("record_id", "source", "key", "timestamp", "image_uri", "cluster_id", "
 
 
 def named_columns(records: pa.Table, *, rows: pa.Array, starts: np.ndarray) -> dict[str, pa.Array]:
-    """Spread the maps `fields` and `attributes` into text columns, sorted by name.
+    """Spread the maps `fields` and `attributes` into text columns, each in their sources' order.
 
     Args:
         records: all records; every name met in any of them gets its column.
@@ -30,11 +30,11 @@ def named_columns(records: pa.Table, *, rows: pa.Array, starts: np.ndarray) -> d
             while free in FIXED or free in found:
                 free += suffix
             found[free] = cells
-    return dict(sorted(found.items()))
+    return found
 
 
 def _spread(maps: pa.ChunkedArray, *, place: np.ndarray, starts: np.ndarray) -> dict[str, pa.Array]:
-    """One column per key of `maps`, sorted by name; `place` is each row's position, -1 unused."""
+    """One column per key of `maps`, in their order; `place` is each row's position, -1 unused."""
     names, keys, items, places = _usable(maps, place=place)
     codes = pc.index_in(keys, value_set=pa.array(names, pa.string())).to_numpy()
     order = np.lexsort((places, codes))
@@ -53,12 +53,20 @@ def _spread(maps: pa.ChunkedArray, *, place: np.ndarray, starts: np.ndarray) -> 
 def _usable(
     maps: pa.ChunkedArray, *, place: np.ndarray
 ) -> tuple[list[str], pa.Array, pa.Array, np.ndarray]:
-    """All names, then key, value and place of every entry that is used and not empty."""
-    names: set[str] = set()
+    """All names, then key, value and place of every entry that is used and not empty.
+
+    The names are in the order of their columns: a row lacks what is empty in it, so a name's place
+    is the last that it has in any row; equal ones by name.
+    """
+    last: dict[str, int] = {}
     keys, items, places, base = [], [], [], 0
     for chunk in maps.chunks:
         rows, key, item = _flatten(chunk)
-        names.update(pc.unique(key).to_pylist())
+        coded = key.dictionary_encode()
+        at_most = np.zeros(len(coded.dictionary), np.int64)
+        np.maximum.at(at_most, coded.indices.to_numpy(), _order_in_row(rows))
+        for name, order in zip(coded.dictionary.to_pylist(), at_most.tolist(), strict=True):
+            last[name] = max(last.get(name, 0), order)
         at = place[base + rows]
         base += len(chunk)
         filled = pc.fill_null(pc.not_equal(item, ""), False).to_numpy(zero_copy_only=False)
@@ -68,11 +76,17 @@ def _usable(
         items.append(item.filter(used).cast(pa.large_string()))
         places.append(at[filled & (at >= 0)])
     return (
-        sorted(names),
+        sorted(last, key=lambda name: (last[name], name)),
         pa.chunked_array(keys, pa.string()).combine_chunks(),
         pa.chunked_array(items, pa.large_string()).combine_chunks(),
         np.concatenate([np.zeros(0, np.int64), *places]),
     )
+
+
+def _order_in_row(rows: np.ndarray) -> np.ndarray:
+    """The place of each entry among those of its row, from 0; `rows` ascending."""
+    new = np.flatnonzero(np.diff(rows, prepend=-1))
+    return np.arange(len(rows)) - np.repeat(new, np.diff(np.append(new, len(rows))))
 
 
 def _flatten(maps: pa.MapArray) -> tuple[np.ndarray, pa.Array, pa.Array]:

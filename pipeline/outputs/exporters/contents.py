@@ -1,4 +1,4 @@
-"""Contents of an export: clusters, pairs, survivors or removals, as (schema, batches).
+"""Contents of an export: clusters, pairs, survivors, removals, quarantine, as (schema, batches).
 
 Rows are sorted by id and batched the same way whatever the order of the tables given, so equal
 results are equal files, byte for byte.
@@ -63,6 +63,14 @@ def export_pairs(pairs: pa.Table, min_probability: float | None = None) -> Conte
     if min_probability is not None:
         table = table.filter(_at_least(table["probability"], min_probability))
     return _batch(table, by=("left_id", "right_id"))
+
+
+def export_quarantine(quarantine: pa.Table) -> Contents:
+    """The rows that are no records, with their place, reason and what was read of them, by place.
+
+    Survivors, removals and these are all the rows that were delivered.
+    """
+    return _batch(quarantine, by=("source", "location"))
 
 
 def export_survivors(

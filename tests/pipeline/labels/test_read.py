@@ -266,11 +266,11 @@ def test_inline_pictures(tmp_path: Path) -> None:
         "right_text": ["u"],
     }
     found = read(config([entry]))
-    assert found.records["image_hash"].null_count == 2
-    assert len(found.left) == 3
-    assert found.facts.quarantined.rows == 1
+    assert found.records["image_hash"].null_count == 3, "a text whose picture is bad, and two more"
+    assert len(found.left) == 4
+    assert found.facts.quarantined.rows == 0
     # Equal pixels with different texts are different records, and their ids hash both.
-    assert len(set(found.records["record_id"].to_pylist())) == len(found.records) == 7
+    assert len(set(found.records["record_id"].to_pylist())) == len(found.records) == 8
 
 
 # --- clusters ----------------------------------------------------------------------------------

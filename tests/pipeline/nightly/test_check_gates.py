@@ -106,6 +106,15 @@ def test_a_source_that_lost_rows_is_held(folder: Path) -> None:
     assert failed(run(fine)) == []
 
 
+def test_ids_that_another_type_of_column_writes_otherwise_hold_the_run(folder: Path) -> None:
+    run(config(folder))
+    write(folder / "b.jsonl", {f"{n}.0": text(n) for n in range(40, 60)})
+    held = run(config(folder))
+    assert failed(held) == ["ids written otherwise than last night"]
+    (message,) = (gate.message for gate in held.gates if not gate.passed)
+    assert message.startswith("20 of 60 ids, such as b:40 as b:40.0")
+
+
 def test_a_damaged_last_night_is_said_and_nothing_is_published(folder: Path) -> None:
     first = run(config(folder))
     catalog = Catalog(first.catalog)

@@ -3,11 +3,13 @@
 import random
 
 import pyarrow as pa
+import pytest
 
 from pipeline.nightly.gates.differences import (
     cluster_growths,
     count_in_review,
     count_removals,
+    rewritten_ids,
     rows_by_source,
 )
 
@@ -85,3 +87,22 @@ def test_rows_by_source_adds_columns_up() -> None:
     first, second = pa.chunked_array([["b", "a", "b"]]), pa.chunked_array([["a", "c"]])
     assert rows_by_source(first, second) == {"a": 2, "b": 2, "c": 1}
     assert rows_by_source(pa.chunked_array([[]], pa.string())) == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "tonight", "count"),
+    [
+        (["s:1", "s:2", "s:3"], ["s:1.0", "s:2.0", "s:3.0"], 3),
+        (["s:0012", "s:ab"], ["s:12", "s:AB"], 2),
+        (["s:1", "s:2"], ["s:1", "s:3"], 0),  # one went, another came
+        (["s:1", "t:2"], ["t:1", "s:2"], 0),  # of another source
+        (["s:1"], [], 0),
+        (["s:10"], ["s:1"], 0),
+    ],
+)
+def test_ids_that_are_written_otherwise_are_found(
+    before: list[str], tonight: list[str], count: int
+) -> None:
+    found = rewritten_ids(pa.array(before, pa.string()), pa.array(tonight, pa.string()))
+    assert (found.count, found.before) == (count, len(before))
+    assert (found.example is None) is (count == 0)

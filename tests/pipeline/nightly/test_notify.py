@@ -226,7 +226,7 @@ def test_a_command_gets_the_facts_on_its_input(tmp_path: Path) -> None:
          "user and password_env go together"),
         ({"type": "email", "to": ["a@b"], "sender": "c@d", "host": "h", "user": "u",
           "password_env": "P", "security": "none"}, "starttls or tls"),
-        ({"type": "command", "command": []}, "at least 1 item"),
+        ({"type": "command", "command": []}, "needs 1 or more"),
         ({"type": "command", "command": ["true"], "when": ["always"]}, "always"),
     ],
 )  # fmt: skip

@@ -110,8 +110,8 @@ def test_survivors_have_the_columns_of_the_source(tables):
     records, clusters, _ = tables
     found = rows(contents.export_survivors(records, clusters))
     assert list(found[0]) == [
-        "record_id", "source", "key", "brand", "key_attribute", "price", "title",
-        "title_attribute", "timestamp", "image_uri", "cluster_id", "size",
+        "record_id", "source", "key", "title", "price", "title_attribute", "brand",
+        "key_attribute", "timestamp", "image_uri", "cluster_id", "size",
     ]  # fmt: skip
     assert [row["key"] for row in found] == ["1", "2"]
     assert (found[0]["title"], found[0]["price"], found[0]["brand"]) == ("Lamp", None, None)

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
+from pydantic import ValidationError
 
 from pipeline.config.outputs import FORMATS, ExportSettings, Format
 from pipeline.errors import ConfigError, PipelineError
@@ -88,9 +89,7 @@ def read_csv(path: str) -> pa.Table:
         lines = list(csv.DictReader(file))
     rows = []
     for row in lines:
-        cells: dict[str, Any] = {
-            name: None if cell == "" else unescape(cell) for name, cell in row.items()
-        }
+        cells: dict[str, Any] = {name: None if cell == "" else cell for name, cell in row.items()}
         for name in ("score", "size", "exact", "extra"):
             if cells[name] is not None:
                 cells[name] = json.loads(cells[name])
@@ -112,8 +111,8 @@ def _table(rows: list[dict[str, Any]]) -> pa.Table:
 READERS = {"parquet": read_parquet, "jsonl": read_jsonl, "csv": read_csv}
 
 
-def write(table: pa.Table, kind: Format, path: Path | str) -> int:
-    exporter = open_exporter(kind)
+def write(table: pa.Table, kind: Format, path: Path | str, *, safe: bool = False) -> int:
+    exporter = open_exporter(kind, spreadsheet_safe=safe)
     return exporter.write(iter(table.to_batches(2)), table.schema, path=str(path))
 
 
@@ -233,8 +232,35 @@ def test_harmless_cells_are_left_alone(cell):
 
 
 def test_numeric_columns_keep_their_sign(tmp_path):
-    write(pa.table({"=n": [-1.5], "t": ["-1.5"]}), "csv", tmp_path / "file")
-    assert (tmp_path / "file").read_text() == '"\'=n","t"\n-1.5,"-1.5"\n'
+    table = pa.table({"=n": [-1.5], "t": ["-1.5"], "u": ["@maria2"], "key": ["@maria2"]})
+    write(table, "csv", tmp_path / "file")
+    assert (tmp_path / "file").read_text() == (
+        '"=n","t","u","key"\n-1.5,"-1.5","@maria2","@maria2"\n'
+    )
+    write(table, "csv", tmp_path / "safe", safe=True)
+    assert (tmp_path / "safe").read_bytes().decode() == (
+        '\ufeff"\'=n","t","u","key"\n-1.5,"-1.5","\'@maria2","@maria2"\n'
+    ), "an id is never altered"
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"path": "out.parquet", "format": "csv"}, "path ends in .parquet and format is csv"),
+        ({"path": "out.jsonl", "spreadsheet_safe": True}, "spreadsheet_safe applies to csv only"),
+    ],
+)
+def test_exports_whose_ending_and_settings_differ_are_refused(given, fault):
+    with pytest.raises(ValidationError, match=fault):
+        ExportSettings.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("a.parquet", "parquet"), ("b.JSONL", "jsonl"), ("c.csv", "csv"), ("d", "csv")],
+)
+def test_an_export_without_a_format_follows_its_ending(path, kind):
+    assert ExportSettings.model_validate({"path": path}).format == kind
 
 
 def test_null_and_empty_text_differ_in_the_file(tmp_path):
