@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from hypothesis import HealthCheck, given, settings, strategies as st
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
@@ -512,3 +514,30 @@ def test_linked_folders_are_read_once_and_loops_end(tmp_path: Path) -> None:
     assert set(reasons) == {"a", "up", "self", r"caf\xe9.png"}
     flat, _ = read(source("image_folder", root / "z", recursive=False))
     assert [row["key"] for row in flat] == ["p.png"]
+
+
+@settings(
+    deadline=None, max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+@given(
+    lines=st.lists(
+        st.text(alphabet='ab",', min_size=1, max_size=9).filter(lambda line: line.strip()),
+        max_size=12,
+    )
+)
+def test_every_line_of_a_damaged_csv_file_is_in_a_row_or_in_the_quarantine(
+    lines: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("\n".join(["id,text", *(f"{n},{x}" for n, x in enumerate(lines))]) + "\n")
+    good, bad = read(source("csv", path, columns={"id": "id", "text": "text"}))
+    kept = sum(1 + (row["text"] or "").count("\n") for row in good)
+    refused = sum(_lines_of(entry["raw"]) for entry in bad)
+    assert kept + refused == len(lines)
+
+
+def _lines_of(raw: str) -> int:
+    """Lines that a refused row was written in; one without an id is shown as JSON."""
+    shown = json.loads(raw) if raw.startswith("{") else {"raw": raw}
+    return 1 + sum(value.count("\n") for value in shown.values())
