@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -93,18 +92,12 @@ class SourceBase(Frozen):
         return (*columns.attributes, *(("timestamp",) if columns.timestamp else ()))
 
 
-class CsvSource(SourceBase):
-    """Comma-separated file(s) with a header row; .gz and .zst are decompressed."""
+class TextFileSource(SourceBase):
+    """What sources of text files have: the encoding of their bytes."""
 
-    type: Literal["csv"]
-    columns: Columns
-    delimiter: str = Field(",", min_length=1, max_length=1, description="One character.")
     encoding: str | None = Field(
         None,
         description="Of the bytes, such as 'cp1252' or 'utf-16'; none: told by each file's start.",
-    )
-    image_root: str | None = Field(
-        None, description="Where picture paths start; none: the file's folder."
     )
 
     @field_validator("encoding")
@@ -112,7 +105,7 @@ class CsvSource(SourceBase):
     def _known(cls, name: str | None) -> str | None:
         if name is not None:
             try:
-                codecs.lookup(name)
+                "".encode(name)
             except LookupError as error:
                 raise ValueError(
                     f"{name!r} is no encoding; such as 'utf-8', 'cp1252' or 'shift_jis'"
@@ -120,7 +113,18 @@ class CsvSource(SourceBase):
         return name
 
 
-class JsonlSource(SourceBase):
+class CsvSource(TextFileSource):
+    """Comma-separated file(s) with a header row; .gz and .zst are decompressed."""
+
+    type: Literal["csv"]
+    columns: Columns
+    delimiter: str = Field(",", min_length=1, max_length=1, description="One character.")
+    image_root: str | None = Field(
+        None, description="Where picture paths start; none: the file's folder."
+    )
+
+
+class JsonlSource(TextFileSource):
     """One JSON object per line; .gz and .zst are decompressed."""
 
     type: Literal["jsonl"]
