@@ -17,6 +17,7 @@ SAMPLE = 1 << 18  # bytes at the start of a file by which its encoding is told
 CONTROLS, READABLE = 0.02, 0.1
 ENOUGH = 32  # bytes beyond ASCII from which an encoding without a Latin alphabet is looked for
 WIDE = 0.4  # share of zeros among every second byte from which a text is UTF-16
+FEW_SIGNS = 3  # of ASCII, that a text in UTF-16 has at least
 FEW = 8  # control characters that damage alone leaves in a text
 _CONTROLS, _BEYOND = re.compile(rb"[\x00-\x08\x0e-\x1f]"), re.compile(rb"[\x80-\xff]+")
 _MARKS = (
@@ -77,7 +78,7 @@ def find_encoding(file: DataFile, stated: str | None) -> Encoding:
     if sample.startswith(codecs.BOM_UTF8):
         return Encoding("utf-8", LATIN_USUAL)
     for mark, name in _MARKS:
-        if sample.startswith(mark):
+        if sample.startswith(mark) and _is_wide(sample, name):
             return Encoding(name)
     if wide := _wide(sample):
         return Encoding(wide)
@@ -123,6 +124,12 @@ class _Recoded(io.RawIOBase):
         size = min(len(buffer), len(self.ready))
         buffer[:size], self.ready = self.ready[:size], self.ready[size:]
         return size
+
+
+def _is_wide(sample: bytes, name: str) -> bool:
+    """Whether a mark is no damage: tables hold commas, brackets and ends of lines at least."""
+    text = sample.decode(name, "ignore")
+    return sum(sign.isascii() and sign != "\0" for sign in text) >= FEW_SIGNS
 
 
 def _wide(sample: bytes) -> str | None:

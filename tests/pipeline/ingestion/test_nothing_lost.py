@@ -39,6 +39,7 @@ EASY = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
+Rows = list[dict[str, Any]]
 row_texts = st.lists(st.sampled_from(TEXTS), min_size=1, max_size=8)
 damages = st.lists(st.tuples(st.floats(0, 1), st.sampled_from(JUNK)), max_size=3)
 
@@ -71,9 +72,7 @@ def damaged(data: bytes, damage: list[tuple[float, bytes]], start: int) -> bytes
     return data
 
 
-def outcome(
-    kind: str, path: Path, **columns: str
-) -> tuple[list[dict], list[dict], list[dict], int]:
+def outcome(kind: str, path: Path, **columns: str) -> tuple[Rows, Rows, Rows, int]:
     """Survivors, rows of the removed, quarantine, and the number of rows the source told of."""
     made: dict[str, Any] = {"name": "s", "type": kind, "path": str(path)}
     if columns:
