@@ -115,6 +115,7 @@ class CsvFiles:
         good = build_batch(
             raw,
             locations=locations,
+            origin=file.identity,
             columns=self.config.columns,
             source=self.name,
             image_root=self.config.image_root or file.folder,

@@ -54,6 +54,17 @@ class DataFile:
             return posixpath.dirname(os.path.abspath(self.path))
         return posixpath.dirname(str(self.fs.unstrip_protocol(self.path)))
 
+    @property
+    def identity(self) -> str | None:
+        """Which object it is, whatever it is called: device and inode, or its address."""
+        if not is_local(self.fs):
+            return str(self.fs.unstrip_protocol(self.path))
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return f"{found.st_dev}:{found.st_ino}"
+
     def refused(self, error: BaseException) -> str:
         """Say why the file is not read, for its row in the quarantine."""
         return self.problem or f"file cannot be read: {without_credentials(error)}"

@@ -122,6 +122,7 @@ class JsonlFiles:
         batch = build_batch(
             pa.table(raw),
             locations=pa.array([f"{file.name}:{number}" for number in numbers], pa.string()),
+            origin=file.identity,
             columns=self.config.columns,
             source=self.name,
             image_root=self.config.image_root or file.folder,

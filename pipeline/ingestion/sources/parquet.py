@@ -154,6 +154,7 @@ class ParquetFiles:
         good = build_batch(
             raw.filter(pa.array(~bad)) if entries else raw,
             locations=locations.filter(pa.array(~bad)) if entries else locations,
+            origin=file.identity,
             columns=self.config.columns,
             source=self.name,
             image_root=self.config.image_root or file.folder,

@@ -28,7 +28,7 @@ from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.embedded import judging_encoder
 from pipeline.nightly.state.rules import models_of
 
-CLUSTERS = ["record_id", "cluster_id", "size", "representative", "status"]
+CLUSTERS = ["record_id", "cluster_id", "size", "representative", "status", "same_thing"]
 BySource = dict[str, dict[str, int]]
 
 
