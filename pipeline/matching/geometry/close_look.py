@@ -38,6 +38,9 @@ _CLIPPED, _CAST = 8.0, 1.3  # grey levels from black and white; most that a tone
 _BLURRED = 1.3  # ratio of finest details from which the sharper one is blurred like the other
 _BLURS = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0)  # deviations, pixels, that are tried for it
 _SMOOTH = 0.7  # deviation, pixels, of the blur that takes noise away
+_ASTRAY = 12.0  # pixels that the refinement may move a corner
+_TILTED = 0.25  # degrees from which a picture was turned
+_FILL, _FILLED = 6, 0.35  # grey levels of one colour; share from which it is a ground, no padding
 _STEPS, _CLOSE = 30, 1e-5  # of the refinement of the transform
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom, relative coordinates
@@ -59,6 +62,8 @@ def differing_parts(left: Image, right: Image, transform: Matrix) -> list[Box]:
     if turned:
         one, two, matrix = two, one, inverse_transform(matrix)
     laid, inside = _lay(one, two, matrix)
+    if _tilt(matrix, one) > _TILTED:  # what fills the corners of a turned picture is no part of it
+        inside = inside * _unpadded(one, matrix, two.shape) * (1 - _padding(two))
     rows, columns = (
         np.arange(WINDOW // 2 + SHIFT, side - WINDOW // 2 - SHIFT, STEP) for side in two.shape[:2]
     )
@@ -83,6 +88,14 @@ def moved_boxes(boxes: Sequence[Box], transform: Matrix) -> list[Box]:
         (low_x, low_y), (high_x, high_y) = found.min(axis=0), found.max(axis=0)
         moved.append((float(low_x), float(low_y), float(high_x), float(high_y)))
     return moved
+
+
+def _near(refined: NDArray[np.generic], before: Matrix, picture: Colours) -> bool:
+    """Whether a refined transform moves no corner of a picture far: else it went astray."""
+    height, width = picture.shape[:2]
+    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
+    ends = [move_pixels(np.asarray(one, np.float64), corners) for one in (refined, before)]
+    return bool(np.abs(ends[0] - ends[1]).max() <= _ASTRAY)
 
 
 def _drawn_otherwise(
@@ -166,7 +179,7 @@ def _lay(fine: Colours, coarse: Colours, matrix: Matrix) -> tuple[Colours, Field
         _, found = cv2.findTransformECC(
             _grey(coarse), _grey(fine), back.copy(), cv2.MOTION_HOMOGRAPHY, limits, None, 5
         )  # type: ignore[call-overload]  # the stubs do not know the last argument
-        refined = _field(found)
+        refined = _field(found) if _near(found, back, coarse) else back
     except cv2.error:  # it did not come nearer: the transform stays
         refined = back
     size, there = (coarse.shape[1], coarse.shape[0]), np.ones(fine.shape[:2], np.float32)
@@ -175,6 +188,36 @@ def _lay(fine: Colours, coarse: Colours, matrix: Matrix) -> tuple[Colours, Field
         there, refined, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     )
     return _field(laid), _field(inside > 0.999)
+
+
+def _tilt(matrix: Matrix, picture: Colours) -> float:
+    """Degrees in 0 … 45 by which a transform misses the nearest quarter turn."""
+    height, width = picture.shape[:2]
+    part = linear_part(matrix, np.array([width / 2, height / 2]))
+    turned = float(np.degrees(np.arctan2(part[1, 0], part[0, 0]))) % 90
+    return min(turned, 90 - turned)
+
+
+def _padding(picture: Colours) -> Field:
+    """1 in the corners that are filled with one colour, unless that is most of the picture."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    mask = np.zeros((height + 2, width + 2), np.uint8)
+    pixels = np.ascontiguousarray(picture.astype(np.uint8))
+    flags = 4 | cv2.FLOODFILL_MASK_ONLY | cv2.FLOODFILL_FIXED_RANGE | (1 << 8)
+    for corner in ((0, 0), (width - 1, 0), (0, height - 1), (width - 1, height - 1)):
+        cv2.floodFill(pixels, mask, corner, (0, 0, 0), (_FILL,) * 3, (_FILL,) * 3, flags)
+    filled = _field(mask[1:-1, 1:-1])
+    return filled if filled.mean() < _FILLED else np.zeros_like(filled)
+
+
+def _unpadded(fine: Colours, matrix: Matrix, shape: tuple[int, ...]) -> Field:
+    """1 where the fine picture, laid upon the coarse one, is no padding."""
+    import cv2
+
+    size = shape[1], shape[0]
+    return _field(cv2.warpPerspective(_padding(fine), matrix, size, flags=cv2.INTER_LINEAR) < 0.001)
 
 
 def _patches(differs: NDArray[np.bool_], fewest: int) -> list[tuple[slice, slice]]:

@@ -104,7 +104,8 @@ def test_labelled_pairs_are_seen_as_a_run_sees_them(folder: Path, learned: Finet
     looked = evidence.geometry
     wanted = [row["image_verified"] for row in pairs]
     assert looked is not None
-    assert [None if np.isnan(x) else bool(x) for x in looked] == wanted
+    told = {1.0: True, 0.0: False, -1.0: False, 2.0: None}
+    assert [told.get(x) for x in looked.tolist()] == wanted
     assert len(study.laid) > 0
 
 
@@ -136,7 +137,7 @@ def test_another_way_of_looking_is_noticed(
     folder: Path, learned: FinetuneSummary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.catalog.registry.judge.GEOMETRY_METHOD", 99)
-    with pytest.raises(ModelError, match="learned from way 1 of laying pictures"):
+    with pytest.raises(ModelError, match="learned from way 2 of laying pictures"):
         open_registered(Catalog(folder / "catalog").models.find("copies/v0001"))
     facts = json.loads((Path(learned.folder) / "judge" / "judge.json").read_text())
     assert facts["geometry"] == 1
