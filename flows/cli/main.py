@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from flows.cli import models, schedule
+from flows.cli import find, models, schedule
 from flows.cli.choice import chosen_catalog, chosen_run, likely_catalog, resolve
 from flows.cli.labels import label_app
 from flows.cli.options import CatalogOption, JsonOption, show
@@ -27,6 +27,7 @@ app = App(
 )
 app.command(runs_app)
 app.command(label_app)
+find.register(app)
 models.register(app)
 schedule.register(app)
 
