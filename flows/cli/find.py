@@ -70,7 +70,11 @@ def find(
 
     formats = ("csv", "xlsx") if find_spec("openpyxl") else ("csv",)
     config = find_config(
-        guess.configs, catalog=(out or place_of(paths)), formats=formats, thorough=thorough
+        guess.configs,
+        catalog=out or place_of(paths),
+        rows=guess.rows,
+        formats=formats,
+        thorough=thorough,
     )
     for line in guess.lines():
         print(line, file=sys.stderr)
@@ -80,9 +84,7 @@ def find(
     check_exports(config.exports)
     from flows.cli.run import run_flow
 
-    found = find_in_sources(
-        config, run=lambda chosen: run_flow(chosen, plain=True, quiet=as_json)
-    )
+    found = find_in_sources(config, run=lambda chosen: run_flow(chosen, plain=True, quiet=as_json))
     _show(found, guess, as_json=as_json)
     return 0
 
@@ -95,7 +97,7 @@ def init(
     time: TimeOption = None,
     delimiter: DelimiterOption = None,
     thorough: ThoroughOption = False,
-    save: Annotated[Path, Parameter(help="File to write.")] = Path("gemel.yaml"),
+    save: Annotated[Path | None, Parameter(help="File to write. Default: gemel.yaml.")] = None,
 ) -> int:
     """Write the configuration of `gemel find` on the same paths, for the nights; runs nothing.
 
@@ -106,7 +108,8 @@ def init(
 
     for line in guess.lines():
         print(line, file=sys.stderr)
-    _save(find_config(guess.configs, catalog=".", thorough=thorough), save, paths)
+    config = find_config(guess.configs, catalog=".", rows=guess.rows, thorough=thorough)
+    _save(config, save or Path("gemel.yaml"), paths)
     return 0
 
 

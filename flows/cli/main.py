@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from flows.cli import find, models, schedule
+from flows.cli import ask, find, models, schedule
 from flows.cli.choice import chosen_catalog, chosen_run, likely_catalog, resolve
 from flows.cli.early import PrefectOption, check_early, takes_prefect
 from flows.cli.labels import label_app
@@ -30,6 +30,7 @@ app = App(
 app.command(runs_app)
 app.command(label_app)
 find.register(app)
+ask.register(app)
 models.register(app)
 schedule.register(app)
 
@@ -115,10 +116,11 @@ def export(
     """Export clusters, groups, pairs, survivors, removals, quarantine or events; deletes nothing.
 
     Groups are the clusters of two or more as a person reads them: together, the kept record first,
-    with the records' own columns, what to do and why; as .xlsx with a block per group where openpyxl
-    is installed. Survivors and removals are each other's complement: with the same options every record is in one
-    of them. The other rows that were delivered are in the quarantine, each with its reason. Only
-    members of confirmed clusters are listed as removals, unless you include review. Events tell
+    with the records' own columns, what to do and why; as .xlsx with a block per group where
+    openpyxl is installed. Survivors and removals are each other's complement: with the same options
+    every record is in one of them. The other rows that were delivered are in the quarantine, each
+    with its reason. Only members of confirmed clusters are listed as removals, unless you include
+    review. Events tell
     how the clusters of the run before became this run's; applied in order, they keep a copy of the
     clusters elsewhere up to date.
 

@@ -104,7 +104,8 @@ class CsvSource(SourceBase):
     columns: Columns
     delimiter: str = Field(",", min_length=1, max_length=1, description="One character.")
     header: bool = Field(
-        True, description="False: the first row is data; the columns are called column_1, column_2, …"
+        True,
+        description="False: the first row is data; the columns are called column_1, column_2, …",
     )
     encoding: str | None = Field(
         None,
@@ -178,7 +179,7 @@ def duplicate_free_names(config: Mapping[str, Any]) -> list[str]:
 
 SourceConfig = Annotated[
     CsvSource | JsonlSource | ParquetSource | SheetSource | ImageFolderSource,
-    Field(discriminator="type")
+    Field(discriminator="type"),
 ]
 
 # --- content -----------------------------------------------------------------------------------

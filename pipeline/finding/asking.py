@@ -68,7 +68,6 @@ def explain_pair(
     pairs: pa.Table,
     clusters: pa.Table,
     cut_links: pa.Table,
-    config: Mapping[str, Any] | None,
     accept: float,
     verdicts: pa.Table | None = None,
 ) -> Finding:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,8 @@ def find_in_sources(config: RunConfig, *, run: Runner | None = None) -> Found:
     return Found.read(root)
 
 
-def find_in_records(
-    given: Any,
+def find(
+    records: Any,
     *,
     text: str | Sequence[str] | None = None,
     image: str | None = None,
@@ -71,19 +71,31 @@ def find_in_records(
     thorough: bool = False,
     threads: int | None = None,
 ) -> Found:
-    """Find the duplicates among records of Python, or of files; see `gemel.find`.
+    """Find the duplicates among records of Python, or in files.
+
+    Which columns are compared is guessed where it is not stated, as `gemel find` does.
+
+    Args:
+        records: a list of texts or of dicts; a table of pandas, polars or Arrow; or paths: one as
+            `str` or `Path`, several as a list of `Path`. A list of `str` is texts, not paths.
+        text: columns that are compared. image: column with paths of pictures.
+        keep: folder for the result, its table and its report; None: no file is left.
+        thorough: texts are searched by MiniLM: slower, and finds rewordings.
+        threads: CPU threads; None: all cores.
 
     Raises:
-        PipelineError: there is nothing to compare, or the run failed.
+        PipelineError: there is nothing to compare, a column is not there, or the run failed.
     """
+    given = records if not _is_spent(records) else list(records)
     stated = (text,) if isinstance(text, str) else None if text is None else tuple(text)
     with tempfile.TemporaryDirectory(prefix="gemel-") as scratch:
         paths, id_ = written_records(given, Path(scratch))
         guess = guess_sources(paths, Stated(text=stated, id=id_, image=image))
         catalog = Path(keep) if keep is not None else Path(scratch) / "catalog"
         config = find_config(
-            _local_pictures(guess.configs, given is not paths),
+            _local_pictures(guess.configs, written=id_ is not None),
             catalog=catalog,
+            rows=guess.rows,
             formats=("csv",) if keep is not None else (),
             thorough=thorough,
             threads=threads,
@@ -114,9 +126,12 @@ def lend_student(config: RunConfig) -> None:
         shutil.copytree(made, target, dirs_exist_ok=True)
 
 
-def _local_pictures(
-    sources: Sequence[SourceConfig], written: bool
-) -> tuple[SourceConfig, ...]:
+def _is_spent(records: Any) -> bool:
+    """Whether what was given can be read only once."""
+    return isinstance(records, Iterator)
+
+
+def _local_pictures(sources: Sequence[SourceConfig], *, written: bool) -> tuple[SourceConfig, ...]:
     """Sources of records that were written aside: their picture paths start from here."""
     if not written:
         return tuple(sources)

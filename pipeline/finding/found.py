@@ -111,14 +111,14 @@ class Found:
         return explain_pair(
             self._id(a), self._id(b),
             records=self.records, pairs=self.pairs, clusters=self.members,
-            cut_links=self.cut_links, config=None, accept=self.summary.thresholds.accept,
+            cut_links=self.cut_links, accept=self.summary.thresholds.accept,
         )  # fmt: skip
 
     def _repr_html_(self) -> str:
         """The groups as a notebook shows them."""
         from pipeline.finding.notebook import found_html
 
-        return found_html(self)
+        return found_html(self.summary.counts, *self.shown())
 
     def with_given(self, given: Any) -> Found:
         """The same, of records that were given in Python."""

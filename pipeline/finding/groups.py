@@ -21,7 +21,7 @@ class Member:
     """A record of a group.
 
     Attributes:
-        action: keep / remove / look. differs: from the kept record, in words; "" where nothing does.
+        action: keep / remove / look. differs: from the kept one, in words; "" where nothing does.
         place: file and row. fields: its texts by column; one text without a column has "text".
         probability: of being the kept record's duplicate, 0 … 1.
     """
@@ -144,10 +144,11 @@ def tell_differences(
         return []
     texts = pa.array([record.get("text") for record in records], pa.string())
     fields = pa.array(
-        [list((record.get("fields") or ())) for record in records],  # type: ignore[call-overload]
+        [list(record.get("fields") or ()) for record in records],  # type: ignore[call-overload]
         pa.map_(pa.string(), pa.string()),
     )
-    several = any(len(texts_of(record)) > 1 for record in records)
+    # A text that somebody typed has no columns: then texts are compared as wholes.
+    several = all(record.get("fields") for record in records if record.get("text"))
     both = [
         place
         for place, (a, b) in enumerate(zip(left, right, strict=True))
@@ -156,7 +157,7 @@ def tell_differences(
     said = [""] * len(left)
     if both:
         found = describe_differences(
-            texts,
+            pc.fill_null(texts, ""),
             np.array([left[place] for place in both], np.int64),
             np.array([right[place] for place in both], np.int64),
             frequencies=None,
@@ -167,9 +168,7 @@ def tell_differences(
     return said
 
 
-def _differs(
-    flat: Sequence[dict[str, object]], found: dict[str, dict[str, object]]
-) -> list[str]:
+def _differs(flat: Sequence[dict[str, object]], found: dict[str, dict[str, object]]) -> list[str]:
     """What differs between each member and the kept one of its group."""
     ids = list(found)
     place = {name: at for at, name in enumerate(ids)}

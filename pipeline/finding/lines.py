@@ -64,9 +64,7 @@ def _group(group: Group, *, colour: bool) -> list[Text]:
     return lines
 
 
-def _member(
-    member: Member, kept: Member, shared: dict[str, str], *, colour: bool
-) -> list[Text]:
+def _member(member: Member, kept: Member, shared: dict[str, str], *, colour: bool) -> list[Text]:
     own = [(name, value) for name, value in member.fields.items() if name not in shared]
     place = member.place
     if member.image_uri and not member.fields:

@@ -23,6 +23,7 @@ from pipeline.config import (
 )
 
 TABLE = "duplicates"
+FEW = 300  # rows that MiniLM embeds within seconds
 # A first look is shown whatever it finds: there is nobody whose result it could spoil.
 OPEN_GATES = GateSettings(
     min_candidate_recall=0,
@@ -56,15 +57,18 @@ def find_config(
     sources: Sequence[SourceConfig],
     *,
     catalog: str | Path,
+    rows: int,
     formats: Sequence[str] = ("csv",),
     thorough: bool = False,
     threads: int | None = None,
 ) -> RunConfig:
     """The configuration of a first look.
 
-    Texts are searched by the static student, which is fast; the judge looks at words in any case.
+    Texts are searched by the static student, which is fast, and few of them by MiniLM, which needs
+    no distilling; the judge looks at words in any case.
 
     Args:
+        rows: how many there are.
         catalog: folder of the catalog; the tables of the groups are written into it.
         formats: of the tables of the groups; none: no table.
         thorough: texts are searched by MiniLM: slower, and finds rewordings.
@@ -74,7 +78,11 @@ def find_config(
         name=_word(root.name),
         catalog=str(root),
         sources=tuple(sources),
-        text_encoder=MiniLmEncoder() if thorough else StaticText(type="static"),
+        text_encoder=(
+            MiniLmEncoder(type="minilm")
+            if thorough or rows <= FEW
+            else StaticText(type="static")
+        ),
         gates=OPEN_GATES,
         retention=RetentionSettings(runs=1, days=0),
         images=ImageSettings(workers=min(2, os.cpu_count() or 1)),

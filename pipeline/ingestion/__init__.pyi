@@ -24,7 +24,6 @@ from .records import (
 from .sniffing.delivered import delivered_files as delivered_files
 from .sniffing.guess import (
     Guess as Guess,
-    GuessedSource as GuessedSource,
     Stated as Stated,
     guess_sources as guess_sources,
 )

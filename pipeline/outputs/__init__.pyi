@@ -53,7 +53,7 @@ from .model_results import (
     ViewTrainingSummary as ViewTrainingSummary,
 )
 from .report.build import build_report as build_report
-from .report.diff import Segment as Segment, differences as differences
+from .report.diff import differences as differences
 from .report.html import render_report as render_report
 from .run_facts import in_short as in_short
 from .terminal import prune_lines as prune_lines, run_lines as run_lines, run_row as run_row

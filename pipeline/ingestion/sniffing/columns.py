@@ -88,7 +88,10 @@ def read_facts(source: TableSource) -> tuple[list[ColumnFacts], int, bool]:
         if rows >= ROWS:
             whole = False
             break
-    found = [*(name for name in names if name in gathered), *(n for n in gathered if n not in names)]
+    found = [
+        *(name for name in names if name in gathered),
+        *(n for n in gathered if n not in names),
+    ]
     facts = []
     for name in found[:WIDE]:
         column = _facts(name, pa.concat_arrays(gathered[name]), rows)

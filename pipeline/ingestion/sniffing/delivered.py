@@ -1,4 +1,4 @@
-"""What was delivered: the files of sources with their sizes and times, to see whether any changed."""
+"""Delivered files of sources with sizes and times, by which it is told whether any changed."""
 
 from __future__ import annotations
 

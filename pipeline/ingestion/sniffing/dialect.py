@@ -18,6 +18,7 @@ ROWS = 300  # looked at
 DELIMITERS = ",;\t|^"
 ONE_COLUMN = "\x1f"  # the unit separator of ASCII, which no text has: a line is a value
 FITTING = 0.8  # share of the rows that must have one number of columns
+NAME = 3  # words that the name of a column has at most, to be known by one of them
 LONG_NAME = 48  # characters; no column is called so
 
 
@@ -39,7 +40,8 @@ def sniff_dialect(file: DataFile) -> dict[str, Any]:
         text = text[: text.rfind("\n") + 1] or text  # the last line may be cut
     if not text.strip():
         raise SourceError(f"{file.path}: the file is empty")
-    delimiter = _delimiter(text)
+    prose = ".csv" not in file.name.lower()
+    delimiter = _delimiter(text, [sign for sign in DELIMITERS if not (prose and _ends(text, sign))])
     return {"delimiter": delimiter, "header": _has_header(_rows(text, delimiter))}
 
 
@@ -57,10 +59,15 @@ def _rows(text: str, delimiter: str) -> list[list[str]]:
     return rows
 
 
-def _delimiter(text: str) -> str:
+def _ends(text: str, sign: str) -> bool:
+    """Whether a sign only ends parts of sentences: a blank follows it nearly always."""
+    return sign in ",;" and text.count(f"{sign} ") > 0.9 * text.count(sign)
+
+
+def _delimiter(text: str, signs: Sequence[str]) -> str:
     """The sign that parts most rows into the same number of columns, of two the one with more."""
     best = (0.0, 1, ONE_COLUMN)
-    for sign in DELIMITERS:
+    for sign in signs:
         rows = _rows(text, sign)
         width, count = Counter(map(len, rows)).most_common(1)[0] if rows else (1, 0)
         fitting = count / len(rows) if rows else 0.0
@@ -84,7 +91,7 @@ def _has_header(rows: Sequence[Sequence[str]]) -> bool:
         return all(_like_name(cell) for cell in named) and not _like_rest(cells, rest)
     if max(map(len, named)) > LONG_NAME:
         return False
-    if any(set(name_words(cell)) & NAME_WORDS for cell in named):
+    if any(set(name_words(cell)) & NAME_WORDS for cell in named if len(cell.split()) <= NAME):
         return True
     kinds = zip(*(row for row in rest if len(row) == len(cells)), strict=False)
     for cell, column in zip(cells, kinds, strict=False):

@@ -98,7 +98,7 @@ class Guess:
         return [f"not so? gemel find {paths} --text {shlex.quote(text)} --id {shlex.quote(id_)}"]
 
 
-def guess_sources(paths: Sequence[str | Path], stated: Stated = Stated()) -> Guess:  # noqa: B008
+def guess_sources(paths: Sequence[str | Path], stated: Stated = Stated()) -> Guess:
     """Look at some paths and choose what is compared.
 
     Raises:
@@ -113,9 +113,7 @@ def guess_sources(paths: Sequence[str | Path], stated: Stated = Stated()) -> Gue
         read.append((table, *read_facts(table)))
     _check_stated(stated, [facts for _, facts, _, _ in read])
     found = [_guess_table(table, facts, rows, whole, stated) for table, facts, rows, whole in read]
-    folders = [
-        GuessedSource(folder, Roles(image="path"), None, True) for folder in inputs.folders
-    ]
+    folders = [GuessedSource(folder, Roles(image="path"), None, True) for folder in inputs.folders]
     _check_something([*found, *folders])
     return Guess((*found, *folders), tuple(map(str, paths)))
 

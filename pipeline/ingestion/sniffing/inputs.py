@@ -111,8 +111,9 @@ def sniff_table(path: Path | str, *, name: str) -> TableSource:
             folder = Path(place).parent
             raise SourceError(f"{place} is a picture; give its folder: gemel find {folder}")
         case "parquet":
-            source: TableSource = ParquetSource(type="parquet", **settings)
-            everything = {"columns": _but_binary(source)}
+            parquet = ParquetSource(type="parquet", **settings)
+            source: TableSource = parquet
+            everything = {"columns": _but_binary(parquet)}
         case "sheet":
             source = SheetSource(type="sheet", **settings)
         case "jsonl":

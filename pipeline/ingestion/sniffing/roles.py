@@ -176,7 +176,9 @@ def warn_of(facts: Sequence[ColumnFacts], roles: Roles, *, told: Sequence[str]) 
         if column.name not in told or not column.filled:
             continue
         if column.is_constant:
-            notes.append(f"{column.name} says the same in nearly every row: it makes all rows alike")
+            notes.append(
+                f"{column.name} says the same in nearly every row: it makes all rows alike"
+            )
         elif column.boilerplate >= 0.6:
             notes.append(
                 f"{column.boilerplate:.0%} of the words of {column.name} stand in nearly every "

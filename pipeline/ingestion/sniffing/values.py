@@ -24,32 +24,47 @@ _PICTURE = re.compile(
 )
 _LETTERS = re.compile(r"[^\W\d_]")
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Words in names of columns. Values of the first are numbers or codes and yet say what a thing is.
-IDENTIFYING = frozenset(
+IDENTIFYING = _words(
     "zip postcode postal plz phone tel telephone mobile fax dob birth born birthday ssn soc sec "
     "vat iban isbn issn ean gtin upc mpn model modelno part street house volume pages year doi "
-    "died death birthdate telefon strasse hausnummer geburtsdatum baujahr postleitzahl".split()
+    "died death birthdate telefon strasse hausnummer geburtsdatum baujahr postleitzahl"
 )
-ID = frozenset("id ids uuid guid key sku pk identifier nr no num number code ref reference "
-               "handle asin recordid nummer index rowid".split())  # fmt: skip
-TIME = frozenset("date time timestamp created updated modified changed at on datum added when "
-                 "inserted lastmod zuletzt erstellt geaendert".split())  # fmt: skip
+ID = _words(
+    "id ids uuid guid key sku pk identifier nr no num number code ref reference handle asin "
+    "recordid nummer index rowid"
+)
+TIME = _words(
+    "date time timestamp created updated modified changed at on datum added when inserted lastmod "
+    "zuletzt erstellt geaendert"
+)
 NEWEST = ("updated", "modified", "changed", "lastmod", "geaendert", "created", "added")
-PICTURE = frozenset("image img picture photo pic thumbnail foto bild images photos".split())
-TEXT = frozenset(
+PICTURE = _words("image img picture photo pic thumbnail foto bild images photos")
+TEXT = _words(
     "name title text description summary body content address street city town author authors "
     "brand manufacturer company firm subject headline comment abstract question answer artist "
     "album product item surname firstname lastname vorname nachname titel beschreibung "
-    "bezeichnung ort hersteller venue publisher suburb occupation email".split()
+    "bezeichnung ort hersteller venue publisher suburb occupation email"
 )
 # What sorts records, or says where they are from: never what they are.
-SORTING = frozenset(
+SORTING = _words(
     "source src dataset task split cluster group status priority language lang country type "
-    "category class kind label state gender version resolution currency unit license".split()
+    "category class kind label state gender version resolution currency unit license"
 )
-NAME_WORDS = IDENTIFYING | ID | TIME | PICTURE | TEXT | SORTING | frozenset(
-    "price cost amount quantity url link value count weight height width size color colour".split()
-)  # fmt: skip
+NAME_WORDS = frozenset.union(
+    IDENTIFYING,
+    ID,
+    TIME,
+    PICTURE,
+    TEXT,
+    SORTING,
+    _words("price cost amount quantity url link value count weight height width size color colour"),
+)
 
 
 @lru_cache(maxsize=4096)
@@ -66,16 +81,16 @@ def value_kind(value: str) -> ValueKind:
         return "none"
     if value[0] in "{[" and value[-1] in "}]" and len(value) > 1:
         return "json"
-    if _TIME.fullmatch(value):
-        return "time"
-    if _NUMBER.fullmatch(value):
-        return "number"
-    if _PICTURE.fullmatch(value):
-        return "picture"
-    if _ADDRESS.fullmatch(value):
-        return "address"
-    if _MAIL.fullmatch(value):
-        return "mail"
+    kinds: tuple[tuple[ValueKind, re.Pattern[str]], ...] = (
+        ("picture", _PICTURE),
+        ("address", _ADDRESS),
+        ("mail", _MAIL),
+        ("time", _TIME),
+        ("number", _NUMBER),
+    )
+    for kind, pattern in kinds:
+        if pattern.fullmatch(value):
+            return kind
     if not any(blank in value for blank in " \t\n"):
         digits = sum(sign.isdigit() for sign in value)
         if digits or not _LETTERS.search(value) or len(value) > 40:

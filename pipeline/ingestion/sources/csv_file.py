@@ -72,9 +72,7 @@ class CsvFiles:
                 entry = (file.name, file.refused(error), None)
                 yield SourceBatch.of_rejected(reject_rows(self.name, [entry]))
                 continue
-            for chunk in _chunks(
-                file, encoding, width=len(header), config=self.config, rows=rows
-            ):
+            for chunk in _chunks(file, encoding, width=len(header), config=self.config, rows=rows):
                 yield self._batch(chunk, header=header, file=file, encoding=encoding)
 
     def _files(self) -> list[DataFile]:
@@ -187,7 +185,7 @@ class _Lines:
 def _chunks(
     file: DataFile, encoding: Encoding, *, width: int, config: CsvSource, rows: int
 ) -> Iterator[_Chunk]:
-    """Parse a file, after its header where it has one, in chunks of `rows` data rows, good and bad together.
+    """Parse a file in chunks of `rows` data rows, good and bad together; a header is passed over.
 
     A chunk of long rows ends earlier, at about `portions.LIMIT` characters.
     """

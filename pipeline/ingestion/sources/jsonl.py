@@ -1,4 +1,4 @@
-"""JSON files: one object a line, or one array of objects; numbers and nested values kept as compact JSON strings."""
+"""JSON files: an object a line, or one array; numbers and nested values stay compact JSON."""
 
 from __future__ import annotations
 

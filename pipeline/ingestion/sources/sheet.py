@@ -52,7 +52,7 @@ class SheetFiles:
     def _files(self) -> list[DataFile]:
         if self.config.columns.image_bytes:
             raise ConfigError(
-                f"source {self.name}: columns.image_bytes needs Parquet; a sheet has no binary cells"
+                f"source {self.name}: columns.image_bytes needs Parquet; a sheet has no bytes"
             )
         return find_files(self.config, suffixes=SUFFIXES)
 
@@ -83,7 +83,10 @@ class SheetFiles:
         self, chunk: list[tuple[int, Cells]], *, header: list[str], file: DataFile
     ) -> SourceBatch:
         width = len(header)
-        cells = [[cell_text(cell) for cell in row] + [None] * (width - len(row)) for _, row in chunk]
+        cells = [
+            [cell_text(cell) for cell in row[:width]] + [None] * (width - len(row))
+            for _, row in chunk
+        ]
         return build_batch(
             pa.table(
                 [pa.array([row[at] for row in cells], pa.string()) for at in range(width)],

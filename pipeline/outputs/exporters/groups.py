@@ -1,4 +1,4 @@
-"""Groups of duplicates as a person reads them: together, the kept record first, with their columns."""
+"""Groups of duplicates as a person reads them: together, the kept one first, in own columns."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pipeline.outputs.exporters.columns import named_columns
 from pipeline.outputs.exporters.contents import BATCH_ROWS, Contents
 
 LOOK, DIFFER = "look first: ", ", but differ: "  # before why a person should, and what differs
+UNLIKE = f"{LOOK}its records are not all alike"
 LINKED = "tied to the kept record through an identical record"
 
 
@@ -78,7 +79,7 @@ def group_rows(clusters: pa.Table, pairs: pa.Table, cut_links: pa.Table) -> pa.T
     doubts = _doubts(rows, pairs, cut_links)
     waits = pc.equal(rows["status"], "review").to_pylist()
     said = [
-        f"{reason}; {doubts.get(cluster, LOOK + 'its records are not all alike')}" if wait and keep else reason
+        f"{reason}; {doubts.get(cluster, UNLIKE)}" if wait and keep else reason
         for reason, wait, keep, cluster in zip(
             reasons, waits, rows["is_kept"].to_pylist(), ids.to_pylist(), strict=True
         )
@@ -102,7 +103,9 @@ def _reasons(rows: pa.Table, pairs: pa.Table) -> tuple[list[str], list[str | Non
     """Why each row is where it is, and what differs from the record that is kept."""
     wanted = {
         (min(a, b), max(a, b))
-        for a, b in zip(rows["record_id"].to_pylist(), rows["representative"].to_pylist(), strict=True)
+        for a, b in zip(
+            rows["record_id"].to_pylist(), rows["representative"].to_pylist(), strict=True
+        )
     }
     told = _told(pairs, wanted)
     reasons: list[str] = []
@@ -139,7 +142,9 @@ def _doubts(rows: pa.Table, pairs: pa.Table, cut_links: pa.Table) -> dict[str, s
     found: dict[str, str] = {}
     if not len(ids):
         return found
-    ends = [of.take(pc.index_in(as_array(pairs[s]), value_set=ids)) for s in ("left_id", "right_id")]
+    ends = [
+        of.take(pc.index_in(as_array(pairs[s]), value_set=ids)) for s in ("left_id", "right_id")
+    ]
     inside = pc.fill_null(pc.equal(*ends), False)
     unsure = pc.and_(inside, pc.invert(as_array(pairs["confirmed"])))
     weak = pairs.filter(unsure).append_column("cluster", ends[0].filter(unsure))

@@ -59,9 +59,7 @@ class XlsxExporter:
             columns = [_values(batch[name]) for name in schema.names]
             groups = batch[GROUP].to_pylist() if GROUP in schema.names else [None] * len(batch)
             kept = batch["action"].to_pylist() if "action" in schema.names else [None] * len(batch)
-            for values, group, action in zip(
-                zip(*columns, strict=True), groups, kept, strict=True
-            ):
+            for values, group, action in zip(zip(*columns, strict=True), groups, kept, strict=True):
                 new = group != last and group is not None
                 sheet.append([cell(v, first=new, head=action == "keep") for v in values])
                 last, rows = group, rows + 1
