@@ -97,7 +97,7 @@ def test_paths_start_from_the_configuration(tmp_path: Path) -> None:
             ["sources", "duplicate_free"],
         ),
         ({"text_encoder": {"type": "bert"}}, ["text_encoder", "bert"]),
-        ({"shard_rows": "many"}, ["shard_rows", "integer", "many"]),
+        ({"shard_rows": "many"}, ["shard_rows", "whole number", "many"]),
     ],
 )
 def test_errors_name_field_value_and_fix(

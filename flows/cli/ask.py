@@ -78,7 +78,7 @@ def explain(
 
     An id may be written without its source where no other record has the same.
 
-    Example: `gemel explain shop:1001 shop:1002 --catalog .gemel/sample`
+    Example: `gemel explain shop:hk58026 shop:NW-21987 --catalog .gemel/sample`
     """
     kept = chosen_catalog(catalog)
     run = chosen_run(kept, run_name)

@@ -144,6 +144,7 @@ def _save(config: RunConfig, path: Path | None, paths: tuple[str, ...]) -> None:
     if path.exists() and path.read_text(encoding="utf-8") != told:
         raise ConfigError(f"{path} is there already; remove it, or name another file: --save")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(told, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"--save {path}: cannot be written: {error.strerror}") from error

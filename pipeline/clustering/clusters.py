@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline.arrays import Flags, Floats, Positions
+from pipeline.arrays import Flags, Floats, Positions, as_strings
 from pipeline.candidates import ContentGroups, ProposedBy
 from pipeline.clustering.cover.constraints import constrain
 from pipeline.clustering.cover.grouping import Grouping, group_entities
@@ -89,10 +90,29 @@ def cluster_tables(
             "status": _of_members(np.where(doubted, "review", "confirmed"), cluster),
             "evidence": _of_members(_evidence(grouping, entities, size), cluster),
             "keeper_reason": _of_members(why, cluster),
+            "same_thing": same_thing(records, kept),
         },
         schema=CLUSTERS,
     )
     return table, cut_links(ids, bound, grouping, verdicts, losing)
+
+
+def same_thing(records: pa.Table, kept: Positions) -> pa.Array:
+    """(n,) true of records that are the kept one under another name.
+
+    That is a row read twice, or a picture file that both name, where one of both is the file: rows
+    with texts may show one picture.
+    """
+    if "origin" not in records.column_names:
+        return pa.array(np.zeros(len(records), bool))
+    origin, file, text = (as_strings(records[name]) for name in ("origin", "image_file", "text"))
+    at = pa.array(kept)
+    row, picture = (
+        np.asarray(pc.fill_null(pc.equal(one, one.take(at)), False), bool) for one in (origin, file)
+    )
+    bare = np.asarray(pc.is_null(text), bool)
+    same = row | (picture & (bare | bare[kept]))
+    return pa.array(same & (kept != np.arange(len(records))))
 
 
 def _bare(records: pa.Table) -> Flags:

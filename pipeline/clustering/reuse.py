@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from pipeline.arrays import Flags, Rows, as_strings, components, positions_in
 from pipeline.candidates import ContentGroups
-from pipeline.clustering.clusters import cluster_tables
+from pipeline.clustering.clusters import cluster_tables, same_thing
 from pipeline.clustering.links import Links
 from pipeline.config import ClusterSettings
 from pipeline.labels import Verdicts
@@ -62,8 +62,13 @@ def cluster_touched(
     order[np.concatenate([np.flatnonzero(anew), kept])] = np.arange(len(ids))
     old_cut = previous_cut.filter(pa.array(_links_among(previous_cut["left_id"], ids, ~anew)))
     cuts = pa.concat_tables([cut, old_cut.select(CUT_LINKS.names)])
+    clusters = rows.take(pa.array(order)).combine_chunks()
+    # What is one file is asked of all: a link may have taken a copy's place since last night.
+    kept_now = positions_in(as_strings(clusters["representative"]), ids)
+    at = clusters.schema.get_field_index("same_thing")
+    clusters = clusters.set_column(at, clusters.schema.field(at), same_thing(records, kept_now))
     return (
-        rows.take(pa.array(order)).combine_chunks(),
+        clusters,
         _numbers(rows, len(fresh))[order],
         cuts.sort_by([("left_id", "ascending"), ("right_id", "ascending")]),
     )

@@ -81,5 +81,6 @@ from .sources import (
     SheetSource as SheetSource,
     SourceBase as SourceBase,
     SourceConfig as SourceConfig,
+    TableSource as TableSource,
     duplicate_free_names as duplicate_free_names,
 )

@@ -176,6 +176,8 @@ def _fault(item: ErrorDetails, name: str) -> str:
     shown = f"(found {given!r:.80})"
     match item["type"]:
         case "extra_forbidden":
+            if places := _places().get(name):
+                return f"no such setting here; {name} belongs under {' or '.join(places)}"
             near = get_close_matches(name, sorted(_names()), 1, cutoff=0.75)
             hint = f"did you mean {near[0]}?" if near else "check the spelling or remove it"
             return f"no such setting; {hint}"
@@ -236,3 +238,19 @@ def _names() -> frozenset[str]:
         names.update(kind.model_fields)
         waiting += kind.__subclasses__()
     return frozenset(names)
+
+
+@cache
+def _places() -> dict[str, tuple[str, ...]]:
+    """The sections that each setting of one or two sections belongs under."""
+    kinds: list[type[BaseModel]] = list(Frozen.__subclasses__())
+    for kind in kinds:  # grows
+        kinds += kind.__subclasses__()
+    places: dict[str, set[str]] = {}
+    for kind in kinds:
+        for section, field in kind.model_fields.items():
+            inside = field.annotation
+            if isinstance(inside, type) and issubclass(inside, BaseModel):
+                for name in inside.model_fields:
+                    places.setdefault(name, set()).add(section)
+    return {name: tuple(sorted(found)) for name, found in places.items() if len(found) <= 2}

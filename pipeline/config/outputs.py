@@ -22,6 +22,7 @@ EXPORT_OPTIONS: dict[str, tuple[str, ...]] = {
 What = Literal["clusters", "groups", "pairs", "survivors", "removals", "quarantine", "events"]
 Format = Literal["parquet", "csv", "jsonl", "xlsx"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+PACKED = ("gz", "zst", "bz2", "xz", "zip")
 
 
 class ExportSettings(Frozen):
@@ -51,6 +52,8 @@ class ExportSettings(Frozen):
         if self.spreadsheet_safe and self.format != "csv":
             raise ValueError("spreadsheet_safe applies to csv only; leave it out")
         ending = PurePosixPath(self.path).suffix.removeprefix(".").lower()
+        if ending in PACKED:
+            raise ValueError(f"path ends in .{ending} and nothing is packed; leave that ending out")
         if ending in FORMATS and ending != self.format:
             raise ValueError(
                 f"path ends in .{ending} and format is {self.format}: set format: {ending}, or "
@@ -64,6 +67,11 @@ class ExportSettings(Frozen):
         """Without a format, that of the path's ending."""
         if isinstance(given, Mapping) and given.get("format") is None:
             ending = PurePosixPath(str(given.get("path", ""))).suffix.removeprefix(".").lower()
+            if ending and ending not in FORMATS:
+                raise ValueError(
+                    f"path ends in .{ending}, and what is written is {', '.join(FORMATS[:-1])} or "
+                    f"{FORMATS[-1]}: give it such an ending, or name the format"
+                )
             rest = {name: value for name, value in given.items() if name != "format"}
             return {**rest, **({"format": ending} if ending in FORMATS else {})}
         return given

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -97,7 +96,28 @@ class SourceBase(Frozen):
         return (*columns.attributes, *(("timestamp",) if columns.timestamp else ()))
 
 
-class CsvSource(SourceBase):
+class TextFileSource(SourceBase):
+    """What sources of text files have: the encoding of their bytes."""
+
+    encoding: str | None = Field(
+        None,
+        description="Of the bytes, such as 'cp1252' or 'utf-16'; none: told by each file's start.",
+    )
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                "".encode(name)
+            except LookupError as error:
+                raise ValueError(
+                    f"{name!r} is no encoding; such as 'utf-8', 'cp1252' or 'shift_jis'"
+                ) from error
+        return name
+
+
+class CsvSource(TextFileSource):
     """Comma-separated file(s) with a header row; .gz and .zst are decompressed."""
 
     type: Literal["csv"]
@@ -107,28 +127,12 @@ class CsvSource(SourceBase):
         True,
         description="False: the first row is data; the columns are called column_1, column_2, …",
     )
-    encoding: str | None = Field(
-        None,
-        description="Of the bytes, such as 'cp1252' or 'utf-16'; none: told by each file's start.",
-    )
     image_root: str | None = Field(
         None, description="Where picture paths start; none: the file's folder."
     )
 
-    @field_validator("encoding")
-    @classmethod
-    def _known(cls, name: str | None) -> str | None:
-        if name is not None:
-            try:
-                codecs.lookup(name)
-            except LookupError as error:
-                raise ValueError(
-                    f"{name!r} is no encoding; such as 'utf-8', 'cp1252' or 'shift_jis'"
-                ) from error
-        return name
 
-
-class JsonlSource(SourceBase):
+class JsonlSource(TextFileSource):
     """One JSON object per line, or one array of objects (.json); .gz and .zst are decompressed.
 
     A column `a.b` is the value of `b` in the object `a`; `a.0` the first of a list.
@@ -169,6 +173,9 @@ class ImageFolderSource(SourceBase):
 
     type: Literal["image_folder"]
     recursive: bool = Field(True, description="Also the folders below.")
+
+
+TableSource = CsvSource | JsonlSource | ParquetSource | SheetSource
 
 
 def duplicate_free_names(config: Mapping[str, Any]) -> list[str]:

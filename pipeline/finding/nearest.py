@@ -204,7 +204,7 @@ def _twins(
                 name,
                 str(found[name]["location"]),
                 texts_of(found[name]),
-                near.get(name, row and row["text_cosine"]),
+                near.get(name) if name in near or row is None else row["text_cosine"],
                 probability=None if row is None else float(row["probability"]),
                 decision="" if row is None else row["decision"],
                 reason="" if row is None else row["reason"],

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -29,10 +29,13 @@ class FileStamp:
     Attributes:
         key: 32 hex digits, also of the settings it is decoded with.
         firm: the same key on another night means the same picture.
+        file: which object it is, whatever it is called: device and inode, or its address; None:
+            its bytes are in the row, or it is not there.
     """
 
     key: str
     firm: bool
+    file: str | None = None
 
 
 class Stamper:
@@ -70,8 +73,8 @@ class Stamper:
             return self._of_file(uri)
         version = versions[uri]
         if version is None:
-            return self._stamp(uri, self.run, firm=False)
-        return self._stamp(uri, version)
+            return replace(self._stamp(uri, self.run, firm=False), file=uri)
+        return replace(self._stamp(uri, version), file=uri)
 
     def _of_file(self, uri: str) -> FileStamp:
         now = time.time_ns()
@@ -81,7 +84,8 @@ class Stamper:
             return self._stamp(uri, f"error {error.errno}", firm=False)
         tick = COARSE_TICK if found.st_mtime_ns % SECOND == 0 else TICK
         settled = found.st_mtime_ns < now - tick
-        return self._stamp(uri, f"{found.st_size} {found.st_mtime_ns}", firm=settled)
+        stamp = self._stamp(uri, f"{found.st_size} {found.st_mtime_ns}", firm=settled)
+        return replace(stamp, file=f"{found.st_dev}:{found.st_ino}")
 
     def _stamp(self, *parts: str, firm: bool = True) -> FileStamp:
         said = "\0".join((self.rules, *parts)).encode("utf-8", "surrogatepass")

@@ -45,12 +45,14 @@ def build_records(
     now: datetime,
     decoder: PictureDecoder,
     storage_options: Mapping[str, Any] | None = None,
+    files: Sequence[str | None] | None = None,
 ) -> RecordBatchResult:
     """Turn rows (schemas.ROWS) into records; rows in = records + rejected.
 
     A row is refused when it has no id, or neither a text nor a picture that can be used. Where a
     text is beside a picture that cannot, the record keeps the text, and `problem` says why it has
-    no picture. `storage_options` are for picture URLs of the source's own storage.
+    no picture. `storage_options` are for picture URLs of the source's own storage. `files`: which
+    object each picture is, of the rows that name one (`FileStamp.file`); None: not known.
 
     Raises:
         PipelineError: the decoder processes died.
@@ -67,7 +69,10 @@ def build_records(
     good = batch.filter(keep)
     kept = [item for item, reason in zip(pictures, reasons, strict=True) if reason is None]
     mine = RecordTexts(*(part.filter(keep) for part in (texts.text, texts.hash, texts.words)))
-    records = _records(good, texts=mine, pictures=kept, source=source, now=now)
+    records = _records(
+        good, texts=mine, pictures=kept, files=_of_rows(batch, files).filter(keep), source=source,
+        now=now,
+    )  # fmt: skip
     return RecordBatchResult(
         records=records,
         rejected=_reject(batch, reasons=reasons, source=source),
@@ -168,10 +173,21 @@ def _reason(key: str | None, *, has_text: bool, picture: DecodedPicture | str | 
     return picture or "neither text nor picture"
 
 
+def _of_rows(batch: pa.Table, files: Sequence[str | None] | None) -> pa.Array:
+    """The picture file of each row, null without."""
+    out: list[str | None] = [None] * len(batch)
+    if files is not None:
+        named = pc.or_(pc.is_valid(batch["image_uri"]), pc.is_valid(batch["image_bytes"]))
+        for row, file in zip(np.flatnonzero(named.to_numpy()), files, strict=True):
+            out[row] = file
+    return pa.array(out, pa.string())
+
+
 def _records(
     rows: pa.Table,
     *,
     texts: RecordTexts,
+    files: pa.Array,
     pictures: Sequence[DecodedPicture | str | None],
     source: str,
     now: datetime,
@@ -180,7 +196,7 @@ def _records(
         return pa.array([getattr(picture, name, None) for picture in pictures], kind)
 
     same = {"source": source, "first_seen": now, "last_seen": now, "deleted": False}
-    taken = ("location", "image_uri", "fields", "attributes", "timestamp")
+    taken = ("location", "image_uri", "fields", "attributes", "timestamp", "origin")
     columns = {
         "record_id": pc.binary_join_element_wise(source, rows["key"], ":"),
         "text": texts.text,
@@ -192,6 +208,7 @@ def _records(
         "image_detail": of("detail", pa.float32()),
         "image_effective_side": of("true_side", pa.float32()),
         "thumbnail": of("thumbnail", pa.binary()),
+        "image_file": files,
         "problem": pa.array([p if isinstance(p, str) else None for p in pictures], pa.string()),
         **{name: rows[name] for name in taken},
         **{

@@ -46,6 +46,7 @@ from .evidence import (
     TextEvidence as TextEvidence,
     head_inputs as head_inputs,
 )
+from .geometry.close_look import Box as Box, moved_boxes as moved_boxes
 from .geometry.describe_edit import overlay_outlines as overlay_outlines
 from .geometry.pixels import Matrix as Matrix
 from .geometry.verify_pairs import (

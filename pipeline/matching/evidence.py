@@ -129,7 +129,8 @@ class ImageEvidence(_Pairs):
         exact: (p,) equal content hashes.
         sides: (p,) sides with a picture fit for matching, 0, 1 or 2.
         geometry: (p,) 1 where one picture is the other, edited, 0 where geometry does not find the
-            one in the other although it sees enough of both, NaN where it cannot tell.
+            one in the other although it sees enough of both, -1 where it does and a part of them
+            differs, 2 where it looked and cannot tell, NaN where nobody has looked.
         background, features: as those of `TextEvidence`.
     """
 
@@ -157,7 +158,7 @@ class ImageEvidence(_Pairs):
             "image: cosine above background": self.cosine - self.background,
             "image: exact": np.where(self.present, self.exact.astype(np.float64), np.nan),
             "image: sides": self.sides,
-            GEOMETRY: self.geometry,
+            GEOMETRY: np.where(self.geometry > 1, np.nan, np.maximum(self.geometry, 0)),
         }
 
 

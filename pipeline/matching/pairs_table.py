@@ -59,7 +59,7 @@ def _with_geometry(scored: ScoredPairs, contents: Contents) -> dict[str, pa.Arra
                 "image_edit": pa.nulls(count, pa.string())}  # fmt: skip
     image = contents.groups.image
     return {
-        "image_verified": pa.array(found == 1, mask=np.isnan(found)),
+        "image_verified": pa.array(found == 1, mask=np.isnan(found) | (found > 1)),
         "image_edit": contents.looks.edits(image[scored.left], image[scored.right]),
     }
 

@@ -66,6 +66,11 @@ def reasons_of(
         (has_text & (words.code_agreement < 0), "numbers or model codes differ"),
         (has_text & (words.token_overlap < 0.5), "alike in meaning, few words in common"),
         (has_text, "texts alike, not enough to be sure"),
+        (has_image & (pictures.geometry < 0), "pictures alike, but a part of one differs"),
+        (
+            has_image & (pictures.geometry > 1),
+            "pictures alike, but they show too little for geometry to tell",
+        ),
         (
             has_image & (pictures.geometry == 0),
             "pictures alike, but geometry does not find one in the other",

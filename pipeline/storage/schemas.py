@@ -26,6 +26,7 @@ ROWS = pa.schema(
         pa.field("attributes", STRINGS),  # every other mapped column, by name
         pa.field("timestamp", WHEN),
         pa.field("location", pa.string(), nullable=False),  # file:row, 1-based, header not counted
+        pa.field("origin", pa.string()),  # which row of which file, whatever the file is called
     ]
 )
 
@@ -74,6 +75,9 @@ RECORDS = pa.schema(
         pa.field("first_seen", WHEN),
         pa.field("last_seen", WHEN),
         pa.field("deleted", pa.bool_()),
+        # Which row, and which picture file, whatever it is called: device, inode, row, or address.
+        pa.field("origin", pa.string()),
+        pa.field("image_file", pa.string()),
         pa.field("problem", pa.string()),  # what of the row could not be read, beside its text
     ]
 )
@@ -135,6 +139,8 @@ CLUSTERS = pa.schema(
         pa.field("status", pa.string(), nullable=False),  # confirmed / review
         pa.field("evidence", pa.string(), nullable=False),  # single, exact, text, image, text+image
         pa.field("keeper_reason", pa.string(), nullable=False),
+        # It is the kept record under another name: one file or row. It is never removed.
+        pa.field("same_thing", pa.bool_(), nullable=False),
     ]
 )
 
@@ -194,6 +200,9 @@ ALIGNMENTS = pa.schema(
         pa.field("back", pa.string()),  # right to left
         # Left to right, (3, 3) by rows in relative coordinates; null: not aligned.
         pa.field("transform", pa.list_(pa.float32())),
+        # Boxes in which they differ, four sides each (left, top, right, bottom), in relative
+        # coordinates of left; null: none, or nobody has looked closely.
+        pa.field("parts", pa.list_(pa.float32())),
         pa.field("inliers", pa.int32(), nullable=False),
         pa.field("agreement", pa.float32()),
     ]

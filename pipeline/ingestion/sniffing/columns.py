@@ -13,7 +13,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.ingestion.sniffing.inputs import TableSource, columns_of
+from pipeline.config import TableSource
+from pipeline.ingestion.sniffing.inputs import columns_of
 from pipeline.ingestion.sniffing.values import ValueKind, value_kind
 from pipeline.ingestion.sources import open_source
 

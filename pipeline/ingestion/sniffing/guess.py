@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from pipeline.config import Columns, CsvSource, ParquetSource, SourceConfig
+from pipeline.config import Columns, CsvSource, ParquetSource, SourceConfig, TableSource
 from pipeline.errors import ConfigError, SourceError
 from pipeline.ingestion.sniffing.columns import ColumnFacts, names_of, read_facts
 from pipeline.ingestion.sniffing.inputs import (
-    TableSource,
     find_inputs,
     first_parquet,
     is_binary,
@@ -193,7 +192,7 @@ def _picture_bytes(table: TableSource) -> str | None:
     if not isinstance(table, ParquetSource):
         return None
     with first_parquet(table) as parquet:
-        names = [f.name for f in parquet.schema_arrow if is_binary(f.type)]
+        names: list[str] = [f.name for f in parquet.schema_arrow if is_binary(f.type)]
         if names and parquet.metadata.num_rows:
             first = next(parquet.iter_batches(20, columns=names))
             for name in names:

@@ -21,17 +21,17 @@ from pipeline.config import (
     ParquetSource,
     SheetSource,
     SourceConfig,
+    TableSource,
 )
 from pipeline.errors import SourceError
 from pipeline.ingestion.sniffing.dialect import sniff_dialect
 from pipeline.ingestion.sources import open_source
 from pipeline.ingestion.sources.files import READ_ERRORS, find_files, without_credentials
 from pipeline.ingestion.sources.image_folder import EXTENSIONS, is_picture
-from pipeline.ingestion.sources.sheet import SUFFIXES as SHEETS
+from pipeline.ingestion.sources.sheets.sheet import SUFFIXES as SHEETS
 from pipeline.ingestion.sources.walking import walk
 
 Kind = Literal["csv", "jsonl", "parquet", "sheet", "picture"]
-TableSource = CsvSource | JsonlSource | ParquetSource | SheetSource
 _KINDS: dict[str, Kind] = {
     ".csv": "csv", ".tsv": "csv", ".tab": "csv", ".psv": "csv", ".txt": "csv", ".dat": "csv",
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet": "parquet",

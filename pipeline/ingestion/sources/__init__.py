@@ -37,7 +37,7 @@ def open_source(config: SourceConfig) -> Source:
 
             return ParquetFiles(config)
         case SheetSource():
-            from pipeline.ingestion.sources.sheet import SheetFiles
+            from pipeline.ingestion.sources.sheets.sheet import SheetFiles
 
             return SheetFiles(config)
         case ImageFolderSource():

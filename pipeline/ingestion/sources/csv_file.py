@@ -90,6 +90,8 @@ class CsvFiles:
                 header = next((row for row in reader if row), None)
             except csv.Error as error:
                 raise OSError(f"the header row is malformed: {error}") from error
+            except UnicodeError as error:
+                raise OSError(f"the header row is not {encoding.name}: {error}") from error
         if header is None:
             raise OSError("the file is empty")
         names = [_readable(name, encoding) for name in header]
@@ -113,6 +115,7 @@ class CsvFiles:
         good = build_batch(
             raw,
             locations=locations,
+            origin=file.identity,
             columns=self.config.columns,
             source=self.name,
             image_root=self.config.image_root or file.folder,

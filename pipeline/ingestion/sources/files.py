@@ -5,6 +5,7 @@ What is there and cannot be read is listed too, with its problem: nothing is lef
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import os
@@ -27,8 +28,10 @@ from pipeline.ingestion.sources.walking import READ_ALREADY, walk
 from pipeline.storage import hint, is_missing_bucket
 
 _CODECS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
-_BUFFER = 1 << 16  # bytes read at a time; as much before the break of a cut file is lost
+_BUFFER = 1 << 16  # bytes read at a time
+_PIECE = 1 << 13  # of zstd, whose reader loses what it unpacked in the read that fails
 _MAGIC = "*?["
+_NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"  # how Hive and Spark write a null
 
 # What opening or reading a damaged or forbidden file raises; ArrowException covers codecs.
 READ_ERRORS = (OSError, EOFError, pa.ArrowException)
@@ -50,6 +53,17 @@ class DataFile:
         if is_local(self.fs):
             return posixpath.dirname(os.path.abspath(self.path))
         return posixpath.dirname(str(self.fs.unstrip_protocol(self.path)))
+
+    @property
+    def identity(self) -> str | None:
+        """Which object it is, whatever it is called: device and inode, or its address."""
+        if not is_local(self.fs):
+            return str(self.fs.unstrip_protocol(self.path))
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return f"{found.st_dev}:{found.st_ino}"
 
     def refused(self, error: BaseException) -> str:
         """Say why the file is not read, for its row in the quarantine."""
@@ -135,11 +149,7 @@ def left_out(source: SourceBase, *, suffixes: Sequence[str]) -> dict[str, int]:
                 aside = _hidden(item if is_local(fs) else posixpath.relpath(item, path))
                 if aside or not item.lower().endswith(wanted):
                     name = posixpath.basename(item)
-                    counts[
-                        name
-                        if aside
-                        else posixpath.splitext(name)[1].lower() or "without an ending"
-                    ] += 1
+                    counts[name if aside else ending(name)] += 1
     return dict(sorted(counts.items()))
 
 
@@ -159,7 +169,11 @@ def _fixed(path: str) -> str:
 
 def _partitions(folders: str) -> dict[str, str]:
     parts = [part.partition("=") for part in folders.split("/")]
-    return {name: unquote(value) for name, sign, value in parts if name and sign}
+    return {
+        name: unquote(value)
+        for name, sign, value in parts
+        if name and sign and value != _NO_PARTITION
+    }
 
 
 def _expand(fs: Any, path: str, *, wanted: tuple[str, ...]) -> list[tuple[str, str | None]]:
@@ -306,18 +320,21 @@ def open_binary(file: DataFile) -> Iterator[IO[bytes]]:
         if codec is None:
             yield io.BufferedReader(plain_file, _BUFFER)  # type: ignore[type-var]
             return
-        if codec == "gzip":  # Python's reads several members, and zeros behind them
-            with gzip.GzipFile(fileobj=plain_file) as unpacked, _zlib_errors():
+        if codec != "zstd":  # Python's read several members, and zeros behind them
+            unpacked: gzip.GzipFile | bz2.BZ2File = (
+                gzip.GzipFile(fileobj=plain_file) if codec == "gzip" else bz2.BZ2File(plain_file)
+            )
+            with unpacked, _zlib_errors():
                 yield io.BufferedReader(_Unpacked(unpacked), _BUFFER)
             return
         with pa.CompressedInputStream(pa.PythonFile(plain_file, mode="r"), codec) as stream:
-            yield io.BufferedReader(stream, _BUFFER)
+            yield io.BufferedReader(stream, _PIECE)
 
 
 class _Unpacked(io.RawIOBase):
-    """A gzip file read piece by piece: what was unpacked before a fault is given first."""
+    """A packed file read piece by piece: what was unpacked before a fault is given first."""
 
-    def __init__(self, stream: gzip.GzipFile) -> None:
+    def __init__(self, stream: gzip.GzipFile | bz2.BZ2File) -> None:
         self.stream = stream
 
     def readable(self) -> bool:

@@ -16,7 +16,12 @@ from pipeline.arrays import chunks
 from pipeline.config import JsonlSource
 from pipeline.errors import ConfigError
 from pipeline.ingestion.sources.base import SourceBatch, gather_batches
-from pipeline.ingestion.sources.encodings import USUAL, Encoding, is_escaped
+from pipeline.ingestion.sources.encodings import (
+    Encoding,
+    find_encoding,
+    is_escaped,
+    recode,
+)
 from pipeline.ingestion.sources.files import (
     READ_ERRORS,
     DataFile,
@@ -38,7 +43,8 @@ from pipeline.storage import STRINGS
 
 _SUFFIXES = (".jsonl", ".ndjson", ".json")
 # Where a number is not an integer of up to 18 digits its digits would be lost.
-_NUMBER = re.compile(rb"[0-9][.eE]|[0-9]{19}")
+_NUMBER = re.compile(rb"[0-9][.eE]|[0-9]{19}|-0")
+_NESTED = 200  # brackets in a line, from which it is looked at whether they nest too deeply
 _PROBE = 1000  # lines in which `check` looks for the columns
 _LINE_LIMIT = 1 << 26  # bytes; a longer line is no record but a file of another kind
 
@@ -77,7 +83,7 @@ class JsonlFiles:
 
     def _pieces(self, rows: int) -> Iterator[SourceBatch]:
         for file in self._files():
-            lines = _lines(file)
+            lines = _lines(file, self.config.encoding)
             while chunk := _chunk(lines, rows):
                 yield self._batch(chunk, file=file)
 
@@ -90,7 +96,7 @@ class JsonlFiles:
 
     def _probe(self, file: DataFile) -> str | None:
         """Hold the columns to the start of a file; say what is wrong when nothing there parses."""
-        lines = list(islice(_lines(file), _PROBE))
+        lines = list(islice(_lines(file, self.config.encoding), _PROBE))
         objects = [line.item for line in lines if line.item is not None]
         if lines and not lines[0].number:
             return lines[0].reason
@@ -123,6 +129,7 @@ class JsonlFiles:
         batch = build_batch(
             pa.table(raw),
             locations=pa.array([f"{file.name}:{number}" for number in numbers], pa.string()),
+            origin=file.identity,
             columns=self.config.columns,
             source=self.name,
             image_root=self.config.image_root or file.folder,
@@ -211,10 +218,12 @@ def _compact(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _lines(file: DataFile) -> Iterator[Line]:
+def _lines(file: DataFile, stated: str | None) -> Iterator[Line]:
     number = 0
     try:
-        with open_binary(file) as stream:
+        encoding = find_encoding(file, stated)
+        with open_binary(file) as bytes_of_file:
+            stream = recode(bytes_of_file, encoding)
             start = stream.peek(1)  # type: ignore[attr-defined]
             if not start:
                 yield Line(0, None, "the file is empty")
@@ -229,7 +238,7 @@ def _lines(file: DataFile) -> Iterator[Line]:
                     reason = f"line longer than {_LINE_LIMIT:,} bytes"
                     yield Line(number, None, reason, data[:RAW_LIMIT])
                 elif not data.isspace():
-                    yield _parse(data, number=number)
+                    yield _parse(data, number=number, encoding=encoding)
     except READ_ERRORS as error:
         early = f"file ends early after line {number}: {without_credentials(error)}"
         yield Line(0, None, early if number else file.refused(error))
@@ -267,30 +276,57 @@ def _skip_line(stream: IO[bytes]) -> None:
         pass
 
 
-def _parse(data: bytes, *, number: int) -> Line:
+def _parse(data: bytes, *, number: int, encoding: Encoding) -> Line:
     if number == 1:
         data = data.removeprefix(b"\xef\xbb\xbf")
     try:
         item = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        read = _repaired(data)
+        if _NUMBER.search(data):
+            item = _with_digits(data)
+    except (orjson.JSONDecodeError, RecursionError) as error:
+        read = _repaired(data, encoding)
         if read is not None:
-            return _parse(read, number=number)
-        return Line(number, None, _malformed(data, error), _start(data), len(data))
+            return _parse(read, number=number, encoding=encoding)
+        item = _tolerant(data)
+        if item is None:
+            return Line(number, None, _malformed(data, error), _start(data), len(data))
     if type(item) is not dict:
         reason = f"not a JSON object but {type(item).__name__}"
         return Line(number, None, reason, _start(data), len(data))
-    if _NUMBER.search(data):
-        item = json.loads(data, parse_int=Digits, parse_float=Digits)
+    if data.count(b"[") + data.count(b"{") > _NESTED:
+        try:
+            _compact(item)
+        except RecursionError:
+            return Line(number, None, "nested too deeply", _start(data), len(data))
     return Line(number, item, size=len(data))
 
 
-def _repaired(data: bytes) -> bytes | None:
+def _with_digits(data: bytes) -> Any:
+    """Parse JSON with its numbers as they are written; NaN, which is no JSON, is null."""
+    return json.loads(
+        data,
+        parse_int=Digits,
+        parse_float=Digits,
+        parse_constant=lambda word: None if word == "NaN" else Digits(word),
+    )
+
+
+def _tolerant(data: bytes) -> Any:
+    """Parse what only a strict reader refuses: NaN and numbers beyond a double; else None."""
+    try:
+        item = _with_digits(data)
+        json.dumps(item, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    except (ValueError, RecursionError):
+        return None
+    return item
+
+
+def _repaired(data: bytes, encoding: Encoding) -> bytes | None:
     """A line that is not UTF-8, read as what it then mostly is; None: it is, or cannot be read."""
     text = data.decode("utf-8", "surrogateescape")
     if text.isprintable() or not any(map(is_escaped, text)):
         return None
-    read = Encoding("utf-8", USUAL).repaired(text)
+    read = encoding.repaired(text)
     return None if read is None else read.encode()
 
 
@@ -299,7 +335,7 @@ def _start(data: bytes) -> bytes:
     return data.strip()[: 4 * RAW_LIMIT]
 
 
-def _malformed(data: bytes, error: orjson.JSONDecodeError) -> str:
+def _malformed(data: bytes, error: Exception) -> str:
     try:
         data.decode()
     except UnicodeDecodeError as wrong:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -15,6 +14,11 @@ from numpy.typing import NDArray
 from pipeline.arrays import chunks
 from pipeline.config import ParquetSource
 from pipeline.errors import ConfigError
+from pipeline.ingestion.sources.arrow_values import (
+    nested_as_text,
+    spell_out,
+    texts_of_bytes,
+)
 from pipeline.ingestion.sources.base import SourceBatch, gather_batches
 from pipeline.ingestion.sources.files import (
     READ_ERRORS,
@@ -30,8 +34,8 @@ from pipeline.ingestion.sources.tabular import (
     build_batch,
     check_columns,
     needed_columns,
-    printable_text,
     reject_rows,
+    show_value,
     with_partitions,
 )
 
@@ -85,7 +89,7 @@ class ParquetFiles:
         for group in range(parquet.num_row_groups):
             stored = parquet.metadata.row_group(group)
             end = at + stored.num_rows
-            few = min(rows, _rows_at_a_time(stored, names))
+            few = min(rows, _rows_at_a_time(stored))
             try:
                 for part in parquet.iter_batches(few, row_groups=[group], columns=names):
                     # A dictionary can make a batch far larger than the file says.
@@ -143,10 +147,14 @@ class ParquetFiles:
         raw = with_partitions(pa.table(columns), file.partitions)
         numbers = range(first, first + table.num_rows)
         locations = pa.array([f"{file.name}:{number}" for number in numbers], pa.string())
-        entries = [(locations[int(i)].as_py(), "invalid UTF-8", None) for i in np.flatnonzero(bad)]
+        entries = [
+            (locations[int(i)].as_py(), "invalid UTF-8", show_value(raw.slice(i, 1).to_pylist()[0]))
+            for i in np.flatnonzero(bad)
+        ]
         good = build_batch(
             raw.filter(pa.array(~bad)) if entries else raw,
             locations=locations.filter(pa.array(~bad)) if entries else locations,
+            origin=file.identity,
             columns=self.config.columns,
             source=self.name,
             image_root=self.config.image_root or file.folder,
@@ -156,15 +164,12 @@ class ParquetFiles:
         )
 
 
-def _rows_at_a_time(group: pq.RowGroupMetaData, names: list[str]) -> int:
-    """Rows of a row group whose wanted columns hold about `portions.LIMIT` bytes."""
-    columns = (group.column(number) for number in range(group.num_columns))
-    size = sum(
-        column.total_uncompressed_size
-        for column in columns
-        if column.path_in_schema.split(".")[0] in names
-    )
-    return max(1, int(chunks.LIMIT * group.num_rows // max(size, 1)))
+def _rows_at_a_time(group: pq.RowGroupMetaData) -> int:
+    """Rows of a row group that hold about `portions.LIMIT` bytes.
+
+    By all its columns: asking for one of a damaged file ends the process in Arrow 26.
+    """
+    return max(1, int(chunks.LIMIT * group.num_rows // max(group.total_byte_size, 1)))
 
 
 def as_text(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
@@ -189,37 +194,14 @@ def as_text(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
             column = column.cast(pa.timestamp(kind.unit, "UTC"))
         return pc.replace_substring(column.cast(pa.string()), " ", "T", max_replacements=1), fine
     if pa.types.is_nested(kind):
-        values = [
-            None if not value else orjson.dumps(value, default=str).decode()
-            for value in column.to_pylist()
-        ]
-        return pa.array(values, pa.string()), fine
+        return nested_as_text(column)
     if pa.types.is_floating(kind):
-        return _floats(column), fine
+        return spell_out(column, sign="e+", spell=lambda value: str(int(value))), fine
+    if pa.types.is_decimal(kind):
+        return spell_out(column, sign="E", spell="{:f}".format), fine
     if not _is_text(kind):
         return column.cast(pa.string()), fine
-    data = column.cast(pa.binary())
-    try:
-        return data.cast(pa.string()), fine
-    except pa.ArrowInvalid:
-        values = data.to_pylist()
-        bad = np.array([not _is_utf8(value) for value in values])
-        shown = (lambda value: f"0x{value.hex()}") if _is_binary(kind) else printable_text
-        texts = [
-            value if value is None else shown(value) if odd else value.decode()
-            for value, odd in zip(values, bad, strict=True)
-        ]
-        return pa.array(texts, pa.string()), fine if _is_binary(kind) else bad
-
-
-def _floats(column: pa.Array) -> pa.Array:
-    """Floats as strings: the shortest that mean the same, whole ones with all their digits."""
-    plain = column.cast(pa.string())
-    odd = pc.match_substring(plain, "e+")  # from where Arrow writes an exponent
-    if not pc.any(odd).as_py():
-        return plain
-    whole = [None if v is None else str(int(v)) for v in column.filter(odd).to_pylist()]
-    return pc.replace_with_mask(plain, pc.fill_null(odd, False), pa.array(whole, pa.string()))
+    return texts_of_bytes(column, hexadecimal=_is_binary(kind))
 
 
 def _stored(kind: pa.DataType) -> pa.DataType:
@@ -235,13 +217,6 @@ def _is_text(kind: pa.DataType) -> bool:
     types = pa.types
     tests = (types.is_string, types.is_large_string, types.is_string_view)
     return _is_binary(kind) or any(test(kind) for test in tests)
-
-
-def _is_utf8(value: bytes | None) -> bool:
-    try:
-        return value is None or value.decode() is not None
-    except UnicodeDecodeError:
-        return False
 
 
 @contextmanager

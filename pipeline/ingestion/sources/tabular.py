@@ -65,6 +65,7 @@ def build_batch(
     raw: pa.Table,
     *,
     locations: pa.Array,
+    origin: str | None,
     columns: Columns,
     source: str,
     image_root: str,
@@ -77,6 +78,7 @@ def build_batch(
     Args:
         raw: n rows with at least the columns named in `columns`.
         locations: n strings 'file:row'.
+        origin: `DataFile.identity` of the file.
         image_root: folder or URL that relative picture paths start from.
         attributes: a ready map, where the caller has it; else made from `raw`.
     """
@@ -90,6 +92,9 @@ def build_batch(
         else pc.replace_substring(locations, REREAD, "")  # 'file:row', which nothing else has
     )
     others = {"key": key, "location": locations, "attributes": attributes}
+    if origin is not None:
+        row = pc.replace_substring_regex(locations, pattern=r"^.*:(\d+).*?$", replacement=r"\1")
+        others["origin"] = pc.binary_join_element_wise(origin, row, ":")
     if columns.image_bytes:
         others["image_bytes"] = column[columns.image_bytes]
     if columns.timestamp:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from pipeline.matching.geometry.alignment import Alignment
+from pipeline.matching.geometry.close_look import Box, moved_boxes
 from pipeline.matching.geometry.keypoints import shrink
 from pipeline.matching.geometry.pixels import (
     STEP,
@@ -39,8 +41,12 @@ _LINE, _TINT = (0, 190, 90), (235, 0, 200)
 _GROUND = (128, 128, 128)  # neither the light nor the dark page's
 
 
-def describe_edits(alignment: Alignment) -> tuple[str, ...]:
-    """Say what makes the right picture out of the left one, in a fixed order."""
+def describe_edits(alignment: Alignment, *, parts: int = 0) -> tuple[str, ...]:
+    """Say what makes the right picture out of the left one, in a fixed order.
+
+    Args:
+        parts: in how many places a close look found them to differ.
+    """
     one = alignment
     turned = round(one.rotation)
     upside_down = one.mirrored and abs(abs(one.rotation) - 180) < _TURNED
@@ -51,6 +57,7 @@ def describe_edits(alignment: Alignment) -> tuple[str, ...]:
     toned = not 1 / _GAIN < one.gain < _GAIN or abs(brighter) > _BRIGHTER
     recoloured = one.colour_shift > _RECOLOURED or toned
     told = (
+        (parts > 0, f"differs in {parts} place{'s' if parts > 1 else ''}"),
         (upside_down, "flipped top to bottom"),
         (one.mirrored and not upside_down, "mirrored"),
         (abs(one.rotation) > 180 - _TURNED and not one.mirrored, "rotated by 180°"),
@@ -73,13 +80,16 @@ def describe_edits(alignment: Alignment) -> tuple[str, ...]:
     return tuple(words for holds, words in told if holds) or (_NOTHING,)
 
 
-def overlay_outlines(left: Image.Image, right: Image.Image, *, transform: Matrix) -> bytes | None:
+def overlay_outlines(
+    left: Image.Image, right: Image.Image, *, transform: Matrix, parts: Sequence[Box] = ()
+) -> bytes | None:
     """Return a JPEG of both pictures side by side, each at most 240 pixels long.
 
-    The shared part is outlined in green, what differs in it is tinted magenta. None where the
-    transform is degenerate or nothing is shared.
+    The shared part is outlined in green, what differs in it is tinted magenta, or boxed where a
+    close look found it. None where the transform is degenerate or nothing is shared.
 
     Args:
+        parts: boxes in relative coordinates of left.
         transform: (3, 3), from relative coordinates of left to those of right, see `Alignment`.
     """
     shared = outlines(transform)
@@ -89,9 +99,11 @@ def overlay_outlines(left: Image.Image, right: Image.Image, *, transform: Matrix
     spots = _spots(small, transform, middle=shared[0].mean(axis=0))
     height = max(part.height for part in small)
     sheet = Image.new("RGB", (small[0].width + _GAP + small[1].width, height), _GROUND)
-    start = 0
-    for part, outline, own in zip(small, shared, spots, strict=True):
-        sheet.paste(_draw(part, outline, own), (start, (height - part.height) // 2))
+    start, boxes = 0, (parts, moved_boxes(parts, transform))
+    for part, outline, own, boxed in zip(small, shared, spots, boxes, strict=True):
+        drawn = _draw(part, outline, own if not parts else own[:0])
+        _box(drawn, boxed)
+        sheet.paste(drawn, (start, (height - part.height) // 2))
         start += part.width + _GAP
     file = io.BytesIO()
     sheet.save(file, "JPEG", quality=85)
@@ -132,6 +144,15 @@ def _draw(
     closed = [(float(x), float(y)) for x, y in [*corners, corners[0]]]
     ImageDraw.Draw(done).line(closed, fill=_LINE, width=2)
     return done
+
+
+def _box(picture: Image.Image, parts: Sequence[Box]) -> None:
+    """Draw boxes around parts, with room for them to be seen."""
+    draw = ImageDraw.Draw(picture)
+    for left, top, right, bottom in parts:
+        sides = (left * picture.width - 3, top * picture.height - 3,
+                 right * picture.width + 3, bottom * picture.height + 3)  # fmt: skip
+        draw.rectangle(sides, outline=_TINT, width=2)
 
 
 def _percent(share: float) -> str:

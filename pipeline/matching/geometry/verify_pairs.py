@@ -19,12 +19,18 @@ from pipeline.encoders import ImageRef, read_picture
 from pipeline.ingestion import ImageError
 
 if TYPE_CHECKING:
+    from pipeline.matching.geometry.close_look import Box
     from pipeline.matching.geometry.keypoints import Keypoints
 
-GEOMETRY_METHOD = (
-    1  # another way of looking looks at all again, and judges learn anew what it finds
-)
+# Another way of looking looks at all again, and judges learn anew what it finds. 2: a close look at
+# what is verified.
+GEOMETRY_METHOD = 2
 SIZE = 224  # pixels that pictures are read for: half as many again a side, no fewer than 336
+CLOSE = 667  # the same for a close look: pictures of 1,000 pixels a side and more
+# What geometry says of a pair: one picture, edited; not one picture; one lies upon the other and a
+# part of it differs; it was looked at and cannot be told.
+EDITED, UNLIKE, PART_DIFFERS, UNTOLD = 1.0, 0.0, -1.0, 2.0
+PARTS = 20  # boxes kept of a pair, the largest
 AT_A_TIME = 1024  # pictures of a portion, 150 KB each; those of two portions are in memory
 
 AlignmentRow = dict[str, Any]  # a row of `schemas.ALIGNMENTS` without its hashes
@@ -47,12 +53,14 @@ class PictureSet:
     threads: int
 
 
-def decode_for_geometry(ref: ImageRef | None, settings: ImageSettings) -> Image | None:
+def decode_for_geometry(
+    ref: ImageRef | None, settings: ImageSettings, *, size: int = SIZE
+) -> Image | None:
     """A picture at a working size; None where it cannot be read any more."""
     if ref is None:
         return None
     try:
-        return read_picture(ref, size=SIZE, settings=settings)
+        return read_picture(ref, size=size, settings=settings)
     except ImageError:
         return None
 
@@ -73,7 +81,13 @@ def align_pairs(gallery: PictureSet, left: Positions, right: Positions) -> list[
             new = np.array([place for place in held if place not in keys], np.int64)
             made = dict(zip(new.tolist(), _describe(gallery, new), strict=True))
             keys = {place: made[place] if place in made else keys[place] for place in held}
-            couples = [(keys[int(left[at])], keys[int(right[at])]) for at in part]
+            couples = [
+                _Couple(
+                    keys[int(left[at])], keys[int(right[at])], (int(left[at]), int(right[at])),
+                    gallery,
+                )
+                for at in part
+            ]  # fmt: skip
             found = map_in_order(_align, couples, workers=gallery.threads)
             for at, row in zip(part, found, strict=True):
                 rows[at] = row
@@ -83,10 +97,15 @@ def align_pairs(gallery: PictureSet, left: Positions, right: Positions) -> list[
 
 
 def geometry_findings(
-    verified: npt.NDArray[np.bool_], unlike: npt.NDArray[np.bool_]
+    verified: npt.NDArray[np.bool_], unlike: npt.NDArray[np.bool_], parts: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float64]:
-    """(p,) 1: one picture, edited; 0: not one picture; NaN: it cannot tell."""
-    return np.where(verified, 1.0, np.where(unlike, 0.0, np.nan))
+    """(p,) EDITED, UNLIKE, PART_DIFFERS or UNTOLD, of rows of alignments.
+
+    Args:
+        parts: those in which a part differs.
+    """
+    told = [verified, parts, unlike]
+    return np.select(told, [EDITED, PART_DIFFERS, UNLIKE], UNTOLD)
 
 
 def _batches(
@@ -127,7 +146,27 @@ def _describe(gallery: PictureSet, places: Positions) -> Iterator[Keypoints | No
     return map_in_order(described, jobs, workers=gallery.threads)
 
 
-def _align(pair: tuple[Keypoints | None, Keypoints | None]) -> AlignmentRow:
+@dataclass(frozen=True)
+class _Couple:
+    """Two described pictures and their places in a set."""
+
+    left: Keypoints | None
+    right: Keypoints | None
+    places: tuple[int, int]
+    gallery: PictureSet
+
+    def look_closely(self, transform: npt.NDArray[np.float64]) -> list[Box]:
+        """What differs between both at full size; nothing where one cannot be read any more."""
+        from pipeline.matching.geometry.close_look import differing_parts
+
+        settings = self.gallery.settings
+        refs = self.gallery.take(np.array(self.places, np.int64))
+        seen = [decode_for_geometry(ref, settings, size=CLOSE) for ref in refs]
+        left, right = seen
+        return [] if left is None or right is None else differing_parts(left, right, transform)
+
+
+def _align(pair: _Couple) -> AlignmentRow:
     from pipeline.matching.geometry.alignment import (
         align,
         are_unlike,
@@ -136,18 +175,21 @@ def _align(pair: tuple[Keypoints | None, Keypoints | None]) -> AlignmentRow:
     )
     from pipeline.matching.geometry.describe_edit import describe_edits
 
-    left, right = pair
+    left, right = pair.left, pair.right
     if left is None or right is None:
         return {"verified": False, "unlike": False, "inliers": 0}
     found = align(left, right)
     if found is None:
         return {"verified": False, "unlike": are_unlike(left, right, None), "inliers": 0}
+    verified = is_verified(found)
+    parts = pair.look_closely(found.transform) if verified else []
     return {
-        "verified": is_verified(found),
+        "verified": verified and not parts,
         "unlike": are_unlike(left, right, found),
-        "edit": ", ".join(describe_edits(found)),
-        "back": ", ".join(describe_edits(reverse_transform(found))),
+        "edit": ", ".join(describe_edits(found, parts=len(parts))),
+        "back": ", ".join(describe_edits(reverse_transform(found), parts=len(parts))),
         "transform": found.transform.astype(np.float32).ravel().tolist(),
+        "parts": [side for box in parts[:PARTS] for side in box] or None,
         "inliers": found.inliers,
         "agreement": found.agreement,
     }

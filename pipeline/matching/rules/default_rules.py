@@ -122,7 +122,8 @@ class LogisticImageRule(LogisticRule):
         lifted = (1 + self.accept) / 2
         held = self.review + 0.999 * (self.accept - self.review) * probability
         probability = np.where(looked == 1, np.maximum(probability, lifted), probability)
-        hold = (looked == 0) & (probability >= self.accept) & ~evidence.exact
+        unsure = (looked <= 0) | (looked > 1)
+        hold = unsure & (probability >= self.accept) & ~evidence.exact
         return np.where(hold, held, probability)
 
 

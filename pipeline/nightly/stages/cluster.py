@@ -39,7 +39,7 @@ from pipeline.storage import from_plain
 
 COLUMNS = [
     "record_id", "source", "text", "image_width", "image_height", "image_effective_side",
-    "timestamp", "problem",
+    "timestamp", "problem", "origin", "image_file",
 ]  # fmt: skip
 RULES = ("clustering", "text", "images")  # settings that decide about clusters of equal links
 

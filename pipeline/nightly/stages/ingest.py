@@ -55,6 +55,7 @@ def keep_chunk(
         now=context.started,
         decoder=reader,
         storage_options=portion.source.storage_options,
+        files=[stamp.file for stamp in portion.stamps],
     )
     shards = {
         "quarantine": pa.concat_tables([portion.batch.rejected, built.rejected]),

@@ -63,8 +63,10 @@ class KeptAlignments:
         return cls(verified, unlike, rows)
 
     def verdicts(self) -> npt.NDArray[np.float64]:
-        """(p,) 1: one picture, edited; 0: not one picture; NaN: it cannot tell."""
-        return geometry_findings(self.verified, self.unlike)
+        """(p,) see `ImageEvidence.geometry`."""
+        return geometry_findings(
+            self.verified, self.unlike, np.asarray(self.rows["parts"].is_valid(), bool)
+        )
 
 
 class AlignmentTable:

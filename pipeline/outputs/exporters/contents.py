@@ -31,9 +31,11 @@ def is_removed(
     """Which rows of `clusters` a removal list names; the others survive, each record one or other.
 
     A record goes when its cluster keeps another one, is confirmed (or `include_review`), and the
-    record is at least so probable to be the kept one's duplicate. A representative never goes.
+    record is at least so probable to be the kept one's duplicate. A representative never goes, nor
+    does what is the same file or row under another name: removing it would remove both.
     """
     gone = pc.not_equal(clusters["record_id"], clusters["representative"])
+    gone = pc.and_(gone, pc.invert(clusters["same_thing"]))
     if not include_review:
         gone = pc.and_(gone, pc.equal(clusters["status"], "confirmed"))
     if min_probability is not None:

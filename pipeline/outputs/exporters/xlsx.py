@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +21,7 @@ ROWS = 1_048_575  # below the header: a sheet has no more
 CELL = 32_767  # characters of a cell
 WIDEST = 60  # characters a column is shown wide
 GROUP = "group"
+_TIMES = re.compile(rb"(<dcterms:(?:created|modified)[^>]*>)[^<]*(</)")
 
 
 @dataclass(frozen=True)
@@ -65,9 +69,23 @@ class XlsxExporter:
                 last, rows = group, rows + 1
                 if rows > ROWS:
                     raise PipelineError(f"{path}: a sheet has {ROWS:,} rows at most; choose csv")
+        made = io.BytesIO()
+        book.save(made)
         with writing_stream(path) as sink:
-            book.save(sink)
+            sink.write(_without_clock(made))
         return rows
+
+
+def _without_clock(made: io.BytesIO) -> bytes:
+    """The workbook without the time it was made: equal rows are equal bytes."""
+    told = io.BytesIO()
+    with zipfile.ZipFile(made) as old, zipfile.ZipFile(told, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in sorted(old.namelist(), key=lambda name: (name != "[Content_Types].xml", name)):
+            data = old.read(name)
+            if name == "docProps/core.xml":
+                data = _TIMES.sub(rb"\g<1>2000-01-01T00:00:00Z\g<2>", data)
+            new.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+    return told.getvalue()
 
 
 def _set_widths(sheet: Any, names: list[str]) -> None:

@@ -15,10 +15,11 @@ from pipeline.outputs.report.view import OverlayPicture
 from pipeline.outputs.visible import make_visible
 
 if TYPE_CHECKING:
-    from pipeline.matching import Matrix
+    from pipeline.matching import Box, Matrix
 
 Key = tuple[str, str]
 LEFT_OUT = "overlay left out: the report's size limit is reached"
+PART = "a part of one differs, boxed"
 SAME_THINGS = "not one picture; outlined is where the one would lie in the other"
 
 
@@ -28,10 +29,12 @@ class ShownEdit:
 
     words: of the edit; None where it is not one picture.
     transform: (3, 3), homography in relative coordinates, see `geometry.alignment`.
+    parts: boxes in which they differ, in relative coordinates of the one.
     """
 
     words: str | None
     transform: Matrix | None
+    parts: tuple[Box, ...] = ()
 
 
 def alignments_of(
@@ -58,7 +61,8 @@ def edit_between(
     if row is None:
         return None
     words = row["back" if turned else "edit"] if row["verified"] else None
-    return ShownEdit(words, _transform(row, turned=turned))
+    transform = _transform(row, turned=turned)
+    return ShownEdit(words, transform, _parts(row, None if not turned else transform))
 
 
 def edit_words(edit: ShownEdit | None, pair: Row | None, *, forward: bool) -> str | None:
@@ -99,19 +103,31 @@ def show_overlay(
         return None
     # It takes more than both previews: without room for them it need not be drawn.
     room = thumbnails.left >= sum(map(len, previews))
-    made = _made(*previews, transform=edit.transform) if room else None
+    made = _made(*previews, edit=edit) if room else None
     if room and made is None:
         return None
     uri = thumbnails.uri(made) if made else None
     thumbnails.left_out += not room
     ids = [make_visible(row["record_id"], limit=200) for row in (left, right)]
-    what = make_visible(edit.words, limit=300) if edit.words else SAME_THINGS
+    unlike = PART if edit.parts else SAME_THINGS
+    what = make_visible(edit.words, limit=300) if edit.words else unlike
     return OverlayPicture(
         image=uri,
         alt=f"The pictures of {ids[0]} (left) and {ids[1]} (right): {what}. "
         "The part they share is outlined, what differs in it is tinted.",
-        caption=f"{caption}{'' if edit.words else f'; {SAME_THINGS}'}" if uri else LEFT_OUT,
+        caption=f"{caption}{'' if edit.words else f'; {unlike}'}" if uri else LEFT_OUT,
     )
+
+
+def _parts(row: Row, back: Matrix | None) -> tuple[Box, ...]:
+    """The boxes of an alignment; with `back`, from right to left, those of the right picture."""
+    sides = [float(side) for side in row["parts"] or ()]
+    boxes = list(zip(sides[::4], sides[1::4], sides[2::4], sides[3::4], strict=True))
+    if not boxes or back is None:
+        return tuple(boxes)
+    from pipeline.matching import moved_boxes
+
+    return tuple(moved_boxes(boxes, np.asarray(np.linalg.inv(back), np.float64)))
 
 
 def _transform(row: Row, *, turned: bool) -> Matrix | None:
@@ -124,7 +140,7 @@ def _transform(row: Row, *, turned: bool) -> Matrix | None:
         return None
 
 
-def _made(left: bytes, right: bytes, *, transform: Matrix) -> bytes | None:
+def _made(left: bytes, right: bytes, *, edit: ShownEdit) -> bytes | None:
     """The overlay as a JPEG; None where a preview cannot be read."""
     from PIL import Image
 
@@ -134,4 +150,5 @@ def _made(left: bytes, right: bytes, *, transform: Matrix) -> bytes | None:
         pictures = [Image.open(io.BytesIO(part)).convert("RGB") for part in (left, right)]
     except OSError:
         return None
-    return overlay_outlines(*pictures, transform=transform)
+    assert edit.transform is not None
+    return overlay_outlines(*pictures, transform=edit.transform, parts=edit.parts)

@@ -186,10 +186,11 @@ class LabelledRecords:
             )
             pairs = np.array(wanted, np.int64)
             rows = align_pairs(gallery, pairs[:, 0], pairs[:, 1])
-            verified, unlike = (
-                np.array([row[name] for row in rows]) for name in ("verified", "unlike")
-            )
-            self.laid.update(zip(wanted, geometry_findings(verified, unlike).tolist(), strict=True))
+            told = [
+                np.array([bool(row.get(name)) for row in rows])
+                for name in ("verified", "unlike", "parts")
+            ]
+            self.laid.update(zip(wanted, geometry_findings(*told).tolist(), strict=True))
         out = np.full(len(left), np.nan)
         out[differ] = [self.laid[key] for key in keys]
         return out

@@ -26,8 +26,8 @@ def told(folder: Path, text: str) -> list[str]:
     ("sources", "more", "line"),
     [
         ("[{name: s, type: csvv, path: a}]", "",
-         "sources.0: type must be one of csv, jsonl, parquet, image_folder; did you mean csv? "
-         "(found 'csvv')"),
+         "sources.0: type must be one of csv, jsonl, parquet, sheet, image_folder; did you mean "
+         "csv? (found 'csvv')"),
         ("[{name: s, path: a}]", "", "sources.0: has no `type`; add one"),
         ("[{name: s, type: csv, path: a, columns: {id: id, text: 5}}]", "",
          "sources.0.columns.text: must be text; put it into quotes (found 5)"),
@@ -37,6 +37,8 @@ def told(folder: Path, text: str) -> list[str]:
          "clustering.keeper: must be a list, such as [newest] (found 'newest')"),
         (f"[{SOURCE}]", "judge: {acept: 0.9}",
          "judge.acept: no such setting; did you mean accept?"),
+        (f"[{SOURCE}]", "keeper: [newest]",
+         "keeper: no such setting here; keeper belongs under clustering"),
         (f"[{SOURCE}]", "gates: [1]",
          "gates: must be a mapping of settings, `name: value` (found [1])"),
         (f"[{SOURCE}]", "threads: many", "threads: must be a whole number (found 'many')"),
@@ -58,4 +60,17 @@ def test_a_fault_is_told_once_and_plainly(
 )
 def test_a_keeper_that_cannot_tell_is_refused(tmp_path: Path, clustering: str, words: str) -> None:
     (line,) = told(tmp_path, f"catalog: x\nsources: [{SOURCE}]\nclustering: {clustering}\n")
+    assert words in line
+
+
+@pytest.mark.parametrize(
+    ("export", "words"),
+    [
+        ("{path: x.xlsx}", "path ends in .xlsx, and what is written is parquet, csv or jsonl"),
+        ("{path: x.csv.gz, format: csv}", "path ends in .gz and nothing is packed"),
+        ("{path: x.parquet, format: csv}", "path ends in .parquet and format is csv"),
+    ],
+)
+def test_an_export_is_what_its_ending_says(tmp_path: Path, export: str, words: str) -> None:
+    (line,) = told(tmp_path, f"catalog: x\nsources: [{SOURCE}]\nexports: [{export}]\n")
     assert words in line

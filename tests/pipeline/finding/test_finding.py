@@ -9,7 +9,7 @@ import yaml
 
 import gemel
 from pipeline.catalog import Catalog
-from pipeline.config import load_config
+from pipeline.config import CsvSource, load_config
 from pipeline.errors import PipelineError
 from pipeline.finding import found_lines
 from tests.worlds import command_line
@@ -160,6 +160,7 @@ def test_a_second_call_computes_nothing(shop: Path, monkeypatch: pytest.MonkeyPa
 def test_the_saved_configuration_is_that_of_the_look(shop: Path) -> None:
     config = load_config(shop / "night.yaml")
     (source,) = config.sources
+    assert isinstance(source, CsvSource)
     assert source.path == str(shop / "offers.csv")
     assert source.columns.text == ("title", "brand")
     assert source.columns.id == "sku"

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import CsvSource, ImageFolderSource, JsonlSource
+from pipeline.config import CsvSource, ImageFolderSource, JsonlSource, TableSource
 from pipeline.errors import ConfigError, SourceError
 from pipeline.ingestion import Guess, Stated, delivered_files, guess_sources, open_source
 
@@ -38,6 +38,13 @@ def guess(path: Path, **stated: object) -> Guess:
     return guess_sources([path], Stated(**stated))  # type: ignore[arg-type]
 
 
+def only(found: Guess) -> TableSource:
+    """The only source, a table."""
+    (source,) = found.configs
+    assert not isinstance(source, ImageFolderSource)
+    return source
+
+
 def write(folder: Path, name: str, text: str, encoding: str = "utf-8") -> Path:
     path = folder / name
     path.write_bytes(text.encode(encoding))
@@ -48,7 +55,7 @@ def test_a_semicolon_export_in_the_encoding_of_windows(tmp_path: Path) -> None:
     rows = [f"{n};{t} für Ämter;{n},50;2024-01-{n % 28 + 1:02}" for n, t in enumerate(names(60))]
     path = write(tmp_path, "x.csv", "Nummer;Bezeichnung;Preis;geändert\r\n" + "\r\n".join(rows),
                  "cp1252")  # fmt: skip
-    (source,) = guess(path).configs
+    source = only(guess(path))
     assert isinstance(source, CsvSource)
     assert (source.delimiter, source.header) == (";", True)
     assert source.columns.id == "Nummer"
@@ -60,7 +67,7 @@ def test_a_semicolon_export_in_the_encoding_of_windows(tmp_path: Path) -> None:
 
 def test_a_file_without_a_header_has_numbered_rows_and_columns(tmp_path: Path) -> None:
     text = "\n".join(f"{title}\t{number * 7.5}" for number, title in enumerate(names(40)))
-    (source,) = guess(write(tmp_path, "x.tsv", text)).configs
+    source = only(guess(write(tmp_path, "x.tsv", text)))
     assert isinstance(source, CsvSource)
     assert (source.delimiter, source.header, source.columns.id) == ("\t", False, None)
     assert source.columns.text == "column_1"
@@ -71,7 +78,7 @@ def test_a_file_without_a_header_has_numbered_rows_and_columns(tmp_path: Path) -
 
 def test_lines_of_text_are_one_column(tmp_path: Path) -> None:
     text = "\n".join(f"The {title}, and then some; {n}" for n, title in enumerate(names(30)))
-    (source,) = guess(write(tmp_path, "notes.txt", text)).configs
+    source = only(guess(write(tmp_path, "notes.txt", text)))
     rows = next(open_source(source).batches(rows=100)).rows
     assert rows.num_rows == 30
     assert rows["text"][0].as_py() == text.splitlines()[0]
@@ -79,7 +86,7 @@ def test_lines_of_text_are_one_column(tmp_path: Path) -> None:
 
 def test_utf_16_as_spreadsheets_save_it(tmp_path: Path) -> None:
     text = "id\tname\n" + "\n".join(f"a{n}\t{title} é" for n, title in enumerate(names(30)))
-    (source,) = guess(write(tmp_path, "x.txt", text, "utf-16")).configs
+    source = only(guess(write(tmp_path, "x.txt", text, "utf-16")))
     assert (source.columns.id, source.columns.text) == ("id", "name")
 
 
@@ -88,7 +95,7 @@ def test_bars_and_a_repeated_id(tmp_path: Path) -> None:
         f"{n // 2}|{title}|{WORDS[n % 12]} works" for n, title in enumerate(names(50))
     )
     found = guess(write(tmp_path, "x.psv", text))
-    assert found.configs[0].columns.id is None
+    assert only(found).columns.id is None
     assert "25 rows repeat one" in " ".join(found.lines())
     rows = next(open_source(found.configs[0]).batches(rows=100)).rows
     assert rows.num_rows == len(set(rows["key"].to_pylist())) == 50
@@ -100,7 +107,7 @@ def test_objects_inside_a_json_array(tmp_path: Path) -> None:
         for n, title in enumerate(names(30))
     ]
     path = write(tmp_path, "x.json", json.dumps(items, indent=2))
-    (source,) = guess(path).configs
+    source = only(guess(path))
     assert isinstance(source, JsonlSource)
     assert (source.columns.id, source.columns.text) == ("uuid", "product.title")
     rows = next(open_source(source).batches(rows=100)).rows
@@ -117,7 +124,7 @@ def test_packed_files_and_a_folder_of_parts(tmp_path: Path) -> None:
     for part in ("one", "two"):
         data = "id,title\n" + "\n".join(f"{part}{n},{t}" for n, t in enumerate(names(20)))
         (tmp_path / f"{part}.csv.gz").write_bytes(gzip.compress(data.encode()))
-    (source,) = guess(tmp_path).configs
+    source = only(guess(tmp_path))
     assert source.path == str(tmp_path)
     assert sum(b.rows.num_rows for b in open_source(source).batches(rows=100)) == 40
 
@@ -132,7 +139,7 @@ def test_identifying_numbers_are_compared_and_measures_are_not(tmp_path: Path) -
     columns = ("customer_id", "name", "zip", "birth_date", "status", "price", "footer")
     table = pa.table({c: [row[i] for row in rows] for i, c in enumerate(columns)})
     pq.write_table(table, tmp_path / "x.parquet")
-    (source,) = guess(tmp_path / "x.parquet").configs
+    source = only(guess(tmp_path / "x.parquet"))
     assert source.columns.id == "customer_id"
     assert source.columns.text == ("name", "zip", "birth_date")
     assert source.columns.timestamp is None
@@ -147,17 +154,17 @@ def test_boilerplate_is_left_out_and_named(tmp_path: Path) -> None:
     )
     pq.write_table(table, tmp_path / "x.parquet")
     found = guess(tmp_path / "x.parquet")
-    assert found.configs[0].columns.text == "title"
+    assert only(found).columns.text == "title"
     assert any("legal is left out" in line for line in found.lines())
     said = guess(tmp_path / "x.parquet", text=("title", "legal"))
-    assert said.configs[0].columns.text == ("title", "legal")
+    assert only(said).columns.text == ("title", "legal")
     assert any("legal" in line and "makes all rows alike" in line for line in said.lines())
 
 
 def test_what_is_stated_wins_and_what_is_wrong_is_told(tmp_path: Path) -> None:
     path = write(tmp_path, "x.csv", "id,title,body\n" + "\n".join(
         f"{n},{title},{title} again" for n, title in enumerate(names(30))))  # fmt: skip
-    (source,) = guess(path, text=("body",), id="").configs
+    source = only(guess(path, text=("body",), id=""))
     assert (source.columns.id, source.columns.text) == (None, "body")
     with pytest.raises(ConfigError, match="did you mean title"):
         guess(path, text=("titel",))
@@ -202,7 +209,7 @@ def test_sheets_are_read_where_openpyxl_is(tmp_path: Path) -> None:
     for n, title in enumerate(names(30)):
         sheet.append([1000 + n, title, n * 1.25])
     book.save(tmp_path / "x.xlsx")
-    (source,) = guess(tmp_path / "x.xlsx").configs
+    source = only(guess(tmp_path / "x.xlsx"))
     assert (source.columns.id, source.columns.text) == ("Item No", "Title")
     rows = next(open_source(source).batches(rows=100)).rows
     assert rows["key"].to_pylist()[0] == "1000"

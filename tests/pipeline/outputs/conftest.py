@@ -61,7 +61,7 @@ def cluster(representative, members, *, evidence="text", status="confirmed"):
     every = {representative: 1.0, **members}
     common = {"cluster_id": f"c-{representative}", "size": len(every), "evidence": evidence}
     common |= {"representative": representative, "cohesion": min(every.values())}
-    common |= {"status": status, "keeper_reason": "longest text"}
+    common |= {"status": status, "keeper_reason": "longest text", "same_thing": False}
     return [
         common | {"record_id": one, "probability_to_representative": probability}
         for one, probability in every.items()
