@@ -66,7 +66,7 @@ def test_a_keeper_that_cannot_tell_is_refused(tmp_path: Path, clustering: str, w
 @pytest.mark.parametrize(
     ("export", "words"),
     [
-        ("{path: x.xlsx}", "path ends in .xlsx, and what is written is parquet, csv or jsonl"),
+        ("{path: x.doc}", "path ends in .doc, and what is written is parquet, csv, jsonl or xlsx"),
         ("{path: x.csv.gz, format: csv}", "path ends in .gz and nothing is packed"),
         ("{path: x.parquet, format: csv}", "path ends in .parquet and format is csv"),
     ],

@@ -303,7 +303,8 @@ def test_compressed_files_and_their_early_end(kind: str, suffix: str, tmp_path: 
 def test_one_unreadable_file_of_two_is_quarantined_and_alone_is_an_error(
     kind: str, tmp_path: Path
 ) -> None:
-    (tmp_path / f"empty.{kind}").write_bytes(b"")
+    empty = tmp_path / name_of(kind).replace("data", "empty")
+    empty.write_bytes(b"")
     with (
         pytest.raises(SourceError, match=r"empty|0 bytes")
         if kind != "jsonl"
@@ -313,9 +314,7 @@ def test_one_unreadable_file_of_two_is_quarantined_and_alone_is_an_error(
     _, oracle, _ = make(kind, tmp_path)
     good, bad = read(source(kind, tmp_path))
     assert good == oracle
-    assert [entry["location"] for entry in bad if entry["reason"] != "missing id"] == [
-        f"empty.{kind}"
-    ]
+    assert [entry["location"] for entry in bad if entry["reason"] != "missing id"] == [empty.name]
 
 
 def test_bad_csv_rows_are_refused_one_by_one(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import datetime as dt
+import io
 import json
 import os
 from pathlib import Path
@@ -111,7 +112,9 @@ def _table(rows: list[dict[str, Any]]) -> pa.Table:
 def read_xlsx(path: str) -> pa.Table:
     """Read with openpyxl, which takes empty text for an empty cell."""
     openpyxl = pytest.importorskip("openpyxl")
-    head, *lines = openpyxl.load_workbook(path).active.iter_rows(values_only=True)
+    head, *lines = openpyxl.load_workbook(io.BytesIO(Path(path).read_bytes())).active.iter_rows(
+        values_only=True
+    )
     rows = [dict(zip(head, line, strict=True)) for line in lines]
     for row in rows:
         row["extra"] = None if row["extra"] is None else json.loads(row["extra"])

@@ -7,6 +7,7 @@ from itertools import islice
 
 import pyarrow as pa
 
+from pipeline.arrays import chunks
 from pipeline.config import SheetSource
 from pipeline.errors import ConfigError
 from pipeline.ingestion.sources.base import SourceBatch, gather_batches
@@ -69,7 +70,7 @@ class SheetFiles:
                 entry = (file.name, file.refused(error), None)
                 yield SourceBatch.of_rejected(reject_rows(self.name, [entry]))
                 continue
-            while chunk := list(islice(found, rows)):
+            while chunk := _chunk(found, rows):
                 yield self._batch(chunk, header=header, file=file)
 
     def _batch(
@@ -97,3 +98,15 @@ class SheetFiles:
         for number, cells in enumerate(read_sheet(file, self.config.sheet), 1):
             if any(cell_text(cell) is not None for cell in cells):
                 yield number, cells
+
+
+def _chunk(found: Iterator[tuple[int, Cells]], rows: int) -> list[tuple[int, Cells]]:
+    """Take the next rows, at most `rows` and about `chunks.LIMIT` characters."""
+    chunk: list[tuple[int, Cells]] = []
+    size = 0
+    for number, cells in islice(found, rows):
+        chunk.append((number, cells))
+        size += sum(len(cell) for cell in cells if isinstance(cell, str))
+        if size > chunks.LIMIT:
+            break
+    return chunk

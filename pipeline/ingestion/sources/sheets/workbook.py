@@ -27,6 +27,8 @@ def read_sheet(file: DataFile, name: str | None) -> Iterable[Cells]:
     """
     with open_file(file) as stream:
         data = io.BytesIO(stream.read())
+    if not data.getbuffer().nbytes:
+        raise OSError("the file is empty")
     try:
         if find_spec("python_calamine"):
             return _by_calamine(data, name, file)
