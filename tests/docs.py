@@ -34,7 +34,8 @@ ROOT = Path(__file__).parent.parent
 PART = re.compile(r"(<!-- (\w+)(?:: ([\w ]+))? -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 # Along the data's way, then what serves it.
 ROOMS = ("config", "ingestion", "encoders", "candidates", "matching", "clustering", "outputs",
-         "evaluation", "labels", "training", "catalog", "nightly", "storage", "arrays",
+         "evaluation", "labels", "training", "catalog", "nightly", "finding",
+         "storage", "arrays",
          "sample")  # fmt: skip
 
 

@@ -30,8 +30,8 @@ PAGES: dict[str, str] = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in docs.pages()
 }
 FRONT = PAGES["README.md"]
-SAMPLE_RUN = "gemel run configs/sample.yaml --plain"
-FINETUNE = "gemel finetune configs/finetune.yaml --plain"
+SAMPLE_RUN = "gemel run configs/sample.yaml"
+FINETUNE = "gemel finetune configs/finetune.yaml"
 
 
 class Block(NamedTuple):

@@ -22,10 +22,10 @@ def chosen_catalog(given: str | None) -> Catalog:
     """
     from pipeline.catalog import Catalog
 
-    beside = [] if given else _catalog_beside()
+    beside = [] if given else _catalogs_here()
     if len(beside) > 1:
         raise CatalogError(
-            f"there is no catalog at {DEFAULT_CATALOG}, and several beside it: "
+            f"there is no catalog at {DEFAULT_CATALOG}, and several could be meant: "
             f"{', '.join(map(str, beside))}; choose one with --catalog"
         )
     if beside:
@@ -40,15 +40,35 @@ def resolve(given: str | None) -> str | None:
 
 def likely_catalog(given: str | None) -> str:
     """The folder that `chosen_catalog` would open, without a complaint when there is none."""
-    beside = [] if given else _catalog_beside()
+    beside = [] if given else _catalogs_here()
     return given or str(beside[0] if len(beside) == 1 else DEFAULT_CATALOG)
 
 
-def _catalog_beside() -> list[Path]:
-    """The catalogs beside an absent default one."""
+def _catalogs_here() -> list[Path]:
+    """Where there is no default one: the catalogs of the configurations in this folder, else those
+    below `.gemel`.
+    """
     if DEFAULT_CATALOG.exists():
         return []
-    return sorted(runs.parent.parent for runs in DEFAULT_CATALOG.parent.glob("*/tables/runs"))
+    return _configured() or sorted(
+        runs.parent.parent for runs in DEFAULT_CATALOG.parent.glob("*/tables/runs")
+    )
+
+
+def _configured() -> list[Path]:
+    """The catalogs that run configurations in this folder name, of those that are there."""
+    import yaml
+
+    found = set()
+    for path in sorted(Path().glob("*.yaml")):
+        try:
+            told = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError):
+            continue  # `gemel run` says what is wrong with it
+        named = told.get("catalog") if isinstance(told, dict) and "sources" in told else None
+        if isinstance(named, str) and (Path(named) / "tables" / "runs").exists():
+            found.add(Path(named))
+    return sorted(found)
 
 
 def chosen_run(kept: Catalog, name: str | None) -> Run:

@@ -11,11 +11,13 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from flows.cli import models, schedule
+from flows.cli import ask, find, models, schedule
 from flows.cli.choice import chosen_catalog, chosen_run, likely_catalog, resolve
+from flows.cli.early import PrefectOption, check_early, takes_prefect
 from flows.cli.labels import label_app
 from flows.cli.options import CatalogOption, JsonOption, show
 from flows.cli.runs import print_summary, runs_app
+from pipeline.config import Format, What
 from pipeline.errors import CheckError, PipelineError
 
 app = App(
@@ -27,6 +29,8 @@ app = App(
 )
 app.command(runs_app)
 app.command(label_app)
+find.register(app)
+ask.register(app)
 models.register(app)
 schedule.register(app)
 
@@ -42,9 +46,7 @@ def run(
     full: Annotated[
         bool, Parameter(negative="", help="Compute everything anew, not only what has changed.")
     ] = False,
-    plain: Annotated[
-        bool, Parameter(negative="", help="Run the stages in a loop, without Prefect.")
-    ] = False,
+    prefect: PrefectOption = None,
     verbose: Annotated[bool, Parameter(negative="", help="Show Prefect's log.")] = False,
     log_format: Annotated[
         Literal["text", "json"],
@@ -56,18 +58,21 @@ def run(
 
     Example: `gemel run configs/sample.yaml`
     """
-    from flows.cli.run import plan_lines, plan_run, run_flow
     from pipeline.config import load_config
+
+    settings = load_config(config, catalog=resolve(catalog))
+    check_early(settings)
+    from flows.cli.run import plan_lines, plan_run, run_flow
     from pipeline.nightly import FORMAT_VARIABLE
     from pipeline.outputs import run_facts
 
-    settings = load_config(config, catalog=resolve(catalog))
     if dry_run:
         plan = plan_run(settings, full=full)
         show(plan, plan_lines(plan), as_json=as_json)
         return 0
     os.environ[FORMAT_VARIABLE] = log_format
     quiet = as_json or log_format == "json"
+    plain = not takes_prefect(prefect)
     summary = run_flow(settings, plain=plain, quiet=quiet, verbose=verbose, full=full)
     print_summary(summary, as_json=as_json)
     return 0 if run_facts.headline(summary).fine else 1
@@ -77,12 +82,9 @@ def run(
 def export(
     *,
     out: Annotated[Path, Parameter(help="File to write.")],
-    what: Annotated[
-        Literal["clusters", "pairs", "survivors", "removals", "quarantine", "events"],
-        Parameter(help="What to write."),
-    ] = "clusters",
+    what: Annotated[What, Parameter(help="What to write.")] = "clusters",
     format: Annotated[  # noqa: A002 - the option's name
-        Literal["parquet", "csv", "jsonl"] | None, Parameter(help="Default: by the file's ending.")
+        Format | None, Parameter(help="Default: by the file's ending.")
     ] = None,
     catalog: CatalogOption = None,
     run_name: Annotated[
@@ -111,11 +113,14 @@ def export(
     ] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Export clusters, pairs, survivors, removals, quarantine or events. Nothing is ever deleted.
+    """Export clusters, groups, pairs, survivors, removals, quarantine or events; deletes nothing.
 
-    Survivors and removals are each other's complement: with the same options every record is in one
-    of them. The other rows that were delivered are in the quarantine, each with its reason. Only
-    members of confirmed clusters are listed as removals, unless you include review. Events tell
+    Groups are the clusters of two or more as a person reads them: together, the kept record first,
+    with the records' own columns, what to do and why; as .xlsx with a block per group where
+    openpyxl is installed. Survivors and removals are each other's complement: with the same options
+    every record is in one of them. The other rows that were delivered are in the quarantine, each
+    with its reason. Only members of confirmed clusters are listed as removals, unless you include
+    review. Events tell
     how the clusters of the run before became this run's; applied in order, they keep a copy of the
     clusters elsewhere up to date.
 

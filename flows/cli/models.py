@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from flows.cli.choice import chosen_catalog, resolve
+from flows.cli.early import PrefectOption, takes_prefect
 from flows.cli.options import CatalogOption, JsonOption, show
 from pipeline.errors import ConfigError
 from pipeline.storage import to_plain
@@ -43,7 +44,7 @@ def finetune(
     dry_run: Annotated[
         bool, Parameter(negative="", help="Read and check the labels, train nothing.")
     ] = False,
-    plain: Annotated[bool, Parameter(negative="", help="Without Prefect.")] = False,
+    prefect: PrefectOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Train on labelled pairs, calibrate, evaluate on held-out pairs, gate, register.
@@ -58,6 +59,7 @@ def finetune(
     from pipeline.outputs import finetune_lines, plan_lines
     from pipeline.training import plan_finetune
 
+    plain = not takes_prefect(prefect)
     if is_view_config(config):
         return _from_views(config, catalog=catalog, dry_run=dry_run, plain=plain, as_json=as_json)
 

@@ -14,7 +14,8 @@ CatalogOption = Annotated[
     Parameter(
         name="--catalog",
         help="Folder of the catalog, or s3://…. "
-        f"Default: {DEFAULT_CATALOG}, else the only one below .gemel.",
+        f"Default: {DEFAULT_CATALOG}, else that of the configuration in this folder, else the "
+        "only one below .gemel.",
         env_var="GEMEL_CATALOG",
     ),
 ]

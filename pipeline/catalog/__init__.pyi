@@ -14,7 +14,11 @@ from .registry.judge import (
     open_registered as open_registered,
 )
 from .registry.listing import ModelRow as ModelRow, model_rows as model_rows
-from .registry.version import ModelFacts as ModelFacts, ModelVersion as ModelVersion
+from .registry.version import (
+    ModelFacts as ModelFacts,
+    ModelVersion as ModelVersion,
+    load_version as load_version,
+)
 from .retention import prune as prune
 from .run_decisions import Decision as Decision, free_name as free_name
 from .runs import Run as Run

@@ -56,6 +56,7 @@ from .outputs import (
     Outcome as Outcome,
     ReportSettings as ReportSettings,
     Webhook as Webhook,
+    What as What,
 )
 from .run import (
     ClusterSettings as ClusterSettings,
@@ -77,7 +78,9 @@ from .sources import (
     ImageSettings as ImageSettings,
     JsonlSource as JsonlSource,
     ParquetSource as ParquetSource,
+    SheetSource as SheetSource,
     SourceBase as SourceBase,
     SourceConfig as SourceConfig,
+    TableSource as TableSource,
     duplicate_free_names as duplicate_free_names,
 )

@@ -19,7 +19,8 @@ EXPORT_OPTIONS: dict[str, tuple[str, ...]] = {
     "merge_attributes": ("survivors",),
 }
 
-Format = Literal["parquet", "csv", "jsonl"]
+What = Literal["clusters", "groups", "pairs", "survivors", "removals", "quarantine", "events"]
+Format = Literal["parquet", "csv", "jsonl", "xlsx"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 PACKED = ("gz", "zst", "bz2", "xz", "zip")
 
@@ -27,9 +28,7 @@ PACKED = ("gz", "zst", "bz2", "xz", "zip")
 class ExportSettings(Frozen):
     """One file written after every published run."""
 
-    what: Literal["clusters", "pairs", "survivors", "removals", "quarantine", "events"] = Field(
-        "clusters", description="What is written."
-    )
+    what: What = Field("clusters", description="What is written.")
     format: Format = Field("csv", description="Of the file; none: by its ending, else CSV.")
     path: str = Field(description="File to write.")
     min_probability: Share | None = Field(

@@ -13,7 +13,11 @@ from pipeline.config.base import Frozen, Share, mask_secrets
 class Columns(Frozen):
     """Which columns of a tabular source mean what. A record needs text, an image, or both."""
 
-    id: str = Field(description="Column with the row's own id, unique within the source.")
+    id: str | None = Field(
+        None,
+        description="Column with the row's own id, unique within the source; none: rows are "
+        "numbered, and one put in between is taken for changes of all after it.",
+    )
     text: str | tuple[str, ...] | None = Field(
         None, description="Text column, or several, serialised as 'name: value' in this order."
     )
@@ -119,13 +123,20 @@ class CsvSource(TextFileSource):
     type: Literal["csv"]
     columns: Columns
     delimiter: str = Field(",", min_length=1, max_length=1, description="One character.")
+    header: bool = Field(
+        True,
+        description="False: the first row is data; the columns are called column_1, column_2, …",
+    )
     image_root: str | None = Field(
         None, description="Where picture paths start; none: the file's folder."
     )
 
 
 class JsonlSource(TextFileSource):
-    """One JSON object per line; .gz and .zst are decompressed."""
+    """One JSON object per line, or one array of objects (.json); .gz and .zst are decompressed.
+
+    A column `a.b` is the value of `b` in the object `a`; `a.0` the first of a list.
+    """
 
     type: Literal["jsonl"]
     columns: Columns
@@ -144,11 +155,27 @@ class ParquetSource(SourceBase):
     )
 
 
+class SheetSource(SourceBase):
+    """A sheet of a workbook (.xlsx, .xlsm, .xls, .ods) whose first row that is not blank names the
+    columns; needs python-calamine, or openpyxl for .xlsx.
+    """
+
+    type: Literal["sheet"]
+    columns: Columns
+    sheet: str | None = Field(None, description="Its name; none: the first one.")
+    image_root: str | None = Field(
+        None, description="Where picture paths start; none: the file's folder."
+    )
+
+
 class ImageFolderSource(SourceBase):
     """Every picture below a folder; the key is the path relative to it."""
 
     type: Literal["image_folder"]
     recursive: bool = Field(True, description="Also the folders below.")
+
+
+TableSource = CsvSource | JsonlSource | ParquetSource | SheetSource
 
 
 def duplicate_free_names(config: Mapping[str, Any]) -> list[str]:
@@ -158,7 +185,8 @@ def duplicate_free_names(config: Mapping[str, Any]) -> list[str]:
 
 
 SourceConfig = Annotated[
-    CsvSource | JsonlSource | ParquetSource | ImageFolderSource, Field(discriminator="type")
+    CsvSource | JsonlSource | ParquetSource | SheetSource | ImageFolderSource,
+    Field(discriminator="type"),
 ]
 
 # --- content -----------------------------------------------------------------------------------

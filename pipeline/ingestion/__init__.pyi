@@ -21,6 +21,12 @@ from .records import (
     drop_duplicate_ids as drop_duplicate_ids,
     exact_groups as exact_groups,
 )
+from .sniffing.delivered import delivered_files as delivered_files
+from .sniffing.guess import (
+    Guess as Guess,
+    Stated as Stated,
+    guess_sources as guess_sources,
+)
 from .sources import SourceBatch as SourceBatch, open_source as open_source
 from .sources.jsonl import json_text as json_text
 from .sources.tabular import check_columns as check_columns, make_rows as make_rows

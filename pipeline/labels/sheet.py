@@ -7,14 +7,13 @@ import io
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet
 
-from pipeline.config import Format
 from pipeline.errors import PipelineError
 from pipeline.labels.files import JsonRow, read_json_lines
 from pipeline.storage import LABELS, unescape
@@ -38,10 +37,12 @@ SUGGESTED = pa.schema(
 VERDICTS = ("same", "different", "related", "unsure")
 _NUMBERS = {"1": "same", "1.0": "same", "0": "different", "0.0": "different"}
 
+SheetFormat = Literal["csv", "jsonl", "parquet"]
+
 
 def read_filled(
     path: str | Path,
-    format: Format,  # noqa: A002  (the word users know from --format)
+    format: SheetFormat,  # noqa: A002  (the word users know from --format)
     *,
     by: str = "",
     at: datetime | None = None,
@@ -108,7 +109,7 @@ def round_probability(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.floa
     return np.asarray(np.round(values, 6), np.float64)
 
 
-def _rows(path: str | Path, format: Format) -> Iterator[tuple[int, Mapping[str, Any]]]:  # noqa: A002
+def _rows(path: str | Path, format: SheetFormat) -> Iterator[tuple[int, Mapping[str, Any]]]:  # noqa: A002
     """Yield (row number from 1, row) of a file that has the columns a label needs."""
     try:
         rows = _parse(Path(path), format)
@@ -120,7 +121,7 @@ def _rows(path: str | Path, format: Format) -> Iterator[tuple[int, Mapping[str, 
         yield number, row
 
 
-def _parse(path: Path, format: Format) -> list[JsonRow]:  # noqa: A002
+def _parse(path: Path, format: SheetFormat) -> list[JsonRow]:  # noqa: A002
     match format:
         case "csv":
             return _csv_rows(path.read_bytes().decode("utf-8-sig"))

@@ -129,6 +129,7 @@ def write_export(
     from pipeline.catalog import events_of
     from pipeline.outputs import (
         export_clusters,
+        export_groups,
         export_pairs,
         export_quarantine,
         export_removals,
@@ -145,6 +146,10 @@ def write_export(
         case "clusters":
             schema, batches = export_clusters(
                 table("clusters"), min_size=settings.min_size, min_probability=least
+            )
+        case "groups":
+            schema, batches = export_groups(
+                table("records"), table("clusters"), table("pairs"), table("cut_links")
             )
         case "pairs":
             schema, batches = export_pairs(table("pairs"), min_probability=least)

@@ -8,6 +8,12 @@ from .exporters.contents import (
     export_survivors as export_survivors,
     is_removed as is_removed,
 )
+from .exporters.groups import (
+    DIFFER as DIFFER,
+    LOOK as LOOK,
+    export_groups as export_groups,
+    group_rows as group_rows,
+)
 from .governance.facts import (
     ErrorFacts as ErrorFacts,
     ErrorPair as ErrorPair,
@@ -47,6 +53,7 @@ from .model_results import (
     ViewTrainingSummary as ViewTrainingSummary,
 )
 from .report.build import build_report as build_report
+from .report.diff import differences as differences
 from .report.html import render_report as render_report
 from .run_facts import in_short as in_short
 from .terminal import prune_lines as prune_lines, run_lines as run_lines, run_row as run_row
@@ -59,3 +66,4 @@ from .terminal_models import (
     precision_line as precision_line,
     view_lines as view_lines,
 )
+from .visible import make_visible as make_visible

@@ -30,7 +30,7 @@ def ways(data: Path, out: Path, rows: int) -> list[Way]:
     bare: list[Measured] = []
     return [
         Way("bare stages", partial(_bare, settings, bare)),
-        Way("gemel run --plain", partial(_whole, config, catalog, bare, "--plain")),
+        Way("gemel run --plain", partial(_whole, config, catalog, bare, "--no-prefect")),
         Way("gemel", partial(_whole, config, catalog, bare)),
     ]
 

@@ -46,7 +46,7 @@ def config(folder: Path, catalog: str, *, texts: int = TEXTS) -> Path:
 
 def start(path: Path) -> subprocess.Popen[str]:
     """Start a run as a process of its own."""
-    command = [sys.executable, "-m", "flows.cli.main", "run", str(path), "--plain", "--json"]
+    command = [sys.executable, "-m", "flows.cli.main", "run", str(path), "--no-prefect", "--json"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

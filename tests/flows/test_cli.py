@@ -48,7 +48,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     config["exports"] = [{"path": "."}]
     (folder / "blocked.yaml").write_text(yaml.safe_dump(config))
-    done = gemel("run", "config.yaml", "--plain", cwd=folder)
+    done = gemel("run", "config.yaml", "--no-prefect", cwd=folder)
     assert done.code == 0, done.err
     assert "PUBLISHED" in done.out
     assert "UNCALIBRATED" in done.out
@@ -71,14 +71,14 @@ def test_the_configured_export_was_written(night: Path) -> None:
 
 
 def test_the_log_is_json_lines_where_that_is_asked(night: Path) -> None:
-    done = gemel("run", "config.yaml", "--plain", "--log-format", "json", cwd=night)
+    done = gemel("run", "config.yaml", "--no-prefect", "--log-format", "json", cwd=night)
     lines = [json.loads(line) for line in done.err.splitlines()]
     assert (lines[0]["event"], lines[0]["stage"]) == ("stage started", "ingest")
     assert lines[-1]["event"] == "run published"
 
 
 def test_json_output_is_json(night: Path) -> None:
-    done = gemel("run", "config.yaml", "--plain", "--json", cwd=night)
+    done = gemel("run", "config.yaml", "--no-prefect", "--json", cwd=night)
     assert done.json["counts"]["texts_embedded"] == 0
     listed = gemel("runs", "list", "--catalog", "catalog", "--json", cwd=night).json
     assert len(listed) >= 2
@@ -160,7 +160,7 @@ def test_a_held_run_exits_with_1(night: Path) -> None:
     text = (night / "config.yaml").read_text() + "gates: {max_quarantined: 0}\n"
     (night / "strict.yaml").write_text(text.replace("in.csv", "bad.csv"))
     (night / "bad.csv").write_text((night / "in.csv").read_text() + ",no id here\n")
-    done = gemel("run", "strict.yaml", "--plain", "--catalog", "held", cwd=night)
+    done = gemel("run", "strict.yaml", "--no-prefect", "--catalog", "held", cwd=night)
     assert done.code == 1
     assert "HELD" in done.out
 
@@ -198,7 +198,7 @@ def test_a_held_run_exits_with_1(night: Path) -> None:
             "run 'x' is not known",
         ),
         (("run", "blocked.yaml", "--dry-run"), "exports.0.path: this is a folder"),
-        (("run", "blocked.yaml", "--plain"), "exports.0.path: this is a folder"),
+        (("run", "blocked.yaml", "--no-prefect"), "exports.0.path: this is a folder"),
         (("nonsense",), "nonsense"),
     ],
 )
@@ -244,7 +244,7 @@ def morning(night: Path) -> Path:
     text = (night / "config.yaml").read_text().replace("in.csv", "empty.csv")
     text = text.replace("catalog: catalog", "catalog: .gemel/night")
     (folder / "empty.yaml").write_text(text)
-    done = gemel("run", "empty.yaml", "--plain", cwd=folder)
+    done = gemel("run", "empty.yaml", "--no-prefect", cwd=folder)
     assert done.code == 2
     assert "source 'a' has no rows" in done.err
     assert "recorded as failed: gemel runs show 2" in done.err
@@ -298,7 +298,7 @@ def test_an_export_that_cannot_be_written_exits_with_1_and_the_run_is_published(
     name = "x" * 300
     text = (night / "config.yaml").read_text().replace("out/clusters.csv", f"out/{name}.csv")
     (night / "long.yaml").write_text(text)
-    done = gemel("run", "long.yaml", "--plain", "--catalog", "long", cwd=night)
+    done = gemel("run", "long.yaml", "--no-prefect", "--catalog", "long", cwd=night)
     assert done.code == 1
     assert done.out.startswith("PUBLISHED, NOT ALL WRITTEN")
     shown = gemel("runs", "show", "--catalog", "long", cwd=night)

@@ -41,12 +41,12 @@ def made(tmp_path_factory: pytest.TempPathFactory, write_offers: Callable[..., P
     assert "30 duplicates" in dry.out
     assert "leaks       none" in dry.out
     assert not (folder / "catalog").exists()
-    done = gemel("finetune", folder / "finetune.yaml", "--plain")
+    done = gemel("finetune", folder / "finetune.yaml", "--no-prefect")
     assert done.code == 0, done.err
     assert done.out.startswith("PROMOTED   offers/v0001")
     assert "against     zero-shot" in done.out
     assert "target      0.950 NOT SHOWN: precision at least 0." in done.out
-    assert gemel("run", folder / "run.yaml", "--plain").code == 0
+    assert gemel("run", folder / "run.yaml", "--no-prefect").code == 0
     return folder
 
 
@@ -68,11 +68,11 @@ def test_a_dry_run_in_json(made: Path) -> None:
 
 
 def test_a_model_that_does_not_pass_exits_with_1(folder: Path) -> None:
-    said = gemel("finetune", folder / "finetune.yaml", "--plain", "--json")
+    said = gemel("finetune", folder / "finetune.yaml", "--no-prefect", "--json")
     assert said.code == 1
     assert said.json["model"] == "offers/v0002"
     assert not said.json["promoted"]
-    again = gemel("finetune", folder / "finetune.yaml", "--plain")
+    again = gemel("finetune", folder / "finetune.yaml", "--no-prefect")
     assert again.code == 1
     assert again.out.startswith("NOT PROMOTED   offers/v0003")
     assert "FAIL gain in average precision" in again.out

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from pipeline.config import CsvSource, ImageFolderSource, JsonlSource, ParquetSource, SourceConfig
+from pipeline.config import (
+    CsvSource,
+    ImageFolderSource,
+    JsonlSource,
+    ParquetSource,
+    SheetSource,
+    SourceConfig,
+)
 from pipeline.ingestion.sources.base import Source, SourceBatch
 
 __all__ = ["Source", "SourceBatch", "open_source"]
@@ -29,6 +36,10 @@ def open_source(config: SourceConfig) -> Source:
             from pipeline.ingestion.sources.parquet import ParquetFiles
 
             return ParquetFiles(config)
+        case SheetSource():
+            from pipeline.ingestion.sources.sheets.sheet import SheetFiles
+
+            return SheetFiles(config)
         case ImageFolderSource():
             from pipeline.ingestion.sources.image_folder import ImageFolder
 

@@ -72,9 +72,7 @@ class CsvFiles:
                 entry = (file.name, file.refused(error), None)
                 yield SourceBatch.of_rejected(reject_rows(self.name, [entry]))
                 continue
-            for chunk in _chunks(
-                file, encoding, width=len(header), delimiter=self.config.delimiter, rows=rows
-            ):
+            for chunk in _chunks(file, encoding, width=len(header), config=self.config, rows=rows):
                 yield self._batch(chunk, header=header, file=file, encoding=encoding)
 
     def _files(self) -> list[DataFile]:
@@ -97,6 +95,8 @@ class CsvFiles:
         if header is None:
             raise OSError("the file is empty")
         names = [_readable(name, encoding) for name in header]
+        if not self.config.header:
+            names = [f"column_{number}" for number in range(1, len(header) + 1)]
         if None in names:
             raise OSError(f"the header row is not {encoding.name}; state the source's `encoding`")
         known = [name for name in names if name is not None]
@@ -186,9 +186,9 @@ class _Lines:
 
 
 def _chunks(
-    file: DataFile, encoding: Encoding, *, width: int, delimiter: str, rows: int
+    file: DataFile, encoding: Encoding, *, width: int, config: CsvSource, rows: int
 ) -> Iterator[_Chunk]:
-    """Parse a file after its header in chunks of `rows` data rows, good and bad together.
+    """Parse a file in chunks of `rows` data rows, good and bad together; a header is passed over.
 
     A chunk of long rows ends earlier, at about `portions.LIMIT` characters.
     """
@@ -197,8 +197,9 @@ def _chunks(
     try:
         with open_binary(file) as stream:
             lines = _Lines(_decoded(stream, encoding))
-            parsed = _parse(lines, width=width, delimiter=delimiter)
-            next(parsed, None)
+            parsed = _parse(lines, width=width, delimiter=config.delimiter)
+            if config.header:
+                next(parsed, None)
             for row in parsed:
                 number += 1
                 if row.reason is None:

@@ -1,4 +1,4 @@
-"""JSON Lines files: one object a line, numbers and nested values kept as compact JSON strings."""
+"""JSON files: an object a line, or one array; numbers and nested values stay compact JSON."""
 
 from __future__ import annotations
 
@@ -104,6 +104,12 @@ class JsonlFiles:
             return f"none of the first {len(lines)} lines is a JSON object; {lines[0].reason}"
         names = (name for item in (*objects, file.partitions) for name in item)
         present = list(dict.fromkeys(names))
+        reached = (name for _, name in needed_columns(self.config.columns))
+        present += [
+            name
+            for name in dict.fromkeys(reached)
+            if name not in present and any(value_at(o, name) is not None for o in objects)
+        ]
         if objects:
             check_columns(self.config.columns, present, where=f"source {self.name}: {file.path}")
         return None
@@ -117,7 +123,8 @@ class JsonlFiles:
             if line.item is not None
         ]
         raw = {
-            name: pa.array([json_text(o.get(name)) for o in objects], pa.string()) for name in names
+            name: pa.array([json_text(value_at(o, name)) for o in objects], pa.string())
+            for name in names
         }
         batch = build_batch(
             pa.table(raw),
@@ -146,9 +153,11 @@ class JsonlFiles:
         columns = self.config.columns
         taken = {columns.id, *columns.text_columns}
         chosen = None if columns.attributes == "*" else set(columns.attributes)
+        deep = [name for name in chosen or () if "." in name]
         offsets, names, values = [0], [], []
         for item in objects:
-            for name, value in item.items():
+            inside = [(name, value_at(item, name)) for name in deep if name not in item]
+            for name, value in (*item.items(), *inside):
                 if name in taken or (chosen is not None and name not in chosen):
                     continue
                 word = json_text(value)
@@ -168,6 +177,21 @@ class Digits(str):
     """A JSON number as it was written."""
 
     __slots__ = ()
+
+
+def value_at(item: Object, name: str) -> Any:
+    """The value of a column: its own, or where it has none that of the path `a.b.0`; else None."""
+    if name in item or "." not in name:
+        return item.get(name)
+    found: Any = item
+    for part in name.split("."):
+        if isinstance(found, dict):
+            found = found.get(part)
+        elif isinstance(found, list) and part.isdecimal():
+            found = found[int(part)] if int(part) < len(found) else None
+        else:
+            return None
+    return found
 
 
 def json_text(value: Any) -> str | None:
@@ -200,8 +224,12 @@ def _lines(file: DataFile, stated: str | None) -> Iterator[Line]:
         encoding = find_encoding(file, stated)
         with open_binary(file) as bytes_of_file:
             stream = recode(bytes_of_file, encoding)
-            if not stream.peek(1):  # type: ignore[attr-defined]
+            start = stream.peek(1)  # type: ignore[attr-defined]
+            if not start:
                 yield Line(0, None, "the file is empty")
+                return
+            if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
+                yield from _items(stream.read())
                 return
             while data := stream.readline(_LINE_LIMIT):
                 number += 1
@@ -214,6 +242,22 @@ def _lines(file: DataFile, stated: str | None) -> Iterator[Line]:
     except READ_ERRORS as error:
         early = f"file ends early after line {number}: {without_credentials(error)}"
         yield Line(0, None, early if number else file.refused(error))
+
+
+def _items(data: bytes) -> Iterator[Line]:
+    """The objects of one array, numbered from 1. It is read whole: JSON has no rows to stop at."""
+    try:
+        items = json.loads(data.decode("utf-8-sig"), parse_int=Digits, parse_float=Digits)
+    except ValueError as error:
+        yield Line(0, None, f"file cannot be read: malformed JSON: {error}")
+        return
+    size = len(data) // max(len(items), 1)
+    for number, item in enumerate(items, 1):
+        if isinstance(item, dict):
+            yield Line(number, item, size=size)
+        else:
+            reason = f"not a JSON object but {type(item).__name__}"
+            yield Line(number, None, reason, json.dumps(item)[:RAW_LIMIT].encode(), size)
 
 
 def _chunk(lines: Iterator[Line], rows: int) -> list[Line]:

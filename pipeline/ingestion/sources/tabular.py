@@ -86,7 +86,11 @@ def build_batch(
     if attributes is None:
         names = attribute_names(columns, raw.column_names)
         attributes = _maps(names, [column[name] for name in names], rows=raw.num_rows)
-    key = _blank_to_null(pc.utf8_trim_whitespace(column[columns.id]))
+    key = (
+        _blank_to_null(pc.utf8_trim_whitespace(column[columns.id]))
+        if columns.id
+        else pc.replace_substring(locations, REREAD, "")  # 'file:row', which nothing else has
+    )
     others = {"key": key, "location": locations, "attributes": attributes}
     if origin is not None:
         row = pc.replace_substring_regex(locations, pattern=r"^.*:(\d+).*?$", replacement=r"\1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from typing import Protocol, assert_never
 
 import pyarrow as pa
@@ -40,6 +41,8 @@ def check_exports(exports: Iterable[ExportSettings]) -> None:
     for number, export in enumerate(exports):
         found = "another export is written there; give each its own" if export.path in seen else ""
         found = found or writing_obstacle(export.path)
+        if export.format == "xlsx" and not find_spec("openpyxl"):
+            found = "xlsx needs a package: pip install openpyxl, or choose csv"
         seen.add(export.path)
         if found:
             wrong.append(f"  exports.{number}.path: {found} (found {export.path!r})")
@@ -66,4 +69,8 @@ def open_exporter(
             from pipeline.outputs.exporters.jsonl import JsonlExporter
 
             return JsonlExporter()
+        case "xlsx":
+            from pipeline.outputs.exporters.xlsx import XlsxExporter
+
+            return XlsxExporter()
     assert_never(format)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrays import as_strings
-from pipeline.config import CsvSource, ImageFolderSource, JsonlSource, ParquetSource, TrainConfig
+from pipeline.config import ImageFolderSource, TableSource, TrainConfig
 from pipeline.ingestion import open_source, record_texts
 from pipeline.training.data.training_data import LabelledData, read_catalog_records
 
@@ -48,7 +48,7 @@ def _records(config: TrainConfig, data: LabelledData) -> Iterator[pa.Table]:
             yield published.filter(pc.invert(pc.fill_null(published["deleted"], False)))
 
 
-def source_texts(source: CsvSource | JsonlSource | ParquetSource) -> Iterator[pa.Table]:
+def source_texts(source: TableSource) -> Iterator[pa.Table]:
     """Its texts as a run reads them; its pictures are left alone."""
     columns = source.columns.model_copy(update={"image": None, "image_bytes": None})
     for batch in open_source(source.model_copy(update={"columns": columns})).batches(rows=SHARD):

@@ -26,8 +26,8 @@ def told(folder: Path, text: str) -> list[str]:
     ("sources", "more", "line"),
     [
         ("[{name: s, type: csvv, path: a}]", "",
-         "sources.0: type must be one of csv, jsonl, parquet, image_folder; did you mean csv? "
-         "(found 'csvv')"),
+         "sources.0: type must be one of csv, jsonl, parquet, sheet, image_folder; did you mean "
+         "csv? (found 'csvv')"),
         ("[{name: s, path: a}]", "", "sources.0: has no `type`; add one"),
         ("[{name: s, type: csv, path: a, columns: {id: id, text: 5}}]", "",
          "sources.0.columns.text: must be text; put it into quotes (found 5)"),
@@ -66,7 +66,7 @@ def test_a_keeper_that_cannot_tell_is_refused(tmp_path: Path, clustering: str, w
 @pytest.mark.parametrize(
     ("export", "words"),
     [
-        ("{path: x.xlsx}", "path ends in .xlsx, and what is written is parquet, csv or jsonl"),
+        ("{path: x.doc}", "path ends in .doc, and what is written is parquet, csv, jsonl or xlsx"),
         ("{path: x.csv.gz, format: csv}", "path ends in .gz and nothing is packed"),
         ("{path: x.parquet, format: csv}", "path ends in .parquet and format is csv"),
     ],

@@ -60,7 +60,7 @@ WHEN = {
 
 def expected(folder: Path, name: str) -> list[dict[str, Any]]:
     rows = []
-    for number, row in enumerate(LOGICAL, start=1):
+    for number, row in enumerate(LOGICAL, start=FIRST.get(name.rpartition(".")[2], 1)):
         key = (row["sku"] or "").strip()
         if not key:
             continue
@@ -96,11 +96,30 @@ def write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), path, row_group_size=3)
 
 
+def write_sheet(path: Path, rows: list[dict[str, Any]]) -> None:
+    """A workbook; the suite goes on without openpyxl."""
+    book = pytest.importorskip("openpyxl").Workbook()
+    book.active.append(NAMES)
+    for row in rows:
+        book.active.append([row[name] for name in NAMES])
+    book.save(path)
+
+
 WRITERS: dict[str, Callable[[Path, list[dict[str, Any]]], Path | None]] = {
     "csv": write_csv,
     "jsonl": write_jsonl,
     "parquet": write_parquet,
+    "sheet": write_sheet,
 }
+# A sheet's rows have the numbers that it shows, the header the first.
+FIRST = {"xlsx": 2}
+
+
+def name_of(kind: str) -> str:
+    """A name for a file of a kind of source."""
+    return f"data.{'xlsx' if kind == 'sheet' else kind}"
+
+
 TYPES = [kind.model_fields["type"].annotation for kind in get_args(get_args(SourceConfig)[0])]
 ALL = [get_args(kind)[0] for kind in TYPES]
 
@@ -128,7 +147,7 @@ def read(of: Source, rows: int = 1000) -> tuple[list[dict[str, Any]], list[dict[
 def make(kind: str, folder: Path) -> tuple[Path, list[dict[str, Any]], int]:
     """Write the logical rows for one kind; return its path, the oracle and the rows to refuse."""
     if kind in WRITERS:
-        path = folder / f"data.{kind}"
+        path = folder / name_of(kind)
         WRITERS[kind](path, LOGICAL)
         return path, expected(folder, path.name), 2
     keys = ["a.png", "b.JPG", "sub/c.gif", "sub/deep/d.webp", "sub/deep/unnamed"]
@@ -167,7 +186,9 @@ def test_the_same_rows_come_out_whatever_the_batch_size(
     assert all(entry["source"] == "s" and entry["reason"] for entry in bad)
     if kind in WRITERS:
         assert [entry["reason"] for entry in bad] == ["missing id"] * 2
-        assert [entry["location"] for entry in bad] == [f"{path.name}:6", f"{path.name}:7"]
+        assert [entry["location"] for entry in bad] == [
+            f"{path.name}:{n + (kind == 'sheet')}" for n in (6, 7)
+        ]
 
 
 @pytest.mark.parametrize("kind", WRITERS)
@@ -239,17 +260,20 @@ def test_a_dictionary_of_long_texts_is_cut_too(
 def test_folders_globs_and_remote_paths(kind: str, tmp_path: Path) -> None:
     for part in ("x", "y"):
         (tmp_path / part).mkdir()
-        WRITERS[kind](tmp_path / part / f"data.{kind}", LOGICAL)
-    glob, _ = read(source(kind, f"{tmp_path}/*/data.{kind}"))
+        WRITERS[kind](tmp_path / part / name_of(kind), LOGICAL)
+    glob, _ = read(source(kind, f"{tmp_path}/*/{name_of(kind)}"))
     folder, _ = read(source(kind, tmp_path))
     assert glob == folder
-    assert [row["location"] for row in glob[::6]] == [f"x/data.{kind}:1", f"y/data.{kind}:1"]
+    first = 2 if kind == "sheet" else 1
+    assert [row["location"] for row in glob[::6]] == [
+        f"{part}/{name_of(kind)}:{first}" for part in "xy"
+    ]
 
     import fsspec
 
     remote = fsspec.filesystem("memory")
-    remote.pipe(f"/in-{kind}/data.{kind}", (tmp_path / "x" / f"data.{kind}").read_bytes())
-    rows, _ = read(source(kind, f"memory://in-{kind}/data.{kind}"))
+    remote.pipe(f"/in-{kind}/{name_of(kind)}", (tmp_path / "x" / name_of(kind)).read_bytes())
+    rows, _ = read(source(kind, f"memory://in-{kind}/{name_of(kind)}"))
     assert [row["text"] for row in rows] == [row["text"] for row in glob[:6]]
     assert rows[0]["image_uri"] == f"memory:///in-{kind}/p/1.jpg"
 
@@ -257,7 +281,7 @@ def test_folders_globs_and_remote_paths(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
 @pytest.mark.parametrize("suffix", ["gz", "zst"])
 def test_compressed_files_and_their_early_end(kind: str, suffix: str, tmp_path: Path) -> None:
-    plain = tmp_path / f"data.{kind}"
+    plain = tmp_path / name_of(kind)
     rows = [
         {**dict.fromkeys(NAMES), "sku": f"k{i}", "title": os.urandom(20).hex()} for i in range(8000)
     ]
@@ -279,7 +303,8 @@ def test_compressed_files_and_their_early_end(kind: str, suffix: str, tmp_path: 
 def test_one_unreadable_file_of_two_is_quarantined_and_alone_is_an_error(
     kind: str, tmp_path: Path
 ) -> None:
-    (tmp_path / f"empty.{kind}").write_bytes(b"")
+    empty = tmp_path / name_of(kind).replace("data", "empty")
+    empty.write_bytes(b"")
     with (
         pytest.raises(SourceError, match=r"empty|0 bytes")
         if kind != "jsonl"
@@ -289,9 +314,7 @@ def test_one_unreadable_file_of_two_is_quarantined_and_alone_is_an_error(
     _, oracle, _ = make(kind, tmp_path)
     good, bad = read(source(kind, tmp_path))
     assert good == oracle
-    assert [entry["location"] for entry in bad if entry["reason"] != "missing id"] == [
-        f"empty.{kind}"
-    ]
+    assert [entry["location"] for entry in bad if entry["reason"] != "missing id"] == [empty.name]
 
 
 def test_bad_csv_rows_are_refused_one_by_one(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import datetime as dt
+import io
 import json
 import os
 from pathlib import Path
@@ -108,7 +109,19 @@ def _table(rows: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-READERS = {"parquet": read_parquet, "jsonl": read_jsonl, "csv": read_csv}
+def read_xlsx(path: str) -> pa.Table:
+    """Read with openpyxl, which takes empty text for an empty cell."""
+    openpyxl = pytest.importorskip("openpyxl")
+    head, *lines = openpyxl.load_workbook(io.BytesIO(Path(path).read_bytes())).active.iter_rows(
+        values_only=True
+    )
+    rows = [dict(zip(head, line, strict=True)) for line in lines]
+    for row in rows:
+        row["extra"] = None if row["extra"] is None else json.loads(row["extra"])
+    return _table(rows)
+
+
+READERS = {"parquet": read_parquet, "jsonl": read_jsonl, "csv": read_csv, "xlsx": read_xlsx}
 
 
 def write(table: pa.Table, kind: Format, path: Path | str, *, safe: bool = False) -> int:

@@ -1,0 +1,1 @@
+"""Sniffing: what files hold, and which of their columns mean what, guessed and told."""

@@ -1,0 +1,1 @@
+"""Sheets of workbooks: the source, and the libraries that read the cells."""
