@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from dataclasses import asdict, replace
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
@@ -63,22 +64,31 @@ def release_run(
     *,
     by: ByOption = None,
     reason: ReasonOption = "by hand",
+    until: Annotated[
+        str | None,
+        Parameter(help="A day, such as 2026-03-31: through it the gates allow as much again."),
+    ] = None,
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Publish a held run after looking at it; its report and its exports are written.
 
-    Only while the run it was computed from is still the published one. Exit code 1: it is published
+    Only while the run it was computed from is still the published one. With --until, the gates that
+    held it let later nights pass up to the same values, and say so. Exit code 1: it is published
     and something could not be written.
 
     Example: `gemel runs release 20260301T020000.000000Z --reason "the new supplier"`
     """
+    from pipeline.errors import ConfigError
     from pipeline.nightly import release_run
 
     kept = chosen_catalog(catalog)
-    return _tell(
-        release_run(kept, name, by=by or getpass.getuser(), reason=reason), as_json=as_json
-    )
+    try:
+        day = None if until is None else date.fromisoformat(until)
+    except ValueError as error:
+        raise ConfigError(f"--until {until!r} is no day; write it as 2026-03-31") from error
+    released = release_run(kept, name, by=by or getpass.getuser(), reason=reason, until=day)
+    return _tell(released, as_json=as_json)
 
 
 @runs_app.command(name="discard")

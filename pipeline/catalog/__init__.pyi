@@ -26,6 +26,7 @@ from .summary.figures import (
     ClusterSizes as ClusterSizes,
     Gate as Gate,
     GeometryCounts as GeometryCounts,
+    HistoryEntry as HistoryEntry,
     JudgeState as JudgeState,
     NightState as NightState,
     PerModality as PerModality,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 
 from pipeline.catalog.catalog import Catalog
 from pipeline.catalog.runs import Run
@@ -18,11 +18,12 @@ from pipeline.errors import CatalogError
 
 @dataclass(frozen=True)
 class Decision:
-    """Who decided, when, and why."""
+    """Who decided, when, and why; `until`: see `HistoryEntry`."""
 
     by: str
     at: datetime
     reason: str
+    until: date | None = None
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
@@ -119,7 +120,8 @@ def _check_tables(catalog: Catalog, run: Run) -> None:
 
 
 def _change(run: Run, status: Status, action: str, word: Decision) -> Run:
-    entry = HistoryEntry(action, word.by, word.at.isoformat(), word.reason)
+    until = word.until.isoformat() if word.until else None
+    entry = HistoryEntry(action, word.by, word.at.isoformat(), word.reason, until)
     summary = replace(run.summary, status=status, history=(*run.summary.history, entry))
     return replace(run, status=status, summary=summary)
 

@@ -5,7 +5,8 @@ Each holds the write lock: none comes between a night's tables and their publica
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 from pipeline.catalog import (
     Catalog,
@@ -17,17 +18,27 @@ from pipeline.catalog import (
     run_decisions as decided,
 )
 from pipeline.config import ExportSettings, RetentionSettings
+from pipeline.errors import ConfigError
 from pipeline.nightly.deliver import try_exports, try_report, with_outputs
 
 
-def release_run(catalog: Catalog, name: str, *, by: str, reason: str) -> RunSummary:
+def release_run(
+    catalog: Catalog, name: str, *, by: str, reason: str, until: date | None = None
+) -> RunSummary:
     """Publish a held run, write its report and exports, and return its summary.
 
+    Args:
+        until: the day through which the gates that held it allow as much again.
+
     Raises:
+        ConfigError: that day is over.
         CatalogError: see `pipeline.catalog.run_decisions.release`; or a run is under way.
     """
+    word = replace(_word(by, reason), until=until)
+    if until is not None and until < word.at.date():
+        raise ConfigError(f"--until {until} is over: give today or a later day")
     with catalog.writer():
-        return _write_report(catalog, decided.release(catalog, name, _word(by, reason)))
+        return _write_report(catalog, decided.release(catalog, name, word))
 
 
 def discard_run(catalog: Catalog, name: str, *, by: str, reason: str) -> RunSummary:

@@ -355,3 +355,27 @@ class TrainingRecord:
     judge: JudgeFacts
     seed: int
     versions: dict[str, str]
+
+
+MORE = 10  # answers whose worth is told
+
+
+def few_label_words(accept: Threshold) -> list[tuple[str, str]]:
+    """What few labels say of a corrected judge: what is known, estimated, and still to be had."""
+    others = accept.n - accept.positives
+    known = f"{accept.n} answers: {accept.positives} same, {others} different"
+    if not accept.accepted:
+        return [
+            ("known", known),
+            ("estimated", "nothing yet: the judge accepts none of the answered pairs"),
+        ]
+    words = (
+        f"{accept.precision:.0%} of what it accepts is right, at least {accept.precision_low:.0%} "
+        f"with {accept.confidence:.0%} confidence: from {accept.accepted} accepted answers, each "
+        "judged by a correction that did not see it"
+    )
+    more = (
+        f"answers like these would raise that bound to about {accept.foreseen(MORE):.0%}; the "
+        f"target is {accept.target:.0%}"
+    )
+    return [("known", known), ("estimated", words), (f"{MORE} more", more)]

@@ -238,7 +238,7 @@ def unread_words(summary: RunSummary) -> list[tuple[str, str]]:
 def _counted(reasons: Mapping[str, int]) -> str:
     """The most frequent reasons, with how often each was met."""
     order = sorted(reasons.items(), key=lambda entry: (-entry[1], entry[0]))
-    said = [f"{formats.count(count)} {reason}" for reason, count in order[:REASONS]]
+    said = [f"{reason} ({formats.count(count)})" for reason, count in order[:REASONS]]
     return ", ".join([*said, *(["…"] if len(order) > REASONS else [])])
 
 

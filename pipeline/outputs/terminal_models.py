@@ -13,6 +13,7 @@ from pipeline.outputs.model_results import (
     FinetuneSummary,
     RecalibrationSummary,
     ViewTrainingSummary,
+    few_label_words,
 )
 
 CORRECTS = (
@@ -87,12 +88,14 @@ def finetune_lines(summary: FinetuneSummary) -> list[str]:
     judge = summary.judge
     kind = f"{judge.kind} over {judge.features} features"
     corrected = judge.penalty is not None
+    told = few_label_words(accept) if corrected else []
     where = "answers" if corrected else "validation pairs"
     state = "PROMOTED" if summary.promoted else "NOT PROMOTED"
     lines = [
         f"{state}   {summary.model}",
         f"judge       {judge.words if corrected else kind}",
         *([CORRECTS] if corrected else []),
+        *(f"{label:<12}{words}" for label, words in told),
         *metric_lines(summary.metrics, f"on the {summary.held_out} pairs"),
         precision_line(accept),
         f"balanced    F1 {summary.balanced.metrics.f1.value:.3f} at "

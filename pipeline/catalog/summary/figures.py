@@ -335,12 +335,18 @@ class Gate:
 
 @dataclass(frozen=True)
 class HistoryEntry:
-    """What a person decided about a run."""
+    """What a person decided about a run.
+
+    Attributes:
+        until: of a release, the day (ISO 8601) through which the gates that held the run allow as
+            much again; None: that run alone.
+    """
 
     action: str
     by: str
     at: str
     reason: str
+    until: str | None = None
 
 
 @dataclass(frozen=True)

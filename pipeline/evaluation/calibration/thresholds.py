@@ -50,6 +50,15 @@ class Threshold:
     met: bool = True
     independent: float | None = None
 
+    def foreseen(self, more: int) -> float:
+        """The precision's lower bound after so many more answers of which as many are accepted and
+        right as of these: an expectation, with the bound of one look.
+        """
+        grown = 1 + more / max(self.n, 1)
+        hits = np.array([self.precision * self.accepted * grown])
+        trials = np.array([self.accepted * grown])
+        return float(lower_bound(hits, trials, confidence=self.confidence)[0])
+
 
 class UnreachableTarget(ConfigError):  # noqa: N818
     """No threshold meets the target; `best` is the best reachable one, if there is any."""

@@ -98,7 +98,8 @@ def check_gates(
         ],
         ("audit-pairs", "audit pairs decided right"): lambda: _of_audit(both),
     }
-    return [gate for names, check in checks.items() for gate in closed_gates(*names, check)]
+    found = [gate for names, check in checks.items() for gate in closed_gates(*names, check)]
+    return gates.allow_known(found, context.catalog.runs(), today=context.started.date())
 
 
 def _of_sources(both: _RunPair) -> Iterable[Gate]:

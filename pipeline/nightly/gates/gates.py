@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import date
 
 from pipeline.candidates import Recall
-from pipeline.catalog import CascadeCounts, Gate, PerModality, RunCounts
+from pipeline.catalog import CascadeCounts, Gate, HistoryEntry, PerModality, Run, RunCounts
 from pipeline.config import GateSettings
 from pipeline.nightly.gates.audit import Audit
 from pipeline.nightly.gates.differences import SHOWN
 
+# Gates that no release allows for another night.
+NEVER = frozenset({"rows-accounted-for", "model-and-threshold", "audit-pairs"})
 PAIRS = 3  # wrong audit pairs named
 
 
@@ -20,6 +24,34 @@ def closed_gates(gate: str, title: str, check: Callable[[], Iterable[Gate]]) -> 
     except Exception as error:  # noqa: BLE001 - whatever it is, nothing unchecked is published
         said = f"could not be computed: {error or type(error).__name__}"
         return [Gate(gate, title, False, None, None, said)]
+
+
+def allow_known(gates: Iterable[Gate], runs: Iterable[Run], *, today: date) -> list[Gate]:
+    """The gates; one that fails no worse than in a run that was released until a day passes.
+
+    Args:
+        runs: of the catalog; the history of each says who released it, why and until when.
+    """
+    known: dict[str, list[tuple[float, HistoryEntry]]] = {}
+    for run in runs:
+        for entry in run.summary.history:
+            if entry.action != "released" or (entry.until or "") < today.isoformat():
+                continue
+            for gate in run.summary.failed_gates:
+                if gate.value is not None and gate.id not in NEVER:
+                    known.setdefault(gate.id, []).append((gate.value, entry))
+    return [_allowed(gate, known.get(gate.id, [])) for gate in gates]
+
+
+def _allowed(gate: Gate, known: list[tuple[float, HistoryEntry]]) -> Gate:
+    if gate.passed or gate.value is None or gate.limit is None or not known:
+        return gate
+    low = gate.value < gate.limit  # it fails for being too low
+    value, entry = (min if low else max)(known, key=lambda one: one[0])
+    if (gate.value < value) if low else (gate.value > value):
+        return gate
+    said = f"allowed to {value:.4g} until {entry.until} by {entry.by}: {entry.reason}"
+    return replace(gate, passed=True, message=f"{gate.message}; {said}")
 
 
 def count_gates(counts: RunCounts, settings: GateSettings) -> list[Gate]:

@@ -30,7 +30,7 @@ from pipeline.outputs.governance.document import (
     warning,
 )
 from pipeline.outputs.governance.facts import ErrorFacts, ErrorPair, ScoreFacts
-from pipeline.outputs.model_results import ModelComparison
+from pipeline.outputs.model_results import ModelComparison, few_label_words
 
 RATES: dict[Rate, str] = {
     "false_match_rate": "false match rate",
@@ -62,6 +62,7 @@ def thresholds(facts: Calibration, measured: ModelMetrics) -> Section:
     return section(
         "threshold",
         "Thresholds and calibration",
+        *([_few_labels(accept)] if facts.rule == "few_labels" else []),
         _accept(accept, facts.rule),
         _review(review),
         text(f"Probabilities were calibrated by {facts.chosen.chosen}."),
@@ -157,6 +158,12 @@ def scores(facts: ScoreFacts | None, calibration: Calibration, moved: Drift | No
 def limits(own: Sequence[str]) -> Section:
     """What the figures do not say."""
     return section("limits", "Limits", bullets((*own, *GENERAL_LIMITS)))
+
+
+def _few_labels(facts: Threshold) -> Text:
+    """What is known, what is estimated, and what more answers would bring."""
+    told = "; ".join(f"{label}: {words}" for label, words in few_label_words(facts))
+    return text(f"Few labels. {told[0].upper()}{told[1:]}.")
 
 
 def _elsewhere(facts: ModelMetrics) -> Text | None:

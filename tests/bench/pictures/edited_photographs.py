@@ -103,7 +103,7 @@ def main() -> None:
         "threshold": summary.state.self_calibrations.get("image"),
         "seconds": round(summary.seconds),
     }
-    print(json.dumps(figures, indent=1))
+    print(json.dumps(figures, indent=1, default=str))
     keep(chosen.out / "edited_photographs.json", **figures)
 
 

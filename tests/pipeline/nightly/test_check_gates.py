@@ -1,5 +1,6 @@
 """Two nights of a real run: what holds the second, what the report then shows, and its release."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,13 +13,14 @@ from pipeline.catalog.registry.judge import judge_fingerprint
 from pipeline.catalog.run_decisions import Decision, discard
 from pipeline.catalog.summary.run_summary import RunSummary
 from pipeline.config.run import RunConfig
-from pipeline.errors import CatalogError, DamagedTableError
+from pipeline.errors import CatalogError, ConfigError, DamagedTableError
 from pipeline.evaluation.calibration.calibration import Calibration
 from pipeline.evaluation.calibration.calibrator import Calibrator, CalibratorChoice
 from pipeline.evaluation.calibration.thresholds import Threshold
 from pipeline.nightly import operate
 from pipeline.nightly.gates import differences
 from pipeline.nightly.gates.check import problems
+from pipeline.nightly.operate import release_run
 from tests.worlds.runs import rows_in, run_config, write_jsonl
 
 pytestmark = pytest.mark.slow
@@ -106,6 +108,29 @@ def test_a_source_that_lost_rows_is_held(folder: Path) -> None:
     assert failed(run(fine)) == []
 
 
+@pytest.mark.parametrize("more", [9, 14])
+def test_a_release_for_a_known_reason_holds_until_its_day(folder: Path, more: int) -> None:
+    run(config(folder))
+    copies(folder, 9)
+    held = run(config(folder))
+    catalog = Catalog(held.catalog)
+    today = datetime.now(UTC).date()
+    with pytest.raises(ConfigError, match="is over: give today or a later day"):
+        release_run(catalog, held.run, by="ann", reason="x", until=today - timedelta(days=1))
+    release_run(catalog, held.run, by="ann", reason="the new shop", until=today)
+    rows = {f"{n}": text(n) for n in range(40, 60)} | {f"x{n}": text(41) for n in range(9)}
+    write(folder / "b.jsonl", rows | {f"y{n}": text(42) for n in range(more)})
+    night = run(config(folder))
+    assert night.status == ("published" if more == 9 else "held")
+    told = {gate.title: gate for gate in night.gates}["newly removable, worst source"]
+    assert told.passed is (more == 9)
+    if told.passed:
+        assert f"until {today} by ann: the new shop" in told.message
+        assert told.value is not None
+        assert told.limit is not None
+        assert told.value > told.limit
+
+
 def test_ids_that_another_type_of_column_writes_otherwise_hold_the_run(folder: Path) -> None:
     run(config(folder))
     write(folder / "b.jsonl", {f"{n}.0": text(n) for n in range(40, 60)})
@@ -182,7 +207,7 @@ def test_a_released_run_is_reported_and_exported_as_any_other(folder: Path) -> N
 def test_who_decides_waits_for_the_run_under_way(folder: Path) -> None:
     run(config(folder))
     catalog = Catalog(folder / "catalog")
-    by = {"by": "ann", "reason": "r"}
+    by: dict[str, Any] = {"by": "ann", "reason": "r"}
     with catalog.writer():
         for act in (
             lambda: operate.release_run(catalog, "x", **by),

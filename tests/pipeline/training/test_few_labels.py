@@ -113,6 +113,15 @@ def test_few_labels_correct_the_shipped_judge_and_train_no_encoder(corrected: Co
     assert accept.target == 0.95
     said = "\n".join(finetune_lines(summary))
     assert "no encoder is trained" in said
+    assert "known       58 answers: 20 same, 38 different" in said
+    assert (
+        f"at least {accept.precision_low:.0%} with 95% confidence: from {accept.accepted}" in said
+    )
+    assert accept.foreseen(0) == pytest.approx(accept.precision_low)
+    assert f"raise that bound to about {accept.foreseen(10):.0%}" in said
+    assert accept.foreseen(10) > accept.precision_low
+    page = Path(summary.report).read_text()
+    assert "Few labels. Known: 58 answers" in page
     plan = plan_finetune(training(folder))
     assert plan.corrects
     assert "no encoder is trained" in "\n".join(plan_lines(plan))
