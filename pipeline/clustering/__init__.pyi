@@ -1,4 +1,4 @@
-from .clusters import cluster_tables as cluster_tables
+from .clusters import cluster_tables as cluster_tables, same_thing as same_thing
 from .events import (
     cluster_changes as cluster_changes,
     cluster_events as cluster_events,

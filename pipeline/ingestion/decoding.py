@@ -6,19 +6,24 @@ A damaged picture can crash a native decoder, and decoding is most of the time o
 from __future__ import annotations
 
 import os
+import posixpath
 import stat
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 from typing import Any
+
+from PIL.Image import Image
 
 from pipeline.arrays import start_processes
 from pipeline.config import ImageSettings
 from pipeline.errors import PipelineError
 from pipeline.ingestion.effective_resolution import effective_resolution
-from pipeline.ingestion.images import ImageError, decode, detail, pixel_hash, thumbnail
+from pipeline.ingestion.images import ImageError, decode_whole, detail, pixel_hash, thumbnail
+from pipeline.ingestion.pictures.holdings import Holdings
 
 FILE_LIMIT = 1 << 28  # bytes of one encoded picture
 UNREADABLE = "picture cannot be read"  # begins the reasons that are not the picture's own
@@ -26,14 +31,20 @@ UNREADABLE = "picture cannot be read"  # begins the reasons that are not the pic
 
 @dataclass(frozen=True)
 class DecodedPicture:
-    """What a record keeps of its picture."""
+    """What a record keeps of its picture; see `pictures.holdings.Holdings` for the last ones."""
 
-    hash: str  # 32 hex digits, of the decoded pixels
+    hash: str  # 32 hex digits, of the decoded pixels and of all that they do not tell
     width: int
     height: int
     detail: float  # 0 … 1
     true_side: float  # pixels; see pipeline.ingestion.effective_resolution
     thumbnail: bytes  # JPEG
+    frames: int
+    bits: int
+    alpha: bool
+    quality: int
+    raw: bool
+    beyond: str | None
 
 
 def image_reader(
@@ -112,17 +123,32 @@ def _picture(
     try:
         if data is None:
             data = image_reader(uri or "", storage_options)
-        image = decode(data, settings=settings)
+        ending = posixpath.splitext(uri or "")[1].lower()
+        image, held = decode_whole(data, settings=settings, ending=ending)
         return DecodedPicture(
-            hash=pixel_hash(image),
+            hash=_content_hash(image, held),
             width=image.width,
             height=image.height,
             detail=detail(image),
             true_side=effective_resolution(image),
             thumbnail=thumbnail(image, longest=settings.thumbnail),
+            frames=held.frames,
+            bits=held.bits,
+            alpha=held.alpha,
+            quality=held.quality,
+            raw=held.raw,
+            beyond=held.beyond,
         )
     except ImageError as error:
         return str(error)
+
+
+def _content_hash(image: Image, held: Holdings) -> str:
+    """Hash the pixels, and what the file holds beside them."""
+    pixels = pixel_hash(image)
+    if held.unseen is None:
+        return pixels
+    return blake2b(f"{pixels} {held.unseen}".encode(), digest_size=16).hexdigest()
 
 
 def _read(uri: str, *, options: Mapping[str, Any], limit: int) -> bytes:

@@ -1,7 +1,7 @@
 """Pictures: encoded bytes to RGB pixels, a hash of the pixels, a thumbnail, a detail score.
 
-Colour profiles are ignored: two files whose stored pixels agree are the same picture. HEIC opens
-where pillow-heif is installed; AVIF needs no extra.
+Colours are those that the file's profile means, in sRGB. HEIC opens where pillow-heif is installed;
+AVIF needs no extra; JPEG XL, SVG and PDF see `pipeline.ingestion.pictures.documents`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2b
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, __version__ as pillow_version
 
 from pipeline.config import ImageSettings
 from pipeline.errors import PipelineError
+from pipeline.ingestion.pictures.deep_grey import MODES as _DEEP, DeepGrey, scale_deep
+from pipeline.ingestion.pictures.documents import READERS, is_document, rasterised, readable
+from pipeline.ingestion.pictures.holdings import Holdings, holdings_of, of_pages
+from pipeline.ingestion.pictures.profiles import apply_profile
 
 with suppress(ImportError):
     import pillow_heif
@@ -29,8 +32,8 @@ with suppress(ImportError):
 
 # Raster formats only: Pillow would hand an EPS file to Ghostscript, which runs programs.
 _WANTED = (
-    "AVIF", "BMP", "DIB", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM",
-    "QOI", "SGI", "TGA", "TIFF", "WEBP",
+    "AVIF", "BMP", "DIB", "GIF", "HEIF", "ICO", "JPEG", "JPEG2000", "JXL", "MPO", "PCX", "PNG",
+    "PPM", "QOI", "SGI", "TGA", "TIFF", "WEBP",
 )  # fmt: skip
 Image.init()
 FORMATS = [name for name in _WANTED if name in Image.OPEN]
@@ -42,7 +45,6 @@ _BROKEN = (
     zlib.error, Image.DecompressionBombError, Image.DecompressionBombWarning,
 )  # fmt: skip
 _CUT_SHORT = ("truncat", "broken data stream", "unexpected end", "end of file", "not enough")
-_DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")  # one channel of more than 8 bits
 _ICON = b"\0\0\1\0"
 _GRID = 64  # cells per side in `detail`
 _NOISE = 2.0 / 255  # luminance a cell may differ from its neighbours without being detail
@@ -57,31 +59,64 @@ class ImageError(PipelineError):
 def decoding_rules(settings: ImageSettings) -> str:
     """Name all that a decoded picture depends on but its bytes."""
     heif = pillow_heif.__version__ if "HEIF" in FORMATS else "none"
+    others = " ".join(ending for ending in READERS if readable(ending))
     return (
-        f"2 pillow {pillow_version} heif {heif} pixels {settings.max_pixels} "
+        f"3 {others} pillow {pillow_version} heif {heif} pixels {settings.max_pixels} "
         f"background {settings.background} thumbnail {settings.thumbnail}"
     )
 
 
 def decode(data: bytes, *, settings: ImageSettings, at_least: int | None = None) -> Image.Image:
-    """Decode one picture to RGB: upright (EXIF), first frame, transparency on the background.
+    """Decode one picture to RGB: upright (EXIF), sRGB, first frame, transparency on the background.
 
     at_least: a JPEG may come at 1/2, 1/4 or 1/8 of its size, but no side below so many pixels. Its
     decoder then computes the smaller picture out of the frequencies: 12 megapixels took a third of
     the time.
 
     The header's size is checked before any pixel is decoded. The content decides the format, so a
-    wrong file extension is harmless. Sixteen-bit and float pictures are scaled to 8 bits.
+    wrong file extension is harmless. Sixteen-bit and float pictures are scaled to 8 bits, see
+    `pipeline.ingestion.pictures.deep_grey`.
 
     Raises:
         ImageError: nothing else, whatever the bytes are.
     """
+    return _decoded(data, settings=settings, at_least=at_least, ending=None)[0]
+
+
+def decode_whole(
+    data: bytes, *, settings: ImageSettings, ending: str = ""
+) -> tuple[Image.Image, Holdings]:
+    """Decode one picture as `decode` does, and tell what else its file holds.
+
+    Args:
+        ending: of the file's name, in lower case.
+
+    Raises:
+        ImageError: nothing else, whatever the bytes are.
+    """
+    image, held = _decoded(data, settings=settings, at_least=None, ending=ending)
+    assert held is not None
+    return image, held
+
+
+def _decoded(
+    data: bytes, *, settings: ImageSettings, at_least: int | None, ending: str | None
+) -> tuple[Image.Image, Holdings | None]:
+    """The picture and, with an `ending`, what its file holds."""
     if not data:
         raise ImageError("empty file")
+    whole, pages = data, 1
     try:
+        if is_document(data):
+            drawn = rasterised(data)
+            if drawn is None:
+                raise ImageError(
+                    "not a picture we can decode: a drawing or PDF, and nothing here reads it"
+                )
+            data, pages = drawn
         # An icon is decoded as it is opened; for the others our own message has the size.
         with _pillow_limit(settings.max_pixels if data.startswith(_ICON) else math.inf):
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
             _check_size(image.size, limit=settings.max_pixels)
         with image, _pillow_limit(settings.max_pixels):
             if at_least is not None:
@@ -89,7 +124,15 @@ def decode(data: bytes, *, settings: ImageSettings, at_least: int | None = None)
             image.load()
             # An icon may hold a picture of another size than its directory says.
             _check_size(image.size, limit=settings.max_pixels)
-            return _to_rgb(_upright(image), background=settings.background)
+            image = _upright(image)
+            deep = scale_deep(image) if image.mode in _DEEP else None
+            shown = _to_rgb(image, deep=deep, background=settings.background)
+            if ending is None:
+                return shown, None
+            held = holdings_of(
+                image, data, ending=ending, deep=deep, background=settings.background
+            )
+            return shown, of_pages(held, whole, pages) if pages > 1 else held
     except ImageError:
         raise
     except _BROKEN as error:
@@ -153,32 +196,17 @@ def _upright(image: Image.Image) -> Image.Image:
     return image
 
 
-def _to_rgb(image: Image.Image, *, background: tuple[int, int, int]) -> Image.Image:
-    if image.mode in _DEEP:
-        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+def _to_rgb(
+    image: Image.Image, *, deep: DeepGrey | None, background: tuple[int, int, int]
+) -> Image.Image:
+    if deep is not None:
+        return Image.fromarray(deep.grey).convert("RGB")
+    image = apply_profile(image)
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         canvas = Image.new("RGBA", layer.size, (*background, 255))
         return Image.alpha_composite(canvas, layer).convert("RGB")
     return image.convert("RGB")  # copies even an RGB picture, so the file can be closed
-
-
-def _eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Scale (h, w) deep grey values to 0 … 255.
-
-    Sixteen-bit integers by their full range; wider integers and floats by the smallest of the
-    usual ranges (0 … 1 for floats, 0 … 255, 0 … 65535) that holds them, else by their extremes.
-    """
-    grey = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(grey.min()), float(grey.max())
-    if values.dtype.itemsize == 2:
-        low, high = 0.0, 65535.0
-    elif low >= 0:
-        usual = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (255.0, 65535.0)
-        fits = [top for top in usual if high <= top]
-        low, high = (0.0, fits[0]) if fits else (low, high)
-    scaled: NDArray[np.uint8] = np.rint((grey - low) * (255 / ((high - low) or 1))).astype(np.uint8)
-    return scaled
 
 
 def _reason(error: BaseException) -> str:

@@ -19,7 +19,8 @@ from pipeline.storage import PICTURES, RECORDS
 # Columns of the records that are what a picture came to, in the order of `Picture`.
 DETAILS = (
     "image_hash", "image_width", "image_height", "image_detail", "image_effective_side",
-    "thumbnail",
+    "thumbnail", "image_frames", "image_bits", "image_alpha", "image_quality", "image_raw",
+    "image_beyond",
 )  # fmt: skip
 DETAILS_SCHEMA = pa.schema([RECORDS.field(name) for name in DETAILS])
 # The entries of a shard: also whether the picture was decoded for it.

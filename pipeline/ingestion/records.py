@@ -209,6 +209,12 @@ def _records(
         "image_effective_side": of("true_side", pa.float32()),
         "thumbnail": of("thumbnail", pa.binary()),
         "image_file": files,
+        "image_frames": of("frames", pa.int32()),
+        "image_bits": of("bits", pa.int16()),
+        "image_alpha": of("alpha", pa.bool_()),
+        "image_quality": of("quality", pa.int16()),
+        "image_raw": of("raw", pa.bool_()),
+        "image_beyond": of("beyond", pa.string()),
         "problem": pa.array([p if isinstance(p, str) else None for p in pictures], pa.string()),
         **{name: rows[name] for name in taken},
         **{

@@ -48,6 +48,7 @@ from .evidence import (
 )
 from .geometry.close_look import Box as Box, moved_boxes as moved_boxes
 from .geometry.describe_edit import overlay_outlines as overlay_outlines
+from .geometry.edited_side import BY_SIZE as BY_SIZE
 from .geometry.pixels import Matrix as Matrix
 from .geometry.verify_pairs import (
     GEOMETRY_METHOD as GEOMETRY_METHOD,

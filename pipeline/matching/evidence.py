@@ -132,6 +132,7 @@ class ImageEvidence(_Pairs):
             one in the other although it sees enough of both, -1 where it does and a part of them
             differs, 2 where it looked and cannot tell, NaN where nobody has looked.
         background, features: as those of `TextEvidence`.
+        beyond: (p,) both files hold what their pixels do not show, and not the same.
     """
 
     cosine: Floats
@@ -140,6 +141,7 @@ class ImageEvidence(_Pairs):
     geometry: Floats
     background: Floats
     features: Features
+    beyond: Flags
 
     @property
     def present(self) -> Flags:

@@ -191,7 +191,8 @@ class Judge:
         The probability is held below the accept threshold, so that a person looks first, where
         one modality alone would say *distinct*, and, unless labels have taught the rule for texts
         what these weigh, where only a very short text's embedding speaks for the pair, or where two
-        texts are the same word for word but for a difference that nothing shows to be harmless.
+        texts are the same word for word but for a difference that nothing shows to be harmless, or
+        where two picture files hold more than is seen of them, and not the same.
         """
         scores = scores or self.scores(evidence)
         image, words = scores.image, evidence.text
@@ -206,7 +207,8 @@ class Judge:
         alone &= ~(words.edit_similarity >= SHORT_TEXT_EDIT)
         likely = probability >= accept
         variant = self.variants(words) & likely
-        held = (disagree | alone | variant) & likely
+        beyond = evidence.image.beyond & likely & np.isnan(text)
+        held = (disagree | alone | variant | beyond) & likely
         # Held pairs keep their order among themselves, all below the threshold.
         probability = np.where(held, review + 0.999 * (accept - review) * probability, probability)
         # Rounded before it is compared, so that the number shown is the number that decided.
@@ -223,6 +225,7 @@ class Judge:
             disagree=disagree,
             alone=alone & held,
             variant=variant,
+            beyond=beyond,
             weighed=~np.isnan(text) & evidence.image.present & (self.joint is not None),
         )
         confirmed = accepted & self._safe(words, probability, text)

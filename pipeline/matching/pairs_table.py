@@ -70,6 +70,7 @@ def exact_pairs_batch(
     ids: pa.Array,
     has: dict[str, npt.NDArray[np.bool_]],
     bare: Flags,
+    one_thing: Flags,
     judge: Judge,
     run: str,
 ) -> pa.RecordBatch:
@@ -79,12 +80,14 @@ def exact_pairs_batch(
         leader: (n,) row of each record's leader.
         has: 'text' and 'image': (n,) whether the record has the modality.
         bare: (n,) records that say too little to be known by it: such a pair is not confirmed.
+        one_thing: (n,) records that are the same file or row as their leader.
     """
     member = np.flatnonzero(leader != np.arange(len(leader)))
     count = len(member)
     text, image = has["text"][member], has["image"][member]
     little = bare[member] & ~image
     cases = [
+        (one_thing[member], "one file, two records"),
         (text & image, "identical text and picture"),
         (little, "identical text, but one column of several"),
         (text, "identical text"),

@@ -38,6 +38,7 @@ def reasons_of(
     disagree: Flags,
     alone: Flags,
     variant: Flags,
+    beyond: Flags,
     weighed: Flags,
 ) -> pa.Array:
     """One plain phrase per pair, the first that applies."""
@@ -53,6 +54,7 @@ def reasons_of(
         (pictures.exact & has_text & accepted, "identical picture, near-identical text"),
         (words.exact, "identical text"),
         (pictures.exact, "identical picture"),
+        (beyond, "pictures look alike, but their files hold other frames, layers or levels"),
         (alone, "very short text: an embedding alone does not decide"),
         *(
             (variant & ((words.kinds & kind) > 0), f"alike, but {phrase}")

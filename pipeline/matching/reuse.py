@@ -25,7 +25,8 @@ from pipeline.candidates import CandidatePairs, ContentGroups, ProposedBy
 # What makes a record another one; where it was first and last seen does not.
 COMPARED = (
     "source", "text_hash", "image_hash", "word_count", "image_width", "image_height",
-    "image_detail", "image_effective_side", "fields", "attributes", "timestamp",
+    "image_detail", "image_effective_side", "image_frames", "image_bits", "image_alpha",
+    "image_quality", "image_raw", "image_beyond", "fields", "attributes", "timestamp",
 )  # fmt: skip
 
 

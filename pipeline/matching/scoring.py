@@ -74,6 +74,8 @@ class Contents:
         looks: what geometry found of pairs of pictures.
         sources: what the sources of two groups say beside their contents; None: nothing.
         bare: (u,) groups whose text says too little to be known by it; None: none.
+        beyond: (i,) what each picture's file holds that its pixels do not show, words
+            `what=value`, see `pipeline.ingestion.pictures.holdings`; None: not known.
     """
 
     groups: ContentGroups
@@ -88,6 +90,7 @@ class Contents:
     columns: ColumnLevels | None = None
     differences: DifferenceReader = field(default_factory=DifferenceReader)
     bare: Flags | None = None
+    beyond: pa.Array | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,7 @@ def evidence_of(
         geometry=nothing if contents.looks is None else contents.looks.verdicts(*image),
         background=_background(image_judge.background, *image),
         features=_features(image_judge, left, right),
+        beyond=_beyond(contents.beyond, *image),
     )
     return PairEvidence(texts, pictures)
 
@@ -160,6 +164,21 @@ def _features(judge: LearnedInputs, left: Positions, right: Positions) -> npt.ND
     if judge.features is None:
         return np.zeros((len(left), 0), np.float32)
     return judge.features.compare(left, right)
+
+
+def _beyond(held: pa.Array | None, left: Positions, right: Positions) -> Flags:
+    """(p,) both pictures hold something of one kind that is not shown, and it is not the same."""
+    out = np.zeros(len(left), bool)
+    if held is None or held.null_count == len(held):
+        return out
+    there = np.append(np.asarray(held.is_valid(), bool), False)
+    for at in np.flatnonzero(there[left] & there[right]).tolist():
+        one, other = (
+            dict(word.split("=", 1) for word in held[int(side[at])].as_py().split())
+            for side in (left, right)
+        )
+        out[at] = any(other.get(name, value) != value for name, value in one.items())
+    return out
 
 
 def _background(level: npt.NDArray[np.float32] | None, left: Positions, right: Positions) -> Floats:

@@ -11,8 +11,9 @@ WHEN = pa.timestamp("us", tz="UTC")
 
 # Of every table below. It is written with each table, and another one is refused: a number higher
 # whenever a column changes its name, type or meaning. 4: a record keeps its text where its picture
-# cannot be read (`problem`), and `quarantine.raw` is the row whole.
-SCHEMA_VERSION = 4
+# cannot be read (`problem`), and `quarantine.raw` is the row whole. 5: records say what a
+# picture's file holds beside its pixels, and alignments which of two pictures is the edited one.
+SCHEMA_VERSION = 5
 
 # What a source yields for every row it could read (`pipeline.ingestion.sources`).
 ROWS = pa.schema(
@@ -69,6 +70,13 @@ RECORDS = pa.schema(
         # Pixels of the longer side up to which there is detail; null: an older record.
         pa.field("image_effective_side", pa.float32()),
         pa.field("thumbnail", pa.binary()),  # JPEG
+        # What the picture's file holds; see pipeline.ingestion.pictures.holdings.
+        pa.field("image_frames", pa.int32()),  # frames or pages
+        pa.field("image_bits", pa.int16()),  # of one pixel, transparency not counted
+        pa.field("image_alpha", pa.bool_()),  # some of it is transparent
+        pa.field("image_quality", pa.int16()),  # 100: lossless
+        pa.field("image_raw", pa.bool_()),  # a camera's raw picture, read by its preview
+        pa.field("image_beyond", pa.string()),  # what is in the file and not in its pixels
         pa.field("fields", STRINGS),
         pa.field("attributes", STRINGS),
         pa.field("timestamp", WHEN),
@@ -196,6 +204,8 @@ ALIGNMENTS = pa.schema(
         pa.field("verified", pa.bool_(), nullable=False),
         # Enough to compare in both, and yet the one is not found in the other.
         pa.field("unlike", pa.bool_(), nullable=False),
+        # The edited one of both: -1 left, 1 right, 0 not told, 2 as their resolutions tell.
+        pa.field("edited", pa.int8(), nullable=False),
         pa.field("edit", pa.string()),  # left to right, in words; null: not aligned
         pa.field("back", pa.string()),  # right to left
         # Left to right, (3, 3) by rows in relative coordinates; null: not aligned.

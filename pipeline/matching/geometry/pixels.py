@@ -58,7 +58,7 @@ def compare_pixels(fine: Grey, coarse: Grey, matrix: Matrix) -> PixelComparison 
     import cv2
 
     rows, columns = (np.arange(WINDOW // 2, side - WINDOW // 2, STEP) for side in coarse.shape)
-    laid, inside = _lay(fine.astype(np.float32), matrix, coarse.shape)
+    laid, inside = lay_upon(fine.astype(np.float32), matrix, coarse.shape)
     pick = np.ix_(rows, columns)
     used = cv2.boxFilter(inside, -1, (WINDOW, WINDOW))[pick] > 0.999
     if used.sum() < _FEWEST:
@@ -168,7 +168,7 @@ def outlines(transform: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64
     return left, right
 
 
-def _lay(fine: Field, matrix: Matrix, shape: tuple[int, ...]) -> tuple[Field, Field]:
+def lay_upon(fine: Field, matrix: Matrix, shape: tuple[int, ...]) -> tuple[Field, Field]:
     """Return `fine` as it lies on a picture of that shape, and 1 where it does."""
     import cv2
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pipeline.matching.geometry.keypoints import Keypoints
 
 # Another way of looking looks at all again, and judges learn anew what it finds. 2: a close look at
-# what is verified.
-GEOMETRY_METHOD = 2
+# what is verified. 3: which of both is the edited one.
+GEOMETRY_METHOD = 3
 SIZE = 224  # pixels that pictures are read for: half as many again a side, no fewer than 336
 CLOSE = 667  # the same for a close look: pictures of 1,000 pixels a side and more
 # What geometry says of a pair: one picture, edited; not one picture; one lies upon the other and a
@@ -174,18 +174,21 @@ def _align(pair: _Couple) -> AlignmentRow:
         reverse_transform,
     )
     from pipeline.matching.geometry.describe_edit import describe_edits
+    from pipeline.matching.geometry.edited_side import UNTOLD as NEITHER, edited_side
 
     left, right = pair.left, pair.right
     if left is None or right is None:
-        return {"verified": False, "unlike": False, "inliers": 0}
+        return {"verified": False, "unlike": False, "edited": 0, "inliers": 0}
     found = align(left, right)
     if found is None:
-        return {"verified": False, "unlike": are_unlike(left, right, None), "inliers": 0}
+        unlike = are_unlike(left, right, None)
+        return {"verified": False, "unlike": unlike, "edited": NEITHER, "inliers": 0}
     verified = is_verified(found)
     parts = pair.look_closely(found.transform) if verified else []
     return {
         "verified": verified and not parts,
         "unlike": are_unlike(left, right, found),
+        "edited": edited_side(found, left, right) if verified else NEITHER,
         "edit": ", ".join(describe_edits(found, parts=len(parts))),
         "back": ", ".join(describe_edits(reverse_transform(found), parts=len(parts))),
         "transform": found.transform.astype(np.float32).ravel().tolist(),

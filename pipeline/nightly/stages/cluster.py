@@ -30,6 +30,7 @@ from pipeline.evaluation import ExpectedQuality, expected_quality
 from pipeline.labels import Verdicts, changed_pairs, no_verdicts, settle_verdicts
 from pipeline.matching import TransferredRule
 from pipeline.nightly.stages.settle import IngestResult
+from pipeline.nightly.state.contents import edited_records
 from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.rules import rules_of
 from pipeline.nightly.state.run_records import bare_records, groups_of, read_records
@@ -39,7 +40,8 @@ from pipeline.storage import from_plain
 
 COLUMNS = [
     "record_id", "source", "text", "image_width", "image_height", "image_effective_side",
-    "timestamp", "problem", "origin", "image_file",
+    "timestamp", "problem", "origin", "image_file", "image_hash", "image_frames", "image_bits",
+    "image_alpha", "image_quality", "image_raw",
 ]  # fmt: skip
 RULES = ("clustering", "text", "images")  # settings that decide about clusters of equal links
 
@@ -81,6 +83,7 @@ def cluster_records(context: RunContext, links: Links) -> ClusteredRecords:
     labels = None if version is None else tables.read("labels", version=version)
     records = read_records(context, COLUMNS)
     records = records.append_column("bare", pa.array(bare_records(context)))
+    records = records.append_column("edited", pa.array(edited_records(context, records)))
     ids = as_strings(records["record_id"])
     verdicts = no_verdicts() if labels is None else settle_verdicts(labels, ids)
     before, touched = NIGHT.empty_table(), None

@@ -88,7 +88,7 @@ def picture_cache(context: RunContext) -> PictureCache | None:
         batches = records.to_batches(
             columns=list(DETAILS),
             # Null without a picture, and in a record carried over from an older Gemel.
-            filter=pc.field("image_effective_side").is_valid(),
+            filter=pc.field("image_quality").is_valid(),
             batch_size=DETAIL_ROWS,
         )
         details = context.work.map_table("known", _conform(batches), DETAILS_SCHEMA)

@@ -48,6 +48,7 @@ from pipeline.nightly.state.run_records import (
     modalities,
     read_records,
     record_ids,
+    same_as_leader,
 )
 from pipeline.nightly.state.stage import StageResult, stage
 from pipeline.nightly.state.word_statistics import frequencies_of
@@ -284,6 +285,7 @@ def score(context: RunContext) -> ScoreResult:
             ids=ids,
             has=modalities(context),
             bare=bare_records(context),
+            one_thing=same_as_leader(context, groups.leader),
             judge=judge,
             run=context.run,
         ),

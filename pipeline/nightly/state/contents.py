@@ -10,9 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrays import Positions, Vectors, positions_in_sorted
+from pipeline.arrays import Flags, Positions, Vectors, positions_in, positions_in_sorted
 from pipeline.candidates import ContentGroups, restrict
 from pipeline.matching import (
+    BY_SIZE,
     MOST_COLUMNS,
     WHOLE,
     ColumnLevels,
@@ -38,6 +39,8 @@ from pipeline.nightly.state.run_records import (
     read_column,
     read_records,
 )
+
+SAME_DETAIL = 1.1  # ratio of two true resolutions up to which they count as one
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,41 @@ class AlignmentTable:
         return np.where(low >= 0, positions_in_sorted(low * self.count + high, self.key), -1)
 
 
+def edited_records(context: RunContext, records: pa.Table) -> Flags:
+    """(n,) records whose picture geometry found to be the edited one of two.
+
+    Of two sizes of a whole picture the smaller is, unless the larger has no more detail: then it
+    was enlarged.
+
+    Args:
+        records: `image_hash`, `image_width`, `image_height` and `image_effective_side`.
+    """
+    edited = np.zeros(len(records), bool)
+    if not context.work.has("alignments"):
+        return edited
+    rows = context.work.read_shard("alignments", "all")
+    rows = rows.filter(pc.and_(rows["verified"], pc.not_equal(rows["edited"], 0)))
+    hashes = records["image_hash"].combine_chunks()
+    distinct = pc.unique(hashes.drop_null())
+    first = positions_in(distinct, hashes)
+    wide, high, true = (
+        np.asarray(pc.fill_null(records[name].cast(pa.float64()), 0.0).to_numpy())[first]
+        for name in ("image_width", "image_height", "image_effective_side")
+    )
+    sides = [positions_in(rows[name], distinct) for name in ("left_hash", "right_hash")]
+    said = np.asarray(rows["edited"].to_numpy(), np.int64)
+    large = np.maximum(wide, high)
+    left_large = large[sides[0]] >= large[sides[1]]
+    larger, smaller = (np.where(left_large, *ends) for ends in (sides, sides[::-1]))
+    more = true[larger] > SAME_DETAIL * true[smaller]
+    by_size = np.where(left_large == more, 1, -1)  # the smaller, or the larger without more detail
+    right = np.where(said == BY_SIZE, by_size, said) > 0
+    found = np.zeros(len(distinct), bool)
+    found[np.where(right, sides[1], sides[0])] = True
+    at = positions_in(hashes, distinct)
+    return (at >= 0) & found[at]
+
+
 def contents_of(
     context: RunContext,
     groups: ContentGroups,
@@ -153,12 +191,16 @@ def contents_of(
         vectors = text if model.modality == "text" else image
         learned |= _learning(context, some, model.rule.model, vectors)
     looks = AlignmentTable.of(context, groups, images)
+    beyond = None
+    if len(images):
+        beyond = read_column(context, some.image_hashes, modality="image", column="image_beyond")
     fields = _fields(context, some)
     columns = None if fields is None else _columns(context, fields, statistics)
     return Contents(
         some, text, image, comparer, looks=looks, sources=sources, fields=fields, columns=columns,
         differences=differences or DifferenceReader(frequencies),
-        bare=bare_records(context)[some.rows] if context.config.duplicate_free else None, **learned,
+        bare=bare_records(context)[some.rows] if context.config.duplicate_free else None,
+        beyond=beyond, **learned,
     )  # fmt: skip
 
 

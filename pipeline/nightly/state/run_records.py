@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from pipeline.arrays import Flags, combine_large, take_in_batches
 from pipeline.candidates import ContentGroups, make_groups
 from pipeline.catalog import Catalog
+from pipeline.clustering import same_thing
 from pipeline.ingestion import exact_groups
 from pipeline.nightly.state.context import RunContext
 
@@ -102,6 +103,12 @@ def bare_records(context: RunContext) -> Flags:
     one = np.concatenate([*said, np.zeros(0, np.int32)]) == 1
     among = np.asarray(pc.is_in(records["source"], value_set=pa.array(several)), bool)
     return np.asarray(one & among)
+
+
+def same_as_leader(context: RunContext, leader: npt.NDArray[np.int64]) -> Flags:
+    """(n,) records that are the same row or picture file as their leader, under another name."""
+    same = same_thing(read_records(context, ["text", "origin", "image_file"]), leader)
+    return np.asarray(same, bool)
 
 
 def modalities(context: RunContext) -> dict[str, npt.NDArray[np.bool_]]:

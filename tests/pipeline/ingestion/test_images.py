@@ -97,7 +97,7 @@ def test_our_limit_may_be_above_pillows() -> None:
         decode(data, settings=ImageSettings())
     small = ImageSettings(max_pixels=200_000_000)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.ingestion.images._to_rgb", lambda image, background: image)
+        patch.setattr("pipeline.ingestion.images._to_rgb", lambda image, **_: image)
         assert decode(data, settings=small).size == (20_000, 10_000)
 
 

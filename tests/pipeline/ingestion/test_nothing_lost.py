@@ -92,7 +92,7 @@ def outcome(kind: str, path: Path, **columns: str) -> tuple[Rows, Rows, Rows, in
         {
             "record_id": own, "representative": ids[n // 2 * 2], "cluster_id": f"c{n // 2}",
             "size": 2, "status": "confirmed", "probability_to_representative": 1.0,
-            "keeper_reason": "longest", "cohesion": 1.0, "evidence": "text",
+            "keeper_reason": "longest", "cohesion": 1.0, "evidence": "text", "same_thing": False,
         }
         for n, own in enumerate(ids)
     ]  # fmt: skip

@@ -118,7 +118,10 @@ def test_one_run_reads_every_kind_and_gives_the_local_records(
     assert counts[0].images_embedded == 6
     assert counts[0].duplicate_clusters > 0
     for table, but in [
-        ("records", ("first_seen", "last_seen", "problem")),  # each storage has its words
+        (
+            "records",
+            ("first_seen", "last_seen", "problem", "origin", "image_file"),
+        ),  # its own words
         ("pairs", ("run",)),
         ("clusters", ()),
     ]:

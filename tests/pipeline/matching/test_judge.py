@@ -50,7 +50,7 @@ def evidence(**given: float | bool) -> PairEvidence:
         ),
         ImageEvidence(
             cosine=number("image_cosine"), exact=flag("exact_image"), sides=nothing,
-            geometry=nothing, background=nothing, features=features,
+            geometry=nothing, background=nothing, features=features, beyond=flag("beyond"),
         ),
     )  # fmt: skip
 

@@ -225,7 +225,7 @@ def test_the_rule_lifts_holds_and_leaves_alone() -> None:
     evidence = ImageEvidence(
         cosine=np.array([0.5, 0.9, 0.9, 0.5]), exact=np.zeros(4, bool), sides=np.full(4, 2.0),
         geometry=np.array([1, 0, np.nan, 0]), background=nothing,
-        features=np.zeros((4, 0), np.float32),
+        features=np.zeros((4, 0), np.float32), beyond=np.zeros(4, bool),
     )  # fmt: skip
     rule = LogisticImageRule(bias=-10.0, cosine=15.0)
     found = rule.probability(evidence)

@@ -34,6 +34,7 @@ def member(record_id, representative, *, size=2, probability=1.0, status="confir
         "status": status,
         "evidence": "text",
         "keeper_reason": "longest text",
+        "same_thing": False,
     }
 
 
@@ -245,7 +246,18 @@ def test_two_hundred_thousand_records_take_seconds():
     floats = pa.array(np.ones(n, np.float32))
     words, sure = pa.array(["w"] * n), pa.array(["confirmed"] * n)
     clusters = pa.table(
-        [ids, kept, pa.array([2] * n, pa.int32()), kept, floats, floats, sure, words, words],
+        [
+            ids,
+            kept,
+            pa.array([2] * n, pa.int32()),
+            kept,
+            floats,
+            floats,
+            sure,
+            words,
+            words,
+            pa.array(np.zeros(n, bool)),
+        ],
         schema=CLUSTERS,
     )
     start = time.perf_counter()

@@ -237,6 +237,7 @@ def _large(n, *, thumbnail):
     chance = pa.array(np.where(number % 2, 0.5 + number / n / 2, 1), pa.float32())
     words, size = pa.array(["text"] * n), pa.array([2] * n, pa.int32())
     clusters = [ids, kept, size, kept, chance, chance, words, words, words]
+    clusters += [pa.array(np.zeros(n, bool))]
     half = n // 2
     given = {"left_id": ids[::2], "right_id": ids[1::2], "probability": chance.take(number[1::2])}
     given |= {"threshold": chance[:half]}

@@ -51,7 +51,8 @@ def of_text(count: int, **known: Any) -> TextEvidence:
 def of_image(count: int, **known: Any) -> ImageEvidence:
     nothing, no = np.full(count, np.nan), np.zeros(count, bool)
     blank = dict.fromkeys(("sides", "geometry"), nothing)
-    return ImageEvidence(**blank, exact=no, features=np.zeros((count, 0), np.float32), **known)
+    features = np.zeros((count, 0), np.float32)
+    return ImageEvidence(**blank, exact=no, beyond=no, features=features, **known)
 
 
 def texts(count: int = 120, seed: int = 0) -> list[str]:

@@ -1,0 +1,1 @@
+"""What a picture's file holds: depth, colour profile, frames, transparency, compression."""
