@@ -90,8 +90,8 @@ class Guess:
         if not tables:
             return []
         roles = tables[0].roles
-        columns = [name for name in (*roles.text, *tables[0].attributes) if "," not in name]
-        text = ",".join(columns[:2]) or "title"
+        named = (*roles.text, *tables[0].attributes)
+        text = ",".join([name.strip() for name in named if "," not in name][:2]) or "title"
         id_ = roles.id or "COLUMN"
         paths = " ".join(map(shlex.quote, self.paths))
         return [f"not so? gemel find {paths} --text {shlex.quote(text)} --id {shlex.quote(id_)}"]
@@ -110,6 +110,7 @@ def guess_sources(paths: Sequence[str | Path], stated: Stated = Stated()) -> Gue
         if stated.delimiter and isinstance(table, CsvSource):
             table = table.model_copy(update={"delimiter": stated.delimiter})
         read.append((table, *read_facts(table)))
+    stated = _resolved(stated, [name for _, facts, _, _ in read for name in names_of(facts)])
     _check_stated(stated, [facts for _, facts, _, _ in read])
     found = [_guess_table(table, facts, rows, whole, stated) for table, facts, rows, whole in read]
     folders = [GuessedSource(folder, Roles(image="path"), None, True) for folder in inputs.folders]
@@ -159,17 +160,33 @@ def _guess_table(
     return GuessedSource(source, roles, rows, whole, kept)
 
 
+def _resolved(stated: Stated, there: Sequence[str]) -> Stated:
+    """Names as the columns are written: a person leaves out blanks at the ends, and case."""
+    plain = {name.strip().casefold(): name for name in reversed(there)}
+
+    def meant(name: str | None) -> str | None:
+        if not name or name in there:
+            return name
+        return plain.get(name.strip().casefold(), name)
+
+    return replace(
+        stated,
+        text=stated.text and tuple(meant(name) or name for name in stated.text),
+        id=meant(stated.id),
+        image=meant(stated.image),
+        time=meant(stated.time),
+    )
+
+
 def _check_stated(stated: Stated, tables: Sequence[Sequence[ColumnFacts]]) -> None:
     there = list(dict.fromkeys(name for facts in tables for name in names_of(facts)))
     for option, name in stated.names:
         if name not in there:
             near = get_close_matches(name, there, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = f" (did you mean {near[0]}?)" if near else ""
             shown = ", ".join(there) or "(none)"
             raise ConfigError(
-                f"{option} names '{name}', which is no column{hint} The columns are: {shown}"
-                if near
-                else f"{option} names '{name}', which is no column; the columns are: {shown}"
+                f"{option} names '{name}', which is no column{hint}; the columns are: {shown}"
             )
 
 

@@ -18,6 +18,7 @@ from pipeline.ingestion.sniffing.values import (
     SORTING,
     TEXT,
     TIME,
+    ValueKind,
     name_words,
 )
 
@@ -72,7 +73,7 @@ def guess_roles(facts: Sequence[ColumnFacts], *, has_picture: Callable[[str], bo
 
 def _id(facts: Sequence[ColumnFacts]) -> str | None:
     """The column that tells rows apart: by its name, else by values that are all codes."""
-    unique = [column for column in facts if column.is_unique]
+    unique = [column for column in facts if column.is_unique and not column.share("json")]
     named = [c for c in unique if set(name_words(c.name)) & ID and c.words < 2]
     ranks = {c.name: "".join(name_words(c.name)) for c in named}
     named.sort(key=lambda c: _SURE_IDS.index(ranks[c.name]) if ranks[c.name] in _SURE_IDS else 99)
@@ -133,9 +134,11 @@ def _time(facts: Sequence[ColumnFacts]) -> str | None:
 
 
 def _is_text(column: ColumnFacts) -> bool:
-    if column.is_constant or column.share("words", "word", "mail") < 0.5:
-        return False
     words = set(name_words(column.name))
+    # A name may hold digits, such as "S7-1200"; another column of codes is no text.
+    kinds: tuple[ValueKind, ...] = ("words", "word", "mail", *(("code",) if words & TEXT else ()))
+    if column.is_constant or column.share(*kinds) < 0.5:
+        return False
     sorts = column.rows >= ENOUGH and column.distinct < FEW_VALUES * column.filled
     if sorts and column.words < 3 and not words & TEXT:
         return False

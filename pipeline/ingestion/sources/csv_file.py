@@ -95,8 +95,11 @@ class CsvFiles:
         if header is None:
             raise OSError("the file is empty")
         names = [_readable(name, encoding) for name in header]
-        if not self.config.header:
-            names = [f"column_{number}" for number in range(1, len(header) + 1)]
+        # What has no name is called by its place, as a spreadsheet's empty columns are.
+        names = [
+            name if self.config.header and name != "" else f"column_{number}"
+            for number, name in enumerate(names, 1)
+        ]
         if None in names:
             raise OSError(f"the header row is not {encoding.name}; state the source's `encoding`")
         known = [name for name in names if name is not None]

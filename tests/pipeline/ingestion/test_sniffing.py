@@ -172,6 +172,23 @@ def test_what_is_stated_wins_and_what_is_wrong_is_told(tmp_path: Path) -> None:
         guess(tmp_path / "y.csv")
 
 
+def test_columns_without_a_name_and_names_with_blanks(tmp_path: Path) -> None:
+    lines = [f"{n}; S7-{n}0 ;{title};;" for n, title in enumerate(names(30))]
+    path = write(tmp_path, "x.csv", "Nr; Titel ;Ort;;\n" + "\n".join(lines))
+    source = only(guess(path))
+    assert (source.columns.id, source.columns.text) == ("Nr", (" Titel ", "Ort"))
+    assert only(guess(path, text=("titel",))).columns.text == " Titel "
+    rows = next(open_source(source).batches(rows=100))
+    assert (rows.rows.num_rows, rows.rejected.num_rows) == (30, 0)
+
+
+def test_an_object_is_no_id_and_its_part_may_be(tmp_path: Path) -> None:
+    items = [{"_id": {"$oid": f"{n:024x}"}, "title": title} for n, title in enumerate(names(30))]
+    source = only(guess(write(tmp_path, "x.json", json.dumps(items))))
+    assert source.columns.id == "_id.$oid"
+    assert next(open_source(source).batches(rows=100)).rows["key"][1].as_py() == f"{1:024x}"
+
+
 def test_a_table_of_numbers_cannot_be_compared(tmp_path: Path) -> None:
     text = "id,weight,height\n" + "\n".join(f"{n},{n * 1.5},{n * 2}" for n in range(30))
     with pytest.raises(SourceError, match=r"no column can be compared.*--text"):
