@@ -14,6 +14,7 @@ from pipeline.catalog.registry.judge import open_registered
 from pipeline.config.finetune import TrainConfig
 from pipeline.config.run import RunConfig
 from pipeline.errors import ConfigError, ModelError
+from pipeline.matching import GEOMETRY_METHOD
 from pipeline.matching.evidence import GEOMETRY, ImageEvidence
 from pipeline.matching.rules.learned import JudgeModel
 from pipeline.nightly.checks import prepare
@@ -140,4 +141,4 @@ def test_another_way_of_looking_is_noticed(
     with pytest.raises(ModelError, match="learned from way [0-9]+ of laying pictures"):
         open_registered(Catalog(folder / "catalog").models.find("copies/v0001"))
     facts = json.loads((Path(learned.folder) / "judge" / "judge.json").read_text())
-    assert facts["geometry"] == 1
+    assert facts["geometry"] == GEOMETRY_METHOD
