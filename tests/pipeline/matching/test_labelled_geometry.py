@@ -138,7 +138,7 @@ def test_another_way_of_looking_is_noticed(
     folder: Path, learned: FinetuneSummary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.catalog.registry.judge.GEOMETRY_METHOD", 99)
-    with pytest.raises(ModelError, match="learned from way [0-9]+ of laying pictures"):
+    with pytest.raises(ModelError, match=r"learned from way [0-9]+ of laying pictures"):
         open_registered(Catalog(folder / "catalog").models.find("copies/v0001"))
     facts = json.loads((Path(learned.folder) / "judge" / "judge.json").read_text())
     assert facts["geometry"] == GEOMETRY_METHOD
