@@ -227,7 +227,7 @@ def test_who_stops_a_run_is_told_what_is_left(
             raise ConnectionError("the server is gone")
 
     monkeypatch.setattr(flows.nightly, "nightly", stop)
-    monkeypatch.setattr(sys, "argv", ["gemel", "run", str(night / "config.yaml")])
+    monkeypatch.setattr(sys, "argv", ["gemel", "run", str(night / "config.yaml"), "--prefect"])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 130
@@ -282,6 +282,8 @@ def test_the_only_catalog_is_used_and_named_and_several_are_listed(morning: Path
     assert "using the catalog .gemel/night; --catalog names another" in done.err
     assert ".gemel/night (below" in gemel("doctor", cwd=morning).out
     shutil.copytree(morning / ".gemel" / "night", morning / ".gemel" / "other")
+    for configuration in morning.glob("*.yaml"):  # they would say which catalog is meant
+        configuration.unlink()
     done = gemel("export", "--out", "c.csv", cwd=morning)
     assert done.code == 2
     assert ".gemel/night, .gemel/other; choose one with --catalog" in done.err
