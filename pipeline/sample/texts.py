@@ -43,7 +43,7 @@ def tickets() -> list[Row]:
 
 
 def catalogue_file() -> bytes:
-    """Return `catalogue.csv` as written: RFC 4180, one cell with a line break, six bad rows."""
+    """Return `catalogue.csv` as written: RFC 4180, five bad rows, one in Latin-1 amid UTF-8."""
     rows = [_visible(row) for row in products()]
     lines = [_csv_line(list(row.values())) for row in rows]
     taken = f"{rows[0]['sku']},Cast iron trivet,round,Pellowmere,14.90,en,2025-03-02,\n"
@@ -52,7 +52,7 @@ def catalogue_file() -> bytes:
 
 
 def tickets_file() -> bytes:
-    """Return `tickets.jsonl` as written: UTF-8, one object per line, six bad lines."""
+    """Return `tickets.jsonl` as written: five bad lines, one in Latin-1 amid UTF-8."""
     rows = [_visible(row) for row in tickets()]
     lines = [_json_line(row) for row in rows]
     spare = {**rows[1], "subject": "Opening hours", "body": "When does the south branch open?"}

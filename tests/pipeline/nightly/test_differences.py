@@ -23,6 +23,7 @@ def table(clusters: dict[str, list[str]], *, review: tuple[str, ...] = ()) -> pa
             "size": len(members),
             "representative": members[0],
             "status": "review" if name in review else "confirmed",
+            "same_thing": False,
         }
         for name, members in clusters.items()
         for member in members
@@ -30,7 +31,7 @@ def table(clusters: dict[str, list[str]], *, review: tuple[str, ...] = ()) -> pa
     return pa.Table.from_pylist(rows).cast(
         pa.schema(
             [("record_id", pa.string()), ("cluster_id", pa.string()), ("size", pa.int32()),
-             ("representative", pa.string()), ("status", pa.string())]
+             ("representative", pa.string()), ("status", pa.string()), ("same_thing", pa.bool_())]
         )
     )  # fmt: skip
 

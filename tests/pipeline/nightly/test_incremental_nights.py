@@ -320,9 +320,8 @@ def test_another_judge_judges_all_and_says_why(folder: Path) -> None:
 def test_another_measure_of_a_picture_alone_names_another_keeper(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_jsonl(
-        folder / "in.jsonl", [{"id": f"r{n}", "text": None, "image": f"p{n}.png"} for n in range(2)]
-    )
+    rows = [{"id": f"r{n}", "text": sentence(2), "image": f"p{n}.png"} for n in range(2)]
+    write_jsonl(folder / "in.jsonl", rows)
     judge = {"accept": 0.9, "image": {"accept": 0.9, "review": 0.5}}
     clustering = {"keeper": ["highest_resolution"]}
 

@@ -51,7 +51,7 @@ def test_csv_holds_the_expected_rows_and_faults(folder: Path) -> None:
     assert "family" not in header
     assert len(rows) == EXPECTED["shop"].rows
     faults = [_csv_fault(row, header) for row in rows]
-    assert _count(faults, [row[0] for row in rows]) == EXPECTED["shop"].quarantined
+    assert _count(faults, [row[0] for row in rows]) == planted("shop")
     assert any("\n" in cell for row in rows for cell in row)
 
 
@@ -59,7 +59,7 @@ def test_jsonl_holds_the_expected_lines_and_faults(folder: Path) -> None:
     lines = (folder / "tickets.jsonl").read_bytes().splitlines()
     assert len(lines) == EXPECTED["support"].rows
     faults, keys = zip(*map(_json_fault, lines), strict=True)
-    assert _count(faults, keys) == EXPECTED["support"].quarantined
+    assert _count(faults, keys) == planted("support")
 
 
 def test_duplicate_ids_come_after_the_row_they_repeat(folder: Path) -> None:
@@ -109,7 +109,7 @@ def test_the_telephone_copy_is_upright_only_with_its_exif_tag(folder: Path) -> N
 def test_record_ids_are_unique_and_labels_name_only_them() -> None:
     ids = Counter(known.record_id for known in known_records())
     assert set(ids.values()) == {1}
-    assert len(ids) == sum(expected.records for expected in EXPECTED.values())
+    assert len(ids) == sum(e.records - e.in_another_encoding for e in EXPECTED.values())
     assert {side for left, right, _ in labelled_pairs() for side in (left, right)} <= set(ids)
 
 
@@ -173,6 +173,12 @@ def test_the_package_imports_without_pillow() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def planted(source: str) -> dict[str, int]:
+    """Count what is wrong with rows of a source, those of another encoding that are read too."""
+    expected = EXPECTED[source]
+    return {**expected.quarantined, "not UTF-8": expected.in_another_encoding}
+
+
 def _count(faults: Iterable[str | None], keys: Iterable[str]) -> dict[str, int]:
     """Count faults; a sound row whose key was seen on a sound row before is a duplicate id."""
     seen: set[str] = set()
@@ -188,7 +194,7 @@ def _count(faults: Iterable[str | None], keys: Iterable[str]) -> dict[str, int]:
 
 def _csv_fault(row: list[str], header: list[str]) -> str | None:
     if any("\udc80" <= character <= "\udcff" for character in "".join(row)):
-        return "invalid UTF-8"
+        return "not UTF-8"
     if len(row) != len(header):
         return "wrong number of columns"
     if not row[0]:
@@ -200,7 +206,7 @@ def _json_fault(line: bytes) -> tuple[str | None, str]:
     try:
         row = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError:
-        return "invalid UTF-8", ""
+        return "not UTF-8", ""
     except json.JSONDecodeError:
         return "malformed JSON", ""
     if not isinstance(row, dict):

@@ -122,11 +122,11 @@ def test_every_text_is_once_whatever_their_order_and_groups_stay_together(tmp_pa
     [
         (
             {"views": {"type": "pictures", "edits": ["origami"]}},
-            "Input should be .crop., .centre_square.",
+            "must be one of crop, centre_square",
         ),
         (
             texts(views={"type": "texts", "edits": ["crop"]}),
-            "Input should be .drop_words., .drop_span.",
+            "must be one of drop_words, drop_span",
         ),
         (texts(views={"type": "pictures"}), "sources: t has no pictures"),
         ({"purpose": "recognise faces at the door"}, "out of scope"),
