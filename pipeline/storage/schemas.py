@@ -13,7 +13,7 @@ WHEN = pa.timestamp("us", tz="UTC")
 # whenever a column changes its name, type or meaning. 4: a record keeps its text where its picture
 # cannot be read (`problem`), and `quarantine.raw` is the row whole. 5: records say what a
 # picture's file holds beside its pixels, and alignments which of two pictures is the edited one.
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 # What a source yields for every row it could read (`pipeline.ingestion.sources`).
 ROWS = pa.schema(
@@ -183,7 +183,8 @@ WORD_COUNTS = pa.schema(
 CORPUS_STATISTICS = pa.schema(
     [
         pa.field("kind", pa.string(), nullable=False),
-        pa.field("place", pa.int64(), nullable=False),  # of a hashed trigram of letters; else 0
+        # Of a hashed trigram of letters, or of a word with accents; else 0.
+        pa.field("place", pa.int64(), nullable=False),
         pa.field("value", pa.float64(), nullable=False),
     ]
 )
