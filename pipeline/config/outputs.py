@@ -98,6 +98,11 @@ class ReportSettings(Frozen):
     pairs: int = Field(100, ge=1, description="Borderline pairs shown.")
     quarantine: int = Field(200, ge=1, description="Quarantined rows shown.")
     max_bytes: int = Field(20_000_000, ge=1_000_000, description="Thumbnails stop at this size.")
+    url: str | None = Field(
+        None,
+        pattern=r"^https?://\S+$",
+        description="Web address of the catalog's folder runs, for the link in Prefect.",
+    )
 
 
 Outcome = Literal["published", "unwritten", "held", "failed"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -13,7 +14,8 @@ from pipeline.outputs.report.build import build_report
 from pipeline.outputs.report.html import render_report
 from pipeline.outputs.report.listing import as_data, list_clusters
 from pipeline.outputs.report.members import file_link
-from pipeline.storage.schemas import CLUSTERS, CUT_LINKS, PAIRS
+from pipeline.outputs.report.morning import morning_markdown
+from pipeline.storage.schemas import CLUSTERS, CUT_LINKS, PAIRS, RECORDS
 
 
 @pytest.fixture
@@ -89,3 +91,18 @@ def test_the_report_lists_what_it_does_not_show_in_full(summary, tables):
 )  # fmt: skip
 def test_a_picture_is_linked_where_a_browser_finds_it_and_nothing_runs(uri, link):
     assert file_link(uri) == (uri if link is None else link or None)
+
+
+def test_the_morning_page_says_the_verdict_the_gates_and_ten_examples(summary, tables, build):
+    hostile = build["record"]("shop:1", "| # [x](javascript:alert(1)) <b>")
+    rows = [hostile if r["record_id"] == "shop:1" else r for r in tables["records"].to_pylist()]
+    tables = tables | {"records": pa.Table.from_pylist(rows, RECORDS)}
+    data = build_report(summary=summary, settings=ReportSettings(), seed=0, **tables)
+    page = morning_markdown(data, report="/x/report.html")
+    assert "## Published" in page
+    assert "gates passed." in page
+    assert "- The report: /x/report.html" in page
+    assert r"\[x\](javascript:alert(1)) \<b\>" in page
+    assert "The first run of this catalog" in page
+    held = replace(summary, status="held", gates=(replace(summary.gates[0], passed=False),))
+    assert "gemel runs release" in morning_markdown(replace(data, summary=held), report="/x/r")
