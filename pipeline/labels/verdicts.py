@@ -20,6 +20,8 @@ from pipeline.labels.conflicts import find_overruled
 # Of verdicts on one pair at one time the last in this list counts: what keeps records apart.
 LABELS = ("same", "unsure", "related", "different")
 SAME, UNSURE, RELATED, DIFFERENT = range(len(LABELS))
+# Takes back what was said of a pair before: it is as if nobody had been asked.
+WITHDRAWN = "withdrawn"
 LISTED = 100  # contradictions listed in a run's summary; all are counted
 
 
@@ -73,7 +75,8 @@ class Verdicts:
 
 
 def latest_verdicts(labels: pa.Table) -> pa.Table:
-    """The latest verdict of each pair, left_id < right_id, sorted by the ids; self pairs left out.
+    """The latest verdict of each pair, left_id < right_id, sorted by the ids; self pairs left out,
+    and pairs of which the latest was withdrawn.
 
     Of verdicts at the same time the one that keeps records apart counts, then the name.
     """
@@ -84,7 +87,9 @@ def latest_verdicts(labels: pa.Table) -> pa.Table:
             "left_id": pc.if_else(swap, other, one),
             "right_id": pc.if_else(swap, one, other),
             "at": labels["at"],
-            "code": pc.index_in(labels["label"], value_set=pa.array(LABELS)),
+            "code": pc.subtract(
+                pc.index_in(labels["label"], value_set=pa.array([WITHDRAWN, *LABELS])), 1
+            ),
             "by": labels["by"],
             "label": labels["label"],
         }
@@ -95,7 +100,8 @@ def latest_verdicts(labels: pa.Table) -> pa.Table:
     last = np.ones(len(table), bool)
     equal = [pc.equal(table[n][1:], table[n][:-1]).to_numpy() for n in ("left_id", "right_id")]
     last[:-1] = ~(equal[0] & equal[1])
-    return table.filter(pa.array(last))
+    stands = pc.fill_null(pc.greater_equal(table["code"], 0), True)
+    return table.filter(pc.and_(pa.array(last), stands))
 
 
 def settle_verdicts(labels: pa.Table, records: pa.Array) -> Verdicts:

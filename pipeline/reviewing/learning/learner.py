@@ -1,0 +1,311 @@
+"""The learner: after every few answers the judge is refitted, in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.arrays import Floats, Rows
+from pipeline.catalog import Catalog, Run
+from pipeline.errors import PipelineError
+from pipeline.labels import (
+    Answer,
+    RunPrecision,
+    RunRecall,
+    estimate_recall,
+    estimate_run,
+    suggest_pairs,
+    table_of,
+)
+from pipeline.reviewing.acting.book import AnswerBook
+from pipeline.reviewing.learning.ahead import ClustersAhead, Foresight
+from pipeline.reviewing.queues import Queues
+from pipeline.reviewing.tables import RunTables
+
+if TYPE_CHECKING:
+    from pipeline.training import JudgeRefitter
+
+CHOSEN = 60  # questions chosen ahead
+ASKED = 1_500  # pairs of which the refitted judge is asked: those nearest to the threshold
+PORTION = 250  # of them looked at between two looks at whether a new answer has come
+PAUSE = 0.2  # seconds in which further answers are waited for
+REFIT = 3  # new answers after which the judge is refitted
+AHEAD = 5.0  # seconds between two looks at the clusters to come, at least
+HISTORY = 200
+
+Plain = dict[str, Any]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """What the answers drawn at random say of the run."""
+
+    precision: RunPrecision
+    recall: RunRecall
+
+
+class Learner:
+    """Learns from the answers in the background.
+
+    Attributes:
+        estimates: None until they have been made.
+    """
+
+    def __init__(
+        self, catalog: Catalog, run: Run, tables: RunTables, book: AnswerBook, queues: Queues,
+        target: float,
+    ) -> None:  # fmt: skip
+        self.catalog, self.run, self.tables = catalog, run, tables
+        self.book, self.queues, self.target = book, queues, target
+        self.estimates: Estimates | None = None
+        self.ahead: ClustersAhead | None = None
+        self._why_not = ""
+        self._learned: Floats | None = None
+        self._history: list[Plain] = []
+        self._answers = self._refitted = 0
+        self._seconds = 0.0
+        self._state = "waiting"
+        self._start: float | None = None
+        self._seen = -1
+        self._foretold, self._looked = -1, -AHEAD
+        self._wake, self._closed, self._lock = Event(), Event(), Lock()
+        self._thread: Thread | None = None
+
+    def wake(self) -> None:
+        """Look for new answers now; the thread starts when it is first called."""
+        with self._lock:
+            if self._thread is None and not self._closed.is_set():
+                self._thread = Thread(target=self._work, name="gemel-learner", daemon=True)
+                self._thread.start()
+        self._wake.set()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closed.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until all answers so far are learned from; False: it took longer."""
+        self.wake()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self._seen == self.book.count and self._state != "fitting":
+                return True
+            time.sleep(0.02)
+        return False
+
+    def probability_now(self, number: int) -> float | None:
+        """What the refitted judge says of a pair; None: it was not asked."""
+        learned = self._learned
+        if learned is None or np.isnan(learned[number]):
+            return None
+        return round(float(learned[number]), 4)
+
+    def told(self) -> Plain:
+        """All of it as the page shows it."""
+        found, ahead = self.estimates, self.ahead
+        precision = found.precision if found else None
+        recall = found.recall.recall if found else None
+        return {
+            "state": self._state,
+            "words": self._words(),
+            "version": self.queues.version,
+            "answers": self._answers,
+            "seconds": round(self._seconds, 3),
+            "precision": precision and {
+                "value": precision.precision, "low": precision.low, "high": precision.high,
+                "sentence": precision.sentence,
+            },
+            "recall": recall and {**asdict(recall), "sentence": found and found.recall.sentence},
+            "doubt": self._doubt_told(),
+            "needed": precision and precision.needed,
+            "enough": bool(precision and precision.needed == 0),
+            "target": self.target,
+            "advice": precision.advice if precision else "",
+            "clusters": ahead and {**asdict(ahead), "sentence": ahead.sentence},
+        }  # fmt: skip
+
+    def _words(self) -> str:
+        if self._why_not:
+            return f"The queue follows the run's own judge: {self._why_not}"
+        if self._state == "fitting":
+            return "The judge learns from the latest answers."
+        if not self._refitted:
+            return "The judge is refitted when there are answers of both kinds, same and different."
+        return f"The judge has learned from {self._refitted:,} answers."
+
+    def _doubt_told(self) -> Plain:
+        now = self._history[-1]["doubt"] if self._history else None
+        words = "" if now is None else (
+            f"About {now:,.1f} of the open pairs are expected to be decided wrongly"
+            + (f"; it were {self._start:,.1f} at the start." if self._start else ".")
+        )  # fmt: skip
+        return {"now": now, "start": self._start, "history": self._history, "sentence": words}
+
+    def _work(self) -> None:
+        while not self._closed.is_set():
+            if self._seen == self.book.count and self._foretold == self._seen:
+                self._wake.wait()
+            elif self._seen == self.book.count:
+                self._wake.wait(max(self._looked + AHEAD - time.monotonic(), 0.05))
+            self._wake.clear()
+            if self._closed.wait(PAUSE if self._seen >= 0 else 0):
+                return
+            try:
+                self._turn()
+            except PipelineError as error:
+                self._why_not = str(error)
+            except Exception as error:  # noqa: BLE001 - the page goes on without it, and says so
+                _log.exception("the learner failed")
+                self._why_not = f"learning failed: {type(error).__name__}: {error}"[:300]
+            finally:
+                self._state = "unavailable" if self._why_not else (
+                    "ready" if self._refitted else "waiting"
+                )  # fmt: skip
+
+    def _turn(self) -> None:
+        """Everything that has become old, what a person waits for first."""
+        with self.book.lock:
+            count = self.book.count
+            standing = list(self.book.log.standing())
+            rows = list(self.book.log.answers)
+        labels = table_of(rows)
+        if count != self._seen:
+            self._state = "fitting"
+            self._answers = len(standing)
+            self._estimate(labels)
+            if self._seen < 0 or not self.queues.version:
+                self._choose(labels)
+            self._refit(standing)
+            self._choose(labels)
+            self._note()
+            self._seen = count
+        elif time.monotonic() - self._looked >= AHEAD and self._foretold != count:
+            learned = np.full(len(self.tables.pairs), np.nan)
+            self.ahead = self._foresight.clusters(
+                labels if rows else None, learned if self._learned is None else self._learned
+            )
+            self._looked, self._foretold = time.monotonic(), count
+
+    def _estimate(self, labels: pa.Table) -> None:
+        pairs = self.tables.pairs
+        precision = estimate_run(pairs, labels, target=self.target)
+        review = self.run.summary.thresholds.review
+        recall = estimate_recall(pairs, labels, precision, review=review)
+        self.estimates = Estimates(precision, recall)
+
+    def _choose(self, labels: pa.Table) -> None:
+        """Choose the next questions, by what the refitted judge thinks where it was asked."""
+        pairs, thresholds = self.tables.pairs, self.run.summary.thresholds
+        if not len(pairs):
+            return
+        if self._learned is not None:
+            learned = np.where(
+                np.isnan(self._learned), self.tables.probability, self._learned
+            ).astype(np.float32)
+            at = pairs.column_names.index("probability")
+            pairs = pairs.set_column(at, pairs.schema.field(at), pa.array(learned))
+        sheet = suggest_pairs(
+            pairs,
+            labels,
+            n=CHOSEN,
+            accept=thresholds.accept,
+            review=thresholds.review,
+            seed=len(labels),
+            clusters=self.tables.clusters.select(["record_id", "cluster_id"]),
+            records=self._shapes,
+        )
+        rows = self.tables.numbers_of(
+            zip(sheet["left_id"].to_pylist(), sheet["right_id"].to_pylist(), strict=True)
+        )
+        self.queues.teach(rows, dict(zip(rows.tolist(), sheet["why"].to_pylist(), strict=True)))
+
+    @cached_property
+    def _shapes(self) -> pa.Table:
+        """What the choice of questions asks of the records."""
+        found = self.tables.contents.select(["record_id", "text", "word_count", "fields"])
+        return found.append_column("image_uri", self.tables.records["image_uri"])
+
+    def _refit(self, standing: list[Answer]) -> None:
+        """Refit the judge, once there are answers of both kinds and some new ones."""
+        told = [
+            (one.left, one.right, one.label == "same")
+            for one in standing
+            if one.label in ("same", "different") and one.origin != "rule"
+        ]
+        at = self.tables.numbers_of((left, right) for left, right, _ in told)
+        told = [one for one, place in zip(told, at.tolist(), strict=True) if place >= 0]
+        both = len({same for *_, same in told}) == 2
+        if self._why_not or not both or abs(len(told) - self._refitted) < REFIT:
+            return
+        begun = time.perf_counter()
+        made = self._refitter.refit(told)
+        self._seconds = time.perf_counter() - begun
+        self._refitted = len(told)
+        learned = np.full(len(self.tables.pairs), np.nan)
+        pool = self._pool()
+        ids = self.tables.pairs.select(["left_id", "right_id"]).take(pa.array(pool)).to_pylist()
+        for start in range(0, len(pool), PORTION):
+            part = slice(start, start + PORTION)
+            pairs = [(one["left_id"], one["right_id"]) for one in ids[part]]
+            learned[pool[part]] = self._refitter.probability(made.model, pairs)
+            if self._closed.is_set():
+                return
+        self._learned = learned
+
+    @cached_property
+    def _refitter(self) -> JudgeRefitter:
+        """The judge of the run, ready to be refitted.
+
+        Raises:
+            PipelineError: another run is published, or its judge is not one that answers correct.
+        """
+        from pipeline.errors import TrainingError
+        from pipeline.training import JudgeRefitter
+
+        published = self.catalog.published()
+        if published is None or published.run != self.run.run:
+            raise TrainingError("only the judge of the last published run learns while you answer")
+        return JudgeRefitter(self.catalog, purpose=self.run.config["purpose"], threads=1)
+
+    def _pool(self) -> Rows:
+        """The pairs of which the refitted judge is asked, ascending."""
+        accept = self.run.summary.thresholds.accept
+        texts = np.asarray(self.tables.pairs["text_cosine"].is_valid(), bool)
+        exact = np.asarray(self.tables.pairs["exact_text"], bool)
+        rows = np.flatnonzero(texts & ~exact)
+        near = np.argsort(np.abs(self.tables.probability[rows] - accept), kind="stable")
+        return np.sort(rows[near[:ASKED]])
+
+    @cached_property
+    def _foresight(self) -> Foresight:
+        return Foresight(self.run, self.tables)
+
+    def _note(self) -> None:
+        """Keep what is expected to be wrong among the open pairs, and the estimates."""
+        now = self.tables.probability if self._learned is None else np.where(
+            np.isnan(self._learned), self.tables.probability, self._learned
+        )  # fmt: skip
+        wrong = float(np.minimum(now, 1 - now)[self.book.open].sum())
+        if self._start is None:
+            self._start = round(wrong, 2)
+        found = self.estimates
+        self._history.append(
+            {
+                "answers": self._answers,
+                "doubt": round(wrong, 2),
+                "precision": found and found.precision.precision,
+                "recall": found and found.recall.recall and found.recall.recall.value,
+            }
+        )
+        del self._history[:-HISTORY]
