@@ -153,7 +153,7 @@ class Desk:
             "undo": undo,
             "redo": redo,
             "enough": bool(learned and learned.precision.needed == 0),
-            "sentence": learned.precision.advice if learned else "",
+            "sentence": self.learner.advice,
             "agreement": vars(agreement) if agreement else None,
         }
 

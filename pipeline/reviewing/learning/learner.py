@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.arrays import Floats, Rows
+from pipeline.arrays import Flags, Floats, Rows
 from pipeline.catalog import Catalog, Run
 from pipeline.errors import PipelineError
 from pipeline.labels import (
@@ -36,6 +36,7 @@ CHOSEN = 60  # questions chosen ahead
 ASKED = 1_500  # pairs of which the refitted judge is asked: those nearest to the threshold
 PORTION = 250  # of them looked at between two looks at whether a new answer has come
 PAUSE = 0.2  # seconds in which further answers are waited for
+EVERY = 4  # of the questions one is drawn at random, as in `suggest_pairs`
 REFIT = 3  # new answers after which the judge is refitted
 AHEAD = 5.0  # seconds between two looks at the clusters to come, at least
 HISTORY = 200
@@ -131,9 +132,23 @@ class Learner:
             "needed": precision and precision.needed,
             "enough": bool(precision and precision.needed == 0),
             "target": self.target,
-            "advice": precision.advice if precision else "",
+            "advice": self.advice,
             "clusters": ahead and {**asdict(ahead), "sentence": ahead.sentence},
         }  # fmt: skip
+
+    @property
+    def advice(self) -> str:
+        """What more answers would show, in words."""
+        if self.estimates is None:
+            return ""
+        precision = self.estimates.precision
+        if not precision.random:
+            return (
+                "How often the run is right is not known yet: no accepted pair that was drawn at "
+                "random is answered. Every fourth question is one, and the queue Random has only "
+                "such."
+            )
+        return precision.advice
 
     def _words(self) -> str:
         if self._why_not:
@@ -228,7 +243,10 @@ class Learner:
         rows = self.tables.numbers_of(
             zip(sheet["left_id"].to_pylist(), sheet["right_id"].to_pylist(), strict=True)
         )
-        self.queues.teach(rows, dict(zip(rows.tolist(), sheet["why"].to_pylist(), strict=True)))
+        why = sheet["why"].to_pylist()
+        drawn = np.array([words.startswith("random") for words in why], bool)
+        order = _in_turn(drawn, self._answers)
+        self.queues.teach(rows[order], dict(zip(rows.tolist(), why, strict=True)))
 
     @cached_property
     def _shapes(self) -> pa.Table:
@@ -309,3 +327,15 @@ class Learner:
             }
         )
         del self._history[:-HISTORY]
+
+
+def _in_turn(drawn: Flags, answers: int) -> Rows:
+    """The order of questions in which every EVERY-th, counted from the first answer ever, is one
+    that was drawn at random, however often the others are chosen anew in between.
+    """
+    parts = [np.flatnonzero(~drawn).tolist(), np.flatnonzero(drawn).tolist()]
+    order = []
+    for place in range(len(drawn)):
+        turn = (answers + place) % EVERY == EVERY - 1
+        order.append(parts[turn if parts[turn] else not turn].pop(0))
+    return np.array(order, np.int64)

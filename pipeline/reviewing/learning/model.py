@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from threading import Lock, Thread
 from typing import Any
 
 from pipeline.catalog import Catalog, Run
-from pipeline.errors import PipelineError
 from pipeline.reviewing.errors import ReviewError
 
 Plain = dict[str, Any]
-NAME = "review"
-FIGURES = ("average_precision", "f1", "precision", "recall")
+PROCESS = "pipeline.reviewing.learning.process"
 
 
 @dataclass
@@ -37,7 +35,7 @@ class ModelMaker:
     def __init__(self, catalog: Catalog, run: Run) -> None:
         self.catalog, self.run = catalog, run
         self._work, self._lock = _Work(), Lock()
-        self._process: multiprocessing.process.BaseProcess | None = None
+        self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         """Begin a fine-tune.
@@ -55,7 +53,7 @@ class ModelMaker:
 
     def close(self) -> None:
         """Stop what is under way; a fine-tune goes on from its scratch when it is called again."""
-        if self._process is not None and self._process.is_alive():
+        if self._process is not None and self._process.poll() is None:
             self._process.terminate()
 
     def told(self) -> Plain:
@@ -95,34 +93,35 @@ class ModelMaker:
 
     def _watch(self, work: _Work) -> None:
         """Run the process and take up what it says."""
-        context = multiprocessing.get_context("spawn")
-        here, there = context.Pipe(duplex=False)
         settings = {
             "catalog": str(self.catalog.root),
             "catalog_options": self.run.config.get("catalog_options") or {},
             "purpose": self.run.config["purpose"],
         }
-        process = context.Process(target=_make, args=(json.dumps(settings), there), daemon=True)
-        self._process = process
-        process.start()
-        there.close()
+        kind, value = "failed", "The process that made the model was stopped."
         try:
-            while True:
-                kind, value = here.recv()
-                if kind == "phase":
-                    work.phase, work.words = value, f"{value[:1].upper()}{value[1:]}."
-                    continue
-                if kind == "done":
-                    work.made = value
-                    work.words = _verdict(value)
+            process = subprocess.Popen(
+                [sys.executable, "-m", PROCESS], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL, text=True,
+            )  # fmt: skip
+            self._process = process
+            assert process.stdin
+            assert process.stdout
+            process.stdin.write(json.dumps(settings))
+            process.stdin.close()
+            for line in process.stdout:
+                said, told = json.loads(line)
+                if said == "phase":
+                    work.phase, work.words = told, f"{told[:1].upper()}{told[1:]}."
                 else:
-                    work.words = value
-                work.seconds, work.state = time.monotonic() - work.begun, kind
-                break
-        except EOFError:
-            work.seconds = time.monotonic() - work.begun
-            work.state, work.words = "failed", "The process that made the model was stopped."
-        process.join(timeout=10)
+                    kind, value = said, told
+            process.wait()
+        except (OSError, ValueError) as error:
+            value = f"The model could not be made: {error}"
+        if kind == "done":
+            work.made = value  # type: ignore[assignment]
+            value = _verdict(work.made)
+        work.seconds, work.words, work.state = time.monotonic() - work.begun, value, kind
 
 
 def _verdict(made: Plain) -> str:
@@ -133,48 +132,3 @@ def _verdict(made: Plain) -> str:
         f"{made['model']} is registered; its gate did not pass: {failed}. Your answers are kept, "
         "and the next model learns from all of them."
     )
-
-
-def _make(settings: str, out: Connection) -> None:
-    """Of the process: fine-tune, and say what came of it."""
-    try:
-        out.send(("phase", "reading the answers"))
-        from pipeline.arrays import progress
-        from pipeline.config import TrainConfig
-        from pipeline.training.finetuning import finetune
-
-        told = json.loads(settings)
-        config = TrainConfig.model_validate(
-            {
-                "name": NAME, "labels": [{"type": "verdicts"}], "gate": {"promote": False},
-                "min_positives": 2, **told,
-            }
-        )  # fmt: skip
-        out.send(("phase", "comparing the answered pairs, and fitting"))
-        with progress.listening(lambda stage, *_: out.send(("phase", stage))):
-            made = finetune(config)
-    except PipelineError as error:
-        out.send(("failed", str(error)))
-    except Exception as error:  # noqa: BLE001 - the page tells it; nothing else sees this process
-        out.send(("failed", f"unexpected {type(error).__name__}: {error}"[:500]))
-    else:
-        gate = [
-            {"name": check.name, "passed": check.passed, "words": check.message}
-            for check in made.gate
-        ]
-        values = vars(made.metrics)
-        out.send(
-            (
-                "done",
-                {
-                    "model": made.model,
-                    "gate": gate,
-                    "passed": all(check["passed"] for check in gate),
-                    "figures": [
-                        {"name": name.replace("_", " "), **vars(values[name])}
-                        for name in FIGURES if name in values
-                    ],
-                    "report": made.report,
-                },
-            )
-        )  # fmt: skip
