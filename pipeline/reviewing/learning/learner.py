@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+from scipy.special import expit, logit
 
 from pipeline.arrays import Flags, Floats, Rows
 from pipeline.catalog import Catalog, Run
@@ -40,6 +41,7 @@ EVERY = 4  # of the questions one is drawn at random, as in `suggest_pairs`
 REFIT = 3  # new answers after which the judge is refitted
 AHEAD = 5.0  # seconds between two looks at the clusters to come, at least
 HISTORY = 200
+LEAST = 1e-6  # a probability is held this far from 0 and 1 where its log-odds are taken
 
 Plain = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -276,7 +278,14 @@ class Learner:
         for start in range(0, len(pool), PORTION):
             part = slice(start, start + PORTION)
             pairs = [(one["left_id"], one["right_id"]) for one in ids[part]]
-            learned[pool[part]] = self._refitter.probability(made.model, pairs)
+            # By how much the answers move a pair is what the head says. What else the run weighs
+            # (differences, pictures) is in its own probability.
+            shipped = self._refitter.shipped.model
+            before, after = (
+                _odds(self._refitter.probability(judge, pairs)) for judge in (shipped, made.model)
+            )
+            run = _odds(self.tables.probability[pool[part]])
+            learned[pool[part]] = expit(run + after - before)
             if self._closed.is_set():
                 return
         self._learned = learned
@@ -327,6 +336,10 @@ class Learner:
             }
         )
         del self._history[:-HISTORY]
+
+
+def _odds(probability: Floats) -> Floats:
+    return np.asarray(logit(np.clip(probability, LEAST, 1 - LEAST)))
 
 
 def _in_turn(drawn: Flags, answers: int) -> Rows:
