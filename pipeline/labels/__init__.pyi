@@ -10,7 +10,6 @@ from .answers.contradictions import (
     overruled_pairs as overruled_pairs,
 )
 from .answers.log import (
-    KEEP as KEEP,
     RULE as RULE,
     Answer as Answer,
     AnswerLog as AnswerLog,
@@ -42,12 +41,14 @@ from .run_recall import RunRecall as RunRecall, estimate_recall as estimate_reca
 from .sheet import blank_rows as blank_rows, read_filled as read_filled
 from .verdicts import (
     DIFFERENT as DIFFERENT,
+    KEEP as KEEP,
     LABELS as LABELS,
     RELATED as RELATED,
     SAME as SAME,
     WITHDRAWN as WITHDRAWN,
     Verdicts as Verdicts,
     changed_pairs as changed_pairs,
+    kept_records as kept_records,
     latest_verdicts as latest_verdicts,
     no_verdicts as no_verdicts,
     settle_verdicts as settle_verdicts,

@@ -22,6 +22,8 @@ LABELS = ("same", "unsure", "related", "different")
 SAME, UNSURE, RELATED, DIFFERENT = range(len(LABELS))
 # Takes back what was said of a pair before: it is as if nobody had been asked.
 WITHDRAWN = "withdrawn"
+# Of a record and itself: whatever cluster it is in, it is the one to keep.
+KEEP = "keep"
 LISTED = 100  # contradictions listed in a run's summary; all are counted
 
 
@@ -162,6 +164,16 @@ def _list(found: Verdicts, records: pa.Array) -> list[dict[str, Any]]:
     return [{"dropped": told(p), "kept": told(found.overruled_by[p])} for p in lost]
 
 
+def kept_records(labels: pa.Table) -> set[str]:
+    """Ids of the records that persons want to be kept, by the latest that was said of each."""
+    own = labels.filter(pc.equal(labels["left_id"], labels["right_id"]))
+    rows = own.select(["left_id", "at", "label"]).to_pylist()
+    # Of one moment a withdrawal counts.
+    rows.sort(key=lambda row: (row["at"], row["label"] == WITHDRAWN))
+    latest = {row["left_id"]: row["label"] for row in rows}
+    return {record for record, label in latest.items() if label == KEEP}
+
+
 def changed_pairs(before: pa.Table | None, after: pa.Table) -> pa.Array:
     """Ids of records whose verdicts are not those of last night.
 
@@ -174,4 +186,6 @@ def changed_pairs(before: pa.Table | None, after: pa.Table) -> pa.Array:
         old = latest_verdicts(before)
         gone = old.join(new, keys=keys, join_type="left anti")
         new = pa.concat_tables([new.join(old, keys=keys, join_type="left anti"), gone])
-    return pc.unique(pa.concat_arrays([as_strings(new["left_id"]), as_strings(new["right_id"])]))
+    kept = kept_records(after) ^ (set() if before is None else kept_records(before))
+    ends = [as_strings(new["left_id"]), as_strings(new["right_id"])]
+    return pc.unique(pa.concat_arrays([*ends, pa.array(sorted(kept), pa.string())]))

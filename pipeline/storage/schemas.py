@@ -225,7 +225,7 @@ LABELS = pa.schema(
     [
         pa.field("left_id", pa.string(), nullable=False),
         pa.field("right_id", pa.string(), nullable=False),
-        # same / different / related / unsure / withdrawn
+        # same / different / related / unsure / withdrawn; keep: of a record and itself
         pa.field("label", pa.string(), nullable=False),
         pa.field("by", pa.string(), nullable=False),
         pa.field("at", WHEN, nullable=False),

@@ -20,13 +20,12 @@ from pipeline.storage import LABELS
 
 PairIds = tuple[str, str]
 UNDO, REDO = "undo ", "redo "  # begin the name of a step that takes another back, or up again
-KEEP = "keep"  # of a record and itself: it is the one to keep, whatever cluster it is in
 RULE = "rule"  # origin of what a rule answered, not a person pair by pair
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A row of the table of labels, left < right; of one record alone both are it, see KEEP."""
+    """A row of the table of labels, left < right; of one record alone (KEEP) both are it."""
 
     left: str
     right: str
