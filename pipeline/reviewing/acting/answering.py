@@ -148,7 +148,11 @@ def _turn(desk: Desk, by: str, what: str) -> Plain:
     one = len(rows) == 1
     about = f"{first.left} and {first.right}" if one else f"{len(rows):,} answers of one step"
     about = f"the kept record {first.left}" if one and first.left == first.right else about
-    known = one and first.left != first.right and all(desk.tables.place_of(name) >= 0 for name in first.pair)
+    known = (
+        one
+        and first.left != first.right
+        and all(desk.tables.place_of(name) >= 0 for name in first.pair)
+    )
     return {
         what: told,
         "pair": show_pair(desk, first.left, first.right, by=by) if known else None,

@@ -32,7 +32,13 @@ def make_app(desk: Desk, *, token: str, port: int) -> FastAPI:
     Args:
         token: that the owner's link ends with. port: that it will listen on.
     """
-    app = FastAPI(title="Gemel review", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="Gemel review",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
     app.middleware("http")(Guard(token, port))
     app.include_router(reading.routes(desk), prefix="/api")
     app.include_router(acting.routes(desk), prefix="/api")
