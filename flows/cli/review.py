@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
 from flows.cli.choice import chosen_catalog
 from flows.cli.options import CatalogOption
 from pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pipeline.reviewing import Desk
 
 
 def register(app: App) -> None:
@@ -46,11 +50,17 @@ def review(
     """
     if not 0 < target < 1:
         raise ConfigError(f"--target is {target}; a precision lies between 0 and 1, such as 0.95")
-    from pipeline.reviewing import open_desk, serve
-
     kept = chosen_catalog(_named(config, catalog))
-    desk = open_desk(kept, run=run_name, by=by, read_only=read_only, target=target)
-    print(f"run {desk.run.run} ({desk.run.status}); Ctrl-C ends the page", file=sys.stderr)
+    from pipeline.reviewing import choose_run, serve
+
+    run = choose_run(kept, run_name)
+    print(f"run {run.run} ({run.status}); Ctrl-C ends the page", file=sys.stderr)
+
+    def opened() -> Desk:
+        from pipeline.reviewing import Desk
+
+        who = by or getpass.getuser()
+        return Desk(kept, run, by=who, read_only=read_only, target=target)
 
     def ready(link: str) -> None:
         print(link, flush=True)
@@ -59,7 +69,7 @@ def review(
 
             webbrowser.open(link)
 
-    serve(desk, port=port, ready=ready)
+    serve(opened, port=port, ready=ready)
     return 0
 
 

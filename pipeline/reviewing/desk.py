@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Collection
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -11,10 +12,9 @@ import numpy as np
 
 from pipeline.arrays import Rows
 from pipeline.catalog import Catalog, Run
-from pipeline.errors import CatalogError
 from pipeline.labels import find_disagreements, measure_agreement
-from pipeline.reviewing.acting.book import AnswerBook
-from pipeline.reviewing.acting.rules import Preview
+from pipeline.reviewing.book import AnswerBook
+from pipeline.reviewing.choice import choose_run
 from pipeline.reviewing.errors import ReviewError
 from pipeline.reviewing.filters import Filters
 from pipeline.reviewing.learning.learner import Learner
@@ -30,6 +30,14 @@ LABELS = (
     ("unsure", "not sure", "4"),
 )
 TWICE = 10  # one answer in so many is of a pair that somebody else has answered
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A rule that was looked at: the pairs it would call the same."""
+
+    words: str
+    rows: Rows
 
 
 class Desk:
@@ -214,25 +222,6 @@ def open_desk(
     catalog: Catalog, *, run: str | None = None, by: str | None = None, read_only: bool = False,
     target: float = 0.95,
 ) -> Desk:  # fmt: skip
-    """Open the newest run that is published or held, or the one named.
-
-    Raises:
-        CatalogError: there is none.
-    """
-    runs = catalog.runs()
-    named = run is not None
-    found = next(
-        (one for one in runs if (one.run == run if named else one.status in ("published", "held"))),
-        None,
-    )
-    if found is None:
-        known = ", ".join(f"{one.run} ({one.status})" for one in runs[:5]) or "none"
-        wanted = f"run {run!r}" if named else "run to review yet"
-        raise CatalogError(
-            f"the catalog {catalog.root} has no {wanted}; its runs: {known}. `gemel run` makes one"
-        )
-    if "clusters" not in found.versions or found.summary.tables_dropped:
-        raise CatalogError(
-            f"run {found.run} is {found.status} and has no tables to review; name another by --run"
-        )
+    """Open the newest run that is published or held, or the one named; see `choose_run`."""
+    found = choose_run(catalog, run)
     return Desk(catalog, found, by=by or getpass.getuser(), read_only=read_only, target=target)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pipeline.arrays import Flags, Rows, positions_in
 from pipeline.labels import find_disagreements
 from pipeline.outputs import run_facts
-from pipeline.reviewing.acting.book import AnswerBook
+from pipeline.reviewing.book import AnswerBook
 from pipeline.reviewing.filters import Filtering, Filters
 from pipeline.reviewing.tables import RunTables
 

@@ -20,7 +20,8 @@ from pipeline.matching import judged_across
 Row = dict[str, Any]
 PAIR = ["left_id", "right_id"]
 LIGHT = ["record_id", "source", "location", "image_uri", "text_hash", "image_hash",
-         "image_width", "image_height", "timestamp", "first_seen", "deleted", "problem"]  # fmt: skip
+         "image_width", "image_height", "timestamp", "first_seen", "deleted",
+         "problem"]  # fmt: skip
 CONTENT = ["record_id", "text", "word_count", "fields", "attributes"]
 KEPT = 512  # previews kept in memory
 
@@ -45,7 +46,9 @@ class RunTables:
     @cached_property
     def probability(self) -> Floats:
         """(p,) the judge's, six decimals."""
-        return np.round(self.pairs["probability"].to_numpy().astype(np.float64), 6)
+        return np.asarray(
+            np.round(self.pairs["probability"].to_numpy().astype(np.float64), 6), np.float64
+        )
 
     @cached_property
     def ends(self) -> Rows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pyarrow.compute as pc
 
 from pipeline.arrays import Flags, Rows
 from pipeline.labels import RULE, Answer
+from pipeline.reviewing.desk import Preview
 from pipeline.reviewing.errors import ReviewError, bad_request, not_found
 from pipeline.reviewing.filters import Filters
 from pipeline.reviewing.show.pairs import show_pair
@@ -40,16 +40,6 @@ KINDS: tuple[Plain, ...] = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Preview:
-    """A rule that was looked at: the pairs it would call the same."""
-
-    key: str
-    words: str
-    rows: Rows
-    count: int  # of the answers at that moment
-
-
 def list_rules(desk: Desk) -> Plain:
     """The rules there are, and those that were applied, the newest first."""
     desk.book.refresh()
@@ -75,7 +65,7 @@ def preview_rule(
         count = desk.book.count
     digest = hashlib.sha256(f"{desk.run.run} {words} {count}".encode() + rows.tobytes())
     key = digest.hexdigest()[:16]
-    desk.previews[key] = Preview(key, words, rows, count)
+    desk.previews[key] = Preview(words, rows)
     while len(desk.previews) > KEPT:
         desk.previews.pop(next(iter(desk.previews)))
     drawn = np.random.default_rng(count).permutation(rows)[:SAMPLE]

@@ -162,10 +162,10 @@ def _with_learned(pairs: pa.Table, learned: Floats, run: Run) -> pa.Table:
     accept = pairs["threshold"].to_numpy().astype(np.float64)
     said = np.array(pairs["decision"].to_pylist(), object)
     own = (said == _decided(before, accept, review)) & ~np.isnan(learned)
-    probability = np.where(own, learned, before).astype(np.float32)
+    probability = np.where(own, learned, before)
     decision = np.where(own, _decided(probability, accept, review), said)
     columns = dict(zip(pairs.column_names, pairs.columns, strict=True))
-    columns["probability"] = pa.array(probability)
+    columns["probability"] = pa.array(probability.astype(np.float32))
     columns["decision"] = pa.array(decision, pa.string())
     return pa.table(columns, schema=pairs.schema)
 

@@ -16,21 +16,15 @@ from scipy.special import expit, logit
 from pipeline.arrays import Flags, Floats, Rows
 from pipeline.catalog import Catalog, Run
 from pipeline.errors import PipelineError
-from pipeline.labels import (
-    Answer,
-    RunPrecision,
-    RunRecall,
-    estimate_recall,
-    estimate_run,
-    suggest_pairs,
-    table_of,
-)
-from pipeline.reviewing.acting.book import AnswerBook
-from pipeline.reviewing.learning.ahead import ClustersAhead, Foresight
+from pipeline.labels import Answer, table_of
+from pipeline.reviewing.book import AnswerBook
 from pipeline.reviewing.queues import Queues
 from pipeline.reviewing.tables import RunTables
 
+# The thread loads what it works with: the first answer does not wait for it.
 if TYPE_CHECKING:
+    from pipeline.labels import RunPrecision, RunRecall
+    from pipeline.reviewing.learning.ahead import ClustersAhead, Foresight
     from pipeline.training import JudgeRefitter
 
 CHOSEN = 60  # questions chosen ahead
@@ -215,6 +209,8 @@ class Learner:
             self._looked, self._foretold = time.monotonic(), count
 
     def _estimate(self, labels: pa.Table) -> None:
+        from pipeline.labels import estimate_recall, estimate_run
+
         pairs = self.tables.pairs
         precision = estimate_run(pairs, labels, target=self.target)
         review = self.run.summary.thresholds.review
@@ -223,6 +219,8 @@ class Learner:
 
     def _choose(self, labels: pa.Table) -> None:
         """Choose the next questions, by what the refitted judge thinks where it was asked."""
+        from pipeline.labels import suggest_pairs
+
         pairs, thresholds = self.tables.pairs, self.run.summary.thresholds
         if not len(pairs):
             return
@@ -316,6 +314,8 @@ class Learner:
 
     @cached_property
     def _foresight(self) -> Foresight:
+        from pipeline.reviewing.learning.ahead import Foresight
+
         return Foresight(self.run, self.tables)
 
     def _note(self) -> None:

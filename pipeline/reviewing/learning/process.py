@@ -1,4 +1,4 @@
-"""The process of a fine-tune: settings on stdin; phases and what came of it on stdout, as JSON lines."""
+"""The process of a fine-tune: settings on stdin; phases and result on stdout, as JSON lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The links inside a cluster: its weakest one, and the bridges that alone hold two parts together."""
+"""The links of a cluster: its weakest one, and the bridges that alone hold two parts together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guard: who may talk to the page's server. Token, host, origin, and the headers of all answers.
+"""The guard: who may talk to the page's server, by token, host and origin; headers of all answers.
 
 The server listens on loopback, where every page that the browser has open, and every user of the
 machine, can reach it. A token that only the terminal shows keeps others out; the `Host` header

@@ -5,36 +5,42 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigError
-from pipeline.reviewing.desk import Desk
+
+if TYPE_CHECKING:
+    from pipeline.reviewing.desk import Desk
 
 ADDRESS = "127.0.0.1"
 
 
-def serve(desk: Desk, *, port: int = 0, ready: Callable[[str], None] = print) -> None:
+def serve(
+    opened: Callable[[], Desk], *, port: int = 0, ready: Callable[[str], None] = print
+) -> None:
     """Serve the page until Ctrl-C.
 
     Args:
-        port: 0: any that is free. ready: is told the link once the server accepts it.
+        opened: opens the desk, once the link is told: who follows it waits for the first answer.
+        port: 0: any that is free. ready: is told the link.
 
     Raises:
         ConfigError: the port is taken, or may not be used.
     """
+    listening = _listen(port)
+    port = listening.getsockname()[1]
+    token = secrets.token_urlsafe(24)
+    ready(f"http://{ADDRESS}:{port}/?token={token}")
     import uvicorn
 
     from pipeline.reviewing.web.app import make_app
 
-    listening = _listen(port)
-    port = listening.getsockname()[1]
-    token = secrets.token_urlsafe(24)
+    desk = opened()
     app = make_app(desk, token=token, port=port)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="off", server_header=False,
         timeout_graceful_shutdown=2,
     )  # fmt: skip
-    # It listens already: whoever opens the link now waits until the first answer is made.
-    ready(f"http://{ADDRESS}:{port}/?token={token}")
     try:
         uvicorn.Server(config).run(sockets=[listening])
     finally:

@@ -69,7 +69,7 @@ class Page:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def post(self, path: str, status: int = 200, **body: Any) -> Any:
+    def post(self, path: str, status: int = 200, /, **body: Any) -> Any:
         answer = self.client.post(f"/api/{path}", json=body)
         assert answer.status_code == status, answer.text
         return answer.json()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from pipeline.labels import latest_verdicts
 from tests.pipeline.reviewing.conftest import Opener, Page
 
 
-def labels_of(page: Page) -> list[dict[str, object]]:
+def labels_of(page: Page) -> list[dict[str, Any]]:
     table = Catalog(str(page.desk.catalog.root)).tables.labels()
     return [] if table is None else table.to_pylist()
 
@@ -105,8 +106,8 @@ def test_past_answers_are_found(page: Page) -> None:
     assert len(page.get("answers", limit=2, offset=2)["items"]) == 1
 
 
-def answer(page: Page, left: str, right: str, label: str, **body: object) -> dict[str, object]:
-    told: dict[str, object] = page.say(page.pair(left, right), label, **body)
+def answer(page: Page, left: str, right: str, label: str, **body: Any) -> dict[str, Any]:
+    told: dict[str, Any] = page.say(page.pair(left, right), label, **body)
     return told
 
 
@@ -158,7 +159,7 @@ def test_answers_at_the_same_moment_are_all_kept(open_pages: Opener) -> None:
     items = pages[0].next(n=12, queue="weakest")
     failed: list[BaseException] = []
 
-    def work(page: Page, mine: list[dict[str, object]], by: str) -> None:
+    def work(page: Page, mine: list[dict[str, Any]], by: str) -> None:
         try:
             for item in mine:
                 page.say(item, "same", by=by)
