@@ -1,4 +1,4 @@
-"""Recall of a run from labels drawn at random among the pairs that it proposed and did not accept."""
+"""Recall of a run from labels drawn at random among the pairs that it did not accept."""
 
 from __future__ import annotations
 

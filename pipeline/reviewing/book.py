@@ -1,4 +1,4 @@
-"""The answer book: the catalog's labels in memory, read again when others wrote, appended at once."""
+"""The answer book: the catalog's labels in memory, read again when others wrote."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ WHEN = pa.timestamp("us", tz="UTC")
 # whenever a column changes its name, type or meaning. 4: a record keeps its text where its picture
 # cannot be read (`problem`), and `quarantine.raw` is the row whole. 5: records say what a
 # picture's file holds beside its pixels, and alignments which of two pictures is the edited one.
-# 6: labels say which step they are of, and what run and judge the person was shown.
-SCHEMA_VERSION = 6
+# 7: labels say which step they are of, and what run and judge the person was shown.
+SCHEMA_VERSION = 7
 
 # What a source yields for every row it could read (`pipeline.ingestion.sources`).
 ROWS = pa.schema(
@@ -184,7 +184,8 @@ WORD_COUNTS = pa.schema(
 CORPUS_STATISTICS = pa.schema(
     [
         pa.field("kind", pa.string(), nullable=False),
-        pa.field("place", pa.int64(), nullable=False),  # of a hashed trigram of letters; else 0
+        # Of a hashed trigram of letters, or of a word with accents; else 0.
+        pa.field("place", pa.int64(), nullable=False),
         pa.field("value", pa.float64(), nullable=False),
     ]
 )

@@ -85,8 +85,8 @@ def _represented(
     """Choose the representatives.
 
     Of a cluster it is what a person chose; else the keeper policy's first choice among the members
-    with an accepted link to all others; if none has, among those with a pair to all that was accepted or left for review;
-    if none has, among those with the most scored pairs.
+    with an accepted link to all others; if none has, among those with a pair to all that was
+    accepted or left for review; if none has, among those with the most scored pairs.
 
     Args:
         pairs: scored pairs within clusters, of those clusters that were contested.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.ingestion.sources.tabular import printable_text
+
+_CONTROLS = r"[\x00-\x08\x0e-\x1a\x1c-\x1f]"  # in no text: all but white space and the escape
+_CONTROL = re.compile(_CONTROLS.encode())
 
 
 def nested_as_text(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
@@ -36,15 +40,24 @@ def texts_of_bytes(column: pa.Array, *, hexadecimal: bool) -> tuple[pa.Array, ND
     """Return strings or bytes as strings.
 
     Args:
-        hexadecimal: bytes that are no text are written 0x and hexadecimals, and are fine; else the
-            second array marks them, and their odd bytes are written \\\\xNN.
+        hexadecimal: bytes that are no text, and those of a type of one width, are written 0x and
+            hexadecimals, and are fine; else the second array marks them, and their odd bytes are
+            written \\\\xNN.
     """
     bad = np.zeros(len(column), dtype=bool)
     data = column.cast(pa.binary())
+    if hexadecimal and pa.types.is_fixed_size_binary(
+        column.type
+    ):  # a UUID or a hash, some of which happen to spell something
+        written = [value if value is None else f"0x{value.hex()}" for value in data.to_pylist()]
+        return pa.array(written, pa.string()), bad
     try:
-        return data.cast(pa.string()), bad
+        texts = data.cast(pa.string())
+        if not hexadecimal or not pc.any(pc.match_substring_regex(texts, _CONTROLS)).as_py():
+            return texts, bad
     except pa.ArrowInvalid:
-        values = data.to_pylist()
+        pass
+    values = data.to_pylist()
     if hexadecimal:
         return pa.array([None if v is None else _shown(v) for v in values], pa.string()), bad
     texts = [None if value is None else printable_text(value) for value in values]
@@ -72,7 +85,7 @@ def _shown(value: Any) -> str:
     """Bytes as the text they are or as hexadecimals; other values as Python writes them."""
     if not isinstance(value, bytes):
         return str(value)
-    return value.decode() if _is_utf8(value) else f"0x{value.hex()}"
+    return value.decode() if _is_utf8(value) and not _CONTROL.search(value) else f"0x{value.hex()}"
 
 
 def _plain(scalar: pa.Scalar, odd: list[str]) -> Any:

@@ -33,8 +33,9 @@ _PIECE = 1 << 13  # of zstd, whose reader loses what it unpacked in the read tha
 _MAGIC = "*?["
 _NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"  # how Hive and Spark write a null
 
-# What opening or reading a damaged or forbidden file raises; ArrowException covers codecs.
-READ_ERRORS = (OSError, EOFError, pa.ArrowException)
+# What opening or reading a damaged or forbidden file raises; ArrowException covers codecs, and a
+# damaged name of a Parquet column is decoded on the way.
+READ_ERRORS = (OSError, EOFError, pa.ArrowException, UnicodeDecodeError)
 
 
 @dataclass(frozen=True)

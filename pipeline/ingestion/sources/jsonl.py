@@ -134,6 +134,7 @@ class JsonlFiles:
             source=self.name,
             image_root=self.config.image_root or file.folder,
             attributes=self._attributes(objects),
+            show=lambda row: json_text(objects[row]) or "{}",
         )
         entries = [
             (

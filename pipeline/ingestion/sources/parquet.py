@@ -85,6 +85,12 @@ class ParquetFiles:
         self, parquet: pq.ParquetFile, *, file: DataFile, rows: int
     ) -> Iterator[SourceBatch]:
         names = self._names(parquet.schema_arrow)
+        missing = {name for _, name in needed_columns(self.config.columns)}
+        missing -= {*names, *file.partitions}
+        if missing:  # a damaged header reads as another one
+            reason = f"no column {', '.join(sorted(missing))}"
+            yield from self._lost(file, range(1, parquet.metadata.num_rows + 1), rows, reason)
+            return
         at = 1
         for group in range(parquet.num_row_groups):
             stored = parquet.metadata.row_group(group)
@@ -99,11 +105,16 @@ class ParquetFiles:
                         at += table.num_rows
             except READ_ERRORS as error:
                 reason = f"row group {group} cannot be read: {without_credentials(error)}"
-                for start in range(at, end, rows):
-                    lost = range(start, min(end, start + rows))
-                    entries = [(f"{file.name}:{number}", reason, None) for number in lost]
-                    yield SourceBatch.of_rejected(reject_rows(self.name, entries))
+                yield from self._lost(file, range(at, end), rows, reason)
             at = end
+
+    def _lost(
+        self, file: DataFile, numbers: range, rows: int, reason: str
+    ) -> Iterator[SourceBatch]:
+        for start in range(0, len(numbers), rows):
+            lost = numbers[start : start + rows]
+            entries = [(f"{file.name}:{number}", reason, None) for number in lost]
+            yield SourceBatch.of_rejected(reject_rows(self.name, entries))
 
     def _names(self, schema: pa.Schema) -> list[str]:
         """Columns to read, in the file's order."""

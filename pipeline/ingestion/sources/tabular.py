@@ -5,7 +5,8 @@ Everything works on whole columns; only rejected rows and times are looked at on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import orjson
@@ -50,8 +51,15 @@ def check_columns(columns: Columns, present: Sequence[str], *, where: str) -> No
         if name not in present:
             raise ConfigError(
                 f"{where}: {field} names '{name}', which is not there; "
-                f"the columns are: {', '.join(present) or '(none)'}"
+                f"the columns are: {', '.join(present) or '(none)'}{_delimiter_of(present)}"
             )
+
+
+def _delimiter_of(present: Sequence[str]) -> str:
+    """What to set where the only column is a header that something else parts; else ''."""
+    parts = ("\t", ";", "|", ",")
+    found = [part for part in parts if len(present) == 1 and part in present[0]]
+    return f"; set this source's delimiter: {json.dumps(found[0])}" if found else ""
 
 
 def attribute_names(columns: Columns, present: Iterable[str]) -> list[str]:
@@ -70,6 +78,7 @@ def build_batch(
     source: str,
     image_root: str,
     attributes: pa.Array | None = None,
+    show: Callable[[int], str] | None = None,
 ) -> SourceBatch:
     """Map raw columns (strings, but the picture's bytes) to ROWS; rows without id are rejected.
 
@@ -81,6 +90,7 @@ def build_batch(
         origin: `DataFile.identity` of the file.
         image_root: folder or URL that relative picture paths start from.
         attributes: a ready map, where the caller has it; else made from `raw`.
+        show: a row for the quarantine; None: its columns in `raw`.
     """
     column = {name: _fill(as_array(raw[name])) for name in raw.column_names}
     if attributes is None:
@@ -109,11 +119,10 @@ def build_batch(
     if key.null_count == 0:
         return SourceBatch(table, QUARANTINE.empty_table())
     bad = pc.is_null(key)
+    rows = np.flatnonzero(bad).tolist()
+    shown = map(show, rows) if show else map(show_value, raw.take(pa.array(rows)).to_pylist())
     entries = [
-        (location, "missing id", show_value(row))
-        for location, row in zip(
-            locations.filter(bad).to_pylist(), raw.filter(bad).to_pylist(), strict=True
-        )
+        (locations[row].as_py(), "missing id", text) for row, text in zip(rows, shown, strict=True)
     ]
     return SourceBatch(table.filter(pc.invert(bad)), reject_rows(source, entries))
 

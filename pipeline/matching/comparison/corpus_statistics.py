@@ -15,14 +15,17 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.evaluation import wilson_interval
-from pipeline.matching.comparison.document_frequencies import DocumentFrequencies
+from pipeline.ingestion import fold_text
+from pipeline.matching.comparison.document_frequencies import FEATURES, DocumentFrequencies
+from pipeline.matching.comparison.folding import without_accents
+from pipeline.matching.comparison.text import accented_words
 from pipeline.matching.comparison.text_features import WordWeights, trigram_counts
 from pipeline.storage import CORPUS_STATISTICS
 
 Places = npt.NDArray[np.int64]
 
-TRIGRAM, TEXTS, SHIFT, NEAR_COPIES, LOOSE = "trigram", "texts", "shift", "near copies", "loose"
-PROMISED = "promised"
+TRIGRAM, ACCENTED = "trigram", "accented"
+TEXTS, SHIFT, NEAR_COPIES, LOOSE, PROMISED = "texts", "shift", "near copies", "loose", "promised"
 INSIDE = "inside "  # before the name of a source
 DIFFER, AGREE = "differ ", "agree "  # before the name of a column
 # Near copies that differ, among the sampled pairs, below which a corpus counts as strict: too few
@@ -42,7 +45,9 @@ class CorpusStatistics:
 
     Attributes:
         texts: how many texts the trigrams were counted in.
-        places, counts: (k,) hashed trigrams of letters, ascending, and the texts that have each.
+        places, counts: (k,) hashed trigrams of letters without accents, ascending, and the texts
+            that have each.
+        accented: (a, 2) hashed words with accents, and the same without; see `accented_words`.
         shift: log-odds that it adds to the judge's; None: it has not been adapted.
         inside: source -> log-odds that a pair inside it has by that alone.
         columns: column -> log-odds that a difference in it adds, and that there is none; see
@@ -55,6 +60,7 @@ class CorpusStatistics:
     texts: int
     places: Places
     counts: Places
+    accented: Places
     shift: float | None = None
     inside: Mapping[str, float] = field(default_factory=dict)
     columns: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -64,9 +70,10 @@ class CorpusStatistics:
 
     @classmethod
     def learn(cls, texts: Sequence[str]) -> CorpusStatistics:
-        """Count the trigrams of some texts."""
-        found = trigram_counts(texts)
-        return cls(len(texts), found[:, 0], found[:, 1])
+        """Count the trigrams of some texts, and find their words with accents."""
+        found = trigram_counts([without_accents(fold_text(text)) for text in texts])
+        words = accented_words(pa.array(texts, pa.large_string()))
+        return cls(len(texts), found[:, 0], found[:, 1], words)
 
     @property
     def tolerant(self) -> bool:
@@ -97,16 +104,25 @@ class CorpusStatistics:
         )
 
     def weights(self, frequencies: DocumentFrequencies) -> WordWeights:
-        """Word weights of the judge's features."""
-        words = np.stack([frequencies.places, frequencies.counts], axis=1)
+        """Word weights of the judge's features, which know no accents.
+
+        A word counts as often as all its spellings together.
+        """
+        counts = np.zeros(FEATURES, np.int64)
+        counts[frequencies.places] = frequencies.counts
+        written, bare = self.accented.T
+        added = counts[written]  # before any is added, so that the order of the rows means nothing
+        np.add.at(counts, bare, added)
+        words = np.stack([np.flatnonzero(counts), counts[counts > 0]], axis=1)
         grams = np.stack([self.places, self.counts], axis=1)
-        return WordWeights(frequencies.texts, words, grams, gram_texts=self.texts)
+        return WordWeights(frequencies.texts, words, grams, self.texts, accents=False)
 
     def digest(self) -> str:
         """Digest of all that a judgement may depend on."""
         known = sorted(self.inside.items()), sorted(self.columns.items())
         facts = f"{self.texts} {self.shift} {known} {self.tolerant}".encode()
-        return hashlib.sha256(facts + self.places.tobytes() + self.counts.tobytes()).hexdigest()
+        known_words = (self.places, self.counts, self.accented)
+        return hashlib.sha256(facts + b"".join(part.tobytes() for part in known_words)).hexdigest()
 
     def table(self) -> pa.Table:
         """As rows of the table `corpus_statistics`."""
@@ -116,23 +132,31 @@ class CorpusStatistics:
                  **{INSIDE + name: worth for name, worth in self.inside.items()},
                  **{DIFFER + name: worth for name, (worth, _) in self.columns.items()},
                  **{AGREE + name: worth for name, (_, worth) in self.columns.items()}}  # fmt: skip
-        kind = pa.array([TRIGRAM] * len(self.places) + list(facts))
-        place = np.append(self.places, np.zeros(len(facts), np.int64))
-        value = np.append(self.counts.astype(np.float64), list(map(float, facts.values())))
+        written, bare = self.accented.T
+        kind = pa.array(
+            [TRIGRAM] * len(self.places) + [ACCENTED] * len(self.accented) + list(facts)
+        )
+        place = np.concatenate([self.places, written, np.zeros(len(facts), np.int64)])
+        value = np.concatenate(
+            [self.counts.astype(float), bare.astype(float), list(map(float, facts.values()))]
+        )
         return pa.table([kind, pa.array(place), pa.array(value)], schema=CORPUS_STATISTICS)
 
     @classmethod
     def from_table(cls, table: pa.Table) -> CorpusStatistics:
         """Read back what `table` gave, its rows in any order."""
-        rows = table.sort_by([("kind", "ascending"), ("place", "ascending")])
+        rows = table.sort_by([(name, "ascending") for name in ("kind", "place", "value")])
         kind = np.array(rows["kind"].to_pylist(), object)
         value = np.asarray(rows["value"], np.float64)
-        grams = kind == TRIGRAM
-        facts = dict(zip(kind[~grams].tolist(), value[~grams].tolist(), strict=True))
+        place = np.asarray(rows["place"], np.int64)
+        grams, accented = kind == TRIGRAM, kind == ACCENTED
+        others = ~(grams | accented)
+        facts = dict(zip(kind[others].tolist(), value[others].tolist(), strict=True))
         return cls(
             int(facts[TEXTS]),
-            np.asarray(rows["place"], np.int64)[grams],
+            place[grams],
             value[grams].astype(np.int64),
+            np.stack([place[accented], value[accented].astype(np.int64)], axis=1),
             facts.get(SHIFT),
             _named(facts, INSIDE),
             {name: (differ, facts[AGREE + name]) for name, differ in _named(facts, DIFFER).items()},

@@ -24,6 +24,7 @@ from pipeline.arrays import (
 )
 from pipeline.ingestion import PORTION, Letters, Tokens, codes_of, fold_text
 from pipeline.matching.comparison.document_frequencies import FEATURES, DocumentFrequencies
+from pipeline.matching.comparison.folding import plain
 
 Values = npt.NDArray[np.floating[Any]]
 Rows = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]
@@ -143,6 +144,15 @@ class TextComparison:
 def words_of(texts: pa.Array, *, threads: int = 1) -> csr_matrix:
     """Binary (n, FEATURES) matrix of the words of each text, hashed."""
     return _matrix(list(_in_portions(lambda part: _places(Letters(part).words()), texts, threads)))
+
+
+def accented_words(texts: pa.Array) -> Positions:
+    """(k, 2) hashed words of texts that have accents, and the same words without; no row twice."""
+    words = Letters(texts).words().words
+    written = [word for word in words.to_pylist() if not word.isascii()]
+    bare = list(map(plain, written))
+    places = np.stack([_hash(pa.array(side, pa.string())) for side in (written, bare)], axis=1)
+    return np.unique(places[places[:, 0] != places[:, 1]], axis=0)
 
 
 def trigrams_of(texts: pa.Array, *, threads: int = 1) -> csr_matrix:

@@ -21,6 +21,7 @@ from pipeline.arrays import Positions
 from pipeline.ingestion import fold_text
 from pipeline.matching.comparison.attribute_features import AttributeFeatures, column_names
 from pipeline.matching.comparison.document_frequencies import FEATURES
+from pipeline.matching.comparison.folding import without_accents
 from pipeline.matching.comparison.text import trigrams_of, words_of
 
 Floats = npt.NDArray[np.float32]
@@ -59,12 +60,14 @@ class WordWeights:
         texts: n.
         words, grams: place -> document count, as two int64 columns (k, 2), places ascending.
         gram_texts: n of the trigrams; None: that of the words.
+        accents: False: texts are compared as if nobody had written accents, see `without_accents`.
     """
 
     texts: int
     words: npt.NDArray[np.int64]
     grams: npt.NDArray[np.int64]
     gram_texts: int | None = None
+    accents: bool = True
 
     def idf(self, kind: str) -> Floats:
         """(HASHED,) float32 weights of 'words' or 'grams'."""
@@ -102,6 +105,8 @@ class _Block:
     folded: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
+        if not self.weights.accents:
+            self.texts = [without_accents(fold_text(text)) for text in self.texts]
         whole = list(map(fold_text, self.texts))
         self.folded = [text[:EDIT_CHARACTERS] for text in whole]
         self.sorted = [" ".join(sorted(text.split())) for text in self.folded]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+from pipeline.matching.comparison.folding import fold, plain
 from pipeline.matching.differences.items import Token
-from pipeline.matching.differences.language.folding import fold, plain
 from pipeline.matching.differences.language.word_lists import lines
 
 LONGEST_CLOSING = 80  # tokens

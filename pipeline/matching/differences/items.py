@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
+from pipeline.matching.comparison.folding import fold, plain
 from pipeline.matching.differences.language.dates import (
     DATE_WORDS,
     TIMES,
@@ -14,7 +15,6 @@ from pipeline.matching.differences.language.dates import (
     read_date,
     read_time,
 )
-from pipeline.matching.differences.language.folding import fold, plain
 from pipeline.matching.differences.language.quantities import (
     QUANTITY_WORDS,
     number_words,

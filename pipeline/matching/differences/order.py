@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.matching.differences.items import CODE, DATE, QUANTITY, TIME, Item
+from pipeline.matching.differences.items import CODE, DATE, QUANTITY, TIME, WORD, Item
 from pipeline.matching.differences.kinds import Kind
 from pipeline.matching.differences.token_stream import COMMA
 
@@ -35,7 +35,8 @@ def order_kind(
     capital = {item.folded for item in one if item.capital and item.folded.isalpha()}
     capital &= {item.folded for item in other if item.capital}
     names = [[item.folded for item in items if item.folded in capital] for items in (one, other)]
-    if not mostly and sorted(names[0]) == sorted(names[1]) and names[0] != names[1]:
+    exchanged = sorted(names[0]) == sorted(names[1]) and names[0] != names[1]
+    if exchanged and (not mostly or _around_a_word(one[start:stop], other[start:stop], capital)):
         return Kind.MOVED
     if any(_is_uncased(item.text) for item in one[start:stop]):
         return Kind.WORD  # a script without capitals: names cannot be told
@@ -48,6 +49,21 @@ def _last_name_first(one: Sequence[Item], other: Sequence[Item]) -> bool:
         return False
     commas = [[bool(item.look & COMMA) for item in items[:-1]] for items in (one, other)]
     return (sum(commas[0]), sum(commas[1])) in ((1, 0), (0, 1))
+
+
+def _around_a_word(one: Sequence[Item], other: Sequence[Item], names: set[str]) -> bool:
+    """Whether names change sides of a word that stays: `Anna owes Ben`, `Ben owes Anna`."""
+    before: list[dict[str, set[str]]] = [{}, {}]
+    for found, items in zip(before, (one, other), strict=True):
+        words = [item.folded for item in items]
+        for place, item in enumerate(items):
+            if item.sort == WORD and not item.capital and not _stands_anywhere(item):
+                found[item.folded] = names.intersection(words[:place])
+    return any(
+        mine - before[1][word] and before[1][word] - mine
+        for word, mine in before[0].items()
+        if word in before[1]
+    )
 
 
 def _values_exchanged(one: Sequence[Item], other: Sequence[Item]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -118,6 +119,8 @@ class PairReader:
             if item.kind >= FIRST_OPEN:
                 start, stop, from_, to, _ = span
                 lost += stop - start + to - from_
+        if kind & Kind.MOVED:
+            lost -= self._kept(left, right, spans, found)
         verbatim = 1 - lost / total if total else 1.0
         columns = frozenset(
             span.field
@@ -128,6 +131,17 @@ class PairReader:
         if kind & Kind.MISSING and len({*self._columns(left)} & {*self._columns(right)}) < 2:
             kind |= BARE
         return Reading(level, verbatim, kind, self._told(spans, found), columns)
+
+    def _kept(self, left: int, right: int, spans: list[Span], found: list[Finding]) -> int:
+        """How many tokens of open spans both texts have, in another place."""
+        one, other = self.streams.folded[left], self.streams.folded[right]
+        gone: Counter[str] = Counter()
+        come: Counter[str] = Counter()
+        for span, item in zip(spans, found, strict=True):
+            if item.kind >= FIRST_OPEN:
+                gone.update(one[span.start : span.stop])
+                come.update(other[span.from_ : span.to])
+        return 2 * (gone & come).total()
 
     @staticmethod
     def _unlike(one: str, other: str, spans: list[Span]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.matching.comparison.folding import plain, regional
 from pipeline.matching.differences.items import (
     CODE,
     DATE,
@@ -23,7 +24,6 @@ from pipeline.matching.differences.items import (
     share_class,
 )
 from pipeline.matching.differences.kinds import NOTHING, Finding, Kind
-from pipeline.matching.differences.language.folding import plain, regional
 from pipeline.matching.differences.language.quantities import readings
 from pipeline.matching.differences.language.spelling import (
     accents_matter,

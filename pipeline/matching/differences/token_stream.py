@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from pipeline.arrays import Flags, factorize
 from pipeline.ingestion import classify_letters, codes_of, token_strings
-from pipeline.matching.differences.language.folding import fold
+from pipeline.matching.comparison.folding import fold
 
 Places = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.uint32]

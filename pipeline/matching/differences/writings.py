@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from operator import attrgetter
 
+from pipeline.matching.comparison.folding import fold
 from pipeline.matching.differences.items import Token
 from pipeline.matching.differences.kinds import NOTHING, Finding, Kind
-from pipeline.matching.differences.language.folding import fold
 from pipeline.matching.differences.language.spelling import same_writing
 
 LONGEST = 10  # tokens on both sides of spans that are compared word by word

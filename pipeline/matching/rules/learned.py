@@ -173,7 +173,15 @@ class JudgeModel:
         write_arrays(arrays, folder / "weights.safetensors")
         facts = {
             "modality": self.modality,
-            "blocks": [{"name": n, "texts": w.texts} for n, w in self.blocks.items()],
+            "blocks": [
+                {
+                    "name": name,
+                    "texts": weights.texts,
+                    "gram_texts": weights.gram_texts,
+                    "accents": weights.accents,
+                }
+                for name, weights in self.blocks.items()
+            ],
             "extras": self.extras,
             "fusion": self.fusion and vars(self.fusion),
             "background": self.background
@@ -211,7 +219,11 @@ class JudgeModel:
             modality=facts["modality"],
             blocks={
                 block["name"]: WordWeights(
-                    block["texts"], arrays[f"block.{n}.words"], arrays[f"block.{n}.grams"]
+                    block["texts"],
+                    arrays[f"block.{n}.words"],
+                    arrays[f"block.{n}.grams"],
+                    block["gram_texts"],
+                    block["accents"],
                 )
                 for n, block in enumerate(facts["blocks"])
             },

@@ -1,4 +1,4 @@
-"""The clusters to come: what a run would make of the same pairs, with the answers and what is learned."""
+"""The clusters to come: what a run would make of the same pairs with the answers so far."""
 
 from __future__ import annotations
 

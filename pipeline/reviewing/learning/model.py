@@ -1,4 +1,4 @@
-"""Make it a model: the full fine-tune on all verdicts, in a process of its own, and its promotion."""
+"""A model of all verdicts: the full fine-tune, in a process of its own, and its promotion."""
 
 from __future__ import annotations
 

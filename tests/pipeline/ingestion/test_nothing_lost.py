@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 from PIL import Image
 from pydantic import TypeAdapter
 
@@ -134,6 +134,7 @@ def test_damaged_csv(tmp_path: Path, texts: list[str], damage: Any, packed: bool
 
 
 @EASY
+@example(["plain"] * 7 + ["a, b"], [(0.919921875, b'"}\n{"')])  # an object without an id
 @given(row_texts, damages)
 def test_damaged_json_lines(tmp_path: Path, texts: list[str], damage: Any) -> None:
     path = tmp_path / "x.jsonl"
@@ -146,6 +147,8 @@ def test_damaged_json_lines(tmp_path: Path, texts: list[str], damage: Any) -> No
 
 
 @EASY
+@example(['said "so"', 'said "so"', ""], [(0.36060874239350055, b'"')])  # a column's name
+@example(['said "so"', 'said "so"', ""], [(0.36060874239350055, b"\xe9")])
 @given(row_texts, st.lists(st.tuples(st.floats(0, 1), st.sampled_from(JUNK)), max_size=2))
 def test_damaged_parquet(tmp_path: Path, texts: list[str], damage: Any) -> None:
     """A byte that is another: a length that changes makes the whole file unreadable."""

@@ -13,7 +13,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.config.sources import SourceConfig
-from pipeline.errors import SourceError
+from pipeline.errors import ConfigError, SourceError
 from pipeline.ingestion.sources import Source, open_source
 
 SAID = {
@@ -127,6 +127,22 @@ def test_odd_parquet_columns_that_nobody_asked_for(tmp_path: Path) -> None:
     good, bad = read(source("parquet", path, columns={"id": "id", "text": "list"}))
     assert [row["key"] for row in good] == ["1"], "as a text it would be another"
     assert (bad[0]["reason"], '"id":"2"' in bad[0]["raw"]) == ("invalid UTF-8", True)
+
+
+def test_bytes_that_are_no_text_are_hexadecimals(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    hashes = [b"12345678", b"        ", b"\xff\x00\x00\x00\x00\x00\x00\x01"]
+    columns = {"hash": pa.array(hashes, pa.binary(8)), "b": pa.array([b"a\x01", b"a b", b"\t"])}
+    pq.write_table(pa.table({"t": ["one", "two", "three"], **columns}), path)
+    good, bad = read(source("parquet", path, columns={"id": "hash", "text": "t"}))
+    assert (bad, [row["key"] for row in good]) == ([], [f"0x{value.hex()}" for value in hashes])
+    assert [dict(row["attributes"])["b"] for row in good[:2]] == ["0x6101", "a b"]
+
+
+def test_a_header_that_another_sign_parts_names_the_setting(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("id;t\n1;one\n")
+    with pytest.raises(ConfigError, match='set this source\'s delimiter: ";"'):
+        source("csv", tmp_path / "x.csv").check()
 
 
 def test_padded_bzip2_and_an_empty_partition(tmp_path: Path) -> None:

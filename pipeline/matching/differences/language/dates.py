@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from pipeline.matching.differences.language.folding import fold, plain
+from pipeline.matching.comparison.folding import fold, plain
 from pipeline.matching.differences.language.quantities import number_words
 from pipeline.matching.differences.language.word_lists import lines
 

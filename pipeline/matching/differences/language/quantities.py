@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 
-from pipeline.matching.differences.language.folding import fold, plain
+from pipeline.matching.comparison.folding import fold, plain
 from pipeline.matching.differences.language.word_lists import lines
 
 Keys = frozenset[object]

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from pipeline.matching.differences.language.folding import plain, written_out
+from pipeline.matching.comparison.folding import plain, written_out
 from pipeline.matching.differences.language.vocabulary import Vocabulary, listed_words
 from pipeline.matching.differences.language.word_lists import lines
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.matching.comparison.document_frequencies import FEATURES
-from pipeline.matching.differences.language.folding import fold, plain, regional
+from pipeline.matching.comparison.folding import fold, plain, regional
 from pipeline.matching.differences.language.word_lists import lines as list_lines
 
 SHORTEST = 3  # letters; below, the encoder's list is mostly syllables

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
-from pipeline.matching.differences.language.folding import fold, plain
+from pipeline.matching.comparison.folding import fold, plain
 
 FOLDER = Path(__file__).parent / "words"
 Phrase = tuple[str, ...]

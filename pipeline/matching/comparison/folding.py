@@ -28,9 +28,8 @@ def fold(word: str) -> str:
     return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in word)
 
 
-@lru_cache(1 << 16)
-def plain(folded: str) -> str:
-    """A folded word without the accents that may be left out in writing.
+def without_accents(folded: str) -> str:
+    """A folded text without the accents that may be left out in writing.
 
     Marks of Latin and Greek letters and vowel points of Hebrew and Arabic go; the marks of other
     scripts are letters of their own (й is not и, मे is not मै).
@@ -38,6 +37,12 @@ def plain(folded: str) -> str:
     if folded.isascii():
         return folded
     return "".join(map(_plain, unicodedata.normalize("NFC", folded.translate(_LETTERS))))
+
+
+@lru_cache(1 << 16)
+def plain(folded: str) -> str:
+    """A folded word as `without_accents` writes it, remembered."""
+    return without_accents(folded)
 
 
 @lru_cache(1 << 12)

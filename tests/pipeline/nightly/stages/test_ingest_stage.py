@@ -194,7 +194,7 @@ def test_the_true_side_of_a_picture_is_kept_and_known_the_next_night(tmp_path: P
     assert {key: row["image_effective_side"] for key, row in records(made).items()} == before
 
 
-def test_a_record_of_before_the_true_side_is_not_taken_for_what_a_picture_came_to(
+def test_a_record_of_before_the_quality_is_not_taken_for_what_a_picture_came_to(
     tmp_path: Path,
 ) -> None:
     pictures = tmp_path / "pictures"
@@ -206,12 +206,12 @@ def test_a_record_of_before_the_true_side_is_not_taken_for_what_a_picture_came_t
     before = catalog.published()
     assert before
     rows = catalog.read("records", run=before)
-    at = rows.schema.get_field_index("image_effective_side")
-    rows = rows.set_column(at, "image_effective_side", pa.nulls(len(rows), pa.float32()))
+    at = rows.schema.get_field_index("image_quality")
+    rows = rows.set_column(at, "image_quality", pa.nulls(len(rows), rows.schema.field(at).type))
     versions = before.versions | {"records": catalog.tables.replace("records", rows)}
     catalog.publish(replace(before, versions=versions))
     assert night(made, 1).pictures_decoded == 1
-    assert records(made)["p:a.bmp"]["image_effective_side"] == 20
+    assert records(made)["p:a.bmp"]["image_quality"] == 100
 
 
 def without_night(row: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,10 @@ import pytest
 
 from pipeline.matching.comparison.column_levels import ColumnLevels, learn_column_levels
 from pipeline.matching.comparison.corpus_statistics import CorpusStatistics
+from pipeline.matching.comparison.document_frequencies import DocumentFrequencies
 from pipeline.matching.comparison.source_levels import SourceLevels
+from pipeline.matching.comparison.text import words_of
+from pipeline.matching.comparison.text_features import WHOLE, TextFeatures
 from pipeline.matching.rules.transferred import (
     LEAST,
     LEAST_ACROSS,
@@ -67,8 +70,25 @@ def test_only_pairs_inside_a_source_lose_by_it() -> None:
     assert levels.compare(left, right).tolist() == [-3.0, 0.0, -1.0, 0.0]
 
 
+def test_a_word_without_its_accents_weighs_what_it_weighs_with_them() -> None:
+    texts = ["café au lait", "cafe au lait", "Ørsted café", "orsted tea", "ёж", "й"]
+    frequencies = DocumentFrequencies.of(words_of(pa.array(texts)))
+    weights = {WHOLE: CorpusStatistics.learn(texts).weights(frequencies)}
+    features = TextFeatures(texts, {}, weights=weights, threads=1)
+    overlap = features.compare(np.array([0, 2, 0]), np.array([1, 3, 2]))[:, 0].tolist()
+    assert overlap[0] == 1.0
+    rare, common = np.log(7 / 3) + 0.1, np.log(7 / 4) + 0.1  # two texts have orsted, three cafe
+    tea = np.log(7 / 2) + 0.1
+    assert overlap[1] == pytest.approx(rare / (rare + common + tea), rel=1e-5)
+    assert overlap[2] == pytest.approx(common / (common + 3 * rare), rel=1e-5)
+
+
 def test_what_a_corpus_said_comes_back_from_its_table() -> None:
-    learned = CorpusStatistics.learn(["a small house", "a small horse"])
+    learned = CorpusStatistics.learn(["a small house", "a small horse", "ça vaut l'été"])
+    assert len(learned.accented) == 2
+    assert CorpusStatistics.from_table(learned.table()).accented.tolist() == (
+        learned.accented.tolist()
+    )
     assert CorpusStatistics.from_table(learned.table()).shift is None
     adapted = learned.adapted(1.5, {"shop: b": -2.25, "a": -1.0}).seen(
         {"venue": (-0.5, 0.25)}, near_copies=300, loose=210, promised=False

@@ -26,7 +26,7 @@ from pipeline.training.siamese.pairs import TrainingData
 
 pytestmark = pytest.mark.slow
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 
 def changed(settings: EncoderTraining, **values: Any) -> EncoderTraining:
