@@ -19,6 +19,7 @@ from pipeline.reviewing.errors import ReviewError
 from pipeline.reviewing.filters import Filters
 from pipeline.reviewing.learning.learner import Learner
 from pipeline.reviewing.learning.model import ModelMaker
+from pipeline.reviewing.learning.told import advice_of, told_learning
 from pipeline.reviewing.queues import QUEUES, Queues
 from pipeline.reviewing.tables import RunTables
 
@@ -161,7 +162,7 @@ class Desk:
             "undo": undo,
             "redo": redo,
             "enough": bool(learned and learned.precision.needed == 0),
-            "sentence": self.learner.advice,
+            "sentence": advice_of(self.learner),
             "agreement": vars(agreement) if agreement else None,
         }
 
@@ -201,7 +202,7 @@ class Desk:
             ],
             "queues": [self._queue(queue.name) for queue in QUEUES],
             "progress": self.progress(by),
-            "learning": self.learner.told(),
+            "learning": told_learning(self.learner),
             "model": self.maker.told(),
         }  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
@@ -53,7 +53,10 @@ class Learner:
     """Learns from the answers in the background.
 
     Attributes:
-        estimates: None until they have been made.
+        estimates, ahead: None until they have been made.
+        state: waiting, fitting, ready or unavailable, and then `why_not`.
+        answers: that stand. refitted: those that the judge was refitted on, in `seconds`.
+        start: open pairs that were expected to be decided wrongly at first. history: since then.
     """
 
     def __init__(
@@ -64,13 +67,13 @@ class Learner:
         self.book, self.queues, self.target = book, queues, target
         self.estimates: Estimates | None = None
         self.ahead: ClustersAhead | None = None
-        self._why_not = ""
+        self.why_not = ""
         self._learned: Floats | None = None
-        self._history: list[Plain] = []
-        self._answers = self._refitted = 0
-        self._seconds = 0.0
-        self._state = "waiting"
-        self._start: float | None = None
+        self.history: list[Plain] = []
+        self.answers = self.refitted = 0
+        self.seconds = 0.0
+        self.state = "waiting"
+        self.start: float | None = None
         self._seen = -1
         self._foretold, self._looked = -1, -AHEAD
         self._wake, self._closed, self._lock = Event(), Event(), Lock()
@@ -96,7 +99,7 @@ class Learner:
         self.wake()
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if self._seen == self.book.count and self._state != "fitting":
+            if self._seen == self.book.count and self.state != "fitting":
                 return True
             time.sleep(0.02)
         return False
@@ -107,61 +110,6 @@ class Learner:
         if learned is None or np.isnan(learned[number]):
             return None
         return round(float(learned[number]), 4)
-
-    def told(self) -> Plain:
-        """All of it as the page shows it."""
-        found, ahead = self.estimates, self.ahead
-        precision = found.precision if found else None
-        recall = found.recall.recall if found else None
-        return {
-            "state": self._state,
-            "words": self._words(),
-            "version": self.queues.version,
-            "answers": self._answers,
-            "seconds": round(self._seconds, 3),
-            "precision": precision and {
-                "value": precision.precision, "low": precision.low, "high": precision.high,
-                "sentence": precision.sentence,
-            },
-            "recall": recall and {**asdict(recall), "sentence": found and found.recall.sentence},
-            "doubt": self._doubt_told(),
-            "needed": precision and precision.needed,
-            "enough": bool(precision and precision.needed == 0),
-            "target": self.target,
-            "advice": self.advice,
-            "clusters": ahead and {**asdict(ahead), "sentence": ahead.sentence},
-        }  # fmt: skip
-
-    @property
-    def advice(self) -> str:
-        """What more answers would show, in words."""
-        if self.estimates is None:
-            return ""
-        precision = self.estimates.precision
-        if not precision.random:
-            return (
-                "How often the run is right is not known yet: no accepted pair that was drawn at "
-                "random is answered. Every fourth question is one, and the queue Random has only "
-                "such."
-            )
-        return precision.advice
-
-    def _words(self) -> str:
-        if self._why_not:
-            return f"The queue follows the run's own judge: {self._why_not}"
-        if self._state == "fitting":
-            return "The judge learns from the latest answers."
-        if not self._refitted:
-            return "The judge is refitted when there are answers of both kinds, same and different."
-        return f"The judge has learned from {self._refitted:,} answers."
-
-    def _doubt_told(self) -> Plain:
-        now = self._history[-1]["doubt"] if self._history else None
-        words = "" if now is None else (
-            f"About {now:,.1f} of the open pairs are expected to be decided wrongly"
-            + (f"; it were {self._start:,.1f} at the start." if self._start else ".")
-        )  # fmt: skip
-        return {"now": now, "start": self._start, "history": self._history, "sentence": words}
 
     def _work(self) -> None:
         while not self._closed.is_set():
@@ -175,13 +123,13 @@ class Learner:
             try:
                 self._turn()
             except PipelineError as error:
-                self._why_not = str(error)
+                self.why_not = str(error)
             except Exception as error:  # noqa: BLE001 - the page goes on without it, and says so
                 _log.exception("the learner failed")
-                self._why_not = f"learning failed: {type(error).__name__}: {error}"[:300]
+                self.why_not = f"learning failed: {type(error).__name__}: {error}"[:300]
             finally:
-                self._state = "unavailable" if self._why_not else (
-                    "ready" if self._refitted else "waiting"
+                self.state = "unavailable" if self.why_not else (
+                    "ready" if self.refitted else "waiting"
                 )  # fmt: skip
 
     def _turn(self) -> None:
@@ -192,8 +140,8 @@ class Learner:
             rows = list(self.book.log.answers)
         labels = table_of(rows)
         if count != self._seen:
-            self._state = "fitting"
-            self._answers = len(standing)
+            self.state = "fitting"
+            self.answers = len(standing)
             self._estimate(labels)
             if self._seen < 0 or not self.queues.version:
                 self._choose(labels)
@@ -245,7 +193,7 @@ class Learner:
         )
         why = sheet["why"].to_pylist()
         drawn = np.array([words.startswith("random") for words in why], bool)
-        order = _in_turn(drawn, self._answers)
+        order = _in_turn(drawn, self.answers)
         self.queues.teach(rows[order], dict(zip(rows.tolist(), why, strict=True)))
 
     @cached_property
@@ -264,12 +212,12 @@ class Learner:
         at = self.tables.numbers_of((left, right) for left, right, _ in told)
         told = [one for one, place in zip(told, at.tolist(), strict=True) if place >= 0]
         both = len({same for *_, same in told}) == 2
-        if self._why_not or not both or abs(len(told) - self._refitted) < REFIT:
+        if self.why_not or not both or abs(len(told) - self.refitted) < REFIT:
             return
         begun = time.perf_counter()
         made = self._refitter.refit(told)
-        self._seconds = time.perf_counter() - begun
-        self._refitted = len(told)
+        self.seconds = time.perf_counter() - begun
+        self.refitted = len(told)
         learned = np.full(len(self.tables.pairs), np.nan)
         pool = self._pool()
         ids = self.tables.pairs.select(["left_id", "right_id"]).take(pa.array(pool)).to_pylist()
@@ -324,18 +272,18 @@ class Learner:
             np.isnan(self._learned), self.tables.probability, self._learned
         )  # fmt: skip
         wrong = float(np.minimum(now, 1 - now)[self.book.open].sum())
-        if self._start is None:
-            self._start = round(wrong, 2)
+        if self.start is None:
+            self.start = round(wrong, 2)
         found = self.estimates
-        self._history.append(
+        self.history.append(
             {
-                "answers": self._answers,
+                "answers": self.answers,
                 "doubt": round(wrong, 2),
                 "precision": found and found.precision.precision,
                 "recall": found and found.recall.recall and found.recall.recall.value,
             }
         )
-        del self._history[:-HISTORY]
+        del self.history[:-HISTORY]
 
 
 def _odds(probability: Floats) -> Floats:
