@@ -140,8 +140,7 @@ class AnswerLog:
         found: dict[str, Answer] = {}
         for answer in self._of_pair.get(pair, ()):
             step = answer.step
-            own = step is None or step in self._steps[answer.by].done
-            if own and answer.label != WITHDRAWN:
+            if (step is None or self._stands(step)) and answer.label != WITHDRAWN:
                 found[answer.by] = answer
         return found
 
@@ -202,11 +201,19 @@ class AnswerLog:
         ]
 
     def _before(self, answer: Answer) -> Answer:
-        """What is said of a pair without a step of it."""
-        row = self._of_pair[answer.pair]
-        steps = {answer.step, UNDO + str(answer.step), REDO + str(answer.step)}
-        others = [one for one in row if one.step not in steps]
+        """What is said of a pair without a step of it: by what stands of the others' and its own
+        person's steps.
+        """
+        others = [
+            one
+            for one in self._of_pair[answer.pair]
+            if one.step != answer.step and (one.step is None or self._stands(one.step))
+        ]
         return others[-1] if others else replace(answer, label=WITHDRAWN, note=None)
+
+    def _stands(self, step: str) -> bool:
+        """Whether a step, no undoing or redoing, is done."""
+        return step in self._steps[self._of_step[step][0].by].done
 
     def redo(self, by: str) -> list[Answer]:
         """The rows that do again what a person undid last.
