@@ -61,7 +61,16 @@ def distil_student(config: StaticText, *, students: Path) -> Path:
         EncoderError: the teacher cannot be opened or distilled.
     """
     if is_shipped(config):
-        return _unpacked(students / f"shipped-{folder_digest(SHIPPED)[:16]}")
+        return _unpacked(students / f"shipped-{fingerprint_of(files=folder_digest(SHIPPED))}")
+    return distil_from_teacher(config, students=students)
+
+
+def distil_from_teacher(config: StaticText, *, students: Path) -> Path:
+    """The folder of a student that the teacher is asked for, made once.
+
+    Raises:
+        EncoderError: the teacher cannot be opened or distilled.
+    """
     teacher = _teacher_folder(config)
     key = fingerprint_of(
         teacher=folder_digest(teacher), dimension=config.dimension, version=VERSION
