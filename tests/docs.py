@@ -35,7 +35,7 @@ PART = re.compile(r"(<!-- (\w+)(?:: ([\w ]+))? -->\n)(.*?)(<!-- end -->)", re.DO
 # Along the data's way, then what serves it.
 ROOMS = ("config", "ingestion", "encoders", "candidates", "matching", "clustering", "outputs",
          "evaluation", "labels", "training", "catalog", "nightly", "finding",
-         "storage", "arrays",
+         "reviewing", "storage", "arrays",
          "sample")  # fmt: skip
 
 

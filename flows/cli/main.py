@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from flows.cli import ask, find, models, schedule
+from flows.cli import ask, find, models, review, schedule
 from flows.cli.choice import chosen_catalog, chosen_run, likely_catalog, resolve
 from flows.cli.early import PrefectOption, check_early, takes_prefect
 from flows.cli.labels import label_app
@@ -31,6 +31,7 @@ app.command(runs_app)
 app.command(label_app)
 find.register(app)
 ask.register(app)
+review.register(app)
 models.register(app)
 schedule.register(app)
 

@@ -44,8 +44,8 @@ def cluster_tables(
 
     Args:
         records: sorted by record_id, with `source` and the columns the keeper policy needs;
-            `bare`, where it is there, says which say too little to be known by it, and `problem`
-            what of one could not be read.
+            `bare`, where it is there, says which say too little to be known by it, `chosen` which
+            a person wants to be kept, and `problem` what of one could not be read.
         duplicate_free: names of the sources of which no two records may be together.
 
     Returns:
@@ -60,9 +60,11 @@ def cluster_tables(
     rank, rules = preference(records, bound, settings)
     best = _best_record(of_record, rank)
     holdings = free.holdings(of_record, nodes=len(entities.rows))
+    chosen = _flags(records, "chosen")
     grouping = group_entities(
-        entities, rank[best].argsort().argsort(), bound=bound, holdings=holdings
-    )
+        entities, rank[best].argsort().argsort(), bound=bound, holdings=holdings,
+        chosen=chosen[best],
+    )  # fmt: skip
     kept = best[grouping.representative[of_record]]
     cluster = grouping.cluster[of_record]
     size = np.bincount(cluster)
@@ -73,12 +75,12 @@ def cluster_tables(
     losing = free.losing_links(ids, groups, bound, entities, grouping.cluster)
     doubted = clusters_in_review(
         grouping, bound, entities, groups=groups, texts=records["text"], verdicts=verdicts,
-        losing=losing, bare=_bare(records),
+        losing=losing, bare=_flags(records, "bare"),
     )  # fmt: skip
     if "problem" in records.column_names:  # it was judged by half of what it holds
         half = np.asarray(records["problem"].is_valid(), bool)
         doubted[cluster[half]] |= size[cluster[half]] > 1
-    why = _reasons(kept, cluster, rules, rank, grouping.scored[of_record])
+    why = _reasons(kept, cluster, rules, rank, grouping.scored[of_record], chosen)
     table = pa.table(
         {
             "record_id": ids,
@@ -115,10 +117,10 @@ def same_thing(records: pa.Table, kept: Positions) -> pa.Array:
     return pa.array(same & (kept != np.arange(len(records))))
 
 
-def _bare(records: pa.Table) -> Flags:
-    """(n,) records that say too little to be known by it."""
-    if "bare" in records.column_names:
-        return np.asarray(records["bare"], bool)
+def _flags(records: pa.Table, name: str) -> Flags:
+    """(n,) a column of yes and no; no where it is not told."""
+    if name in records.column_names:
+        return np.asarray(records[name], bool)
     return np.zeros(len(records), bool)
 
 
@@ -156,11 +158,13 @@ def _reasons(
     rules: list[tuple[str, Floats, str]],
     rank: Positions,
     scored: Flags,
+    chosen: Flags,
 ) -> npt.NDArray[np.object_]:
     """(c,) why it represents: the first rule in which it leads its cluster, or that all tie.
 
     Args:
         scored: (n,) records whose content has a scored pair with that of their representative.
+        chosen: (n,) records that a person wants to be kept.
     """
     count = int(cluster.max(initial=-1)) + 1
     size = np.bincount(cluster, minlength=count)
@@ -178,6 +182,6 @@ def _reasons(
         reason[decides] = phrase
         open_clusters &= ~decides
     reason[preferred != rank[head]] = "linked directly to every member; the preferred record is not"
-    reason[cluster[~scored]] = "scored against the most members"
+    reason[cluster[~scored & ~chosen[kept]]] = "scored against the most members"
     reason[size == 1] = "single"
     return reason

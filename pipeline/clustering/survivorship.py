@@ -18,6 +18,7 @@ from pipeline.clustering.cover.constraints import ConstrainedLinks
 from pipeline.config import ClusterSettings
 from pipeline.ingestion import ENLARGED
 
+CHOSEN = "a person chose it"
 EDITED = "the other is an edited copy of it"
 LOSSLESS = 100  # quality, see `pipeline.ingestion.pictures.holdings`
 POOR = 50  # quality below which compression takes detail away
@@ -48,16 +49,26 @@ def keeper_ranks(
 def preference(
     records: pa.Table, bound: ConstrainedLinks, settings: ClusterSettings
 ) -> tuple[Positions, list[tuple[str, Floats, str]]]:
-    """Rank records (n,): what pictures hold, then the keeper policy; also each rule's values.
+    """Rank records (n,): what a person chose, what pictures hold, then the keeper policy; also each
+    rule's values.
 
     Args:
-        records: the columns of the policy; `edited` and what pictures hold, where it is known.
+        records: the columns of the policy; `chosen`, `edited` and what pictures hold, where it is
+            known.
     """
     rules = [
+        *_of_persons(records),
         *_of_pictures(records),
         *((name, *_value(name, records, bound, settings)) for name in settings.keeper),
     ]
     return keeper_ranks(rules, len(records))[0], rules
+
+
+def _of_persons(records: pa.Table) -> list[tuple[str, Floats, str]]:
+    """The rule of those that a person chose to be kept."""
+    if "chosen" not in records.column_names:
+        return []
+    return [("chosen", _numbers(records["chosen"].cast(pa.int8())), CHOSEN)]
 
 
 def _of_pictures(records: pa.Table) -> list[tuple[str, Floats, str]]:

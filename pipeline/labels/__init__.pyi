@@ -1,3 +1,20 @@
+from .answers.agreement import (
+    PersonAgreement as PersonAgreement,
+    find_disagreements as find_disagreements,
+    measure_agreement as measure_agreement,
+    other_answers as other_answers,
+)
+from .answers.contradictions import (
+    AnswerGraph as AnswerGraph,
+    Contradiction as Contradiction,
+    overruled_pairs as overruled_pairs,
+)
+from .answers.log import (
+    RULE as RULE,
+    Answer as Answer,
+    AnswerLog as AnswerLog,
+    table_of as table_of,
+)
 from .conflicts import HELD_OUT as HELD_OUT
 from .files import read_labels as read_labels, require_known as require_known
 from .labelled_pairs import (
@@ -19,15 +36,19 @@ from .read import (
     read_label_rows as read_label_rows,
     read_labelled as read_labelled,
 )
-from .run_precision import estimate_run as estimate_run
+from .run_precision import RunPrecision as RunPrecision, estimate_run as estimate_run
+from .run_recall import RunRecall as RunRecall, estimate_recall as estimate_recall
 from .sheet import blank_rows as blank_rows, read_filled as read_filled
 from .verdicts import (
     DIFFERENT as DIFFERENT,
+    KEEP as KEEP,
     LABELS as LABELS,
     RELATED as RELATED,
     SAME as SAME,
+    WITHDRAWN as WITHDRAWN,
     Verdicts as Verdicts,
     changed_pairs as changed_pairs,
+    kept_records as kept_records,
     latest_verdicts as latest_verdicts,
     no_verdicts as no_verdicts,
     settle_verdicts as settle_verdicts,

@@ -60,7 +60,7 @@ def estimate_run(
         target: the precision that more labels should show.
     """
     accepted = pairs.filter(pc.greater_equal(pairs["probability"], pairs["threshold"]))
-    verdict, drawn = _verdicts(accepted, labels)
+    verdict, drawn = latest_of_pairs(accepted, labels)
     p, threshold = (accepted[name].to_numpy().astype(np.float64) for name in _SCORES)
     chosen = (verdict != "") & ~drawn
     place = np.where(chosen, 0, np.where(p >= (1 + threshold) / 2, 1, 2))
@@ -77,7 +77,7 @@ def estimate_run(
     return RunPrecision(**vars(found), random=random, target=target, needed=needed, advice=advice)
 
 
-def _verdicts(pairs: pa.Table, labels: pa.Table | None) -> tuple[npt.NDArray[np.str_], Flags]:
+def latest_of_pairs(pairs: pa.Table, labels: pa.Table | None) -> tuple[npt.NDArray[np.str_], Flags]:
     """(p,) the latest label of each pair, '' without; (p,) whether it was ever drawn at random."""
     verdict, drawn = np.full(len(pairs), "", dtype="U9"), np.zeros(len(pairs), bool)
     if labels is None or not len(labels) or not len(pairs):

@@ -20,6 +20,10 @@ from pipeline.labels.conflicts import find_overruled
 # Of verdicts on one pair at one time the last in this list counts: what keeps records apart.
 LABELS = ("same", "unsure", "related", "different")
 SAME, UNSURE, RELATED, DIFFERENT = range(len(LABELS))
+# Takes back what was said of a pair before: it is as if nobody had been asked.
+WITHDRAWN = "withdrawn"
+# Of a record and itself: whatever cluster it is in, it is the one to keep.
+KEEP = "keep"
 LISTED = 100  # contradictions listed in a run's summary; all are counted
 
 
@@ -73,7 +77,8 @@ class Verdicts:
 
 
 def latest_verdicts(labels: pa.Table) -> pa.Table:
-    """The latest verdict of each pair, left_id < right_id, sorted by the ids; self pairs left out.
+    """The latest verdict of each pair, left_id < right_id, sorted by the ids; self pairs left out,
+    and pairs of which the latest was withdrawn.
 
     Of verdicts at the same time the one that keeps records apart counts, then the name.
     """
@@ -84,7 +89,9 @@ def latest_verdicts(labels: pa.Table) -> pa.Table:
             "left_id": pc.if_else(swap, other, one),
             "right_id": pc.if_else(swap, one, other),
             "at": labels["at"],
-            "code": pc.index_in(labels["label"], value_set=pa.array(LABELS)),
+            "code": pc.subtract(
+                pc.index_in(labels["label"], value_set=pa.array([WITHDRAWN, *LABELS])), 1
+            ),
             "by": labels["by"],
             "label": labels["label"],
         }
@@ -95,7 +102,8 @@ def latest_verdicts(labels: pa.Table) -> pa.Table:
     last = np.ones(len(table), bool)
     equal = [pc.equal(table[n][1:], table[n][:-1]).to_numpy() for n in ("left_id", "right_id")]
     last[:-1] = ~(equal[0] & equal[1])
-    return table.filter(pa.array(last))
+    stands = pc.fill_null(pc.greater_equal(table["code"], 0), True)
+    return table.filter(pc.and_(pa.array(last), stands))
 
 
 def settle_verdicts(labels: pa.Table, records: pa.Array) -> Verdicts:
@@ -156,6 +164,16 @@ def _list(found: Verdicts, records: pa.Array) -> list[dict[str, Any]]:
     return [{"dropped": told(p), "kept": told(found.overruled_by[p])} for p in lost]
 
 
+def kept_records(labels: pa.Table) -> set[str]:
+    """Ids of the records that persons want to be kept, by the latest that was said of each."""
+    own = labels.filter(pc.equal(labels["left_id"], labels["right_id"]))
+    rows = own.select(["left_id", "at", "label"]).to_pylist()
+    # Of one moment a withdrawal counts.
+    rows.sort(key=lambda row: (row["at"], row["label"] == WITHDRAWN))
+    latest = {row["left_id"]: row["label"] for row in rows}
+    return {record for record, label in latest.items() if label == KEEP}
+
+
 def changed_pairs(before: pa.Table | None, after: pa.Table) -> pa.Array:
     """Ids of records whose verdicts are not those of last night.
 
@@ -168,4 +186,6 @@ def changed_pairs(before: pa.Table | None, after: pa.Table) -> pa.Array:
         old = latest_verdicts(before)
         gone = old.join(new, keys=keys, join_type="left anti")
         new = pa.concat_tables([new.join(old, keys=keys, join_type="left anti"), gone])
-    return pc.unique(pa.concat_arrays([as_strings(new["left_id"]), as_strings(new["right_id"])]))
+    kept = kept_records(after) ^ (set() if before is None else kept_records(before))
+    ends = [as_strings(new["left_id"]), as_strings(new["right_id"])]
+    return pc.unique(pa.concat_arrays([*ends, pa.array(sorted(kept), pa.string())]))

@@ -1,4 +1,5 @@
 from . import run_facts as run_facts, terminal as terminal
+from .documents.markdown import escape_markdown as escape_markdown
 from .exporters import check_exports as check_exports, open_exporter as open_exporter
 from .exporters.contents import (
     export_clusters as export_clusters,
@@ -55,6 +56,15 @@ from .model_results import (
 from .report.build import build_report as build_report
 from .report.diff import differences as differences
 from .report.html import render_report as render_report
+from .report.marks import Mark as Mark, mark_sides as mark_sides
+from .report.members import is_jpeg as is_jpeg
+from .report.morning import morning_markdown as morning_markdown
+from .report.overlays import (
+    ShownEdit as ShownEdit,
+    alignments_of as alignments_of,
+    edit_between as edit_between,
+    lay_over as lay_over,
+)
 from .run_facts import in_short as in_short
 from .terminal import prune_lines as prune_lines, run_lines as run_lines, run_row as run_row
 from .terminal_models import (

@@ -13,7 +13,8 @@ WHEN = pa.timestamp("us", tz="UTC")
 # whenever a column changes its name, type or meaning. 4: a record keeps its text where its picture
 # cannot be read (`problem`), and `quarantine.raw` is the row whole. 5: records say what a
 # picture's file holds beside its pixels, and alignments which of two pictures is the edited one.
-SCHEMA_VERSION = 6
+# 7: labels say which step they are of, and what run and judge the person was shown.
+SCHEMA_VERSION = 7
 
 # What a source yields for every row it could read (`pipeline.ingestion.sources`).
 ROWS = pa.schema(
@@ -220,16 +221,21 @@ ALIGNMENTS = pa.schema(
 )
 
 # Verdicts of persons, append-only: the latest on a pair wins. *different* is a cannot-link, *same*
-# a must-link; *related* and *unsure* are neither.
+# a must-link; *related* and *unsure* are neither; *withdrawn* takes back what was said before.
 LABELS = pa.schema(
     [
         pa.field("left_id", pa.string(), nullable=False),
         pa.field("right_id", pa.string(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),  # same / different / related / unsure
+        # same / different / related / unsure / withdrawn; keep: of a record and itself
+        pa.field("label", pa.string(), nullable=False),
         pa.field("by", pa.string(), nullable=False),
         pa.field("at", WHEN, nullable=False),
-        pa.field("origin", pa.string(), nullable=False),  # import / review / audit
+        pa.field("origin", pa.string(), nullable=False),  # import / review / audit / rule
         pa.field("note", pa.string()),
+        # What was done at once, and is undone at once; "undo …" and "redo …" name such a step.
+        pa.field("step", pa.string()),
+        pa.field("run", pa.string()),  # that was shown to the person
+        pa.field("model", pa.string()),  # the judge whose opinion was shown; null: blind, or none
     ]
 )
 

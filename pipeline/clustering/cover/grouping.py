@@ -43,14 +43,17 @@ class Grouping:
 
 
 def group_entities(
-    entities: MustLinkGroups, preference: Rows, *, bound: ConstrainedLinks, holdings: Holdings
-) -> Grouping:
+    entities: MustLinkGroups, preference: Rows, *, bound: ConstrainedLinks, holdings: Holdings,
+    chosen: Flags | None = None,
+) -> Grouping:  # fmt: skip
     """Group entities by their links and by what was refused between them.
 
     Args:
         preference: (n,) rank by the keeper policy, 0 the most wanted; a permutation.
         holdings: what the entities hold of duplicate-free sources.
+        chosen: (n,) that a person wants to represent their cluster, whatever they are linked to.
     """
+    chosen = np.zeros(len(preference), bool) if chosen is None else chosen
     component = components(len(preference), entities.left, entities.right)
     home = _contested(component, entities, holdings)
     pairs = pairs_within(home, bound)
@@ -62,7 +65,7 @@ def group_entities(
     group[whole] = np.unique(component, return_index=True)[1][component[whole]]
     cluster = np.unique(group, return_inverse=True)[1]
     inside = (cluster[pairs.left] == cluster[pairs.right]) & ~np.isnan(pairs.probability)
-    return _represented(cluster, preference, entities, pairs.take(inside))
+    return _represented(cluster, preference, entities, pairs.take(inside), chosen)
 
 
 def _contested(component: Rows, entities: MustLinkGroups, holdings: Holdings) -> Rows:
@@ -77,13 +80,13 @@ def _contested(component: Rows, entities: MustLinkGroups, holdings: Holdings) ->
 
 
 def _represented(
-    cluster: Rows, preference: Rows, entities: MustLinkGroups, pairs: ScoredPairs
+    cluster: Rows, preference: Rows, entities: MustLinkGroups, pairs: ScoredPairs, chosen: Flags
 ) -> Grouping:
     """Choose the representatives.
 
-    Of a cluster it is the keeper policy's first choice among the members with an accepted link to
-    all others; if none has, among those with a pair to all that was accepted or left for review;
-    if none has, among those with the most scored pairs.
+    Of a cluster it is what a person chose; else the keeper policy's first choice among the members
+    with an accepted link to all others; if none has, among those with a pair to all that was
+    accepted or left for review; if none has, among those with the most scored pairs.
 
     Args:
         pairs: scored pairs within clusters, of those clusters that were contested.
@@ -94,7 +97,9 @@ def _represented(
     links, scored = _degree(count, left, right), _degree(count, pairs.left, pairs.right)
     close = pairs.standing >= NEAR
     near = _degree(count, pairs.left[close], pairs.right[close])
-    worth = np.select([links == size - 1, near == size - 1], [count + 2, count + 1], scored)
+    worth = np.select(
+        [chosen, links == size - 1, near == size - 1], [count + 3, count + 2, count + 1], scored
+    )
     order = np.lexsort((preference, -worth, cluster))
     representative = order[np.flatnonzero(np.diff(cluster[order], prepend=-1))][cluster]
     mean = np.zeros(count)

@@ -27,7 +27,13 @@ from pipeline.clustering import (
 from pipeline.config import duplicate_free_names
 from pipeline.errors import CatalogError
 from pipeline.evaluation import ExpectedQuality, expected_quality
-from pipeline.labels import Verdicts, changed_pairs, no_verdicts, settle_verdicts
+from pipeline.labels import (
+    Verdicts,
+    changed_pairs,
+    kept_records,
+    no_verdicts,
+    settle_verdicts,
+)
 from pipeline.matching import TransferredRule
 from pipeline.nightly.stages.settle import IngestResult
 from pipeline.nightly.state.contents import edited_records
@@ -85,6 +91,8 @@ def cluster_records(context: RunContext, links: Links) -> ClusteredRecords:
     records = records.append_column("bare", pa.array(bare_records(context)))
     records = records.append_column("edited", pa.array(edited_records(context, records)))
     ids = as_strings(records["record_id"])
+    chosen = pa.array(sorted(kept_records(labels)) if labels is not None else [], pa.string())
+    records = records.append_column("chosen", pc.is_in(ids, value_set=chosen))
     verdicts = no_verdicts() if labels is None else settle_verdicts(labels, ids)
     before, touched = NIGHT.empty_table(), None
     if base is not None:

@@ -12,7 +12,7 @@ from rapidfuzz.distance import Indel, Opcode
 from pipeline.outputs.visible import make_visible
 
 # One word, one sign, or one CJK character, with the blanks that follow it.
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"([\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\ud7af]+|[^\w\s]|\w)(\s*)"
 )
 CONTEXT = 14  # unchanged words kept on each side of a difference
@@ -34,7 +34,7 @@ class Segment:
 
 def plain_segments(text: str) -> tuple[Segment, ...]:
     """The beginning of a text, what is left out counted."""
-    return _cut([Segment("same", text)], total=len(_TOKEN.findall(text)))
+    return _cut([Segment("same", text)], total=len(TOKEN.findall(text)))
 
 
 def differences(text: str, *, other: str) -> tuple[Segment, ...]:
@@ -42,7 +42,7 @@ def differences(text: str, *, other: str) -> tuple[Segment, ...]:
 
     Words are aligned by their longest common subsequence, letters compared as they stand.
     """
-    mine, theirs = _TOKEN.findall(text), _TOKEN.findall(other)
+    mine, theirs = TOKEN.findall(text), TOKEN.findall(other)
     uncompared = max(len(mine) - COMPARED, 0)
     mine, theirs = mine[:COMPARED], theirs[:COMPARED]
     steps = Indel.opcodes([word for word, _ in theirs], [word for word, _ in mine])
@@ -96,7 +96,7 @@ def _cut(segments: list[Segment], *, total: int, uncompared: int = 0) -> tuple[S
     shown: list[Segment] = []
     room = SHOWN
     for segment in segments:
-        words = _TOKEN.findall(segment.text) if segment.kind != "gap" else []
+        words = TOKEN.findall(segment.text) if segment.kind != "gap" else []
         if len(words) > room:
             if room:
                 shown.append(Segment(segment.kind, make_visible(_join(words[:room]))))

@@ -103,7 +103,7 @@ def show_overlay(
         return None
     # It takes more than both previews: without room for them it need not be drawn.
     room = thumbnails.left >= sum(map(len, previews))
-    made = _made(*previews, edit=edit) if room else None
+    made = lay_over(*previews, edit=edit) if room else None
     if room and made is None:
         return None
     uri = thumbnails.uri(made) if made else None
@@ -140,8 +140,12 @@ def _transform(row: Row, *, turned: bool) -> Matrix | None:
         return None
 
 
-def _made(left: bytes, right: bytes, *, edit: ShownEdit) -> bytes | None:
-    """The overlay as a JPEG; None where a preview cannot be read."""
+def lay_over(left: bytes, right: bytes, *, edit: ShownEdit) -> bytes | None:
+    """Two JPEG previews laid upon each other, as a JPEG; None where one cannot be read.
+
+    Args:
+        edit: with a transform.
+    """
     from PIL import Image
 
     from pipeline.matching import overlay_outlines

@@ -1,0 +1,82 @@
+"""The command `gemel review`: the review page of a catalog in this machine's browser."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from flows.cli.choice import chosen_catalog
+from flows.cli.options import CatalogOption
+from pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pipeline.reviewing import Desk
+
+
+def register(app: App) -> None:
+    """Add the command to the command line."""
+    app.command(review)
+
+
+def review(
+    config: Path | None = None,
+    *,
+    catalog: CatalogOption = None,
+    run_name: Annotated[
+        str | None,
+        Parameter(name="--run", help="Default: the newest one that is published or held."),
+    ] = None,
+    port: Annotated[int, Parameter(help="To listen on; 0: any that is free.")] = 0,
+    by: Annotated[str | None, Parameter(help="Who answers. Default: you.")] = None,
+    target: Annotated[
+        float, Parameter(help="The precision that answers should show, below 1.")
+    ] = 0.95,
+    read_only: Annotated[bool, Parameter(negative="", help="Look, save nothing.")] = False,
+    no_open: Annotated[
+        bool, Parameter(negative="", help="Print the link only; open no browser.")
+    ] = False,
+) -> int:
+    """Open the review page: decide pairs and clusters, and let the judge learn from it.
+
+    It listens on this machine alone, and the printed link is the key to it. Answers are kept in
+    the catalog at once and bind the next run. Ctrl-C ends it. Instead of --catalog the
+    configuration of a run may be named.
+
+    Example: `gemel review --catalog .gemel/sample`
+    """
+    if not 0 < target < 1:
+        raise ConfigError(f"--target is {target}; a precision lies between 0 and 1, such as 0.95")
+    kept = chosen_catalog(_named(config, catalog))
+    from pipeline.reviewing import choose_run, serve
+
+    run = choose_run(kept, run_name)
+    print(f"run {run.run} ({run.status}); Ctrl-C ends the page", file=sys.stderr)
+
+    def opened() -> Desk:
+        from pipeline.reviewing import Desk
+
+        who = by or getpass.getuser()
+        return Desk(kept, run, by=who, read_only=read_only, target=target)
+
+    def ready(link: str) -> None:
+        print(link, flush=True)
+        if not no_open:
+            import webbrowser
+
+            webbrowser.open(link)
+
+    serve(opened, port=port, ready=ready)
+    return 0
+
+
+def _named(config: Path | None, catalog: str | None) -> str | None:
+    """The catalog of a configuration, or the one that was named."""
+    if config is None or catalog is not None:
+        return catalog
+    from pipeline.config import load_config
+
+    return load_config(config).catalog

@@ -1,0 +1,1 @@
+"""What a person does: answers, whole clusters, rules; written at once, taken back step by step."""
