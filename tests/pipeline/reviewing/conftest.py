@@ -19,7 +19,7 @@ from tests.worlds.runs import OPEN_GATES, pictures_in, rows_in, run_config, writ
 
 TOKEN, PORT = "the-token-of-the-test", 8123
 KINDS = ("garden hose", "desk lamp", "wall clock", "travel kettle", "paper shredder", "bread knife")
-LONG = "This text stands below every offer of the shop and says how returns are handled. " * 6
+LONG = "This text stands below every offer of the shop and says how returns are handled. " * 2
 
 
 def shop(name: str, count: int) -> list[dict[str, str]]:
