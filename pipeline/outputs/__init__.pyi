@@ -58,7 +58,6 @@ from .report.html import render_report as render_report
 from .report.marks import Mark as Mark, mark_sides as mark_sides
 from .report.members import is_jpeg as is_jpeg
 from .report.overlays import (
-    ShownEdit as ShownEdit,
     alignments_of as alignments_of,
     edit_between as edit_between,
     lay_over as lay_over,

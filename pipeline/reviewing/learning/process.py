@@ -25,7 +25,7 @@ def main(settings: str, out: TextIO) -> None:
         say("phase", "reading the answers and their records")
         from pipeline.arrays import progress
         from pipeline.config import TrainConfig
-        from pipeline.training.finetuning import finetune
+        from pipeline.training import finetune
 
         config = TrainConfig.model_validate(
             {

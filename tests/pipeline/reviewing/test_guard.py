@@ -6,9 +6,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from pipeline.reviewing import make_app
-from tests.pipeline.reviewing.conftest import PORT, TOKEN, Page
+from tests.worlds.review_page import ADDRESS, PORT, TOKEN, Page
 
-ADDRESS = f"http://127.0.0.1:{PORT}"
 READ = ["state", "next", "pair", "clusters", "cluster", "answers", "rules", "learning", "model",
         "picture", "overlay"]  # fmt: skip
 WRITE = ["answer", "undo", "redo", "cluster/act", "rules/preview", "rules/apply", "rules/withdraw",

@@ -10,7 +10,7 @@ import s3fs
 from pipeline.catalog import Catalog
 from pipeline.labels import latest_verdicts
 from pipeline.reviewing import make_app, open_desk
-from tests.pipeline.reviewing.conftest import PORT, TOKEN, Page
+from tests.worlds.review_page import PORT, TOKEN, Page
 
 
 @pytest.mark.slow
