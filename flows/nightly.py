@@ -25,7 +25,7 @@ def nightly(config: RunConfig, full: bool = False) -> Any:
     """
     record_start(str(flow_run.id))
     summary = run(config, full=full, step=tasks.StageTasks())
-    tasks.show(summary)
+    tasks.show(summary, config.report.url)
     reason = in_short(summary)
     if summary.status != "published":
         return Failed(name="Held", message=f"run {summary.run} is held: {reason}", data=summary)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.artifacts import (
     create_link_artifact,
+    create_markdown_artifact,
     create_progress_artifact,
-    create_table_artifact,
     update_progress_artifact,
 )
 from prefect.cache_policies import NO_CACHE
 
 from pipeline.catalog import RunSummary
 from pipeline.errors import PipelineError
-from pipeline.nightly import STAGES, RunContext, Stage, StageResult
+from pipeline.nightly import MORNING, STAGES, RunContext, Stage, StageResult
+from pipeline.outputs import escape_markdown
+from pipeline.outputs.run_facts import headline
 
 
 def _transient(_task: Any, _run: Any, state: Any) -> bool:
@@ -70,15 +73,24 @@ class StageTasks:
 
 
 @task(cache_policy=NO_CACHE)
-def show(summary: RunSummary) -> None:
-    """Leave the summary and the link to the report as artifacts of the flow run."""
-    rows = [{"what": name.replace("_", " "), "count": n} for name, n in summary.told_counts.items()]
-    create_table_artifact(
-        table=rows, key="gemel-summary", description=f"Run {summary.run}: {summary.status}"
-    )
+def show(summary: RunSummary, url: str | None) -> None:
+    """Leave the summary and, where browsers find it, the link to the report as artifacts.
+
+    Args:
+        url: where browsers find the folder `runs` of the catalog. A browser opens no file of the
+            disk from Prefect's pages, so without it the summary names the file's path alone.
+    """
+    said = headline(summary)
+    words = f"# {said.title}\n\n{escape_markdown(said.detail)}\n"
     if summary.report:
+        page = Path(summary.report).with_name(MORNING)
+        words = page.read_text(encoding="utf-8") if page.is_file() else words
+    create_markdown_artifact(
+        markdown=words, key="gemel-summary", description=f"Run {summary.run}: {summary.status}"
+    )
+    if summary.report and url:
         create_link_artifact(
-            link=f"file://{summary.report}",
+            link=f"{url.rstrip('/')}/{summary.run}/{Path(summary.report).name}",
             key="gemel-report",
             description="The run's HTML report",
         )

@@ -90,11 +90,19 @@ class ExportSettings(Frozen):
 class ReportSettings(Frozen):
     """How much of a run the HTML report shows; what is left out is counted there."""
 
-    clusters: int = Field(200, ge=1, description="Clusters shown, largest, weakest and a sample.")
+    clusters: int = Field(
+        200, ge=1, description="Clusters shown in full, largest, weakest and a sample."
+    )
+    listed: int = Field(20_000, ge=0, description="Clusters in the list of all, the largest.")
     members: int = Field(12, ge=2, description="Members shown per cluster.")
     pairs: int = Field(100, ge=1, description="Borderline pairs shown.")
     quarantine: int = Field(200, ge=1, description="Quarantined rows shown.")
     max_bytes: int = Field(20_000_000, ge=1_000_000, description="Thumbnails stop at this size.")
+    url: str | None = Field(
+        None,
+        pattern=r"^https?://\S+$",
+        description="Web address of the catalog's folder runs, for the link in Prefect.",
+    )
 
 
 Outcome = Literal["published", "unwritten", "held", "failed"]

@@ -1,5 +1,5 @@
 from .checks import check_writable as check_writable, prepare as prepare
-from .deliver import write_export as write_export, write_report as write_report
+from .deliver import MORNING as MORNING, write_export as write_export, write_report as write_report
 from .labelling import (
     add_labels as add_labels,
     estimate_labels as estimate_labels,

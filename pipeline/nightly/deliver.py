@@ -15,6 +15,8 @@ from pipeline.nightly.state.context import RunContext
 from pipeline.nightly.state.stage import StageResult, stage
 from pipeline.nightly.summary import reason_of
 
+MORNING = "summary.md"  # beside the report
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReportResult(StageResult):
@@ -47,10 +49,10 @@ def try_report(catalog: Catalog, run: Run) -> ReportResult:
 
 
 def write_report(catalog: Catalog, run: Run) -> str:
-    """Write a run's HTML report into its folder and return the path."""
+    """Write a run's HTML report and its summary into its folder; return the report's path."""
     from pipeline.catalog import events_of
     from pipeline.config import ReportSettings
-    from pipeline.outputs import build_report, render_report
+    from pipeline.outputs import build_report, morning_markdown, render_report
 
     # The long tables are streamed, the others are read.
     tables = {name: catalog.dataset(name, run=run) for name in ("records", "pairs")}
@@ -69,6 +71,8 @@ def write_report(catalog: Catalog, run: Run) -> str:
     )
     path = catalog.run_folder(run.run) / "report.html"
     path.write_text(render_report(data), encoding="utf-8")
+    words = morning_markdown(data, report=str(path))
+    path.with_name(MORNING).write_text(words, encoding="utf-8")
     return str(path)
 
 

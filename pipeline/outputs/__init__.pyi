@@ -1,4 +1,5 @@
 from . import run_facts as run_facts, terminal as terminal
+from .documents.markdown import escape_markdown as escape_markdown
 from .exporters import check_exports as check_exports, open_exporter as open_exporter
 from .exporters.contents import (
     export_clusters as export_clusters,
@@ -57,6 +58,7 @@ from .report.diff import differences as differences
 from .report.html import render_report as render_report
 from .report.marks import Mark as Mark, mark_sides as mark_sides
 from .report.members import is_jpeg as is_jpeg
+from .report.morning import morning_markdown as morning_markdown
 from .report.overlays import (
     alignments_of as alignments_of,
     edit_between as edit_between,

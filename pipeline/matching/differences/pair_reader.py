@@ -45,6 +45,7 @@ FEW_SPANS = 3  # likewise where one says the opposite of the other
 TITLE = 30  # tokens of a title at most
 LIGHT = 0.2  # share of a title's words that say nothing by themselves
 SHOWN = 3  # spans that are told
+SAME_WORDS = 0.75  # share of tokens that both have from which one text is the other, reordered
 
 Sides = tuple[tuple[Token, ...], tuple[Token, ...]]
 
@@ -120,7 +121,9 @@ class PairReader:
                 start, stop, from_, to, _ = span
                 lost += stop - start + to - from_
         if kind & Kind.MOVED:
-            lost -= self._kept(left, right, spans, found)
+            still = lost - self._kept(left, right, spans, found)
+            # The same words in another order, not two descriptions that share some.
+            lost = still if still <= (1 - SAME_WORDS) * total else lost
         verbatim = 1 - lost / total if total else 1.0
         columns = frozenset(
             span.field

@@ -76,10 +76,10 @@ def group_rows(clusters: pa.Table, pairs: pa.Table, cut_links: pa.Table) -> pa.T
     ids = rows["cluster_id"]
     new = [0, *pc.not_equal(ids[1:], ids[:-1]).to_pylist()] if len(rows) else []
     reasons, differs = _reasons(rows, pairs)
-    doubts = _doubts(rows, pairs, cut_links)
+    doubted = doubts(rows, pairs, cut_links)
     waits = pc.equal(rows["status"], "review").to_pylist()
     said = [
-        f"{reason}; {doubts.get(cluster, UNLIKE)}" if wait and keep else reason
+        f"{reason}; {doubted.get(cluster, UNLIKE)}" if wait and keep else reason
         for reason, wait, keep, cluster in zip(
             reasons, waits, rows["is_kept"].to_pylist(), ids.to_pylist(), strict=True
         )
@@ -134,31 +134,50 @@ def _told(
     }
 
 
-def _doubts(rows: pa.Table, pairs: pa.Table, cut_links: pa.Table) -> dict[str, str]:
-    """Why each group in review is: its least sure pair in words, else the links that were cut."""
-    doubted = rows.filter(pc.equal(rows["status"], "review"))
-    ids = as_array(doubted["record_id"])
-    of = as_array(doubted["cluster_id"])
+def doubts(rows: pa.Table, pairs: pa.Table, cut_links: pa.Table) -> dict[str, str]:
+    """Why each cluster in review is: its least sure pair in words, else the links that were cut.
+
+    Args:
+        rows: all members of some clusters, with the columns of the table of clusters.
+        pairs: with those pairs at least that `least_sure` gives.
+    """
     found: dict[str, str] = {}
-    if not len(ids):
-        return found
-    ends = [
-        of.take(pc.index_in(as_array(pairs[s]), value_set=ids)) for s in ("left_id", "right_id")
-    ]
-    inside = pc.fill_null(pc.equal(*ends), False)
-    unsure = pc.and_(inside, pc.invert(as_array(pairs["confirmed"])))
-    weak = pairs.filter(unsure).append_column("cluster", ends[0].filter(unsure))
-    weak = weak.sort_by(
-        [("probability", "ascending"), ("left_id", "ascending"), ("right_id", "ascending")]
-    )
+    weak = least_sure(rows, pairs)
     for cluster, reason, differences in zip(
         *(weak[name].to_pylist() for name in ("cluster", "reason", "differences")), strict=True
     ):
         told = f"{DIFFER}{differences}" if differences else ""
         found.setdefault(cluster, f"{LOOK}{reason}{told}")
+    ids, of = _in_review(rows)
     for side in ("left_id", "right_id"):
         cut = of.take(pc.index_in(as_array(cut_links[side]), value_set=ids))
         for cluster, reason in zip(cut.to_pylist(), cut_links["reason"].to_pylist(), strict=True):
             if cluster is not None:
                 found.setdefault(cluster, f"{LOOK}a link to another group was cut: {reason}")
     return found
+
+
+def least_sure(rows: pa.Table, pairs: pa.Table) -> pa.Table:
+    """The pair rows inside clusters in review that nobody is sure of, with their `cluster`.
+
+    The least probable pair of each cluster is first, and of some pairs alone it is kept: a table of
+    pairs may be looked at part by part.
+    """
+    ids, of = _in_review(rows)
+    ends = [
+        of.take(pc.index_in(as_array(pairs[s]), value_set=ids)) for s in ("left_id", "right_id")
+    ]
+    inside = pc.fill_null(pc.equal(*ends), False)
+    unsure = pc.and_(inside, pc.invert(as_array(pairs["confirmed"])))
+    weak = pairs.filter(unsure).append_column("cluster", ends[0].filter(unsure))
+    keys = ("probability", "left_id", "right_id")
+    weak = weak.sort_by([(name, "ascending") for name in keys])
+    clusters = as_array(weak["cluster"]).dictionary_encode().indices
+    _, first = np.unique(np.asarray(clusters, np.int64), return_index=True)
+    return weak.take(pa.array(np.sort(first), pa.int64()))
+
+
+def _in_review(rows: pa.Table) -> tuple[pa.Array, pa.Array]:
+    """The records of clusters in review, and the cluster of each."""
+    doubted = rows.filter(pc.equal(rows["status"], "review"))
+    return as_array(doubted["record_id"]), as_array(doubted["cluster_id"])

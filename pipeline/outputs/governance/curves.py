@@ -1,12 +1,12 @@
-"""Plots: the figures of a document (`governance.document`) in pixels."""
+"""Plots: the figures of a document (`outputs.documents`) in pixels."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from pipeline.outputs.governance import document
-from pipeline.outputs.governance.document import Figure
+from pipeline.outputs.documents import document
+from pipeline.outputs.documents.document import Figure
 from pipeline.outputs.report.figures import Bar, Mark
 
 WIDTH, HEIGHT = 560, 300

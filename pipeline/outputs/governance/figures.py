@@ -7,7 +7,7 @@ from typing import Literal
 
 from pipeline.evaluation import CurvePoint, ReliabilityBin
 from pipeline.outputs import formats
-from pipeline.outputs.governance.document import Figure, PlotMark, Point, Series, figure
+from pipeline.outputs.documents.document import Figure, PlotMark, Point, Series, figure
 from pipeline.outputs.governance.facts import ScoreFacts
 from pipeline.outputs.model_results import Epoch
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.evaluation import Drift, score_drift
+from pipeline.outputs.documents.document import Section, Text, clean
+from pipeline.outputs.documents.markdown import to_markdown
 from pipeline.outputs.governance import results, sections
-from pipeline.outputs.governance.document import Section, Text, clean
 from pipeline.outputs.governance.facts import GovernanceFacts
-from pipeline.outputs.governance.markdown import to_markdown
 
 CARD = ("model", "use", "out-of-scope", "data", "threshold", "quality", "failures", "limits")
 

@@ -18,8 +18,7 @@ from pipeline.evaluation import (
     WorstToBest,
 )
 from pipeline.outputs import formats
-from pipeline.outputs.governance import figures
-from pipeline.outputs.governance.document import (
+from pipeline.outputs.documents.document import (
     Block,
     Section,
     Text,
@@ -29,6 +28,7 @@ from pipeline.outputs.governance.document import (
     text,
     warning,
 )
+from pipeline.outputs.governance import figures
 from pipeline.outputs.governance.facts import ErrorFacts, ErrorPair, ScoreFacts
 from pipeline.outputs.model_results import ModelComparison, few_label_words
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from pipeline.labels import LabelFacts, Leaks, SplitFacts
 from pipeline.outputs import formats
-from pipeline.outputs.governance import figures
-from pipeline.outputs.governance.document import (
+from pipeline.outputs.documents.document import (
     Section,
     bullets,
     section,
@@ -17,6 +16,7 @@ from pipeline.outputs.governance.document import (
     text,
     warning,
 )
+from pipeline.outputs.governance import figures
 from pipeline.outputs.governance.facts import ModelDescription, PairFacts, TrainingFacts
 from pipeline.storage import to_plain
 

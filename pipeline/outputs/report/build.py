@@ -13,16 +13,18 @@ from pipeline.catalog import RunSummary, Thresholds
 from pipeline.config import ReportSettings
 from pipeline.outputs import run_facts
 from pipeline.outputs.change_words import changed_ids, choose_changes
+from pipeline.outputs.exporters.groups import UNLIKE, doubts, least_sure
 from pipeline.outputs.report import gallery, selection
 from pipeline.outputs.report.changes import show_changes
+from pipeline.outputs.report.listing import list_clusters
 from pipeline.outputs.report.members import Row, Thumbnails, show_evidence, show_side
 from pipeline.outputs.report.overlays import alignments_of, edit_between, edit_words, show_overlay
-from pipeline.outputs.report.view import CutRow, OverlayPicture, PairRow, ReasonRow, ReportData
+from pipeline.outputs.report.view import OverlayPicture, PairRow, ReasonRow, ReportData
 from pipeline.outputs.visible import make_visible
 
 RECORD_COLUMNS = [
     "record_id", "source", "text", "text_hash", "image_hash", "image_width", "image_height",
-    "image_effective_side", "thumbnail", "attributes",
+    "image_effective_side", "thumbnail", "attributes", "image_uri", "location",
 ]  # fmt: skip
 GROUPS = ("gate", "largest", "weakest", "random")
 CUTS = 300  # cut links listed
@@ -53,12 +55,17 @@ def build_report(
         clusters, n=settings.clusters, seed=seed, named=run_facts.responsible(summary)
     )
     members = selection.leading_members(clusters, ids=list(chosen.groups), n=settings.members)
-    kept, pairs_total = _kept_pairs(pairs, members, summary.thresholds, n=settings.pairs)
+    ids = pa.array(list(chosen.groups), pa.string())
+    whole = clusters.filter(pc.is_in(clusters["cluster_id"], value_set=ids))
+    kept, pairs_total = _kept_pairs(pairs, members, whole, summary.thresholds, n=settings.pairs)
+    cuts = gallery.cuts_by_cluster(cut_links, clusters, ids=list(chosen.groups))
+    strongest = _strongest(cut_links)
     borderline = _borderline(kept, thresholds=summary.thresholds, n=settings.pairs)
     # On the first night everything is new: no change to show.
     told = events if summary.changes.base else None
     changes = choose_changes(told, clusters)
-    rows = _records(records, ids=_ids(members, borderline, changed_ids(changes)))
+    cut = [*strongest, *(row for of in cuts.values() for row in of)]
+    rows = _records(records, ids=_ids(members, borderline, cut, changed_ids(changes)))
     aligned = alignments_of(alignments, rows)
     evidence = gallery.evidence_to_representative(kept, members)
     thumbnails = Thumbnails(max_bytes=settings.max_bytes)
@@ -67,9 +74,10 @@ def build_report(
         chosen=chosen,
         rows=rows,
         evidence=evidence,
-        cuts=gallery.cuts_by_cluster(cut_links, clusters, ids=list(chosen.groups)),
+        cuts=cuts,
         alignments=aligned,
         thumbnails=thumbnails,
+        doubted=_doubted(whole, kept, cut_links),
     )
     near = [
         _pair(*item, rows=rows, alignments=aligned, thumbnails=thumbnails) for item in borderline
@@ -93,6 +101,7 @@ def build_report(
         summary=summary,
         clusters=shown,
         clusters_total=chosen.total,
+        listed=list_clusters(clusters, records, shown, n=settings.listed),
         sampling=tuple((group, chosen.count(group)) for group in GROUPS if chosen.count(group)),
         largest=tuple(c for c in shown if "largest" in c.groups)[:RANKED],
         weakest=tuple(
@@ -100,7 +109,7 @@ def build_report(
         )[:RANKED],
         pairs=tuple(near),
         pairs_total=pairs_total,
-        cuts=_cuts(cut_links),
+        cuts=tuple(gallery.show_cut(row, rows) for row in strongest),
         cuts_total=cut_links.num_rows,
         quarantine=_quarantine(quarantine, n=settings.quarantine),
         quarantine_total=quarantine.num_rows,
@@ -111,14 +120,22 @@ def build_report(
     )
 
 
-def _ids(members: pa.Table, borderline: list[tuple[str, str, Row]], moved: set[str]) -> pa.Array:
+def _ids(
+    members: pa.Table, borderline: list[tuple[str, str, Row]], cut: list[Row], moved: set[str]
+) -> pa.Array:
     ids = moved | set(members["record_id"].to_pylist()) | set(members["representative"].to_pylist())
     ids |= {row[side] for _, _, row in borderline for side in ("left_id", "right_id")}
+    ids |= {row[side] for row in cut for side in ("left_id", "right_id")}
     return pa.array(sorted(ids), pa.string())
 
 
 def _kept_pairs(
-    pairs: pa.Table | ds.Dataset, members: pa.Table, thresholds: Thresholds, *, n: int
+    pairs: pa.Table | ds.Dataset,
+    members: pa.Table,
+    whole: pa.Table,
+    thresholds: Thresholds,
+    *,
+    n: int,
 ) -> tuple[pa.Table, int]:
     """The pairs that can be shown, and how many there are: one batch at a time."""
     total, kept = 0, []
@@ -127,7 +144,8 @@ def _kept_pairs(
         total += len(part)
         near = [row for _, _, row in _borderline(part, thresholds=thresholds, n=n)]
         direct = gallery.evidence_to_representative(part, members).values()
-        rows = {(row["left_id"], row["right_id"]): row for row in (*near, *direct)}
+        doubted = least_sure(whole, part).to_pylist()
+        rows = {(row["left_id"], row["right_id"]): row for row in (*near, *direct, *doubted)}
         kept += [{name: row[name] for name in part.column_names} for row in rows.values()]
     schema = pairs.schema
     return pa.Table.from_pylist(kept, schema=schema), total
@@ -196,10 +214,19 @@ def _overlay(
     )
 
 
-def _cuts(cut_links: pa.Table) -> tuple[CutRow, ...]:
+def _doubted(whole: pa.Table, kept: pa.Table, cut_links: pa.Table) -> dict[str, str]:
+    """Why each of some clusters is in review."""
+    found = doubts(whole, kept, cut_links)
+    review = whole.filter(pc.equal(whole["status"], "review"))
+    return {name: found.get(name, UNLIKE) for name in pc.unique(review["cluster_id"]).to_pylist()}
+
+
+def _strongest(cut_links: pa.Table) -> list[Row]:
+    """The most probable of the cut links."""
     keys = [("probability", "descending"), ("left_id", "ascending"), ("right_id", "ascending")]
     at = pc.sort_indices(cut_links, sort_keys=keys)[:CUTS]
-    return tuple(gallery.show_cut(row) for row in cut_links.take(at).to_pylist())
+    rows: list[Row] = cut_links.take(at).to_pylist()
+    return rows
 
 
 def _quarantine(quarantine: pa.Table, *, n: int) -> tuple[ReasonRow, ...]:

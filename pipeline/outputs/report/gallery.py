@@ -8,6 +8,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.outputs.report.listing import title_of
 from pipeline.outputs.report.members import Row, Thumbnails, show_evidence, show_member
 from pipeline.outputs.report.overlays import edit_between, edit_words, show_overlay
 from pipeline.outputs.report.selection import ChosenClusters
@@ -16,7 +17,7 @@ from pipeline.outputs.visible import make_visible
 
 Key = tuple[str, str]
 CUTS = 20  # cut links shown with one cluster
-TITLE = 90  # characters of a title
+CUT_TEXT = 160  # characters shown of a record whose link was cut
 
 
 def show_clusters(
@@ -25,9 +26,10 @@ def show_clusters(
     chosen: ChosenClusters,
     rows: dict[str, Row],
     evidence: dict[Key, Row],
-    cuts: dict[str, list[CutRow]],
+    cuts: dict[str, list[Row]],
     alignments: dict[Key, Row],
     thumbnails: Thumbnails,
+    doubted: dict[str, str],
 ) -> tuple[ClusterRow, ...]:
     """Show the chosen clusters in their order; `members` has each one's representative first."""
     grouped = _group(members)
@@ -52,7 +54,8 @@ def show_clusters(
                 groups=groups,
                 title=(kept or {}).get("text") or "",
                 members=views,
-                cuts=tuple(cuts.get(cluster_id, ())),
+                cuts=tuple(show_cut(row, rows) for row in cuts.get(cluster_id, ())),
+                why=doubted.get(cluster_id, ""),
             )
         )
     return tuple(shown)
@@ -109,7 +112,7 @@ def evidence_to_representative(pairs: pa.Table, members: pa.Table) -> dict[Key, 
 
 def cuts_by_cluster(
     cut_links: pa.Table, clusters: pa.Table, *, ids: list[str]
-) -> dict[str, list[CutRow]]:
+) -> dict[str, list[Row]]:
     """Cut links that touch one of the clusters `ids`, the most probable first."""
     inside = clusters.filter(pc.is_in(clusters["cluster_id"], value_set=pa.array(ids, pa.string())))
     value_set = inside["record_id"].combine_chunks()
@@ -124,17 +127,20 @@ def cuts_by_cluster(
         }
     ).filter(pc.or_(pc.is_valid(at["left_id"]), pc.is_valid(at["right_id"])))
     keys = [("probability", "descending"), ("left_id", "ascending"), ("right_id", "ascending")]
-    found: dict[str, list[CutRow]] = defaultdict(list)
+    found: dict[str, list[Row]] = defaultdict(list)
     for row in touching.sort_by(keys).to_pylist():
         for cluster_id in {row["left_cluster"], row["right_cluster"]} - {None}:
             if len(found[cluster_id]) < CUTS:
-                found[cluster_id].append(show_cut(row))
+                found[cluster_id].append(row)
     return found
 
 
-def show_cut(row: Row) -> CutRow:
-    """Show one cut link."""
+def show_cut(row: Row, rows: dict[str, Row]) -> CutRow:
+    """Show one cut link, with the texts of its records that are known."""
+    left, right = ((rows.get(row[side]) or {}).get("text") for side in ("left_id", "right_id"))
     return CutRow(
+        left_text=make_visible(left or "", limit=CUT_TEXT),
+        right_text=make_visible(right or "", limit=CUT_TEXT),
         left_id=make_visible(row["left_id"], limit=200),
         right_id=make_visible(row["right_id"], limit=200),
         probability=f"{row['probability']:.4f}",
@@ -191,6 +197,7 @@ def _cluster(
     title: str,
     members: tuple[MemberRow, ...],
     cuts: tuple[CutRow, ...],
+    why: str,
 ) -> ClusterRow:
     return ClusterRow(
         number=number,
@@ -202,12 +209,8 @@ def _cluster(
         evidence=make_visible(head["evidence"]),
         keeper_reason=make_visible(head["keeper_reason"], limit=300),
         groups=groups,
-        title=_title(title or head["representative"]),
+        title=make_visible(title_of(title or head["representative"])),
         members=members,
         cuts=cuts,
+        why=make_visible(why, limit=400),
     )
-
-
-def _title(text: str) -> str:
-    words = " ".join(text[:200].split())
-    return make_visible(words if len(words) <= TITLE else f"{words[:TITLE].rstrip()}…")

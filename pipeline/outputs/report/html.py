@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from pipeline.outputs import change_words, decided_by, run_facts
 from pipeline.outputs.report import figures
+from pipeline.outputs.report.listing import as_data
 from pipeline.outputs.report.view import ReportData
 from pipeline.outputs.templates import asset, environment
 
@@ -45,6 +46,7 @@ def render_report(data: ReportData) -> str:
             or any(pair.overlay for pair in data.pairs),
             plot=figures,
             uncalibrated=decided_by.uncalibrated_words(summary),
+            listed=Markup(as_data(data.listed)),
             # Both are files of this package, the only text that is not escaped.
             script=Markup(script),
             style=Markup(style),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pipeline.ingestion import ENLARGED
@@ -73,7 +74,18 @@ def show_member(
         probability=probability,
         evidence=evidence,
         note=note if row else "this record is not in the records table",
+        place=make_visible(row.get("location") or "", limit=200),
+        link=file_link(row.get("image_uri")),
     )
+
+
+def file_link(uri: str | None) -> str | None:
+    """Where a browser finds a picture's file: of web addresses and paths of this machine alone."""
+    if not uri or make_visible(uri) != uri:
+        return None
+    if uri.startswith(("https://", "http://")):
+        return uri
+    return Path(uri).as_uri() if uri.startswith("/") else None
 
 
 def show_side(

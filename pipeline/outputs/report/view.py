@@ -41,7 +41,8 @@ class OverlayPicture:
 class MemberRow:
     """One record as shown. `image` is a data: URI; `image_note` says why there is none.
 
-    `overlay` has the representative's picture beside the record's.
+    `overlay` has the representative's picture beside the record's. `place` is where the row was
+    read, `link` the address of its picture's file.
     """
 
     record_id: str
@@ -53,6 +54,8 @@ class MemberRow:
     probability: str
     evidence: EvidenceRow | None
     note: str | None
+    place: str = ""
+    link: str | None = None
     overlay: OverlayPicture | None = None
 
 
@@ -64,11 +67,16 @@ class CutRow:
     right_id: str
     probability: str
     reason: str
+    left_text: str = ""
+    right_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterRow:
-    """A cluster with its representative first and its most similar members next."""
+    """A cluster with its representative first and its most similar members next.
+
+    `why` says why a person should look first, where it is in review.
+    """
 
     number: int
     cluster_id: str
@@ -80,8 +88,23 @@ class ClusterRow:
     keeper_reason: str
     groups: tuple[str, ...]  # of largest, weakest, random
     title: str
+    why: str
     members: tuple[MemberRow, ...]
     cuts: tuple[CutRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCluster:
+    """A line of the list of all clusters; `number` of 0: it is not shown in full."""
+
+    cluster_id: str
+    size: int
+    cohesion: float
+    status: str
+    evidence: str
+    title: str
+    members: tuple[str, ...]
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +155,15 @@ class ChangeRow:
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """Everything `render_report` needs. `summary` is the run's own."""
+    """Everything `render_report` needs. `summary` is the run's own.
+
+    `listed` has a line for each cluster, the largest first, see `listing`.
+    """
 
     summary: RunSummary
     clusters: tuple[ClusterRow, ...]
     clusters_total: int
+    listed: tuple[ListedCluster, ...]
     sampling: tuple[tuple[str, int], ...]  # how many were chosen as largest, weakest, random
     largest: tuple[ClusterRow, ...]
     weakest: tuple[ClusterRow, ...]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 from markdown_it import MarkdownIt
 
-from pipeline.outputs.governance.document import Block, bullets, section, table, text, warning
-from pipeline.outputs.governance.markdown import to_markdown
+from pipeline.outputs.documents.document import Block, bullets, section, table, text, warning
+from pipeline.outputs.documents.markdown import to_markdown
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 NASTY = [

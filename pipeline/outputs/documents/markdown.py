@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
-from pipeline.outputs.governance.document import Block, Bullets, Figure, Section, Table, Text
+from pipeline.outputs.documents.document import Block, Bullets, Figure, Section, Table, Text
 
 # Whatever starts markup inside a line in CommonMark, GitHub's tables, strike-through and formulas.
 _INSIDE = re.compile(r"([\\`*_\[\]<>&|~$]|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=\w)(?=@))")

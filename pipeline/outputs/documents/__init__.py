@@ -1,0 +1,1 @@
+"""Documents: sections of blocks, and what they are in Markdown."""
