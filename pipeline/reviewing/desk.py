@@ -18,7 +18,7 @@ from pipeline.reviewing.errors import ReviewError
 from pipeline.reviewing.filters import Filters
 from pipeline.reviewing.learning.learner import Learner
 from pipeline.reviewing.learning.model import ModelMaker
-from pipeline.reviewing.learning.told import advice_of, told_learning
+from pipeline.reviewing.learning.told import advice_of, told_learning, told_model
 from pipeline.reviewing.queues import QUEUES, Queues
 from pipeline.reviewing.tables import RunTables
 
@@ -197,7 +197,7 @@ class Desk:
             "queues": [self._queue(queue.name) for queue in QUEUES],
             "progress": self.progress(by),
             "learning": told_learning(self.learner),
-            "model": self.maker.told(),
+            "model": told_model(self.maker, self.learner),
         }  # fmt: skip
 
     def _queue(self, name: str) -> Plain:

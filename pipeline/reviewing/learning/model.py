@@ -67,7 +67,6 @@ class ModelMaker:
             "phase": work.phase,
             "seconds": round(seconds, 1),
             "model": None, "gate": [], "passed": None, "promoted": False, "figures": [],
-            "changes": [],
             **work.made,
         }  # fmt: skip
 
