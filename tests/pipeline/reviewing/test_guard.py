@@ -149,3 +149,19 @@ def test_what_cannot_be_answered_says_why(
     told = answer.json()
     assert set(told) == {"error", "message"}
     assert told["message"]
+
+
+def test_what_nobody_foresaw_is_an_answer_too(
+    looked: Page, browser: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("of the test")
+
+    enter(browser)
+    monkeypatch.setattr(type(looked.desk), "state", fail)
+    answer = browser.get("/api/state")
+    assert answer.status_code == 500
+    assert answer.json()["error"] == "failed"
+    assert "ZeroDivisionError" in answer.json()["message"]
+    assert "Traceback" not in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
