@@ -18,8 +18,7 @@ from prefect.cache_policies import NO_CACHE
 from pipeline.catalog import RunSummary
 from pipeline.errors import PipelineError
 from pipeline.nightly import MORNING, STAGES, RunContext, Stage, StageResult
-from pipeline.outputs import escape_markdown
-from pipeline.outputs.run_facts import headline
+from pipeline.outputs import escape_markdown, run_facts
 
 
 def _transient(_task: Any, _run: Any, state: Any) -> bool:
@@ -80,7 +79,7 @@ def show(summary: RunSummary, url: str | None) -> None:
         url: where browsers find the folder `runs` of the catalog. A browser opens no file of the
             disk from Prefect's pages, so without it the summary names the file's path alone.
     """
-    said = headline(summary)
+    said = run_facts.headline(summary)
     words = f"# {said.title}\n\n{escape_markdown(said.detail)}\n"
     if summary.report:
         page = Path(summary.report).with_name(MORNING)

@@ -34,6 +34,7 @@ RAW = frozenset(
 _DNG, _SUBFILE, _REDUCED, _MAKE, _BITS, _COMPRESSION = 50706, 254, 1, 271, 258, 259
 _LOSSY_TIFF = (6, 7, 34892)  # compressions of a TIFF that are JPEG's
 _FRAME_PIXELS = 100_000_000  # of further frames that are decoded; beyond, the file's bytes count
+_ROUNDED = 2  # levels between the channels of grey that went through a colour transform
 _INK, _ALIKE, _SOME = 16, 8, 0.0005  # alpha of ink, levels from the background, share of pixels
 
 
@@ -43,7 +44,8 @@ class Holdings:
 
     Attributes:
         frames: frames or pages, from 1.
-        bits: of one pixel as it is stored, transparency not counted.
+        bits: of one pixel as it is stored, transparency not counted; of a grey picture that is
+            stored in three channels those of one.
         alpha: some of it is transparent.
         quality: `LOSSLESS`, or how well it was compressed, 0 … 99.
         raw: a camera's raw picture, of which only the preview was read.
@@ -89,6 +91,7 @@ def holdings_of(
             beyond["levels"] = deep.levels.replace(" ", "..")
     elif bits > 24 or (bits > 8 and image.mode in ("L", "LA")):
         digests["depth"] = _digest(data)  # Pillow has dropped it
+    grey = _is_grey(image)  # of the first frame, as what follows reads the others
     alpha, ink = _transparency(image, background)
     if alpha:
         digests["alpha"] = alpha
@@ -101,6 +104,8 @@ def holdings_of(
     frames, further = _further_frames(image, data) if kind in _MANY and not raw else (1, None)
     if further:
         digests["frames"] = beyond["frames"] = further
+    if bits >= 24 and grey:
+        bits //= 3
     return Holdings(
         frames=frames, bits=bits, alpha=bool(alpha), quality=quality, raw=raw,
         unseen=_digest(*(f"{name}={value}".encode() for name, value in sorted(digests.items())))
@@ -130,6 +135,17 @@ def _bits(image: Image.Image, data: bytes) -> int:
     stored = image.info.get("bit_depth")  # HEIF's
     many = stored * 3 if isinstance(stored, int) and stored > 8 else 24
     return sizes.get(image.mode, many)
+
+
+def _is_grey(image: Image.Image) -> bool:
+    """Whether the three channels of a picture in colour are one, but for what rounding does."""
+    if image.mode not in ("RGB", "RGBA"):
+        return False
+    pixels = np.asarray(image)[..., :3]
+    for part in (pixels[::16, ::16], pixels):  # few pixels tell that most pictures have colours
+        if np.ptp(part, axis=2).max(initial=0) > _ROUNDED:
+            return False
+    return True
 
 
 def _transparency(image: Image.Image, background: tuple[int, int, int]) -> tuple[str | None, bool]:
