@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,6 +54,9 @@ def find(
     out: Annotated[
         Path | None, Parameter(help="Folder of the result. Default: one below .gemel.")
     ] = None,
+    xlsx: Annotated[
+        bool, Parameter(negative="", help="Write the table as a workbook too; needs openpyxl.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> int:
     """Find the duplicates in files and folders: tables, pictures or both. No configuration.
@@ -68,12 +70,11 @@ def find(
     guess = _guess(paths, text, id_, image, time, delimiter)
     from pipeline.finding import find_config, find_in_sources, place_of
 
-    formats = ("csv", "xlsx") if find_spec("openpyxl") else ("csv",)
     config = find_config(
         guess.configs,
         catalog=out or place_of(paths),
         rows=guess.rows,
-        formats=formats,
+        formats=("csv", "xlsx") if xlsx else ("csv",),
         thorough=thorough,
     )
     for line in guess.lines():

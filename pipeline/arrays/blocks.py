@@ -68,7 +68,7 @@ def settle_hits(
     columns, column = factorize(found.column[doubt])
     if len(doubt) * DENSE < len(rows) * len(columns) or not len(doubt):
         return found
-    scores = (FLOAT32.of(queries(rows)) @ FLOAT32.of(base(columns)).T).numpy()
+    scores = queries(rows) @ base(columns).T
     score, floor = scores[row, column], found.floor[doubt]
     sure = found.sure.copy()
     sure[doubt] = score >= floor + np.float32(FLOAT32.slack)
@@ -121,8 +121,7 @@ def exact_pairs(vectors: Matrix, pairs: Iterator[Hits]) -> Iterator[Pairs]:
             yield np.minimum(first, second), np.maximum(first, second)
 
 
-# Numbers in one step: they stay in the processor's cache, and torch wakes no second thread for
-# fewer than 32,768, which would cost more than the sum.
+# Numbers in one step: they stay in the processor's cache.
 STEP = 32_767
 
 
@@ -132,13 +131,11 @@ def row_products(first: Vectors, second: Vectors) -> npt.NDArray[np.float64]:
     Args:
         first, second: (p, d) float32.
     """
-    import torch
-
     out = np.empty(len(first))
     rows = max(STEP // max(first.shape[1], 1), 1)
     for start in range(0, len(first), rows):
         part = slice(start, start + rows)
         products = first[part].astype(np.float64)
         products *= second[part]
-        out[part] = torch.from_numpy(products).sum(dim=1).numpy()
+        out[part] = products.sum(axis=1)
     return out

@@ -57,20 +57,23 @@ class Kernel:
     """One way to multiply.
 
     Attributes:
-        name: torch's name of the type.
+        name: torch's name of the type; "numpy": numpy multiplies, in float32, and torch stays
+            unloaded.
         slack: how far a score may lie below the exact inner product of two unit vectors.
     """
 
     name: str
     slack: float
 
-    def of(self, vectors: Vectors) -> Tensor:
-        """(n, d) float32, copied in this kernel's type."""
+    def of(self, vectors: Vectors) -> Any:
+        """(n, d) float32, copied in this kernel's type: a tensor, or an array of numpy's."""
+        if self.name == "numpy":
+            return np.asarray(vectors, np.float32)
         import torch
 
         return _tensor(vectors).to(getattr(torch, self.name))
 
-    def hits(self, queries: Tensor, base: Tensor, floor: Floor) -> Hits:
+    def hits(self, queries: Any, base: Any, floor: Floor) -> Hits:
         """All scores that may reach the floor, by row.
 
         Args:
@@ -95,19 +98,21 @@ class Kernel:
         sure = plain.ravel()[found] > level(wanted + self.slack)
         return Hits(row, column, wanted, sure)
 
-    def counts(self, queries: Tensor, base: Tensor, floor: float) -> Positions:
+    def counts(self, queries: Any, base: Any, floor: float) -> Positions:
         """(m,) how many scores of each row may reach the floor."""
         plain, level = _comparable(queries @ base.T, floor - self.slack)
         return np.asarray(np.count_nonzero(plain >= level(floor - self.slack), axis=1), np.int64)
 
 
 def _comparable(
-    scores: Tensor, lowest: float
+    scores: Any, lowest: float
 ) -> tuple[npt.NDArray[Any], Callable[[Any], npt.NDArray[Any]]]:
     """Scores as numbers that numpy compares fast, and what makes such numbers of bounds >= lowest.
 
     The bits of positive floats are in their order, and integers are compared faster.
     """
+    if isinstance(scores, np.ndarray):
+        return scores, np.asarray
     import torch
 
     if scores.dtype is torch.bfloat16 and lowest > 0:
@@ -140,9 +145,22 @@ FLOAT32 = Kernel("float32", 1e-5)
 BFLOAT16 = Kernel("bfloat16", 3 * 2**-9 + 2e-5)
 
 
+NUMPY = Kernel("numpy", 1e-5)
+# Rows whose products with one another take less time than loading torch and timing its kernels.
+FEW = 16_384
+
+
+def fastest(rows: int | None = None) -> Kernel:
+    """The kernel that is faster here: bfloat16 only where the machine multiplies it natively.
+
+    Args:
+        rows: how many are multiplied with one another; None: many.
+    """
+    return NUMPY if rows is not None and rows < FEW else _fastest_of_torch()
+
+
 @lru_cache
-def fastest() -> Kernel:
-    """The kernel that is faster here: bfloat16 only where the machine multiplies it natively."""
+def _fastest_of_torch() -> Kernel:
     return min((FLOAT32, BFLOAT16), key=seconds)
 
 

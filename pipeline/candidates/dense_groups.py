@@ -74,7 +74,7 @@ def find_dense_groups(
     steps = np.linspace(floor, max(cosine, floor), LADDER, dtype=np.float32)
     sample = vectors[: _sample_size(count, max_neighbours)]
     limit, densest = _limit(max_neighbours, len(sample), count), [empty]
-    kernel = fastest()
+    kernel = fastest(count)
     drawn = kernel.of(sample)
     for start in range(0, count, ROWS):
         block = vectors[start : start + ROWS]
@@ -103,7 +103,7 @@ def _limit(max_neighbours: int, sample: int, count: int) -> float:
 
 def _dense_steps(block: Vectors, sample: Vectors, steps: Scores, limit: float) -> Positions:
     """(r,) at how many of the ascending steps a row has more than `limit` near copies."""
-    scores = (FLOAT32.of(block) @ FLOAT32.of(sample).T).numpy()
+    scores = block @ sample.T
     dense, rows = np.zeros(len(block), np.int64), np.arange(len(block))
     for step in steps:
         if not len(rows):
@@ -152,9 +152,7 @@ def _heads(sample: Vectors, *, cosine: float, limit: float) -> Positions:
 
     A greedy cover: the next one has nearly the most rows around it that no earlier one has.
     """
-    near = _cosines_within(
-        (FLOAT32.of(sample) @ FLOAT32.of(sample).T).numpy(), sample, sample, cosine
-    )
+    near = _cosines_within(sample @ sample.T, sample, sample, cosine)
     np.fill_diagonal(near, True)
     free, gain, heads = np.ones(len(sample), bool), near.sum(axis=1), list[int]()
     while (most := gain.max(initial=0, where=free)) > limit:
@@ -173,9 +171,7 @@ def _first_head(vectors: Matrix, rows: Positions, heads: Positions, cosine: floa
     for start in range(0, len(rows) if len(heads) else 0, ROWS):
         part = rows[start : start + ROWS]
         block = vectors[part]
-        near = _cosines_within(
-            (FLOAT32.of(block) @ FLOAT32.of(base).T).numpy(), block, base, cosine
-        )
+        near = _cosines_within(block @ base.T, block, base, cosine)
         near[np.isin(part, heads)] = False
         own[start : start + ROWS] = np.where(near.any(axis=1), near.argmax(axis=1), -1)
     return own

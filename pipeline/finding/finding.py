@@ -5,20 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pipeline.catalog import Catalog
 from pipeline.config import (
     ImageFolderSource,
     RunConfig,
     SourceConfig,
-    StaticText,
-    user_cache,
 )
 from pipeline.errors import CatalogError, PipelineError
 from pipeline.finding.found import Found
@@ -52,7 +48,6 @@ def find_in_sources(config: RunConfig, *, run: Runner | None = None) -> Found:
         else:
             if all(map(os.path.exists, found.tables)):
                 return found
-    lend_student(config)
     if run is None:
         from pipeline.nightly import run as run_nightly
 
@@ -100,30 +95,11 @@ def find(
             thorough=thorough,
             threads=threads,
         )
-        lend_student(config)
         from pipeline.nightly import run
 
         run(config)
         found = Found.read(catalog, kept=keep is not None)
         return found if id_ is None else found.with_given(given)
-
-
-def lend_student(config: RunConfig) -> None:
-    """Put the static student of this machine into a catalog, distilled first where there is none.
-
-    A catalog has a student of its own, so that its vectors stay comparable; distilling takes a
-    minute or two, and each look has a new catalog.
-    """
-    encoder = config.text_encoder
-    if not isinstance(encoder, StaticText) or not any(s.has_text for s in config.sources):
-        return
-    from pipeline.encoders import distil_student
-
-    made = distil_student(encoder, students=user_cache() / "students")
-    target = Catalog.of(config).local / "students" / made.name
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(made, target, dirs_exist_ok=True)
 
 
 def _is_spent(records: Any) -> bool:

@@ -64,8 +64,8 @@ def find_config(
 ) -> RunConfig:
     """The configuration of a first look.
 
-    Texts are searched by the static student, which is fast, and few of them by MiniLM, which needs
-    no distilling; the judge looks at words in any case.
+    Texts are searched by the static student, which is fast, and few of them by MiniLM, which also
+    finds rewordings; the judge looks at words in any case.
 
     Args:
         rows: how many there are.

@@ -174,13 +174,22 @@ def kept_records(labels: pa.Table) -> set[str]:
     return {record for record, label in latest.items() if label == KEEP}
 
 
-def changed_pairs(before: pa.Table | None, after: pa.Table) -> pa.Array:
+def changed_pairs(
+    before: pa.Table | None, after: pa.Table, *, gone: pa.Array | None = None
+) -> pa.Array:
     """Ids of records whose verdicts are not those of last night.
 
     Args:
         before, after: `LABELS` as last night and tonight read them; None: there were none.
+        gone: ids of last night's records that are there no more: a verdict on one of them and
+            another record is followed no longer.
     """
     new = latest_verdicts(after)
+    lone: list[pa.Array] = []
+    if gone is not None:
+        sides = [new["left_id"], new["right_id"]]
+        lost = pc.or_(*(pc.is_in(side, value_set=gone) for side in sides))
+        lone = [as_strings(side.filter(lost)) for side in sides]
     if before is not None:
         keys = new.column_names
         old = latest_verdicts(before)
@@ -188,4 +197,4 @@ def changed_pairs(before: pa.Table | None, after: pa.Table) -> pa.Array:
         new = pa.concat_tables([new.join(old, keys=keys, join_type="left anti"), gone])
     kept = kept_records(after) ^ (set() if before is None else kept_records(before))
     ends = [as_strings(new["left_id"]), as_strings(new["right_id"])]
-    return pc.unique(pa.concat_arrays([*ends, pa.array(sorted(kept), pa.string())]))
+    return pc.unique(pa.concat_arrays([*lone, *ends, pa.array(sorted(kept), pa.string())]))

@@ -1,8 +1,14 @@
-"""The static student: distilled from its teacher once, then read from its folder."""
+"""The static student: MiniLM's is shipped, another teacher's is distilled once.
+
+The shipped one is what `_distil` made of the official MiniLM, rounded to float16, and lies in the
+package: the first run on a machine waits for no distilling, and its vectors are the same on every
+machine.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
@@ -16,16 +22,29 @@ from pipeline.encoders.text.static import VERSION, StaticTextEncoder, open_stati
 from pipeline.errors import EncoderError
 from pipeline.storage import writing_folder
 
+# What is shipped, as a folder of sentence-transformers, and the length of its vectors.
+SHIPPED = Path(__file__).parent.parent / "student"
+SHIPPED_DIMENSION = 256
+WEIGHTS = "model.safetensors"
+
+
+def is_shipped(config: StaticText) -> bool:
+    """Whether Gemel carries this student, so that nothing is distilled."""
+    return isinstance(config.teacher, MiniLmEncoder) and config.dimension == SHIPPED_DIMENSION
+
 
 def open_static(config: StaticText, *, students: Path) -> StaticTextEncoder:
-    """Open a student, distilled first where the folder `students` does not hold it yet.
+    """Open a student: the shipped one, or one that is distilled where `students` lacks it.
 
     Raises:
-        EncoderError: the teacher cannot be opened or distilled.
+        EncoderError: the teacher cannot be opened or distilled, or files are damaged.
     """
-    folder = distil_student(config, students=students)
+    shipped = is_shipped(config)
+    folder = SHIPPED if shipped else distil_student(config, students=students)
     encoder = open_static_folder(folder, name=f"static-{config.dimension}")
     if encoder is None:
+        if shipped:
+            raise EncoderError(f"the static encoder in {folder} is damaged; install gemel again")
         raise EncoderError(
             f"{folder} is no longer the static encoder that was distilled; remove it, and it is "
             "distilled again"
@@ -34,7 +53,24 @@ def open_static(config: StaticText, *, students: Path) -> StaticTextEncoder:
 
 
 def distil_student(config: StaticText, *, students: Path) -> Path:
-    """The folder of a student, made in one step; the teacher's files and the recipe name it."""
+    """The folder of a student in float32, as training starts from; made in one step.
+
+    The teacher's files and the recipe name it. The shipped one is unpacked, another distilled.
+
+    Raises:
+        EncoderError: the teacher cannot be opened or distilled.
+    """
+    if is_shipped(config):
+        return _unpacked(students / f"shipped-{fingerprint_of(files=folder_digest(SHIPPED))}")
+    return distil_from_teacher(config, students=students)
+
+
+def distil_from_teacher(config: StaticText, *, students: Path) -> Path:
+    """The folder of a student that the teacher is asked for, made once.
+
+    Raises:
+        EncoderError: the teacher cannot be opened or distilled.
+    """
     teacher = _teacher_folder(config)
     key = fingerprint_of(
         teacher=folder_digest(teacher), dimension=config.dimension, version=VERSION
@@ -44,6 +80,19 @@ def distil_student(config: StaticText, *, students: Path) -> Path:
         progress.say("distilling the static encoder: a minute or two, once for this catalog")
         with writing_folder(folder) as staging:
             _distil(teacher, config.dimension, staging)
+    return folder
+
+
+def _unpacked(folder: Path) -> Path:
+    """The shipped student with float32 weights, which sentence-transformers can train."""
+    from safetensors.numpy import load_file, save_file
+
+    if not (folder / "modules.json").exists():
+        with writing_folder(folder) as staging:
+            shutil.copytree(SHIPPED, staging, dirs_exist_ok=True)
+            weights = load_file(SHIPPED / WEIGHTS)
+            whole = {name: value.astype(np.float32) for name, value in weights.items()}
+            save_file(whole, staging / WEIGHTS)
     return folder
 
 

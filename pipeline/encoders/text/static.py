@@ -25,6 +25,7 @@ from pipeline.encoders.fingerprint import fingerprint_of, folder_digest
 TEXTS = 65_536  # looked up at a time
 WORDS = 500_000  # whose vectors are kept: 500 MB at 256 dimensions
 VERSION = 1  # of the recipe
+FEW = 500_000  # tokens that scipy sums in less time than it takes to load torch
 SETTINGS = "config_sentence_transformers.json"
 # Tokenizers that see no further than a blank: a word's tokens are the same in every text.
 _WORDWISE = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
@@ -97,11 +98,18 @@ class StaticTextEncoder:
 
 
 def _bags(table: Floats32, ids: NDArray[np.int64], offsets: NDArray[np.int64]) -> Floats32:
-    """(bags, d) sums of the rows of each bag, in their order."""
-    import torch
-
+    """(bags, d) sums of the rows of each bag, in their order, either way the same to the bit."""
     if not len(ids):
         return np.zeros((len(offsets), table.shape[1]), np.float32)
+    if len(ids) < FEW:
+        from scipy.sparse import csr_matrix
+
+        ends = np.append(offsets, len(ids))
+        shape = len(offsets), len(table)
+        chosen = csr_matrix((np.ones(len(ids), np.float32), ids, ends), shape=shape)
+        return np.asarray(chosen @ table)
+    import torch
+
     bags = torch.nn.functional.embedding_bag(
         torch.from_numpy(ids), torch.from_numpy(table), torch.from_numpy(offsets), mode="sum"
     )

@@ -22,7 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from pipeline.arrays import Flags, Floats, Ints
 from pipeline.errors import ConfigError
@@ -42,7 +42,8 @@ def lower_bound(hits: Floats, trials: Floats, *, confidence: float | Floats) -> 
     """One-sided Clopper-Pearson lower bound of a proportion; 0 of nothing. Counts may be broken."""
     hits, trials = np.asarray(hits, np.float64), np.asarray(trials, np.float64)
     some = hits > 0
-    found = beta.ppf(1 - confidence, np.where(some, hits, 1), np.maximum(trials - hits, 0) + 1)
+    successes, failures = np.where(some, hits, 1), np.maximum(trials - hits, 0) + 1
+    found = betaincinv(successes, failures, 1 - confidence)
     return np.asarray(np.where(some, found, 0.0), np.float64)
 
 

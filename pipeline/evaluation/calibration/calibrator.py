@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit
 
 from pipeline.arrays import Flags, Floats
@@ -101,6 +100,8 @@ def _without_copies(
 def _isotonic(score: Floats, target: Floats, weight: Floats) -> Calibrator:
     x, place = np.unique(score, return_inverse=True)
     mass = np.bincount(place, weights=weight)
+    from scipy.optimize import isotonic_regression
+
     fitted = isotonic_regression(np.bincount(place, weights=weight * target) / mass, weights=mass)
     starts = np.flatnonzero(np.diff(fitted.x, prepend=-1.0) > 1e-12)
     ends = np.append(starts[1:], len(x)) - 1
@@ -127,6 +128,8 @@ def _platt(score: Floats, target: Floats, weight: Floats) -> Calibrator:
         return value / weight.sum(), np.array([slip @ x, slip.sum()]) / weight.sum()
 
     start = np.zeros(2)
+    from scipy.optimize import minimize
+
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)])
     slope = float(found.x[0]) / width
     return Calibrator("platt", slope=slope, offset=float(found.x[1]) - slope * middle)

@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from pipeline.arrays import Flags, Floats, Ints
 
@@ -76,6 +75,8 @@ def residual_correlation(score: Floats, same: Flags, sides: Ints) -> float:
         return 1.0
     _, place = np.unique(score, return_inverse=True)
     mass = np.bincount(place)
+    from scipy.optimize import isotonic_regression
+
     expected = isotonic_regression(np.bincount(place, weights=same) / mass, weights=mass).x[place]
     spread = np.sqrt(np.clip(expected * (1 - expected), 0, None))
     return _correlation(same - expected, spread, ClusteredSample.of(sides), unit=0.25)

@@ -28,6 +28,9 @@ Floats = npt.NDArray[np.float32]
 Values = npt.NDArray[np.floating[Any]]
 
 HASHED = FEATURES  # places that words and character trigrams are hashed to
+# Pairs whose words and trigrams are compared at a time: the memory for these is used again for the
+# next ones, where more of it would be asked of the system and given back each time.
+PORTION = 16_384
 EDIT_CHARACTERS = 512  # compared for edits; edit distance is quadratic
 PREFIX_CHARACTERS = 64
 WHOLE = "text"  # the block of the whole text; other blocks have their field's name
@@ -233,6 +236,13 @@ class TextFeatures:
 
     def compare(self, left: Positions, right: Positions) -> Floats:
         """(p, len(names)) float32, NaN where a side lacks the text, field or attribute."""
+        found = [
+            self._compare(left[start : start + PORTION], right[start : start + PORTION])
+            for start in range(0, max(len(left), 1), PORTION)
+        ]
+        return np.concatenate(found)
+
+    def _compare(self, left: Positions, right: Positions) -> Floats:
         parts = [block.compare(left, right) for block in self.blocks.values()]
         parts += [attribute.compare(left, right) for attribute in self.attributes.values()]
         return np.concatenate(parts, axis=1)

@@ -97,7 +97,9 @@ def cluster_records(context: RunContext, links: Links) -> ClusteredRecords:
     before, touched = NIGHT.empty_table(), None
     if base is not None:
         before = context.catalog.read("clusters", run=base)
-        touched = _touched_components(context, base, ids, labels)
+        known = as_strings(before["record_id"])
+        gone = known.filter(pc.invert(pc.is_in(known, value_set=ids)))
+        touched = _touched_components(context, base, ids, labels, gone)
     clusters, group, cut = _group(context, records, links, verdicts, touched, before)
     names = stable_ids(before, ids, group, retired=retired_ids(context.catalog, base))
     at = clusters.schema.get_field_index("cluster_id")
@@ -141,7 +143,7 @@ def _group(
 
 
 def _touched_components(
-    context: RunContext, base: Run, ids: pa.Array, labels: pa.Table | None
+    context: RunContext, base: Run, ids: pa.Array, labels: pa.Table | None, gone: pa.Array
 ) -> Flags | None:
     """(u,) groups with a record, a pair or a verdict that is not last night's; None: take all."""
     config = context.config.model_dump(mode="json")
@@ -153,7 +155,7 @@ def _touched_components(
     version = base.versions.get("labels")
     read = context.catalog.tables.read
     earlier = None if version is None else read("labels", version=version)
-    named = positions_in(changed_pairs(earlier, labels), ids)
+    named = positions_in(changed_pairs(earlier, labels, gone=gone), ids)
     touched = pairs.copy()
     touched[groups_of(context).group_of_record[named[named >= 0]]] = True
     return touched

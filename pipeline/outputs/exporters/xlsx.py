@@ -7,6 +7,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import pyarrow as pa
@@ -46,14 +47,21 @@ class XlsxExporter:
         sheet.freeze_panes = "A2"
         bold, line = Font(bold=True), Border(top=Side(style="thin"))
 
+        # openpyxl looks a style up by its hash for each cell that is given one: four are made once.
+        styles: dict[tuple[bool, bool], Any] = {}
+        for first, head in product((False, True), repeat=2):
+            model = WriteOnlyCell(sheet)
+            if first:
+                model.border = line
+            if head:
+                model.font = bold
+            styles[first, head] = model._style
+
         def cell(value: Any, *, first: bool, head: bool = False) -> Any:
             made = WriteOnlyCell(sheet, value=value)
             if isinstance(value, str):
                 made.data_type = "s"
-            if first:
-                made.border = line
-            if head:
-                made.font = bold
+            made._style = styles[first, head]
             return made
 
         _set_widths(sheet, schema.names)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.arrays.blocks import block_hits, cosines
-from pipeline.arrays.kernel import BFLOAT16, FLOAT32, Kernel
+from pipeline.arrays.kernel import BFLOAT16, FLOAT32, NUMPY, Kernel
 from pipeline.candidates import near_pairs as candidates
 from pipeline.candidates.indexes.checkpoint import Arrays
 from pipeline.candidates.near_pairs import find_near_pairs
@@ -13,7 +13,7 @@ from tests.worlds.vectors import normalise
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kernel", [FLOAT32, BFLOAT16], ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("kernel", [FLOAT32, BFLOAT16, NUMPY], ids=lambda kernel: kernel.name)
 @pytest.mark.parametrize("floor", [-0.2, 0.0, 0.004, 0.3, 0.9])
 def test_the_sieve_lets_every_pair_at_the_floor_pass(kernel: Kernel, floor: float) -> None:
     random = np.random.default_rng(1)
@@ -68,7 +68,7 @@ def test_the_pairs_do_not_depend_on_the_kernel(
     found = []
     for kernel in (FLOAT32, BFLOAT16):
         for module in (candidates, exact, faiss_index):
-            monkeypatch.setattr(module, "fastest", lambda kernel=kernel: kernel)
+            monkeypatch.setattr(module, "fastest", lambda rows=None, kernel=kernel: kernel)
         pairs = find_near_pairs(
             vectors,
             floor=0.9,

@@ -149,7 +149,7 @@ def test_the_table_has_groups_together_with_their_own_columns(shop: Path) -> Non
 
 
 def test_a_second_call_computes_nothing(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.finding.finding.lend_student", None)  # would be called by a run
+    monkeypatch.setattr("pipeline.nightly.run", None)  # would be called
     again = command_line.gemel("find", "offers.csv", "--json", cwd=shop)
     assert again.code == 0, again.err
     told, first = again.json, json.loads((shop / "first.json").read_text())
