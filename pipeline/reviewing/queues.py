@@ -19,6 +19,7 @@ from pipeline.reviewing.filters import Filtering, Filters
 from pipeline.reviewing.tables import RunTables
 
 SEED = 0
+EVERY = 4  # of the questions one is drawn at random, as in `suggest_pairs`
 
 
 @dataclass(frozen=True)
@@ -49,24 +50,27 @@ class Queues:
     """The orders of the queues, each made when it is first asked for.
 
     Attributes:
-        taught: (q,) pairs chosen for what their answers teach, the most worth first, and why;
-            None until they have been chosen. `version` rises with each choice.
+        taught: (q,) pairs chosen for what their answers teach, the most worth first, `drawn` those
+            among them that chance chose, and `why`; None until they have been chosen. `version`
+            rises with each choice.
     """
 
     def __init__(self, tables: RunTables, book: AnswerBook) -> None:
         self.tables, self.book, self.filtering = tables, book, Filtering(tables)
         self.version = 0
         self.taught: Rows | None = None
+        self.drawn = np.zeros(0, np.int64)
         self.why: dict[int, str] = {}
         self._orders: dict[str, Rows] = {}
         self._reviewed = np.zeros(0, bool)
         self._known = 0  # changes of the book that are taken up in it
 
-    def teach(self, rows: Rows, why: dict[int, str]) -> None:
+    def teach(self, rows: Rows, drawn: Flags, why: dict[int, str]) -> None:
         """Take up a new choice of what teaches most."""
-        self.taught, self.why = rows, why
+        self.why, self.drawn = why, rows[drawn]
+        self.taught = rows
+        self._orders["teaches"] = self._teaching()
         self.version += 1
-        self._orders.pop("teaches", None)
 
     def pairs(
         self, name: str, wanted: Filters, *, exclude: Collection[int] = ()
@@ -78,10 +82,25 @@ class Queues:
         if mask is not None:
             fits = fits & mask[order]
         rows = order[fits]
-        if exclude:
-            kept = ~np.isin(rows, np.fromiter(exclude, np.int64))
-            return rows[kept], len(rows)
-        return rows, len(rows)
+        left = len(rows)
+        held = np.fromiter(exclude, np.int64)
+        if len(held):
+            rows = rows[~np.isin(rows, held)]
+        if name == "teaches" and self.taught is not None:
+            rows = self._in_turn(rows, held)
+        return rows, left
+
+    def _in_turn(self, rows: Rows, held: Rows) -> Rows:
+        """Put every EVERY-th of the chosen pairs where one that chance chose is due, counted over
+        all that was answered and all that the page holds.
+        """
+        assert self.taught is not None
+        chosen = np.isin(rows, self.taught)
+        open_ = self.book.open
+        place = int((~open_).sum() + open_[held[held < len(open_)]].sum())
+        drawn = np.isin(rows[chosen], self.drawn)
+        order = in_turn(drawn, place)
+        return np.concatenate([rows[chosen][order], rows[~chosen]])
 
     def clusters(
         self, name: str, wanted: Filters, *, exclude: Collection[int] = (), all_: bool = False
@@ -113,9 +132,9 @@ class Queues:
                 found = find_disagreements(self.book.log)
             at = self.tables.numbers_of(found)
             return at[at >= 0]
-        if name not in self._orders:
-            self._orders[name] = self._makers[name]()
-        return self._orders[name]
+        order = self._orders.get(name)
+        # Should the learner have made one meanwhile, in its own thread, that one counts.
+        return self._orders.setdefault(name, self._makers[name]()) if order is None else order
 
     @cached_property
     def _makers(self) -> dict[str, Callable[[], Rows]]:
@@ -222,3 +241,15 @@ class Queues:
             if record not in tied and (answer is None or answer.label == "unsure"):
                 return False
         return True
+
+
+def in_turn(drawn: Flags, place: int) -> Rows:
+    """The order of questions in which each whose number, counted on from `place`, is EVERY-th is
+    one that chance chose, however often they are chosen anew in between.
+    """
+    parts = [np.flatnonzero(~drawn).tolist(), np.flatnonzero(drawn).tolist()]
+    order = []
+    for number in range(place, place + len(drawn)):
+        turn = number % EVERY == EVERY - 1
+        order.append(parts[turn if parts[turn] else not turn].pop(0))
+    return np.array(order, np.int64)

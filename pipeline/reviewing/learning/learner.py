@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import expit, logit
 
-from pipeline.arrays import Flags, Floats, Rows
+from pipeline.arrays import Floats, Rows
 from pipeline.catalog import Catalog, Run
 from pipeline.errors import PipelineError
 from pipeline.labels import Answer, table_of
@@ -31,7 +31,6 @@ CHOSEN = 60  # questions chosen ahead
 ASKED = 1_500  # pairs of which the refitted judge is asked: those nearest to the threshold
 PORTION = 250  # of them looked at between two looks at whether a new answer has come
 PAUSE = 0.2  # seconds in which further answers are waited for
-EVERY = 4  # of the questions one is drawn at random, as in `suggest_pairs`
 REFIT = 3  # new answers after which the judge is refitted
 AHEAD = 5.0  # seconds between two looks at the clusters to come, at least
 HISTORY = 200
@@ -192,8 +191,7 @@ class Learner:
         )
         why = sheet["why"].to_pylist()
         drawn = np.array([words.startswith("random") for words in why], bool)
-        order = _in_turn(drawn, self.answers)
-        self.queues.teach(rows[order], dict(zip(rows.tolist(), why, strict=True)))
+        self.queues.teach(rows, drawn, dict(zip(rows.tolist(), why, strict=True)))
 
     @cached_property
     def _shapes(self) -> pa.Table:
@@ -291,15 +289,3 @@ class Learner:
 
 def _odds(probability: Floats) -> Floats:
     return np.asarray(logit(np.clip(probability, LEAST, 1 - LEAST)))
-
-
-def _in_turn(drawn: Flags, answers: int) -> Rows:
-    """The order of questions in which every EVERY-th, counted from the first answer ever, is one
-    that was drawn at random, however often the others are chosen anew in between.
-    """
-    parts = [np.flatnonzero(~drawn).tolist(), np.flatnonzero(drawn).tolist()]
-    order = []
-    for place in range(len(drawn)):
-        turn = (answers + place) % EVERY == EVERY - 1
-        order.append(parts[turn if parts[turn] else not turn].pop(0))
-    return np.array(order, np.int64)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.reviewing.learning.learner import _in_turn
+from pipeline.reviewing.queues import in_turn
 from tests.worlds.review_page import Page
 
 
@@ -74,9 +74,9 @@ def test_every_fourth_question_is_drawn_whatever_was_answered() -> None:
     drawn = np.array([False] * 9 + [True] * 3)
     asked = []
     for answers in range(12):  # chosen anew after each answer
-        asked.append(bool(drawn[_in_turn(drawn, answers)][0]))
+        asked.append(bool(drawn[in_turn(drawn, answers)][0]))
     assert asked == [False, False, False, True] * 3
-    assert sorted(_in_turn(drawn, 2).tolist()) == list(range(12))
+    assert sorted(in_turn(drawn, 2).tolist()) == list(range(12))
 
 
 @pytest.mark.slow
