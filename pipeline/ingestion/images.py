@@ -61,7 +61,7 @@ def decoding_rules(settings: ImageSettings) -> str:
     heif = pillow_heif.__version__ if "HEIF" in FORMATS else "none"
     others = " ".join(ending for ending in READERS if readable(ending))
     return (
-        f"3 {others} pillow {pillow_version} heif {heif} pixels {settings.max_pixels} "
+        f"4 {others} pillow {pillow_version} heif {heif} pixels {settings.max_pixels} "
         f"background {settings.background} thumbnail {settings.thumbnail}"
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from pipeline.config.run import ImageSettings
+from pipeline.config import ImageSettings
 from pipeline.ingestion.images import ImageError, decode, decode_whole
 from pipeline.ingestion.pictures.deep_grey import scale_deep
 from pipeline.ingestion.pictures.holdings import LOSSLESS, Holdings
@@ -37,7 +37,7 @@ def same_seen(one: Holdings, other: Holdings) -> bool:
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
 def test_frames_and_pages_after_the_first_count(kind: str) -> None:
-    lossless = {"lossless": True} if kind == "WEBP" else {}
+    lossless: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {}
 
     def several(*seeds: int) -> Holdings:
         first, *others = map(photo, seeds)
