@@ -106,6 +106,8 @@ def gemel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gemel]:
         shutil.copy(path, folder / "configs")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        # The review page is served until somebody stops it: here it ends where that would begin.
+        patch.setattr("uvicorn.Server.run", lambda *_, **__: None)
 
         def call(line: str) -> int:
             patch.setattr(sys, "argv", shlex.split(line))

@@ -5,15 +5,16 @@ from __future__ import annotations
 import getpass
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from flows.cli.choice import chosen_catalog
+from flows.cli.choice import chosen_catalog, resolve
 from flows.cli.options import CatalogOption
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pipeline.catalog import Catalog
     from pipeline.reviewing import Desk
 
 
@@ -43,14 +44,14 @@ def review(
     """Open the review page: decide pairs and clusters, and let the judge learn from it.
 
     It listens on this machine alone, and the printed link is the key to it. Answers are kept in
-    the catalog at once and bind the next run. Ctrl-C ends it. Instead of --catalog the
-    configuration of a run may be named.
+    the catalog at once and bind the next run. Ctrl-C ends it. Named by its configuration, a run
+    also shows pictures that only the configuration's options can open.
 
     Example: `gemel review --catalog .gemel/sample`
     """
     if not 0 < target < 1:
         raise ConfigError(f"--target is {target}; a precision lies between 0 and 1, such as 0.95")
-    kept = chosen_catalog(_named(config, catalog))
+    kept, sources = _opened(config, catalog)
     from pipeline.reviewing import choose_run, serve
 
     run = choose_run(kept, run_name)
@@ -60,7 +61,7 @@ def review(
         from pipeline.reviewing import Desk
 
         who = by or getpass.getuser()
-        return Desk(kept, run, by=who, read_only=read_only, target=target)
+        return Desk(kept, run, by=who, read_only=read_only, target=target, sources=sources)
 
     def ready(link: str) -> None:
         print(link, flush=True)
@@ -73,10 +74,15 @@ def review(
     return 0
 
 
-def _named(config: Path | None, catalog: str | None) -> str | None:
-    """The catalog of a configuration, or the one that was named."""
-    if config is None or catalog is not None:
-        return catalog
+def _opened(
+    config: Path | None, catalog: str | None
+) -> tuple[Catalog, list[dict[str, Any]] | None]:
+    """The catalog, and the sources of the configuration where one was named."""
+    if config is None:
+        return chosen_catalog(catalog), None
+    from pipeline.catalog import Catalog
     from pipeline.config import load_config
 
-    return load_config(config).catalog
+    settings = load_config(config, catalog=resolve(catalog))
+    sources = settings.model_dump(mode="json")["sources"]
+    return Catalog.of(settings, create=False), sources

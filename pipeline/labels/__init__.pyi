@@ -1,8 +1,6 @@
 from .answers.agreement import (
-    PersonAgreement as PersonAgreement,
     find_disagreements as find_disagreements,
     measure_agreement as measure_agreement,
-    other_answers as other_answers,
 )
 from .answers.contradictions import (
     AnswerGraph as AnswerGraph,

@@ -60,7 +60,6 @@ from .report.marks import Mark as Mark, mark_sides as mark_sides
 from .report.members import is_jpeg as is_jpeg
 from .report.morning import morning_markdown as morning_markdown
 from .report.overlays import (
-    ShownEdit as ShownEdit,
     alignments_of as alignments_of,
     edit_between as edit_between,
     lay_over as lay_over,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from pipeline.reviewing.errors import ReviewError
 from pipeline.reviewing.filters import Filters
 from pipeline.reviewing.learning.learner import Learner
 from pipeline.reviewing.learning.model import ModelMaker
-from pipeline.reviewing.learning.told import advice_of, told_learning
+from pipeline.reviewing.learning.told import advice_of, told_learning, told_model
 from pipeline.reviewing.queues import QUEUES, Queues
 from pipeline.reviewing.tables import RunTables
 
@@ -46,38 +45,32 @@ class Desk:
 
     Attributes:
         by: who answers where the page does not say. target: the precision that is to be shown.
+        queues, learner, maker: the orders of what is shown, what answers teach, and what makes a
+            registered model of them.
+        sources: settings of the sources, with what opens their pictures; those of the run have no
+            secrets.
     """
 
     def __init__(
-        self, catalog: Catalog, run: Run, *, by: str, read_only: bool = False, target: float = 0.95
-    ) -> None:
+        self, catalog: Catalog, run: Run, *, by: str, read_only: bool = False,
+        target: float = 0.95, sources: Sequence[Plain] | None = None,
+    ) -> None:  # fmt: skip
         self.catalog, self.run, self.by = catalog, run, by
         self.read_only, self.target = read_only, target
         self.tables = RunTables(catalog, run)
         self.book = AnswerBook(catalog, self.tables)
+        self.queues = Queues(self.tables, self.book)
+        self.learner = Learner(catalog, run, self.tables, self.book, self.queues, target)
+        self.maker = ModelMaker(catalog, run)
         self.previews: dict[str, Preview] = {}  # rules that were looked at, by key
-
-    @cached_property
-    def queues(self) -> Queues:
-        """The orders of what is shown."""
-        return Queues(self.tables, self.book)
-
-    @cached_property
-    def learner(self) -> Learner:
-        """What answers teach."""
-        return Learner(self.catalog, self.run, self.tables, self.book, self.queues, self.target)
-
-    @cached_property
-    def maker(self) -> ModelMaker:
-        """Makes a registered model of the answers."""
-        return ModelMaker(self.catalog, self.run)
+        self.sources: Sequence[Plain] = (
+            run.config.get("sources", ()) if sources is None else sources
+        )
 
     def close(self) -> None:
         """End what works in the background."""
-        if "learner" in vars(self):
-            self.learner.close()
-        if "maker" in vars(self):
-            self.maker.close()
+        self.learner.close()
+        self.maker.close()
 
     def require_writable(self) -> None:
         """Make sure that answers may be written.
@@ -151,6 +144,7 @@ class Desk:
                 mine += one.by == by
             undo, redo = log.depth(by)
             agreement = measure_agreement(log)
+            disagreements = len(find_disagreements(log))
             answers = sum(counts.values())
         learned = self.learner.estimates
         return {
@@ -158,7 +152,7 @@ class Desk:
             "by_me": mine,
             **counts,
             "open": int(self.book.open.sum()),
-            "disagreements": len(find_disagreements(self.book.log)),
+            "disagreements": disagreements,
             "undo": undo,
             "redo": redo,
             "enough": bool(learned and learned.precision.needed == 0),
@@ -203,7 +197,7 @@ class Desk:
             "queues": [self._queue(queue.name) for queue in QUEUES],
             "progress": self.progress(by),
             "learning": told_learning(self.learner),
-            "model": self.maker.told(),
+            "model": told_model(self.maker, self.learner),
         }  # fmt: skip
 
     def _queue(self, name: str) -> Plain:

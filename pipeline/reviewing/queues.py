@@ -109,7 +109,9 @@ class Queues:
 
     def _order(self, name: str) -> Rows:
         if name == "disagreements":
-            at = self.tables.numbers_of(find_disagreements(self.book.log))
+            with self.book.lock:
+                found = find_disagreements(self.book.log)
+            at = self.tables.numbers_of(found)
             return at[at >= 0]
         if name not in self._orders:
             self._orders[name] = self._makers[name]()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from pipeline.labels.answers.log import Answer, AnswerLog, PairIds
+from pipeline.labels.answers.log import AnswerLog, PairIds
 
 UNSURE = "unsure"
 FEW = 10  # pairs below which kappa says little
@@ -74,8 +74,3 @@ def _kappa(told: list[tuple[str, str]]) -> float | None:
     if len({label for pair in told for label in pair}) < 2:
         return None
     return float(cohen_kappa_score(*zip(*told, strict=True)))
-
-
-def other_answers(log: AnswerLog, pair: PairIds, by: str) -> list[Answer]:
-    """What others say of a pair."""
-    return [answer for name, answer in sorted(log.by_person(pair).items()) if name != by]

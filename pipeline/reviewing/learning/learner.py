@@ -122,11 +122,10 @@ class Learner:
                 return
             try:
                 self._turn()
-            except PipelineError as error:
-                self.why_not = str(error)
             except Exception as error:  # noqa: BLE001 - the page goes on without it, and says so
                 _log.exception("the learner failed")
                 self.why_not = f"learning failed: {type(error).__name__}: {error}"[:300]
+                self._seen = self._foretold = self.book.count
             finally:
                 self.state = "unavailable" if self.why_not else (
                     "ready" if self.refitted else "waiting"
@@ -215,7 +214,11 @@ class Learner:
         if self.why_not or not both or abs(len(told) - self.refitted) < REFIT:
             return
         begun = time.perf_counter()
-        made = self._refitter.refit(told)
+        try:
+            made = self._refitter.refit(told)
+        except PipelineError as error:  # another kind of judge: the queue goes by the run's own
+            self.why_not = str(error)
+            return
         self.seconds = time.perf_counter() - begun
         self.refitted = len(told)
         learned = np.full(len(self.tables.pairs), np.nan)

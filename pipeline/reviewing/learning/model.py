@@ -67,7 +67,6 @@ class ModelMaker:
             "phase": work.phase,
             "seconds": round(seconds, 1),
             "model": None, "gate": [], "passed": None, "promoted": False, "figures": [],
-            "changes": [],
             **work.made,
         }  # fmt: skip
 
@@ -95,7 +94,7 @@ class ModelMaker:
         """Run the process and take up what it says."""
         settings = {
             "catalog": str(self.catalog.root),
-            "catalog_options": self.run.config.get("catalog_options") or {},
+            "catalog_options": dict(self.catalog.root.options),
             "purpose": self.run.config["purpose"],
         }
         kind, value = "failed", "The process that made the model was stopped."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import redirect_stdout
+from math import isfinite
 from typing import Any, TextIO
 
 from pipeline.errors import PipelineError
@@ -24,7 +25,7 @@ def main(settings: str, out: TextIO) -> None:
         say("phase", "reading the answers and their records")
         from pipeline.arrays import progress
         from pipeline.config import TrainConfig
-        from pipeline.training.finetuning import finetune
+        from pipeline.training import finetune
 
         config = TrainConfig.model_validate(
             {
@@ -54,7 +55,14 @@ def _told(made: Any) -> dict[str, Any]:
         "gate": gate,
         "passed": all(check["passed"] for check in gate),
         "figures": [
-            {"name": name.replace("_", " "), **vars(values[name])}
+            {
+                "name": name.replace("_", " "),
+                # JSON knows no NaN.
+                **{
+                    key: value if isfinite(value) else None
+                    for key, value in vars(values[name]).items()
+                },
+            }
             for name in FIGURES
             if name in values
         ],

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline.reviewing.learning.learner import Learner
+from pipeline.reviewing.learning.model import ModelMaker
 
 Plain = dict[str, Any]
 
@@ -66,3 +67,10 @@ def _doubt(learner: Learner) -> Plain:
         + (f"; it were {learner.start:,.1f} at the start." if learner.start else ".")
     )  # fmt: skip
     return {"now": now, "start": learner.start, "history": learner.history, "sentence": words}
+
+
+def told_model(maker: ModelMaker, learner: Learner) -> Plain:
+    """The model that is made or was, and what the next run's clusters would be with its answers."""
+    told, ahead = maker.told(), learner.ahead
+    changes = [ahead.sentence] if told["state"] == "done" and ahead else []
+    return {**told, "changes": changes}

@@ -34,7 +34,7 @@ def full_picture(desk: Desk, record: str) -> tuple[bytes, str, str]:
     place = desk.tables.place_of(record)
     row = desk.tables.records.slice(place, 1).to_pylist()[0] if place >= 0 else None
     if row is not None and row["image_uri"]:
-        source = _source(desk.run.config, row["source"])
+        source = next((one for one in desk.sources if one["name"] == row["source"]), None)
         if source is not None and _allowed(row["image_uri"], source):
             try:
                 data = image_reader(row["image_uri"], source.get("storage_options"))
@@ -80,11 +80,6 @@ def overlay(desk: Desk, left: str, right: str) -> bytes:
     if made is None:
         raise not_found(f"overlay of {left} and {right}")
     return made
-
-
-def _source(config: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-    """The settings of a source of the run."""
-    return next((one for one in config.get("sources", ()) if one["name"] == name), None)
 
 
 def _allowed(uri: str, source: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline.reviewing.acting import answering, rules
 from pipeline.reviewing.acting.cluster_steps import act_on_cluster
 from pipeline.reviewing.filters import Filters
+from pipeline.reviewing.learning.told import told_model
 
 if TYPE_CHECKING:
     from pipeline.reviewing.desk import Desk
@@ -138,12 +139,12 @@ def routes(desk: Desk) -> APIRouter:
     def start(_: _Body) -> Plain:
         desk.require_writable()
         desk.maker.start()
-        return desk.maker.told()
+        return told_model(desk.maker, desk.learner)
 
     @api.post("/model/promote")
     def promote(body: PromoteBody) -> Plain:
         desk.require_writable()
         desk.maker.promote(body.model, by=body.by or desk.by, force=body.force)
-        return desk.maker.told()
+        return told_model(desk.maker, desk.learner)
 
     return api

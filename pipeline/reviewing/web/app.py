@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from pipeline.errors import PipelineError
 from pipeline.reviewing.errors import ReviewError
 from pipeline.reviewing.web import acting, reading
-from pipeline.reviewing.web.guard import Guard, refuse
+from pipeline.reviewing.web.guard import HEADERS, Guard, refuse
 
 if TYPE_CHECKING:
     from pipeline.reviewing.desk import Desk
@@ -98,5 +98,5 @@ def _unexpected(_: Request, error: Exception) -> JSONResponse:
     words = f"unexpected {type(error).__name__}: {error}"[:300]
     response = refuse(500, "failed", words)
     # The outermost handler answers beyond the guard.
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.update(HEADERS)
     return response

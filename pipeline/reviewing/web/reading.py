@@ -10,7 +10,7 @@ from pipeline.reviewing.acting.answering import list_answers
 from pipeline.reviewing.acting.rules import list_rules
 from pipeline.reviewing.errors import bad_request
 from pipeline.reviewing.filters import Filters
-from pipeline.reviewing.learning.told import told_learning
+from pipeline.reviewing.learning.told import told_learning, told_model
 from pipeline.reviewing.queues import BY_NAME
 from pipeline.reviewing.show.clusters import cluster_number, show_brief, show_cluster
 from pipeline.reviewing.show.pairs import show_pair
@@ -44,7 +44,7 @@ def routes(desk: Desk) -> APIRouter:
 
     @api.get("/model")
     def model() -> Plain:
-        return desk.maker.told()
+        return told_model(desk.maker, desk.learner)
 
     @api.get("/rules")
     def rules() -> Plain:

@@ -43,6 +43,8 @@ def serve(
     )  # fmt: skip
     try:
         uvicorn.Server(config).run(sockets=[listening])
+    except KeyboardInterrupt:
+        pass  # that is how it ends
     finally:
         desk.close()
         listening.close()

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
 
 from pipeline import run
-from pipeline.catalog import Catalog
-from pipeline.reviewing import Desk, make_app, open_desk
 from tests.worlds.pictures import drawn, save
+from tests.worlds.review_page import Opener, Page, open_page
 from tests.worlds.runs import OPEN_GATES, pictures_in, rows_in, run_config, write_jsonl
 
-TOKEN, PORT = "the-token-of-the-test", 8123
 KINDS = ("garden hose", "desk lamp", "wall clock", "travel kettle", "paper shredder", "bread knife")
-LONG = "This text stands below every offer of the shop and says how returns are handled. " * 6
+LONG = "This text stands below every offer of the shop and says how returns are handled. " * 2
 
 
 def shop(name: str, count: int) -> list[dict[str, str]]:
@@ -57,53 +53,11 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "catalog"
 
 
-@dataclass
-class Page:
-    """The page's API as a script with the token uses it."""
-
-    client: TestClient
-    desk: Desk
-
-    def get(self, path: str, **query: Any) -> Any:
-        answer = self.client.get(f"/api/{path}", params=query)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def post(self, path: str, status: int = 200, /, **body: Any) -> Any:
-        answer = self.client.post(f"/api/{path}", json=body)
-        assert answer.status_code == status, answer.text
-        return answer.json()
-
-    def next(self, **query: Any) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = self.get("next", **query)["items"]
-        return items
-
-    def say(self, item: dict[str, Any], label: str, status: int = 200, **body: Any) -> Any:
-        ends = {side: item[side]["id"] for side in ("left", "right")}
-        told = {"seen": item["seen"], "origin": item["origin"], **ends, "label": label, **body}
-        return self.post("answer", status, **told)
-
-    def pair(self, left: str, right: str, **query: Any) -> Any:
-        return self.get("pair", left=left, right=right, **query)
-
-
-def open_page(root: Path, **settings: Any) -> Page:
-    desk = open_desk(Catalog(root, create=False), by="ann", **settings)
-    client = TestClient(
-        make_app(desk, token=TOKEN, port=PORT), base_url=f"http://127.0.0.1:{PORT}",
-        headers={"Authorization": f"Bearer {TOKEN}"}, raise_server_exceptions=False,
-    )  # fmt: skip
-    return Page(client, desk)
-
-
 @pytest.fixture
 def root(published: Path, tmp_path: Path) -> Path:
     """A catalog of the test's own."""
     shutil.copytree(published, tmp_path / "catalog")
     return tmp_path / "catalog"
-
-
-Opener = Callable[..., Page]
 
 
 @pytest.fixture

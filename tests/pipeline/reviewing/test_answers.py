@@ -10,19 +10,7 @@ import pytest
 from pipeline import run
 from pipeline.catalog import Catalog
 from pipeline.config import RunConfig
-from pipeline.labels import latest_verdicts
-from tests.pipeline.reviewing.conftest import Opener, Page
-
-
-def labels_of(page: Page) -> list[dict[str, Any]]:
-    table = Catalog(str(page.desk.catalog.root)).tables.labels()
-    return [] if table is None else table.to_pylist()
-
-
-def latest(page: Page) -> dict[tuple[str, str], str]:
-    table = Catalog(str(page.desk.catalog.root)).tables.labels()
-    assert table is not None
-    return {(r["left_id"], r["right_id"]): r["label"] for r in latest_verdicts(table).to_pylist()}
+from tests.worlds.review_page import Opener, Page, labels_of, latest
 
 
 def test_an_answer_is_in_the_catalog_at_once(page: Page) -> None:

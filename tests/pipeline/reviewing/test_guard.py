@@ -6,9 +6,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from pipeline.reviewing import make_app
-from tests.pipeline.reviewing.conftest import PORT, TOKEN, Page
+from tests.worlds.review_page import ADDRESS, PORT, TOKEN, Page
 
-ADDRESS = f"http://127.0.0.1:{PORT}"
 READ = ["state", "next", "pair", "clusters", "cluster", "answers", "rules", "learning", "model",
         "picture", "overlay"]  # fmt: skip
 WRITE = ["answer", "undo", "redo", "cluster/act", "rules/preview", "rules/apply", "rules/withdraw",
@@ -150,3 +149,19 @@ def test_what_cannot_be_answered_says_why(
     told = answer.json()
     assert set(told) == {"error", "message"}
     assert told["message"]
+
+
+def test_what_nobody_foresaw_is_an_answer_too(
+    looked: Page, browser: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("of the test")
+
+    enter(browser)
+    monkeypatch.setattr(type(looked.desk), "state", fail)
+    answer = browser.get("/api/state")
+    assert answer.status_code == 500
+    assert answer.json()["error"] == "failed"
+    assert "ZeroDivisionError" in answer.json()["message"]
+    assert "Traceback" not in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]

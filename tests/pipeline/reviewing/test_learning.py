@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.reviewing.learning.learner import _in_turn
-from tests.pipeline.reviewing.conftest import Page
+from tests.worlds.review_page import Page
 
 
 def truth(item: dict[str, Any]) -> str:

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.reviewing.conftest import Page
-from tests.pipeline.reviewing.test_answers import labels_of, latest
+from tests.worlds.review_page import Page, labels_of, latest
 
 
 @pytest.fixture

@@ -173,3 +173,37 @@ def test_a_stage_done_twice_tells_its_events_once(tmp_path: Path) -> None:
     told = events_of(catalog, only)
     version = catalog.tables.replace_run("events", told, run=only.run)
     assert catalog.tables.read("events", version=version).num_rows == len(told)
+
+
+def test_a_person_chooses_the_record_to_keep_and_takes_it_back(tmp_path: Path) -> None:
+    texts = {**near(1), **near(2)}
+    night(tmp_path, texts)
+    first = clusters(tmp_path)
+    usual = first["a1"]["representative"]
+    wanted = next(name for name in ("a1", "b1", "c1") if f"s:{name}" != usual)
+    say(tmp_path, wanted, wanted, "keep")
+    night(tmp_path, texts)
+    kept = clusters(tmp_path)
+    assert {kept[name]["representative"] for name in ("a1", "b1", "c1")} == {f"s:{wanted}"}
+    assert kept["a1"]["keeper_reason"] == "a person chose it"
+    assert kept["a1"]["cluster_id"] == first["a1"]["cluster_id"]
+    assert {name: kept[name] for name in near(2)} == {name: first[name] for name in near(2)}
+    night(tmp_path, texts, full=True)
+    assert clusters(tmp_path) == kept, "computed anew it is the same"
+    say(tmp_path, wanted, wanted, "withdrawn")
+    night(tmp_path, texts)
+    assert clusters(tmp_path) == first
+
+
+def test_a_withdrawn_verdict_binds_no_more(tmp_path: Path) -> None:
+    texts = near(1)
+    night(tmp_path, texts)
+    first = clusters(tmp_path)
+    say(tmp_path, "a1", "b1", "different")
+    summary = night(tmp_path, texts)
+    assert summary.verdicts.different == 1
+    assert clusters(tmp_path)["a1"]["cluster_id"] != clusters(tmp_path)["b1"]["cluster_id"]
+    say(tmp_path, "a1", "b1", "withdrawn")
+    summary = night(tmp_path, texts)
+    assert (summary.verdicts.different, summary.verdicts.unsure) == (0, 0)
+    assert clusters(tmp_path) == first
