@@ -146,17 +146,17 @@ BFLOAT16 = Kernel("bfloat16", 3 * 2**-9 + 2e-5)
 
 
 NUMPY = Kernel("numpy", 1e-5)
-# Rows whose products with one another take less time than loading torch and timing its kernels.
-FEW = 16_384
+# Products that take less time than loading torch and timing its kernels.
+FEW = 16_384**2
 
 
-def fastest(rows: int | None = None) -> Kernel:
+def fastest(products: int | None = None) -> Kernel:
     """The kernel that is faster here: bfloat16 only where the machine multiplies it natively.
 
     Args:
-        rows: how many are multiplied with one another; None: many.
+        products: how many inner products there will be; None: many.
     """
-    return NUMPY if rows is not None and rows < FEW else _fastest_of_torch()
+    return NUMPY if products is not None and products < FEW else _fastest_of_torch()
 
 
 @lru_cache

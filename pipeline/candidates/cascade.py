@@ -203,7 +203,7 @@ def sample_neighbours(vectors: Vectors, size: int) -> tuple[npt.NDArray[Any], ..
     strata.add(nothing, nothing, nothing, np.zeros(0))
     for start in range(0, size, CHUNK):
         queries = np.ascontiguousarray(vectors[start : min(start + CHUNK, size)])
-        for hits in block_hits(queries, vectors, PROBE, kernel=fastest(len(vectors))):
+        for hits in block_hits(queries, vectors, PROBE, kernel=fastest(size * len(vectors))):
             own, other = hits.row + start, hits.column
             once = np.where(other < size, own < other, True)
             own, other = own[once], other[once]

@@ -74,7 +74,7 @@ def find_dense_groups(
     steps = np.linspace(floor, max(cosine, floor), LADDER, dtype=np.float32)
     sample = vectors[: _sample_size(count, max_neighbours)]
     limit, densest = _limit(max_neighbours, len(sample), count), [empty]
-    kernel = fastest(count)
+    kernel = fastest(count * len(sample))
     drawn = kernel.of(sample)
     for start in range(0, count, ROWS):
         block = vectors[start : start + ROWS]

@@ -181,7 +181,9 @@ def _of_fresh(vectors: Matrix, fresh: Positions, floors: Scores) -> Iterator[Hit
     is_fresh = np.zeros(len(vectors), bool)
     is_fresh[fresh] = True
     floor = floors[fresh], floors
-    for found in block_hits(vectors[fresh], vectors, floor, kernel=fastest(len(vectors))):
+    for found in block_hits(
+        vectors[fresh], vectors, floor, kernel=fastest(len(fresh) * len(vectors))
+    ):
         own, other = fresh[found.row], found.column
         kept = np.where(is_fresh[other], own < other, own != other)
         yield Hits(own[kept], other[kept], found.floor[kept], found.sure[kept])
@@ -224,7 +226,9 @@ def measure_recall(
     queries, floors = vectors[rows], each(floor, count)
     true = np.zeros(len(rows), np.int64)
     found = np.zeros(len(rows), np.int64)
-    for hits in block_hits(queries, vectors, (floors[rows], floors), kernel=fastest(len(vectors))):
+    for hits in block_hits(
+        queries, vectors, (floors[rows], floors), kernel=fastest(len(queries) * count)
+    ):
         real = pairs_reaching(vectors, hits, queries=queries) & (rows[hits.row] != hits.column)
         row, query, column = hits.row[real], rows[hits.row[real]], hits.column[real]
         key = pair_key(query, column, count)

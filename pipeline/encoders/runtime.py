@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pipeline.arrays import map_in_order
@@ -50,15 +51,24 @@ def in_threads(
 def has_native_bfloat16() -> bool:
     """Tell whether this CPU multiplies bfloat16 itself (AVX-512 BF16 or AMX).
 
-    oneDNN also accepts bfloat16 on plain AVX-512 and emulates it there, slower than float32.
+    oneDNN also accepts bfloat16 on plain AVX-512 and emulates it there, slower than float32. Linux
+    says so itself; elsewhere torch is asked, which takes seconds to load.
     """
+    try:
+        told = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    except OSError:
+        pass
+    else:
+        return bool(told & {"avx512_bf16", "amx_bf16"})
     import torch
 
     flags = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))
 
 
-def resolve_dtype(wanted: Literal["auto", "float32", "bfloat16"]) -> str:
+def resolve_dtype(
+    wanted: Literal["auto", "float32", "bfloat16"],
+) -> Literal["float32", "bfloat16"]:
     """Turn `auto` into what this CPU computes best; the answer belongs in the fingerprint."""
     if wanted != "auto":
         return wanted

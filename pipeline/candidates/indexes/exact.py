@@ -40,14 +40,16 @@ class BruteForce:
     def _upper_triangle(self, top: int, floors: Scores) -> Iterator[Hits]:
         block, rest = self.vectors[top : top + ROWS], tail(self.vectors, top)
         floor = floors[top : top + ROWS], floors[top:]
-        for found in block_hits(block, rest, floor, kernel=fastest(len(self.vectors))):
+        for found in block_hits(block, rest, floor, kernel=fastest(len(self.vectors) ** 2)):
             above = found.take(found.column > found.row)
             if len(above.row):
                 yield Hits(above.row + top, above.column + top, above.floor, above.sure)
 
     def search(self, queries: Vectors, floor: float) -> Iterator[Pairs]:
         """See `Index.search`."""
-        for found in block_hits(queries, self.vectors, floor, kernel=fastest(len(self.vectors))):
+        for found in block_hits(
+            queries, self.vectors, floor, kernel=fastest(len(queries) * len(self.vectors))
+        ):
             kept = pairs_reaching(self.vectors, found, queries=queries)
             yield found.row[kept], found.column[kept]
 

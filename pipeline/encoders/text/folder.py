@@ -171,16 +171,18 @@ def open_folder(
         overhead=overhead,
         routed=text_module(model) is not model[0],
         name=name,
-        fingerprint=fingerprint_of(
-            files=folder_digest(folder),
-            dtype=number,
-            limit=cutter.limit if cutter else None,
-            version=1,
+        fingerprint=text_fingerprint(
+            folder_digest(folder), dtype=number, limit=cutter.limit if cutter else None
         ),
         dimension=int(model.get_embedding_dimension()),
         batch_size=batch_size,
         threads=threads,
     )
+
+
+def text_fingerprint(files: dict[str, str], *, dtype: str, limit: int | None) -> str:
+    """What vectors of a text model depend on: its files' digests, number type and window."""
+    return fingerprint_of(files=files, dtype=dtype, limit=limit, version=1)
 
 
 def _rows_per_pass(length: int) -> int:

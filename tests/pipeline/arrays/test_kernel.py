@@ -68,7 +68,7 @@ def test_the_pairs_do_not_depend_on_the_kernel(
     found = []
     for kernel in (FLOAT32, BFLOAT16):
         for module in (candidates, exact, faiss_index):
-            monkeypatch.setattr(module, "fastest", lambda rows=None, kernel=kernel: kernel)
+            monkeypatch.setattr(module, "fastest", lambda products=None, kernel=kernel: kernel)
         pairs = find_near_pairs(
             vectors,
             floor=0.9,

@@ -12,7 +12,9 @@ import pytest
 
 from pipeline.config.encoders import MiniLmEncoder, SentenceTransformersText
 from pipeline.encoders.base import normalise
+from pipeline.encoders.runtime import has_native_bfloat16
 from pipeline.encoders.text import minilm
+from pipeline.encoders.text.folder import open_folder
 from pipeline.encoders.windows import WindowCutter
 from pipeline.errors import EncoderError
 
@@ -29,7 +31,7 @@ def test_minilm_equals_sentence_transformers(
     opened: Callable[[Any], Any], texts: list[str]
 ) -> None:
     encoder = opened(MINILM)
-    own = encoder.model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+    own = encoder._network.model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
     np.testing.assert_allclose(vectors(encoder, texts), own, atol=1e-6)
 
 
@@ -118,3 +120,32 @@ def test_rows_without_direction_fail() -> None:
     np.testing.assert_allclose(done.vectors, [[0.6, 0.8]])
     assert done.positions.tolist() == [5]
     assert [position for position, _ in done.failed] == [6, 7, 8]
+
+
+@pytest.mark.slow
+def test_minilm_is_known_before_its_network_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[Path] = []
+
+    def load(folder: Path, **how: Any) -> Any:
+        loaded.append(folder)
+        return open_folder(folder, **how)
+
+    monkeypatch.setattr(minilm, "open_folder", load)
+    encoder = minilm.open_minilm(MINILM, threads=1)
+    known = encoder.fingerprint, encoder.dimension, encoder.name, encoder.modality
+    assert not loaded
+    one, again = vectors(encoder, ["red bicycle"]), vectors(encoder, ["red bicycle"])
+    assert (one == again).all()
+    assert len(loaded) == 1  # once for both
+    network = encoder._network
+    assert known == (network.fingerprint, network.dimension, network.name, network.modality)
+
+
+def test_the_system_and_torch_agree_on_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = has_native_bfloat16()
+
+    def unreadable(*_: object, **__: object) -> str:
+        raise OSError
+
+    monkeypatch.setattr("pipeline.encoders.runtime.Path.read_text", unreadable)
+    assert has_native_bfloat16() == found
