@@ -6,6 +6,7 @@ import getpass
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
@@ -14,7 +15,7 @@ from flows.cli.options import CatalogOption
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pipeline.catalog import Catalog
+    from pipeline.catalog import Catalog, Run
     from pipeline.reviewing import Desk
 
 
@@ -30,6 +31,9 @@ def review(
     run_name: Annotated[
         str | None,
         Parameter(name="--run", help="Default: the newest one that is published or held."),
+    ] = None,
+    cluster: Annotated[
+        str | None, Parameter(help="Open this cluster first, by its id or that of a member.")
     ] = None,
     port: Annotated[int, Parameter(help="To listen on; 0: any that is free.")] = 0,
     by: Annotated[str | None, Parameter(help="Who answers. Default: you.")] = None,
@@ -55,6 +59,7 @@ def review(
     from pipeline.reviewing import choose_run, serve
 
     run = choose_run(kept, run_name)
+    first = "" if cluster is None else f"#/cluster/{quote(_cluster(kept, run, cluster), safe='')}"
     print(f"run {run.run} ({run.status}); Ctrl-C ends the page", file=sys.stderr)
 
     def opened() -> Desk:
@@ -64,6 +69,7 @@ def review(
         return Desk(kept, run, by=who, read_only=read_only, target=target, sources=sources)
 
     def ready(link: str) -> None:
+        link += first
         print(link, flush=True)
         if not no_open:
             import webbrowser
@@ -72,6 +78,22 @@ def review(
 
     serve(opened, port=port, ready=ready)
     return 0
+
+
+def _cluster(kept: Catalog, run: Run, name: str) -> str:
+    """The id of a cluster by its own or a member's.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    import pyarrow.compute as pc
+
+    table = kept.read("clusters", run=run, columns=["cluster_id", "record_id"])
+    for column in ("cluster_id", "record_id"):
+        found = table.filter(pc.equal(table[column], name))
+        if len(found):
+            return str(found["cluster_id"][0].as_py())
+    raise ConfigError(f"--cluster {name}: run {run.run} has neither a cluster nor a record of it")
 
 
 def _opened(

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from pipeline import run
+from pipeline.catalog import Catalog
 from tests.worlds import command_line
 from tests.worlds.runs import OPEN_GATES, rows_in, run_config, write_walks
 
@@ -19,14 +20,17 @@ from tests.worlds.runs import OPEN_GATES, rows_in, run_config, write_walks
 def test_the_page_is_served_until_ctrl_c(tmp_path: Path) -> None:
     source = rows_in(write_walks(tmp_path / "in.jsonl"))
     run(run_config(tmp_path / "catalog", source, gates=OPEN_GATES, threads=1))
+    kept = Catalog(tmp_path / "catalog", create=False)
+    row = kept.read("clusters", run=kept.runs()[0]).to_pylist()[0]
     command = [sys.executable, "-m", "flows.cli.main", "review", "--no-open", "--by", "ann",
-               "--catalog", str(tmp_path / "catalog")]  # fmt: skip
+               "--catalog", str(tmp_path / "catalog"), "--cluster", row["record_id"]]  # fmt: skip
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as served:
         assert served.stdout
         link = served.stdout.readline().strip()
         assert link.startswith("http://127.0.0.1:")
+        assert link.endswith(f"#/cluster/{row['cluster_id']}")
         with httpx.Client(follow_redirects=True, timeout=60) as browser:
             assert browser.get(link).status_code == 200
             address = link.partition("/?")[0]
