@@ -41,8 +41,9 @@ def query(
 ) -> int:
     """Show the published records nearest to a text or to a record, with what differs.
 
-    To a record also with the judge's probability and evidence. With --lonely, the records whose
-    nearest other text is farthest away: anomalies, or rows of another kind.
+    With the judge's probability and evidence; a typed text has these where the shipped judge has
+    judged the run. With --lonely, the records whose nearest other text is farthest away:
+    anomalies, or rows of another kind.
 
     Example: `gemel query "Sony turntable PSLX350H" --catalog .gemel/sample`
     """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,11 @@ from pipeline.encoders import open_encoder
 from pipeline.errors import PipelineError
 from pipeline.finding.asking import evidence_of
 from pipeline.finding.groups import records_of, tell_differences, texts_of
+from pipeline.finding.typed import Typed, TypedJudge
 from pipeline.ingestion import search_text
 
 Floats32 = npt.NDArray[np.float32]
+ASKED = 4  # times as many are judged as are told: the nearest by cosine are not the most probable
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Twin:
 
     Attributes:
         cosine: of the text encoder, -1 … 1; None: not near by it.
-        probability: the judge's, of a pair that it has judged; None: it has not.
+        probability: the judge's, of a pair that it has judged, or of a typed text; None: it has
+            not judged it, or cannot.
         evidence: names and values of what it saw. differs: what differs, in words.
     """
 
@@ -90,6 +94,11 @@ class PublishedTexts:
         self.content = at.drop_null().to_numpy()  # row of the vector of each record
         self.vectors: Floats32 = matrix
 
+    @cached_property
+    def judge(self) -> TypedJudge | None:
+        """What judges a typed text; None: nothing can."""
+        return TypedJudge.of(self.catalog, self.run)
+
     def encoded(self, text: str) -> Floats32:
         """(d,) vector of a text.
 
@@ -131,8 +140,9 @@ def nearest_twins(
 ) -> list[Twin]:
     """The records of a run nearest to a text, or to one of its records.
 
-    To a text: by the cosine of the run's encoder. To a record: the pairs that the judge decided
-    on, the most probable first, then its neighbours by cosine.
+    To a text: of those nearest by the cosine of the run's encoder the most probable by the shipped
+    judge, where that has judged the run, else the nearest. To a record: the pairs that the judge
+    decided on, the most probable first, then its neighbours by cosine.
 
     Raises:
         PipelineError: there is no such record, or the run has no texts.
@@ -141,9 +151,26 @@ def nearest_twins(
     if record is not None:
         return _of_record(catalog, run, records, record, n, published)
     published = published or PublishedTexts(catalog, run)
-    near = published.near(published.encoded(text or ""), n)
     asked: dict[str, Any] = {"text": text, "fields": []}
-    return _twins(catalog, run, records, asked, dict(near), {}, n)
+    near = dict(published.near(published.encoded(text or ""), n * ASKED if published.judge else n))
+    if published.judge is None:
+        return _twins(catalog, run, records, asked, near, {}, n)
+    found = records_of(records, list(near))
+    names = [name for name in near if name in found]
+    others = [str(_nearest_column(asked, found[name])["text"] or "") for name in names]
+    whole = [len(texts_of(found[name])) < 2 for name in names]
+    judgements = published.judge.judge(text or "", others, whole=whole)
+    judged = dict(zip(names, judgements, strict=True))
+    first = sorted(names, key=lambda name: (-judged[name].probability, -near[name], name))[:n]
+    twins = _twins(catalog, run, records, asked, {name: near[name] for name in first}, {}, n)
+    return [_with_judgement(twin, judged[twin.record_id]) for twin in twins]
+
+
+def _with_judgement(twin: Twin, typed: Typed) -> Twin:
+    return replace(
+        twin, probability=typed.probability, decision=typed.decision, evidence=typed.evidence,
+        differs=typed.differs,
+    )  # fmt: skip
 
 
 def _of_record(

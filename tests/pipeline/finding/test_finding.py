@@ -179,7 +179,14 @@ def test_questions_about_what_is_published(shop: Path) -> None:
     ask = lambda *words: command_line.gemel(*words, "--catalog", catalog, "--json", cwd=shop)  # noqa: E731
     near = ask("query", "sony turntable with belt drive", "--n", "2").json
     assert {twin["record_id"] for twin in near} <= {f"offers:s{n}" for n in (0, 1, 8)}
-    assert near[0]["cosine"] >= near[1]["cosine"]
+    assert near[0]["probability"] >= near[1]["probability"]
+    assert near[0]["evidence"]
+    other = ask("query", f"{OFFERS[2][0]} replacement charger", "--n", "1").json[0]
+    same = ask("query", OFFERS[2][0], "--n", "1").json[0]
+    assert same["record_id"] in {"offers:s2", "offers:s3"}
+    assert same["probability"] > other["probability"], "what differs decides of typed texts too"
+    assert other["decision"] != "duplicate"
+    assert "charger" in other["differs"]
     judged = ask("query", "--record", "s2", "--n", "1").json
     assert judged[0]["record_id"] == "offers:s3"
     assert judged[0]["probability"] > 0.5
