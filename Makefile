@@ -48,19 +48,19 @@ bench: $(STAMP) ## Gemel beside its peers on the sets in DATA; BENCH=--quick: un
 
 figures: $(STAMP) ## The other figures of tests/bench/README.md, on the sets in the folder DATA
 	$(BIN)/python tests/bench/real_data.py --data $(DATA)
-	$(BIN)/python tests/bench/million.py --data $(DATA)
-	$(BIN)/python tests/bench/self_join.py --data $(DATA) --rows 300000 1000000
-	$(BIN)/python tests/bench/dense_groups.py
-	$(BIN)/python tests/bench/clustering.py
+	$(BIN)/python tests/bench/size/million.py --data $(DATA)
+	$(BIN)/python tests/bench/size/self_join.py --data $(DATA) --rows 300000 1000000
+	$(BIN)/python tests/bench/size/dense_groups.py
+	$(BIN)/python tests/bench/size/clustering.py
 	$(BIN)/python tests/bench/pictures/pictures.py --data $(DATA)
 	$(BIN)/python tests/bench/pictures/copy_detection.py --data $(DATA)
 	$(BIN)/python tests/bench/pictures/edited_photographs.py --data $(DATA)
 	$(BIN)/python tests/bench/pictures/scenes.py --data $(DATA)
 	$(BIN)/python tests/bench/pictures/wallpapers.py --data $(DATA)
 	$(BIN)/python tests/bench/pictures/labelled_pictures.py --data $(DATA)
-	$(BIN)/python tests/bench/nights.py --data $(DATA)
-	$(BIN)/python tests/bench/thirty_nights.py --data $(DATA)
-	$(BIN)/python tests/bench/two_starts.py --tries 50
+	$(BIN)/python tests/bench/nights/nights.py --data $(DATA)
+	$(BIN)/python tests/bench/nights/thirty_nights.py --data $(DATA)
+	$(BIN)/python tests/bench/nights/two_starts.py --tries 50
 	$(BIN)/python tests/bench/texts/without_labels.py --data $(DATA)
 	$(BIN)/python tests/bench/texts/peers_without_labels.py --data $(DATA)
 	$(BIN)/python tests/bench/texts/minimal_pairs.py --data $(DATA)
@@ -72,7 +72,7 @@ figures: $(STAMP) ## The other figures of tests/bench/README.md, on the sets in 
 		--without-each build/judges/without
 
 chaos: $(STAMP) ## Kill runs, fill disks and break files: last night's result stays, the next run ends
-	$(BIN)/python tests/bench/chaos.py --kills 64 --errors 30 --full 10
+	$(BIN)/python tests/bench/nights/chaos.py --kills 64 --errors 30 --full 10
 
 docs: $(STAMP) ## Write the tables of the README pages that are made from the code
 	$(BIN)/python -m tests.docs

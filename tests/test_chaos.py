@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_killed_and_broken_runs_come_through() -> None:
-    command = [sys.executable, "tests/bench/chaos.py", "--kills", "6", "--errors", "2",
+    command = [sys.executable, "tests/bench/nights/chaos.py", "--kills", "6", "--errors", "2",
                "--size", "20", "--seed", "5"]  # fmt: skip
     done = subprocess.run(
         command,

@@ -371,7 +371,7 @@ def test_the_columns_of_the_exports_exist(sample: None, gemel: Gemel, what: str)
 def test_measured_figures_name_scripts_that_exist() -> None:
     scripts = set(re.findall(r"tests/bench/(?:\w+/)?\w+\.py", "".join(PAGES.values())))
     for page, text in PAGES.items():
-        titles = re.findall(r"^## ((?:\w+\.py(?:, )?)+)$", text, re.MULTILINE)
+        titles = re.findall(r"^## ((?:[\w/]+\.py(?:, )?)+)$", text, re.MULTILINE)
         assert titles or not page.startswith("tests/bench/")
         folder = page.removesuffix("README.md")
         scripts |= {folder + name for title in titles for name in title.split(", ")}

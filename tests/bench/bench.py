@@ -11,10 +11,12 @@ bench.json below --out, written anew after each row. --quick is 10,000 rows of e
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path += [str(Path(__file__).parent / folder) for folder in ("rows", "size")]
 import cascades
 import copies
 import end_to_end

@@ -1,6 +1,6 @@
 """Ten million scored pairs to clusters: time and peak memory, average linkage included.
 
-    python tests/bench/clustering.py [--pairs 1000000 10000000] [--out build/bench]
+    python tests/bench/size/clustering.py [--pairs 1000000 10000000] [--out build/bench]
 
 The pairs are made, in the shape of real ones: of every ten, two are pairs of records alone, two
 belong to groups of three to eight where all are linked, one to chains of four to twelve, one to one
@@ -24,6 +24,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+sys.path.append(str(Path(__file__).parents[1]))
 from real_data import Report
 from self_join import memory
 

@@ -8,7 +8,7 @@ time, or meets a full disk or an I/O error. Afterwards
   order, under the same name, are those of a run that nothing stopped;
 - no row is lost, no scratch is left, no run has two rows.
 
-    python tests/bench/chaos.py --kills 60 --full 6 --errors 20
+    python tests/bench/nights/chaos.py --kills 60 --full 6 --errors 20
 """
 
 from __future__ import annotations

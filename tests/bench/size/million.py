@@ -1,6 +1,6 @@
 """A million short real texts: memory of the whole run, time of candidates and clustering.
 
-    python tests/bench/million.py --data ../shared/data [--rows 1000000] [--out build/bench]
+    python tests/bench/size/million.py --data ../shared/data [--rows 1000000] [--out build/bench]
         [--shipped]
 
 The texts are verses, package summaries, sentences of descriptions and of articles, product
@@ -28,6 +28,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+sys.path.append(str(Path(__file__).parents[1]))
 from real_data import machine
 
 from pipeline.catalog import RunSummary

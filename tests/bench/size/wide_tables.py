@@ -1,6 +1,6 @@
 """Wide tables with and without the names of their columns: the figures of this page.
 
-    python tests/bench/wide_tables.py --data ../shared/data [--out build/bench]
+    python tests/bench/size/wide_tables.py --data ../shared/data [--out build/bench]
 
 FEBRL sets 1 to 3, its set 4, and the first 10,000 rows of historical_people_50k, each with
 `columns.text_names` true and false at the default floor, and false at another floor.
@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+sys.path.append(str(Path(__file__).parents[1]))
 import real_data
 
 FEBRL = ("given_name", "surname", "street_number", "address_1", "address_2", "suburb", "postcode",

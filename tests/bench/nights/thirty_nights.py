@@ -1,6 +1,7 @@
 """Thirty nights of real records arriving, changing and going: ids, events, disk.
 
-    python tests/bench/thirty_nights.py --data ../shared/data [--nights 30] [--encoder toy|minilm]
+    python tests/bench/nights/thirty_nights.py --data ../shared/data [--nights 30]
+        [--encoder toy|minilm]
 
 Bug reports (apache_jira) by date: the first night has a third of them, every further night brings
 the next slice, edits the descriptions of 20 and drops 10. Each night it is checked that
@@ -23,6 +24,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+sys.path.append(str(Path(__file__).parents[1]))
 from real_data import machine
 
 from pipeline import run

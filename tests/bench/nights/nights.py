@@ -1,6 +1,6 @@
 """Night two and after: what a night costs when little has changed.
 
-    python tests/bench/nights.py --data ../shared/data [--rows 100000] [--out build/bench]
+    python tests/bench/nights/nights.py --data ../shared/data [--rows 100000] [--out build/bench]
 
 Short real texts (see million.py) through MiniLM: a first night, then nights on which a share of
 the records is edited, deleted or new, then one on which nothing has changed. Each night is a
@@ -14,10 +14,14 @@ import argparse
 import json
 import random
 import shutil
+import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+sys.path.append(str(Path(__file__).parents[1]))
+sys.path.append(str(Path(__file__).parents[1] / "size"))
 from million import one_run, real_texts
 from real_data import machine
 

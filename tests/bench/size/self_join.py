@@ -1,7 +1,7 @@
 """The self-join beside FAISS's own, on the same vectors, at the same measured recall.
 
-    python tests/bench/self_join.py --data ../shared/data [--rows 10000 1000000] [--floor 0.9]
-    python tests/bench/self_join.py --rows 10000000 --ways gemel candidates
+    python tests/bench/size/self_join.py --data ../shared/data [--rows 10000 1000000] [--floor 0.9]
+    python tests/bench/size/self_join.py --rows 10000000 --ways gemel candidates
 
 The vectors are real short texts through a static encoder, 256 dimensions. Where more are wanted
 than --originals (a million), the others are those of the distinct texts turned: rotated in the
@@ -32,6 +32,8 @@ from threading import Event, Thread
 from typing import Any
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).parents[1]))
 from real_data import Report
 
 TARGET = 0.99

@@ -1,6 +1,6 @@
 """Dense groups: what a night costs when all texts come out of one template, and how it grows.
 
-    python tests/bench/dense_groups.py [--rows 12500 25000 50000] [--kinds notice order]
+    python tests/bench/size/dense_groups.py [--rows 12500 25000 50000] [--kinds notice order]
 
 `notice`: a page of boilerplate in which an order number, a name and a city differ, so that all are
 nearly identical and collapse to leaders. `order`: two sentences in which more differs, so that each
@@ -16,6 +16,7 @@ import argparse
 import json
 import random
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+sys.path.append(str(Path(__file__).parents[1]))
 from million import one_run, static_encoder
 from real_data import Report
 

@@ -3,8 +3,8 @@
 Each time exactly one of them works, or they work one after the other; who is refused says so in
 one line with the exit code 2; afterwards the catalog is whole.
 
-    python tests/bench/two_starts.py --tries 50
-    python tests/bench/two_starts.py --tries 50 --catalog s3://bucket/prefix
+    python tests/bench/nights/two_starts.py --tries 50
+    python tests/bench/nights/two_starts.py --tries 50 --catalog s3://bucket/prefix
 """
 
 from __future__ import annotations
