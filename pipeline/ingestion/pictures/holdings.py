@@ -167,6 +167,7 @@ def _transparency(image: Image.Image, background: tuple[int, int, int]) -> tuple
 
 def _further_frames(image: Image.Image, data: bytes) -> tuple[int, str | None]:
     """How many frames or pages there are, and a digest of those after the first."""
+    count = 1
     try:
         count = int(getattr(image, "n_frames", 1))
         if count < 2:

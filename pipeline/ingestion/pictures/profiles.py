@@ -29,7 +29,10 @@ def apply_profile(image: Image.Image) -> Image.Image:
     transform = _transform(profile, base.mode)
     if transform is None:
         return image
-    moved = ImageCms.applyTransform(base, transform)
+    try:
+        moved = ImageCms.applyTransform(base, transform)
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image
     if moved is None:
         return image
     if alpha is not None:

@@ -10,7 +10,8 @@ export class Refused extends Error {
 }
 
 async function ask(path, options = {}) {
-  const found = await fetch(path, { credentials: "same-origin", ...options });
+  const found = await fetch(path, { credentials: "same-origin", ...options })
+    .catch(() => { throw new Error("The server does not answer. Is gemel review still running?"); });
   const body = await found.json().catch(() => ({}));
   if (!found.ok) throw new Refused(found.status, body);
   return body;
@@ -89,13 +90,14 @@ export class Outbox {
         dismiss(DOWN);
         this.done(first, answer);
       } catch (error) {
-        if (error instanceof Refused && error.status < 500) {
+        if (error instanceof Refused && error.status < 500 && error.status !== 401) {
           this.waiting.shift();
           this.keep();
           this.refused(first, error);
           continue;
         }
-        notice(`The server does not answer. ${this.waiting.length} ` +
+        const why = error.status === 401 ? "The server was started anew: open the link that it printed." : "The server does not answer.";
+        notice(`${why} ${this.waiting.length} ` +
           `${this.waiting.length === 1 ? "answer waits" : "answers wait"} here and will be sent; nothing is lost.`,
           { kind: "bad", key: DOWN });
         await new Promise((later) => setTimeout(later, 1500));

@@ -1,7 +1,7 @@
 // A cluster: the kept record first, then its members by distance; who is in doubt is drawn out.
 
 import { get, post, notice, dismiss } from "./api.js";
-import { el, svg, button, id, count, share, say } from "./dom.js";
+import { el, svg, button, id, count, plain, share, say } from "./dom.js";
 
 const ROW = 84; // pixels of a member's row, the same for all, so that five thousand need no more
 const AROUND = 6; // rows drawn above and below what is seen
@@ -69,8 +69,10 @@ export class ClusterView {
   async fetch(offset) {
     if (this.asked.has(offset)) return;
     this.asked.add(offset);
-    this.keep(await get("/api/cluster", { id: this.name, offset, limit: PAGE }));
-    this.rows();
+    try {
+      this.keep(await get("/api/cluster", { id: this.name, offset, limit: PAGE }));
+      this.rows();
+    } catch (error) { notice(error.message, { kind: "bad", key: "cluster" }); }
   }
 
   row(place, member) {
@@ -90,7 +92,7 @@ export class ClusterView {
       el("div", { class: "words" },
         el("p", { class: "title" }, record.title || record.id),
         el("p", { class: "quiet" }, id(record.id), ` ${record.location ?? ""}`),
-        el("p", { class: "quiet" }, member.keeper ? "" : `${share(member.probability)} ${member.identical ? "identical" : member.differences || member.reason || ""}`,
+        el("p", { class: "quiet" }, member.keeper ? "" : `${share(member.probability)} ${member.identical ? "identical" : plain(member.differences) || member.reason || ""}`,
           member.answer ? ` · answered: ${member.answer}` : "")));
     return row;
   }
@@ -191,6 +193,8 @@ export class ClusterView {
   }
 
   async act(body) {
+    if (this.acting) return; // one step at a time: a key pressed twice is one
+    this.acting = true;
     dismiss("cluster");
     try {
       const done = await post("/api/cluster/act", { id: this.name, ...body });
@@ -203,6 +207,8 @@ export class ClusterView {
       this.changed(done.progress);
     } catch (error) {
       notice(error.message, { kind: "bad", key: "cluster" });
+    } finally {
+      this.acting = false;
     }
   }
 

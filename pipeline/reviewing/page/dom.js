@@ -28,6 +28,9 @@ export const share = (value) =>
 
 export const count = (value) => (value ?? 0).toLocaleString("en");
 
+// The judge's words without the signs that set its spans and columns apart on the terminal.
+export const plain = (words) => (words ?? "").replaceAll("`", "").replace(/\*([^*]+)\*/g, "$1");
+
 export const when = (moment) => {
   const at = new Date(moment);
   return Number.isNaN(at.getTime()) ? "" :

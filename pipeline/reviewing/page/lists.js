@@ -1,7 +1,7 @@
 // Past answers, rules over many pairs, and the model that the answers make.
 
 import { get, post, notice } from "./api.js";
-import { el, button, id, count, share, when, say } from "./dom.js";
+import { el, button, id, count, plain, share, when, say } from "./dom.js";
 
 const SHOWN = 50;
 
@@ -23,8 +23,12 @@ export class Answers {
   }
 
   async load() {
-    const { total, items } = await get("/api/answers",
-      { q: this.find.value, label: this.label.value, offset: this.offset, limit: SHOWN });
+    let found;
+    try {
+      found = await get("/api/answers",
+        { q: this.find.value, label: this.label.value, offset: this.offset, limit: SHOWN });
+    } catch (error) { notice(error.message, { kind: "bad", key: "answers" }); return this; }
+    const { total, items } = found;
     const rows = items.map((item) => el("tr", { class: item.current && item.followed ? "" : "past" },
       el("td", {}, el("b", { class: `chip ${item.label}` }, item.label)),
       el("td", {}, item.left.title || item.left.id, el("br"), id(item.left.id)),
@@ -54,7 +58,9 @@ export class Rules {
   }
 
   async load() {
-    const { kinds, applied } = await get("/api/rules");
+    let found;
+    try { found = await get("/api/rules"); } catch (error) { notice(error.message, { kind: "bad", key: "rules" }); return this; }
+    const { kinds, applied } = found;
     this.body.replaceChildren(...kinds.map((kind) => this.kind(kind)),
       el("h3", {}, "Applied"),
       applied.length ? el("ul", {}, ...applied.map((rule) => this.applied(rule))) : el("p", { class: "quiet" }, "None."));
@@ -71,7 +77,7 @@ export class Rules {
         const found = await post("/api/rules/preview", { name: kind.name, settings, filters: this.filters() });
         shown.replaceChildren(el("p", {}, found.words),
           el("ol", {}, ...found.sample.map((pair) => el("li", {}, `${pair.left.title || pair.left.id} = ${pair.right.title || pair.right.id}`,
-            el("span", { class: "quiet" }, ` ${pair.probability === null ? "" : share(pair.probability)} ${(pair.differences ?? "").replaceAll("`", "")}`)))),
+            el("span", { class: "quiet" }, ` ${pair.probability === null ? "" : share(pair.probability)} ${plain(pair.differences)}`)))),
           found.pairs ? button(`Answer these ${count(found.pairs)} pairs “same”`, () => this.apply(found.key)) : "");
       } catch (error) { notice(error.message, { kind: "bad", key: "rules" }); }
     };
@@ -106,7 +112,7 @@ export class Model {
   }
 
   async load() {
-    this.draw(await get("/api/model"));
+    try { this.draw(await get("/api/model")); } catch (error) { notice(error.message, { kind: "bad", key: "model" }); }
     return this;
   }
 

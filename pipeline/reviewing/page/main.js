@@ -1,7 +1,7 @@
 // The page: which view, which queue, which key does what.
 
 import { get, post, notice, dismiss, Outbox, Refused } from "./api.js";
-import { byId, el, button, count, say } from "./dom.js";
+import { byId, el, button, count, say, plain } from "./dom.js";
 import { ClusterView } from "./cluster.js";
 import { Answers, Model, Rules } from "./lists.js";
 import { PairView, isBlind } from "./pair.js";
@@ -41,7 +41,7 @@ async function start() {
 }
 
 async function route() {
-  const [, kind, ...rest] = location.hash.split("/").map(decodeURIComponent);
+  const [, kind, ...rest] = location.hash.split("/").map(decoded);
   page.single = false;
   page.tab = TABS.some(([name]) => name === kind) ? kind : "decide";
   drawTabs();
@@ -51,6 +51,11 @@ async function route() {
   else if (page.tab === "rules") await show(new Rules({ filters: () => page.filters, changed: progressed }));
   else if (page.tab === "model") await show(new Model());
   else await decide();
+}
+
+// A hash that somebody cut in two is shown as it stands.
+function decoded(part) {
+  try { return decodeURIComponent(part); } catch { return part; }
 }
 
 const goPair = (left, right) => { location.hash = `/pair/${encodeURIComponent(left)}/${encodeURIComponent(right)}`; };
@@ -141,7 +146,7 @@ function tools() {
       el("option", { value: queue.name, selected: queue.name === page.queue, title: queue.words },
         `${queue.title}${queue.count === null ? "" : ` (${count(queue.count)})`}`)));
   const active = Object.values(page.filters).filter(Boolean).length;
-  return [el("div", { class: "tools row" }, queues, el("span", { class: "quiet" }, page.single ? "one pair" : `${count(page.left)} left`),
+  return [el("div", { class: "tools row" }, queues, el("span", { class: "quiet" }, page.single ? (page.view instanceof ClusterView ? "one cluster" : "one pair") : `${count(page.left)} left`),
     el("details", { class: "filters" }, el("summary", {}, active ? `Filters (${active})` : "Filters"), filterForm()))];
 }
 
@@ -196,10 +201,9 @@ function past() {
 function answer(label) {
   const item = page.view.pair;
   const words = page.state.labels.find((one) => one.label === label).words;
-  outbox.add("/api/answer", { left: item.left.id, right: item.right.id, label, seen: item.seen, origin: item.origin });
+  outbox.add("/api/answer", { left: item.left.id, right: item.right.id, label, seen: item.seen, origin: item.origin, blind: isBlind() || item.asked_twice });
   say(`Answered: ${words}. Next.`);
-  dismiss("contradiction");
-  if (page.single) { location.hash = "/decide"; return; }
+  if (page.single) { page.view = null; location.hash = "/decide"; return; }
   next();
 }
 
@@ -212,6 +216,7 @@ function skip() {
 async function next() {
   const [gone] = page.items.splice(0, 1);
   if (gone) page.passed.add(gone.key);
+  page.view = null; // no key answers it again while the next one is on its way
   if (page.left) page.left -= 1;
   if (!page.items.length) await fill();
   else if (page.items.length < FEW) fill();
@@ -224,13 +229,15 @@ function answered(sent, done) {
   if (done.contradiction) {
     const rests = done.contradiction.chain.slice(0, 4).map((link) =>
       [`Look at ${link.left} – ${link.right}`, () => goPair(link.left, link.right)]);
-    notice(done.contradiction.sentence, { key: "contradiction", actions: rests });
+    const why = done.contradiction.chain.filter((link) => link.rests_on).slice(0, 4)
+      .map((link) => `${link.words ?? `${link.left} ${link.label} ${link.right}`} (${plain(link.rests_on)})`);
+    notice([done.contradiction.sentence, ...why].join(" · "), { key: `contradiction ${sent.body.left} ${sent.body.right}`, actions: rests });
   }
 }
 
 function refused(sent, error) {
   if (error instanceof Refused && error.code === "changed" && error.body.latest) {
-    notice(`${error.body.latest.words ?? error.message}. Your answer was ${sent.body.label}.`, { key: "changed", actions: [
+    notice(`${error.body.latest.words ?? error.message}. Your answer was ${sent.body.label}.`, { key: `changed ${sent.body.left} ${sent.body.right}`, actions: [
       ["Keep mine", () => outbox.add(sent.path, { ...sent.body, force: true })],
       ["Look again", () => goPair(sent.body.left, sent.body.right)]] });
   } else {
@@ -290,7 +297,11 @@ async function openCluster(name) {
 
 async function clusters(offset = 0) {
   page.view = null;
-  const { total, items } = await get("/api/clusters", { queue: page.queue, offset, limit: 50, ...page.filters });
+  let found;
+  try {
+    found = await get("/api/clusters", { queue: page.queue, offset, limit: 50, ...page.filters });
+  } catch (error) { notice(error.message, { kind: "bad", key: "clusters" }); return; }
+  const { total, items } = found;
   page.left = total;
   const cards = items.map((item) => el("li", {}, el("a", { href: `#/cluster/${encodeURIComponent(item.id)}`, class: "card" },
     item.small ? el("img", { src: item.small, alt: "", loading: "lazy" }) : "",
@@ -340,6 +351,7 @@ function help() {
 }
 
 function pressed(event) {
+  if (event.repeat && !event.key.startsWith("Arrow") && !event.key.startsWith("Page")) return; // a held key answers once
   if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
   const field = event.target.closest("input, select, textarea");
   if (field && !["checkbox", "range"].includes(field.type)) {
@@ -374,5 +386,4 @@ function act(name) {
   return Boolean(view instanceof PairView && view.key(name));
 }
 
-export { isBlind };
 start();

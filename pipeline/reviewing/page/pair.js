@@ -1,6 +1,6 @@
 // A pair: its fields side by side, what differs marked, what agrees folded, pictures above.
 
-import { el, button, id, count, when } from "./dom.js";
+import { el, button, id, count, plain, when } from "./dom.js";
 import { Pictures } from "./pictures.js";
 
 const kept = { blind: false, open: false };
@@ -49,7 +49,7 @@ export class PairView {
   told() {
     const { pair } = this;
     const hidden = kept.blind || pair.asked_twice;
-    const parts = pair.why ? [el("span", { class: "chip" }, pair.why)] : [];
+    const parts = pair.why && !hidden ? [el("span", { class: "chip" }, pair.why)] : [];
     if (!hidden && pair.probability !== null) {
       parts.push(el("span", {}, "probability ", el("b", {}, pair.probability.toFixed(3))));
       if (pair.now !== null && Math.abs(pair.now - pair.probability) >= 0.005) {
@@ -61,7 +61,7 @@ export class PairView {
     const answers = pair.answers.map((answer) => el("li", {}, answer.words, answer.note ? `: ${answer.note}` : ""));
     return el("header", {}, el("p", { class: "row" }, ...parts),
       hidden || !pair.differences ? "" :
-        el("p", { class: "differences" }, el("b", {}, "Differs: "), pair.differences.replaceAll("`", "")),
+        el("p", { class: "differences" }, el("b", {}, "Differs: "), plain(pair.differences)),
       answers.length ? el("ul", { class: "answers" }, ...answers) : "");
   }
 
@@ -89,7 +89,7 @@ export class PairView {
 }
 
 function segment(part) {
-  if (part.mark !== "same") return el("mark", {}, part.text);
+  if (part.mark !== "same") return el("mark", { class: part.mark }, part.text);
   if (!part.fold || kept.open) return part.text;
   const shown = button(`… ${count(part.words)} equal words …`, () => shown.replaceWith(part.text), { kind: "fold" });
   return shown;

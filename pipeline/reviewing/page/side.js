@@ -18,7 +18,7 @@ export function side(progress, learning) {
   if (doubt?.now !== null && doubt?.now !== undefined) {
     parts.push(el("h3", {}, "Doubt left"), el("p", {}, doubt.sentence || doubt.now.toFixed(1)), curve(doubt.history));
   }
-  if (learning.advice && learning.advice !== progress.sentence) parts.push(el("p", {}, learning.advice));
+  if (learning.advice && !progress.sentence) parts.push(el("p", {}, learning.advice));
   if (clusters) parts.push(el("h3", {}, "Tonight"), el("p", {}, clusters.sentence));
   return parts;
 }

@@ -38,8 +38,8 @@ class Served:
         self.link = f"http://127.0.0.1:{self.port}/?token={TOKEN}"
         self.start()
 
-    def start(self) -> None:
-        app = make_app(self.desk, token=TOKEN, port=self.port)
+    def start(self, token: str = TOKEN) -> None:
+        app = make_app(self.desk, token=token, port=self.port)
         settings = uvicorn.Config(app, host="127.0.0.1", port=self.port, log_level="error")
         self.server = uvicorn.Server(settings)
         self.thread = threading.Thread(target=self.server.run, daemon=True)
