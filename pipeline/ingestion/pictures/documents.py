@@ -15,7 +15,9 @@ with suppress(ImportError):
     import pillow_jxl  # noqa: F401 - registers itself with Pillow
 
 _LONGEST = 1600  # pixels of the longer side that a drawing or page is made at
-_START = 1024  # bytes in which a drawing says that it is one
+_START = (
+    1 << 16
+)  # bytes in which a drawing names itself: comments and declarations may stand before
 _POINTS = 72  # a PDF's units in an inch
 
 # Endings by what reads them; the first module found does.
