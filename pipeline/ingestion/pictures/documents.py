@@ -15,7 +15,7 @@ with suppress(ImportError):
     import pillow_jxl  # noqa: F401 - registers itself with Pillow
 
 _LONGEST = 1600  # pixels of the longer side that a drawing or page is made at
-_START = (
+_START = 1 << 16  # bytes in which a drawing names itself, behind comments and declarations
     1 << 16
 )  # bytes in which a drawing names itself: comments and declarations may stand before
 _POINTS = 72  # a PDF's units in an inch
