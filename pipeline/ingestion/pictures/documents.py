@@ -16,8 +16,6 @@ with suppress(ImportError):
 
 _LONGEST = 1600  # pixels of the longer side that a drawing or page is made at
 _START = 1 << 16  # bytes in which a drawing names itself, behind comments and declarations
-    1 << 16
-)  # bytes in which a drawing names itself: comments and declarations may stand before
 _POINTS = 72  # a PDF's units in an inch
 
 # Endings by what reads them; the first module found does.
