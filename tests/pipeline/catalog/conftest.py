@@ -95,7 +95,7 @@ def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> st
 @pytest.fixture(scope="session")
 def two_starts() -> ModuleType:
     """The benchmark of that name."""
-    path = Path(__file__).parents[2] / "bench" / "two_starts.py"
+    path = Path(__file__).parents[2] / "bench" / "nights" / "two_starts.py"
     spec = importlib.util.spec_from_file_location("two_starts", path)
     assert spec is not None
     assert spec.loader is not None
