@@ -96,7 +96,8 @@ export class Outbox {
           this.refused(first, error);
           continue;
         }
-        const why = error.status === 401 ? "The server was started anew: open the link that it printed." : "The server does not answer.";
+        const why = error.status === 401 ? "The server was started anew: open the link that it printed." :
+          error instanceof Refused ? error.message : "The server does not answer.";
         notice(`${why} ${this.waiting.length} ` +
           `${this.waiting.length === 1 ? "answer waits" : "answers wait"} here and will be sent; nothing is lost.`,
           { kind: "bad", key: DOWN });

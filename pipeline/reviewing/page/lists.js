@@ -9,7 +9,7 @@ export class Answers {
   constructor({ open }) {
     Object.assign(this, { open, offset: 0 });
     this.find = el("input", { type: "search", id: "answers-find", placeholder: "words or ids", oninput: () => this.later() });
-    this.label = el("select", { "aria-label": "Which answers", onchange: () => this.load() },
+    this.label = el("select", { "aria-label": "Which answers", onchange: () => { this.offset = 0; this.load(); } },
       ...[["", "all answers"], ["same", "same"], ["related", "related"], ["different", "different"], ["unsure", "not sure"]]
         .map(([value, words]) => el("option", { value }, words)));
     this.list = el("div", {});

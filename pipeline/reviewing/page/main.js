@@ -153,7 +153,9 @@ function tools() {
 function filterForm() {
   const set = (name) => (event) => {
     const field = event.target;
-    page.filters[name] = field.type === "checkbox" ? (field.checked ? 1 : "") : field.value;
+    const value = field.type === "checkbox" ? (field.checked ? 1 : "") : field.value;
+    if (value === "") delete page.filters[name]; // the server wants no empty number
+    else page.filters[name] = value;
     reset();
   };
   const choice = (name, words, values) => el("label", {}, `${words} `, el("select", { onchange: set(name) }, el("option", { value: "" }, "any"),

@@ -58,6 +58,7 @@ export class Pictures {
   }
 
   place() {
+    this.stage.classList.toggle("zoomed", this.zoom > 1); // whole pictures leave a finger's stroke to the page
     for (const inner of this.stage.querySelectorAll(".inner")) {
       inner.style.transform = `translate(${this.x}px, ${this.y}px) scale(${this.zoom})`;
     }

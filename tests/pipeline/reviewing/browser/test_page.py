@@ -123,9 +123,12 @@ def test_pictures_flip_in_place_and_scores_hide(look: Any) -> None:
     assert seen.page.locator(".stage.side img").count() == 2
     seen.press("f")
     seen.page.wait_for_selector(".stage.flip")
-    shown = seen.page.locator(".stage figcaption").inner_text()
+    caption, upper = seen.page.locator(".stage figcaption"), seen.page.locator("img.over")
+    assert caption.inner_text().startswith("B")
+    assert upper.is_visible()
     seen.press("f")
-    assert seen.page.locator(".stage figcaption").inner_text() != shown
+    assert caption.inner_text() == "A"
+    assert not upper.is_visible(), "what is called A is A"
     assert "probability" in seen.page.inner_text(".pair header")
     seen.press("b")
     assert "probability" not in seen.page.inner_text(".pair header")
